@@ -1,0 +1,85 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict + [.strictMemorySafety()])
+}
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+func system(_ name: String, _ pkgConfig: String, _ package: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "sluice",
+    products: [
+        .executable(name: "sluice", targets: ["sluice"]),
+        .executable(name: "sluice-ingest", targets: ["sluice-ingest"]),
+        .executable(name: "sluice-shard", targets: ["sluice-shard"]),
+        .executable(name: "sluice-coordinator", targets: ["sluice-coordinator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", .upToNextMinor(from: "2.101.2")),
+        .package(url: "https://github.com/apple/swift-nio-ssl", .upToNextMinor(from: "2.37.6")),
+        .package(url: "https://github.com/apple/swift-crypto", .upToNextMinor(from: "4.5.2")),
+        .package(url: "https://github.com/apple/swift-log", .upToNextMinor(from: "1.16.2")),
+        .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", .upToNextMinor(from: "2.13.0")),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", .upToNextMinor(from: "2.28.1")),
+        .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
+        .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.2")),
+    ],
+    targets: [
+        system("CNghttp2", "libnghttp2", "libnghttp2-dev"),
+        system("CLZ4", "liblz4", "liblz4-dev"),
+        system("CZlib", "zlib", "zlib1g-dev"),
+        .target(name: "CFunnelShims"),
+        core("FunnelModel"),
+        core("FunnelMatch", ["FunnelModel"]),
+        core("FunnelCodec", ["FunnelModel", "CLZ4", "CZlib", "CFunnelShims"]),
+        core("FunnelProtocol", ["FunnelModel", "FunnelCodec"]),
+        core("FunnelStorage", ["FunnelModel", "FunnelCodec"]),
+        library("FunnelHTTP2", ["CNghttp2", "CFunnelShims", nioCore]),
+        library("FunnelRPC", ["FunnelProtocol", "FunnelHTTP2", nioCore, nioPosix, nioSSL, nioTLS, crypto, logging]),
+        library("FunnelRuntime", ["FunnelModel", crypto, logging, lifecycle, yams]),
+        library("FunnelEdge", ["FunnelRuntime", "FunnelModel", "FunnelCodec", hummingbird, logging]),
+        library("IngestService", ["FunnelRPC", "FunnelEdge"]),
+        library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch"]),
+        library("CoordinatorService", ["FunnelRPC", "FunnelEdge", "FunnelMatch", grdb]),
+        program("sluice-ingest", ["IngestService"]),
+        program("sluice-shard", ["ShardService"]),
+        program("sluice-coordinator", ["CoordinatorService"]),
+        program("sluice", ["FunnelRPC", "FunnelRuntime", "FunnelStorage", arguments]),
+        .target(
+            name: "FunnelTestSupport", dependencies: ["FunnelModel", "FunnelMatch"], path: "Tests/Support",
+            swiftSettings: strict),
+        tests("FunnelModelTests", ["FunnelModel", "FunnelTestSupport"]),
+        tests("FunnelMatchTests", ["FunnelMatch", "FunnelTestSupport"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,317 @@
+import FunnelModel
+
+/// Matches one user's history exactly (rules: `Protocol/FUNNEL.md`, sections 3-5). Reused over users.
+///
+/// For each attempt (a step-1 event A), bounds are computed as if an event could fill two steps; they are exact unless
+/// an event of the user really can, and in flexible order. A search in order of preference then picks the chain: where
+/// the bounds are exact it never turns back, elsewhere it remembers states that failed and counts its work.
+package struct UserMatcher: Sendable {
+    private let plan: FunnelPlan
+    private let workMax: Int
+
+    private var clock: [Int64] = []
+    private var masks: [UInt64] = []
+    /// Rows that can fill each step, in time order, and their clock values.
+    private var rows: [[Int]]
+    private var times: [[Int64]]
+    /// With `previous_step`: how many steps can follow row j of step i, were rows reusable.
+    private var following: [[Int]]
+    /// Some row can fill two steps and a step may share its predecessor's clock value, so rows must be told apart.
+    private var shared = false
+    private var work = 0
+
+    /// - Parameter workMax: candidate visits one user may cost, before the query fails by name.
+    package init(_ plan: FunnelPlan, workMax: Int = 4_000_000) {
+        self.plan = plan
+        self.workMax = workMax
+        rows = Array(repeating: [], count: plan.steps)
+        times = Array(repeating: [], count: plan.steps)
+        following = Array(repeating: [], count: plan.steps)
+    }
+
+    /// - Parameters:
+    ///   - time: microseconds, ascending, ties in the order of section 1.
+    ///   - mask: the positions each row can fill, as bits; rows that fill none may be left out.
+    package mutating func match(time: [Int64], mask: [UInt64]) throws(MatchError) -> UserOutcome {
+        load(time, mask)
+        if rows[0].isEmpty { return UserOutcome() }
+        var starts = rows[0].indices.filter { plan.entryRange.contains(time[rows[0][$0]]) }
+        if plan.definition.entry == .first { starts = Array(starts.prefix(1)) }
+        if starts.isEmpty { return UserOutcome() }
+        if plan.definition.anchor == .previousStep { fillFollowing() }
+        work = 0
+        return try choose(among: starts)
+    }
+
+    private mutating func load(_ time: [Int64], _ mask: [UInt64]) {
+        for i in rows.indices {
+            rows[i].removeAll(keepingCapacity: true)
+            times[i].removeAll(keepingCapacity: true)
+        }
+        clock.removeAll(keepingCapacity: true)
+        masks = mask
+        shared = false
+        for (row, positions) in mask.enumerated() {
+            let at = plan.ticks(time[row])
+            clock.append(at)
+            var rest = positions
+            if plan.slack > 0, rest & (rest &- 1) != 0 { shared = true }
+            while rest != 0 {
+                let i = rest.trailingZeroBitCount
+                rest &= rest - 1
+                rows[i].append(row)
+                times[i].append(at)
+            }
+        }
+    }
+
+    /// Section 5: among the attempts of greatest depth, by `entry`; and the deepest attempt that is still open.
+    private mutating func choose(among starts: [Int]) throws(MatchError) -> UserOutcome {
+        var best = UserOutcome()
+        var bestTook: Int64 = 0
+        let shortest = plan.definition.entry == .shortest
+        let mayBeOpen = lastOpenClock(of: starts)
+        for start in starts {
+            let open = mayBeOpen.map { plan.definition.anchor == .previousStep || times[0][start] >= $0 } ?? false
+            let reach = relaxedDepth(from: start)
+            let wanted = shortest ? max(best.depth, 1) : best.depth + 1
+            guard reach >= wanted || open else { continue }
+            let chain = try attempt(from: start, reach: reach, atLeast: open ? 1 : wanted)
+            guard !chain.isEmpty else { continue }
+            if open, chain.count < plan.steps, isOpen(chain) { best.openDepth = max(best.openDepth, chain.count) }
+            let took = max(0, clock[chain[chain.count - 1]] - clock[chain[0]])
+            if chain.count > best.depth || (shortest && chain.count == best.depth && took < bestTook) {
+                best.depth = chain.count
+                best.chain = chain
+                bestTook = took
+            }
+        }
+        if best.depth == plan.steps { best.openDepth = 0 }
+        return best
+    }
+
+    /// The clock value of the base from which an attempt would still be open at `as_of`; nil where none can be.
+    private func lastOpenClock(of starts: [Int]) -> Int64? {
+        let needed = plan.ticks(plan.asOf) - plan.window
+        let newest = plan.definition.anchor == .firstStep ? starts.last.map { times[0][$0] } : clock.last
+        guard let newest, newest >= needed else { return nil }
+        return needed
+    }
+
+    private func isOpen(_ chain: [Int]) -> Bool {
+        let base = plan.definition.anchor == .firstStep ? chain[0] : chain[chain.count - 1]
+        return plan.ticks(plan.asOf) <= clock[base] + plan.window
+    }
+
+    /// The deepest chain of one attempt, chosen by preference; empty where it is shallower than `atLeast`.
+    private mutating func attempt(from start: Int, reach: Int, atLeast: Int) throws(MatchError) -> [Int] {
+        var depth = reach
+        while depth >= max(1, atLeast) {
+            let limits = latest(from: start, depth: depth)
+            if !shared || distinctRowsExist(start: start, depth: depth, latest: limits) {
+                var search = Search(depth: depth, start: times[0][start], latest: limits, chain: [rows[0][start]])
+                if try extend(&search) { return search.chain }
+            }
+            if !shared { break }
+            depth -= 1
+        }
+        return []
+    }
+}
+
+// MARK: - Bounds
+
+extension UserMatcher {
+    /// Steps that A can reach, were rows reusable: exact unless `shared`.
+    private mutating func relaxedDepth(from start: Int) -> Int {
+        let a = times[0][start]
+        if plan.definition.anchor == .previousStep { return 1 + following[0][start] }
+        // The earliest allowed instance leaves most room to what follows, since only A bounds it from above.
+        var previous = a
+        var depth = 1
+        while depth < plan.steps {
+            let j = times[depth].firstIndex(after: previous - plan.slack)
+            guard j < times[depth].count, times[depth][j] - a <= plan.window else { break }
+            previous = times[depth][j]
+            depth += 1
+        }
+        return depth
+    }
+
+    /// `first_step`: for each step the latest clock value that leaves the steps up to `depth` possible.
+    private func latest(from start: Int, depth: Int) -> [Int64] {
+        guard plan.definition.anchor == .firstStep else { return [] }
+        let end = times[0][start] + plan.window
+        var bound = Array(repeating: end, count: depth)
+        var i = depth - 1
+        while i > 1 {
+            let j = times[i].firstIndex(after: bound[i]) - 1
+            // relaxedDepth found a chain, so some row lies within the bound; without one nothing before it fits either.
+            bound[i - 1] = j < 0 ? Int64.min : min(end, times[i][j] + plan.slack - 1)
+            i -= 1
+        }
+        return bound
+    }
+
+    /// `previous_step`: the next instance lies in (t - slack, t + window], both ends rising with t: a sliding maximum.
+    private mutating func fillFollowing() {
+        following[plan.steps - 1] = Array(repeating: 0, count: rows[plan.steps - 1].count)
+        for i in stride(from: plan.steps - 2, through: 0, by: -1) {
+            let next = times[i + 1]
+            var deepest: [Int] = []
+            var queue: [Int] = []
+            var head = 0
+            var entering = 0
+            for t in times[i] {
+                while entering < next.count, next[entering] <= t + plan.window {
+                    while queue.count > head, following[i + 1][queue[queue.count - 1]] <= following[i + 1][entering] {
+                        queue.removeLast()
+                    }
+                    queue.append(entering)
+                    entering += 1
+                }
+                while head < queue.count, next[queue[head]] <= t - plan.slack { head += 1 }
+                deepest.append(head < queue.count ? 1 + following[i + 1][queue[head]] : 0)
+            }
+            following[i] = deepest
+        }
+    }
+
+    /// Hall's condition for the first `depth` steps: each can be given a row of its own (Kuhn's augmenting paths).
+    /// Without it the search would have to try every permutation to learn the same.
+    private mutating func distinctRowsExist(start: Int, depth: Int, latest: [Int64]) -> Bool {
+        var owner: [Int: Int] = [rows[0][start]: 0]
+        var choices: [[Int]] = [[rows[0][start]]]
+        let low = times[0][start] - plan.slack * Int64(depth)
+        for i in 1..<max(1, depth) {
+            let end = latest.isEmpty ? Int64.max : latest[i]
+            let first = times[i].firstIndex(after: low)
+            let last = times[i].firstIndex(after: end)
+            // A step with as many rows as there are steps can always be served, so more of them need no look.
+            choices.append(first < last ? Array(rows[i][first..<min(last, first + depth)]) : [])
+        }
+        func place(_ step: Int, _ seen: inout Set<Int>) -> Bool {
+            for row in choices[step] where seen.insert(row).inserted {
+                if let holder = owner[row], holder == 0 || !place(holder, &seen) { continue }
+                owner[row] = step
+                return true
+            }
+            return false
+        }
+        for i in 1..<max(1, depth) {
+            var seen: Set<Int> = []
+            if !place(i, &seen) { return false }
+        }
+        return true
+    }
+}
+
+// MARK: - Search
+
+extension UserMatcher {
+    private struct Search {
+        let depth: Int
+        /// A's clock value.
+        let start: Int64
+        let latest: [Int64]
+        var chain: [Int]
+        var failed: Set<State> = []
+    }
+
+    /// What decides whether the rest of a chain can be filled: the last row, and the used rows that could fill it.
+    private struct State: Hashable {
+        let previous: Int
+        let used: [Int]
+        let step: Int
+    }
+
+    /// Fills the remaining steps, nearest to A first; false where they can't be filled.
+    private mutating func extend(_ search: inout Search) throws(MatchError) -> Bool {
+        let i = search.chain.count
+        if i == search.depth { return true }
+        let previous = clock[search.chain[i - 1]]
+        let low = previous - plan.slack
+        var high = search.latest.isEmpty ? previous + plan.window : search.latest[i]
+        if !search.latest.isEmpty { high = min(high, search.start + plan.window) }
+        let state = shared ? failureState(search, step: i) : nil
+        if let state, search.failed.contains(state) { return false }
+        var order = Nearest(times: times[i], to: search.start, after: low, through: high)
+        while let j = order.next(times[i]) {
+            work += 1
+            if work > workMax { throw MatchError.workBudget(limit: workMax) }
+            let row = rows[i][j]
+            if search.latest.isEmpty, following[i][j] < search.depth - 1 - i { continue }
+            if shared, search.chain.contains(row) { continue }
+            search.chain.append(row)
+            if try extend(&search) { return true }
+            search.chain.removeLast()
+        }
+        if let state { search.failed.insert(state) }
+        return false
+    }
+
+    private func failureState(_ search: Search, step: Int) -> State {
+        let ahead = ~((UInt64(1) << UInt64(step)) - 1)
+        let used = search.chain.filter { masks[$0] & ahead != 0 }.sorted()
+        return State(previous: search.chain[step - 1], used: used, step: step)
+    }
+}
+
+/// Walks the rows of one step outward from A: nearest first, a tie not before A first, equal clock values in row order.
+private struct Nearest {
+    private let center: Int64
+    /// Next row at or after A, and the end of those.
+    private var right: Int
+    private let end: Int
+    /// Rows before A come in groups of equal clock value: the next row, the end of its group, the start of that group.
+    private var left: Int
+    private var leftGroup: Range<Int>
+    private let begin: Int
+
+    init(times: [Int64], to center: Int64, after low: Int64, through high: Int64) {
+        self.center = center
+        begin = times.firstIndex(after: low)
+        end = max(begin, times.firstIndex(after: high))
+        right = min(end, max(begin, times.firstIndex(after: center - 1)))
+        leftGroup = right..<right
+        left = right
+        openGroup(times, endingAt: right)
+    }
+
+    private mutating func openGroup(_ times: [Int64], endingAt end: Int) {
+        guard end > begin else {
+            leftGroup = begin..<begin
+            left = begin
+            return
+        }
+        let first = max(begin, times.firstIndex(after: times[end - 1] - 1))
+        leftGroup = first..<end
+        left = first
+    }
+
+    mutating func next(_ times: [Int64]) -> Int? {
+        let hasLeft = !leftGroup.isEmpty
+        if right < end, !hasLeft || times[right] - center <= center - times[left] {
+            right += 1
+            return right - 1
+        }
+        guard hasLeft else { return nil }
+        let row = left
+        left += 1
+        if left == leftGroup.upperBound { openGroup(times, endingAt: leftGroup.lowerBound) }
+        return row
+    }
+}
+
+extension [Int64] {
+    /// Index of the first element greater than `bound` in ascending order; `count` if there is none.
+    fileprivate func firstIndex(after bound: Int64) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] <= bound { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

@@ -1,0 +1,36 @@
+/// Which shard owns which bucket. An epoch names one assignment; an answer never mixes two.
+package struct ClusterMap: Equatable, Sendable {
+    package var clusterID: UInt64
+    package var epoch: UInt32
+    package var shards: [Shard]
+
+    package struct Shard: Equatable, Sendable {
+        package var id: Int
+        package var host: String
+        package var port: Int
+
+        package init(id: Int, host: String, port: Int) {
+            self.id = id
+            self.host = host
+            self.port = port
+        }
+    }
+
+    package init(clusterID: UInt64, epoch: UInt32, shards: [Shard]) {
+        self.clusterID = clusterID
+        self.epoch = epoch
+        self.shards = shards
+    }
+
+    /// Buckets are dealt out in contiguous ranges, as even as they go: shard `s` of `n` has `s*1024/n ..< (s+1)*1024/n`.
+    package static func buckets(ofShard index: Int, of count: Int) -> Range<Int> {
+        (index * Limits.buckets / count)..<((index + 1) * Limits.buckets / count)
+    }
+
+    /// The index in `shards` of a bucket's owner.
+    package func owner(ofBucket bucket: Int) -> Int {
+        var index = bucket * shards.count / Limits.buckets
+        while bucket >= Self.buckets(ofShard: index, of: shards.count).upperBound { index += 1 }
+        return index
+    }
+}

@@ -1,0 +1,42 @@
+/// A property's value. Absent and null are one, so there is no null case.
+package enum PropertyValue: Hashable, Sendable {
+    case string(ByteString)
+    case integer(Int64)
+    case double(Double)
+    case bool(Bool)
+}
+
+/// One fact about a user. Never changed once stored; corrections are new events.
+package struct Event: Equatable, Sendable {
+    package var user: ByteString
+    package var name: ByteString
+    /// Microseconds since 1970 UTC.
+    package var time: Int64
+    /// The client's message id; empty is none.
+    package var id: ByteString
+    /// The server supplied the timestamp, so the identity of the event is (user, name, id) without it.
+    package var serverTimed: Bool
+    package var properties: [Property]
+
+    package struct Property: Equatable, Sendable {
+        package var key: ByteString
+        package var value: PropertyValue
+
+        package init(_ key: ByteString, _ value: PropertyValue) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    package init(
+        user: ByteString, name: ByteString, time: Int64, id: ByteString = "", serverTimed: Bool = false,
+        properties: [Property] = []
+    ) {
+        self.user = user
+        self.name = name
+        self.time = time
+        self.id = id
+        self.serverTimed = serverTimed
+        self.properties = properties
+    }
+}

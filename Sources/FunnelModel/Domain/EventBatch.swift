@@ -1,0 +1,129 @@
+/// Events as columns with dictionaries: the one form in which events travel, are logged and are stored.
+///
+/// Row `i` is `(users[user[i]], names[name[i]], time[i], flags[i], ids[i])` with the properties
+/// `propertyStart[i]..<propertyStart[i + 1]`, each `(keys[propertyKey[p]], propertyTag[p], propertyBits[p])`.
+package struct EventBatch: Equatable, Sendable {
+    package var users = StringTable()
+    package var names = StringTable()
+    package var keys = StringTable()
+    /// Distinct string values of properties.
+    package var strings = StringTable()
+
+    package var user: [UInt32] = []
+    package var name: [UInt32] = []
+    /// Microseconds since 1970 UTC.
+    package var time: [Int64] = []
+    package var flags: [UInt8] = []
+    /// One string a row; empty is no id. No strings at all where ids were not read.
+    package var ids = StringTable()
+
+    package var propertyStart: [UInt32] = [0]
+    package var propertyKey: [UInt32] = []
+    package var propertyTag: [UInt8] = []
+    package var propertyBits: [UInt64] = []
+
+    package static let serverTimedFlag: UInt8 = 1
+
+    package init() {}
+
+    package var count: Int { user.count }
+
+    package enum Tag {
+        package static let string: UInt8 = 1
+        package static let integer: UInt8 = 2
+        package static let double: UInt8 = 3
+        package static let bool: UInt8 = 4
+    }
+
+    package func value(ofProperty p: Int) -> PropertyValue {
+        let bits = propertyBits[p]
+        switch propertyTag[p] {
+        case Tag.string: return .string(strings[Int(bits)])
+        case Tag.integer: return .integer(Int64(bitPattern: bits))
+        case Tag.double: return .double(Double(bitPattern: bits))
+        default: return .bool(bits != 0)
+        }
+    }
+
+    package func properties(ofRow row: Int) -> [Event.Property] {
+        guard propertyStart.count > row + 1 else { return [] }
+        return (Int(propertyStart[row])..<Int(propertyStart[row + 1])).map {
+            Event.Property(keys[Int(propertyKey[$0])], value(ofProperty: $0))
+        }
+    }
+
+    package func event(_ row: Int) -> Event {
+        Event(
+            user: users[Int(user[row])], name: names[Int(name[row])], time: time[row],
+            id: ids.count > row ? ids[row] : "", serverTimed: flags[row] & Self.serverTimedFlag != 0,
+            properties: properties(ofRow: row))
+    }
+
+    package var events: [Event] { (0..<count).map(event) }
+}
+
+/// Builds an `EventBatch` row by row. Properties of a row are kept in key order, the last of equal keys winning.
+package struct EventBatchBuilder: Sendable {
+    private var batch = EventBatch()
+    private var users = StringInterner()
+    private var names = StringInterner()
+    private var keys = StringInterner()
+    private var strings = StringInterner()
+    /// Bytes of ids and values so far: with the rows, what the batch will take on the wire, roughly.
+    package private(set) var approximateBytes = 0
+
+    package init() {}
+
+    package init(_ events: some Sequence<Event>) {
+        for event in events { append(event) }
+    }
+
+    package var count: Int { batch.count }
+
+    package mutating func append(_ event: Event) {
+        batch.user.append(users.code(event.user))
+        batch.name.append(names.code(event.name))
+        batch.time.append(event.time)
+        batch.flags.append(event.serverTimed ? EventBatch.serverTimedFlag : 0)
+        batch.ids.append(event.id)
+        approximateBytes += 16 + event.id.count
+        for property in Self.canonical(event.properties) { append(property) }
+        batch.propertyStart.append(UInt32(batch.propertyKey.count))
+    }
+
+    private mutating func append(_ property: Event.Property) {
+        batch.propertyKey.append(keys.code(property.key))
+        approximateBytes += 10
+        switch property.value {
+        case .string(let text):
+            batch.propertyTag.append(EventBatch.Tag.string)
+            let before = strings.count
+            batch.propertyBits.append(UInt64(strings.code(text)))
+            if strings.count > before { approximateBytes += text.count }
+        case .integer(let value):
+            batch.propertyTag.append(EventBatch.Tag.integer)
+            batch.propertyBits.append(UInt64(bitPattern: value))
+        case .double(let value):
+            batch.propertyTag.append(EventBatch.Tag.double)
+            batch.propertyBits.append(value.bitPattern)
+        case .bool(let value):
+            batch.propertyTag.append(EventBatch.Tag.bool)
+            batch.propertyBits.append(value ? 1 : 0)
+        }
+    }
+
+    private static func canonical(_ properties: [Event.Property]) -> [Event.Property] {
+        guard properties.count > 1 else { return properties }
+        var last: [ByteString: Int] = [:]
+        for (i, property) in properties.enumerated() { last[property.key] = i }
+        return last.values.map { properties[$0] }.sorted { $0.key < $1.key }
+    }
+
+    package consuming func finish() -> EventBatch {
+        batch.users = users.table
+        batch.names = names.table
+        batch.keys = keys.table
+        batch.strings = strings.table
+        return batch
+    }
+}

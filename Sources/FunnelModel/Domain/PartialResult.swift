@@ -1,0 +1,55 @@
+/// One shard's answer to a funnel query; answers of shards with disjoint buckets add up.
+package struct PartialResult: Equatable, Sendable {
+    /// Buckets whose users are counted here, as ascending disjoint ranges.
+    package var buckets: [Range<Int>]
+    /// Users with a depth of at least i + 1.
+    package var counts: [UInt64]
+    /// Ticks from step 1, of the users counted in row i; empty where times were not asked for.
+    package var fromFirst: [TimeSummary]
+    /// Ticks from the previous step; row 0 stays empty.
+    package var fromPrevious: [TimeSummary]
+    /// Unconverted users whose deepest open attempt has depth i + 1.
+    package var open: [UInt64]
+    /// Microseconds of the newest stored event of the project, of any name.
+    package var newestEvent: Int64?
+
+    package init(steps: Int, times: Bool, buckets: [Range<Int>] = []) {
+        self.buckets = buckets
+        counts = Array(repeating: 0, count: steps)
+        fromFirst = times ? Array(repeating: TimeSummary(), count: steps) : []
+        fromPrevious = fromFirst
+        open = counts
+    }
+
+    package mutating func merge(_ other: PartialResult) {
+        buckets = (buckets + other.buckets).sorted { $0.lowerBound < $1.lowerBound }
+        for i in counts.indices {
+            counts[i] += other.counts[i]
+            open[i] += other.open[i]
+        }
+        for i in fromFirst.indices {
+            fromFirst[i].merge(other.fromFirst[i])
+            fromPrevious[i].merge(other.fromPrevious[i])
+        }
+        newestEvent = [newestEvent, other.newestEvent].compactMap { $0 }.max()
+    }
+}
+
+/// Which users a list holds.
+package enum ListOutcome: String, CaseIterable, Sendable {
+    /// Got at least as far as the step.
+    case reached
+    /// Reached the step before it, and not it.
+    case dropped
+    /// Reached the last step.
+    case converted
+
+    /// Whether a user of this depth belongs to the list of `step` (1-based) in a funnel of `steps`.
+    package func includes(depth: Int, step: Int, of steps: Int) -> Bool {
+        switch self {
+        case .reached: return depth >= step
+        case .dropped: return depth == step - 1 && depth > 0
+        case .converted: return depth == steps
+        }
+    }
+}

@@ -1,0 +1,225 @@
+/// A fault in a JSON text, with the byte it was found at.
+package struct JSONError: Error, Equatable, Sendable {
+    package var offset: Int
+    package var reason: String
+}
+
+/// Parses JSON (RFC 8259) from bytes in one pass: UTF-8 and escapes checked, depth bounded, integers kept exact up to
+/// 64 bits. Bare `NaN`, `Infinity` and `-Infinity`, which real SDKs send, read as null.
+package struct JSONParser {
+    private let bytes: [UInt8]
+    private let end: Int
+    private var at: Int
+
+    /// The single value in `bytes`; anything but white space after it is an error.
+    package static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
+        try parse(bytes, range: 0..<bytes.count)
+    }
+
+    package static func parse(_ bytes: [UInt8], range: Range<Int>) throws(JSONError) -> JSONValue {
+        var parser = JSONParser(bytes: bytes, end: range.upperBound, at: range.lowerBound)
+        let value = try parser.value(depth: 0)
+        parser.skipSpace()
+        if parser.at < parser.end { throw parser.fault("text after the value") }
+        return value
+    }
+
+    private func fault(_ reason: String) -> JSONError { JSONError(offset: at, reason: reason) }
+
+    private mutating func skipSpace() {
+        while at < end {
+            switch bytes[at] {
+            case 32, 9, 10, 13: at += 1
+            default: return
+            }
+        }
+    }
+
+    private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
+        guard depth <= Limits.jsonDepth else { throw fault("nested deeper than \(Limits.jsonDepth)") }
+        skipSpace()
+        guard at < end else { throw fault("unexpected end") }
+        switch bytes[at] {
+        case UInt8(ascii: "{"): return try object(depth: depth)
+        case UInt8(ascii: "["): return try array(depth: depth)
+        case UInt8(ascii: "\""): return .string(ByteString(try string()))
+        case UInt8(ascii: "t"): return try word("true", .bool(true))
+        case UInt8(ascii: "f"): return try word("false", .bool(false))
+        case UInt8(ascii: "n"): return try word("null", .null)
+        case UInt8(ascii: "N"): return try word("NaN", .null)
+        case UInt8(ascii: "I"): return try word("Infinity", .null)
+        default: return try number()
+        }
+    }
+
+    private mutating func word(_ text: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
+        let expected = text.description.utf8
+        guard end - at >= expected.count, bytes[at..<(at + expected.count)].elementsEqual(expected) else {
+            throw fault("not a JSON value")
+        }
+        at += expected.count
+        return value
+    }
+
+    private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
+        var members: [JSONValue.Member] = []
+        at += 1
+        skipSpace()
+        if at < end, bytes[at] == UInt8(ascii: "}") {
+            at += 1
+            return .object(members)
+        }
+        while true {
+            skipSpace()
+            guard at < end, bytes[at] == UInt8(ascii: "\"") else { throw fault("expected a member name") }
+            let key = ByteString(try string())
+            skipSpace()
+            guard at < end, bytes[at] == UInt8(ascii: ":") else { throw fault("expected ':'") }
+            at += 1
+            members.append(.init(key, try value(depth: depth + 1)))
+            if try listEnds(with: UInt8(ascii: "}")) { return .object(members) }
+        }
+    }
+
+    private mutating func array(depth: Int) throws(JSONError) -> JSONValue {
+        var values: [JSONValue] = []
+        at += 1
+        skipSpace()
+        if at < end, bytes[at] == UInt8(ascii: "]") {
+            at += 1
+            return .array(values)
+        }
+        while true {
+            values.append(try value(depth: depth + 1))
+            if try listEnds(with: UInt8(ascii: "]")) { return .array(values) }
+        }
+    }
+
+    private mutating func listEnds(with close: UInt8) throws(JSONError) -> Bool {
+        skipSpace()
+        guard at < end else { throw fault("unexpected end") }
+        if bytes[at] == close {
+            at += 1
+            return true
+        }
+        guard bytes[at] == UInt8(ascii: ",") else { throw fault("expected ','") }
+        at += 1
+        return false
+    }
+
+    private mutating func number() throws(JSONError) -> JSONValue {
+        let start = at
+        if bytes[at] == UInt8(ascii: "-") {
+            at += 1
+            if at < end, bytes[at] == UInt8(ascii: "I") { return try word("Infinity", .null) }
+        }
+        let firstDigit = at
+        try digits()
+        if at - firstDigit > 1, bytes[firstDigit] == UInt8(ascii: "0") { throw fault("number with a leading zero") }
+        var whole = true
+        if at < end, bytes[at] == UInt8(ascii: ".") {
+            whole = false
+            at += 1
+            try digits()
+        }
+        if at < end, bytes[at] | 32 == UInt8(ascii: "e") {
+            whole = false
+            at += 1
+            if at < end, bytes[at] == UInt8(ascii: "+") || bytes[at] == UInt8(ascii: "-") { at += 1 }
+            try digits()
+        }
+        let text = String(decoding: bytes[start..<at], as: UTF8.self)
+        if whole, let value = Int64(text) { return .integer(value) }
+        guard let value = Double(text) else { throw fault("not a number") }
+        return value.isFinite ? .double(value) : .null
+    }
+
+    private mutating func digits() throws(JSONError) {
+        let start = at
+        while at < end, bytes[at] >= 48, bytes[at] <= 57 { at += 1 }
+        if at == start { throw fault(at < end ? "not a JSON value" : "unexpected end") }
+    }
+
+    private mutating func string() throws(JSONError) -> [UInt8] {
+        at += 1
+        let start = at
+        var high = false
+        while at < end {
+            let byte = bytes[at]
+            if byte == UInt8(ascii: "\"") {
+                if high, !isValidUTF8(bytes[start..<at]) { throw fault("string is not UTF-8") }
+                defer { at += 1 }
+                return Array(bytes[start..<at])
+            }
+            if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
+            if byte < 32 { throw fault("control character in a string") }
+            high = high || byte >= 0x80
+            at += 1
+        }
+        throw fault("string without an end")
+    }
+
+    private mutating func escapedString(from start: Int) throws(JSONError) -> [UInt8] {
+        var out = Array(bytes[start..<at])
+        while at < end {
+            let byte = bytes[at]
+            at += 1
+            if byte == UInt8(ascii: "\"") {
+                guard isValidUTF8(out) else { throw fault("string is not UTF-8") }
+                return out
+            }
+            if byte < 32 { throw fault("control character in a string") }
+            guard byte == UInt8(ascii: "\\") else {
+                out.append(byte)
+                continue
+            }
+            guard at < end else { break }
+            let escape = bytes[at]
+            at += 1
+            switch escape {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): out.append(escape)
+            case UInt8(ascii: "b"): out.append(8)
+            case UInt8(ascii: "f"): out.append(12)
+            case UInt8(ascii: "n"): out.append(10)
+            case UInt8(ascii: "r"): out.append(13)
+            case UInt8(ascii: "t"): out.append(9)
+            case UInt8(ascii: "u"): out += Array(String(try unicodeEscape()).utf8)
+            default: throw fault("unknown escape")
+            }
+        }
+        throw fault("string without an end")
+    }
+
+    /// The scalar of a `\u` escape, with its second half where it is a surrogate pair; a lone half reads as U+FFFD.
+    private mutating func unicodeEscape() throws(JSONError) -> Unicode.Scalar {
+        let first = try hex4()
+        if let scalar = Unicode.Scalar(first) { return scalar }
+        if first < 0xDC00, end - at >= 6, bytes[at] == UInt8(ascii: "\\"), bytes[at + 1] == UInt8(ascii: "u") {
+            let mark = at
+            at += 2
+            let second = try hex4()
+            if (0xDC00...0xDFFF).contains(second) {
+                let value = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
+                return Unicode.Scalar(value) ?? "\u{FFFD}"
+            }
+            at = mark
+        }
+        return "\u{FFFD}"
+    }
+
+    private mutating func hex4() throws(JSONError) -> UInt32 {
+        guard end - at >= 4 else { throw fault("unexpected end") }
+        var value: UInt32 = 0
+        for _ in 0..<4 {
+            let byte = bytes[at]
+            switch byte {
+            case 48...57: value = value << 4 | UInt32(byte - 48)
+            case 65...70: value = value << 4 | UInt32(byte - 55)
+            case 97...102: value = value << 4 | UInt32(byte - 87)
+            default: throw fault("expected four hex digits")
+            }
+            at += 1
+        }
+        return value
+    }
+}

@@ -1,0 +1,44 @@
+/// Every limit that a client, a peer or a file can run into. Errors name the constant's subject and its value.
+package enum Limits {
+    package static let userIDBytes = 512
+    package static let eventNameBytes = 256
+    package static let eventIDBytes = 256
+    package static let propertyKeyBytes = 256
+    package static let propertyValueBytes = 8 * 1024
+    package static let propertiesPerEvent = 256
+    package static let propertyBytesPerEvent = 32 * 1024
+    package static let propertyDepth = 16
+    package static let eventNamesPerProject = 10_000
+    package static let propertyKeysPerProject = 2_000
+
+    package static let stepsPerFunnel = 64
+    package static let eventsPerStep = 256
+    package static let eventTypes = 1_000
+    package static let filtersPerStep = 20
+    package static let valuesPerFilter = 1_000
+    package static let funnelIDBytes = 128
+    package static let windowMicroseconds: Int64 = 366 * 86_400 * 1_000_000
+    package static let orderLimitMicroseconds: Int64 = 86_400 * 1_000_000
+
+    package static let buckets = 1_024
+    package static let shards = 256
+
+    /// Rows of one batch on the wire and of one append.
+    package static let rowsPerBatch = 200_000
+    /// Decoded bytes of one request at an edge.
+    package static let requestBytes = 64 << 20
+    /// Bytes of one frame's body, encoded or decoded.
+    package static let frameBytes = 16 << 20
+    package static let definitionBytes = 1 << 20
+    package static let jsonDepth = 64
+    package static let idempotencyKeyBytes = 128
+    /// Exact times kept for one step and shard before they become a histogram.
+    package static let exactTimesPerStep = 65_536
+    package static let userListPage = 10_000
+
+    /// 1971-01-01T00:00:00Z; an earlier timestamp is taken for a unit error.
+    package static let earliestTimestamp: Int64 = 365 * 86_400 * 1_000_000
+    /// What any decoder takes for a time, so that adding windows to it can't overflow.
+    package static let storableTimes: Range<Int64> = 0..<(1 << 60)
+    package static let futureMicroseconds: Int64 = 86_400 * 1_000_000
+}
