@@ -1,0 +1,106 @@
+import FunnelCodec
+import FunnelModel
+
+/// A batch of events. `(producer, sequence, part)` names it: a repeat gets the first result and stores nothing.
+package struct Append: Equatable, Sendable {
+    package var producer: UInt64
+    package var sequence: UInt64
+    package var part: UInt32
+    /// Events without an id get `K/<row>`; empty = none. Clients only.
+    package var idempotencyKey: ByteString
+    package var batch: EventBatch
+
+    package init(producer: UInt64, sequence: UInt64, part: UInt32, idempotencyKey: ByteString = "", batch: EventBatch) {
+        self.producer = producer
+        self.sequence = sequence
+        self.part = part
+        self.idempotencyKey = idempotencyKey
+        self.batch = batch
+    }
+
+    package var body: [UInt8] {
+        var out = ByteWriter()
+        out.integer(producer)
+        out.integer(sequence)
+        out.integer(part)
+        out.string(idempotencyKey)
+        out.append(EventBatchCodec.encode(batch, compressed: false))
+        return out.bytes
+    }
+
+    package init(body: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(body)
+        producer = try reader.integer("producer")
+        sequence = try reader.integer("sequence")
+        part = try reader.integer("part")
+        idempotencyKey = try reader.string(limit: Limits.idempotencyKeyBytes, "idempotency key")
+        batch = try EventBatchCodec.decode(body, range: reader.offset..<body.count)
+    }
+}
+
+/// What became of a batch's rows. Rows in neither list are stored and durable.
+package struct AppendOutcome: Equatable, Sendable {
+    package var accepted: Int
+    package var repeated: Bool
+    package var rejected: [RejectedRow]
+    /// Rows whose shard failed: send them, or the whole batch, again.
+    package var retry: [Int]
+    package var shards: [String]
+
+    package struct RejectedRow: Equatable, Sendable {
+        package var row: Int
+        package var reason: String
+
+        package init(row: Int, reason: String) {
+            self.row = row
+            self.reason = reason
+        }
+    }
+
+    package init(
+        accepted: Int, repeated: Bool = false, rejected: [RejectedRow] = [], retry: [Int] = [], shards: [String] = []
+    ) {
+        self.accepted = accepted
+        self.repeated = repeated
+        self.rejected = rejected
+        self.retry = retry
+        self.shards = shards
+    }
+
+    package var body: [UInt8] {
+        var out = ByteWriter()
+        out.varint(UInt64(accepted))
+        out.integer(UInt8(repeated ? 1 : 0))
+        out.varint(UInt64(rejected.count))
+        for row in rejected {
+            out.varint(UInt64(row.row))
+            out.string(ByteString(Array(row.reason.utf8.prefix(ProtocolError.textMax))))
+        }
+        out.varint(UInt64(retry.count))
+        for row in retry { out.varint(UInt64(row)) }
+        out.varint(UInt64(shards.count))
+        for shard in shards { out.string(ByteString(shard)) }
+        return out.bytes
+    }
+
+    package init(body: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(body)
+        accepted = try reader.count(limit: Limits.rowsPerBatch, "accepted")
+        let flag: UInt8 = try reader.integer("repeated")
+        repeated = flag != 0
+        rejected = []
+        for _ in 0..<(try reader.count(limit: Limits.rowsPerBatch, "rejected")) {
+            let row = try reader.count(limit: Limits.rowsPerBatch, "row")
+            rejected.append(.init(row: row, reason: try reader.string(limit: ProtocolError.textMax, "reason").string))
+        }
+        retry = []
+        for _ in 0..<(try reader.count(limit: Limits.rowsPerBatch, "retry")) {
+            retry.append(try reader.count(limit: Limits.rowsPerBatch, "row"))
+        }
+        shards = []
+        for _ in 0..<(try reader.count(limit: Limits.shards, "shards")) {
+            shards.append(try reader.string(limit: ProtocolError.textMax, "shard").string)
+        }
+        try reader.finish("append result")
+    }
+}

@@ -1,0 +1,160 @@
+import FunnelModel
+
+/// What the coordinator asks of one shard: a definition, the users' buckets, and all times resolved.
+package struct PartialQuery: Equatable, Sendable {
+    package var definition: FunnelDefinition
+    /// Ascending, disjoint; the answer must cover exactly these.
+    package var buckets: [Range<Int>]
+    /// Microseconds; equal on every shard.
+    package var asOf: Int64
+    /// Step-1 times that start an attempt; nil is all.
+    package var entryRange: Range<Int64>?
+    package var times: Bool
+
+    package init(
+        definition: FunnelDefinition, buckets: [Range<Int>], asOf: Int64, entryRange: Range<Int64>?, times: Bool
+    ) {
+        self.definition = definition
+        self.buckets = buckets
+        self.asOf = asOf
+        self.entryRange = entryRange
+        self.times = times
+    }
+
+    package var body: [UInt8] {
+        var out = ByteWriter()
+        write(to: &out)
+        return out.bytes
+    }
+
+    func write(to out: inout ByteWriter) {
+        out.integer(UInt8(times ? 1 : 0))
+        out.zigzag(asOf)
+        out.zigzag(entryRange?.lowerBound ?? Int64.min)
+        out.zigzag(entryRange?.upperBound ?? Int64.max)
+        writeBuckets(buckets, &out)
+        out.string(ByteString(definition.json.encoded))
+    }
+
+    package init(body: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(body)
+        self = try Self.read(&reader)
+        try reader.finish("partial query")
+    }
+
+    static func read(_ reader: inout ByteReader) throws(ByteError) -> PartialQuery {
+        let flags: UInt8 = try reader.integer("flags")
+        let asOf = try reader.zigzag("as_of")
+        guard Limits.storableTimes.contains(asOf) else { throw ByteError(offset: 1, reason: "as_of is out of range") }
+        let from = try reader.zigzag("start")
+        let to = try reader.zigzag("end")
+        guard from <= to else { throw ByteError(offset: reader.offset, reason: "end is before start") }
+        let buckets = try readBuckets(&reader)
+        let text = try reader.string(limit: Limits.definitionBytes, "definition")
+        let whole = from == Int64.min && to == Int64.max
+        return PartialQuery(
+            definition: try parseDefinition(text, at: reader.offset), buckets: buckets, asOf: asOf,
+            entryRange: whole ? nil : from..<to, times: flags & 1 != 0)
+    }
+
+    private static func parseDefinition(_ text: ByteString, at offset: Int) throws(ByteError) -> FunnelDefinition {
+        do {
+            return try FunnelDefinition.parse(try JSONParser.parse(text.bytes))
+        } catch let error as InvalidDocument {
+            let fault = error.faults.first
+            throw ByteError(offset: offset, reason: "definition: \(fault?.field ?? ""): \(fault?.reason ?? "")")
+        } catch {
+            throw ByteError(offset: offset, reason: "definition: \(error)")
+        }
+    }
+}
+
+/// One page of a shard's users who reached or dropped before a step.
+package struct PartialUsersQuery: Equatable, Sendable {
+    package var query: PartialQuery
+    /// 1-based.
+    package var step: Int
+    package var outcome: ListOutcome
+    package var limit: Int
+    /// Ids greater than this, byte by byte; empty is from the start.
+    package var after: ByteString
+
+    package init(query: PartialQuery, step: Int, outcome: ListOutcome, limit: Int, after: ByteString) {
+        self.query = query
+        self.step = step
+        self.outcome = outcome
+        self.limit = limit
+        self.after = after
+    }
+
+    private static let outcomes: [ListOutcome] = [.reached, .dropped, .converted]
+
+    package var body: [UInt8] {
+        var out = ByteWriter()
+        query.write(to: &out)
+        out.varint(UInt64(step))
+        out.integer(UInt8(Self.outcomes.firstIndex(of: outcome) ?? 0))
+        out.varint(UInt64(limit))
+        out.string(after)
+        return out.bytes
+    }
+
+    package init(body: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(body)
+        query = try PartialQuery.read(&reader)
+        step = try reader.count(limit: query.definition.steps.count, "step")
+        let outcome: UInt8 = try reader.integer("outcome")
+        guard step > 0, Int(outcome) < Self.outcomes.count else {
+            throw ByteError(offset: reader.offset, reason: "step \(step), outcome \(outcome)")
+        }
+        self.outcome = Self.outcomes[Int(outcome)]
+        limit = try reader.count(limit: Limits.userListPage + 1, "limit")
+        after = try reader.string(limit: Limits.userIDBytes, "after")
+        try reader.finish("partial users query")
+    }
+}
+
+/// Some users of a list, in byte order; an answer holds as many of these frames as it needs.
+package struct UserList: Equatable, Sendable {
+    package static let usersPerFrame = 4_096
+    package var users: [ByteString]
+
+    package init(users: [ByteString]) { self.users = users }
+
+    package var body: [UInt8] {
+        var out = ByteWriter()
+        out.varint(UInt64(users.count))
+        for user in users { out.string(user) }
+        return out.bytes
+    }
+
+    package init(body: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(body)
+        users = []
+        for _ in 0..<(try reader.count(limit: Self.usersPerFrame, "users")) {
+            users.append(try reader.string(limit: Limits.userIDBytes, "user id"))
+        }
+        try reader.finish("user list")
+    }
+}
+
+func writeBuckets(_ buckets: [Range<Int>], _ out: inout ByteWriter) {
+    out.varint(UInt64(buckets.count))
+    for range in buckets {
+        out.varint(UInt64(range.lowerBound))
+        out.varint(UInt64(range.upperBound))
+    }
+}
+
+func readBuckets(_ reader: inout ByteReader) throws(ByteError) -> [Range<Int>] {
+    var buckets: [Range<Int>] = []
+    var last = 0
+    for _ in 0..<(try reader.count(limit: Limits.buckets, "bucket ranges")) {
+        let low = try reader.count(limit: Limits.buckets, "bucket")
+        let high = try reader.count(limit: Limits.buckets, "bucket")
+        guard low >= last, high > low else { throw ByteError(offset: reader.offset, reason: "bucket ranges out of order") }
+        buckets.append(low..<high)
+        last = high
+    }
+    return buckets
+}

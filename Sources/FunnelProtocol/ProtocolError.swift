@@ -1,0 +1,146 @@
+import FunnelModel
+
+/// Everything that can be wrong with a call, as it travels. Whether it may be tried again, and which HTTP status stands
+/// for it, is decided in this one table.
+package struct ProtocolError: Error, Equatable, Sendable {
+    package var code: Code
+    package var message: String
+    /// The field of a definition or query at fault, with its reason; empty otherwise.
+    package var faults: [FieldFault] = []
+    /// Names of the shards concerned.
+    package var shards: [String] = []
+    package var retryAfterMilliseconds: UInt32 = 0
+
+    package init(_ code: Code, _ message: String, faults: [FieldFault] = [], shards: [String] = []) {
+        self.code = code
+        self.message = message
+        self.faults = faults
+        self.shards = shards
+        if code == .overloaded || code == .notReady { retryAfterMilliseconds = 1_000 }
+    }
+
+    /// What the caller may conclude about the call's effect.
+    package enum Outcome: UInt8, Sendable {
+        /// Nothing was done.
+        case refused = 0
+        /// It may have been done.
+        case unknown = 1
+        /// It was tried and did not work; what was done, if anything, the message says.
+        case failed = 2
+    }
+
+    package enum Code: UInt16, CaseIterable, Sendable {
+        case malformedFrame = 1
+        case unsupportedVersion = 2
+        case tooLarge = 3
+        case badChecksum = 4
+        case damagedCompression = 5
+        case unknownKind = 6
+        case invalidMessage = 7
+        case truncatedAnswer = 8
+        case foreignCluster = 9
+        case wrongEpoch = 10
+        case wrongBucket = 11
+        case notAuthenticated = 12
+        case forbidden = 13
+        case invalidQuery = 14
+        case unknownFunnel = 15
+        case overloaded = 16
+        case notReady = 17
+        case shardUnavailable = 18
+        case deadlineExceeded = 19
+        case cancelled = 20
+        case sequenceExpired = 21
+        case storageFull = 22
+        case storageFailed = 23
+        case workBudget = 24
+        case connectionLost = 25
+        case unknownError = 26
+        case conflict = 27
+    }
+
+    package var outcome: Outcome { code.traits.outcome }
+    package var retryable: Bool { code.traits.retryable }
+    package var httpStatus: Int { code.traits.httpStatus }
+
+    package static let faultsMax = 1_000
+    package static let textMax = 4_096
+}
+
+extension ProtocolError.Code {
+    /// Outcome, retryable, HTTP status and the name used in texts and metrics.
+    package var traits: (outcome: ProtocolError.Outcome, retryable: Bool, httpStatus: Int, name: String) {
+        switch self {
+        case .malformedFrame: return (.refused, false, 400, "malformed_frame")
+        case .unsupportedVersion: return (.refused, false, 400, "unsupported_version")
+        case .tooLarge: return (.refused, false, 413, "too_large")
+        case .badChecksum: return (.refused, true, 400, "bad_checksum")
+        case .damagedCompression: return (.refused, false, 400, "damaged_compression")
+        case .unknownKind: return (.refused, false, 400, "unknown_kind")
+        case .invalidMessage: return (.refused, false, 400, "invalid_message")
+        case .truncatedAnswer: return (.unknown, true, 502, "truncated_answer")
+        case .foreignCluster: return (.refused, false, 421, "foreign_cluster")
+        case .wrongEpoch: return (.refused, true, 409, "wrong_epoch")
+        case .wrongBucket: return (.refused, false, 421, "wrong_bucket")
+        case .notAuthenticated: return (.refused, false, 401, "not_authenticated")
+        case .forbidden: return (.refused, false, 403, "forbidden")
+        case .invalidQuery: return (.refused, false, 422, "invalid_query")
+        case .unknownFunnel: return (.refused, false, 404, "unknown_funnel")
+        case .overloaded: return (.refused, true, 503, "overloaded")
+        case .notReady: return (.refused, true, 503, "not_ready")
+        case .shardUnavailable: return (.unknown, true, 503, "shard_unavailable")
+        case .deadlineExceeded: return (.unknown, true, 504, "deadline_exceeded")
+        case .cancelled: return (.unknown, false, 499, "cancelled")
+        case .sequenceExpired: return (.unknown, false, 409, "sequence_expired")
+        case .storageFull: return (.refused, true, 507, "storage_full")
+        case .storageFailed: return (.unknown, true, 503, "storage_failed")
+        case .workBudget: return (.failed, false, 422, "work_budget")
+        case .connectionLost: return (.unknown, true, 503, "connection_lost")
+        case .unknownError: return (.failed, false, 500, "internal")
+        case .conflict: return (.refused, false, 412, "conflict")
+        }
+    }
+}
+
+extension ProtocolError {
+    package var body: [UInt8] {
+        var out = ByteWriter()
+        out.integer(code.rawValue)
+        out.integer(outcome.rawValue)
+        out.integer(UInt8(retryable ? 1 : 0))
+        out.integer(retryAfterMilliseconds)
+        out.string(Self.cut(message))
+        out.varint(UInt64(min(faults.count, Self.faultsMax)))
+        for fault in faults.prefix(Self.faultsMax) {
+            out.string(Self.cut(fault.field))
+            out.string(Self.cut(fault.reason))
+        }
+        out.varint(UInt64(shards.count))
+        for shard in shards { out.string(Self.cut(shard)) }
+        return out.bytes
+    }
+
+    private static func cut(_ text: String) -> ByteString { ByteString(Array(text.utf8.prefix(textMax))) }
+
+    package static func decode(_ body: [UInt8]) throws(ProtocolError) -> ProtocolError {
+        try decoding("error") { () throws(ByteError) in
+            var reader = ByteReader(body)
+            let raw: UInt16 = try reader.integer("code")
+            _ = try reader.take(2, "outcome and retryable")
+            let after: UInt32 = try reader.integer("retry after")
+            let message = try reader.string(limit: textMax, "message").string
+            // A code of a newer version keeps its text; what it allows the caller is then unknown.
+            var error = ProtocolError(Code(rawValue: raw) ?? .unknownError, message)
+            error.retryAfterMilliseconds = after
+            for _ in 0..<(try reader.count(limit: faultsMax, "faults")) {
+                let field = try reader.string(limit: textMax, "field").string
+                error.faults.append(FieldFault(field, try reader.string(limit: textMax, "reason").string))
+            }
+            for _ in 0..<(try reader.count(limit: Limits.shards, "shards")) {
+                error.shards.append(try reader.string(limit: textMax, "shard").string)
+            }
+            try reader.finish("error")
+            return error
+        }
+    }
+}
