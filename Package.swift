@@ -30,6 +30,7 @@ let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -52,6 +53,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", .upToNextMinor(from: "2.13.0")),
         .package(url: "https://github.com/hummingbird-project/hummingbird", .upToNextMinor(from: "2.28.1")),
         .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
+        .package(url: "https://github.com/apple/swift-http-types", .upToNextMinor(from: "1.8.0")),
         .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.2")),
     ],
     targets: [
@@ -66,8 +68,8 @@ let package = Package(
         core("FunnelStorage", ["FunnelModel", "FunnelCodec"]),
         library("FunnelHTTP2", ["CNghttp2", "CFunnelShims", nioCore]),
         library("FunnelRPC", ["FunnelProtocol", "FunnelHTTP2", nioCore, nioPosix, nioSSL, nioTLS, crypto, logging]),
-        library("FunnelRuntime", ["FunnelModel", crypto, logging, lifecycle, yams]),
-        library("FunnelEdge", ["FunnelRuntime", "FunnelModel", "FunnelCodec", hummingbird, logging]),
+        library("FunnelRuntime", ["FunnelModel", logging, lifecycle, signals, yams]),
+        library("FunnelEdge", ["FunnelRuntime", "FunnelRPC", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, logging]),
         library("IngestService", ["FunnelRPC", "FunnelEdge"]),
         library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch"]),
         library("CoordinatorService", ["FunnelRPC", "FunnelEdge", "FunnelMatch", grdb]),

@@ -2,7 +2,7 @@ import FunnelModel
 
 /// Everything that can be wrong with a call, as it travels. Whether it may be tried again, and which HTTP status stands
 /// for it, is decided in this one table.
-package struct ProtocolError: Error, Equatable, Sendable {
+package struct ProtocolError: Error, Equatable, Sendable, CustomStringConvertible {
     package var code: Code
     package var message: String
     /// The field of a definition or query at fault, with its reason; empty otherwise.
@@ -57,11 +57,14 @@ package struct ProtocolError: Error, Equatable, Sendable {
         case connectionLost = 25
         case unknownError = 26
         case conflict = 27
+        case unreachable = 28
     }
 
     package var outcome: Outcome { code.traits.outcome }
     package var retryable: Bool { code.traits.retryable }
     package var httpStatus: Int { code.traits.httpStatus }
+
+    package var description: String { "\(code.traits.name): \(message)" }
 
     package static let faultsMax = 1_000
     package static let textMax = 4_096
@@ -98,6 +101,7 @@ extension ProtocolError.Code {
         case .connectionLost: return (.unknown, true, 503, "connection_lost")
         case .unknownError: return (.failed, false, 500, "internal")
         case .conflict: return (.refused, false, 412, "conflict")
+        case .unreachable: return (.refused, true, 503, "unreachable")
         }
     }
 }

@@ -82,3 +82,28 @@ package enum KeyRole: UInt8, CaseIterable, Sendable {
     case read = 2
     case admin = 3
 }
+
+/// Asks for a snapshot newer than the one known; the answer may wait for one.
+package struct SnapshotRequest: Equatable, Sendable {
+    package var known: UInt64
+    package var waitMilliseconds: UInt32
+
+    package init(known: UInt64, waitMilliseconds: UInt32) {
+        self.known = known
+        self.waitMilliseconds = waitMilliseconds
+    }
+
+    package var body: [UInt8] {
+        var out = ByteWriter()
+        out.integer(known)
+        out.integer(waitMilliseconds)
+        return out.bytes
+    }
+
+    package init(body: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(body)
+        known = try reader.integer("known revision")
+        waitMilliseconds = try reader.integer("wait")
+        try reader.finish("snapshot request")
+    }
+}

@@ -1,0 +1,38 @@
+import FunnelProtocol
+
+/// The calls of the wire protocol: path, the kind of frame they take, and the kind they answer with.
+package enum CallPath: String, CaseIterable, Sendable {
+    case hello = "/sluice/v1/hello"
+    case append = "/sluice/v1/append"
+    case query = "/sluice/v1/query"
+    case users = "/sluice/v1/users"
+    case partialQuery = "/sluice/v1/partial-query"
+    case partialUsers = "/sluice/v1/partial-users"
+    case health = "/sluice/v1/health"
+    case snapshot = "/sluice/v1/snapshot"
+
+    package var request: FrameKind {
+        switch self {
+        case .hello: return .hello
+        case .append: return .append
+        case .query: return .query
+        case .users: return .usersQuery
+        case .partialQuery: return .partialQuery
+        case .partialUsers: return .partialUsersQuery
+        case .health: return .health
+        case .snapshot: return .snapshotRequest
+        }
+    }
+
+    package var answer: FrameKind {
+        switch self {
+        case .hello: return .helloResult
+        case .append: return .appendResult
+        case .query: return .mergedResult
+        case .users, .partialUsers: return .userList
+        case .partialQuery: return .partialResult
+        case .health: return .healthResult
+        case .snapshot: return .snapshot
+        }
+    }
+}

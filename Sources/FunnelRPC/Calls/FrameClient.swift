@@ -1,0 +1,127 @@
+import FunnelModel
+import FunnelProtocol
+import Logging
+import NIOCore
+
+/// Makes wire calls to one peer, as a service of the cluster or as a client, and turns every failure into a
+/// `ProtocolError` that says what may be concluded.
+package final class FrameClient: Sendable {
+    /// Shown in errors.
+    package let name: String
+    private let transport: TransportClient
+    private let service: ServiceSelf
+
+    /// - Parameter connections: kept to the peer; calls are spread over them.
+    package init(
+        name: String, host: String, port: Int, service: ServiceSelf, group: any EventLoopGroup,
+        tls: TLSClientConfig?, connections: Int, logger: Logger
+    ) {
+        self.name = name
+        self.service = service
+        var handshake: (@Sendable (ClientConnection) async throws -> Void)?
+        if service.role != .client {
+            handshake = { connection in try await FrameClient.prove(service, on: connection, peer: name) }
+        }
+        transport = TransportClient(
+            group: group, host: host, port: port, tls: tls, connections: connections, limits: TransportLimits(),
+            logger: logger, handshake: handshake)
+    }
+
+    package func shutdown() async { await transport.shutdown() }
+
+    /// The single result frame's body of a call.
+    package func call(
+        _ path: CallPath, _ body: [UInt8], project: UInt32 = 0, request: UInt64 = 0, authorization: String? = nil,
+        timeout: Duration
+    ) async throws(ProtocolError) -> [UInt8] {
+        var result: [UInt8]?
+        try await call(path, body, project: project, request: request, authorization: authorization, timeout: timeout) {
+            result = $0
+        }
+        guard let result else { throw ProtocolError(.malformedFrame, "\(name): answer without a result") }
+        return result
+    }
+
+    /// Calls `each` with every result frame's body, in order; returns only after a good trailer.
+    package func call(
+        _ path: CallPath, _ body: [UInt8], project: UInt32 = 0, request: UInt64 = 0, authorization: String? = nil,
+        timeout: Duration, each: ([UInt8]) throws(ProtocolError) -> Void
+    ) async throws(ProtocolError) {
+        let (id, epoch) = service.cluster()
+        let context = FrameContext(cluster: id, request: request, project: project, epoch: epoch)
+        let frame = Frame(path.request, context, body: body).encoded
+        do {
+            let response = try await transport.call(
+                path: path.rawValue, authorization: authorization, body: ByteBuffer(bytes: frame), timeout: timeout)
+            try await Self.read(response, expecting: path.answer, each: each)
+        } catch let error as ProtocolError {
+            throw error
+        } catch {
+            throw Self.translate(error, peer: name)
+        }
+    }
+
+    private static func read(
+        _ response: ClientResponse, expecting kind: FrameKind, each: ([UInt8]) throws(ProtocolError) -> Void
+    ) async throws {
+        guard response.status == 200 else {
+            let text = try await response.collect(upTo: 4_096)
+            throw ProtocolError(.invalidMessage, "HTTP \(response.status): \(String(buffer: text).prefix(200))")
+        }
+        var reader = AnswerReader()
+        while let chunk = try await response.next() {
+            reader.feed(chunk.readableBytesView)
+            while let frame = try reader.next() {
+                guard frame.kind == kind else {
+                    throw ProtocolError(.malformedFrame, "answer holds \(frame.kind), expected \(kind)")
+                }
+                try each(frame.body)
+            }
+        }
+        try reader.finish()
+    }
+
+    /// Hello in both phases; the peer must prove the secret too, and be of our cluster once we know it.
+    private static func prove(_ service: ServiceSelf, on connection: ClientConnection, peer: String) async throws {
+        let nonce = randomBytes(Hello.nonceBytes)
+        let first = try await hello(Hello(role: service.role, phase: 1, nonce: nonce), service, on: connection)
+        guard service.accepts(first.proof, side: "server", clientNonce: nonce, serverNonce: first.nonce, role: service.role)
+        else { throw ProtocolError(.notAuthenticated, "\(peer) does not have our cluster secret") }
+        let known = service.cluster().id
+        if known != 0, first.cluster != 0, first.cluster != known {
+            throw ProtocolError(.foreignCluster, "\(peer) is of cluster \(first.cluster), we are of \(known)")
+        }
+        let proof = service.proof(side: "client", clientNonce: nonce, serverNonce: first.nonce, role: service.role)
+        _ = try await hello(Hello(role: service.role, phase: 2, nonce: nonce, proof: proof), service, on: connection)
+    }
+
+    private static func hello(
+        _ message: Hello, _ service: ServiceSelf, on connection: ClientConnection
+    ) async throws -> HelloResult {
+        let frame = Frame(.hello, FrameContext(cluster: service.cluster().id), body: message.body)
+        let response = try await connection.call(
+            path: CallPath.hello.rawValue, authorization: nil, body: ByteBuffer(bytes: frame.encoded), timeout: .seconds(5))
+        var result: HelloResult?
+        try await read(response, expecting: .helloResult) { body throws(ProtocolError) in
+            result = try decoding("hello result") { () throws(ByteError) in try HelloResult(body: body) }
+        }
+        guard let result else { throw ProtocolError(.malformedFrame, "hello without a result") }
+        return result
+    }
+
+    static func translate(_ error: any Error, peer: String) -> ProtocolError {
+        guard let error = error as? TransportError else {
+            let code: ProtocolError.Code = error is CancellationError ? .cancelled : .unknownError
+            return ProtocolError(code, "\(peer): \(error)", shards: [peer])
+        }
+        let code: ProtocolError.Code
+        if error.isDeadline {
+            code = .deadlineExceeded
+        } else if error.isCancellation {
+            code = .cancelled
+        } else {
+            code = error.outcome == .refused ? .unreachable : .connectionLost
+        }
+        return ProtocolError(code, "\(peer): \(error.message)", shards: [peer])
+    }
+}

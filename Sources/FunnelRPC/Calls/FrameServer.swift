@@ -1,0 +1,168 @@
+import FunnelModel
+import FunnelProtocol
+import Logging
+import NIOCore
+
+/// One call, its frame read and its caller checked.
+package struct FrameCall: Sendable {
+    package let frame: Frame
+    /// The peer's proven role; nil for a client.
+    package let peer: Role?
+    package let authorization: String?
+    package let deadline: NIODeadline?
+    private let call: ServerCall
+    private let answer: FrameContext
+
+    init(frame: Frame, peer: Role?, call: ServerCall, answer: FrameContext) {
+        self.frame = frame
+        self.peer = peer
+        self.authorization = call.head.authorization
+        self.deadline = call.deadline
+        self.call = call
+        self.answer = answer
+    }
+
+    package var isCancelled: Bool { call.isCancelled }
+
+    /// Bytes that the caller keeps in memory here until it has its answer.
+    package var bodyBytes: Int { call.body.readableBytes }
+
+    package func onCancel(_ body: @escaping @Sendable () -> Void) { call.onCancel(body) }
+
+    /// Time left until the caller gives up; `most` where it set no limit or a longer one.
+    package func timeLeft(most: Duration) -> Duration {
+        guard let deadline else { return most }
+        return min(most, .nanoseconds(max(0, (deadline - .now()).nanoseconds)))
+    }
+
+    package func writer() -> FrameAnswer { FrameAnswer(call: call, context: answer) }
+}
+
+/// Sends an answer frame by frame; suspends while the caller does not read.
+package struct FrameAnswer {
+    private let call: ServerCall
+    private var writer: AnswerWriter
+
+    init(call: ServerCall, context: FrameContext) {
+        self.call = call
+        writer = AnswerWriter(context)
+    }
+
+    package mutating func send(_ kind: FrameKind, _ body: [UInt8]) async throws {
+        try await call.write(ByteBuffer(bytes: writer.frame(kind, body)))
+    }
+
+    package func end(rows: Int) async throws {
+        try await call.write(ByteBuffer(bytes: writer.end(rows: UInt64(rows))))
+        try await call.finish()
+    }
+
+    mutating func fail(_ error: ProtocolError) async throws {
+        try await call.write(ByteBuffer(bytes: writer.fail(error)))
+        try await call.finish()
+    }
+}
+
+/// Takes the wire calls of one service: reads the frame, checks cluster and caller, and hands on to a route.
+package final class FrameServer: CallHandler {
+    /// Who may make a call.
+    package enum Callers: Sendable {
+        case anyone
+        case services([Role])
+    }
+
+    package struct Route: Sendable {
+        package var path: CallPath
+        package var callers: Callers
+        package var handle: @Sendable (FrameCall) async throws -> Void
+
+        package init(
+            _ path: CallPath, _ callers: Callers, handle: @escaping @Sendable (FrameCall) async throws -> Void
+        ) {
+            self.path = path
+            self.callers = callers
+            self.handle = handle
+        }
+    }
+
+    private let service: ServiceSelf
+    private let routes: [String: Route]
+    private let logger: Logger
+
+    package init(_ service: ServiceSelf, routes: [Route], logger: Logger) {
+        self.service = service
+        self.logger = logger
+        let hello = Route(.hello, .anyone) { _ in }
+        self.routes = Dictionary((routes + [hello]).map { ($0.path.rawValue, $0) }) { first, _ in first }
+    }
+
+    package func handle(_ call: ServerCall) async {
+        do {
+            try await answer(call)
+        } catch {
+            // The caller went away or its connection broke; there is nobody left to tell.
+            logger.debug("call ended early", metadata: ["path": "\(call.head.path)", "error": "\(error)"])
+        }
+    }
+
+    private func answer(_ call: ServerCall) async throws {
+        guard let route = routes[call.head.path] else { return try await plain(call, 404, "unknown path") }
+        guard call.head.method == "POST" else { return try await plain(call, 405, "use POST") }
+        guard call.head.contentType == "application/x-sluice" else {
+            return try await plain(call, 415, "content-type must be application/x-sluice")
+        }
+        try await call.respond(status: 200, contentType: "application/x-sluice")
+        let (id, epoch) = service.cluster()
+        var context = FrameContext(cluster: id, epoch: epoch)
+        do {
+            let frame = try FrameDecoder.single(call.body.readableBytesView)
+            context.request = frame.context.request
+            context.project = frame.context.project
+            try await serve(route, frame, call, context)
+        } catch let error as ProtocolError {
+            var answer = FrameAnswer(call: call, context: context)
+            try await answer.fail(error)
+        } catch let error as TransportError {
+            throw error
+        } catch {
+            logger.error("call failed", metadata: ["path": "\(route.path.rawValue)", "error": "\(error)"])
+            var answer = FrameAnswer(call: call, context: context)
+            try await answer.fail(ProtocolError(.unknownError, "internal error; the service's log has it"))
+        }
+    }
+
+    private func serve(_ route: Route, _ frame: Frame, _ call: ServerCall, _ context: FrameContext) async throws {
+        guard frame.kind == route.path.request else {
+            throw ProtocolError(.invalidMessage, "\(route.path.rawValue) takes \(route.path.request), not \(frame.kind)")
+        }
+        if frame.context.cluster != 0, context.cluster != 0, frame.context.cluster != context.cluster {
+            throw ProtocolError(.foreignCluster, "this is cluster \(context.cluster), the call is for \(frame.context.cluster)")
+        }
+        let peer = call.connection.attachment() as? PeerState
+        if route.path == .hello { return try await hello(frame, call, context) }
+        if case .services(let roles) = route.callers {
+            guard let proven = peer?.proven else { throw ProtocolError(.notAuthenticated, "this call needs a service's hello") }
+            guard roles.contains(proven) else { throw ProtocolError(.forbidden, "\(proven) may not call \(route.path)") }
+        }
+        try await route.handle(FrameCall(frame: frame, peer: peer?.proven, call: call, answer: context))
+    }
+
+    private func hello(_ frame: Frame, _ call: ServerCall, _ context: FrameContext) async throws {
+        let message = try decoding("hello") { () throws(ByteError) in try Hello(body: frame.body) }
+        var peer = call.connection.attachment() as? PeerState
+        if peer == nil {
+            peer = PeerState()
+            call.connection.setAttachment(peer)
+        }
+        guard let result = try peer?.receive(message, as: service) else { return }
+        var answer = FrameAnswer(call: call, context: context)
+        try await answer.send(.helloResult, result.body)
+        try await answer.end(rows: 1)
+    }
+
+    private func plain(_ call: ServerCall, _ status: Int, _ text: String) async throws {
+        try await call.respond(status: status, contentType: "text/plain")
+        try await call.write(ByteBuffer(string: text + "\n"))
+        try await call.finish()
+    }
+}

@@ -1,0 +1,151 @@
+import FunnelModel
+import Yams
+
+/// The effective settings of one process.
+package struct Settings: Sendable {
+    private let table: SettingsTable
+    private var values: [String: String] = [:]
+    private var origins: [String: String] = [:]
+
+    /// What the command line asked for besides settings.
+    package enum Action: Equatable, Sendable {
+        case run, health, help, version, printConfig
+    }
+
+    /// Resolves flags, environment and file over the defaults. All faults are reported at once.
+    ///
+    /// - Parameter readFile: the text of a file, nil where it can't be read.
+    package static func resolve(
+        _ table: SettingsTable, arguments: [String], environment: [String: String], readFile: (String) -> String?
+    ) throws(InvalidDocument) -> (Settings, Action) {
+        var faults: [FieldFault] = []
+        var settings = Settings(table: table)
+        for setting in table.settings {
+            if let fallback = setting.fallback { settings.values[setting.name] = fallback }
+        }
+        let line = CommandLineValues(arguments, table, &faults)
+        if let path = line.values["config"] ?? environment["SLUICE_CONFIG"] {
+            settings.readYAML(path, text: readFile(path), &faults)
+        }
+        for setting in table.settings {
+            if let text = environment[setting.variable], !text.isEmpty {
+                settings.set(setting, text, from: setting.variable, &faults)
+            }
+            if let text = line.values[setting.name] { settings.set(setting, text, from: "--\(setting.name)", &faults) }
+        }
+        if line.action == .run || line.action == .printConfig, !faults.isEmpty { throw InvalidDocument(faults) }
+        return (settings, line.action)
+    }
+
+    private init(table: SettingsTable) { self.table = table }
+
+    private mutating func set(_ setting: Setting, _ text: String, from origin: String, _ faults: inout [FieldFault]) {
+        if let reason = setting.fault(text) { faults.append(FieldFault(origin, reason)) }
+        values[setting.name] = text
+        origins[setting.name] = origin
+    }
+
+    private mutating func readYAML(_ path: String, text: String?, _ faults: inout [FieldFault]) {
+        guard let text else { return faults.append(FieldFault("--config", "cannot read \(path)")) }
+        let document: Any?
+        do {
+            document = try Yams.load(yaml: text)
+        } catch {
+            return faults.append(FieldFault(path, "is not YAML: \(error)"))
+        }
+        guard let members = document as? [String: Any] else {
+            if document != nil { faults.append(FieldFault(path, "must hold one mapping of settings")) }
+            return
+        }
+        for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+            guard let setting = table.settings.first(where: { $0.name == key }) else {
+                faults.append(FieldFault("\(path): \(key)", "is not a known setting"))
+                continue
+            }
+            let text = (value as? [Any]).map { $0.map { "\($0)" }.joined(separator: ",") } ?? "\(value)"
+            set(setting, text, from: "\(path): \(key)", &faults)
+        }
+    }
+
+    /// The text of a setting; empty where it has neither a value nor a default.
+    package func text(_ name: String) -> String { values[name] ?? "" }
+
+    package func list(_ name: String) -> [String] {
+        text(name).split(separator: ",").map { String($0.trimmingSpaces) }.filter { !$0.isEmpty }
+    }
+
+    /// An integer setting: checked when it was read, so the fallback of 0 is never seen for those with a default.
+    package func integer(_ name: String) -> Int { Int(text(name)) ?? 0 }
+
+    package func flag(_ name: String) -> Bool { text(name) == "true" }
+
+    package var printed: String {
+        table.settings.map { setting in
+            let value = setting.secret ? (text(setting.name).isEmpty ? "" : "(set)") : text(setting.name)
+            return "\(setting.name): \(value)  # \(origins[setting.name] ?? "default")\n"
+        }.joined()
+    }
+}
+
+/// `--name value`, `--name=value` and bare flags.
+private struct CommandLineValues {
+    var values: [String: String] = [:]
+    var action = Settings.Action.run
+
+    init(_ arguments: [String], _ table: SettingsTable, _ faults: inout [FieldFault]) {
+        var rest = arguments[...]
+        while let argument = rest.popFirst() {
+            switch argument {
+            case "--help", "-h": action = .help
+            case "--version": action = .version
+            case "--print-config": action = .printConfig
+            case "health": action = .health
+            default: read(argument, &rest, table, &faults)
+            }
+        }
+    }
+
+    private mutating func read(
+        _ argument: String, _ rest: inout ArraySlice<String>, _ table: SettingsTable, _ faults: inout [FieldFault]
+    ) {
+        let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let name = String(parts[0].dropFirst(2))
+        let setting = table.settings.first { $0.name == name }
+        guard parts[0].hasPrefix("--"), setting != nil || name == "config" else {
+            return faults.append(FieldFault(parts[0], "is not a known setting; see --help"))
+        }
+        if let setting, setting.secret {
+            faults.append(FieldFault(parts[0], "is a secret: give it as \(setting.variable) or in the file"))
+        }
+        if parts.count == 2 {
+            values[name] = parts[1]
+        } else if let setting, case .flag = setting.kind {
+            values[name] = "true"
+        } else if let value = rest.popFirst() {
+            values[name] = value
+        } else {
+            faults.append(FieldFault(parts[0], "needs a value"))
+        }
+    }
+}
+
+extension StringProtocol {
+    package var trimmingSpaces: SubSequence {
+        var slice = self[...]
+        while let first = slice.first, first.isWhitespace { slice = slice.dropFirst() }
+        while let last = slice.last, last.isWhitespace { slice = slice.dropLast() }
+        return slice
+    }
+}
+
+/// `host:port`, also `[v6]:port`; nil where it is neither or the port is out of range.
+package func parseAddress(_ text: String) -> (host: String, port: Int)? {
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port)
+    else { return nil }
+    var host = text[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+    return host.isEmpty ? nil : (String(host), port)
+}
+
+/// True for addresses that never leave the machine.
+package func isLoopback(_ host: String) -> Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }

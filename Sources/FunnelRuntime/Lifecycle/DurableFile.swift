@@ -1,0 +1,43 @@
+import Glibc
+
+/// Small files that must be whole after a crash: written beside, synced, renamed, and the folder synced.
+package enum DurableFile {
+    package struct Fault: Error, Sendable { package var message: String }
+
+    package static func replace(_ path: String, with bytes: [UInt8]) throws(Fault) {
+        let temporary = path + ".tmp"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw fault("open", temporary) }
+        var done = 0
+        while done < bytes.count {
+            let wrote = bytes.withUnsafeBytes { write(file, $0.baseAddress?.advanced(by: done), bytes.count - done) }
+            guard wrote > 0 else {
+                close(file)
+                throw fault("write", temporary)
+            }
+            done += wrote
+        }
+        let synced = fsync(file)
+        close(file)
+        guard synced == 0 else { throw fault("fsync", temporary) }
+        guard rename(temporary, path) == 0 else { throw fault("rename", path) }
+        let slash = path.lastIndex(of: "/")
+        let folder = open(slash.map { String(path[..<$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw fault("open the folder of", path) }
+        defer { close(folder) }
+        guard fsync(folder) == 0 else { throw fault("fsync the folder of", path) }
+    }
+
+    /// nil where there is no such file, or it is larger than a megabyte.
+    package static func read(_ path: String) -> [UInt8]? {
+        guard let file = fopen(path, "r") else { return nil }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: (1 << 20) + 1)
+        let got = fread(&bytes, 1, bytes.count, file)
+        return got <= 1 << 20 ? Array(bytes[..<got]) : nil
+    }
+
+    private static func fault(_ verb: String, _ path: String) -> Fault {
+        Fault(message: "cannot \(verb) \(path): \(String(cString: strerror(errno)))")
+    }
+}

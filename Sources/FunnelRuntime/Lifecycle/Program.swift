@@ -1,0 +1,129 @@
+import FunnelModel
+import Glibc
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+/// The frame around each service's main: settings in, a service group until SIGTERM or SIGINT, an exit code out.
+package enum Program {
+    package static let version = "0.1.0"
+
+    package struct Run: Sendable {
+        package var settings: Settings
+        package var logger: Logger
+        package var metrics: Metrics
+    }
+
+    /// - Parameters:
+    ///   - health: asks the running process; used by the `health` subcommand.
+    ///   - build: makes the services from checked settings; faults it throws are printed like those of the settings.
+    /// - Returns: 0 after a clean stop, 1 after a failure while running, 2 where it could not start.
+    package static func main(
+        _ table: SettingsTable, health: (Settings) async -> Bool, build: (Run) async throws -> [any Service]
+    ) async -> Int32 {
+        let resolved: (Settings, Settings.Action)
+        do {
+            resolved = try Settings.resolve(
+                table, arguments: Array(CommandLine.arguments.dropFirst()), environment: environmentVariables(),
+                readFile: readText)
+        } catch {
+            return refuse(table, error.faults)
+        }
+        switch resolved.1 {
+        case .help: return say(table.helpText)
+        case .version: return say("\(table.program) \(version)\n")
+        case .printConfig: return say(resolved.0.printed)
+        case .health: return await health(resolved.0) ? 0 : 1
+        case .run: return await run(table, resolved.0, build)
+        }
+    }
+
+    private static func run(
+        _ table: SettingsTable, _ settings: Settings, _ build: (Run) async throws -> [any Service]
+    ) async -> Int32 {
+        // A peer that goes away while we write must be an error, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+        let level = Logger.Level(rawValue: settings.text("log-level")) ?? .info
+        var logger = Logger(label: table.program) { LineLogHandler(service: $0, level: level) }
+        logger.logLevel = level
+        let run = Run(settings: settings, logger: logger, metrics: Metrics())
+        do {
+            let services = try await build(run)
+            let group = ServiceGroup(
+                configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+            logger.info("started", metadata: ["version": "\(version)", "pid": "\(getpid())"])
+            try await group.run()
+            logger.info("stopped")
+            return 0
+        } catch let error as InvalidDocument {
+            return refuse(table, error.faults)
+        } catch {
+            logger.critical("stopped by an error", metadata: ["error": "\(error)"])
+            return 1
+        }
+    }
+
+    private static func refuse(_ table: SettingsTable, _ faults: [FieldFault]) -> Int32 {
+        for fault in faults { errorLine("\(table.program): \(fault.field) \(fault.reason)") }
+        return 2
+    }
+
+    private static func say(_ text: String) -> Int32 {
+        _ = text.withCString { write(STDOUT_FILENO, $0, strlen($0)) }
+        return 0
+    }
+
+    private static func errorLine(_ text: String) {
+        _ = (text + "\n").withCString { write(STDERR_FILENO, $0, strlen($0)) }
+    }
+}
+
+/// Settings that every service has.
+package enum CommonSettings {
+    package static func all(http: Int, wire: Int) -> [Setting] {
+        [
+            Setting("host", .text, default: "127.0.0.1", "address to listen on"),
+            Setting("http-port", .integer(0...65_535), default: "\(http)", "HTTP: health and metrics, and the API; 0 = any"),
+            Setting("wire-port", .integer(0...65_535), default: "\(wire)", "binary protocol; 0 = any"),
+            Setting("cluster-secret", .text, secret: true, "shared by all services of a cluster; needed off loopback"),
+            Setting("allow-plain-text", .flag, default: "false", "listen off loopback without TLS, e.g. in a private network"),
+            Setting("tls-cert", .text, default: "", "PEM file: certificate chain of the binary protocol"),
+            Setting("tls-key", .text, default: "", "PEM file: private key"),
+            Setting("tls-ca", .text, default: "", "PEM file: authority that peers' certificates are checked against"),
+            Setting("addresses-file", .text, default: "", "write the bound addresses to this file, as JSON, once ready"),
+            Setting("log-level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), default: "info", "least level logged"),
+        ]
+    }
+
+    /// Rules that hold between settings: what may listen off loopback.
+    package static func check(_ settings: Settings) -> [FieldFault] {
+        var faults: [FieldFault] = []
+        let local = isLoopback(settings.text("host"))
+        let tls = !settings.text("tls-cert").isEmpty
+        if tls != !settings.text("tls-key").isEmpty { faults.append(FieldFault("--tls-cert", "and --tls-key go together")) }
+        if !local, settings.text("cluster-secret").isEmpty {
+            faults.append(FieldFault("SLUICE_CLUSTER_SECRET", "is needed to listen on \(settings.text("host")), off loopback"))
+        }
+        if !local, !tls, !settings.flag("allow-plain-text") {
+            faults.append(FieldFault("--host", "\(settings.text("host")) is off loopback: give --tls-cert, or --allow-plain-text"))
+        }
+        return faults
+    }
+}
+
+package func environmentVariables() -> [String: String] {
+    var variables: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+        let line = String(cString: text)
+        if let equals = line.firstIndex(of: "=") {
+            variables[String(line[..<equals])] = String(line[line.index(after: equals)...])
+        }
+        entry += 1
+    }
+    return variables
+}
+
+private func readText(_ path: String) -> String? {
+    DurableFile.read(path).map { String(decoding: $0, as: UTF8.self) }
+}
