@@ -1,0 +1,144 @@
+/// The nine bytes before each frame, as far as the guards need them.
+struct FrameHeader {
+    static let data: UInt8 = 0
+    static let headers: UInt8 = 1
+    static let resetStream: UInt8 = 3
+    static let windowUpdate: UInt8 = 8
+    static let continuation: UInt8 = 9
+
+    var length: Int
+    var type: UInt8
+    var flags: UInt8
+
+    var endsStream: Bool { flags & 0x1 != 0 }
+    var endsHeaders: Bool { flags & 0x4 != 0 }
+    var isPadded: Bool { flags & 0x8 != 0 }
+}
+
+/// Follows frame borders in the raw input, ahead of nghttp2.
+///
+/// nghttp2 does not report frames it ignores (unknown types, DATA of closed streams), and those cost it work too. Here
+/// every frame is counted, before any of that work is done.
+struct FrameScanner {
+    /// Length of the client preface, which comes before the first frame.
+    static let prefaceLength = 24
+
+    private var toSkip: Int
+    private var partial: InlineArray<9, UInt8> = .init(repeating: 0)
+    private var partialCount = 0
+    private var payloadIsHeaderBlock = false
+    private var expectsContinuation = false
+
+    init(role: HTTP2Role) {
+        toSkip = role == .server ? Self.prefaceLength : 0
+    }
+
+    /// A header block has begun and not ended: the peer is on the header clock.
+    var isInHeaderBlock: Bool { expectsContinuation || (payloadIsHeaderBlock && toSkip > 0) }
+
+    /// Passes over the bytes; false as soon as the budget is spent.
+    mutating func scan(_ bytes: UnsafeRawBufferPointer, budget: inout GlitchBudget) -> Bool {
+        var index = 0
+        while index < bytes.count {
+            if toSkip > 0 {
+                let step = min(toSkip, bytes.count - index)
+                toSkip -= step
+                index += step
+                continue
+            }
+            partial[partialCount] = bytes[index]
+            partialCount += 1
+            index += 1
+            guard partialCount == 9 else { continue }
+            partialCount = 0
+            let length = Int(partial[0]) << 16 | Int(partial[1]) << 8 | Int(partial[2])
+            let header = FrameHeader(length: length, type: partial[3], flags: partial[4])
+            toSkip = length
+            note(header)
+            guard budget.admit(header) else { return false }
+        }
+        return true
+    }
+
+    private mutating func note(_ header: FrameHeader) {
+        payloadIsHeaderBlock = header.type == FrameHeader.headers || header.type == FrameHeader.continuation
+        if payloadIsHeaderBlock { expectsContinuation = !header.endsHeaders }
+    }
+}
+
+/// A token bucket of frames that move no data.
+///
+/// WINDOW_UPDATE has a purse of its own which fills with the data we send, because a flat budget also cuts off honest
+/// fast readers.
+struct GlitchBudget {
+    private let burst: Int
+    private let perSecond: Int
+    private let bytesPerUpdate: Int
+    private let role: HTTP2Role
+    private var tokens: Int
+    private var windowTokens = 0
+    private var sentRemainder = 0
+    private var refilledAt: UInt64?
+
+    /// Enough for a full connection window sent before the first update comes back.
+    private static let windowTokensMax = 65_536
+
+    init(limits: HTTP2Limits, role: HTTP2Role) {
+        burst = limits.glitchBurst
+        perSecond = limits.glitchesPerSecond
+        bytesPerUpdate = max(1, limits.sentBytesPerWindowUpdate)
+        tokens = limits.glitchBurst
+        self.role = role
+    }
+
+    /// Regains tokens for the time that passed.
+    mutating func refill(now: UInt64) {
+        guard let before = refilledAt else {
+            refilledAt = now
+            return
+        }
+        guard now > before, perSecond > 0 else { return }
+        let interval = max(1, 1_000_000_000 / UInt64(perSecond))
+        let gained = (now - before) / interval
+        guard gained > 0 else { return }
+        tokens = min(burst, tokens + Int(min(gained, UInt64(burst))))
+        refilledAt = before + gained * interval
+    }
+
+    /// Earns WINDOW_UPDATEs: two for the frame (stream and connection) and more for its size.
+    mutating func sentData(_ bytes: Int) {
+        sentRemainder += bytes
+        let earned = 2 + sentRemainder / bytesPerUpdate
+        sentRemainder %= bytesPerUpdate
+        windowTokens = min(Self.windowTokensMax, windowTokens + earned)
+    }
+
+    /// False when this frame is one too many.
+    mutating func admit(_ header: FrameHeader) -> Bool {
+        switch header.type {
+        case FrameHeader.data:
+            // Up to 256 bytes can be padding alone.
+            let isEmpty = header.length == 0 || (header.isPadded && header.length <= 256)
+            return header.endsStream || !isEmpty || spend()
+        case FrameHeader.headers:
+            // Some clients set each new stream's window by an update of its own.
+            windowTokens = min(Self.windowTokensMax, windowTokens + 2)
+            return true
+        case FrameHeader.continuation:
+            return true
+        case FrameHeader.resetStream:
+            // A busy server may refuse many streams; only clients attack by resets.
+            return role == .client || spend()
+        case FrameHeader.windowUpdate where windowTokens > 0:
+            windowTokens -= 1
+            return true
+        default:
+            return spend()
+        }
+    }
+
+    private mutating func spend() -> Bool {
+        tokens -= 1
+        return tokens >= 0
+    }
+}

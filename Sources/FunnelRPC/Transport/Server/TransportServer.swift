@@ -1,0 +1,89 @@
+import FunnelHTTP2
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// Accepts HTTP/2 connections and gives each complete request to a handler.
+package final class TransportServer: Sendable {
+    private let group: any EventLoopGroup
+    private let host: String
+    private let port: Int
+    private let tls: TLSServerConfig?
+    private let shared: ServerShared
+    private let listener = Mutex<(any Channel)?>(nil)
+
+    /// Nothing happens before `start`.
+    package init(
+        group: any EventLoopGroup, host: String, port: Int, tls: TLSServerConfig?, limits: TransportLimits,
+        logger: Logger, handler: any CallHandler
+    ) {
+        self.group = group
+        self.host = host
+        self.port = port
+        self.tls = tls
+        shared = ServerShared(limits: limits, logger: logger, handler: handler)
+    }
+
+    /// Counters.
+    package var stats: TransportServerStats { shared.stats }
+
+    /// Binds and accepts; returns the address, useful with port 0.
+    package func start() async throws -> (host: String, port: Int) {
+        let context = try tls?.makeContext()
+        let shared = shared
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.backlog, value: 256)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 * 1024))
+            .childChannelOption(.maxMessagesPerRead, value: 4)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try Self.configure(channel, tls: context, shared: shared) }
+            }
+            .bind(host: host, port: port)
+            .get()
+        listener.withLock { $0 = channel }
+        return (channel.localAddress?.ipAddress ?? host, channel.localAddress?.port ?? port)
+    }
+
+    /// Stops accepting, sends GOAWAY, lets running calls finish until `grace` is over, then closes what is left and
+    /// waits a little for cancelled handlers.
+    package func shutdown(grace: Duration) async {
+        let listening = listener.withLock { slot in
+            defer { slot = nil }
+            return slot
+        }
+        try? await listening?.close()
+        let channels = shared.beginDraining()
+        let loop = group.any()
+        let time = TimeAmount.nanoseconds(grace.boundedNanoseconds)
+        let timer = loop.scheduleTask(in: time) {
+            for channel in channels { channel.close(promise: nil) }
+        }
+        _ = try? await EventLoopFuture.whenAllComplete(channels.map(\.closeFuture), on: loop).get()
+        timer.cancel()
+        let shared = shared
+        let patience = loop.scheduleTask(in: min(max(time, .milliseconds(100)), .seconds(5))) { shared.stopWaiting() }
+        await shared.waitForHandlers()
+        patience.cancel()
+    }
+
+    private static func configure(_ channel: any Channel, tls: NIOSSLContext?, shared: ServerShared) throws {
+        let mailbox = TransportMailbox<ServerOperation>(eventLoop: channel.eventLoop)
+        guard let id = shared.admit(channel, mailbox: mailbox) else {
+            throw TransportError(.refused, "too many connections")
+        }
+        channel.closeFuture.whenComplete { _ in shared.forget(id) }
+        let remote = channel.remoteAddress.map { "\($0)" } ?? "unknown"
+        let connection = ServerConnection(id: id, remoteAddress: remote)
+        let driver = ServerDriver(
+            shared: shared, connection: connection, mailbox: mailbox, eventLoop: channel.eventLoop)
+        if let tls {
+            try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: tls), ALPNGate()])
+        }
+        let handler = try HTTP2Handler(role: .server, limits: shared.limits.http2, delegate: driver)
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+}

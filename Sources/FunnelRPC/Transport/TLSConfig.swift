@@ -1,0 +1,72 @@
+import NIOSSL
+
+/// A server's side of TLS: PEM files, ALPN `h2` only, TLS 1.2 or later.
+package struct TLSServerConfig: Sendable {
+    /// The certificate and its intermediates.
+    package var certificateChainFile: String
+    /// The private key.
+    package var privateKeyFile: String
+    /// If set, clients must show a certificate signed by one of these.
+    package var clientRootsFile: String?
+
+    /// Paths of PEM files.
+    package init(certificateChainFile: String, privateKeyFile: String, clientRootsFile: String? = nil) {
+        self.certificateChainFile = certificateChainFile
+        self.privateKeyFile = privateKeyFile
+        self.clientRootsFile = clientRootsFile
+    }
+
+    func makeContext() throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: try NIOSSLCertificate.fromPEMFile(certificateChainFile).map { .certificate($0) },
+            privateKey: .privateKey(try NIOSSLPrivateKey(file: privateKeyFile, format: .pem))
+        )
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["h2"]
+        if let clientRootsFile {
+            configuration.trustRoots = .file(clientRootsFile)
+            configuration.certificateVerification = .noHostnameVerification
+        }
+        return try NIOSSLContext(configuration: configuration)
+    }
+}
+
+/// A client's side of TLS: the server is always verified, by name or address.
+package struct TLSClientConfig: Sendable {
+    /// Roots to trust instead of the system's.
+    package var trustRootsFile: String?
+    /// Our own certificate, where the server asks for one.
+    package var certificateChainFile: String?
+    /// Its key.
+    package var privateKeyFile: String?
+    /// The name the certificate must carry, if it is not the host we connect to. A certificate for the socket's own
+    /// address is accepted as well.
+    package var verifyHostname: String?
+
+    /// Paths of PEM files; all may be left out.
+    package init(
+        trustRootsFile: String? = nil, certificateChainFile: String? = nil, privateKeyFile: String? = nil,
+        verifyHostname: String? = nil
+    ) {
+        self.trustRootsFile = trustRootsFile
+        self.certificateChainFile = certificateChainFile
+        self.privateKeyFile = privateKeyFile
+        self.verifyHostname = verifyHostname
+    }
+
+    func makeContext() throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["h2"]
+        if let trustRootsFile { configuration.trustRoots = .file(trustRootsFile) }
+        if let certificateChainFile {
+            configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificateChainFile).map {
+                .certificate($0)
+            }
+        }
+        if let privateKeyFile {
+            configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: privateKeyFile, format: .pem))
+        }
+        return try NIOSSLContext(configuration: configuration)
+    }
+}
