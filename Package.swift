@@ -72,16 +72,18 @@ let package = Package(
         library("FunnelEdge", ["FunnelRuntime", "FunnelRPC", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, logging]),
         library("IngestService", ["FunnelRPC", "FunnelEdge"]),
         library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch"]),
-        library("CoordinatorService", ["FunnelRPC", "FunnelEdge", "FunnelMatch", grdb]),
-        program("sluice-ingest", ["IngestService"]),
-        program("sluice-shard", ["ShardService"]),
-        program("sluice-coordinator", ["CoordinatorService"]),
-        program("sluice", ["FunnelRPC", "FunnelRuntime", "FunnelStorage", arguments]),
+        library("CoordinatorService", ["FunnelRPC", "FunnelEdge", grdb]),
+        program("sluice-ingest", ["IngestService", "FunnelEdge", "FunnelRuntime"]),
+        program("sluice-shard", ["ShardService", "FunnelEdge", "FunnelRuntime"]),
+        program("sluice-coordinator", ["CoordinatorService", "FunnelEdge", "FunnelRuntime"]),
+        program("sluice", ["FunnelRPC", "FunnelRuntime", "FunnelStorage", "FunnelCodec", arguments, crypto]),
         .target(
             name: "FunnelTestSupport", dependencies: ["FunnelModel", "FunnelMatch"], path: "Tests/Support",
             swiftSettings: strict),
         tests("FunnelModelTests", ["FunnelModel", "FunnelTestSupport"]),
         tests("FunnelMatchTests", ["FunnelMatch", "FunnelTestSupport"]),
+        tests("FunnelHTTP2Tests", ["FunnelHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
+        tests("FunnelRPCTests", ["FunnelRPC", "FunnelHTTP2", nioCore, nioPosix, logging]),
     ],
     swiftLanguageModes: [.v6]
 )

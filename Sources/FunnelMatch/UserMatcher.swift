@@ -108,7 +108,8 @@ package struct UserMatcher: Sendable {
         var depth = reach
         while depth >= max(1, atLeast) {
             let limits = latest(from: start, depth: depth)
-            if !shared || distinctRowsExist(start: start, depth: depth, latest: limits) {
+            let possible = shared ? try distinctRowsExist(start: start, depth: depth, latest: limits) : true
+            if possible {
                 var search = Search(depth: depth, start: times[0][start], latest: limits, chain: [rows[0][start]])
                 if try extend(&search) { return search.chain }
             }
@@ -179,7 +180,7 @@ extension UserMatcher {
 
     /// Hall's condition for the first `depth` steps: each can be given a row of its own (Kuhn's augmenting paths).
     /// Without it the search would have to try every permutation to learn the same.
-    private mutating func distinctRowsExist(start: Int, depth: Int, latest: [Int64]) -> Bool {
+    private mutating func distinctRowsExist(start: Int, depth: Int, latest: [Int64]) throws(MatchError) -> Bool {
         var owner: [Int: Int] = [rows[0][start]: 0]
         var choices: [[Int]] = [[rows[0][start]]]
         let low = times[0][start] - plan.slack * Int64(depth)
@@ -190,8 +191,10 @@ extension UserMatcher {
             // A step with as many rows as there are steps can always be served, so more of them need no look.
             choices.append(first < last ? Array(rows[i][first..<min(last, first + depth)]) : [])
         }
+        var visits = 0
         func place(_ step: Int, _ seen: inout Set<Int>) -> Bool {
             for row in choices[step] where seen.insert(row).inserted {
+                visits += 1
                 if let holder = owner[row], holder == 0 || !place(holder, &seen) { continue }
                 owner[row] = step
                 return true
@@ -200,7 +203,11 @@ extension UserMatcher {
         }
         for i in 1..<max(1, depth) {
             var seen: Set<Int> = []
-            if !place(i, &seen) { return false }
+            let placed = place(i, &seen)
+            // The first visit of a step that finds its row at once is free, as in `extend`.
+            try spend(visits - (placed ? 1 : 0))
+            visits = 0
+            if !placed { return false }
         }
         return true
     }
@@ -237,17 +244,23 @@ extension UserMatcher {
         if let state, search.failed.contains(state) { return false }
         var order = Nearest(times: times[i], to: search.start, after: low, through: high)
         while let j = order.next(times[i]) {
-            work += 1
-            if work > workMax { throw MatchError.workBudget(limit: workMax) }
             let row = rows[i][j]
-            if search.latest.isEmpty, following[i][j] < search.depth - 1 - i { continue }
-            if shared, search.chain.contains(row) { continue }
-            search.chain.append(row)
-            if try extend(&search) { return true }
-            search.chain.removeLast()
+            let leadsTooFewSteps = search.latest.isEmpty && following[i][j] < search.depth - 1 - i
+            if !leadsTooFewSteps, !(shared && search.chain.contains(row)) {
+                search.chain.append(row)
+                if try extend(&search) { return true }
+                search.chain.removeLast()
+            }
+            // Only what led nowhere is counted, so that a linear mode never runs out of its budget.
+            try spend(1)
         }
         if let state { search.failed.insert(state) }
         return false
+    }
+
+    private mutating func spend(_ visits: Int) throws(MatchError) {
+        work += visits
+        if work > workMax { throw MatchError.workBudget(limit: workMax) }
     }
 
     private func failureState(_ search: Search, step: Int) -> State {

@@ -58,6 +58,7 @@ package struct ProtocolError: Error, Equatable, Sendable, CustomStringConvertibl
         case unknownError = 26
         case conflict = 27
         case unreachable = 28
+        case ambiguousFunnel = 29
     }
 
     package var outcome: Outcome { code.traits.outcome }
@@ -102,6 +103,7 @@ extension ProtocolError.Code {
         case .unknownError: return (.failed, false, 500, "internal")
         case .conflict: return (.refused, false, 412, "conflict")
         case .unreachable: return (.refused, true, 503, "unreachable")
+        case .ambiguousFunnel: return (.refused, false, 409, "ambiguous_funnel")
         }
     }
 }
@@ -114,17 +116,33 @@ extension ProtocolError {
         out.integer(UInt8(retryable ? 1 : 0))
         out.integer(retryAfterMilliseconds)
         out.string(Self.cut(message))
-        out.varint(UInt64(min(faults.count, Self.faultsMax)))
-        for fault in faults.prefix(Self.faultsMax) {
+        var faultBytes = 0
+        let told = faults.prefix(Self.faultsMax).prefix { fault in
+            faultBytes += Self.cut(fault.field).count + Self.cut(fault.reason).count + 4
+            return faultBytes <= Self.faultBytesMax
+        }
+        out.varint(UInt64(told.count))
+        for fault in told {
             out.string(Self.cut(fault.field))
             out.string(Self.cut(fault.reason))
         }
-        out.varint(UInt64(shards.count))
-        for shard in shards { out.string(Self.cut(shard)) }
+        out.varint(UInt64(min(shards.count, Limits.shards)))
+        for shard in shards.prefix(Limits.shards) { out.string(Self.cut(shard, to: Self.shardNameMax)) }
         return out.bytes
     }
 
-    private static func cut(_ text: String) -> ByteString { ByteString(Array(text.utf8.prefix(textMax))) }
+    // With a message of `textMax` these two keep every error within the 64 KiB of its frame.
+    private static let faultBytesMax = 40 << 10
+    private static let shardNameMax = 72
+
+    /// At most `limit` bytes of the text, and no half of a character.
+    static func cut(_ text: String, to limit: Int = textMax) -> ByteString {
+        var bytes = Array(text.utf8.prefix(limit))
+        if bytes.count < text.utf8.count {
+            while !isValidUTF8(bytes) { bytes.removeLast() }
+        }
+        return ByteString(bytes)
+    }
 
     package static func decode(_ body: [UInt8]) throws(ProtocolError) -> ProtocolError {
         try decoding("error") { () throws(ByteError) in

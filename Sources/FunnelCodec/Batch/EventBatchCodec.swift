@@ -260,7 +260,13 @@ extension EventBatchCodec {
             }
             return code
         case EventBatch.Tag.integer: return UInt64(bitPattern: try reader.zigzag("integer property"))
-        case EventBatch.Tag.double: return try reader.integer("double property")
+        case EventBatch.Tag.double:
+            let bits: UInt64 = try reader.integer("double property")
+            // There is no order of NaN, and JSON has no text for the infinities: neither may get into storage.
+            guard Double(bitPattern: bits).isFinite else {
+                throw ByteError(offset: reader.offset, reason: "double property is not a finite number")
+            }
+            return bits
         case EventBatch.Tag.bool:
             let flag = try reader.varint("boolean property")
             guard flag <= 1 else { throw ByteError(offset: reader.offset, reason: "boolean property is \(flag)") }

@@ -61,9 +61,9 @@ extension PropertyValue {
         case (.string(let a), .string(let b)): return compareBytes(a.bytes[...], b.bytes[...])
         case (.bool(let a), .bool(let b)): return (a ? 1 : 0) - (b ? 1 : 0)
         case (.integer(let a), .integer(let b)): return a < b ? -1 : (a > b ? 1 : 0)
-        case (.double(let a), .double(let b)): return a < b ? -1 : (a > b ? 1 : 0)
-        case (.integer(let a), .double(let b)): return Self.order(a, b)
-        case (.double(let a), .integer(let b)): return -Self.order(b, a)
+        case (.double(let a), .double(let b)): return a.isNaN || b.isNaN ? nil : (a < b ? -1 : (a > b ? 1 : 0))
+        case (.integer(let a), .double(let b)): return b.isNaN ? nil : Self.order(a, b)
+        case (.double(let a), .integer(let b)): return a.isNaN ? nil : -Self.order(b, a)
         default: return nil
         }
     }

@@ -1,6 +1,10 @@
 /// Microseconds since 1970-01-01T00:00:00Z, and the texts that stand for them (semantics: `Protocol/FUNNEL.md`, Events).
 package enum Timestamp {
-    package struct Fault: Error, Equatable, Sendable { package var reason: String }
+    package struct Fault: Error, Equatable, Sendable {
+        package var reason: String
+
+        package init(reason: String) { self.reason = reason }
+    }
 
     /// ISO 8601 with `T` or a space, any offset (none is UTC), a date alone, or digits: below 1e11 seconds, else ms.
     package static func parse(_ text: ByteString) throws(Fault) -> Int64 {
@@ -125,12 +129,13 @@ extension Timestamp {
             try expect(":")
             let minute = try digits(2)
             var second: Int64 = 0
+            var fraction: Int64 = 0
             if peek() == UInt8(ascii: ":") {
                 at += 1
                 second = try digits(2)
+                fraction = try fractionMicroseconds()
             }
             guard hour < 24, minute < 60, second < 60 else { throw fault("no such time of day") }
-            let fraction = try fractionMicroseconds()
             let offset = try zoneMinutes()
             guard atEnd else { throw fault("text after the time") }
             return day + ((hour * 60 + minute - offset) * 60 + second) * 1_000_000 + fraction
@@ -158,8 +163,9 @@ extension Timestamp {
             case UInt8(ascii: "Z"), UInt8(ascii: "z"): return 0
             case UInt8(ascii: "+"), UInt8(ascii: "-"):
                 let hours = try digits(2)
-                if peek() == UInt8(ascii: ":") { at += 1 }
-                let minutes = atEnd ? 0 : try digits(2)
+                let colon = peek() == UInt8(ascii: ":")
+                if colon { at += 1 }
+                let minutes = atEnd && !colon ? 0 : try digits(2)
                 guard hours < 24, minutes < 60 else { throw fault("no such offset") }
                 return (sign == UInt8(ascii: "-") ? -1 : 1) * (hours * 60 + minutes)
             default: throw fault("expected Z or an offset")

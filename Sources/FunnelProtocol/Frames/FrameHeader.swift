@@ -24,10 +24,9 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     /// The most bytes a body of this kind may have, encoded or decoded.
     package var bodyMax: Int {
         switch self {
-        case .append, .partialResult, .mergedResult: return Limits.frameBytes
+        case .append, .appendResult, .partialResult, .mergedResult: return Limits.frameBytes
         case .query, .usersQuery, .partialQuery, .partialUsersQuery: return Limits.definitionBytes + 4_096
         case .userList, .snapshot: return 8 << 20
-        case .appendResult: return 8 << 20
         case .hello, .helloResult, .health, .healthResult, .snapshotRequest: return 4_096
         case .error: return 64 << 10
         case .trailer: return 64

@@ -72,16 +72,20 @@ package struct AppendOutcome: Equatable, Sendable {
         out.varint(UInt64(accepted))
         out.integer(UInt8(repeated ? 1 : 0))
         out.varint(UInt64(rejected.count))
+        // Were every row of the largest batch refused, the reasons must still fit in one frame.
+        let reasonMax = min(ProtocolError.textMax, Self.reasonBytesMax / max(1, rejected.count))
         for row in rejected {
             out.varint(UInt64(row.row))
-            out.string(ByteString(Array(row.reason.utf8.prefix(ProtocolError.textMax))))
+            out.string(ProtocolError.cut(row.reason, to: reasonMax))
         }
         out.varint(UInt64(retry.count))
         for row in retry { out.varint(UInt64(row)) }
-        out.varint(UInt64(shards.count))
-        for shard in shards { out.string(ByteString(shard)) }
+        out.varint(UInt64(min(shards.count, Limits.shards)))
+        for shard in shards.prefix(Limits.shards) { out.string(ProtocolError.cut(shard)) }
         return out.bytes
     }
+
+    private static let reasonBytesMax = 12 << 20
 
     package init(body: [UInt8]) throws(ByteError) {
         var reader = ByteReader(body)

@@ -48,7 +48,7 @@ package enum Program {
         logger.logLevel = level
         let run = Run(settings: settings, logger: logger, metrics: Metrics())
         do {
-            let services = try await build(run)
+            let services = try await build(run) + ParentWatch.services
             let group = ServiceGroup(
                 configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             logger.info("started", metadata: ["version": "\(version)", "pid": "\(getpid())"])
@@ -75,6 +75,23 @@ package enum Program {
 
     private static func errorLine(_ text: String) {
         _ = (text + "\n").withCString { write(STDERR_FILENO, $0, strlen($0)) }
+    }
+}
+
+/// Ends this process when the one that started it is gone: `sluice up` asks for it by SLUICE_PARENT_PID.
+private struct ParentWatch: Service {
+    static var services: [any Service] {
+        environmentVariables()["SLUICE_PARENT_PID"].flatMap(Int32.init).map { [ParentWatch(parent: $0)] } ?? []
+    }
+
+    let parent: Int32
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while getppid() == parent, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(500)) }
+            if !Task.isCancelled { kill(getpid(), SIGTERM) }
+        }
+        try? await gracefulShutdown()
     }
 }
 

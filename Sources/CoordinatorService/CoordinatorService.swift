@@ -1,0 +1,163 @@
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import Glibc
+import Logging
+import ServiceLifecycle
+
+/// Holds the metadata, plans queries, asks the shards and merges what they say.
+package final class CoordinatorService: Sendable {
+    package static let table = SettingsTable(
+        program: "sluice-coordinator", summary: "keeps definitions and the cluster map, and answers funnel queries",
+        example: "SLUICE_CLUSTER_SECRET=… SLUICE_READ_KEYS=… sluice-coordinator --data /var/lib/sluice-coordinator --shards 10.0.0.6:8100,10.0.0.7:8101",
+        settings: CommonSettings.all(http: 8090, wire: 8091) + [
+            Setting("data", .text, default: "", "directory for the metadata"),
+            Setting("shards", .text, default: "", "wire addresses of all shards, host:port, in the order of their numbers, by commas"),
+            Setting("write-keys", .text, secret: true, "keys that may append events: KEY or PROJECT:KEY, by commas"),
+            Setting("read-keys", .text, secret: true, "keys that may query"),
+            Setting("admin-keys", .text, secret: true, "keys that may do everything"),
+            Setting("queries-running", .integer(1...1_000), default: "8", "queries answered at the same time"),
+            Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait; more are refused"),
+        ])
+
+    private let node: Node
+    private let registry: ClusterRegistry
+    private let snapshot: ClusterSnapshot
+    private let fleet: ShardFleet
+    private let engine: QueryEngine
+    private let catalogue: FunnelCatalogue
+    private let keys: KeyRing
+
+    package static func services(_ run: Program.Run) async throws -> [any Service] {
+        let node = try Node(.coordinator, run)
+        let service = try await CoordinatorService(node)
+        let http = node.router()
+        CoordinatorRoutes(engine: service.engine, catalogue: service.catalogue, keys: service.keys).add(to: http)
+        let routes: [FrameServer.Route] = [
+            .init(.snapshot, .services([.ingest, .shard])) { try await service.giveSnapshot($0) },
+            .init(.query, .anyone) { try await service.query($0) },
+            .init(.users, .anyone) { try await service.users($0) },
+        ]
+        node.setReady(nil)
+        return [
+            Background { [fleet = service.fleet] in
+                try? await gracefulShutdown()
+                await fleet.shutdown()
+            },
+            node.httpService(http), node.wireService(routes, as: service.identity),
+        ]
+    }
+
+    private init(_ node: Node) async throws {
+        self.node = node
+        let (shards, keyList) = try Self.configuration(node.settings)
+        let directory = node.settings.text("data")
+        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
+            throw InvalidDocument([FieldFault("--data", "cannot create \(directory): \(String(cString: strerror(errno)))")])
+        }
+        let store = try SQLiteMetadataStore(path: directory + "/metadata.sqlite")
+        registry = ClusterRegistry(store)
+        let snapshot = try await registry.configure(shards: shards, keys: keyList)
+        self.snapshot = snapshot
+        keys = KeyRing(keyList)
+        try requireKeys(node, keys)
+        catalogue = FunnelCatalogue(store)
+        let identity = node.identity { (snapshot.map.clusterID, snapshot.map.epoch) }
+        fleet = ShardFleet(snapshot.map, service: identity, group: node.group, tls: node.clientTLS, logger: node.logger)
+        let gate = AdmissionGate(
+            running: node.settings.integer("queries-running"), queued: node.settings.integer("queries-queued"))
+        engine = QueryEngine(fleet, catalogue: catalogue, gate: gate, metrics: node.metrics)
+    }
+
+    private var identity: ServiceSelf {
+        let map = snapshot.map
+        return node.identity { (map.clusterID, map.epoch) }
+    }
+
+    private static func configuration(
+        _ settings: Settings
+    ) throws(InvalidDocument) -> (shards: [(host: String, port: Int)], keys: [ClusterSnapshot.Key]) {
+        var faults: [FieldFault] = []
+        if settings.text("data").isEmpty { faults.append(FieldFault("--data", "is required")) }
+        let shards = settings.list("shards").compactMap { text -> (host: String, port: Int)? in
+            let address = parseAddress(text)
+            if address == nil || address?.port == 0 { faults.append(FieldFault("--shards", "\"\(text)\" is not host:port")) }
+            return address
+        }
+        if shards.isEmpty || shards.count > Limits.shards { faults.append(FieldFault("--shards", "must name 1 to \(Limits.shards) shards")) }
+        var keys: [ClusterSnapshot.Key] = []
+        for (name, role) in [("write-keys", KeyRole.write), ("read-keys", .read), ("admin-keys", .admin)] {
+            do {
+                keys += try KeyRing.parse(settings.list(name), role: role, setting: name)
+            } catch {
+                faults += error.faults
+            }
+        }
+        if !faults.isEmpty { throw InvalidDocument(faults) }
+        return (shards, keys)
+    }
+
+    // MARK: - Wire calls
+
+    private func giveSnapshot(_ call: FrameCall) async throws {
+        let request = try decoding("snapshot request") { () throws(ByteError) in try SnapshotRequest(body: call.frame.body) }
+        let patience = min(Duration.milliseconds(Int(request.waitMilliseconds)), .seconds(25))
+        let snapshot = try await registry.snapshot(newerThan: request.known, patience: patience) ?? self.snapshot
+        var answer = call.writer()
+        try await answer.send(.snapshot, snapshot.body)
+        try await answer.end(rows: 1)
+    }
+
+    private func query(_ call: FrameCall) async throws {
+        let project = try admit(call)
+        let report = try await cancelling(call) { [engine] in
+            let request = try Self.checked(call) { document, now in try QueryRequest.parse(document, now: now) }
+            return try await engine.report(request, project: project).json
+        }
+        var answer = call.writer()
+        try await answer.send(.mergedResult, report.encoded)
+        try await answer.end(rows: 1)
+    }
+
+    private func users(_ call: FrameCall) async throws {
+        let project = try admit(call)
+        let page = try await cancelling(call) { [engine] in
+            let request = try Self.checked(call) { document, now in try UsersRequest.parse(document, now: now) }
+            return try await engine.users(request, project: project)
+        }
+        var answer = call.writer()
+        for start in stride(from: 0, to: page.users.count, by: UserList.usersPerFrame) {
+            let users = Array(page.users[start..<min(page.users.count, start + UserList.usersPerFrame)])
+            try await answer.send(.userList, UserList(users: users).body)
+        }
+        try await answer.end(rows: page.users.count)
+    }
+
+    private func admit(_ call: FrameCall) throws -> UInt32 {
+        let principal = try keys.admit(call.authorization, for: .read)
+        let named = call.frame.context.project
+        guard named == 0 || named == principal.project else {
+            throw ProtocolError(.forbidden, "the key is of project \(principal.project), the frame names \(named)")
+        }
+        return principal.project
+    }
+
+    private static func checked<T>(_ call: FrameCall, _ parse: (JSONValue, Int64) throws -> T) throws -> T {
+        do {
+            return try parse(try JSONParser.parse(call.frame.body), WallClock.now())
+        } catch let error as InvalidDocument {
+            throw ProtocolError(.invalidQuery, "the query has \(error.faults.count) fault(s)", faults: error.faults)
+        } catch let error as JSONError {
+            throw ProtocolError(.invalidMessage, "malformed JSON at byte \(error.offset): \(error.reason)")
+        }
+    }
+
+    /// Runs `body` so that the caller's going away, or its deadline, cancels it and with it the scans.
+    private func cancelling<T: Sendable>(_ call: FrameCall, _ body: @escaping @Sendable () async throws -> T) async throws -> T {
+        let task = Task { try await body() }
+        call.onCancel { task.cancel() }
+        return try await task.value
+    }
+}

@@ -1,0 +1,111 @@
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import HTTPTypes
+import Hummingbird
+
+/// The HTTP face of the coordinator: queries, lists and definitions.
+struct CoordinatorRoutes {
+    let engine: QueryEngine
+    let catalogue: FunnelCatalogue
+    let keys: KeyRing
+
+    func add(to router: EdgeRouter) {
+        router.get("/") { _, _ in FirstPage.response }
+        router.get("/funnel-performance") { request, _ in try await performance(request) }
+        router.post("/v1/query") { request, _ in
+            let project = try admit(request, for: .read)
+            let query = try QueryRequest.parse(try await document(request), now: WallClock.now())
+            return EdgeResponse.json(try await engine.report(query, project: project).json)
+        }
+        router.post("/v1/query/users") { request, _ in
+            let project = try admit(request, for: .read)
+            let query = try UsersRequest.parse(try await document(request), now: WallClock.now())
+            return EdgeResponse.json(try await engine.users(query, project: project).json)
+        }
+        router.get("/v1/funnels") { request, _ in
+            let saved = try await catalogue.list(project: try admit(request, for: .read))
+            return EdgeResponse.json(["funnels": .array(saved.map { $0.definition.json })])
+        }
+        router.get("/v1/funnels/{id}") { request, context in
+            let project = try admit(request, for: .read)
+            guard let saved = try await catalogue.get(try id(context), project: project) else { throw Self.unknown }
+            return EdgeResponse.json(saved.definition.json, headers: [.eTag: Self.tag(saved.revision)])
+        }
+        router.put("/v1/funnels/{id}") { request, context in try await put(request, context) }
+        router.delete("/v1/funnels/{id}") { request, context in
+            let project = try admit(request, for: .admin)
+            let deleted = try await catalogue.delete(try id(context), expected: try Self.ifMatch(request), project: project)
+            guard deleted else { throw Self.unknown }
+            return Response(status: .noContent)
+        }
+    }
+
+    private func admit(_ request: Request, for role: KeyRole) throws -> UInt32 {
+        try keys.admit(request.headers[.authorization], for: role).project
+    }
+
+    private func document(_ request: Request) async throws -> JSONValue {
+        try JSONParser.parse(try await EdgeBody.read(request, limit: Limits.definitionBytes))
+    }
+
+    private func put(_ request: Request, _ context: EdgeContext) async throws -> Response {
+        let project = try admit(request, for: .admin)
+        let id = try id(context)
+        let definition = try FunnelDefinition.parse(try await document(request))
+        if let named = definition.id, named != id {
+            throw InvalidDocument([FieldFault("funnel_id", "is \"\(named.string)\" in the body, \"\(id.string)\" in the path")])
+        }
+        let (saved, created) = try await catalogue.put(definition, id: id, expected: try Self.ifMatch(request), project: project)
+        return EdgeResponse.json(
+            saved.definition.json, status: created ? .created : .ok, headers: [.eTag: Self.tag(saved.revision)])
+    }
+
+    private func id(_ context: EdgeContext) throws -> ByteString {
+        let id = ByteString(context.parameters.get("id") ?? "")
+        guard FunnelDefinition.isValidID(id) else {
+            throw InvalidDocument([FieldFault("funnel_id", "must match [A-Za-z0-9_.-]{1,\(Limits.funnelIDBytes)}")])
+        }
+        return id
+    }
+
+    private static let unknown = ProtocolError(.unknownFunnel, "no funnel is saved under this id")
+
+    private static func tag(_ revision: UInt64) -> String { "\"\(revision)\"" }
+
+    /// The revision that the caller saw; nil where it does not care.
+    private static func ifMatch(_ request: Request) throws -> UInt64? {
+        if request.headers[.ifNoneMatch] == "*" { return 0 }
+        guard let text = request.headers[.ifMatch], text != "*" else { return nil }
+        guard let revision = UInt64(text.drop { $0 == "\"" }.prefix { $0 != "\"" }) else {
+            throw ProtocolError(.conflict, "If-Match must be an ETag of this funnel")
+        }
+        return revision
+    }
+
+    /// The seed's endpoint. Bad dates answer 422 in the seed's `detail` shape.
+    private func performance(_ request: Request) async throws -> Response {
+        let project = try admit(request, for: .read)
+        let parameters = request.uri.queryParameters
+        var members: [JSONValue.Member] = []
+        for key in ["start_date", "end_date", "time_zone"] {
+            if let value = parameters[key[...]] { members.append(.init(ByteString(key), .text(String(value)))) }
+        }
+        var reader = FieldReader(.object(members))
+        let zone = reader.string("time_zone")
+        let range = QueryRequest.readRange(&reader, zone: zone, from: "start_date", to: "end_date")
+        guard reader.faults.isEmpty else {
+            let detail = reader.faults.map { fault -> JSONValue in
+                ["loc": ["query", .text(fault.field)], "msg": .text(fault.reason), "type": "value_error"]
+            }
+            return EdgeResponse.json(["detail": .array(detail)], status: .unprocessableContent)
+        }
+        let id = parameters["funnel_id"].map { QueryRequest.Subject.saved(ByteString(String($0))) }
+        let query = QueryRequest(
+            subject: id ?? .standing, entryRange: range, asOf: WallClock.now(),
+            allowPartial: parameters["allow_partial"] == "true" || parameters["allow_partial"] == "1")
+        return EdgeResponse.json(try await engine.report(query, project: project).performanceJSON)
+    }
+}

@@ -1,0 +1,28 @@
+/// Where the coordinator keeps what must not be lost: definitions, keys, the cluster map. Narrow on purpose, so that a
+/// replicated store can take SQLite's place.
+protocol MetadataStore: Sendable {
+    /// The value and the revision it was written at; nil where there is none.
+    func get(_ key: String) async throws -> Versioned?
+
+    /// All keys with this prefix, in key order.
+    func list(prefix: String) async throws -> [(key: String, entry: Versioned)]
+
+    /// Writes, or deletes where `value` is nil, if the key is still at `expected` (0 = absent, nil = whatever it is).
+    ///
+    /// - Returns: the revision of the write, greater than any before it.
+    /// - Throws: `RevisionConflict` where somebody was faster; nothing is changed then.
+    func compareAndSet(_ key: String, expected: UInt64?, value: [UInt8]?) async throws -> UInt64
+
+    /// Returns once something was written after `revision`, or after `patience`.
+    func watch(after revision: UInt64, patience: Duration) async
+}
+
+struct Versioned: Equatable, Sendable {
+    var revision: UInt64
+    var value: [UInt8]
+}
+
+struct RevisionConflict: Error, Equatable {
+    /// The revision that the key is at; 0 = absent.
+    var current: UInt64
+}

@@ -1,0 +1,165 @@
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+
+/// Plans a query, asks the shards, and adds up what they say. One map for the whole answer.
+final class QueryEngine: Sendable {
+    private let fleet: ShardFleet
+    private let catalogue: FunnelCatalogue
+    private let gate: AdmissionGate
+    private let latency: LatencyHistogram
+    private let requests = RequestNumbers()
+
+    init(_ fleet: ShardFleet, catalogue: FunnelCatalogue, gate: AdmissionGate, metrics: Metrics) {
+        self.fleet = fleet
+        self.catalogue = catalogue
+        self.gate = gate
+        latency = metrics.latency("sluice_query_seconds", "time of a whole query, waiting in line included")
+        metrics.gauge("sluice_queries_running", "queries being answered") { Double(gate.load.running) }
+        metrics.gauge("sluice_queries_queued", "queries in line") { Double(gate.load.queued) }
+    }
+
+    func report(_ request: QueryRequest, project: UInt32) async throws -> FunnelReport {
+        let start = ContinuousClock.now
+        defer { latency.record(ContinuousClock.now - start) }
+        let definition = try await resolve(request.subject, project)
+        let gathered = try await gate.run {
+            try await fanOut(request.deadline, start) { [self] link, left, number in
+                let query = plan(request, definition, link)
+                let body = try await link.queries.call(.partialQuery, query.body, project: project, request: number, timeout: left)
+                let result = try decoding("partial result") { () throws(ByteError) in try PartialResult(body: body) }
+                guard result.buckets == [link.buckets], result.counts.count == definition.steps.count else {
+                    throw ProtocolError(.invalidMessage, "\(link.name) answered for other buckets or steps", shards: [link.name])
+                }
+                return result
+            }
+        }
+        var whole = PartialResult(steps: definition.steps.count, times: request.times)
+        for result in gathered.answers { whole.merge(result) }
+        let completeness = try judge(gathered.missing, newest: whole.newestEvent, request.allowPartial)
+        return FunnelReport(definition: definition, asOf: request.asOf, result: whole, completeness: completeness)
+    }
+
+    /// One page of user ids.
+    func users(_ request: UsersRequest, project: UInt32) async throws -> UsersPage {
+        let start = ContinuousClock.now
+        let definition = try await resolve(request.query.subject, project)
+        let step = try request.position(in: definition)
+        let gathered = try await gate.run {
+            try await fanOut(request.query.deadline, start) { [self] link, left, number in
+                let query = PartialUsersQuery(
+                    query: plan(request.query, definition, link), step: step, outcome: request.outcome,
+                    limit: request.limit + 1, after: request.after)
+                var users: [ByteString] = []
+                try await link.bulk.call(.partialUsers, query.body, project: project, request: number, timeout: left) {
+                    body throws(ProtocolError) in
+                    users += try decoding("user list") { () throws(ByteError) in try UserList(body: body) }.users
+                }
+                return users
+            }
+        }
+        let completeness = try judge(gathered.missing, newest: nil, request.query.allowPartial)
+        let sorted = gathered.answers.joined().sorted()
+        let page = Array(sorted.prefix(request.limit))
+        return UsersPage(
+            users: page, next: sorted.count > request.limit ? page.last : nil, asOf: request.query.asOf,
+            completeness: completeness)
+    }
+
+    private func resolve(_ subject: QueryRequest.Subject, _ project: UInt32) async throws -> FunnelDefinition {
+        switch subject {
+        case .definition(let definition): return definition
+        case .standing: return try await catalogue.standing(project: project)
+        case .saved(let id):
+            guard let saved = try await catalogue.get(id, project: project) else {
+                throw ProtocolError(.unknownFunnel, "no funnel is saved as \"\(id.string.prefix(Limits.funnelIDBytes))\"")
+            }
+            return saved.definition
+        }
+    }
+
+    private func plan(_ request: QueryRequest, _ definition: FunnelDefinition, _ link: ShardFleet.Link) -> PartialQuery {
+        PartialQuery(
+            definition: definition, buckets: [link.buckets], asOf: request.asOf, entryRange: request.entryRange,
+            times: request.times)
+    }
+
+    private struct Gathered<T: Sendable>: Sendable {
+        var answers: [T] = []
+        var missing: [(shard: ShardFleet.Link, error: ProtocolError)] = []
+    }
+
+    /// Asks every shard at once. A shard that can't answer is missing; a question that no shard can answer is an error.
+    private func fanOut<T: Sendable>(
+        _ deadline: Duration, _ start: ContinuousClock.Instant,
+        ask: @escaping @Sendable (ShardFleet.Link, Duration, UInt64) async throws -> T
+    ) async throws -> Gathered<T> {
+        let left = deadline - (ContinuousClock.now - start)
+        guard left > .zero else { throw ProtocolError(.deadlineExceeded, "the deadline passed while the query was in line") }
+        let number = requests.next()
+        return try await withThrowingTaskGroup(of: (Int, Result<T, ProtocolError>).self) { group in
+            for (i, link) in fleet.links.enumerated() {
+                group.addTask {
+                    do {
+                        return (i, .success(try await ask(link, left, number)))
+                    } catch let error as ProtocolError {
+                        return (i, .failure(error))
+                    }
+                }
+            }
+            var results: [(Int, Result<T, ProtocolError>)] = []
+            for try await result in group { results.append(result) }
+            var gathered = Gathered<T>()
+            for (i, result) in results.sorted(by: { $0.0 < $1.0 }) {
+                switch result {
+                case .success(let answer): gathered.answers.append(answer)
+                case .failure(let error):
+                    guard Self.meansMissing(error.code) else { throw error }
+                    gathered.missing.append((fleet.links[i], error))
+                }
+            }
+            return gathered
+        }
+    }
+
+    /// True where the shard could not answer now; false where the question itself is at fault.
+    private static func meansMissing(_ code: ProtocolError.Code) -> Bool {
+        switch code {
+        case .workBudget, .invalidQuery, .invalidMessage, .tooLarge, .cancelled: return false
+        default: return true
+        }
+    }
+
+    private func judge(
+        _ missing: [(shard: ShardFleet.Link, error: ProtocolError)], newest: Int64?, _ allowPartial: Bool
+    ) throws -> Completeness {
+        if let first = missing.first, !allowPartial {
+            let late = missing.allSatisfy { $0.error.code == .deadlineExceeded }
+            let names = missing.map(\.shard.name)
+            throw ProtocolError(
+                late ? .deadlineExceeded : .shardUnavailable,
+                "no answer from \(names.joined(separator: ", ")): \(first.error.message)", shards: names)
+        }
+        return Completeness(
+            asked: fleet.links.count, answered: fleet.links.count - missing.count, missing: missing.map(\.shard.id),
+            newestEvent: newest)
+    }
+}
+
+/// How much of the cluster an answer speaks for.
+struct Completeness: Equatable, Sendable {
+    var asked: Int
+    var answered: Int
+    var missing: [Int]
+    /// Microseconds.
+    var newestEvent: Int64?
+
+    var json: JSONValue {
+        [
+            "shards_asked": .count(asked), "shards_answered": .count(answered),
+            "missing": .array(missing.map { .count($0) }),
+            "newest_event": newestEvent.map { .text(Timestamp.format($0)) } ?? .null, "exact": .bool(asked == answered),
+        ]
+    }
+}

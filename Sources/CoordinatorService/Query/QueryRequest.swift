@@ -1,0 +1,111 @@
+import FunnelModel
+import FunnelProtocol
+
+/// What an operator asks: the body of `POST /v1/query`, checked, names and dates still to be resolved.
+struct QueryRequest: Sendable {
+    enum Subject: Sendable {
+        case definition(FunnelDefinition)
+        case saved(ByteString)
+        /// The default funnel.
+        case standing
+    }
+
+    var subject: Subject
+    /// Step-1 times, microseconds; nil is all.
+    var entryRange: Range<Int64>?
+    var asOf: Int64
+    var times = true
+    var allowPartial = false
+    var deadline: Duration = defaultDeadline
+
+    static let defaultDeadline: Duration = .seconds(30)
+    private static let deadlineMicroseconds: ClosedRange<Int64> = 1_000...600_000_000
+
+    init(subject: Subject, entryRange: Range<Int64>?, asOf: Int64, allowPartial: Bool) {
+        self.subject = subject
+        self.entryRange = entryRange
+        self.asOf = asOf
+        self.allowPartial = allowPartial
+    }
+
+    /// - Parameter now: microseconds; the default of `as_of`.
+    static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> QueryRequest {
+        var reader = FieldReader(document)
+        let request = read(&reader, now: now)
+        reader.rejectUnknown()
+        guard reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
+        return request
+    }
+
+    static func read(_ reader: inout FieldReader, now: Int64) -> QueryRequest {
+        var request = QueryRequest(subject: .standing, entryRange: nil, asOf: now, allowPartial: false)
+        request.subject = readSubject(&reader)
+        let zone = reader.string("time_zone")
+        request.entryRange = readRange(&reader, zone: zone, from: "start", to: "end")
+        if let text = reader.string("as_of") {
+            if let time = try? Timestamp.parse(text), time >= Limits.earliestTimestamp, Limits.storableTimes.contains(time) {
+                request.asOf = time
+            } else {
+                reader.faultAt("as_of", "must be an RFC 3339 instant after 1971; \"\(text.string.prefix(40))\" is not")
+            }
+        }
+        if let text = reader.string("times") {
+            if text != "summary", text != "none" { reader.faultAt("times", "must be \"summary\" or \"none\"") }
+            request.times = text != "none"
+        }
+        request.allowPartial = reader.bool("allow_partial") ?? false
+        if let microseconds = reader.duration("deadline", in: deadlineMicroseconds) { request.deadline = .microseconds(microseconds) }
+        reader.refuse(["breakdown", "trend", "segments", "variants", "count_by", "session_gap"])
+        return request
+    }
+
+    private static func readSubject(_ reader: inout FieldReader) -> Subject {
+        let inline = reader.value("funnel")
+        let name = reader.string("funnel_id")
+        if inline != nil, name != nil { reader.faultAt("funnel_id", "and \"funnel\" exclude each other") }
+        if let name { return .saved(name) }
+        guard let inline else {
+            reader.faultAt("funnel", "or \"funnel_id\" is required")
+            return .standing
+        }
+        do {
+            return .definition(try FunnelDefinition.parse(inline, path: "funnel."))
+        } catch {
+            reader.merge(error.faults)
+            return .standing
+        }
+    }
+
+    /// A date is a whole day in `zone`, both ends inclusive; an instant is half-open.
+    static func readRange(_ reader: inout FieldReader, zone: ByteString?, from: ByteString, to: ByteString) -> Range<Int64>? {
+        let calendar = DayCalendar(zone: zone?.string ?? "UTC")
+        if calendar == nil { reader.faultAt("time_zone", "\"\(zone?.string.prefix(60) ?? "")\" is not an IANA time zone") }
+        let days = calendar ?? .utc
+        let start = readBound(&reader, from, days, isEnd: false)
+        let end = readBound(&reader, to, days, isEnd: true)
+        if start == nil, end == nil { return nil }
+        let low = start ?? Limits.storableTimes.lowerBound
+        let high = end ?? Limits.storableTimes.upperBound
+        guard low <= high else {
+            reader.faultAt(to, "is before \(from.string)")
+            return nil
+        }
+        return low..<high
+    }
+
+    private static func readBound(_ reader: inout FieldReader, _ key: ByteString, _ days: DayCalendar, isEnd: Bool) -> Int64? {
+        guard let text = reader.string(key) else { return nil }
+        do throws(Timestamp.Fault) {
+            let time = try Timestamp.parse(text)
+            guard text.bytes.contains(UInt8(ascii: "-")) else { throw Timestamp.Fault(reason: "a number is not a date") }
+            guard text.count == 10 else { return time }
+            guard let bound = isEnd ? days.end(ofDay: time) : days.start(ofDay: time) else {
+                throw Timestamp.Fault(reason: "no such day")
+            }
+            return bound
+        } catch {
+            reader.faultAt(key, "must be YYYY-MM-DD or an RFC 3339 instant: \(error.reason)")
+            return nil
+        }
+    }
+}

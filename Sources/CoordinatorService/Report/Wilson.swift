@@ -1,0 +1,16 @@
+/// Wilson score interval without continuity correction (E. B. Wilson, JASA 22, 1927, p. 209), 95 %.
+enum Wilson {
+    /// The 97.5 % point of the standard normal distribution.
+    private static let z = 1.959963984540054
+
+    /// - Returns: low and high, each 0...1; nil where there were no trials.
+    static func interval(successes: UInt64, trials: UInt64) -> (low: Double, high: Double)? {
+        guard trials > 0 else { return nil }
+        let n = Double(trials)
+        let p = Double(successes) / n
+        let z2 = z * z
+        let center = (p + z2 / (2 * n)) / (1 + z2 / n)
+        let half = z / (1 + z2 / n) * (p * (1 - p) / n + z2 / (4 * n * n)).squareRoot()
+        return (successes == 0 ? 0 : max(0, center - half), successes == trials ? 1 : min(1, center + half))
+    }
+}

@@ -1,0 +1,148 @@
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+
+/// What every service process has around its own work: sockets, the view of the cluster, readiness.
+package final class Node: Sendable {
+    package let role: Role
+    package let settings: Settings
+    package let logger: Logger
+    package let metrics: Metrics
+    package let group: MultiThreadedEventLoopGroup
+    package let host: String
+    private let bound = Mutex<(http: Int?, wire: Int?)>((nil, nil))
+    private let waiting: Mutex<String?>
+
+    /// - Throws: `InvalidDocument` where settings contradict each other.
+    package init(_ role: Role, _ run: Program.Run) throws(InvalidDocument) {
+        let faults = CommonSettings.check(run.settings)
+        if !faults.isEmpty { throw InvalidDocument(faults) }
+        self.role = role
+        settings = run.settings
+        logger = run.logger
+        metrics = run.metrics
+        host = run.settings.text("host")
+        group = MultiThreadedEventLoopGroup(numberOfThreads: max(2, System.coreCount))
+        waiting = Mutex("starting")
+        metrics.gauge("sluice_ready", "1 once the service can do its work") { [weak self] in self?.notReady == nil ? 1 : 0 }
+    }
+
+    package var serverTLS: TLSServerConfig? {
+        guard !settings.text("tls-cert").isEmpty else { return nil }
+        let roots = settings.text("tls-ca")
+        return TLSServerConfig(
+            certificateChainFile: settings.text("tls-cert"), privateKeyFile: settings.text("tls-key"),
+            clientRootsFile: nil as String? ?? (role == .shard && !roots.isEmpty ? roots : nil))
+    }
+
+    package var clientTLS: TLSClientConfig? {
+        guard !settings.text("tls-cert").isEmpty else { return nil }
+        let roots = settings.text("tls-ca")
+        return TLSClientConfig(
+            trustRootsFile: roots.isEmpty ? nil : roots, certificateChainFile: settings.text("tls-cert"),
+            privateKeyFile: settings.text("tls-key"))
+    }
+
+    package func identity(_ cluster: @escaping @Sendable () -> (id: UInt64, epoch: UInt32)) -> ServiceSelf {
+        ServiceSelf(role: role, secret: Array(settings.text("cluster-secret").utf8), cluster: cluster)
+    }
+
+    /// Why the service can't work yet; nil once it can.
+    package var notReady: String? { waiting.withLock { $0 } }
+
+    package func setReady(_ reason: String?) {
+        let before = waiting.withLock { waiting -> String? in
+            defer { waiting = reason }
+            return waiting
+        }
+        if reason == nil, before != nil { logger.info("ready") }
+    }
+
+    package func requireReady() throws(ProtocolError) {
+        if let reason = notReady { throw ProtocolError(.notReady, "not ready: \(reason); nothing was done") }
+    }
+
+    /// Where this process listens for wire calls, once it does.
+    package var wirePort: Int? { bound.withLock { $0.wire } }
+
+    func didBind(http: Int? = nil, wire: Int? = nil) {
+        let both = bound.withLock { bound -> (Int, Int)? in
+            bound.http = http ?? bound.http
+            bound.wire = wire ?? bound.wire
+            return bound.http.flatMap { http in bound.wire.map { (http, $0) } }
+        }
+        guard let both else { return }
+        logger.info("listening", metadata: ["http": "\(host):\(both.0)", "wire": "\(host):\(both.1)"])
+        let path = settings.text("addresses-file")
+        guard !path.isEmpty else { return }
+        let addresses: JSONValue = [
+            "http": .text("\(host):\(both.0)"), "wire": .text("\(host):\(both.1)"), "pid": .count(Int(getpid())),
+        ]
+        do {
+            try DurableFile.replace(path, with: addresses.encoded)
+        } catch {
+            logger.error("cannot write the addresses file", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The wire side of this node as a service of the process.
+    package func wireService(_ routes: [FrameServer.Route], as identity: ServiceSelf) -> any Service {
+        let health = FrameServer.Route(.health, .anyone) { [self] call in
+            let result = HealthResult(role: role, ready: notReady == nil, epoch: identity.cluster().epoch)
+            var answer = call.writer()
+            try await answer.send(.healthResult, result.body)
+            try await answer.end(rows: 1)
+        }
+        let handler = FrameServer(identity, routes: routes + [health], logger: logger)
+        let server = TransportServer(
+            group: group, host: host, port: settings.integer("wire-port"), tls: serverTLS, limits: TransportLimits(),
+            logger: logger, handler: handler)
+        metrics.gauge("sluice_wire_connections", "open wire connections") { Double(server.stats.connections) }
+        metrics.gauge("sluice_wire_calls_running", "wire calls being answered") { Double(server.stats.callsRunning) }
+        metrics.gauge("sluice_wire_body_bytes", "request bytes held for running wire calls") { Double(server.stats.bodyBytes) }
+        return WireService(server: server, node: self)
+    }
+
+    /// The HTTP side of this node as a service of the process.
+    package func httpService(_ router: EdgeRouter) -> any Service {
+        EdgeServer.application(
+            router, host: host, port: settings.integer("http-port"), name: "sluice", group: group, logger: logger
+        ) { port in self.didBind(http: port) }
+    }
+
+    package func router() -> EdgeRouter {
+        EdgeServer.router(metrics: metrics) { self.notReady }
+    }
+}
+
+private struct WireService: Service {
+    let server: TransportServer
+    let node: Node
+
+    func run() async throws {
+        let address = try await server.start()
+        node.didBind(wire: address.port)
+        try? await gracefulShutdown()
+        await server.shutdown(grace: .seconds(10))
+    }
+}
+
+/// A piece of background work that ends with the process.
+package struct Background: Service {
+    private let body: @Sendable () async throws -> Void
+
+    package init(_ body: @escaping @Sendable () async throws -> Void) { self.body = body }
+
+    package func run() async throws {
+        try await cancelWhenGracefulShutdown { try await body() }
+        // Returning would end the whole process; errors do, and are meant to.
+        try? await gracefulShutdown()
+    }
+}

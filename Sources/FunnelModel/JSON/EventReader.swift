@@ -1,0 +1,150 @@
+/// Why an event was not taken: the field, in words for a person, and a word for a program.
+package struct EventFault: Error, Equatable, Sendable {
+    package var field: String
+    package var message: String
+    package var type: String
+
+    package init(_ field: String, _ message: String, _ type: String = "value_error") {
+        self.field = field
+        self.message = message
+        self.type = type
+    }
+
+    package var reason: String { "\(field): \(message)" }
+}
+
+/// Reads one event from JSON and checks it against every limit. Unknown fields are ignored.
+package struct EventReader: Sendable {
+    /// Microseconds; timestamps are judged against it.
+    private let now: Int64
+
+    package init(now: Int64) { self.now = now }
+
+    package func read(_ value: JSONValue) throws(EventFault) -> Event {
+        guard value.asObject != nil else { throw EventFault("body", "an event must be an object, not \(value.typeName)", "object_type") }
+        let user = try text(value, "user_id", max: Limits.userIDBytes)
+        let nameField: ByteString = value["event_type"] == nil && value["event"] != nil ? "event" : "event_type"
+        let name = try text(value, nameField, max: Limits.eventNameBytes)
+        let time = try timestamp(value["timestamp"])
+        let id = try eventID(value["event_id"])
+        return Event(user: user, name: name, time: time, id: id, properties: try properties(value["properties"]))
+    }
+
+    private func text(_ event: JSONValue, _ key: ByteString, max: Int) throws(EventFault) -> ByteString {
+        guard let value = event[key] else { throw EventFault(key.string, "field required", "missing") }
+        guard let text = value.asString else { throw EventFault(key.string, "must be a string, not \(value.typeName)", "string_type") }
+        if text.isEmpty { throw EventFault(key.string, "must not be empty", "string_too_short") }
+        if text.count > max { throw EventFault(key.string, "has \(text.count) bytes; the limit is \(max)", "string_too_long") }
+        return text
+    }
+
+    private func timestamp(_ value: JSONValue?) throws(EventFault) -> Int64 {
+        do {
+            let time: Int64
+            switch value {
+            case nil: throw EventFault("timestamp", "field required", "missing")
+            case .string(let text): time = try Timestamp.parse(text)
+            case .integer(let number): time = try Timestamp.fromInteger(number)
+            case .double(let number): time = try Timestamp.fromNumber(number)
+            case .some(let other): throw EventFault("timestamp", "must be text or a number, not \(other.typeName)", "datetime_type")
+            }
+            try Timestamp.checkRange(time, now: now)
+            return time
+        } catch let fault as Timestamp.Fault {
+            throw EventFault("timestamp", fault.reason, "datetime_parsing")
+        } catch let fault as EventFault {
+            throw fault
+        } catch {
+            throw EventFault("timestamp", "\(error)")
+        }
+    }
+
+    private func eventID(_ value: JSONValue?) throws(EventFault) -> ByteString {
+        guard let value, value != .null else { return "" }
+        guard let id = value.asString else { throw EventFault("event_id", "must be a string, not \(value.typeName)", "string_type") }
+        if id.count > Limits.eventIDBytes {
+            throw EventFault("event_id", "has \(id.count) bytes; the limit is \(Limits.eventIDBytes)", "string_too_long")
+        }
+        return id
+    }
+
+    private func properties(_ value: JSONValue?) throws(EventFault) -> [Event.Property] {
+        guard let value, value != .null else { return [] }
+        guard let members = value.asObject else { throw EventFault("properties", "must be an object, not \(value.typeName)", "dict_type") }
+        var flat = PropertyFlattener()
+        try flat.add(members, prefix: [], depth: 1)
+        return flat.properties
+    }
+
+    /// Checks an event that came as columns, by the same limits.
+    package func check(_ batch: EventBatch, row: Int) -> EventFault? {
+        let name = batch.names.slice(Int(batch.name[row]))
+        if batch.users.isEmpty(Int(batch.user[row])) { return EventFault("user_id", "must not be empty") }
+        if name.isEmpty { return EventFault("event", "must not be empty") }
+        do {
+            try Timestamp.checkRange(batch.time[row], now: now)
+        } catch {
+            return EventFault("timestamp", error.reason)
+        }
+        var bytes = 0
+        for p in Int(batch.propertyStart[row])..<Int(batch.propertyStart[row + 1]) {
+            bytes += batch.keys.range(Int(batch.propertyKey[p])).count
+            if batch.propertyTag[p] == EventBatch.Tag.string { bytes += batch.strings.range(Int(batch.propertyBits[p])).count }
+        }
+        if bytes > Limits.propertyBytesPerEvent { return EventFault("properties", PropertyFlattener.tooManyBytes) }
+        return nil
+    }
+}
+
+/// Nested objects become keys joined by `.`; a literal key beats a flattened one; arrays keep their JSON text.
+private struct PropertyFlattener {
+    static let tooManyBytes = "take more than \(Limits.propertyBytesPerEvent) bytes"
+
+    private(set) var properties: [Event.Property] = []
+    private var places: [ByteString: Int] = [:]
+    private var depths: [Int] = []
+    private var bytes = 0
+
+    mutating func add(_ members: [JSONValue.Member], prefix: [UInt8], depth: Int) throws(EventFault) {
+        guard depth <= Limits.propertyDepth else {
+            throw EventFault("properties", "are nested deeper than \(Limits.propertyDepth)")
+        }
+        for member in members {
+            let key = ByteString(prefix + member.key.bytes)
+            switch member.value {
+            case .object(let inner): try add(inner, prefix: key.bytes + [UInt8(ascii: ".")], depth: depth + 1)
+            case .array: try put(key, .string(ByteString(member.value.encoded)), depth)
+            default:
+                // Null is absent.
+                if let value = PropertyValue(scalar: member.value) { try put(key, value, depth) }
+            }
+        }
+    }
+
+    private mutating func put(_ key: ByteString, _ value: PropertyValue, _ depth: Int) throws(EventFault) {
+        let shown = String(key.string.prefix(60))
+        guard (1...Limits.propertyKeyBytes).contains(key.count) else {
+            throw EventFault("properties", "a key has \(key.count) bytes; 1 to \(Limits.propertyKeyBytes) are allowed")
+        }
+        if case .string(let text) = value, text.count > Limits.propertyValueBytes {
+            throw EventFault("properties.\(shown)", "has \(text.count) bytes; the limit is \(Limits.propertyValueBytes)")
+        }
+        if let place = places[key] {
+            // Of equal depth the later wins, as in JSON; else the less flattened.
+            if depth <= depths[place] {
+                properties[place].value = value
+                depths[place] = depth
+            }
+            return
+        }
+        bytes += key.count
+        if case .string(let text) = value { bytes += text.count }
+        guard properties.count < Limits.propertiesPerEvent else {
+            throw EventFault("properties", "are more than \(Limits.propertiesPerEvent)")
+        }
+        guard bytes <= Limits.propertyBytesPerEvent else { throw EventFault("properties", Self.tooManyBytes) }
+        places[key] = properties.count
+        properties.append(.init(key, value))
+        depths.append(depth)
+    }
+}

@@ -1,0 +1,120 @@
+import FunnelModel
+import FunnelProtocol
+
+/// A request's events as columns, with each row's place in the request and the events that were not taken.
+struct ReadBatch {
+    var batch: EventBatch
+    /// Row of the batch to index in the request.
+    var index: [Int]
+    var rejected: [(index: Int, fault: EventFault)]
+}
+
+/// Reads the three forms of a batch: array, `{"events": [...]}`, NDJSON.
+struct BatchReader {
+    let now: Int64
+    /// Events without an id get `K/<index>`; empty = none.
+    let idempotencyKey: ByteString
+    let eventsMax: Int
+
+    func array(_ document: JSONValue) throws(ProtocolError) -> ReadBatch {
+        let list: [JSONValue]
+        switch document {
+        case .array(let values): list = values
+        case .object:
+            guard let values = document["events"]?.asArray else {
+                throw ProtocolError(.invalidQuery, "the object has no list \"events\"", faults: [FieldFault("events", "is required")])
+            }
+            list = values
+        default: throw ProtocolError(.invalidQuery, "the body must be a list of events, or {\"events\": [...]}")
+        }
+        guard list.count <= eventsMax else { throw tooMany(list.count) }
+        var reader = Collector(self)
+        for value in list { reader.add(value) }
+        return reader.finish()
+    }
+
+    /// One event a line; a line that is not JSON costs only itself. Empty lines are not counted.
+    func lines(_ bytes: [UInt8]) throws(ProtocolError) -> ReadBatch {
+        var reader = Collector(self)
+        var start = 0
+        while start < bytes.count {
+            let end = bytes[start...].firstIndex(of: 10) ?? bytes.count
+            defer { start = end + 1 }
+            if bytes[start..<end].allSatisfy({ $0 == 32 || $0 == 13 || $0 == 9 }) { continue }
+            guard reader.count < eventsMax else { throw tooMany(reader.count + 1) }
+            do {
+                reader.add(try JSONParser.parse(bytes, range: start..<end))
+            } catch {
+                reader.reject(EventFault("line", "malformed JSON at byte \(error.offset - start): \(error.reason)", "json_invalid"))
+            }
+        }
+        return reader.finish()
+    }
+
+    /// Checks rows that came over the wire and gives those without an id theirs.
+    func columns(_ batch: EventBatch) -> ReadBatch {
+        let events = EventReader(now: now)
+        var rejected: [(index: Int, fault: EventFault)] = []
+        let users = (0..<batch.users.count).map { isValidUTF8(batch.users.slice($0)) }
+        let names = (0..<batch.names.count).map { isValidUTF8(batch.names.slice($0)) }
+        var good: [Int] = []
+        good.reserveCapacity(batch.count)
+        for row in 0..<batch.count {
+            if !users[Int(batch.user[row])] || !names[Int(batch.name[row])] {
+                rejected.append((row, EventFault("user_id", "user id or event name is not UTF-8")))
+            } else if let fault = events.check(batch, row: row) {
+                rejected.append((row, fault))
+            } else {
+                good.append(row)
+            }
+        }
+        var kept = batch
+        if !idempotencyKey.isEmpty {
+            var ids = StringTable()
+            for row in 0..<batch.count { ids.append(batch.ids.isEmpty(row) ? id(row) : batch.ids[row]) }
+            kept.ids = ids
+        }
+        return ReadBatch(batch: rejected.isEmpty ? kept : kept.gather(good), index: good, rejected: rejected)
+    }
+
+    fileprivate func id(_ index: Int) -> ByteString { ByteString(idempotencyKey.bytes + Array("/\(index)".utf8)) }
+
+    private func tooMany(_ count: Int) -> ProtocolError {
+        ProtocolError(.tooLarge, "\(count) events in one request; the limit is \(eventsMax). Nothing was stored")
+    }
+
+    private struct Collector {
+        private let reader: BatchReader
+        private let events: EventReader
+        private var builder = EventBatchBuilder()
+        private var index: [Int] = []
+        private var rejected: [(index: Int, fault: EventFault)] = []
+        private(set) var count = 0
+
+        init(_ reader: BatchReader) {
+            self.reader = reader
+            events = EventReader(now: reader.now)
+        }
+
+        mutating func add(_ value: JSONValue) {
+            do {
+                var event = try events.read(value)
+                if event.id.isEmpty, !reader.idempotencyKey.isEmpty { event.id = reader.id(count) }
+                builder.append(event)
+                index.append(count)
+                count += 1
+            } catch {
+                reject(error)
+            }
+        }
+
+        mutating func reject(_ fault: EventFault) {
+            rejected.append((count, fault))
+            count += 1
+        }
+
+        consuming func finish() -> ReadBatch {
+            ReadBatch(batch: builder.finish(), index: index, rejected: rejected)
+        }
+    }
+}

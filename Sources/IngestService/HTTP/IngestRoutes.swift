@@ -1,0 +1,82 @@
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import HTTPTypes
+import Hummingbird
+
+/// The HTTP face of ingest: JSON in, JSON out.
+struct IngestRoutes {
+    let intake: Intake
+    let keys: @Sendable () -> KeyRing
+
+    func add(to router: EdgeRouter) {
+        router.post("/track-event") { request, _ in try await trackEvent(request) }
+        router.post("/v1/events") { request, _ in try await events(request) }
+        for method in [HTTPRequest.Method.get, .put, .delete, .patch, .head] {
+            router.on("/track-event", method: method) { _, _ in Self.methodNotAllowed }
+            router.on("/v1/events", method: method) { _, _ in Self.methodNotAllowed }
+        }
+    }
+
+    private static var methodNotAllowed: Response {
+        EdgeResponse.json(["detail": "Method Not Allowed"], status: .methodNotAllowed, headers: [.allow: "POST"])
+    }
+
+    /// One event; errors in the shape of the seed: 422 with `detail: [{loc, msg, type}]`.
+    private func trackEvent(_ request: Request) async throws -> Response {
+        let principal = try keys().admit(request.headers[.authorization], for: .write)
+        let bytes = try await EdgeBody.read(request, limit: 1 << 20)
+        let now = WallClock.now()
+        let document: JSONValue
+        do {
+            document = try JSONParser.parse(bytes)
+        } catch {
+            return Self.unprocessable(EventFault("body", "malformed JSON at byte \(error.offset): \(error.reason)", "json_invalid"))
+        }
+        do {
+            let event = try EventReader(now: now).read(document)
+            let read = ReadBatch(batch: EventBatchBuilder([event]).finish(), index: [0], rejected: [])
+            let outcome = try await intake.store(read, delivery: nil, project: principal.project)
+            if let refused = outcome.rejected.first { return Self.unprocessable(EventFault("event_type", refused.reason)) }
+            guard outcome.retry.isEmpty else { return retryLater(outcome) }
+        } catch let fault as EventFault {
+            return Self.unprocessable(fault)
+        }
+        return EdgeResponse.json(["status": "success", "message": "Event recorded successfully"])
+    }
+
+    private static func unprocessable(_ fault: EventFault) -> Response {
+        let location: JSONValue = fault.field == "body" ? ["body"] : ["body", .text(fault.field)]
+        let detail: JSONValue = ["detail": [["loc": location, "msg": .text(fault.message), "type": .text(fault.type)]]]
+        return EdgeResponse.json(detail, status: .unprocessableContent)
+    }
+
+    /// Many events: one bad event never costs its batch.
+    private func events(_ request: Request) async throws -> Response {
+        let principal = try keys().admit(request.headers[.authorization], for: .write)
+        let key = ByteString(request.headers[.idempotencyKey] ?? "")
+        guard key.count <= Limits.idempotencyKeyBytes else {
+            throw ProtocolError(.invalidQuery, "Idempotency-Key has \(key.count) bytes; the limit is \(Limits.idempotencyKeyBytes)")
+        }
+        let bytes = try await EdgeBody.read(request, limit: intake.bodyBytesMax)
+        let reader = BatchReader(now: WallClock.now(), idempotencyKey: key, eventsMax: intake.eventsMax)
+        let type = request.headers[.contentType]?.lowercased() ?? ""
+        let isLines = type.hasPrefix("application/x-ndjson") || type.hasPrefix("application/ndjson") || type.hasPrefix("application/jsonl")
+        let read = isLines ? try reader.lines(bytes) : try reader.array(try JSONParser.parse(bytes))
+        let outcome = try await intake.store(read, delivery: nil, project: principal.project)
+        guard outcome.retry.isEmpty else { return retryLater(outcome) }
+        let rejected = outcome.rejected.map { row -> JSONValue in ["index": .count(row.row), "reason": .text(row.reason)] }
+        return EdgeResponse.json(["accepted": .count(outcome.accepted), "rejected": .array(rejected)])
+    }
+
+    private func retryLater(_ outcome: AppendOutcome) -> Response {
+        let rejected = outcome.rejected.map { row -> JSONValue in ["index": .count(row.row), "reason": .text(row.reason)] }
+        let body: JSONValue = [
+            "accepted": .count(outcome.accepted), "retry": .array(outcome.retry.map { .count($0) }),
+            "shards": .array(outcome.shards.map { .text($0) }), "rejected": .array(rejected),
+        ]
+        return EdgeResponse.json(body, status: .serviceUnavailable, headers: [.retryAfter: "1"])
+    }
+}

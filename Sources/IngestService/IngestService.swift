@@ -1,0 +1,89 @@
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import Logging
+import ServiceLifecycle
+
+/// Takes events over HTTP and wire, checks them, and sends each to the shard of its user. Keeps nothing but its
+/// snapshot of the cluster's metadata.
+package final class IngestService: Sendable {
+    package static let table = SettingsTable(
+        program: "sluice-ingest", summary: "takes events over HTTP and the binary protocol and routes them to shards",
+        example: "SLUICE_CLUSTER_SECRET=… sluice-ingest --data /var/lib/sluice-ingest --coordinator 10.0.0.5:8091",
+        settings: CommonSettings.all(http: 8080, wire: 8081) + Membership.settings + [
+            Setting("body-mb", .integer(1...1_024), default: "64", "largest decoded request body, in MiB"),
+            Setting("events-per-request", .integer(1...1_000_000), default: "200000", "most events of one request"),
+            Setting("in-flight-mb", .integer(1...65_536), default: "256", "bytes on their way to shards, in MiB; one shard may hold half"),
+        ])
+
+    private let node: Node
+    private let membership: Membership
+    private let router: ShardRouter
+    private let intake: Intake
+
+    package static func services(_ run: Program.Run) throws -> [any Service] {
+        let node = try Node(.ingest, run)
+        let service = try IngestService(node)
+        let http = node.router()
+        IngestRoutes(intake: service.intake, keys: { service.membership.view.keys }).add(to: http)
+        let identity = node.identity { service.membership.view.cluster }
+        return [
+            service.membership.service, Background { try await service.followMap() },
+            Background { await service.router.probe() }, node.httpService(http),
+            node.wireService([.init(.append, .anyone) { try await service.append($0) }], as: identity),
+        ]
+    }
+
+    private init(_ node: Node) throws {
+        self.node = node
+        let membership = try Membership(node)
+        self.membership = membership
+        let settings = node.settings
+        let identity = node.identity { membership.view.cluster }
+        router = ShardRouter(budgetBytes: settings.integer("in-flight-mb") << 20, logger: node.logger) { shard in
+            FrameClient(
+                name: "shard-\(shard.id)", host: shard.host, port: shard.port, service: identity, group: node.group,
+                tls: node.clientTLS, connections: 2, logger: node.logger)
+        }
+        intake = Intake(
+            router: router, bodyBytesMax: settings.integer("body-mb") << 20,
+            eventsMax: min(Limits.rowsPerBatch, settings.integer("events-per-request")), metrics: node.metrics)
+        node.metrics.gauge("sluice_ingest_in_flight_bytes", "bytes on their way to shards") { [router] in Double(router.inFlightBytes) }
+        node.metrics.gauge("sluice_ingest_shards_down", "shards that can't be reached") { [router] in Double(router.shardsDown) }
+    }
+
+    /// Keeps the links to shards in step with the cluster map.
+    private func followMap() async throws {
+        node.setReady("waiting for the cluster map")
+        guard let first = await membership.view.ready() else { return }
+        try requireKeys(node, KeyRing(first.keys))
+        await router.use(first.map)
+        node.setReady(nil)
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(200))
+            if let map = membership.view.snapshot?.map { await router.use(map) }
+        }
+        await router.shutdown()
+    }
+
+    private func append(_ call: FrameCall) async throws {
+        try node.requireReady()
+        let principal = try membership.view.keys.admit(call.authorization, for: .write)
+        let named = call.frame.context.project
+        guard named == 0 || named == principal.project else {
+            throw ProtocolError(.forbidden, "the key is of project \(principal.project), the frame names \(named)")
+        }
+        let message = try decoding("append") { () throws(ByteError) in try Append(body: call.frame.body) }
+        guard message.part <= ShardRouter.Delivery.partMax else {
+            throw ProtocolError(.invalidMessage, "part \(message.part) is over the limit of \(ShardRouter.Delivery.partMax)")
+        }
+        let reader = BatchReader(now: WallClock.now(), idempotencyKey: message.idempotencyKey, eventsMax: intake.eventsMax)
+        let delivery = ShardRouter.Delivery(producer: message.producer, sequence: message.sequence, part: message.part)
+        let outcome = try await intake.store(reader.columns(message.batch), delivery: delivery, project: principal.project)
+        var answer = call.writer()
+        try await answer.send(.appendResult, outcome.body)
+        try await answer.end(rows: outcome.accepted)
+    }
+}

@@ -1,0 +1,172 @@
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import Logging
+import NIOCore
+import Synchronization
+
+/// Splits a batch by the owners of its users, sends the parts and gathers what became of them.
+final class ShardRouter: Sendable {
+    /// Bytes of one part; well under a frame's limit, since a row's size is only estimated.
+    private static let partBytes = 4 << 20
+    private static let timeout: Duration = .seconds(20)
+
+    private struct Links {
+        var map: ClusterMap
+        var links: [ShardLink]
+        var budget: InFlightBudget
+    }
+
+    private let links = Mutex<Links?>(nil)
+    private let makeClient: @Sendable (ClusterMap.Shard) -> FrameClient
+    private let budgetBytes: Int
+    private let logger: Logger
+    private let producer: UInt64
+    private let sequence = Atomic<UInt64>(1)
+
+    init(budgetBytes: Int, logger: Logger, makeClient: @escaping @Sendable (ClusterMap.Shard) -> FrameClient) {
+        self.budgetBytes = budgetBytes
+        self.logger = logger
+        self.makeClient = makeClient
+        var random = SystemRandomNumberGenerator()
+        producer = random.next()
+    }
+
+    var inFlightBytes: Int { links.withLock { $0?.budget.total ?? 0 } }
+    var shardsDown: Int { links.withLock { $0?.links.count(where: \.isDown) ?? 0 } }
+
+    /// Takes a new map; links to shards whose address did not change stay.
+    func use(_ map: ClusterMap) async {
+        let old = links.withLock { current -> [ShardLink] in
+            if current?.map == map { return [] }
+            var retired: [ShardLink] = []
+            let fresh = map.shards.map { shard -> ShardLink in
+                if let current, current.map.shards.indices.contains(shard.id), current.map.shards[shard.id] == shard {
+                    return current.links[shard.id]
+                }
+                return ShardLink(name: "shard-\(shard.id)", client: makeClient(shard), logger: logger)
+            }
+            for link in current?.links ?? [] where !fresh.contains(where: { $0 === link }) { retired.append(link) }
+            let budget = current?.links.count == fresh.count ? current?.budget : nil
+            current = Links(map: map, links: fresh, budget: budget ?? InFlightBudget(bytes: budgetBytes, shards: fresh.count))
+            return retired
+        }
+        for link in old { await link.shutdown() }
+    }
+
+    /// Until cancelled: looks whether shards that are down have come back.
+    func probe() async {
+        while !Task.isCancelled {
+            for link in links.withLock({ $0?.links ?? [] }) { await link.probe() }
+            try? await Task.sleep(for: .milliseconds(250))
+        }
+    }
+
+    func shutdown() async {
+        for link in links.withLock({ $0?.links ?? [] }) { await link.shutdown() }
+    }
+
+    /// One name for a delivery: a repeat under it is stored once. The caller's part takes the low 16 bits; above them
+    /// stands the number of our own cut of it.
+    struct Delivery {
+        static let partMax: UInt32 = 0xFFFF
+
+        var producer: UInt64
+        var sequence: UInt64
+        var part: UInt32
+    }
+
+    func newDelivery() -> Delivery {
+        Delivery(producer: producer, sequence: sequence.wrappingAdd(1, ordering: .relaxed).oldValue, part: 0)
+    }
+
+    /// - Returns: rows by what became of them, in terms of the batch.
+    /// - Throws: a refusal before anything was sent; nothing is stored then.
+    func append(
+        _ batch: EventBatch, delivery: Delivery, project: UInt32, request: UInt64
+    ) async throws(ProtocolError) -> AppendOutcome {
+        guard let links = links.withLock({ $0 }) else { throw ProtocolError(.notReady, "the cluster map is not known; nothing was stored") }
+        let rows = split(batch, links.map)
+        for shard in rows.keys.sorted() where links.links[shard].isDown {
+            let name = links.links[shard].name
+            var error = ProtocolError(.unreachable, "\(name) is down; nothing was stored", shards: [name])
+            error.retryAfterMilliseconds = 1_000
+            throw error
+        }
+        let bytes = rows.mapValues { $0.reduce(0) { $0 + batch.approximateBytes(ofRow: $1) } }
+        let reserved = links.budget.reserve(bytes)
+        guard reserved.granted else {
+            let who = reserved.shard.map { links.links[$0].name }
+            throw ProtocolError(
+                .overloaded, "\(who.map { "\($0) is slow: its half" } ?? "the whole") of the in-flight budget is spent; nothing was stored",
+                shards: who.map { [$0] } ?? [])
+        }
+        defer { links.budget.release(bytes) }
+        return await send(batch, rows, links.links, delivery, project, request)
+    }
+
+    private func split(_ batch: EventBatch, _ map: ClusterMap) -> [Int: [Int]] {
+        let owners = (0..<batch.users.count).map { map.owner(ofBucket: XXH64.bucket(ofUser: batch.users[$0])) }
+        var rows: [Int: [Int]] = [:]
+        for row in 0..<batch.count { rows[owners[Int(batch.user[row])], default: []].append(row) }
+        return rows
+    }
+
+    private func send(
+        _ batch: EventBatch, _ rows: [Int: [Int]], _ links: [ShardLink], _ delivery: Delivery, _ project: UInt32,
+        _ request: UInt64
+    ) async -> AppendOutcome {
+        await withTaskGroup(of: AppendOutcome.self) { group in
+            for (shard, shardRows) in rows {
+                let link = links[shard]
+                group.addTask {
+                    var outcome = AppendOutcome(accepted: 0, repeated: true)
+                    // Parts of one shard go one after the other: their numbers must not depend on timing.
+                    for (number, part) in Self.parts(of: shardRows, batch).enumerated() {
+                        let append = Append(
+                            producer: delivery.producer, sequence: delivery.sequence,
+                            part: delivery.part | UInt32(number) << 16, batch: batch.gather(part))
+                        do {
+                            let result = try await link.send(append, project: project, request: request, timeout: Self.timeout)
+                            outcome.accepted += result.accepted
+                            outcome.repeated = outcome.repeated && result.repeated
+                            outcome.rejected += result.rejected.map { .init(row: part[min($0.row, part.count - 1)], reason: $0.reason) }
+                        } catch {
+                            outcome.retry += part
+                            outcome.shards = [link.name]
+                            self.logger.warning("append failed", metadata: ["shard": "\(link.name)", "rows": "\(part.count)", "error": "\(error)"])
+                        }
+                    }
+                    return outcome
+                }
+            }
+            var whole = AppendOutcome(accepted: 0, repeated: !rows.isEmpty)
+            for await outcome in group {
+                whole.accepted += outcome.accepted
+                whole.repeated = whole.repeated && outcome.repeated
+                whole.rejected += outcome.rejected
+                whole.retry += outcome.retry
+                whole.shards += outcome.shards
+            }
+            whole.rejected.sort { $0.row < $1.row }
+            whole.retry.sort()
+            whole.shards.sort()
+            return whole
+        }
+    }
+
+    private static func parts(of rows: [Int], _ batch: EventBatch) -> [[Int]] {
+        var parts: [[Int]] = [[]]
+        var bytes = 0
+        for row in rows {
+            let size = batch.approximateBytes(ofRow: row)
+            if bytes + size > partBytes, bytes > 0 {
+                parts.append([])
+                bytes = 0
+            }
+            parts[parts.count - 1].append(row)
+            bytes += size
+        }
+        return parts
+    }
+}

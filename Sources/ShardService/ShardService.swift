@@ -1,0 +1,225 @@
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import FunnelStorage
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+
+/// One shard: keeps the events of its buckets and matches funnels over them.
+package final class ShardService: Sendable {
+    package static let table = SettingsTable(
+        program: "sluice-shard", summary: "stores the events of a share of the users and matches funnels over them",
+        example: "SLUICE_CLUSTER_SECRET=… sluice-shard --shard 0 --data /var/lib/sluice --coordinator 10.0.0.5:8091",
+        settings: [Setting("shard", .integer(0...(Limits.shards - 1)), default: "0", "this shard's number in the cluster map")]
+            + CommonSettings.all(http: 8200, wire: 8100) + Membership.settings + [
+                Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory that are sealed into a segment"),
+                Setting("reserve-mb", .integer(0...1_000_000), default: "256", "appends are refused while the disk has less free, in MiB"),
+                Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time"),
+                Setting("query-queue", .integer(0...10_000), default: "64", "scans that wait; more are refused"),
+            ])
+
+    private struct Open {
+        var store: ShardStore<POSIXFileSystem>
+        var appender: GroupAppender
+        var map: ClusterMap
+    }
+
+    private let node: Node
+    private let membership: Membership
+    private let shard: Int
+    private let open = Mutex<Open?>(nil)
+    private let failure: AsyncStream<StoreError>
+    private let fail: AsyncStream<StoreError>.Continuation
+    private let writer = NIOThreadPool(numberOfThreads: 1)
+    private let workers: QueryWorkers
+    private let appendLatency: LatencyHistogram
+    private let queryLatency: LatencyHistogram
+    private let appendedRows: Counter
+
+    package static func services(_ run: Program.Run) throws -> [any Service] {
+        let node = try Node(.shard, run)
+        let service = try ShardService(node)
+        let identity = node.identity { service.membership.view.cluster }
+        // They stop in reverse order: first no more calls, at last the store.
+        return [
+            Closing { await service.close() }, service.membership.service, node.httpService(node.router()),
+            Background { try await service.openStore() }, Background { try await service.watchDisk() },
+            node.wireService(service.routes, as: identity),
+        ]
+    }
+
+    private init(_ node: Node) throws {
+        self.node = node
+        membership = try Membership(node)
+        shard = node.settings.integer("shard")
+        (failure, fail) = AsyncStream.makeStream(of: StoreError.self)
+        workers = QueryWorkers(threads: node.settings.integer("query-threads"), queued: node.settings.integer("query-queue"))
+        appendLatency = node.metrics.latency("sluice_shard_append_seconds", "time from an append's arrival to its durability")
+        queryLatency = node.metrics.latency("sluice_shard_query_seconds", "time of a partial query, queueing included")
+        appendedRows = node.metrics.counter("sluice_shard_rows_appended_total", "rows made durable, repeats not counted")
+        writer.start()
+        addStoreMetrics()
+    }
+
+    // MARK: - Life
+
+    private func openStore() async throws {
+        node.setReady("waiting for the cluster map")
+        guard let snapshot = await membership.view.ready() else { return }
+        guard snapshot.map.shards.indices.contains(shard) else {
+            throw InvalidDocument([FieldFault("--shard", "\(shard) is not in the cluster map, which has \(snapshot.map.shards.count) shards")])
+        }
+        node.setReady("replaying the log")
+        let store = try await writer.runIfActive { [self] in try openStore(snapshot.map) }
+        let appender = GroupAppender(store, thread: writer) { [fail] error in fail.yield(error) }
+        open.withLock { $0 = Open(store: store, appender: appender, map: snapshot.map) }
+        let stats = store.stats
+        node.logger.info(
+            "store is open",
+            metadata: ["rows": "\(stats.rows)", "segments": "\(stats.segments)", "replayed": "\(stats.replayedRecords)", "torn_bytes_cut": "\(stats.tornBytesCut)"])
+        node.setReady(nil)
+    }
+
+    private func openStore(_ map: ClusterMap) throws -> ShardStore<POSIXFileSystem> {
+        var options = StoreOptions()
+        options.sealRows = node.settings.integer("seal-rows")
+        options.reserveBytes = UInt64(node.settings.integer("reserve-mb")) << 20
+        let identity = StoreIdentity(clusterID: map.clusterID, shard: shard, shardCount: map.shards.count, epoch: map.epoch)
+        return try ShardStore.open(
+            directory: node.settings.text("data"), files: POSIXFileSystem(), identity: identity, options: options, progress: nil)
+    }
+
+    /// After a failed write or sync nothing more may be acknowledged: the process ends, and recovers from disk.
+    private func watchDisk() async throws {
+        for await error in failure { throw error }
+    }
+
+    private func close() async {
+        await workers.shutdown()
+        try? await writer.shutdownGracefully()
+        open.withLock { $0?.store.close() }
+    }
+
+    private func current() throws -> Open {
+        try node.requireReady()
+        guard let open = open.withLock({ $0 }) else { throw ProtocolError(.notReady, "the store is not open; nothing was done") }
+        return open
+    }
+
+    // MARK: - Calls
+
+    private var routes: [FrameServer.Route] {
+        [
+            .init(.append, .services([.ingest])) { try await self.append($0) },
+            .init(.partialQuery, .services([.coordinator])) { try await self.query($0) },
+            .init(.partialUsers, .services([.coordinator])) { try await self.users($0) },
+        ]
+    }
+
+    private func append(_ call: FrameCall) async throws {
+        let start = ContinuousClock.now
+        let open = try current()
+        try checkEpoch(call, open.map)
+        let message = try decoding("append") { () throws(ByteError) in try Append(body: call.frame.body) }
+        let own = ClusterMap.buckets(ofShard: shard, of: open.map.shards.count)
+        for i in 0..<message.batch.users.count where !own.contains(XXH64.bucket(ofUser: message.batch.users[i])) {
+            throw ProtocolError(.wrongBucket, "a user of the batch does not belong to shard \(shard)")
+        }
+        let request = AppendRequest(
+            project: call.frame.context.project, producer: message.producer, sequence: message.sequence,
+            part: message.part, batch: message.batch)
+        let result = try await open.appender.append(request, bytes: call.frame.body.count)
+        if !result.repeated { appendedRows.add(result.accepted) }
+        appendLatency.record(ContinuousClock.now - start)
+        let rejected = result.rejected.map { AppendOutcome.RejectedRow(row: $0.row, reason: $0.code.reason) }
+        let outcome = AppendOutcome(accepted: result.accepted, repeated: result.repeated, rejected: rejected)
+        var answer = call.writer()
+        try await answer.send(.appendResult, outcome.body)
+        try await answer.end(rows: result.accepted)
+    }
+
+    private func query(_ call: FrameCall) async throws {
+        let start = ContinuousClock.now
+        let open = try current()
+        try checkEpoch(call, open.map)
+        let query = try decoding("partial query") { () throws(ByteError) in try PartialQuery(body: call.frame.body) }
+        let scan = try prepare(query, call, open)
+        let result = try await workers.run { try scan.counts(query) { call.isCancelled } }
+        queryLatency.record(ContinuousClock.now - start)
+        var answer = call.writer()
+        try await answer.send(.partialResult, result.body)
+        try await answer.end(rows: 1)
+    }
+
+    private func users(_ call: FrameCall) async throws {
+        let open = try current()
+        try checkEpoch(call, open.map)
+        let query = try decoding("partial users query") { () throws(ByteError) in try PartialUsersQuery(body: call.frame.body) }
+        let scan = try prepare(query.query, call, open)
+        let users = try await workers.run { try scan.users(query) { call.isCancelled } }
+        var answer = call.writer()
+        for start in stride(from: 0, to: users.count, by: UserList.usersPerFrame) {
+            let page = users[start..<min(users.count, start + UserList.usersPerFrame)]
+            try await answer.send(.userList, UserList(users: Array(page)).body)
+        }
+        try await answer.end(rows: users.count)
+    }
+
+    private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open) throws -> FunnelScan {
+        let own = ClusterMap.buckets(ofShard: shard, of: open.map.shards.count)
+        guard query.buckets.allSatisfy({ own.lowerBound <= $0.lowerBound && $0.upperBound <= own.upperBound }) else {
+            throw ProtocolError(.wrongBucket, "shard \(shard) has buckets \(own.lowerBound) to \(own.upperBound - 1)")
+        }
+        let snapshot = open.store.snapshot(project: call.frame.context.project)
+        return FunnelScan(query, snapshot: snapshot, wanted: query.buckets == [own] ? nil : query.buckets)
+    }
+
+    private func checkEpoch(_ call: FrameCall, _ map: ClusterMap) throws {
+        guard call.frame.context.epoch == map.epoch else {
+            throw ProtocolError(.wrongEpoch, "this shard acts by map epoch \(map.epoch), the call by \(call.frame.context.epoch)")
+        }
+        guard call.frame.context.project > 0 else { throw ProtocolError(.invalidMessage, "the call names no project") }
+    }
+
+    private func addStoreMetrics() {
+        func gauge(_ name: String, _ help: String, _ read: @escaping @Sendable (StoreStats) -> Int) {
+            node.metrics.gauge(name, help) { [weak self] in
+                Double(self?.open.withLock { $0?.store.stats }.map(read) ?? 0)
+            }
+        }
+        gauge("sluice_store_rows", "stored rows, repeated deliveries included") { $0.rows }
+        gauge("sluice_store_segments", "segment files") { $0.segments }
+        gauge("sluice_store_segment_bytes", "bytes of segment files") { $0.segmentBytes }
+        gauge("sluice_store_log_bytes", "bytes of log files") { $0.logBytes }
+        gauge("sluice_store_memtable_rows", "rows not yet sealed") { $0.memtableRows }
+        gauge("sluice_store_syncs_total", "log records synced") { $0.syncs }
+        gauge("sluice_store_appends_total", "appends stored") { $0.appends }
+        gauge("sluice_store_repeats_total", "appends that were repeats") { $0.repeats }
+        gauge("sluice_store_failed_seals_total", "seals that failed and will be tried again") { $0.failedSeals }
+        node.metrics.gauge("sluice_shard_queries", "scans running or queued") { [workers] in Double(workers.running) }
+    }
+}
+
+extension RejectedRow.Code {
+    var reason: String {
+        switch self {
+        case .tooManyEventNames: return "too many event names: the project has \(Limits.eventNamesPerProject)"
+        case .tooManyPropertyKeys: return "too many property keys: the project has \(Limits.propertyKeysPerProject)"
+        }
+    }
+}
+
+/// Runs its body when the services after it in the list have stopped.
+private struct Closing: Service {
+    let body: @Sendable () async -> Void
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await body()
+    }
+}

@@ -1,0 +1,65 @@
+import ArgumentParser
+import Foundation
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import Logging
+import NIOPosix
+
+/// Where the cluster is, and with which key.
+struct KeyOptions: ParsableArguments {
+    @Option(help: "File that holds the API key; else SLUICE_KEY is used.")
+    var keyFile: String?
+
+    func authorization() throws -> String? {
+        let environment = ProcessInfo.processInfo.environment
+        let key: String?
+        if let keyFile {
+            guard let bytes = DurableFile.read(keyFile) else { throw ValidationError("cannot read --key-file \(keyFile)") }
+            key = String(String(decoding: bytes, as: UTF8.self).trimmingSpaces)
+        } else {
+            key = environment["SLUICE_KEY"]
+        }
+        return key.flatMap { $0.isEmpty ? nil : "Bearer \($0)" }
+    }
+}
+
+/// Wire calls of the command line to one service.
+struct WireClient: Sendable {
+    private let client: FrameClient
+    private let authorization: String?
+
+    init(_ address: String, authorization: String?, connections: Int = 1) throws {
+        guard let target = parseAddress(address) else { throw ValidationError("\"\(address)\" is not host:port") }
+        let service = ServiceSelf(role: .client, secret: []) { (0, 0) }
+        var logger = Logger(label: "sluice") { _ in SwiftLogNoOpLogHandler() }
+        logger.logLevel = .critical
+        client = FrameClient(
+            name: address, host: target.host, port: target.port, service: service,
+            group: MultiThreadedEventLoopGroup.singleton, tls: nil, connections: connections, logger: logger)
+        self.authorization = authorization
+    }
+
+    func call(_ path: CallPath, _ body: [UInt8], timeout: Duration) async throws(ProtocolError) -> [UInt8] {
+        try await client.call(path, body, authorization: authorization, timeout: timeout)
+    }
+
+    func shutdown() async { await client.shutdown() }
+}
+
+extension ProtocolError {
+    /// Every fault on a line of its own.
+    var lines: String {
+        ([message] + faults.map { "  \($0.field): \($0.reason)" }).joined(separator: "\n")
+    }
+}
+
+/// Ends the command with a message and exit code 1.
+struct Failure: Error, CustomStringConvertible {
+    var description: String
+
+    init(_ description: String) { self.description = description }
+
+    init(_ error: ProtocolError) { description = error.lines }
+}

@@ -1,0 +1,97 @@
+import ArgumentParser
+import Foundation
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+
+struct Query: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Ask a funnel: a saved one, one in a file, or steps given here.",
+        discussion: """
+            Examples:
+              sluice query shop
+              sluice query --steps "Visit,Add to Cart,Purchase" --window 7d --order flexible:1h
+              sluice query --file funnel.json --start 2026-01-01 --end 2026-01-31 --format json
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv }
+
+    @Argument(help: "Id of a saved funnel.") var funnelID: String?
+    @Option(help: "File with a definition, as JSON.") var file: String?
+    @Option(help: "Step names, separated by commas.") var steps: String?
+    @Option(name: .customLong("step"), help: "A step name; may be given again, and may hold commas.") var step: [String] = []
+    @Option(help: "Conversion window: 30d, 12h, …") var window: String?
+    @Option(help: "sequential, or flexible:LIMIT such as flexible:1h.") var order: String?
+    @Option(help: "second or microsecond.") var clock: String?
+    @Option(help: "first_step or previous_step.") var anchor: String?
+    @Option(help: "shortest, earliest or first.") var entry: String?
+    @Option(help: "A rule set, such as amplitude/1.") var preset: String?
+    @Option(help: "First day or instant of step 1.") var start: String?
+    @Option(help: "Last day (inclusive) or instant (exclusive) of step 1.") var end: String?
+    @Option(help: "IANA time zone of the days.") var timeZone: String?
+    @Option(help: "Instant that decides which attempts are still open.") var asOf: String?
+    @Flag(help: "Take an answer that lacks shards; it says which.") var allowPartial = false
+    @Option(help: "table, json or csv.") var format: Format = .table
+    @Option(help: "The coordinator's wire address.") var to = "127.0.0.1:8091"
+    @OptionGroup var key: KeyOptions
+
+    func run() async throws {
+        let client = try WireClient(to, authorization: try key.authorization())
+        let body = JSONValue.object(try members()).encoded
+        let answer: [UInt8]
+        do {
+            answer = try await client.call(.query, body, timeout: .seconds(60))
+        } catch {
+            await client.shutdown()
+            throw Failure(error)
+        }
+        await client.shutdown()
+        let report = try JSONParser.parse(answer)
+        switch format {
+        case .json: Terminal.out(String(decoding: answer, as: UTF8.self))
+        case .csv: Terminal.out(FunnelTable(report).csv)
+        case .table: Terminal.out(FunnelTable(report).text(width: Terminal.width))
+        }
+    }
+
+    private func members() throws -> [JSONValue.Member] {
+        var members: [JSONValue.Member] = []
+        if let funnelID {
+            guard file == nil, steps == nil, step.isEmpty else { throw ValidationError("a funnel id goes without --file and --steps") }
+            members.append(.init("funnel_id", .text(funnelID)))
+        } else {
+            members.append(.init("funnel", try definition()))
+        }
+        for (name, value) in [("start", start), ("end", end), ("time_zone", timeZone), ("as_of", asOf)] {
+            if let value { members.append(.init(ByteString(name), .text(value))) }
+        }
+        if allowPartial { members.append(.init("allow_partial", true)) }
+        return members
+    }
+
+    private func definition() throws -> JSONValue {
+        var members: [JSONValue.Member] = []
+        if let file {
+            guard let bytes = DurableFile.read(file) else { throw ValidationError("cannot read --file \(file)") }
+            guard let object = try JSONParser.parse(bytes).asObject else { throw ValidationError("\(file) must hold one JSON object") }
+            members = object
+        }
+        func set(_ key: ByteString, _ value: JSONValue) {
+            members.removeAll { $0.key == key }
+            members.append(.init(key, value))
+        }
+        let names = step + (steps.map { $0.split(separator: ",").map { String($0.trimmingSpaces) } } ?? [])
+        if !names.isEmpty { set("steps", .array(names.map { .text($0) })) }
+        guard file != nil || !names.isEmpty else { throw ValidationError("give a funnel id, --file or --steps") }
+        if let window { set("window_duration", .text(window)) }
+        if let order {
+            let parts = order.split(separator: ":", maxSplits: 1).map(String.init)
+            set("conversion_order", parts.count == 2 && parts[0] == "flexible" ? ["flexible": ["limit": .text(parts[1])]] : .text(order))
+        }
+        for (key, value) in [("clock", clock), ("window_anchor", anchor), ("entry", entry), ("preset", preset)] {
+            if let value { set(ByteString(key), .text(value)) }
+        }
+        return .object(members)
+    }
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import Foundation
+import FunnelModel
+import FunnelRuntime
+
+struct Up: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a whole cluster on this machine: ingest, shards and coordinator, as processes of their own.",
+        discussion: """
+            Members that die are started again. SIGTERM or Ctrl-C stops all of them. Keys and the cluster secret are taken \
+            from the environment: SLUICE_WRITE_KEYS, SLUICE_READ_KEYS, SLUICE_ADMIN_KEYS, SLUICE_CLUSTER_SECRET.
+
+            Example:
+              sluice up --shards 2 --data ./sluice-data --info ./cluster.json
+            """)
+
+    @Option(help: "Number of shards; fixed for the life of the data.") var shards = 2
+    @Option(help: "Directory for everything that is kept.") var data = "./sluice-data"
+    @Option(help: "Write addresses and process ids to this file, as JSON, once everything is ready.") var info: String?
+    @Option(help: "Ingest's HTTP port; 0 = any.") var ingestHttp = 8080
+    @Option(help: "Ingest's wire port; 0 = any.") var ingestWire = 8081
+    @Option(help: "The coordinator's HTTP port; 0 = any.") var coordinatorHttp = 8090
+    @Option(help: "The coordinator's wire port; 0 = any.") var coordinatorWire = 8091
+    @Option(help: "The first shard's wire port, the others follow; 0 = any.") var shardWire = 8100
+    @Option(help: "The first shard's HTTP port, the others follow; 0 = any.") var shardHttp = 8200
+    @Flag(help: "Any free port for everything; see --info.") var anyPort = false
+    @Option(help: "Rows in memory that a shard seals into a segment.") var sealRows: Int?
+    @Option(help: "Seconds to wait until everything is ready.") var patience = 120
+
+    func run() async throws {
+        guard (1...256).contains(shards) else { throw ValidationError("--shards must be from 1 to 256") }
+        let directory = URL(fileURLWithPath: data).path
+        let logs = directory + "/logs"
+        try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
+        if let info { try? FileManager.default.removeItem(atPath: info) }
+        let plan = try ClusterPlan(shards: shards, data: directory, ports: ports, extra: sealRows.map { ["--seal-rows", "\($0)"] } ?? [])
+        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let supervisor = Supervisor(plan, programs: URL(fileURLWithPath: own).deletingLastPathComponent(), logs: logs) { pids in
+            Self.write(plan, pids, to: info)
+        }
+        let stop = StopSignals()
+        try supervisor.start()
+        let ready = await supervisor.waitUntilReady(patience: .seconds(patience))
+        guard ready else {
+            await supervisor.stop()
+            throw Failure(supervisor.refusal ?? "not ready after \(patience) s; see \(logs)")
+        }
+        Self.write(plan, supervisor.pids, to: info)
+        Terminal.note("ready: dashboard http://127.0.0.1:\(plan.coordinator.http)/, events to http://127.0.0.1:\(plan.ingest.http)/v1/events")
+        await stop.wait()
+        await supervisor.stop()
+        if let info { try? FileManager.default.removeItem(atPath: info) }
+        Terminal.note("stopped")
+    }
+
+    private var ports: ClusterPlan.Ports {
+        if anyPort { return .init(ingestHTTP: 0, ingestWire: 0, coordinatorHTTP: 0, coordinatorWire: 0, shardHTTP: 0, shardWire: 0) }
+        return .init(
+            ingestHTTP: ingestHttp, ingestWire: ingestWire, coordinatorHTTP: coordinatorHttp, coordinatorWire: coordinatorWire,
+            shardHTTP: shardHttp, shardWire: shardWire)
+    }
+
+    private static func write(_ plan: ClusterPlan, _ pids: [String: Int32], to path: String?) {
+        guard let path else { return }
+        do {
+            try DurableFile.replace(path, with: plan.info(pids: pids).encoded + [10])
+        } catch {
+            Terminal.note("cannot write --info: \(error)")
+        }
+    }
+}
+
+/// Waits for SIGTERM, SIGINT or SIGHUP; caught from the moment it is made.
+private final class StopSignals {
+    private let stream: AsyncStream<Void>
+    private let sources: [any DispatchSourceSignal]
+
+    init() {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+        self.stream = stream
+        sources = [SIGTERM, SIGINT, SIGHUP].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { continuation.yield() }
+            source.resume()
+            return source
+        }
+    }
+
+    func wait() async {
+        for await _ in stream { return }
+    }
+}

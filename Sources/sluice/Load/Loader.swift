@@ -1,0 +1,50 @@
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+
+/// Sends batches to ingest, several at a time, each again under the same number until it is wholly stored.
+struct Loader: Sendable {
+    static let rowsPerBatch = 20_000
+    static let bytesPerBatch = 4 << 20
+    static let inFlight = 4
+    private static let attempts = 60
+
+    let client: WireClient
+    let producer: UInt64
+
+    struct Batch: Sendable {
+        var sequence: UInt64
+        var batch: EventBatch
+        /// Row of the file by row of the batch.
+        var rows: [Int]
+    }
+
+    struct Done: Sendable {
+        var accepted: Int
+        var rejected: [(row: Int, reason: String)]
+        var rows: Int
+    }
+
+    /// - Throws: what can't be helped by waiting, or went on for too long.
+    func send(_ batch: Batch) async throws -> Done {
+        let body = Append(producer: producer, sequence: batch.sequence, part: 0, batch: batch.batch).body
+        var last = ProtocolError(.shardUnavailable, "not sent")
+        for attempt in 0..<Self.attempts {
+            do throws(ProtocolError) {
+                let answer = try await client.call(.append, body, timeout: .seconds(60))
+                let outcome = try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
+                if outcome.retry.isEmpty {
+                    return Done(
+                        accepted: outcome.accepted, rejected: outcome.rejected.map { (batch.rows[$0.row], $0.reason) },
+                        rows: batch.rows.count)
+                }
+                last = ProtocolError(.shardUnavailable, "no answer from \(outcome.shards.joined(separator: ", "))")
+            } catch {
+                guard error.retryable else { throw Failure(error) }
+                last = error
+            }
+            try await Task.sleep(for: .milliseconds(min(2_000, 50 << min(attempt, 6))))
+        }
+        throw Failure("gave up after \(Self.attempts) attempts: \(last.message). What was stored stays; run the same command again to go on")
+    }
+}

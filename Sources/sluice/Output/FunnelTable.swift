@@ -1,0 +1,94 @@
+import FunnelModel
+
+/// A report as a table with a bar per step, or as CSV.
+struct FunnelTable {
+    private let report: JSONValue
+    private let steps: [JSONValue]
+
+    init(_ report: JSONValue) {
+        self.report = report
+        steps = report["steps"]?.asArray ?? []
+    }
+
+    func text(width: Int) -> String {
+        let names = steps.map { "\($0["index"]?.asInteger ?? 0). \($0["step"]?.asString?.string ?? "")" }
+        let nameWidth = min(32, max(4, names.map(\.count).max() ?? 4))
+        let barWidth = max(10, min(30, width - nameWidth - 46))
+        let worst = report["biggest_dropoff"]?["index"]?.asInteger
+        var lines = [row(pad("step", nameWidth), String(repeating: " ", count: barWidth), "users", "of first", "left", "median")]
+        for (step, name) in zip(steps, names) {
+            let share = step["conversion_from_first"]?.asDouble
+            let mark = worst != nil && worst == step["index"]?.asInteger ? "  ◀ biggest drop-off" : ""
+            let left = step["dropout_rate"]?.asDouble.map { "-\(Self.decimal($0)) %" } ?? ""
+            lines.append(
+                row(pad(name, nameWidth), bar(share ?? 0, barWidth), Terminal.number(Int(step["count"]?.asInteger ?? 0)),
+                    share.map { "\(Self.decimal($0 * 100)) %" } ?? "–", left, duration(step["median_seconds"]?.asDouble)) + mark)
+        }
+        lines.append("")
+        lines.append(summary)
+        return lines.joined(separator: "\n")
+    }
+
+    private var summary: String {
+        let entered = Terminal.number(Int(report["entered"]?.asInteger ?? 0))
+        let converted = Terminal.number(Int(report["converted"]?.asInteger ?? 0))
+        let rate = report["conversion"]?.asDouble.map { " (\(Self.decimal($0 * 100)) %)" } ?? ""
+        var text = "\(entered) entered, \(converted) converted\(rate), as of \(report["as_of"]?.asString?.string ?? "?")"
+        if report["completeness"]?["exact"] != true {
+            let missing = report["completeness"]?["missing"]?.asArray?.compactMap(\.asInteger).map(String.init) ?? []
+            text += "\nPARTIAL: no answer from shards \(missing.joined(separator: ", "))"
+        }
+        return text
+    }
+
+    private func row(_ name: String, _ bar: String, _ users: String, _ share: String, _ left: String, _ median: String) -> String {
+        "\(name)  \(bar)  \(padLeft(users, 10)) \(padLeft(share, 9)) \(padLeft(left, 9)) \(padLeft(median, 9))"
+    }
+
+    private func bar(_ share: Double, _ width: Int) -> String {
+        let eighths = Int((min(1, max(0, share)) * Double(width * 8)).rounded())
+        let parts = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
+        return pad(String(repeating: "█", count: eighths / 8) + parts[eighths % 8], width)
+    }
+
+    private func duration(_ seconds: Double?) -> String {
+        guard let seconds else { return "–" }
+        for (unit, size) in [("d", 86_400.0), ("h", 3_600), ("min", 60)] where seconds >= size {
+            return "\(Self.decimal(seconds / size)) \(unit)"
+        }
+        return "\(Self.decimal(seconds)) s"
+    }
+
+    private func pad(_ text: String, _ width: Int) -> String {
+        text.count >= width ? String(text.prefix(width)) : text + String(repeating: " ", count: width - text.count)
+    }
+
+    private func padLeft(_ text: String, _ width: Int) -> String {
+        text.count >= width ? text : String(repeating: " ", count: width - text.count) + text
+    }
+
+    /// One digit behind the point.
+    private static func decimal(_ value: Double) -> String {
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(abs(tenths % 10))"
+    }
+
+    /// Fields of every step, in the order of the first; text that a spreadsheet would run as a formula is quoted.
+    var csv: String {
+        guard let columns = steps.first?.asObject?.map(\.key) else { return "" }
+        var lines = [columns.map(\.string).joined(separator: ",")]
+        for step in steps { lines.append(columns.map { cell(step[$0] ?? .null) }.joined(separator: ",")) }
+        return lines.joined(separator: "\n")
+    }
+
+    private func cell(_ value: JSONValue) -> String {
+        switch value {
+        case .null: return ""
+        case .string(let text):
+            let risky = text.bytes.first.map { "=+-@\t\r".utf8.contains($0) } ?? false
+            return "\"" + (risky ? "'" : "") + text.string.replacing("\"", with: "\"\"") + "\""
+        case .array(let pair): return "\"" + pair.map { String(decoding: $0.encoded, as: UTF8.self) }.joined(separator: " ") + "\""
+        default: return String(decoding: value.encoded, as: UTF8.self)
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import Foundation
+import Synchronization
+
+/// Where words for people go.
+enum Terminal {
+    static let isInteractive = isatty(STDERR_FILENO) == 1
+    static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
+    static func out(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+
+    static func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+    static var width: Int {
+        var size = winsize()
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
+
+    /// 12345678 as 12,345,678.
+    static func number(_ value: Int) -> String {
+        var digits = Array(String(abs(value)))
+        var at = digits.count - 3
+        while at > 0 {
+            digits.insert(",", at: at)
+            at -= 3
+        }
+        return (value < 0 ? "-" : "") + String(digits)
+    }
+}
+
+/// One line that is drawn over itself; silent where nobody watches.
+final class ProgressBar: Sendable {
+    private let label: String
+    private let start = ContinuousClock.now
+    private let state = Mutex((drawn: ContinuousClock.now - .seconds(1), width: 0))
+
+    init(_ label: String) { self.label = label }
+
+    /// - Parameters:
+    ///   - fraction: 0...1; nil where the whole is not known.
+    func show(rows: Int, fraction: Double?, force: Bool = false) {
+        guard Terminal.isInteractive else { return }
+        let now = ContinuousClock.now
+        let due = state.withLock { state -> Bool in
+            guard force || now - state.drawn > .milliseconds(100) else { return false }
+            state.drawn = now
+            return true
+        }
+        guard due else { return }
+        let seconds = max(0.001, Double((now - start) / .seconds(1)))
+        var line = "\r\(label) "
+        if let fraction {
+            let filled = Int(min(1, max(0, fraction)) * 30)
+            line += "[" + String(repeating: "█", count: filled) + String(repeating: "·", count: 30 - filled) + "] "
+            line += "\(Int(min(1, fraction) * 100)) % "
+        }
+        line += "\(Terminal.number(rows)) events, \(Terminal.number(Int(Double(rows) / seconds)))/s"
+        FileHandle.standardError.write(Data((line + "\u{1B}[K").utf8))
+    }
+
+    func end() {
+        guard Terminal.isInteractive else { return }
+        FileHandle.standardError.write(Data("\n".utf8))
+    }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import FunnelModel
+
+/// The processes of a cluster on this machine: programs, arguments, addresses.
+struct ClusterPlan {
+    struct Member {
+        let name: String
+        let program: String
+        let arguments: [String]
+        let http: Int
+        let wire: Int
+        /// Number of the shard; nil for the others.
+        let shard: Int?
+    }
+
+    let members: [Member]
+    var coordinator: Member { members[members.count - 2] }
+    var ingest: Member { members[members.count - 1] }
+    var shards: [Member] { members.filter { $0.shard != nil } }
+
+    struct Ports {
+        var ingestHTTP, ingestWire, coordinatorHTTP, coordinatorWire, shardHTTP, shardWire: Int
+    }
+
+    /// - Parameter ports: 0 takes any free port. It is looked for here, since the members must know each other's ports
+    ///   before they start; another process could take it in between, and the member then fails to start, by name.
+    init(shards count: Int, data: String, ports: Ports, extra: [String]) throws {
+        func port(_ wanted: Int, _ offset: Int = 0) throws -> Int { wanted == 0 ? try FreePort.find() : wanted + offset }
+        let coordinatorWire = try port(ports.coordinatorWire)
+        let coordinator = "127.0.0.1:\(coordinatorWire)"
+        var members: [Member] = []
+        for id in 0..<count {
+            let (http, wire) = (try port(ports.shardHTTP, id), try port(ports.shardWire, id))
+            members.append(
+                Member(
+                    name: "shard-\(id)", program: "sluice-shard",
+                    arguments: Self.common("\(data)/shard-\(id)", http, wire) + ["--shard", "\(id)", "--coordinator", coordinator] + extra,
+                    http: http, wire: wire, shard: id))
+        }
+        let list = members.map { "127.0.0.1:\($0.wire)" }.joined(separator: ",")
+        let coordinatorHTTP = try port(ports.coordinatorHTTP)
+        members.append(
+            Member(
+                name: "coordinator", program: "sluice-coordinator",
+                arguments: Self.common("\(data)/coordinator", coordinatorHTTP, coordinatorWire) + ["--shards", list],
+                http: coordinatorHTTP, wire: coordinatorWire, shard: nil))
+        let (ingestHTTP, ingestWire) = (try port(ports.ingestHTTP), try port(ports.ingestWire))
+        members.append(
+            Member(
+                name: "ingest", program: "sluice-ingest",
+                arguments: Self.common("\(data)/ingest", ingestHTTP, ingestWire) + ["--coordinator", coordinator],
+                http: ingestHTTP, wire: ingestWire, shard: nil))
+        self.members = members
+    }
+
+    private static func common(_ data: String, _ http: Int, _ wire: Int) -> [String] {
+        ["--data", data, "--host", "127.0.0.1", "--http-port", "\(http)", "--wire-port", "\(wire)"]
+    }
+
+    /// What scripts need to know of a running cluster.
+    func info(pids: [String: Int32]) -> JSONValue {
+        func addresses(_ member: Member) -> JSONValue {
+            ["http": .text("127.0.0.1:\(member.http)"), "wire": .text("127.0.0.1:\(member.wire)")]
+        }
+        let shards = self.shards.map { member -> JSONValue in
+            [
+                "id": .count(member.shard ?? 0), "wire": .text("127.0.0.1:\(member.wire)"), "http": .text("127.0.0.1:\(member.http)"),
+                "pid": .count(Int(pids[member.name] ?? 0)),
+            ]
+        }
+        let list = members.map { JSONValue.Member(ByteString($0.name), .count(Int(pids[$0.name] ?? 0))) }
+        return [
+            "ingest": addresses(ingest), "coordinator": addresses(coordinator), "shards": .array(shards), "pids": .object(list),
+        ]
+    }
+}
+
+/// A port that nobody listens on just now.
+private enum FreePort {
+    static func find() throws -> Int {
+        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard socket >= 0 else { throw Failure("cannot open a socket") }
+        defer { close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                bind(socket, generic, size) == 0 && getsockname(socket, generic, &size) == 0
+            }
+        }
+        guard bound else { throw Failure("cannot find a free port") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}

@@ -1,0 +1,94 @@
+import FunnelModel
+import FunnelTestSupport
+import Testing
+
+struct TimeSummaryTests {
+    private static func summary(_ values: [UInt64]) -> TimeSummary {
+        var summary = TimeSummary()
+        for value in values { summary.add(value) }
+        return summary
+    }
+
+    /// Median and nearest rank, as section 6 of `FUNNEL.md` has them.
+    private static func median(_ sorted: [UInt64]) -> Double {
+        let n = sorted.count
+        return n % 2 == 1 ? Double(sorted[n / 2]) : (Double(sorted[n / 2 - 1]) + Double(sorted[n / 2])) / 2
+    }
+
+    private static func rank(_ sorted: [UInt64], _ percent: Int) -> Double {
+        Double(sorted[max(1, (sorted.count * percent + 99) / 100) - 1])
+    }
+
+    @Test func nobodyHasNoTimes() {
+        let none = TimeSummary()
+        #expect(none.median == nil && none.mean == nil && none.percentile(90) == nil && none.isExact)
+    }
+
+    @Test func smallSetsAreExact() {
+        var random = SplitMix64(seed: 51)
+        for n in 1...200 {
+            let values = (0..<n).map { _ in UInt64(random.below(1_000_000)) }
+            let summary = Self.summary(values)
+            let sorted = values.sorted()
+            #expect(summary.isExact && summary.count == UInt64(n))
+            #expect(summary.median == Self.median(sorted))
+            for percent in [1, 50, 90, 99, 100] {
+                #expect(summary.percentile(UInt64(percent)) == Self.rank(sorted, percent))
+            }
+            #expect(summary.mean == Double(values.reduce(0, +)) / Double(n))
+        }
+    }
+
+    @Test func largeSetsStayWithinOnePercent() throws {
+        var random = SplitMix64(seed: 52)
+        let values = (0..<(Limits.exactTimesPerStep + 1_000)).map { _ in random.next() >> UInt64(20 + random.below(30))
+        }
+        let summary = Self.summary(values)
+        #expect(!summary.isExact && summary.count == UInt64(values.count))
+        #expect(summary.sum == values.reduce(UInt128(0)) { $0 + UInt128($1) })
+        let sorted = values.sorted()
+        for percent in [1, 10, 50, 90, 99, 100] {
+            let exact = Self.rank(sorted, percent)
+            #expect(abs(try #require(summary.percentile(UInt64(percent))) - exact) <= exact * 0.01)
+        }
+        #expect(abs(try #require(summary.median) - Self.median(sorted)) <= Self.median(sorted) * 0.01)
+    }
+
+    @Test func everyValueLiesNearTheMiddleOfItsBucket() {
+        var random = SplitMix64(seed: 53)
+        for _ in 0..<20_000 {
+            let value = random.next() >> UInt64(random.below(64))
+            let bucket = TimeHistogram.bucket(of: value)
+            #expect(bucket < TimeHistogram.bucketCount)
+            #expect(abs(TimeHistogram.middle(of: bucket) - Double(value)) <= Double(value) * 0.004)
+        }
+        #expect((0..<256).allSatisfy { TimeHistogram.bucket(of: UInt64($0)) == UInt32($0) })
+        #expect(TimeHistogram.bucket(of: 256) == 256 && TimeHistogram.bucket(of: .max) == TimeHistogram.bucketCount - 1)
+    }
+
+    @Test func mergedPartsEqualAllAtOnce() {
+        var random = SplitMix64(seed: 54)
+        for parts in 1...5 {
+            let values = (0..<500).map { _ in UInt64(random.below(10_000)) }
+            var whole = Self.summary(values)
+            whole.seal()
+            var merged = TimeSummary()
+            for part in 0..<parts {
+                merged.merge(Self.summary(values.enumerated().filter { $0.offset % parts == part }.map(\.element)))
+            }
+            #expect(merged == whole)
+        }
+    }
+
+    @Test func histogramsMergeInAnyOrder() {
+        var random = SplitMix64(seed: 55)
+        let values = (0..<(Limits.exactTimesPerStep + 10)).map { _ in UInt64(random.below(100_000)) }
+        let large = Self.summary(values)
+        let small = Self.summary([1, 2, 3])
+        var a = large
+        a.merge(small)
+        var b = small
+        b.merge(large)
+        #expect(a == b && !a.isExact && a == Self.summary(values + [1, 2, 3]))
+    }
+}

@@ -1,0 +1,293 @@
+import FunnelModel
+import FunnelProtocol
+import FunnelTestSupport
+
+/// The JSON that stands for a message in `Protocol/vectors`, and back. Integers from 2^53 on are decimal strings, since
+/// many JSON readers would round them.
+struct MeaningError: Error { var field: String }
+
+func number(_ value: some BinaryInteger) -> JSONValue {
+    if let small = Int64(exactly: value), small.magnitude < 1 << 53 { return .integer(small) }
+    return .text(String(value))
+}
+
+extension JSONValue {
+    func int<T: FixedWidthInteger>(_ key: ByteString, as type: T.Type = T.self) throws -> T {
+        switch self[key] {
+        case .integer(let value)?:
+            if let value = T(exactly: value) { return value }
+        case .string(let text)?:
+            if let value = T(text.string) { return value }
+        default: break
+        }
+        throw MeaningError(field: key.string)
+    }
+
+    func text(_ key: ByteString) throws -> ByteString {
+        guard let value = self[key]?.asString else { throw MeaningError(field: key.string) }
+        return value
+    }
+
+    func list(_ key: ByteString) throws -> [JSONValue] {
+        guard let value = self[key]?.asArray else { throw MeaningError(field: key.string) }
+        return value
+    }
+
+    func flag(_ key: ByteString) throws -> Bool {
+        guard let value = self[key]?.asBool else { throw MeaningError(field: key.string) }
+        return value
+    }
+
+    func hexBytes(_ key: ByteString) throws -> [UInt8] { bytes(hex: try text(key).string) }
+
+    var int: Int { asInteger.map(Int.init) ?? 0 }
+}
+
+private func code<T: RawRepresentable & CaseIterable>(_ value: JSONValue, _ key: ByteString) throws -> T {
+    let name = try value.text(key).string
+    guard let found = T.allCases.first(where: { "\($0)" == name }) else { throw MeaningError(field: key.string) }
+    return found
+}
+
+extension Message {
+    var meaning: JSONValue {
+        switch self {
+        case .empty: return [:]
+        case .document(let value): return value
+        case .hello(let m):
+            return [
+                "role": .text("\(m.role)"), "phase": number(m.phase), "version_min": number(m.versionMin),
+                "version_max": number(m.versionMax), "nonce": .text(hex(m.nonce)), "proof": .text(hex(m.proof)),
+            ]
+        case .helloResult(let m):
+            return [
+                "role": .text("\(m.role)"), "version": number(m.version), "cluster": number(m.cluster),
+                "epoch": number(m.epoch), "nonce": .text(hex(m.nonce)), "proof": .text(hex(m.proof)),
+            ]
+        case .append(let m):
+            return [
+                "producer": number(m.producer), "sequence": number(m.sequence), "part": number(m.part),
+                "idempotency_key": .string(m.idempotencyKey), "events": .array(m.batch.events.map(Self.json)),
+            ]
+        case .appendResult(let m):
+            return [
+                "accepted": number(m.accepted), "repeated": .bool(m.repeated),
+                "rejected": .array(m.rejected.map { ["row": number($0.row), "reason": .text($0.reason)] }),
+                "retry": .array(m.retry.map { number($0) }), "shards": .array(m.shards.map { .text($0) }),
+            ]
+        case .partialQuery(let m): return Self.json(m)
+        case .partialUsersQuery(let m):
+            return [
+                "query": Self.json(m.query), "step": number(m.step), "outcome": .text(m.outcome.rawValue),
+                "limit": number(m.limit), "after": .string(m.after),
+            ]
+        case .partialResult(let m): return Self.json(m)
+        case .userList(let m): return ["users": .array(m.users.map { .string($0) })]
+        case .healthResult(let m):
+            return ["role": .text("\(m.role)"), "ready": .bool(m.ready), "epoch": number(m.epoch)]
+        case .snapshotRequest(let m): return ["known": number(m.known), "wait_ms": number(m.waitMilliseconds)]
+        case .snapshot(let m): return Self.json(m)
+        case .error(let m):
+            return [
+                "code": number(m.code.rawValue), "name": .text(m.code.traits.name), "message": .text(m.message),
+                "retry_after_ms": number(m.retryAfterMilliseconds),
+                "faults": .array(m.faults.map { ["field": .text($0.field), "reason": .text($0.reason)] }),
+                "shards": .array(m.shards.map { .text($0) }),
+            ]
+        case .trailer(let m):
+            return ["status": number(m.status), "rows": number(m.rows), "checksum": number(m.checksum)]
+        }
+    }
+
+    init(_ kind: FrameKind, meaning m: JSONValue) throws {
+        switch kind {
+        case .health: self = .empty
+        case .query, .mergedResult, .usersQuery: self = .document(m)
+        case .hello:
+            self = .hello(
+                Hello(
+                    role: try code(m, "role"), phase: try m.int("phase"), versionMin: try m.int("version_min"),
+                    versionMax: try m.int("version_max"), nonce: try m.hexBytes("nonce"), proof: try m.hexBytes("proof")
+                ))
+        case .helloResult:
+            self = .helloResult(
+                HelloResult(
+                    role: try code(m, "role"), version: try m.int("version"), cluster: try m.int("cluster"),
+                    epoch: try m.int("epoch"), nonce: try m.hexBytes("nonce"), proof: try m.hexBytes("proof")))
+        case .append:
+            self = .append(
+                Append(
+                    producer: try m.int("producer"), sequence: try m.int("sequence"), part: try m.int("part"),
+                    idempotencyKey: try m.text("idempotency_key"),
+                    batch: EventBatchBuilder(try m.list("events").map(Self.event)).finish()))
+        case .appendResult:
+            self = .appendResult(
+                AppendOutcome(
+                    accepted: try m.int("accepted"), repeated: try m.flag("repeated"),
+                    rejected: try m.list("rejected").map {
+                        .init(row: try $0.int("row"), reason: try $0.text("reason").string)
+                    },
+                    retry: try m.list("retry").map(\.int), shards: try m.list("shards").compactMap(\.asString?.string)))
+        case .partialQuery: self = .partialQuery(try Self.partialQuery(m))
+        case .partialUsersQuery:
+            guard let query = m["query"], let outcome = ListOutcome(rawValue: try m.text("outcome").string) else {
+                throw MeaningError(field: "query")
+            }
+            self = .partialUsersQuery(
+                PartialUsersQuery(
+                    query: try Self.partialQuery(query), step: try m.int("step"), outcome: outcome,
+                    limit: try m.int("limit"), after: try m.text("after")))
+        case .partialResult: self = .partialResult(try Self.partialResult(m))
+        case .userList: self = .userList(UserList(users: try m.list("users").compactMap(\.asString)))
+        case .healthResult:
+            self = .healthResult(
+                HealthResult(role: try code(m, "role"), ready: try m.flag("ready"), epoch: try m.int("epoch")))
+        case .snapshotRequest:
+            self = .snapshotRequest(SnapshotRequest(known: try m.int("known"), waitMilliseconds: try m.int("wait_ms")))
+        case .snapshot: self = .snapshot(try Self.snapshot(m))
+        case .error:
+            guard let code = ProtocolError.Code(rawValue: try m.int("code")) else { throw MeaningError(field: "code") }
+            let faults = try m.list("faults").map {
+                FieldFault(try $0.text("field").string, try $0.text("reason").string)
+            }
+            var error = ProtocolError(
+                code, try m.text("message").string, faults: faults,
+                shards: try m.list("shards").compactMap(\.asString?.string))
+            error.retryAfterMilliseconds = try m.int("retry_after_ms")
+            self = .error(error)
+        case .trailer:
+            self = .trailer(
+                Trailer(status: try m.int("status"), rows: try m.int("rows"), checksum: try m.int("checksum")))
+        }
+    }
+}
+
+extension Message {
+    private static func json(_ event: Event) -> JSONValue {
+        var properties: [JSONValue.Member] = []
+        for property in event.properties {
+            let value: JSONValue
+            switch property.value {
+            case .string(let text): value = ["string": .string(text)]
+            case .integer(let n): value = ["integer": number(n)]
+            case .double(let x): value = ["double": .double(x)]
+            case .bool(let flag): value = ["boolean": .bool(flag)]
+            }
+            properties.append(.init(property.key, value))
+        }
+        return [
+            "user": .string(event.user), "event": .string(event.name), "microseconds": number(event.time),
+            "id": .string(event.id), "server_timed": .bool(event.serverTimed), "properties": .object(properties),
+        ]
+    }
+
+    private static func event(_ m: JSONValue) throws -> Event {
+        let properties = try (m["properties"]?.asObject ?? []).map { member -> Event.Property in
+            let value = member.value
+            if let text = value["string"]?.asString { return .init(member.key, .string(text)) }
+            if let x = value["double"]?.asDouble { return .init(member.key, .double(x)) }
+            if let flag = value["boolean"]?.asBool { return .init(member.key, .bool(flag)) }
+            return .init(member.key, .integer(try value.int("integer")))
+        }
+        return Event(
+            user: try m.text("user"), name: try m.text("event"), time: try m.int("microseconds"), id: try m.text("id"),
+            serverTimed: try m.flag("server_timed"), properties: properties)
+    }
+
+    private static func json(_ buckets: [Range<Int>]) -> JSONValue {
+        .array(buckets.map { [number($0.lowerBound), number($0.upperBound)] })
+    }
+
+    private static func buckets(_ m: JSONValue) throws -> [Range<Int>] {
+        try m.list("buckets").compactMap { $0.asArray.map { $0[0].int..<$0[1].int } }
+    }
+
+    private static func json(_ query: PartialQuery) -> JSONValue {
+        var members: [JSONValue.Member] = [.init("times", .bool(query.times)), .init("as_of", number(query.asOf))]
+        if let range = query.entryRange {
+            members += [.init("start", number(range.lowerBound)), .init("end", number(range.upperBound))]
+        }
+        return .object(members + [.init("buckets", json(query.buckets)), .init("definition", query.definition.json)])
+    }
+
+    private static func partialQuery(_ m: JSONValue) throws -> PartialQuery {
+        let range: Range<Int64>? = m["start"] == nil ? nil : try m.int("start")..<m.int("end")
+        return PartialQuery(
+            definition: try FunnelDefinition.parse(m["definition"] ?? .null), buckets: try buckets(m),
+            asOf: try m.int("as_of"), entryRange: range, times: try m.flag("times"))
+    }
+
+    private static func json(_ summary: TimeSummary) -> JSONValue {
+        switch summary.values {
+        case .exact(let list):
+            return [
+                "count": number(summary.count), "sum": number(summary.sum), "exact": .array(list.map { number($0) }),
+            ]
+        case .histogram(let buckets):
+            let rows = buckets.sorted { $0.key < $1.key }.map { JSONValue.array([number($0.key), number($0.value)]) }
+            return ["count": number(summary.count), "sum": number(summary.sum), "histogram": .array(rows)]
+        }
+    }
+
+    private static func summary(_ m: JSONValue) throws -> TimeSummary {
+        let values: TimeSummary.Values
+        if m["exact"] != nil {
+            values = .exact(try m.list("exact").map { UInt64($0.int) })
+        } else {
+            let rows = try m.list("histogram").compactMap(\.asArray)
+            values = .histogram(Dictionary(uniqueKeysWithValues: rows.map { (UInt32($0[0].int), UInt64($0[1].int)) }))
+        }
+        return TimeSummary(count: try m.int("count"), sum: try m.int("sum"), values: values)
+    }
+
+    private static func json(_ result: PartialResult) -> JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("buckets", json(result.buckets)), .init("counts", .array(result.counts.map { number($0) })),
+            .init("open", .array(result.open.map { number($0) })),
+        ]
+        if let newest = result.newestEvent { members.append(.init("newest_event", number(newest))) }
+        if !result.fromFirst.isEmpty {
+            members.append(.init("from_first", .array(result.fromFirst.map { json($0) })))
+            members.append(.init("from_previous", .array(result.fromPrevious.map { json($0) })))
+        }
+        return .object(members)
+    }
+
+    private static func partialResult(_ m: JSONValue) throws -> PartialResult {
+        let counts = try m.list("counts").map { UInt64($0.int) }
+        var result = PartialResult(steps: counts.count, times: m["from_first"] != nil, buckets: try buckets(m))
+        result.counts = counts
+        result.open = try m.list("open").map { UInt64($0.int) }
+        result.newestEvent = m["newest_event"] == nil ? nil : try m.int("newest_event")
+        for i in result.fromFirst.indices {
+            result.fromFirst[i] = try summary(m.list("from_first")[i])
+            result.fromPrevious[i] = try summary(m.list("from_previous")[i])
+        }
+        return result
+    }
+
+    private static func json(_ snapshot: ClusterSnapshot) -> JSONValue {
+        let shards = snapshot.map.shards.map { shard -> JSONValue in
+            ["id": number(shard.id), "host": .text(shard.host), "port": number(shard.port)]
+        }
+        let keys = snapshot.keys.map { key -> JSONValue in
+            ["role": .text("\(key.role)"), "project": number(key.project), "sha256": .text(hex(key.hash))]
+        }
+        return [
+            "revision": number(snapshot.revision), "cluster": number(snapshot.map.clusterID),
+            "epoch": number(snapshot.map.epoch), "shards": .array(shards), "keys": .array(keys),
+        ]
+    }
+
+    private static func snapshot(_ m: JSONValue) throws -> ClusterSnapshot {
+        let shards = try m.list("shards").map {
+            ClusterMap.Shard(id: try $0.int("id"), host: try $0.text("host").string, port: try $0.int("port"))
+        }
+        let keys = try m.list("keys").map {
+            ClusterSnapshot.Key(
+                role: try code($0, "role"), project: try $0.int("project"), hash: try $0.hexBytes("sha256"))
+        }
+        let map = ClusterMap(clusterID: try m.int("cluster"), epoch: try m.int("epoch"), shards: shards)
+        return ClusterSnapshot(revision: try m.int("revision"), map: map, keys: keys)
+    }
+}

@@ -1,0 +1,248 @@
+import FunnelCodec
+import FunnelModel
+import FunnelProtocol
+
+/// What `Protocol/vectors` is written from: at least one message of every kind, with the corners of its fields.
+struct Sample: Sendable {
+    var name: String
+    var kind: FrameKind
+    var context = FrameContext(cluster: 0x1122_3344_5566_7788, request: 42, epoch: 1)
+    var message: Message
+    /// Written with LZ4; such bytes depend on the compressor, so only reading them is checked.
+    var compressed = false
+
+    var frame: [UInt8] {
+        compressed ? Frame(kind, context, body: message.body).encoded : plainFrame(kind, context, message.body)
+    }
+}
+
+enum Samples {
+    static let asked = FrameContext(request: 42)
+
+    static let files: [(file: String, samples: [Sample])] = [
+        ("frame", frames), ("hello", hellos), ("append", appends), ("query", queries),
+        ("partial-query", partialQueries),
+        ("partial-result", partialResults), ("user-list", userLists), ("health", healths), ("snapshot", snapshots),
+        ("error", errors),
+    ]
+
+    static let frames: [Sample] = [
+        Sample(name: "every context field at its least", kind: .health, context: FrameContext(), message: .empty),
+        Sample(
+            name: "every context field at its most", kind: .health,
+            context: FrameContext(cluster: .max, request: .max, project: .max, epoch: .max), message: .empty),
+        Sample(
+            name: "compressed user list", kind: .userList,
+            message: .userList(UserList(users: (0..<64).map { ByteString("user-\(1000 + $0)") })), compressed: true),
+        Sample(name: "compressed append", kind: .append, context: asked, message: .append(manyRows), compressed: true),
+    ]
+
+    static let nonce = [UInt8](0..<16)
+    static let hellos: [Sample] = [
+        Sample(
+            name: "client opens", kind: .hello, context: asked,
+            message: .hello(Hello(role: .client, phase: 1, nonce: nonce))),
+        Sample(
+            name: "ingest proves", kind: .hello, context: FrameContext(cluster: 7, request: 2),
+            message: .hello(Hello(role: .ingest, phase: 2, nonce: nonce, proof: [UInt8](100..<132)))),
+        Sample(
+            name: "coordinator answers", kind: .helloResult,
+            message: .helloResult(
+                HelloResult(
+                    role: .coordinator, version: 1, cluster: 0x1122_3344_5566_7788, epoch: 9,
+                    nonce: nonce.reversed(), proof: [UInt8](repeating: 0, count: 32)))),
+    ]
+
+    static let example = Event(
+        user: "ann", name: "Sign Up", time: 1_710_892_800_990_000, id: "m-1",
+        properties: [.init("n", .integer(3)), .init("plan", .string("pro"))])
+
+    static let manyRows: Append = {
+        let events = (0..<40).map { i in
+            Event(
+                user: ByteString("user \(i)"), name: ByteString("event \(i % 7)"),
+                time: 1_710_892_800_000_000 + Int64(i * i),
+                properties: [.init("i", .integer(Int64(i)))])
+        }
+        return Append(
+            producer: 1, sequence: 1, part: 0, idempotencyKey: "night", batch: EventBatchBuilder(events).finish())
+    }()
+
+    static let appends: [Sample] = {
+        let kinds = Event(
+            user: "Zo\u{EB}", name: "buy", time: 1 << 59, id: "", serverTimed: true,
+            properties: [
+                .init("empty", .string("")), .init("high", .integer(.max)), .init("low", .integer(.min)),
+                .init("no", .bool(false)), .init("small", .double(5e-324)), .init("x", .double(-2.5)),
+                .init("yes", .bool(true)),
+            ])
+        let back = Event(user: "ann", name: "open", time: 0, id: "m-2", properties: [.init("plan", .string("pro"))])
+        func append(_ name: String, _ events: [Event], key: ByteString = "", producer: UInt64 = 7) -> Sample {
+            let batch = EventBatchBuilder(events).finish()
+            return Sample(
+                name: name, kind: .append, context: asked,
+                message: .append(Append(producer: producer, sequence: 1, part: 0, idempotencyKey: key, batch: batch)))
+        }
+        func result(_ name: String, _ outcome: AppendOutcome) -> Sample {
+            Sample(name: name, kind: .appendResult, message: .appendResult(outcome))
+        }
+        return [
+            append("one event with properties", [example]), append("no events", []),
+            append(
+                "every kind of value, a repeated user, times going back", [example, kinds, back], key: "load-1",
+                producer: .max),
+            Sample(
+                name: "two-byte user codes", kind: .append, context: asked,
+                message: .append(
+                    Append(
+                        producer: 7, sequence: 1 << 40, part: 3,
+                        batch: EventBatchBuilder((0..<257).map { Event(user: ByteString("\($0)"), name: "e", time: 5) })
+                            .finish()))),
+            result("all stored", AppendOutcome(accepted: 1)),
+            result("a repeat", AppendOutcome(accepted: 200_000, repeated: true)),
+            result(
+                "rejected rows, rows to send again",
+                AppendOutcome(
+                    accepted: 5,
+                    rejected: [
+                        .init(row: 0, reason: "user_id is empty"),
+                        .init(row: 300, reason: "timestamp is before 1971-01-01"),
+                    ],
+                    retry: [7, 130], shards: ["shard-1", "shard-2"])),
+        ]
+    }()
+
+    static let queries: [Sample] = [
+        Sample(
+            name: "a definition", kind: .query, context: asked,
+            message: .document([
+                "funnel": ["steps": ["Sign Up", "Purchase"], "window_duration": "7d"], "start": "2024-03-01",
+                "end": "2024-03-31",
+                "time_zone": "Europe/Berlin", "times": "summary", "allow_partial": false,
+            ])),
+        Sample(
+            name: "a page of users", kind: .usersQuery, context: asked,
+            message: .document([
+                "funnel_id": "shop", "as_of": "2024-03-31T12:00:00Z", "step": 2, "outcome": "dropped", "limit": 100,
+                "after": "ann",
+            ])),
+        Sample(
+            name: "an answer", kind: .mergedResult,
+            message: .document([
+                "rules": "sluice/1", "as_of": "2024-03-31T12:00:00Z", "times": "exact", "entered": 2, "converted": 1,
+                "conversion": 0.5,
+                "biggest_dropoff": ["step": "Purchase", "index": 2, "users": 1], "expected_conversions": 1.5,
+                "completeness": [
+                    "shards_asked": 2, "shards_answered": 2, "missing": [], "newest_event": nil, "exact": true,
+                ],
+            ])),
+    ]
+
+    static let definition: FunnelDefinition = {
+        var definition = FunnelDefinition(
+            id: "shop",
+            steps: [
+                .init("view"), .init("cart", events: .named(["add", "cart"])),
+                .init(
+                    "buy", filters: [Predicate(property: "amount", comparison: .greaterOrEqual, values: [.integer(10)])]
+                ),
+            ])
+        definition.order = .flexible(limit: 3_600_000_000)
+        return definition
+    }()
+
+    static let plainQuery = PartialQuery(
+        definition: definition, buckets: [0..<512], asOf: 1_710_892_800_000_000, entryRange: nil, times: true)
+
+    static let partialQueries: [Sample] = [
+        Sample(name: "all entries, with times", kind: .partialQuery, message: .partialQuery(plainQuery)),
+        Sample(
+            name: "a range of entries, no times", kind: .partialQuery,
+            message: .partialQuery(
+                PartialQuery(
+                    definition: FunnelDefinition(steps: [.init("a")]), buckets: [0..<1, 5..<9, 1_000..<1_024],
+                    asOf: (1 << 60) - 1, entryRange: -86_400_000_000..<1_710_892_800_000_000, times: false))),
+        Sample(
+            name: "users who dropped", kind: .partialUsersQuery,
+            message: .partialUsersQuery(
+                PartialUsersQuery(query: plainQuery, step: 3, outcome: .dropped, limit: 10_001, after: "ann"))),
+    ]
+
+    static let partialResults: [Sample] = {
+        var none = PartialResult(steps: 1, times: false, buckets: [0..<1_024])
+        none.newestEvent = nil
+        var some = PartialResult(steps: 2, times: true, buckets: [512..<1_024])
+        some.counts = [3, 2]
+        some.open = [1, 0]
+        some.newestEvent = 1_710_892_800_990_000
+        let zeros = TimeSummary(count: 3, sum: 0, values: .exact([0, 0, 0]))
+        some.fromFirst = [zeros, TimeSummary(count: 2, sum: 65, values: .exact([5, 60]))]
+        some.fromPrevious = [TimeSummary(), TimeSummary(count: 2, sum: 65, values: .exact([5, 60]))]
+        var large = some
+        let counted = TimeSummary(
+            count: 70_000, sum: UInt128(UInt64.max) * 3, values: .histogram([0: 30_000, 300: 39_999, 7_423: 1]))
+        large.counts = [(1 << 48) - 1, 70_000]
+        large.fromFirst[1] = counted
+        large.fromPrevious[1] = counted
+        return [
+            Sample(name: "nobody, no times", kind: .partialResult, message: .partialResult(none)),
+            Sample(name: "exact times", kind: .partialResult, message: .partialResult(some)),
+            Sample(name: "histogram", kind: .partialResult, message: .partialResult(large)),
+        ]
+    }()
+
+    static let userLists: [Sample] = [
+        Sample(name: "nobody", kind: .userList, message: .userList(UserList(users: []))),
+        Sample(name: "three", kind: .userList, message: .userList(UserList(users: ["Zoe\u{308}", "Zo\u{EB}", "ann"]))),
+        Sample(
+            name: "the longest id", kind: .userList,
+            message: .userList(UserList(users: [ByteString(String(repeating: "x", count: Limits.userIDBytes))]))),
+    ]
+
+    static let healths: [Sample] = [
+        Sample(name: "asked", kind: .health, context: asked, message: .empty),
+        Sample(
+            name: "ready", kind: .healthResult,
+            message: .healthResult(HealthResult(role: .shard, ready: true, epoch: 3))),
+        Sample(
+            name: "starting", kind: .healthResult, context: asked,
+            message: .healthResult(HealthResult(role: .ingest, ready: false, epoch: 0))),
+    ]
+
+    static let snapshots: [Sample] = {
+        let map = ClusterMap(
+            clusterID: .max, epoch: 2,
+            shards: [.init(id: 0, host: "127.0.0.1", port: 8_100), .init(id: 1, host: "shard-1.local", port: 65_535)])
+        let keys = KeyRole.allCases.map {
+            ClusterSnapshot.Key(
+                role: $0, project: UInt32($0.rawValue) - 1, hash: [UInt8](repeating: $0.rawValue, count: 32))
+        }
+        return [
+            Sample(
+                name: "asked", kind: .snapshotRequest, context: asked,
+                message: .snapshotRequest(SnapshotRequest(known: 7, waitMilliseconds: 20_000))),
+            Sample(
+                name: "two shards, three keys", kind: .snapshot,
+                message: .snapshot(ClusterSnapshot(revision: 1 << 53, map: map, keys: keys))),
+            Sample(
+                name: "empty", kind: .snapshot,
+                message: .snapshot(
+                    ClusterSnapshot(revision: 0, map: ClusterMap(clusterID: 1, epoch: 0, shards: []), keys: []))),
+        ]
+    }()
+
+    static let errors: [Sample] =
+        ProtocolError.Code.allCases.map { code in
+            Sample(name: code.traits.name, kind: .error, message: .error(ProtocolError(code, "what happened")))
+        } + [
+            Sample(
+                name: "faults and shards", kind: .error,
+                message: .error(
+                    ProtocolError(
+                        .invalidQuery, "2 faults",
+                        faults: [
+                            .init("steps", "is required"), .init("window_duration", "must be a string, not a number"),
+                        ],
+                        shards: ["shard-0", "shard-3"])))
+        ]
+}
