@@ -128,6 +128,8 @@ package final class CoordinatorService: Sendable {
             return try await engine.users(request, project: project)
         }
         var answer = call.writer()
+        // The page's own facts first: a list of a partial answer must not pass as a whole one.
+        try await answer.send(.mergedResult, page.json(withUsers: false).encoded)
         for start in stride(from: 0, to: page.users.count, by: UserList.usersPerFrame) {
             let users = Array(page.users[start..<min(page.users.count, start + UserList.usersPerFrame)])
             try await answer.send(.userList, UserList(users: users).body)

@@ -30,6 +30,8 @@ package enum Limits {
     /// Bytes of one frame's body, encoded or decoded.
     package static let frameBytes = 16 << 20
     package static let definitionBytes = 1 << 20
+    /// The same definition with all defaults written out and every character in its longest form.
+    package static let effectiveDefinitionBytes = 8 << 20
     package static let jsonDepth = 64
     package static let idempotencyKeyBytes = 128
     /// Exact times kept for one step and shard before they become a histogram.

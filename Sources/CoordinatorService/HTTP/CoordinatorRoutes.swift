@@ -23,7 +23,7 @@ struct CoordinatorRoutes {
         router.post("/v1/query/users") { request, _ in
             let project = try admit(request, for: .read)
             let query = try UsersRequest.parse(try await document(request), now: WallClock.now())
-            return EdgeResponse.json(try await engine.users(query, project: project).json)
+            return EdgeResponse.json(try await engine.users(query, project: project).json(withUsers: true))
         }
         router.get("/v1/funnels") { request, _ in
             let saved = try await catalogue.list(project: try admit(request, for: .read))

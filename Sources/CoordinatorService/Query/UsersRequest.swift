@@ -53,10 +53,13 @@ struct UsersPage: Sendable {
     var asOf: Int64
     var completeness: Completeness
 
-    var json: JSONValue {
-        [
-            "users": .array(users.map { .string($0) }), "next": next.map { .string($0) } ?? .null,
-            "as_of": .text(Timestamp.format(asOf)), "completeness": completeness.json,
-        ]
+    /// - Parameter withUsers: false where the ids travel apart.
+    func json(withUsers: Bool) -> JSONValue {
+        let list: [JSONValue.Member] = withUsers ? [.init("users", .array(users.map { .string($0) }))] : []
+        return .object(
+            list + [
+                .init("next", next.map { .string($0) } ?? .null), .init("as_of", .text(Timestamp.format(asOf))),
+                .init("completeness", completeness.json),
+            ])
     }
 }

@@ -37,7 +37,7 @@ struct FunnelReport: Sendable {
         var members: [JSONValue.Member] = [
             .init("step", .string(definition.steps[i].name)), .init("index", .count(i + 1)), .init("count", .integer(Int64(count))),
             .init("dropoff", i == 0 ? .null : .integer(Int64(previous - count))),
-            .init("dropout_rate", i == 0 ? .null : .number(rate(previous - count, of: previous).map { $0 * 100 })),
+            .init("dropout_rate", i == 0 ? .null : .number(rate(100 * (previous - count), of: previous))),
             .init("dropout_rate_ci", i == 0 ? .null : interval(previous - count, of: previous, scale: 100)),
         ]
         func add(_ name: String, _ successes: UInt64, of trials: UInt64, isNull: Bool = false) {

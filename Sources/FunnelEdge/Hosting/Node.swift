@@ -39,7 +39,7 @@ package final class Node: Sendable {
         let roots = settings.text("tls-ca")
         return TLSServerConfig(
             certificateChainFile: settings.text("tls-cert"), privateKeyFile: settings.text("tls-key"),
-            clientRootsFile: nil as String? ?? (role == .shard && !roots.isEmpty ? roots : nil))
+            clientRootsFile: role == .shard && !roots.isEmpty ? roots : nil)
     }
 
     package var clientTLS: TLSClientConfig? {
@@ -101,8 +101,10 @@ package final class Node: Sendable {
             try await answer.end(rows: 1)
         }
         let handler = FrameServer(identity, routes: routes + [health], logger: logger)
+        var limits = TransportLimits()
+        limits.maxBodyBytes = Limits.frameBytes + FrameHeader.size
         let server = TransportServer(
-            group: group, host: host, port: settings.integer("wire-port"), tls: serverTLS, limits: TransportLimits(),
+            group: group, host: host, port: settings.integer("wire-port"), tls: serverTLS, limits: limits,
             logger: logger, handler: handler)
         metrics.gauge("sluice_wire_connections", "open wire connections") { Double(server.stats.connections) }
         metrics.gauge("sluice_wire_calls_running", "wire calls being answered") { Double(server.stats.callsRunning) }

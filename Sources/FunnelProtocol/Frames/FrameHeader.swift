@@ -25,7 +25,8 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     package var bodyMax: Int {
         switch self {
         case .append, .appendResult, .partialResult, .mergedResult: return Limits.frameBytes
-        case .query, .usersQuery, .partialQuery, .partialUsersQuery: return Limits.definitionBytes + 4_096
+        case .query, .usersQuery: return Limits.definitionBytes
+        case .partialQuery, .partialUsersQuery: return Limits.effectiveDefinitionBytes + 16_384
         case .userList, .snapshot: return 8 << 20
         case .hello, .helloResult, .health, .healthResult, .snapshotRequest: return 4_096
         case .error: return 64 << 10

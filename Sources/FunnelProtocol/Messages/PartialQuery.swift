@@ -50,7 +50,7 @@ package struct PartialQuery: Equatable, Sendable {
         let to = try reader.zigzag("end")
         guard from <= to else { throw ByteError(offset: reader.offset, reason: "end is before start") }
         let buckets = try readBuckets(&reader)
-        let text = try reader.string(limit: Limits.definitionBytes, "definition")
+        let text = try reader.string(limit: Limits.effectiveDefinitionBytes, "definition")
         let whole = from == Int64.min && to == Int64.max
         return PartialQuery(
             definition: try parseDefinition(text, at: reader.offset), buckets: buckets, asOf: asOf,

@@ -10,6 +10,7 @@ final class ShardRouter: Sendable {
     /// Bytes of one part; well under a frame's limit, since a row's size is only estimated.
     private static let partBytes = 4 << 20
     private static let timeout: Duration = .seconds(20)
+    private static let renumber = "delivered before under the same number with other rows; send it under a new one"
 
     private struct Links {
         var map: ClusterMap
@@ -128,6 +129,12 @@ final class ShardRouter: Sendable {
                             part: delivery.part | UInt32(number) << 16, batch: batch.gather(part))
                         do {
                             let result = try await link.send(append, project: project, request: request, timeout: Self.timeout)
+                            if result.repeated, result.accepted + result.rejected.count != part.count {
+                                // The first delivery under this number held other rows, so which of these it stored
+                                // can't be told; saying "accepted" might lose one.
+                                outcome.rejected += part.map { .init(row: $0, reason: Self.renumber) }
+                                continue
+                            }
                             outcome.accepted += result.accepted
                             outcome.repeated = outcome.repeated && result.repeated
                             outcome.rejected += result.rejected.map { .init(row: part[min($0.row, part.count - 1)], reason: $0.reason) }

@@ -1,0 +1,93 @@
+/// A system call that failed, with its errno.
+package struct FileError: Error, Equatable, Sendable {
+    package var operation: String
+    package var path: String
+    package var code: Int32
+    /// The device or the quota is full, so a later try may succeed.
+    package var isNoSpace: Bool
+
+    package init(operation: String, path: String, code: Int32, isNoSpace: Bool = false) {
+        self.operation = operation
+        self.path = path
+        self.code = code
+        self.isNoSpace = isNoSpace
+    }
+}
+
+/// How a file is opened.
+package enum OpenMode: Sendable {
+    /// An existing file, for reading alone.
+    case read
+    /// For reading and appending; made where it does not exist.
+    case append
+    /// For reading and appending; made anew, and emptied where it exists.
+    case replace
+}
+
+/// An open file; the last reference closes it.
+package protocol StorageFile: AnyObject, Sendable {
+    func size() throws(FileError) -> Int
+    /// The bytes from `offset` on; fewer than `count` only at the end of the file.
+    func read(at offset: Int, count: Int) throws(FileError) -> [UInt8]
+    /// Writes at the end. After an error any prefix may be there; until `sync` a crash may lose or tear the bytes.
+    func append(_ bytes: [UInt8]) throws(FileError)
+    /// Cuts the file; not durable before `sync`.
+    func truncate(to size: Int) throws(FileError)
+    /// On return everything written is durable. After an error nothing may be believed of it, and no second try made.
+    func sync() throws(FileError)
+    /// Takes the exclusive lock of the file; false where another holder has it. Closing lets it go.
+    func lock() throws(FileError) -> Bool
+}
+
+/// What the store needs of an operating system, so that tests can lose, tear and refuse writes.
+package protocol FileSystem: Sendable {
+    associatedtype File: StorageFile
+
+    /// A file made here may be gone after a crash until `syncDirectory`.
+    func open(_ path: String, _ mode: OpenMode) throws(FileError) -> File
+    /// Names in the directory, without path, in any order.
+    func list(_ directory: String) throws(FileError) -> [String]
+    /// Replaces `target` at once for all readers; after a crash either file may be there until `syncDirectory`.
+    func rename(_ source: String, to target: String) throws(FileError)
+    func remove(_ path: String) throws(FileError)
+    /// Makes the directory, durably, unless it exists.
+    func createDirectory(_ path: String) throws(FileError)
+    /// On return the names made, changed and removed in the directory are durable.
+    func syncDirectory(_ path: String) throws(FileError)
+    /// Bytes free to us on the device.
+    func freeBytes(_ directory: String) throws(FileError) -> UInt64
+}
+
+extension FileSystem {
+    /// Writes a file and syncs it, not its name: after a crash the name may be missing, but with `syncDirectory` after
+    /// this call the whole content is there.
+    func writeDurably(_ bytes: [UInt8], to path: String) throws(FileError) -> File {
+        let file = try open(path, .replace)
+        try file.append(bytes)
+        try file.sync()
+        return file
+    }
+
+    /// After a crash at any point the old or the new content is there, never a mixture; on return it is the new one.
+    func replaceAtomically(_ name: String, in directory: String, with bytes: [UInt8]) throws(FileError) {
+        try prepareReplacement(of: name, in: directory, with: bytes)
+        try commitReplacement(of: name, in: directory)
+    }
+
+    /// The first half of `replaceAtomically`: an error here leaves the old content in force.
+    func prepareReplacement(of name: String, in directory: String, with bytes: [UInt8]) throws(FileError) {
+        _ = try writeDurably(bytes, to: "\(directory)/\(name)\(FileName.temporarySuffix)")
+    }
+
+    /// The second half: after an error here nobody knows which content a crash would leave.
+    func commitReplacement(of name: String, in directory: String) throws(FileError) {
+        let target = "\(directory)/\(name)"
+        try rename(target + FileName.temporarySuffix, to: target)
+        try syncDirectory(directory)
+    }
+
+    func readWhole(_ path: String) throws(FileError) -> [UInt8] {
+        let file = try open(path, .read)
+        return try file.read(at: 0, count: try file.size())
+    }
+}

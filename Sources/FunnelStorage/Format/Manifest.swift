@@ -1,0 +1,105 @@
+import FunnelCodec
+import FunnelModel
+
+/// The one file that says which others count: replaced as a whole at every seal.
+struct Manifest: Equatable, Sendable {
+    /// One more with every replacement.
+    var generation: UInt64 = 1
+    /// Logs below are done with; from this one on they are replayed.
+    var firstLog: UInt64 = 1
+    /// Segments from here on are leftovers of a seal that did not finish.
+    var nextSegment: UInt64 = 1
+    /// The sequence of the first record in `firstLog`.
+    var nextRecord: UInt64 = 1
+    /// The durability sequence of the first row in `firstLog`.
+    var nextRow: UInt64 = 0
+    var segments: [SegmentRecord] = []
+    /// Hidden users by project.
+    var suppressed: [UInt32: Set<ByteString>] = [:]
+    var producers = ProducerTable()
+
+    func encode(_ identity: StoreIdentity) -> [UInt8] {
+        let body = encodeBody()
+        var out = ByteWriter(reserving: body.count + StorageFormat.manifestHeaderBytes)
+        FilePrefix.write(.manifest, identity, &out)
+        out.integer(UInt64(body.count))
+        out.integer(CRC32C.checksum(body))
+        out.integer(CRC32C.checksum(out.bytes))
+        out.append(body)
+        return out.bytes
+    }
+
+    static func decode(_ bytes: [UInt8], _ identity: StoreIdentity) throws(StoreError) -> Manifest {
+        let file = FileName.manifest
+        let header = StorageFormat.manifestHeaderBytes
+        var reader = try FilePrefix.check(.manifest, Array(bytes.prefix(header)), identity, file: file)
+        do throws(ByteError) {
+            let length: UInt64 = try reader.integer("body length")
+            let stored: UInt32 = try reader.integer("body checksum")
+            guard length == UInt64(bytes.count - header) else {
+                throw ByteError(offset: header, reason: "\(bytes.count - header) bytes, not \(length)")
+            }
+            let sum = CRC32C.checksum(bytes, range: header..<bytes.count)
+            guard sum == stored else {
+                throw ByteError(offset: header, reason: "checksum \(hex(sum)), not \(hex(stored))")
+            }
+            var body = ByteReader(bytes, range: header..<bytes.count)
+            return try decodeBody(&body)
+        } catch {
+            throw .corrupt(file, offset: error.offset, expected: "a manifest", found: error.reason)
+        }
+    }
+
+    private func encodeBody() -> [UInt8] {
+        var out = ByteWriter()
+        for value in [generation, firstLog, nextSegment, nextRecord, nextRow] { out.integer(value) }
+        out.varint(UInt64(segments.count))
+        for segment in segments {
+            out.integer(segment.number)
+            out.integer(segment.project)
+            out.varint(UInt64(segment.bytes))
+            out.varint(UInt64(segment.rows))
+            out.integer(segment.footerChecksum)
+        }
+        out.varint(UInt64(suppressed.count))
+        for (project, users) in suppressed.sorted(by: { $0.key < $1.key }) {
+            out.integer(project)
+            out.varint(UInt64(users.count))
+            for user in users.sorted() { out.string(user) }
+        }
+        producers.encode(&out)
+        return out.bytes
+    }
+
+    private static func decodeBody(_ reader: inout ByteReader) throws(ByteError) -> Manifest {
+        var manifest = Manifest()
+        manifest.generation = try reader.integer("generation")
+        manifest.firstLog = try reader.integer("first log")
+        manifest.nextSegment = try reader.integer("next segment")
+        manifest.nextRecord = try reader.integer("next record")
+        manifest.nextRow = try reader.integer("next row")
+        for _ in 0..<(try reader.count(limit: reader.remaining, "segments")) {
+            let number: UInt64 = try reader.integer("segment number")
+            guard number < manifest.nextSegment else {
+                throw ByteError(offset: reader.offset, reason: "segment \(number) of \(manifest.nextSegment)")
+            }
+            manifest.segments.append(
+                SegmentRecord(
+                    number: number, project: try reader.integer("segment project"),
+                    bytes: try reader.count(limit: 1 << 48, "segment bytes"),
+                    rows: try reader.count(limit: 1 << 48, "segment rows"),
+                    footerChecksum: try reader.integer("segment footer checksum")))
+        }
+        for _ in 0..<(try reader.count(limit: reader.remaining, "suppressed projects")) {
+            let project: UInt32 = try reader.integer("suppressed project")
+            var users: Set<ByteString> = []
+            for _ in 0..<(try reader.count(limit: reader.remaining, "suppressed users")) {
+                users.insert(try reader.string(limit: Limits.userIDBytes, "suppressed user"))
+            }
+            manifest.suppressed[project] = users
+        }
+        manifest.producers = try ProducerTable.decode(&reader)
+        try reader.finish("manifest")
+        return manifest
+    }
+}

@@ -1,0 +1,149 @@
+import FunnelCodec
+import FunnelModel
+
+/// Names in a store's directory.
+enum FileName {
+    static let identity = "IDENTITY"
+    static let lock = "LOCK"
+    static let manifest = "MANIFEST"
+    static let temporarySuffix = ".tmp"
+
+    static func log(_ number: UInt64) -> String { "log-" + padded(number) }
+    static func segment(_ number: UInt64) -> String { "seg-" + padded(number) }
+
+    static func logNumber(_ name: String) -> UInt64? { number(name, "log-") }
+    static func segmentNumber(_ name: String) -> UInt64? { number(name, "seg-") }
+
+    private static func padded(_ number: UInt64) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+    }
+
+    private static func number(_ name: String, _ prefix: String) -> UInt64? {
+        guard name.hasPrefix(prefix), let number = UInt64(name.dropFirst(prefix.count)) else { return nil }
+        // One spelling a number, so that two names can't claim it.
+        return prefix + padded(number) == name ? number : nil
+    }
+}
+
+/// Constants of the files; `Protocol/SEGMENT.md` is the page for outsiders.
+enum StorageFormat {
+    static let version: UInt16 = 1
+    static let prefixBytes = 24
+    static let identityBytes = 32
+    static let logHeaderBytes = 44
+    static let recordHeaderBytes = 28
+    static let recordMagic: UInt32 = 0x4352_4C53
+    static let segmentHeaderBytes = 40
+    static let segmentTrailerBytes = 32
+    static let trailerMagic: UInt64 = 0x444E_4547_4553_4C53
+    static let manifestHeaderBytes = 40
+    static let blockRows = 8_192
+    /// A block is also cut here, so that a reader's memory is bounded whatever the properties weigh.
+    static let blockBytes = 4 << 20
+    static let recordBytesMax = 512 << 20
+    static let blockBounds = bounds(rows: blockRows, sectionBytes: 64 << 20)
+    static let logBounds = bounds(rows: Limits.rowsPerBatch, sectionBytes: recordBytesMax)
+
+    private static func bounds(rows: Int, sectionBytes: Int) -> EventBatchCodec.Bounds {
+        var bounds = EventBatchCodec.Bounds.wire
+        bounds.rows = rows
+        bounds.sectionBytes = sectionBytes
+        return bounds
+    }
+}
+
+/// The 24 bytes that every file begins with: its kind, the format and whose it is.
+struct FilePrefix {
+    enum Kind: String {
+        case identity = "SLUICEID", manifest = "SLUICMAN", log = "SLUICLOG", segment = "SLUICSEG"
+    }
+
+    static func write(_ kind: Kind, _ identity: StoreIdentity, _ out: inout ByteWriter) {
+        out.append(kind.rawValue.utf8)
+        out.integer(StorageFormat.version)
+        out.integer(UInt16(truncatingIfNeeded: identity.shard))
+        out.integer(UInt16(truncatingIfNeeded: identity.shardCount))
+        out.integer(UInt16(0))
+        out.integer(identity.clusterID)
+    }
+
+    /// Checks a header whose last four bytes are the checksum of those before, then that it is ours.
+    static func check(
+        _ kind: Kind, _ bytes: [UInt8], _ identity: StoreIdentity, file: String
+    ) throws(StoreError) -> ByteReader {
+        var reader = try checked(kind, bytes, file: file)
+        var expected = ByteWriter()
+        write(kind, identity, &expected)
+        let range = 0..<StorageFormat.prefixBytes
+        guard Array(bytes[range]) == expected.bytes else {
+            throw .corrupt(
+                file, offset: 0, expected: "a file of cluster \(identity.clusterID), shard \(identity.shard)",
+                found: "another store's")
+        }
+        _ = try? reader.take(StorageFormat.prefixBytes, "prefix")
+        return reader
+    }
+
+    /// Checks the magic, the checksum and the version alone.
+    static func checked(_ kind: Kind, _ bytes: [UInt8], file: String) throws(StoreError) -> ByteReader {
+        guard bytes.count > StorageFormat.prefixBytes + 4 else {
+            throw .corrupt(file, offset: 0, expected: "a header", found: "\(bytes.count) bytes")
+        }
+        guard bytes.starts(with: Array(kind.rawValue.utf8)) else {
+            throw .corrupt(file, offset: 0, expected: "\"\(kind.rawValue)\"", found: hex(Array(bytes[..<8])))
+        }
+        let end = bytes.count - 4
+        let sum = CRC32C.checksum(bytes, range: 0..<end)
+        let stored = littleEndian(bytes, at: end)
+        guard sum == stored else {
+            throw .corrupt(file, offset: end, expected: "checksum \(hex(sum))", found: hex(stored))
+        }
+        let version = UInt16(bytes[8]) | UInt16(bytes[9]) << 8
+        guard version <= StorageFormat.version else {
+            throw StoreError(.newerFormat, "\(file): format \(version) is newer than \(StorageFormat.version)")
+        }
+        return ByteReader(bytes, range: 0..<end)
+    }
+}
+
+/// The `IDENTITY` file: the prefix, the map's epoch and a checksum. This layout never changes.
+enum IdentityFile {
+    static func encode(_ identity: StoreIdentity) -> [UInt8] {
+        var out = ByteWriter(reserving: StorageFormat.identityBytes)
+        FilePrefix.write(.identity, identity, &out)
+        out.integer(identity.epoch)
+        out.integer(CRC32C.checksum(out.bytes))
+        return out.bytes
+    }
+
+    static func decode(_ bytes: [UInt8]) throws(StoreError) -> StoreIdentity {
+        guard bytes.count == StorageFormat.identityBytes else {
+            throw .corrupt(
+                FileName.identity, offset: 0, expected: "\(StorageFormat.identityBytes) bytes", found: "\(bytes.count)")
+        }
+        var reader = try FilePrefix.checked(.identity, bytes, file: FileName.identity)
+        do throws(ByteError) {
+            _ = try reader.take(10, "magic and version")
+            let shard: UInt16 = try reader.integer("shard")
+            let shardCount: UInt16 = try reader.integer("shard count")
+            _ = try reader.take(2, "zero")
+            let cluster: UInt64 = try reader.integer("cluster")
+            let epoch: UInt32 = try reader.integer("epoch")
+            return StoreIdentity(clusterID: cluster, shard: Int(shard), shardCount: Int(shardCount), epoch: epoch)
+        } catch {
+            throw .corrupt(FileName.identity, offset: error.offset, expected: "an identity", found: error.reason)
+        }
+    }
+}
+
+/// The little-endian value at `offset`; the caller has checked that it is there.
+func littleEndian(_ bytes: [UInt8], at offset: Int) -> UInt32 {
+    (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << (8 * UInt32($1)) }
+}
+
+func hex(_ value: UInt32) -> String { "0x" + String(value, radix: 16) }
+
+func hex(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+}

@@ -1,0 +1,142 @@
+import FunnelCodec
+import FunnelModel
+
+/// One append as it was decided: the rows that were accepted, and the numbers of those that were not.
+struct LoggedAppend: Sendable {
+    var project: UInt32
+    var producer: UInt64
+    var sequence: UInt64
+    var part: UInt32
+    var rejected: [RejectedRow]
+    var batch: EventBatch
+}
+
+/// What one log record holds; all of it becomes durable at once, or none.
+enum LogBody: Sendable {
+    case appends(firstRow: UInt64, [LoggedAppend])
+    case suppress(project: UInt32, users: [ByteString])
+
+    var kind: UInt8 {
+        switch self {
+        case .appends: 1
+        case .suppress: 2
+        }
+    }
+
+    func encode() -> [UInt8] {
+        var out = ByteWriter()
+        switch self {
+        case .appends(let firstRow, let appends):
+            out.integer(firstRow)
+            out.varint(UInt64(appends.count))
+            for append in appends {
+                out.integer(append.project)
+                out.integer(append.producer)
+                out.integer(append.sequence)
+                out.integer(append.part)
+                RejectedRows.encode(append.rejected, &out)
+                let batch = EventBatchCodec.encode(append.batch, compressed: true)
+                out.integer(UInt32(truncatingIfNeeded: batch.count))
+                out.append(batch)
+            }
+        case .suppress(let project, let users):
+            out.integer(project)
+            out.varint(UInt64(users.count))
+            for user in users { out.string(user) }
+        }
+        return out.bytes
+    }
+
+    static func decode(kind: UInt8, _ bytes: [UInt8]) throws(ByteError) -> LogBody {
+        var reader = ByteReader(bytes)
+        switch kind {
+        case 1:
+            let firstRow: UInt64 = try reader.integer("first row")
+            var appends: [LoggedAppend] = []
+            for _ in 0..<(try reader.count(limit: bytes.count, "appends")) {
+                var append = LoggedAppend(
+                    project: try reader.integer("project"), producer: try reader.integer("producer"),
+                    sequence: try reader.integer("sequence"), part: try reader.integer("part"),
+                    rejected: try RejectedRows.decode(&reader), batch: EventBatch())
+                let length: UInt32 = try reader.integer("batch length")
+                let range = try reader.take(Int(length), "batch")
+                append.batch = try EventBatchCodec.decode(bytes, range: range, bounds: StorageFormat.logBounds)
+                appends.append(append)
+            }
+            try reader.finish("record")
+            return .appends(firstRow: firstRow, appends)
+        case 2:
+            let project: UInt32 = try reader.integer("project")
+            var users: [ByteString] = []
+            for _ in 0..<(try reader.count(limit: bytes.count, "users")) {
+                users.append(try reader.string(limit: Limits.userIDBytes, "user"))
+            }
+            try reader.finish("record")
+            return .suppress(project: project, users: users)
+        default: throw ByteError(offset: 0, reason: "record kind \(kind) is unknown")
+        }
+    }
+}
+
+/// The header of a log file. Its checksum seeds those of the records, which bind them to this cluster, shard and file.
+struct LogHeader: Equatable {
+    let bytes: [UInt8]
+
+    init(number: UInt64, firstRecord: UInt64, _ identity: StoreIdentity) {
+        var out = ByteWriter(reserving: StorageFormat.logHeaderBytes)
+        FilePrefix.write(.log, identity, &out)
+        out.integer(number)
+        out.integer(firstRecord)
+        out.integer(CRC32C.checksum(out.bytes))
+        bytes = out.bytes
+    }
+
+    var seed: UInt32 { littleEndian(bytes, at: bytes.count - 4) }
+}
+
+/// The header of a log record: magic, kind, sequence, the body's length and checksum, and its own checksum, which also
+/// covers the offset in the file.
+struct RecordHeader: Equatable {
+    var kind: UInt8
+    var sequence: UInt64
+    var length: Int
+    var bodyChecksum: UInt32
+
+    func encode(offset: Int, seed: UInt32) -> [UInt8] {
+        var out = ByteWriter(reserving: StorageFormat.recordHeaderBytes)
+        out.integer(StorageFormat.recordMagic)
+        out.integer(kind)
+        out.append([0, 0, 0])
+        out.integer(sequence)
+        out.integer(UInt32(truncatingIfNeeded: length))
+        out.integer(bodyChecksum)
+        out.integer(Self.checksum(out.bytes, at: 0, offset: offset, seed: seed))
+        return out.bytes
+    }
+
+    /// The header at `bytes[at...]`, which lies at `offset` of the file; nil where there is none.
+    init?(_ bytes: [UInt8], at: Int, offset: Int, seed: UInt32) {
+        guard at >= 0, bytes.count - at >= StorageFormat.recordHeaderBytes,
+            littleEndian(bytes, at: at) == StorageFormat.recordMagic,
+            littleEndian(bytes, at: at + 24) == Self.checksum(bytes, at: at, offset: offset, seed: seed)
+        else { return nil }
+        kind = bytes[at + 4]
+        sequence = UInt64(littleEndian(bytes, at: at + 8)) | UInt64(littleEndian(bytes, at: at + 12)) << 32
+        length = Int(littleEndian(bytes, at: at + 16))
+        bodyChecksum = littleEndian(bytes, at: at + 20)
+    }
+
+    init(kind: UInt8, sequence: UInt64, body: [UInt8]) {
+        self.kind = kind
+        self.sequence = sequence
+        length = body.count
+        bodyChecksum = CRC32C.checksum(body)
+    }
+
+    private static func checksum(_ bytes: [UInt8], at: Int, offset: Int, seed: UInt32) -> UInt32 {
+        var place = ByteWriter()
+        place.integer(UInt64(offset))
+        let seed = CRC32C.checksum(place.bytes, seed: seed)
+        return CRC32C.checksum(bytes, range: at..<(at + StorageFormat.recordHeaderBytes - 4), seed: seed)
+    }
+}

@@ -1,0 +1,95 @@
+import FunnelModel
+import Synchronization
+
+extension ShardStore {
+    /// Makes a group of appends durable with one write and one sync; blocks until then. Results are in the order of
+    /// the requests. An error of the whole means that nothing was acknowledged: after `.noSpace` and `.tooLarge` none
+    /// was stored either, after any other only the next opening will tell.
+    package func append(_ group: [AppendRequest]) throws(StoreError) -> [Result<AppendResult, StoreError>] {
+        try writer.withLock { (writer) throws(StoreError) in
+            try checkUsable(writer)
+            var staged = StagedGroup(firstRow: writer.nextRow)
+            for request in group { stage(request, writer, &staged) }
+            if !staged.appends.isEmpty {
+                try checkReserve()
+                let body = LogBody.appends(firstRow: writer.nextRow, staged.appends)
+                try write(body, &writer)
+                for (project, catalogue) in staged.catalogues { writer.catalogues[project] = catalogue }
+                apply(body, &writer)
+            }
+            let stored = staged.appends.count
+            let repeats = staged.repeats
+            shared.withLock {
+                $0.stats.appends += stored
+                $0.stats.repeats += repeats
+            }
+            sealIfDue(&writer)
+            return staged.results
+        }
+    }
+
+    /// Decisions on a group, before anything is written.
+    private struct StagedGroup {
+        struct Key: Hashable {
+            var producer: UInt64
+            var sequence: UInt64
+            var part: UInt32
+        }
+
+        var appends: [LoggedAppend] = []
+        var results: [Result<AppendResult, StoreError>] = []
+        var catalogues: [UInt32: Catalogue] = [:]
+        var known: [Key: AppendResult] = [:]
+        var repeats = 0
+        let firstRow: UInt64
+
+        init(firstRow: UInt64) { self.firstRow = firstRow }
+    }
+
+    private func stage(_ request: AppendRequest, _ writer: borrowing Writer, _ staged: inout StagedGroup) {
+        let key = StagedGroup.Key(producer: request.producer, sequence: request.sequence, part: request.part)
+        if var result = staged.known[key] {
+            result.repeated = true
+            staged.repeats += 1
+            staged.results.append(.success(result))
+            return
+        }
+        switch writer.producers.find(producer: request.producer, sequence: request.sequence, part: request.part) {
+        case .repeated(let result):
+            staged.repeats += 1
+            staged.results.append(.success(result))
+            return
+        case .expired(let floor):
+            let message = "producer \(request.producer): sequence \(request.sequence) is below \(floor)"
+            staged.results.append(.failure(StoreError(.sequenceExpired, message)))
+            return
+        case .new: break
+        }
+        do throws(StoreError) {
+            let batch = try request.batch.checkedForStorage()
+            var catalogue = staged.catalogues[request.project] ?? writer.catalogues[request.project] ?? Catalogue()
+            let rejected = catalogue.admit(batch, options)
+            staged.catalogues[request.project] = catalogue
+            let accepted = batch.without(rejected)
+            staged.appends.append(
+                LoggedAppend(
+                    project: request.project, producer: request.producer, sequence: request.sequence,
+                    part: request.part, rejected: rejected, batch: accepted))
+            let result = AppendResult(accepted: accepted.count, rejected: rejected)
+            staged.known[key] = result
+            staged.results.append(.success(result))
+        } catch {
+            staged.results.append(.failure(error))
+        }
+    }
+
+    private func checkReserve() throws(StoreError) {
+        guard options.reserveBytes > 0 else { return }
+        let free: UInt64
+        do throws(FileError) { free = try files.freeBytes(directory) } catch { throw StoreError(error) }
+        guard free >= options.reserveBytes else {
+            throw StoreError(
+                .noSpace, "\(directory): \(free) bytes free, below the reserve of \(options.reserveBytes)")
+        }
+    }
+}

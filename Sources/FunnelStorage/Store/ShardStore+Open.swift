@@ -1,0 +1,225 @@
+import FunnelModel
+import Synchronization
+
+extension ShardStore {
+    /// Opens the directory, making it where there is none, and reads the log back. Damage is an error, and then nothing
+    /// in the directory is changed; only a record that a crash left unfinished at the very end is cut off.
+    /// - Parameter progress: told the bytes of log read so far and in all.
+    package static func open(
+        directory: String, files: Files, identity: StoreIdentity, options: StoreOptions,
+        progress: (@Sendable (Int, Int) -> Void)? = nil
+    ) throws(StoreError) -> ShardStore {
+        guard (1...Limits.shards).contains(identity.shardCount),
+            (0..<identity.shardCount).contains(identity.shard)
+        else {
+            throw StoreError(.invalid, "shard \(identity.shard) of \(identity.shardCount), at most \(Limits.shards)")
+        }
+        try io { () throws(FileError) in try files.createDirectory(directory) }
+        let lock = try io { () throws(FileError) in try files.open("\(directory)/\(FileName.lock)", .append) }
+        guard try io({ () throws(FileError) in try lock.lock() }) else {
+            throw StoreError(.locked, "\(directory) is in use by another process")
+        }
+        let listing = try DirectoryListing(directory, files)
+        let known = try listing.identity(directory, files)
+        if let known {
+            try known.check(identity)
+        } else if !listing.isEmpty {
+            throw .corrupt(FileName.identity, offset: 0, expected: "a file", found: "none beside other files")
+        }
+        if known == nil { try writeIdentity(identity, directory, files) }
+        var opened = Opened()
+        opened.writer.lockFile = lock
+        if !listing.hasManifest { try createFirstFiles(directory, files, identity, listing) }
+        let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
+        let manifest = try Manifest.decode(bytes, identity)
+        try opened.take(manifest, directory: directory, files: files, identity: identity)
+        let store = ShardStore(directory: directory, files: files, identity: identity, options: options, opened: opened)
+        let now = try DirectoryListing(directory, files)
+        try store.writer.withLock { (writer) throws(StoreError) in
+            try store.replay(now, &writer, progress)
+            if let known, known != identity { try writeIdentity(identity, directory, files) }
+            store.removeLeftovers(now, manifest)
+        }
+        return store
+    }
+
+    private static func writeIdentity(
+        _ identity: StoreIdentity, _ directory: String, _ files: Files
+    ) throws(StoreError) {
+        try io { () throws(FileError) in
+            try files.replaceAtomically(FileName.identity, in: directory, with: IdentityFile.encode(identity))
+        }
+    }
+
+    /// The first log, then the manifest: whoever finds a manifest may rely on the log.
+    private static func createFirstFiles(
+        _ directory: String, _ files: Files, _ identity: StoreIdentity, _ listing: DirectoryListing
+    ) throws(StoreError) {
+        let path = "\(directory)/\(FileName.log(1))"
+        var isFresh = listing.segments.isEmpty && (listing.logs.isEmpty || listing.logs == [1])
+        if isFresh, listing.logs == [1] {
+            let size = try io { () throws(FileError) in try files.open(path, .read).size() }
+            isFresh = size <= StorageFormat.logHeaderBytes
+        }
+        guard isFresh else {
+            throw .corrupt(FileName.manifest, offset: 0, expected: "a file", found: "none beside logs or segments")
+        }
+        try io { () throws(FileError) in
+            _ = try files.writeDurably(LogHeader(number: 1, firstRecord: 1, identity).bytes, to: path)
+            try files.syncDirectory(directory)
+            try files.replaceAtomically(FileName.manifest, in: directory, with: Manifest().encode(identity))
+        }
+    }
+
+    private func replay(
+        _ listing: DirectoryListing, _ writer: inout Writer, _ progress: (@Sendable (Int, Int) -> Void)?
+    ) throws(StoreError) {
+        let logs = listing.logs.filter { $0 >= writer.manifest.firstLog }
+        guard logs.first == writer.manifest.firstLog, let last = logs.last,
+            last - writer.manifest.firstLog == UInt64(logs.count - 1) else {
+            throw .corrupt(
+                FileName.log(writer.manifest.firstLog), offset: 0, expected: "logs from here on without a gap",
+                found: "\(logs.map(FileName.log))")
+        }
+        let files = self.files
+        let directory = self.directory
+        var total = 0
+        for number in logs {
+            total += try io { () throws(FileError) in
+                try files.open("\(directory)/\(FileName.log(number))", .read).size()
+            }
+        }
+        var before = 0
+        for number in logs {
+            let path = "\(directory)/\(FileName.log(number))"
+            let file = try io { () throws(FileError) in try files.open(path, number == last ? .append : .read) }
+            let size = try replay(file, number, isLast: number == last, &writer) { progress?(before + $0, total) }
+            before += size
+            if number != last { writer.olderLogBytes += size }
+            writer.log = file
+            writer.logSize = size
+        }
+        let bytes = writer.olderLogBytes + writer.logSize
+        shared.withLock {
+            $0.stats.logFiles = logs.count
+            $0.stats.logBytes = bytes
+        }
+    }
+
+    private func replay(
+        _ file: Files.File, _ number: UInt64, isLast: Bool, _ writer: inout Writer, _ progress: (Int) -> Void
+    ) throws(StoreError) -> Int {
+        var log = try LogReplay(
+            file: file, number: number, nextRecord: writer.nextRecord, isLast: isLast, identity: identity)
+        writer.logNumber = number
+        writer.firstRecordOfLog = writer.nextRecord
+        while true {
+            let start = log.offset
+            guard let body = try log.next() else { break }
+            if case .appends(let firstRow, _) = body, firstRow != writer.nextRow {
+                throw .corrupt(
+                    FileName.log(number), offset: start, expected: "rows from \(writer.nextRow)", found: "\(firstRow)")
+            }
+            apply(body, &writer)
+            writer.nextRecord = log.nextRecord
+            shared.withLock { $0.stats.replayedRecords += 1 }
+            progress(log.offset)
+        }
+        guard log.offset < log.size || !log.hasHeader else { return log.offset }
+        let size = log.offset
+        let cut = log.size - size
+        let header = LogHeader(number: number, firstRecord: writer.nextRecord, identity).bytes
+        let whole = log.hasHeader
+        try io { () throws(FileError) in
+            try file.truncate(to: size)
+            if !whole { try file.append(header) }
+            try file.sync()
+        }
+        shared.withLock { $0.stats.tornBytesCut += cut }
+        return whole ? size : header.count
+    }
+
+    /// Removes what the manifest in force has done with: old logs, and segments of a seal that did not finish.
+    private func removeLeftovers(_ listing: DirectoryListing, _ manifest: Manifest) {
+        var names = listing.logs.filter { $0 < manifest.firstLog }.map(FileName.log)
+        names += listing.segments.filter { $0 >= manifest.nextSegment }.map(FileName.segment)
+        names += listing.temporary
+        for name in names { try? files.remove("\(directory)/\(name)") }
+    }
+}
+
+extension ShardStore.Opened {
+    fileprivate mutating func take(
+        _ manifest: Manifest, directory: String, files: Files, identity: StoreIdentity
+    ) throws(StoreError) {
+        writer.manifest = manifest
+        writer.nextRecord = manifest.nextRecord
+        writer.nextRow = manifest.nextRow
+        writer.nextSegment = manifest.nextSegment
+        writer.producers = manifest.producers
+        for (project, users) in manifest.suppressed {
+            shared.projects[project, default: ShardStore.Project()].suppressed = users
+        }
+        for record in manifest.segments {
+            let segment = try Segment.open(record, directory: directory, files: files, identity: identity)
+            shared.projects[record.project, default: ShardStore.Project()].segments.append(segment)
+            shared.projects[record.project]?.note(newest: segment.footer.newestTime)
+            writer.catalogues[record.project, default: Catalogue()].learn(
+                names: segment.footer.names, keys: segment.footer.keys)
+            shared.stats.rows += record.rows
+            shared.stats.segments += 1
+            shared.stats.segmentBytes += record.bytes
+        }
+        for (project, catalogue) in writer.catalogues { shared.projects[project]?.names = catalogue.names.sorted() }
+    }
+}
+
+extension StoreIdentity {
+    /// Whether a directory with this identity may be opened under `wanted`.
+    fileprivate func check(_ wanted: StoreIdentity) throws(StoreError) {
+        guard clusterID == wanted.clusterID else {
+            throw StoreError(.foreignCluster, "the directory belongs to cluster \(clusterID), not \(wanted.clusterID)")
+        }
+        guard shardCount == wanted.shardCount else {
+            throw StoreError(.foreignLayout, "the directory is of \(shardCount) shards, not \(wanted.shardCount)")
+        }
+        guard shard == wanted.shard else {
+            throw StoreError(.foreignShard, "the directory belongs to shard \(shard), not \(wanted.shard)")
+        }
+        guard epoch <= wanted.epoch else {
+            throw StoreError(.olderEpoch, "epoch \(wanted.epoch) is older than the directory's \(epoch)")
+        }
+    }
+}
+
+/// What lies in a store's directory.
+struct DirectoryListing {
+    var hasIdentity = false
+    var hasManifest = false
+    var logs: [UInt64] = []
+    var segments: [UInt64] = []
+    var temporary: [String] = []
+
+    init<Files: FileSystem>(_ directory: String, _ files: Files) throws(StoreError) {
+        let names = try io { () throws(FileError) in try files.list(directory) }
+        hasIdentity = names.contains(FileName.identity)
+        hasManifest = names.contains(FileName.manifest)
+        logs = names.compactMap(FileName.logNumber).sorted()
+        segments = names.compactMap(FileName.segmentNumber).sorted()
+        temporary = [FileName.identity, FileName.manifest].map { $0 + FileName.temporarySuffix }.filter(names.contains)
+    }
+
+    /// No file of which an identity must have been there first.
+    var isEmpty: Bool { !hasManifest && logs.isEmpty && segments.isEmpty }
+
+    func identity<Files: FileSystem>(_ directory: String, _ files: Files) throws(StoreError) -> StoreIdentity? {
+        guard hasIdentity else { return nil }
+        let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.identity)") }
+        return try IdentityFile.decode(bytes)
+    }
+}
+
+/// Runs file work; its error becomes the store's.
+func io<T>(_ body: () throws(FileError) -> T) throws(StoreError) -> T {
+    do throws(FileError) { return try body() } catch { throw StoreError(error) }
+}

@@ -1,0 +1,124 @@
+import FunnelModel
+import FunnelStorage
+import Testing
+
+/// Retries inside the system, and the limits of a project.
+struct ProducerTests {
+    @Test(arguments: [false, true], [false, true])
+    func aRepeatIsToldTheFirstResultAndStoresNothing(sealed: Bool, reopened: Bool) throws {
+        let files = SimulatedFileSystem()
+        var options = StoreOptions()
+        options.eventNamesMax = 1
+        var store = try openStore(files, testIdentity, options)
+        let first = request([event("u", "a", 1), event("u", "b", 2), event("u", "a", 3)], sequence: 5)
+        let result = AppendResult(accepted: 2, rejected: [RejectedRow(row: 1, code: .tooManyEventNames)])
+        #expect(try store.append([first]).map { try $0.get() } == [result])
+        if sealed { try store.seal() }
+        if reopened {
+            store.close()
+            store = try openStore(files, testIdentity, options)
+        }
+        var again = result
+        again.repeated = true
+        #expect(try store.append([first, first]).map { try $0.get() } == [again, again])
+        #expect(try store.snapshot(project: 1).allEvents() == [event("u", "a", 1), event("u", "a", 3)])
+        #expect(store.stats.repeats == 2)
+        // Another part or sequence is another append.
+        let others = [request([event("u", "a", 1)], sequence: 5, part: 1), request([event("u", "a", 1)], sequence: 4)]
+        #expect(try store.append(others).map { try $0.get().repeated } == [false, false])
+        #expect(try store.snapshot(project: 1).allEvents().count == 4)
+    }
+
+    @Test func aRepeatWithinOneGroupIsOne() throws {
+        let store = try openStore(SimulatedFileSystem())
+        let one = request([event("u", "a", 1)], sequence: 5)
+        #expect(try store.append([one, one]).map { try $0.get().repeated } == [false, true])
+        #expect(try store.snapshot(project: 1).allEvents().count == 1)
+        #expect(store.stats.syncs == 1)
+    }
+
+    @Test func sequencesBelowTheWindowAreRefused() throws {
+        let files = SimulatedFileSystem()
+        var store = try openStore(files)
+        for sequence: UInt64 in [1, 2, 4_097] {
+            _ = try store.append([request([event("u", "a", 1)], sequence: sequence)])
+        }
+        func codes(_ sequences: [UInt64]) throws -> [StoreError.Code?] {
+            try store.append(sequences.map { request([event("u", "a", 1)], sequence: $0) }).map(\.errorCode)
+        }
+        for round in 0..<3 {
+            #expect(try codes([1, 2, 4_097]) == [.sequenceExpired, nil, nil])
+            if round == 0 { try store.seal() }
+            store.close()
+            store = try openStore(files)
+        }
+        #expect(try store.snapshot(project: 1).allEvents().count == 3)
+        // A group is judged by the table as it was before.
+        #expect(try codes([.max, 4_097]) == [nil, nil])
+        #expect(try codes([.max, 4_097]) == [nil, .sequenceExpired])
+    }
+
+    @Test func theLeastRecentProducerIsForgotten() throws {
+        let store = try openStore(SimulatedFileSystem())
+        func repeated(_ producer: UInt64) throws -> Bool? {
+            try store.append([request([event("u", "a", 1)], sequence: 1, producer: producer)]).first?.get().repeated
+        }
+        _ = try store.append((0..<1_024).map { request([event("u", "a", 1)], sequence: 1, producer: $0) })
+        #expect(try repeated(0) == true)
+        #expect(try repeated(5_000) == false)
+        #expect(try repeated(1) == true)
+        #expect(try repeated(0) == false)
+    }
+
+    @Test(arguments: [false, true])
+    func newNamesAndKeysBeyondTheLimitAreRejectedRowByRow(sealed: Bool) throws {
+        let files = SimulatedFileSystem()
+        var options = StoreOptions()
+        options.eventNamesMax = 3
+        options.propertyKeysMax = 2
+        var store = try openStore(files, testIdentity, options)
+        func keyed(_ name: String, _ keys: [String]) -> Event {
+            let properties = keys.map { Event.Property(ByteString($0), .bool(true)) }
+            return Event(user: "u", name: ByteString(name), time: 1, properties: properties)
+        }
+        let first = [
+            keyed("a", ["k1"]), keyed("b", []), keyed("c", ["k2", "k3"]), keyed("c", ["k2"]), keyed("d", []),
+            keyed("a", ["k2", "k1"]), keyed("a", ["k4"]),
+        ]
+        #expect(
+            try store.append([request(first, sequence: 1)]).first?.get().rejected == [
+                RejectedRow(row: 2, code: .tooManyPropertyKeys), RejectedRow(row: 4, code: .tooManyEventNames),
+                RejectedRow(row: 6, code: .tooManyPropertyKeys),
+            ])
+        if sealed { try store.seal() }
+        store.close()
+        store = try openStore(files, testIdentity, options)
+        let second = [keyed("d", []), keyed("c", ["k1"]), keyed("c", ["k5"])]
+        #expect(
+            try store.append([request(second, sequence: 2)]).first?.get() == AppendResult(
+                accepted: 1,
+                rejected: [
+                    RejectedRow(row: 0, code: .tooManyEventNames), RejectedRow(row: 2, code: .tooManyPropertyKeys),
+                ]))
+        #expect(store.snapshot(project: 1).eventNames() == ["a", "b", "c"])
+        #expect(try store.snapshot(project: 1).allEvents().count == 5)
+        // Another project has limits of its own, and a store opened with less keeps what it has.
+        #expect(try store.append([request([keyed("z", [])], sequence: 3, project: 2)]).first?.get().accepted == 1)
+        options.eventNamesMax = 1
+        store.close()
+        store = try openStore(files, testIdentity, options)
+        #expect(try store.snapshot(project: 1).allEvents().count == 5)
+    }
+
+    @Test func namesOfAFailedAppendDoNotCount() throws {
+        let files = SimulatedFileSystem()
+        var options = StoreOptions()
+        options.eventNamesMax = 1
+        let store = try openStore(files, testIdentity, options)
+        files.inject(.fullFromWrite(0, partial: 5))
+        #expect(throws: StoreError.self) { try store.append([request([event("u", "a", 1)], sequence: 1)]) }
+        files.heal()
+        #expect(try store.append([request([event("u", "b", 1)], sequence: 2)]).first?.get().accepted == 1)
+        #expect(store.snapshot(project: 1).eventNames() == ["b"])
+    }
+}
