@@ -55,7 +55,7 @@ package final class Node: Sendable {
     }
 
     /// Why the service can't work yet; nil once it can.
-    package var notReady: String? { waiting.withLock { $0 } }
+    package var notReady: String? { waiting.withLock { $0 } ?? (wirePort == nil ? "the wire port is not open" : nil) }
 
     package func setReady(_ reason: String?) {
         let before = waiting.withLock { waiting -> String? in

@@ -49,12 +49,17 @@ package final class ClusterView: Sendable {
 
     /// The snapshot, as soon as there is one; nil if the task was cancelled first.
     package func ready() async -> ClusterSnapshot? {
-        await withCheckedContinuation { continuation in
-            let now = state.withLock { state -> ClusterSnapshot? in
-                if state.snapshot == nil { state.waiting.append(continuation) }
-                return state.snapshot
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let (now, waits) = state.withLock { state in
+                    let waits = state.snapshot == nil && !Task.isCancelled
+                    if waits { state.waiting.append(continuation) }
+                    return (state.snapshot, waits)
+                }
+                if !waits { continuation.resume(returning: now) }
             }
-            if let now { continuation.resume(returning: now) }
+        } onCancel: {
+            giveUp()
         }
     }
 

@@ -75,22 +75,29 @@ struct ClusterPlan {
     }
 }
 
-/// A port that nobody listens on just now.
+/// Ports that nobody listens on just now, from below the range that the system gives to outgoing connections.
 private enum FreePort {
+    private static let range = 20_000..<32_000
+
     static func find() throws -> Int {
+        for _ in 0..<1_000 {
+            let port = Int.random(in: range)
+            if isFree(port) { return port }
+        }
+        throw Failure("cannot find a free port from \(range.lowerBound) to \(range.upperBound)")
+    }
+
+    private static func isFree(_ port: Int) -> Bool {
         let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard socket >= 0 else { throw Failure("cannot open a socket") }
+        guard socket >= 0 else { return false }
         defer { close(socket) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(socket, generic, size) == 0 && getsockname(socket, generic, &size) == 0
-            }
+        address.sin_port = UInt16(port).bigEndian
+        let size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(socket, $0, size) == 0 }
         }
-        guard bound else { throw Failure("cannot find a free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

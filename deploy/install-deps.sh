@@ -1,0 +1,27 @@
+#!/bin/sh
+# Installs the system libraries that a build needs, where they are missing; says in one sentence what can't be had.
+set -eu
+missing=""
+for name in nghttp2/nghttp2.h:libnghttp2-dev lz4.h:liblz4-dev sqlite3.h:libsqlite3-dev zlib.h:zlib1g-dev; do
+    echo "#include <${name%%:*}>" | cc -E -x c - >/dev/null 2>&1 || missing="$missing ${name##*:}"
+done
+# Extra packages that only some tests use: they are skipped, by name, where these are not there.
+for program in "$@"; do
+    command -v "${program%%:*}" >/dev/null 2>&1 || missing="$missing ${program##*:}"
+done
+command -v swift >/dev/null 2>&1 || {
+    echo "Swift 6.2 or later is missing: install it from swift.org, then run this again." >&2
+    exit 1
+}
+[ -z "$missing" ] && exit 0
+run=""
+[ "$(id -u)" = 0 ] || run="sudo"
+if command -v apt-get >/dev/null 2>&1 && { [ -z "$run" ] || command -v sudo >/dev/null 2>&1; }; then
+    echo "installing:$missing"
+    # An old package list names versions that are gone, hence the update.
+    if $run apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive $run apt-get install -y -qq $missing >/dev/null; then
+        exit 0
+    fi
+fi
+echo "These packages are missing and could not be installed here:$missing" >&2
+exit 1
