@@ -42,11 +42,10 @@ package final class CoordinatorService: Sendable {
         ]
         node.setReady(nil)
         return [
-            Background { [fleet = service.fleet] in
-                try? await gracefulShutdown()
-                await fleet.shutdown()
-            },
-            node.httpService(http), node.wireService(routes, as: service.identity),
+            AtShutdown { await service.fleet.shutdown() },
+            try node.httpService(http), node.wireService(routes, as: service.identity),
+            // Stops first, so that calls which wait for a newer map don't hold up the rest.
+            AtShutdown { service.registry.endWaiting() },
         ]
     }
 
@@ -147,13 +146,7 @@ package final class CoordinatorService: Sendable {
     }
 
     private static func checked<T>(_ call: FrameCall, _ parse: (JSONValue, Int64) throws -> T) throws -> T {
-        do {
-            return try parse(try JSONParser.parse(call.frame.body), WallClock.now())
-        } catch let error as InvalidDocument {
-            throw ProtocolError(.invalidQuery, "the query has \(error.faults.count) fault(s)", faults: error.faults)
-        } catch let error as JSONError {
-            throw ProtocolError(.invalidMessage, "malformed JSON at byte \(error.offset): \(error.reason)")
-        }
+        try parse(try JSONParser.parse(call.frame.body), WallClock.now())
     }
 
     /// Runs `body` so that the caller's going away, or its deadline, cancels it and with it the scans.

@@ -25,8 +25,8 @@ package enum Limits {
 
     /// Rows of one batch on the wire and of one append.
     package static let rowsPerBatch = 200_000
-    /// Decoded bytes of one request at an edge.
-    package static let requestBytes = 64 << 20
+    /// Text of one event, whatever is in it.
+    package static let eventTextBytes = 1 << 20
     /// Bytes of one frame's body, encoded or decoded.
     package static let frameBytes = 16 << 20
     package static let definitionBytes = 1 << 20

@@ -14,6 +14,7 @@ package final class IngestService: Sendable {
         example: "SLUICE_CLUSTER_SECRET=… sluice-ingest --data /var/lib/sluice-ingest --coordinator 10.0.0.5:8091",
         settings: CommonSettings.all(http: 8080, wire: 8081) + Membership.settings + [
             Setting("body-mb", .integer(1...1_024), default: "64", "largest decoded request body, in MiB"),
+            Setting("bodies-mb", .integer(1...65_536), default: "512", "decoded HTTP request bodies held at a time, in MiB; more are refused"),
             Setting("events-per-request", .integer(1...1_000_000), default: "200000", "most events of one request"),
             Setting("in-flight-mb", .integer(1...65_536), default: "256", "bytes on their way to shards, in MiB; one shard may hold half"),
         ])
@@ -27,11 +28,13 @@ package final class IngestService: Sendable {
         let node = try Node(.ingest, run)
         let service = try IngestService(node)
         let http = node.router()
-        IngestRoutes(intake: service.intake, keys: { service.membership.view.keys }).add(to: http)
+        let bodies = BodyBudget(bytes: node.settings.integer("bodies-mb") << 20)
+        node.metrics.gauge("sluice_ingest_body_bytes", "bytes that HTTP request bodies may hold now") { Double(bodies.bytes) }
+        IngestRoutes(intake: service.intake, keys: { service.membership.view.keys }, bodies: bodies).add(to: http)
         let identity = node.identity { service.membership.view.cluster }
         return [
             service.membership.service, Background { try await service.followMap() },
-            Background { await service.router.probe() }, node.httpService(http),
+            Background { await service.router.probe() }, try node.httpService(http),
             node.wireService([.init(.append, .anyone) { try await service.append($0) }], as: identity),
         ]
     }
@@ -81,7 +84,8 @@ package final class IngestService: Sendable {
         }
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: message.idempotencyKey, eventsMax: intake.eventsMax)
         let delivery = ShardRouter.Delivery(producer: message.producer, sequence: message.sequence, part: message.part)
-        let outcome = try await intake.store(reader.columns(message.batch), delivery: delivery, project: principal.project)
+        let outcome = try await intake.store(
+            reader.columns(message.batch), delivery: delivery, project: principal.project, logger: node.logger)
         var answer = call.writer()
         try await answer.send(.appendResult, outcome.body)
         try await answer.end(rows: outcome.accepted)

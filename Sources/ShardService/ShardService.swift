@@ -16,7 +16,7 @@ package final class ShardService: Sendable {
         program: "sluice-shard", summary: "stores the events of a share of the users and matches funnels over them",
         example: "SLUICE_CLUSTER_SECRET=… sluice-shard --shard 0 --data /var/lib/sluice --coordinator 10.0.0.5:8091",
         settings: [Setting("shard", .integer(0...(Limits.shards - 1)), default: "0", "this shard's number in the cluster map")]
-            + CommonSettings.all(http: 8200, wire: 8100) + Membership.settings + [
+            + CommonSettings.all(http: 8200, wire: 8100, note: "; by default the number of the shard is added") + Membership.settings + [
                 Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory that are sealed into a segment"),
                 Setting("reserve-mb", .integer(0...1_000_000), default: "256", "appends are refused while the disk has less free, in MiB"),
                 Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time"),
@@ -47,7 +47,7 @@ package final class ShardService: Sendable {
         let identity = node.identity { service.membership.view.cluster }
         // They stop in reverse order: first no more calls, at last the store.
         return [
-            Closing { await service.close() }, service.membership.service, node.httpService(node.router()),
+            AtShutdown { await service.close() }, service.membership.service, try node.httpService(node.router()),
             Background { try await service.openStore() }, Background { try await service.watchDisk() },
             node.wireService(service.routes, as: identity),
         ]
@@ -211,15 +211,5 @@ extension RejectedRow.Code {
         case .tooManyEventNames: return "too many event names: the project has \(Limits.eventNamesPerProject)"
         case .tooManyPropertyKeys: return "too many property keys: the project has \(Limits.propertyKeysPerProject)"
         }
-    }
-}
-
-/// Runs its body when the services after it in the list have stopped.
-private struct Closing: Service {
-    let body: @Sendable () async -> Void
-
-    func run() async throws {
-        try? await gracefulShutdown()
-        await body()
     }
 }

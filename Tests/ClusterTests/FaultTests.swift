@@ -1,10 +1,11 @@
 import Foundation
 import FunnelModel
 import FunnelTestSupport
+import Synchronization
 import Testing
 
 /// Processes killed while they work. `FUNNEL_KILLS` kills of each kind.
-@Suite(.serialized)
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct FaultTests {
     /// What was acknowledged, by user: each user's events must be there exactly once.
     private struct Ledger {
@@ -15,7 +16,9 @@ struct FaultTests {
     @Test(arguments: ["shard-0", "ingest"])
     func nothingAcknowledgedIsLostOrDoubledByKills(victim: String) async throws {
         try await Cluster.with(shards: 2) { cluster in
-            let load = Task { try await send(cluster) }
+            // A flag, not a cancelled task: cancelling a URLSession call that is just ending can deadlock Foundation.
+            let stop = StopFlag()
+            let load = Task { try await send(cluster, until: stop) }
             for _ in 0..<TestCounts.kills {
                 try await Task.sleep(for: .milliseconds(Int.random(in: 200...600)))
                 try? cluster.reread()
@@ -23,7 +26,7 @@ struct FaultTests {
                 if pid > 0 { kill(pid, SIGKILL) }
                 try await untilReady(cluster)
             }
-            load.cancel()
+            stop.set()
             let ledger = try await load.value
             try await untilReady(cluster)
             #expect(ledger.acknowledged.count > 100, "the load must have got somewhere")
@@ -38,17 +41,17 @@ struct FaultTests {
         }
     }
 
-    /// Batches of ten users, one after the other, each again until it is acknowledged or the task is cancelled. The ids
+    /// Batches of ten users, one after the other, each again until it is acknowledged or the flag is set. The ids
     /// make a repeat harmless.
-    private func send(_ cluster: Cluster) async throws -> Ledger {
+    private func send(_ cluster: Cluster, until stop: StopFlag) async throws -> Ledger {
         var ledger = Ledger()
         var number = 0
-        while !Task.isCancelled {
+        while !stop.isSet {
             let users = (0..<10).map { "user-\(number)-\($0)" }
             number += 1
             let events = users.flatMap { [event($0, "a", 0, id: "\($0)/a"), event($0, "b", 5, id: "\($0)/b")] }
             var stored = false
-            while !stored, !Task.isCancelled {
+            while !stored, !stop.isSet {
                 let answer = try? await cluster.send(events)
                 stored = answer?.status == 200
                 if !stored { try? await Task.sleep(for: .milliseconds(20)) }
@@ -110,4 +113,10 @@ struct FaultTests {
             #expect(try await cluster.counts(["a"]) == [2])
         }
     }
+}
+
+private final class StopFlag: Sendable {
+    private let flag = Atomic<Bool>(false)
+    var isSet: Bool { flag.load(ordering: .relaxed) }
+    func set() { flag.store(true, ordering: .relaxed) }
 }

@@ -5,7 +5,7 @@ import Testing
 
 /// Programs that are not ours against the wire port: nghttp2's load generator, and a client that an outsider wrote from
 /// `Protocol/` alone.
-@Suite(.serialized)
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct InteropTests {
     static let h2load = Command.find("h2load")
     static let python = Command.find("python3")

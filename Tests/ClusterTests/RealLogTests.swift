@@ -7,7 +7,7 @@ import Testing
 
 /// Both real logs through the command line into real clusters, against results that an independent program computed:
 /// counts, medians under two entry rules, and who is in each list. `FUNNEL_FULL=1` runs every combination.
-@Suite(.serialized)
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct RealLogTests {
     struct Setup: Sendable, CustomTestStringConvertible {
         var shards: Int

@@ -4,7 +4,7 @@ import FunnelTestSupport
 import Testing
 
 /// What clients and operators see of a running cluster, over HTTP.
-@Suite(.serialized)
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ServiceBehaviourTests {
     @Test func eventsGoInAndFunnelsComeOut() async throws {
         try await Cluster.with(shards: 2) { cluster in

@@ -58,7 +58,7 @@ struct JSONTests {
     }
 
     static let readings: [(String, JSONValue)] = [
-        ("NaN", JSONValue.null), ("-Infinity", .null), ("1e999", .null), (#""\ud800""#, "\u{FFFD}"),
+        ("NaN", JSONValue.null), ("-Infinity", .null), ("1e999", .double(.infinity)), (#""\ud800""#, "\u{FFFD}"),
         (#""\ud83d\ude00""#, "\u{1F600}"), (#""\ud800\u0041""#, "\u{FFFD}A"), ("9223372036854775807", .integer(.max)),
         ("-9223372036854775808", .integer(.min)), ("9223372036854775808", .double(9_223_372_036_854_775_808)),
         ("-0", 0),
@@ -83,8 +83,8 @@ struct JSONTests {
 
     @Test func depthIsBounded() throws {
         func nested(_ n: Int) -> [UInt8] { [UInt8](repeating: 91, count: n) + [UInt8](repeating: 93, count: n) }
-        #expect(try JSONParser.parse(nested(65)).asArray?.count == 1)
-        #expect(throws: JSONError.self) { try JSONParser.parse(nested(66)) }
+        #expect(try JSONParser.parse(nested(64)).asArray?.count == 1)
+        #expect(throws: JSONError.self) { try JSONParser.parse(nested(65)) }
         #expect(throws: JSONError.self) { try JSONParser.parse([UInt8](repeating: 91, count: 1_000_000)) }
     }
 

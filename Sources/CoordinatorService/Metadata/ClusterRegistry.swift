@@ -1,9 +1,11 @@
 import FunnelModel
 import FunnelProtocol
 import FunnelRPC
+import Synchronization
 
 /// The cluster map and the keys: made at the first start, compared with the configuration at every other.
-struct ClusterRegistry {
+final class ClusterRegistry: Sendable {
+    private let ending = Atomic<Bool>(false)
     private let store: any MetadataStore
     private static let snapshotKey = "cluster/snapshot"
 
@@ -41,6 +43,9 @@ struct ClusterRegistry {
         return snapshot
     }
 
+    /// Answers everybody who waits with what there is.
+    func endWaiting() { ending.store(true, ordering: .relaxed) }
+
     /// The snapshot, once it is newer than `known` or `patience` is over.
     func snapshot(newerThan known: UInt64, patience: Duration) async throws -> ClusterSnapshot? {
         let end = ContinuousClock.now + patience
@@ -48,8 +53,8 @@ struct ClusterRegistry {
             let current = try await snapshot()
             if let current, current.revision > known { return current }
             let left = end - ContinuousClock.now
-            if left <= .zero || Task.isCancelled { return current }
-            await store.watch(after: max(known, current?.revision ?? 0), patience: left)
+            if left <= .zero || Task.isCancelled || ending.load(ordering: .relaxed) { return current }
+            await store.watch(after: max(known, current?.revision ?? 0), patience: min(left, .milliseconds(500)))
         }
     }
 }

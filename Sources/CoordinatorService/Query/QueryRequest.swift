@@ -84,6 +84,10 @@ struct QueryRequest: Sendable {
         let start = readBound(&reader, from, days, isEnd: false)
         let end = readBound(&reader, to, days, isEnd: true)
         if start == nil, end == nil { return nil }
+        if let first = day(reader.value(from)), let last = day(reader.value(to)), last < first {
+            reader.faultAt(to, "is before \(from.string)")
+            return nil
+        }
         let low = start ?? Limits.storableTimes.lowerBound
         let high = end ?? Limits.storableTimes.upperBound
         guard low <= high else {
@@ -91,6 +95,11 @@ struct QueryRequest: Sendable {
             return nil
         }
         return low..<high
+    }
+
+    /// The text of a bound that is a whole day; such texts are in the order of their days.
+    private static func day(_ value: JSONValue?) -> ByteString? {
+        value?.asString.flatMap { $0.count == 10 ? $0 : nil }
     }
 
     private static func readBound(_ reader: inout FieldReader, _ key: ByteString, _ days: DayCalendar, isEnd: Bool) -> Int64? {

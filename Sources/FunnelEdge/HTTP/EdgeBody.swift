@@ -3,16 +3,53 @@ import FunnelModel
 import FunnelProtocol
 import HTTPTypes
 import Hummingbird
+import Synchronization
+
+/// Bytes of request bodies that one process holds at a time, over all connections.
+package final class BodyBudget: Sendable {
+    private let held = Atomic<Int>(0)
+    private let most: Int
+
+    package init(bytes: Int) { most = bytes }
+
+    package var bytes: Int { held.load(ordering: .relaxed) }
+
+    /// Runs `body` with `bytes` taken off the budget.
+    ///
+    /// - Throws: `overloaded` where there is not so much left; nothing was done then.
+    package func with<T>(_ bytes: Int, _ body: () async throws -> T) async throws -> T {
+        let before = held.wrappingAdd(bytes, ordering: .relaxed).oldValue
+        defer { held.wrappingSubtract(bytes, ordering: .relaxed) }
+        guard before + bytes <= most || before == 0 else {
+            throw ProtocolError(.overloaded, "request bodies hold \(before) bytes of memory already; nothing was stored")
+        }
+        return try await body()
+    }
+}
 
 /// Reads request bodies within limits, unpacking gzip as it comes.
 package enum EdgeBody {
+    /// What to take off a budget before reading: the announced length, or `limit` where more may come out.
+    package static func mayHold(_ request: Request, limit: Int) -> Int {
+        let plain = request.headers[.contentEncoding] == nil
+        guard plain, let length = request.headers[.contentLength].flatMap({ Int($0) }) else { return limit }
+        return min(limit, max(0, length))
+    }
+
     /// - Parameter limit: bytes after decompression; one more is 413.
     package static func read(_ request: Request, limit: Int) async throws -> [UInt8] {
         let encoding = request.headers[.contentEncoding]?.lowercased() ?? "identity"
-        switch encoding {
-        case "", "identity": return try await plain(request, limit: limit)
-        case "gzip", "x-gzip", "deflate": return try await inflated(request, limit: limit)
-        default: throw ProtocolError(.invalidMessage, "Content-Encoding \(encoding.prefix(40)) is not supported; use gzip")
+        do {
+            switch encoding {
+            case "", "identity": return try await plain(request, limit: limit)
+            case "gzip", "x-gzip", "deflate": return try await inflated(request, limit: limit)
+            default: throw ProtocolError(.invalidMessage, "Content-Encoding \(encoding.prefix(40)) is not supported; use gzip")
+            }
+        } catch let error as ProtocolError {
+            throw error
+        } catch {
+            // Broken chunks, or a caller that went away in the middle.
+            throw ProtocolError(.invalidMessage, "the body could not be read to its end")
         }
     }
 

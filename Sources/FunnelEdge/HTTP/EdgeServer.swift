@@ -3,6 +3,8 @@ import FunnelProtocol
 import FunnelRuntime
 import Hummingbird
 import HummingbirdCore
+import HummingbirdTLS
+import FunnelRPC
 import Logging
 import NIOCore
 import Synchronization
@@ -23,15 +25,20 @@ package enum EdgeServer {
         return router
     }
 
+    private static let connectionsMax = 4_096
+
     /// - Parameter bound: told the real port once the socket listens.
     package static func application(
-        _ router: EdgeRouter, host: String, port: Int, name: String, group: any EventLoopGroup, logger: Logger,
+        _ router: EdgeRouter, host: String, port: Int, tls: TLSServerConfig?, group: any EventLoopGroup, logger: Logger,
         bound: @escaping @Sendable (Int) async -> Void
-    ) -> some ApplicationProtocol {
-        Application(
+    ) throws -> some ApplicationProtocol {
+        let plain = HTTPServerBuilder.http1(configuration: .init(idleTimeout: .seconds(60)))
+        return Application(
             responder: router.buildResponder(),
-            server: .http1(configuration: .init(idleTimeout: .seconds(120))),
-            configuration: .init(address: .hostname(host, port: port), serverName: "sluice"),
+            server: try tls.map { try .tls(plain, tlsConfiguration: try $0.httpConfiguration()) } ?? plain,
+            configuration: .init(
+                address: .hostname(host, port: port), serverName: "sluice",
+                availableConnectionsDelegate: MaximumAvailableConnections(connectionsMax)),
             onServerRunning: { channel in await bound(channel.localAddress?.port ?? port) },
             eventLoopGroupProvider: .shared(group), logger: logger)
     }
@@ -39,6 +46,6 @@ package enum EdgeServer {
     /// The `health` subcommand: asks /healthz of the process that runs with these settings.
     package static func askHealth(_ settings: Settings) async -> Bool {
         let host = settings.text("host") == "0.0.0.0" || settings.text("host") == "::" ? "127.0.0.1" : settings.text("host")
-        return await HealthProbe.ask(host: host, port: settings.integer("http-port"))
+        return await HealthProbe.ask(host: host, port: CommonSettings.port(settings, "http-port"), tls: !settings.text("tls-cert").isEmpty)
     }
 }

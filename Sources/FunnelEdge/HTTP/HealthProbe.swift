@@ -1,24 +1,61 @@
-import Glibc
+import NIOCore
+import NIOPosix
+import NIOSSL
 
-/// A health check without an HTTP client: one request on a plain socket, the status line read back.
+/// A health check without an HTTP client: one request, the status line read back. The certificate is not checked, since
+/// the process asks itself.
 enum HealthProbe {
-    static func ask(host: String, port: Int) async -> Bool {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        var found: UnsafeMutablePointer<addrinfo>?
-        guard getaddrinfo(host, "\(port)", &hints, &found) == 0, let address = found else { return false }
-        defer { freeaddrinfo(found) }
-        let socket = socket(address.pointee.ai_family, Int32(SOCK_STREAM.rawValue), 0)
-        guard socket >= 0 else { return false }
-        defer { close(socket) }
-        var limit = timeval(tv_sec: 3, tv_usec: 0)
-        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        guard connect(socket, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0 else { return false }
-        let request = Array("GET /healthz HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n".utf8)
-        guard send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { return false }
-        var answer = [UInt8](repeating: 0, count: 64)
-        let got = recv(socket, &answer, answer.count, 0)
-        return got > 12 && String(decoding: answer[..<got], as: UTF8.self).hasPrefix("HTTP/1.1 200")
+    static func ask(host: String, port: Int, tls: Bool) async -> Bool {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let answered = loop.makePromise(of: Bool.self)
+        let bootstrap = ClientBootstrap(group: loop).connectTimeout(.seconds(3)).channelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                if tls { try channel.pipeline.syncOperations.addHandler(try tlsHandler()) }
+                try channel.pipeline.syncOperations.addHandler(Asker(host: host, answered: answered))
+            }
+        }
+        do {
+            let channel = try await bootstrap.connect(host: host, port: port).get()
+            loop.scheduleTask(in: .seconds(3)) { channel.close(promise: nil) }
+            return try await answered.futureResult.get()
+        } catch {
+            answered.succeed(false)
+            return false
+        }
+    }
+
+    private static func tlsHandler() throws -> NIOSSLClientHandler {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.certificateVerification = .none
+        return try NIOSSLClientHandler(context: try NIOSSLContext(configuration: configuration), serverHostname: nil)
+    }
+
+    private final class Asker: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+        private let host: String
+        private let answered: EventLoopPromise<Bool>
+        private var text = ""
+
+        init(host: String, answered: EventLoopPromise<Bool>) {
+            self.host = host
+            self.answered = answered
+        }
+
+        func channelActive(context: ChannelHandlerContext) {
+            let request = "GET /healthz HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n"
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: request)), promise: nil)
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            text += String(buffer: unwrapInboundIn(data))
+            guard text.utf8.count >= 12 else { return }
+            answered.succeed(text.hasPrefix("HTTP/1.1 200"))
+            context.close(promise: nil)
+        }
+
+        func channelInactive(context: ChannelHandlerContext) { answered.succeed(false) }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
     }
 }

@@ -104,7 +104,7 @@ package final class Node: Sendable {
         var limits = TransportLimits()
         limits.maxBodyBytes = Limits.frameBytes + FrameHeader.size
         let server = TransportServer(
-            group: group, host: host, port: settings.integer("wire-port"), tls: serverTLS, limits: limits,
+            group: group, host: host, port: CommonSettings.port(settings, "wire-port"), tls: serverTLS, limits: limits,
             logger: logger, handler: handler)
         metrics.gauge("sluice_wire_connections", "open wire connections") { Double(server.stats.connections) }
         metrics.gauge("sluice_wire_calls_running", "wire calls being answered") { Double(server.stats.callsRunning) }
@@ -113,9 +113,9 @@ package final class Node: Sendable {
     }
 
     /// The HTTP side of this node as a service of the process.
-    package func httpService(_ router: EdgeRouter) -> any Service {
-        EdgeServer.application(
-            router, host: host, port: settings.integer("http-port"), name: "sluice", group: group, logger: logger
+    package func httpService(_ router: EdgeRouter) throws -> any Service {
+        try EdgeServer.application(
+            router, host: host, port: CommonSettings.port(settings, "http-port"), tls: serverTLS, group: group, logger: logger
         ) { port in self.didBind(http: port) }
     }
 
@@ -133,6 +133,18 @@ private struct WireService: Service {
         node.didBind(wire: address.port)
         try? await gracefulShutdown()
         await server.shutdown(grace: .seconds(10))
+    }
+}
+
+/// Runs its body when the services after it in the list have stopped.
+package struct AtShutdown: Service {
+    private let body: @Sendable () async -> Void
+
+    package init(_ body: @escaping @Sendable () async -> Void) { self.body = body }
+
+    package func run() async throws {
+        try? await gracefulShutdown()
+        await body()
     }
 }
 

@@ -205,7 +205,9 @@ extension PropertyValue {
         switch value {
         case .string(let text): self = .string(text)
         case .integer(let number): self = .integer(number)
-        case .double(let number): self = .double(number)
+        case .double(let number):
+            guard number.isFinite else { return nil }
+            self = .double(number)
         case .bool(let flag): self = .bool(flag)
         default: return nil
         }

@@ -24,6 +24,110 @@ package struct JSONParser {
         return value
     }
 
+    /// Ranges of the elements of a list in `bytes`, the document itself or its member `member`, without building any of
+    /// them: a large list then never stands in memory as values. Elements are cut by their brackets and quotes only, so
+    /// each must still be parsed.
+    ///
+    /// - Returns: nil where the document is neither a list nor an object with that list.
+    package static func elements(of bytes: [UInt8], member: ByteString) throws(JSONError) -> [Range<Int>]? {
+        var parser = JSONParser(bytes: bytes, end: bytes.count, at: 0)
+        parser.skipSpace()
+        guard parser.at < parser.end else { throw parser.fault("unexpected end") }
+        var found: [Range<Int>]?
+        if bytes[parser.at] == UInt8(ascii: "[") {
+            found = try parser.elementRanges()
+        } else if bytes[parser.at] == UInt8(ascii: "{") {
+            found = try parser.memberRanges(member)
+        } else {
+            _ = try parser.value(depth: 0)
+        }
+        parser.skipSpace()
+        if parser.at < parser.end { throw parser.fault("text after the value") }
+        return found
+    }
+
+    private mutating func memberRanges(_ member: ByteString) throws(JSONError) -> [Range<Int>]? {
+        var found: [Range<Int>]?
+        at += 1
+        skipSpace()
+        if at < end, bytes[at] == UInt8(ascii: "}") {
+            at += 1
+            return nil
+        }
+        while true {
+            skipSpace()
+            guard at < end, bytes[at] == UInt8(ascii: "\"") else { throw fault("expected a member name") }
+            let key = ByteString(try string())
+            skipSpace()
+            guard at < end, bytes[at] == UInt8(ascii: ":") else { throw fault("expected ':'") }
+            at += 1
+            skipSpace()
+            if key == member, at < end, bytes[at] == UInt8(ascii: "[") {
+                found = try elementRanges()
+            } else {
+                try skipValue()
+            }
+            if try listEnds(with: UInt8(ascii: "}")) { return found }
+        }
+    }
+
+    private mutating func elementRanges() throws(JSONError) -> [Range<Int>] {
+        var ranges: [Range<Int>] = []
+        at += 1
+        skipSpace()
+        if at < end, bytes[at] == UInt8(ascii: "]") {
+            at += 1
+            return ranges
+        }
+        while true {
+            skipSpace()
+            let start = at
+            try skipValue()
+            ranges.append(start..<at)
+            if try listEnds(with: UInt8(ascii: "]")) { return ranges }
+        }
+    }
+
+    /// Moves past one value by its brackets and quotes.
+    private mutating func skipValue() throws(JSONError) {
+        var open = 0
+        let start = at
+        while at < end {
+            switch bytes[at] {
+            case UInt8(ascii: "{"), UInt8(ascii: "["): open += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                if open == 0 { return try checkNotEmpty(start) }
+                open -= 1
+                if open == 0 {
+                    at += 1
+                    return
+                }
+            case UInt8(ascii: ","): if open == 0 { return try checkNotEmpty(start) }
+            case UInt8(ascii: "\""):
+                try skipString()
+                if open == 0 { return }
+                continue
+            default: break
+            }
+            at += 1
+        }
+        throw fault("unexpected end")
+    }
+
+    private func checkNotEmpty(_ start: Int) throws(JSONError) {
+        if at == start { throw fault("expected a value") }
+    }
+
+    private mutating func skipString() throws(JSONError) {
+        at += 1
+        while at < end {
+            let byte = bytes[at]
+            at += byte == UInt8(ascii: "\\") ? 2 : 1
+            if byte == UInt8(ascii: "\"") { return }
+        }
+        throw fault("string without an end")
+    }
+
     private func fault(_ reason: String) -> JSONError { JSONError(offset: at, reason: reason) }
 
     private mutating func skipSpace() {
@@ -36,9 +140,11 @@ package struct JSONParser {
     }
 
     private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
-        guard depth <= Limits.jsonDepth else { throw fault("nested deeper than \(Limits.jsonDepth)") }
         skipSpace()
         guard at < end else { throw fault("unexpected end") }
+        if bytes[at] == UInt8(ascii: "{") || bytes[at] == UInt8(ascii: "["), depth == Limits.jsonDepth {
+            throw fault("nested deeper than \(Limits.jsonDepth)")
+        }
         switch bytes[at] {
         case UInt8(ascii: "{"): return try object(depth: depth)
         case UInt8(ascii: "["): return try array(depth: depth)
@@ -131,7 +237,8 @@ package struct JSONParser {
         let text = String(decoding: bytes[start..<at], as: UTF8.self)
         if whole, let value = Int64(text) { return .integer(value) }
         guard let value = Double(text) else { throw fault("not a number") }
-        return value.isFinite ? .double(value) : .null
+        // Too large for a double: kept as infinity, which no field of a definition takes; in an event it is null.
+        return .double(value)
     }
 
     private mutating func digits() throws(JSONError) {

@@ -122,6 +122,14 @@ package final class FrameServer: CallHandler {
         } catch let error as ProtocolError {
             var answer = FrameAnswer(call: call, context: context)
             try await answer.fail(error)
+        } catch let error as InvalidDocument {
+            var answer = FrameAnswer(call: call, context: context)
+            try await answer.fail(ProtocolError(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults))
+        } catch let error as JSONError {
+            var answer = FrameAnswer(call: call, context: context)
+            try await answer.fail(ProtocolError(.invalidMessage, "malformed JSON at byte \(error.offset): \(error.reason)"))
+        } catch is CancellationError {
+            throw CancellationError()
         } catch let error as TransportError {
             throw error
         } catch {
@@ -139,10 +147,20 @@ package final class FrameServer: CallHandler {
             throw ProtocolError(.foreignCluster, "this is cluster \(context.cluster), the call is for \(frame.context.cluster)")
         }
         let peer = call.connection.attachment() as? PeerState
+        if route.path == .health, !frame.body.isEmpty { throw ProtocolError(.invalidMessage, "a health call has no body") }
         if route.path == .hello { return try await hello(frame, call, context) }
         if case .services(let roles) = route.callers {
             guard let proven = peer?.proven else { throw ProtocolError(.notAuthenticated, "this call needs a service's hello") }
             guard roles.contains(proven) else { throw ProtocolError(.forbidden, "\(proven) may not call \(route.path)") }
+        }
+        let start = ContinuousClock.now
+        defer {
+            logger.debug(
+                "call",
+                metadata: [
+                    "path": "\(route.path.rawValue)", "call": "\(context.request)", "peer": "\(peer?.proven.map { "\($0)" } ?? "client")",
+                    "took": "\(ContinuousClock.now - start)",
+                ])
         }
         try await route.handle(FrameCall(frame: frame, peer: peer?.proven, call: call, answer: context))
     }

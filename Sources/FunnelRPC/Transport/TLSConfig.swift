@@ -16,12 +16,19 @@ package struct TLSServerConfig: Sendable {
         self.clientRootsFile = clientRootsFile
     }
 
-    func makeContext() throws -> NIOSSLContext {
+    /// The same certificate for an HTTP/1.1 listener; no client certificate is asked for there.
+    package func httpConfiguration() throws -> TLSConfiguration {
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMFile(certificateChainFile).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(file: privateKeyFile, format: .pem))
         )
         configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["http/1.1"]
+        return configuration
+    }
+
+    func makeContext() throws -> NIOSSLContext {
+        var configuration = try httpConfiguration()
         configuration.applicationProtocols = ["h2"]
         if let clientRootsFile {
             configuration.trustRoots = .file(clientRootsFile)

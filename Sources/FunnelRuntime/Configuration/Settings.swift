@@ -77,6 +77,9 @@ package struct Settings: Sendable {
     /// An integer setting: checked when it was read, so the fallback of 0 is never seen for those with a default.
     package func integer(_ name: String) -> Int { Int(text(name)) ?? 0 }
 
+    /// True where flag, environment or file gave it a value.
+    package func isSet(_ name: String) -> Bool { origins[name] != nil }
+
     package func flag(_ name: String) -> Bool { text(name) == "true" }
 
     package var printed: String {
@@ -120,7 +123,10 @@ private struct CommandLineValues {
         if parts.count == 2 {
             values[name] = parts[1]
         } else if let setting, case .flag = setting.kind {
-            values[name] = "true"
+            // `--name`, and for scripts `--name true` and `--name false`.
+            let given = rest.first.flatMap { $0 == "true" || $0 == "false" ? $0 : nil }
+            if given != nil { rest.removeFirst() }
+            values[name] = given ?? "true"
         } else if let value = rest.popFirst() {
             values[name] = value
         } else {

@@ -97,11 +97,11 @@ private struct ParentWatch: Service {
 
 /// Settings that every service has.
 package enum CommonSettings {
-    package static func all(http: Int, wire: Int) -> [Setting] {
+    package static func all(http: Int, wire: Int, note: String = "") -> [Setting] {
         [
             Setting("host", .text, default: "127.0.0.1", "address to listen on"),
-            Setting("http-port", .integer(0...65_535), default: "\(http)", "HTTP: health and metrics, and the API; 0 = any"),
-            Setting("wire-port", .integer(0...65_535), default: "\(wire)", "binary protocol; 0 = any"),
+            Setting("http-port", .integer(0...65_535), default: "\(http)", "HTTP: health and metrics, and the API; 0 = any\(note)"),
+            Setting("wire-port", .integer(0...65_535), default: "\(wire)", "binary protocol; 0 = any\(note)"),
             Setting("cluster-secret", .text, secret: true, "shared by all services of a cluster; needed off loopback"),
             Setting("allow-plain-text", .flag, default: "false", "listen off loopback without TLS, e.g. in a private network"),
             Setting("tls-cert", .text, default: "", "PEM file: certificate chain of the binary protocol"),
@@ -110,6 +110,11 @@ package enum CommonSettings {
             Setting("addresses-file", .text, default: "", "write the bound addresses to this file, as JSON, once ready"),
             Setting("log-level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), default: "info", "least level logged"),
         ]
+    }
+
+    /// The port to listen on: a shard's default rises with its number, so that several fit on one machine.
+    package static func port(_ settings: Settings, _ name: String) -> Int {
+        settings.integer(name) + (settings.isSet(name) ? 0 : settings.integer("shard"))
     }
 
     /// Rules that hold between settings: what may listen off loopback.

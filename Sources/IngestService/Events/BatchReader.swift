@@ -16,21 +16,26 @@ struct BatchReader {
     let idempotencyKey: ByteString
     let eventsMax: Int
 
-    func array(_ document: JSONValue) throws(ProtocolError) -> ReadBatch {
-        let list: [JSONValue]
-        switch document {
-        case .array(let values): list = values
-        case .object:
-            guard let values = document["events"]?.asArray else {
-                throw ProtocolError(.invalidQuery, "the object has no list \"events\"", faults: [FieldFault("events", "is required")])
-            }
-            list = values
-        default: throw ProtocolError(.invalidQuery, "the body must be a list of events, or {\"events\": [...]}")
+    /// Reads event by event, so that a body never stands in memory as values as a whole.
+    func array(_ bytes: [UInt8]) throws -> ReadBatch {
+        guard let list = try JSONParser.elements(of: bytes, member: "events") else {
+            throw ProtocolError(
+                .invalidQuery, "the body must be a list of events, or {\"events\": [...]}", faults: [FieldFault("events", "is required")])
         }
         guard list.count <= eventsMax else { throw tooMany(list.count) }
         var reader = Collector(self)
-        for value in list { reader.add(value) }
+        for range in list {
+            if range.count > Limits.eventTextBytes {
+                reader.reject(Self.tooLong(range.count))
+            } else {
+                reader.add(try JSONParser.parse(bytes, range: range))
+            }
+        }
         return reader.finish()
+    }
+
+    private static func tooLong(_ count: Int) -> EventFault {
+        EventFault("body", "the event's text has \(count) bytes; the limit is \(Limits.eventTextBytes)", "too_long")
     }
 
     /// One event a line; a line that is not JSON costs only itself. Empty lines are not counted.
@@ -42,6 +47,10 @@ struct BatchReader {
             defer { start = end + 1 }
             if bytes[start..<end].allSatisfy({ $0 == 32 || $0 == 13 || $0 == 9 }) { continue }
             guard reader.count < eventsMax else { throw tooMany(reader.count + 1) }
+            if end - start > Limits.eventTextBytes {
+                reader.reject(Self.tooLong(end - start))
+                continue
+            }
             do {
                 reader.add(try JSONParser.parse(bytes, range: start..<end))
             } catch {
@@ -57,11 +66,23 @@ struct BatchReader {
         var rejected: [(index: Int, fault: EventFault)] = []
         let users = (0..<batch.users.count).map { isValidUTF8(batch.users.slice($0)) }
         let names = (0..<batch.names.count).map { isValidUTF8(batch.names.slice($0)) }
+        let keys = (0..<batch.keys.count).map { !batch.keys.isEmpty($0) && isValidUTF8(batch.keys.slice($0)) }
+        let strings = (0..<batch.strings.count).map { isValidUTF8(batch.strings.slice($0)) }
+        func hasGoodText(_ row: Int) -> Bool {
+            (Int(batch.propertyStart[row])..<Int(batch.propertyStart[row + 1])).allSatisfy { p in
+                keys[Int(batch.propertyKey[p])]
+                    && (batch.propertyTag[p] != EventBatch.Tag.string || strings[Int(batch.propertyBits[p])])
+            }
+        }
         var good: [Int] = []
         good.reserveCapacity(batch.count)
         for row in 0..<batch.count {
             if !users[Int(batch.user[row])] || !names[Int(batch.name[row])] {
                 rejected.append((row, EventFault("user_id", "user id or event name is not UTF-8")))
+            } else if !isValidUTF8(batch.ids.slice(row)) {
+                rejected.append((row, EventFault("event_id", "is not UTF-8")))
+            } else if !hasGoodText(row) {
+                rejected.append((row, EventFault("properties", "hold an empty key, or text that is not UTF-8")))
             } else if let fault = events.check(batch, row: row) {
                 rejected.append((row, fault))
             } else {

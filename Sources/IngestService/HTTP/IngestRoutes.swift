@@ -10,10 +10,11 @@ import Hummingbird
 struct IngestRoutes {
     let intake: Intake
     let keys: @Sendable () -> KeyRing
+    let bodies: BodyBudget
 
     func add(to router: EdgeRouter) {
-        router.post("/track-event") { request, _ in try await trackEvent(request) }
-        router.post("/v1/events") { request, _ in try await events(request) }
+        router.post("/track-event") { request, context in try await trackEvent(request, context) }
+        router.post("/v1/events") { request, context in try await events(request, context) }
         for method in [HTTPRequest.Method.get, .put, .delete, .patch, .head] {
             router.on("/track-event", method: method) { _, _ in Self.methodNotAllowed }
             router.on("/v1/events", method: method) { _, _ in Self.methodNotAllowed }
@@ -25,7 +26,7 @@ struct IngestRoutes {
     }
 
     /// One event; errors in the shape of the seed: 422 with `detail: [{loc, msg, type}]`.
-    private func trackEvent(_ request: Request) async throws -> Response {
+    private func trackEvent(_ request: Request, _ context: EdgeContext) async throws -> Response {
         let principal = try keys().admit(request.headers[.authorization], for: .write)
         let bytes = try await EdgeBody.read(request, limit: 1 << 20)
         let now = WallClock.now()
@@ -38,7 +39,7 @@ struct IngestRoutes {
         do {
             let event = try EventReader(now: now).read(document)
             let read = ReadBatch(batch: EventBatchBuilder([event]).finish(), index: [0], rejected: [])
-            let outcome = try await intake.store(read, delivery: nil, project: principal.project)
+            let outcome = try await intake.store(read, delivery: nil, project: principal.project, logger: context.logger)
             if let refused = outcome.rejected.first { return Self.unprocessable(EventFault("event_type", refused.reason)) }
             guard outcome.retry.isEmpty else { return retryLater(outcome) }
         } catch let fault as EventFault {
@@ -54,18 +55,24 @@ struct IngestRoutes {
     }
 
     /// Many events: one bad event never costs its batch.
-    private func events(_ request: Request) async throws -> Response {
+    private func events(_ request: Request, _ context: EdgeContext) async throws -> Response {
         let principal = try keys().admit(request.headers[.authorization], for: .write)
         let key = ByteString(request.headers[.idempotencyKey] ?? "")
         guard key.count <= Limits.idempotencyKeyBytes else {
             throw ProtocolError(.invalidQuery, "Idempotency-Key has \(key.count) bytes; the limit is \(Limits.idempotencyKeyBytes)")
         }
+        return try await bodies.with(EdgeBody.mayHold(request, limit: intake.bodyBytesMax)) {
+            try await events(request, key, principal.project, context)
+        }
+    }
+
+    private func events(_ request: Request, _ key: ByteString, _ project: UInt32, _ context: EdgeContext) async throws -> Response {
         let bytes = try await EdgeBody.read(request, limit: intake.bodyBytesMax)
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: key, eventsMax: intake.eventsMax)
         let type = request.headers[.contentType]?.lowercased() ?? ""
         let isLines = type.hasPrefix("application/x-ndjson") || type.hasPrefix("application/ndjson") || type.hasPrefix("application/jsonl")
-        let read = isLines ? try reader.lines(bytes) : try reader.array(try JSONParser.parse(bytes))
-        let outcome = try await intake.store(read, delivery: nil, project: principal.project)
+        let read = isLines ? try reader.lines(bytes) : try reader.array(bytes)
+        let outcome = try await intake.store(read, delivery: nil, project: project, logger: context.logger)
         guard outcome.retry.isEmpty else { return retryLater(outcome) }
         let rejected = outcome.rejected.map { row -> JSONValue in ["index": .count(row.row), "reason": .text(row.reason)] }
         return EdgeResponse.json(["accepted": .count(outcome.accepted), "rejected": .array(rejected)])

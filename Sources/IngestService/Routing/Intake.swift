@@ -2,6 +2,7 @@ import FunnelModel
 import FunnelProtocol
 import FunnelRPC
 import FunnelRuntime
+import Logging
 
 /// From a batch that was read to one that is durable: the last step before an acknowledgement, for every entrance.
 struct Intake: Sendable {
@@ -25,12 +26,15 @@ struct Intake: Sendable {
     /// - Parameter delivery: the sender's own numbering; nil gives the batch a fresh one.
     /// - Returns: rows by their index in the request.
     func store(
-        _ read: ReadBatch, delivery: ShardRouter.Delivery?, project: UInt32
+        _ read: ReadBatch, delivery: ShardRouter.Delivery?, project: UInt32, logger: Logger
     ) async throws(ProtocolError) -> AppendOutcome {
         var outcome = AppendOutcome(accepted: 0)
         if read.batch.count > 0 {
+            let call = requests.next()
+            // Ties the caller's request, which the logger carries, to the calls that shards log.
+            logger.debug("append", metadata: ["call": "\(call)", "rows": "\(read.batch.count)", "project": "\(project)"])
             outcome = try await router.append(
-                read.batch, delivery: delivery ?? router.newDelivery(), project: project, request: requests.next())
+                read.batch, delivery: delivery ?? router.newDelivery(), project: project, request: call)
             outcome.retry = outcome.retry.map { read.index[$0] }
             outcome.rejected = outcome.rejected.map { .init(row: read.index[$0.row], reason: $0.reason) }
         }

@@ -12,6 +12,11 @@ struct KeyOptions: ParsableArguments {
     @Option(help: "File that holds the API key; else SLUICE_KEY is used.")
     var keyFile: String?
 
+    @Option(help: "PEM file with the authority of the server's certificate; makes the connection use TLS.")
+    var tlsCa: String?
+
+    var tls: TLSClientConfig? { tlsCa.map { TLSClientConfig(trustRootsFile: $0) } }
+
     func authorization() throws -> String? {
         let environment = ProcessInfo.processInfo.environment
         let key: String?
@@ -30,15 +35,15 @@ struct WireClient: Sendable {
     private let client: FrameClient
     private let authorization: String?
 
-    init(_ address: String, authorization: String?, connections: Int = 1) throws {
+    init(_ address: String, _ options: KeyOptions, connections: Int = 1) throws {
         guard let target = parseAddress(address) else { throw ValidationError("\"\(address)\" is not host:port") }
         let service = ServiceSelf(role: .client, secret: []) { (0, 0) }
         var logger = Logger(label: "sluice") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
         client = FrameClient(
             name: address, host: target.host, port: target.port, service: service,
-            group: MultiThreadedEventLoopGroup.singleton, tls: nil, connections: connections, logger: logger)
-        self.authorization = authorization
+            group: MultiThreadedEventLoopGroup.singleton, tls: options.tls, connections: connections, logger: logger)
+        authorization = try options.authorization()
     }
 
     func call(_ path: CallPath, _ body: [UInt8], timeout: Duration) async throws(ProtocolError) -> [UInt8] {

@@ -25,7 +25,7 @@ struct Load: AsyncParsableCommand {
     @OptionGroup var key: KeyOptions
 
     func run() async throws {
-        let client = try WireClient(to, authorization: try key.authorization(), connections: 2)
+        let client = try WireClient(to, key, connections: 2)
         var random = SystemRandomNumberGenerator()
         let loader = Loader(client: client, producer: random.next())
         var failed = false

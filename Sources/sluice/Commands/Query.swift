@@ -37,7 +37,7 @@ struct Query: AsyncParsableCommand {
     @OptionGroup var key: KeyOptions
 
     func run() async throws {
-        let client = try WireClient(to, authorization: try key.authorization())
+        let client = try WireClient(to, key)
         let body = JSONValue.object(try members()).encoded
         let answer: [UInt8]
         do {

@@ -1,0 +1,194 @@
+"""The messages of PROTOCOL.md section 11, between services: no client needs them, the vectors hold them."""
+
+import struct
+
+from sluice_client import (Reader, SluiceError, crc32c, decode_json, encode_json, invalid, string, varint,  # noqa: F401
+                           zigzag)
+
+ALL = (-(1 << 63), (1 << 63) - 1)
+BUCKETS = 1024
+MASK = (1 << 64) - 1
+
+
+def xxh64(data):
+    """XXH64 with seed 0."""
+    p1, p2, p3, p4, p5 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63,
+                          0x27D4EB2F165667C5)
+
+    def rotate(value, by):
+        return (value << by | value >> 64 - by) & MASK
+
+    def turn(acc, lane):
+        return rotate((acc + lane * p2) & MASK, 31) * p1 & MASK
+
+    at, size = 0, len(data)
+    if size >= 32:
+        lanes = [(p1 + p2) & MASK, p2, 0, -p1 & MASK]
+        while size - at >= 32:
+            lanes = [turn(lane, word) for lane, word in zip(lanes, struct.unpack_from("<4Q", data, at))]
+            at += 32
+        value = sum(rotate(lane, by) for lane, by in zip(lanes, (1, 7, 12, 18))) & MASK
+        for lane in lanes:
+            value = ((value ^ turn(0, lane)) * p1 + p4) & MASK
+    else:
+        value = p5
+    value = (value + size) & MASK
+    while size - at >= 8:
+        value = (rotate(value ^ turn(0, struct.unpack_from("<Q", data, at)[0]), 27) * p1 + p4) & MASK
+        at += 8
+    if size - at >= 4:
+        value = (rotate(value ^ struct.unpack_from("<I", data, at)[0] * p1 & MASK, 23) * p2 + p3) & MASK
+        at += 4
+    for byte in data[at:]:
+        value = rotate(value ^ byte * p5 & MASK, 11) * p1 & MASK
+    value = (value ^ value >> 33) * p2 & MASK
+    value = (value ^ value >> 29) * p3 & MASK
+    return value ^ value >> 32
+
+
+def encode_ranges(ranges):
+    return varint(len(ranges)) + b"".join(varint(low) + varint(high) for low, high in ranges)
+
+
+def read_ranges(reader):
+    ranges, before = [], 0
+    for _ in range(reader.varint(BUCKETS)):
+        low, high = reader.varint(BUCKETS), reader.varint(BUCKETS)
+        if not before <= low < high:
+            raise invalid(f"bucket range {low} ..< {high}")
+        ranges.append([low, high])
+        before = high
+    return ranges
+
+
+def encode_partial_query(query):
+    start, end = query.get("start", ALL[0]), query.get("end", ALL[1])
+    return (bytes([query["times"]]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
+            + encode_ranges(query["buckets"]) + string(encode_json(query["definition"])))
+
+
+def read_partial_query(reader):
+    times, as_of = reader.flag(), reader.zigzag()
+    if not 0 <= as_of < 1 << 60:
+        raise invalid(f"as_of {as_of}")
+    start, end = reader.zigzag(), reader.zigzag()
+    if end < start:
+        raise invalid("end before start")
+    query = {"times": times, "as_of": as_of, "buckets": read_ranges(reader)}
+    if (start, end) != ALL:
+        query.update(start=start, end=end)
+    query["definition"] = decode_json(reader.string(1 << 20))
+    if not isinstance(query["definition"], dict) or not query["definition"].get("steps"):
+        raise invalid("a definition without steps")
+    return query
+
+
+def encode_partial_users_query(ask):
+    return (encode_partial_query(ask["query"]) + varint(ask["step"])
+            + bytes([("reached", "dropped", "converted").index(ask["outcome"])]) + varint(ask["limit"])
+            + string(ask["after"]))
+
+
+def read_partial_users_query(reader):
+    query, step, outcome = read_partial_query(reader), reader.varint(64), reader.u8()
+    if outcome > 2 or step == 0:
+        raise invalid(f"step {step}, outcome {outcome}")
+    return {"query": query, "step": step, "outcome": ("reached", "dropped", "converted")[outcome],
+            "limit": reader.varint(10_001), "after": reader.text(512)}
+
+
+def encode_times(times):
+    out = varint(times["count"]) + times["sum"].to_bytes(16, "little")
+    if "exact" in times:
+        before = [0] + times["exact"]
+        return out + b"\x00" + varint(len(times["exact"])) + b"".join(
+            varint(value - last) for last, value in zip(before, times["exact"]))
+    return out + b"\x01" + varint(len(times["histogram"])) + b"".join(
+        varint(bucket) + varint(count) for bucket, count in times["histogram"])
+
+
+def read_times(reader):
+    times = {"count": reader.varint(), "sum": reader.number(16)}
+    form = reader.u8()
+    if times["sum"] >= 1 << 120 or form > 1:
+        raise invalid("times")
+    if form == 0:
+        now, values = 0, []
+        for _ in range(reader.varint(65_536)):
+            now += reader.varint()
+            values.append(now)
+        if now >= 1 << 60:
+            raise invalid("a time that is too large")
+        times["exact"], held = values, len(values)
+    else:
+        pairs = [[reader.varint(7423), reader.varint((1 << 48) - 1)] for _ in range(reader.varint(7424))]
+        if any(a[0] >= b[0] for a, b in zip(pairs, pairs[1:])):
+            raise invalid("histogram buckets out of order")
+        times["histogram"], held = pairs, sum(count for _, count in pairs)
+    if held != times["count"]:
+        raise invalid(f"{held} times held, {times['count']} announced")
+    return times
+
+
+def encode_partial_result(result):
+    with_times, newest = "from_first" in result, result.get("newest_event")
+    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1])
+    out += encode_ranges(result["buckets"]) + b"".join(map(varint, result["counts"] + result["open"]))
+    out += b"" if newest is None else zigzag(newest)
+    if with_times:
+        out += b"".join(encode_times(a) + encode_times(b) for a, b in zip(result["from_first"], result["from_previous"]))
+    return out
+
+
+def read_partial_result(reader):
+    steps, flags = reader.varint(64), reader.u8()
+    if flags > 3:
+        raise invalid(f"flags {flags}")
+    result = {"buckets": read_ranges(reader), "counts": [reader.varint((1 << 48) - 1) for _ in range(steps)],
+              "open": [reader.varint() for _ in range(steps)]}
+    if any(a < b for a, b in zip(result["counts"], result["counts"][1:])):
+        raise invalid("counts rise")
+    if flags & 2:
+        result["newest_event"] = reader.zigzag()
+    if flags & 1:
+        pairs = [(read_times(reader), read_times(reader)) for _ in range(steps)]
+        result["from_first"], result["from_previous"] = [a for a, _ in pairs], [b for _, b in pairs]
+    return result
+
+
+KEY_ROLES = {1: "write", 2: "read", 3: "admin"}
+
+
+def encode_snapshot(snapshot):
+    out = struct.pack("<QQI", snapshot["revision"], snapshot["cluster"], snapshot["epoch"])
+    out += varint(len(snapshot["shards"]))
+    for shard in snapshot["shards"]:
+        out += varint(shard["id"]) + string(shard["host"]) + struct.pack("<H", shard["port"])
+    out += varint(len(snapshot["keys"]))
+    for key in snapshot["keys"]:
+        role = next(code for code, name in KEY_ROLES.items() if name == key["role"])
+        out += struct.pack("<BI", role, key["project"]) + bytes.fromhex(key["sha256"])
+    return out
+
+
+def read_snapshot(reader):
+    snapshot = {"revision": reader.number(8), "cluster": reader.number(8), "epoch": reader.number(4)}
+    snapshot["shards"] = shards = []
+    for place in range(reader.varint(256)):
+        shards.append({"id": reader.varint(), "host": reader.text(255), "port": reader.number(2)})
+        if shards[-1]["id"] != place:
+            raise invalid("a shard out of place")
+    snapshot["keys"] = keys = []
+    for _ in range(reader.varint(10_000)):
+        role = reader.u8()
+        if role not in KEY_ROLES:
+            raise invalid(f"role {role} of a key")
+        keys.append({"role": KEY_ROLES[role], "project": reader.number(4), "sha256": reader.take(32).hex()})
+    return snapshot
+
+
+def whole(read, body):
+    reader = Reader(body)
+    value = read(reader)
+    reader.end()
+    return value

@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""Every vector of Protocol/vectors through the client's decoders, and back through its encoders. No network.
+
+    python3 vectors_test.py [-v]        SLUICE_VECTORS names another directory than ../../Protocol/vectors
+"""
+
+import json
+import os
+import struct
+import unittest
+
+import service_messages as service
+import sluice_client as sluice
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+VECTORS = os.environ.get("SLUICE_VECTORS") or os.path.join(HERE, "..", "..", "Protocol", "vectors")
+
+
+def load(name):
+    with open(os.path.join(VECTORS, name), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def number(value):
+    """Numbers over 2^53 stand as text."""
+    return int(value)
+
+
+def events_of(meaning):
+    def value(tagged):
+        (kind, value), = tagged.items()
+        return {"string": str, "integer": int, "double": float, "boolean": bool}[kind](value)
+
+    return [{"user": e["user"], "event": e["event"], "microseconds": number(e["microseconds"]), "id": e["id"],
+             "server_timed": e["server_timed"], "properties": {k: value(v) for k, v in e["properties"].items()}}
+            for e in meaning]
+
+
+def times_of(meaning):
+    return [{**times, "sum": number(times["sum"])} for times in meaning]
+
+
+def normal(kind, meaning):
+    """A vector's meaning as the decoders tell it."""
+    meaning = dict(meaning)
+    for key in ("producer", "sequence", "cluster", "revision", "as_of", "start", "end", "newest_event"):
+        if key in meaning and kind not in ("query", "usersQuery", "mergedResult"):
+            meaning[key] = number(meaning[key])
+    if kind == "append":
+        meaning["events"] = events_of(meaning["events"])
+    if kind == "partialUsersQuery":
+        meaning["query"] = normal("partialQuery", meaning["query"])
+    for key in ("from_first", "from_previous"):
+        if key in meaning:
+            meaning[key] = times_of(meaning[key])
+    return meaning
+
+
+def decode_health(body):
+    if body:
+        raise sluice.invalid("a health request with a body")
+    return {}
+
+
+def told(error):
+    return {"code": error.code, "name": error.name, "message": error.message,
+            "retry_after_ms": error.retry_after_ms, "shards": error.shards,
+            "faults": [{"field": field, "reason": reason} for field, reason in error.faults]}
+
+
+def error_of(meaning):
+    return sluice.SluiceError(meaning["name"], meaning["message"], retry_after_ms=meaning["retry_after_ms"],
+                              faults=[(f["field"], f["reason"]) for f in meaning["faults"]], shards=meaning["shards"])
+
+
+def reading(read):
+    return lambda body: service.whole(read, body)
+
+
+DECODE = {
+    sluice.HELLO: sluice.decode_hello, sluice.HELLO_RESULT: sluice.decode_hello_result,
+    sluice.APPEND: sluice.decode_append, sluice.APPEND_RESULT: sluice.decode_append_result,
+    sluice.QUERY: sluice.decode_json, sluice.MERGED_RESULT: sluice.decode_json,
+    sluice.USERS_QUERY: sluice.decode_json,
+    sluice.USER_LIST: lambda body: {"users": sluice.decode_user_list(body)},
+    sluice.HEALTH: decode_health, sluice.HEALTH_RESULT: sluice.decode_health_result,
+    sluice.ERROR: lambda body: told(sluice.decode_error(body)),
+    sluice.PARTIAL_QUERY: reading(service.read_partial_query),
+    sluice.PARTIAL_USERS_QUERY: reading(service.read_partial_users_query),
+    sluice.PARTIAL_RESULT: reading(service.read_partial_result),
+    sluice.SNAPSHOT: reading(service.read_snapshot),
+    sluice.SNAPSHOT_REQUEST: lambda body: service.whole(
+        lambda reader: {"known": reader.number(8), "wait_ms": reader.number(4)}, body),
+}
+
+ENCODE = {
+    "hello": lambda m: sluice.encode_hello(bytes.fromhex(m["nonce"]), m["role"], m["phase"], m["version_min"],
+                                           m["version_max"], bytes.fromhex(m["proof"])),
+    "helloResult": lambda m: sluice.encode_hello_result(m["role"], m["version"], m["cluster"], m["epoch"],
+                                                        bytes.fromhex(m["nonce"]), bytes.fromhex(m["proof"])),
+    "append": lambda m: sluice.encode_append(m["producer"], m["sequence"], m["events"], m["idempotency_key"], m["part"]),
+    "appendResult": sluice.encode_append_result,
+    "userList": lambda m: sluice.encode_user_list(m["users"]),
+    "health": lambda m: b"",
+    "healthResult": lambda m: sluice.encode_health_result(m["role"], m["ready"], m["epoch"]),
+    "error": lambda m: sluice.encode_error(error_of(m)),
+    "query": sluice.encode_json, "usersQuery": sluice.encode_json, "mergedResult": sluice.encode_json,
+    "partialQuery": service.encode_partial_query, "partialUsersQuery": service.encode_partial_users_query,
+    "partialResult": service.encode_partial_result, "snapshot": service.encode_snapshot,
+    "snapshotRequest": lambda m: struct.pack("<QI", m["known"], m["wait_ms"]),
+}
+# JSON has no fixed order of keys: these are compared after decoding again
+TEXTS = {"query", "usersQuery", "mergedResult", "partialQuery", "partialUsersQuery"}
+
+MESSAGES = ["append.json", "error.json", "frame.json", "health.json", "hello.json", "partial-query.json",
+            "partial-result.json", "query.json", "snapshot.json", "user-list.json"]
+
+
+class Vectors(unittest.TestCase):
+    maxDiff = 2000
+
+    def messages(self):
+        for name in MESSAGES:
+            vectors = load(name)
+            self.assertTrue(vectors, name)
+            for vector in vectors:
+                yield f"{name}: {vector['name']}", vector, normal(vector["kind"], vector["meaning"])
+
+    def test_frames_and_messages_are_decoded(self):
+        for name, vector, meaning in self.messages():
+            with self.subTest(name):
+                frame = sluice.decode_request(bytes.fromhex(vector["hex"]))
+                self.assertEqual(
+                    (frame.kind, frame.cluster, frame.request, frame.project, frame.epoch, frame.compressed),
+                    (vector["kind_code"], number(vector["cluster"]), number(vector["request"]), vector["project"],
+                     vector["epoch"], vector["compressed"]))
+                decoded = DECODE[frame.kind](frame.body)
+                self.assertEqual(decoded, meaning)
+                if vector["kind"] == "append":  # 1 and 1.0 are equal in Python, but not here
+                    for ours, theirs in zip(decoded["events"], meaning["events"]):
+                        self.assertEqual(*({k: type(v) for k, v in e["properties"].items()} for e in (ours, theirs)))
+
+    def test_outcomes_of_errors(self):
+        seen = set()
+        for vector in load("error.json"):
+            error = sluice.decode_error(sluice.decode_request(bytes.fromhex(vector["hex"])).body)
+            name, outcome, retryable = sluice.ERRORS[error.code]
+            self.assertEqual((error.name, error.outcome, error.retryable), (name, outcome, retryable))
+            seen.add(error.code)
+        self.assertEqual(seen, set(sluice.ERRORS))
+
+    def test_messages_are_encoded(self):
+        for name, vector, meaning in self.messages():
+            with self.subTest(name):
+                theirs = bytes.fromhex(vector["hex"])
+                body = ENCODE[vector["kind"]](meaning)
+                head = (vector["kind_code"], body, number(vector["cluster"]), number(vector["request"]),
+                        vector["project"], vector["epoch"])
+                ours = sluice.encode_frame(sluice.Frame(*head), compress=vector["compressed"])
+                if vector["kind"] in TEXTS:
+                    self.assertEqual(DECODE[vector["kind_code"]](sluice.decode_request(ours).body), meaning)
+                elif vector["compressed"]:  # any valid block will do
+                    self.assertEqual(sluice.decode_request(ours).body, sluice.decode_request(theirs).body)
+                    self.assertLess(len(ours), 64 + len(body))
+                else:
+                    self.assertEqual(ours.hex(), theirs.hex())
+
+    def test_answers(self):
+        for vector in load("trailer-and-answer.json"):
+            with self.subTest(vector["name"]):
+                data, meaning = bytes.fromhex(vector["hex"]), vector["meaning"]
+                if meaning["error"] is None:
+                    results, rows = sluice.decode_answer(data)
+                    self.assertEqual(rows, meaning["rows"])
+                    for frame, result in zip(results, meaning["results"]):
+                        self.assertEqual(DECODE[frame.kind](frame.body), normal(result["kind"], result["meaning"]))
+                    self.assertEqual(len(results), len(meaning["results"]))
+                else:
+                    with self.assertRaises(sluice.SluiceError) as caught:
+                        sluice.decode_answer(data)
+                    self.assertEqual(told(caught.exception), meaning["error"])
+                kinds = {"appendResult": sluice.APPEND_RESULT, "userList": sluice.USER_LIST}
+                frames = [(kinds[r["kind"]], ENCODE[r["kind"]](r["meaning"])) for r in meaning["results"]]
+                if meaning["error"]:
+                    frames.append((sluice.ERROR, ENCODE["error"](meaning["error"])))
+                head = dict(cluster=0x1122334455667788, request=42, epoch=1)
+                ours = sluice.encode_answer([sluice.Frame(kind, body, **head) for kind, body in frames],
+                                            meaning["rows"], sluice.Frame(sluice.TRAILER, **head))
+                self.assertEqual(ours.hex(), data.hex())
+
+    def test_rejects(self):
+        for vector in load("rejects.json"):
+            with self.subTest(vector["name"]):
+                data = bytes.fromhex(vector["hex"])
+                with self.assertRaises(sluice.SluiceError) as caught:
+                    if vector["as"] == "answer":
+                        sluice.decode_answer(data)
+                    else:
+                        frame = sluice.decode_request(data)
+                        DECODE[frame.kind](frame.body)
+                self.assertEqual(caught.exception.name, vector["error"])
+
+    def test_no_vector_may_be_cut(self):
+        for name, vector, _ in self.messages():
+            data = bytes.fromhex(vector["hex"])
+            for cut in {0, 1, 63, 64, len(data) // 2, len(data) - 1} - {len(data)}:
+                with self.subTest(f"{name} cut to {cut}"), self.assertRaises(sluice.SluiceError):
+                    frame = sluice.decode_request(data[:cut])
+                    DECODE[frame.kind](frame.body)
+
+    def test_hash(self):
+        for vector in load("hash.json"):
+            with self.subTest(vector["text"][:20]):
+                data = bytes.fromhex(vector["utf8"])
+                self.assertEqual(vector["text"].encode(), data)
+                self.assertEqual(service.xxh64(data), int(vector["xxh64"], 16))
+                self.assertEqual(service.xxh64(data) % service.BUCKETS, vector["bucket"])
+
+    def test_timestamps(self):
+        vectors = load("timestamps.json")
+        for vector in vectors["accepted"]:
+            with self.subTest(vector["text"]):
+                self.assertEqual(sluice.parse_timestamp(vector["text"]), vector["microseconds"])
+        for text in vectors["refused"]:
+            with self.subTest(text), self.assertRaises(ValueError):
+                sluice.parse_timestamp(text)
+
+    def test_every_file_is_used(self):
+        used = set(MESSAGES) | {"trailer-and-answer.json", "rejects.json", "hash.json", "timestamps.json",
+                                "funnels.json"}  # the last one by cluster_test.py
+        self.assertEqual(set(os.listdir(VECTORS)), used)
+
+
+class Client(unittest.TestCase):
+    def test_checksum(self):
+        self.assertEqual(sluice.crc32c(b"123456789"), 0xE3069283)
+        self.assertEqual(sluice.crc32c(b"56789", sluice.crc32c(b"1234")), 0xE3069283)
+
+    def test_compression_there_and_back(self):
+        noise = bytes(sluice.crc32c(struct.pack("<I", n)) & 255 for n in range(5000))
+        for data in (b"", b"a", b"abcd" * 3, b"a" * 13, b"a" * 70_000, noise, noise[:900] * 90, b"ab" * 300 + noise[:300]):
+            block = sluice.lz4_encode(data)
+            self.assertEqual(sluice.lz4_decode(block, len(data)), data)
+
+    def test_status_of_header_blocks(self):
+        for block, status in (("88", 200), ("8d", 404), ("203fe11f88", 200), ("4803343135", 415),
+                              ("00073a73746174757303343133", 413), ("5f0161" "8c", 400)):
+            self.assertEqual(sluice.hpack_status(bytes.fromhex(block)), status)
+        bits = "011010" + "00000" + "011011" + "1" * 7  # 405
+        huffman = int(bits, 2).to_bytes(3, "big")
+        self.assertEqual(sluice.hpack_status(b"\x08\x83" + huffman), 405)
+        for block in ("be", "48", "4803", "0f", ""):
+            with self.assertRaises(sluice.SluiceError):
+                sluice.hpack_status(bytes.fromhex(block))
+
+    def test_events_of_the_command_line(self):
+        event = sluice.event_of_json({"user_id": "u", "event": "e", "timestamp": "2024-03-20T00:00:00.5Z",
+                                      "properties": {"a": {"b": 1, "c": None}, "a.b": 2, "l": [1, "x"],
+                                                     "big": 1 << 70, "nan": float("nan")}})
+        self.assertEqual(event, {"user": "u", "event": "e", "microseconds": 1710892800500000, "id": "",
+                                 "properties": {"a.b": 2, "l": '[1,"x"]', "big": float(1 << 70)}})
+
+
+if __name__ == "__main__":
+    unittest.main()
