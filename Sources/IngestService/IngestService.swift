@@ -83,7 +83,7 @@ package final class IngestService: Sendable {
             throw ProtocolError(.invalidMessage, "part \(message.part) is over the limit of \(ShardRouter.Delivery.partMax)")
         }
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: message.idempotencyKey, eventsMax: intake.eventsMax)
-        let delivery = ShardRouter.Delivery(producer: message.producer, sequence: message.sequence, part: message.part)
+        let delivery = ShardRouter.Delivery(of: message, project: principal.project)
         let outcome = try await intake.store(
             reader.columns(message.batch), delivery: delivery, project: principal.project, logger: node.logger)
         var answer = call.writer()

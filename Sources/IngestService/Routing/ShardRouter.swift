@@ -75,6 +75,21 @@ final class ShardRouter: Sendable {
         var producer: UInt64
         var sequence: UInt64
         var part: UInt32
+
+        init(producer: UInt64, sequence: UInt64, part: UInt32) {
+            self.producer = producer
+            self.sequence = sequence
+            self.part = part
+        }
+
+        /// A client's own numbering. Shards know producers by number alone, and clients of two projects may choose the
+        /// same one, so the project becomes part of it.
+        init(of message: Append, project: UInt32) {
+            var name = ByteWriter()
+            name.integer(project)
+            name.integer(message.producer)
+            self.init(producer: XXH64.hash(name.bytes), sequence: message.sequence, part: message.part)
+        }
     }
 
     func newDelivery() -> Delivery {
