@@ -72,7 +72,7 @@ let package = Package(
         library("FunnelEdge", ["FunnelRuntime", "FunnelRPC", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix, nioSSL, logging,
             .product(name: "HummingbirdTLS", package: "hummingbird")]),
         library("IngestService", ["FunnelRPC", "FunnelEdge"]),
-        library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch"]),
+        library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch", "FunnelCodec"]),
         library("CoordinatorService", ["FunnelRPC", "FunnelEdge", grdb]),
         program("sluice-ingest", ["IngestService", "FunnelEdge", "FunnelRuntime"]),
         program("sluice-shard", ["ShardService", "FunnelEdge", "FunnelRuntime"]),

@@ -58,10 +58,10 @@ package final class CoordinatorService: Sendable {
         }
         let store = try SQLiteMetadataStore(path: directory + "/metadata.sqlite")
         registry = ClusterRegistry(store)
-        let snapshot = try await registry.configure(shards: shards, keys: keyList)
-        self.snapshot = snapshot
         keys = KeyRing(keyList)
         try requireKeys(node, keys)
+        let snapshot = try await registry.configure(shards: shards, keys: keyList)
+        self.snapshot = snapshot
         catalogue = FunnelCatalogue(store)
         let identity = node.identity { (snapshot.map.clusterID, snapshot.map.epoch) }
         fleet = ShardFleet(snapshot.map, service: identity, group: node.group, tls: node.clientTLS, logger: node.logger)
@@ -93,6 +93,10 @@ package final class CoordinatorService: Sendable {
             } catch {
                 faults += error.faults
             }
+        }
+        for key in keys where keys.contains(where: { $0.hash == key.hash && $0.project != key.project }) {
+            faults.append(FieldFault("keys", "one key is given to projects \(key.project) and others; a key opens one project"))
+            break
         }
         if !faults.isEmpty { throw InvalidDocument(faults) }
         return (shards, keys)

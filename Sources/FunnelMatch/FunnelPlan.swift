@@ -82,4 +82,5 @@ package struct UserOutcome: Equatable, Sendable {
 package enum MatchError: Error, Equatable, Sendable {
     /// The history needs more work than one user may cost; the query fails rather than guess.
     case workBudget(limit: Int)
+    case cancelled
 }

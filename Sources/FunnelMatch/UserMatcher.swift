@@ -32,7 +32,10 @@ package struct UserMatcher: Sendable {
     /// - Parameters:
     ///   - time: microseconds, ascending, ties in the order of section 1.
     ///   - mask: the positions each row can fill, as bits; rows that fill none may be left out.
-    package mutating func match(time: [Int64], mask: [UInt64]) throws(MatchError) -> UserOutcome {
+    ///   - isCancelled: polled now and then, since one long history may take a while.
+    package mutating func match(
+        time: [Int64], mask: [UInt64], isCancelled: () -> Bool = { false }
+    ) throws(MatchError) -> UserOutcome {
         load(time, mask)
         if rows[0].isEmpty { return UserOutcome() }
         var starts = rows[0].indices.filter { plan.entryRange.contains(time[rows[0][$0]]) }
@@ -40,7 +43,7 @@ package struct UserMatcher: Sendable {
         if starts.isEmpty { return UserOutcome() }
         if plan.definition.anchor == .previousStep { fillFollowing() }
         work = 0
-        return try choose(among: starts)
+        return try choose(among: starts, isCancelled)
     }
 
     private mutating func load(_ time: [Int64], _ mask: [UInt64]) {
@@ -66,12 +69,13 @@ package struct UserMatcher: Sendable {
     }
 
     /// Section 5: among the attempts of greatest depth, by `entry`; and the deepest attempt that is still open.
-    private mutating func choose(among starts: [Int]) throws(MatchError) -> UserOutcome {
+    private mutating func choose(among starts: [Int], _ isCancelled: () -> Bool) throws(MatchError) -> UserOutcome {
         var best = UserOutcome()
         var bestTook: Int64 = 0
         let shortest = plan.definition.entry == .shortest
         let mayBeOpen = lastOpenClock(of: starts)
-        for start in starts {
+        for (number, start) in starts.enumerated() {
+            if number % 1_024 == 1_023, isCancelled() { throw MatchError.cancelled }
             let open = mayBeOpen.map { plan.definition.anchor == .previousStep || times[0][start] >= $0 } ?? false
             let reach = relaxedDepth(from: start)
             let wanted = shortest ? max(best.depth, 1) : best.depth + 1

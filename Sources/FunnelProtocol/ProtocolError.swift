@@ -59,6 +59,7 @@ package struct ProtocolError: Error, Equatable, Sendable, CustomStringConvertibl
         case conflict = 27
         case unreachable = 28
         case ambiguousFunnel = 29
+        case sequenceReused = 30
     }
 
     package var outcome: Outcome { code.traits.outcome }
@@ -104,6 +105,7 @@ extension ProtocolError.Code {
         case .conflict: return (.refused, false, 412, "conflict")
         case .unreachable: return (.refused, true, 503, "unreachable")
         case .ambiguousFunnel: return (.refused, false, 409, "ambiguous_funnel")
+        case .sequenceReused: return (.refused, false, 409, "sequence_reused")
         }
     }
 }

@@ -82,6 +82,7 @@ package final class IngestService: Sendable {
         guard message.part <= ShardRouter.Delivery.partMax else {
             throw ProtocolError(.invalidMessage, "part \(message.part) is over the limit of \(ShardRouter.Delivery.partMax)")
         }
+        guard isValidUTF8(message.idempotencyKey.bytes) else { throw ProtocolError(.invalidMessage, "the idempotency key is not UTF-8") }
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: message.idempotencyKey, eventsMax: intake.eventsMax)
         let delivery = ShardRouter.Delivery(of: message, project: principal.project)
         let outcome = try await intake.store(

@@ -1,3 +1,4 @@
+import FunnelCodec
 import FunnelEdge
 import FunnelModel
 import FunnelProtocol
@@ -132,7 +133,7 @@ package final class ShardService: Sendable {
         }
         let request = AppendRequest(
             project: call.frame.context.project, producer: message.producer, sequence: message.sequence,
-            part: message.part, batch: message.batch)
+            part: message.part, fingerprint: CRC32C.checksum(call.frame.body), batch: message.batch)
         let result = try await open.appender.append(request, bytes: call.frame.body.count)
         if !result.repeated { appendedRows.add(result.accepted) }
         appendLatency.record(ContinuousClock.now - start)
@@ -200,6 +201,7 @@ package final class ShardService: Sendable {
         gauge("sluice_store_syncs_total", "log records synced") { $0.syncs }
         gauge("sluice_store_appends_total", "appends stored") { $0.appends }
         gauge("sluice_store_repeats_total", "appends that were repeats") { $0.repeats }
+        gauge("sluice_store_poisoned", "1 after a failed write or sync: the process is about to end") { $0.poisoned ? 1 : 0 }
         gauge("sluice_store_failed_seals_total", "seals that failed and will be tried again") { $0.failedSeals }
         node.metrics.gauge("sluice_shard_queries", "scans running or queued") { [workers] in Double(workers.running) }
     }

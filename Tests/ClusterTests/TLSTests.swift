@@ -14,7 +14,7 @@ struct TLSTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         let ports = (0..<6).map { _ in Int.random(in: 20_000..<32_000) }
         let certificate = try await makeCertificate(folder)
-        var environment = ["SLUICE_CLUSTER_SECRET": "a secret of the cluster"]
+        var environment = ["SLUICE_CLUSTER_SECRET": "a secret of the cluster, long enough"]
         environment["SLUICE_TLS_CERT"] = certificate.cert
         environment["SLUICE_TLS_KEY"] = certificate.key
         environment["SLUICE_TLS_CA"] = certificate.cert

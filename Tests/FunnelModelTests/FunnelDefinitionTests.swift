@@ -49,6 +49,17 @@ struct FunnelDefinitionTests {
         #expect(faults(text).contains(field))
     }
 
+    /// What is taken must be readable again: shards and the catalogue read the effective definition.
+    @Test(arguments: Preset.allCases, FunnelDefinition.Clock.allCases)
+    func everyPresetWithEveryClockIsRefusedOrReadsBack(preset: Preset, clock: FunnelDefinition.Clock) throws {
+        let text = #"{"steps": ["a", "b"], "preset": "\#(preset.rawValue)", "clock": "\#(clock.rawValue)"}"#
+        guard let definition = try? parse(text) else {
+            #expect(faults(text) == ["clock"])
+            return
+        }
+        #expect(try FunnelDefinition.parse(definition.json) == definition)
+    }
+
     @Test func sixtyFourStepsAreTheMost() {
         func list(_ n: Int) -> String { "{\"steps\": [" + (0..<n).map { "\"s\($0)\"" }.joined(separator: ",") + "]}" }
         #expect(faults(list(64)) == [])

@@ -73,7 +73,7 @@ enum Samples {
             user: "Zo\u{EB}", name: "buy", time: 1 << 59, id: "", serverTimed: true,
             properties: [
                 .init("empty", .string("")), .init("high", .integer(.max)), .init("low", .integer(.min)),
-                .init("no", .bool(false)), .init("small", .double(5e-324)), .init("x", .double(-2.5)),
+                .init("no", .bool(false)), .init("small", .double(Double.leastNonzeroMagnitude)), .init("x", .double(-2.5)),
                 .init("yes", .bool(true)),
             ])
         let back = Event(user: "ann", name: "open", time: 0, id: "m-2", properties: [.init("plan", .string("pro"))])

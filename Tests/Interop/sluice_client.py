@@ -53,7 +53,7 @@ ERRORS = {
     23: ("storage_failed", "unknown", True), 24: ("work_budget", "failed", False),
     25: ("connection_lost", "unknown", True), 26: ("internal", "failed", False),
     27: ("conflict", "refused", False), 28: ("unreachable", "refused", True),
-    29: ("ambiguous_funnel", "refused", False),
+    29: ("ambiguous_funnel", "refused", False), 30: ("sequence_reused", "refused", False),
 }
 ERROR_CODES = {entry[0]: code for code, entry in ERRORS.items()}
 OUTCOMES = ("refused", "unknown", "failed")

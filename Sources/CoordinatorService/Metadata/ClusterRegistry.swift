@@ -49,12 +49,15 @@ final class ClusterRegistry: Sendable {
     /// The snapshot, once it is newer than `known` or `patience` is over.
     func snapshot(newerThan known: UInt64, patience: Duration) async throws -> ClusterSnapshot? {
         let end = ContinuousClock.now + patience
+        // The snapshot's revision is one of many: what is watched is the newest write of all, or every other write
+        // would end every wait at once.
+        var seen = known
         while true {
             let current = try await snapshot()
             if let current, current.revision > known { return current }
             let left = end - ContinuousClock.now
             if left <= .zero || Task.isCancelled || ending.load(ordering: .relaxed) { return current }
-            await store.watch(after: max(known, current?.revision ?? 0), patience: min(left, .milliseconds(500)))
+            seen = await store.watch(after: seen, patience: min(left, .milliseconds(500)))
         }
     }
 }

@@ -13,8 +13,10 @@ protocol MetadataStore: Sendable {
     /// - Throws: `RevisionConflict` where somebody was faster; nothing is changed then.
     func compareAndSet(_ key: String, expected: UInt64?, value: [UInt8]?) async throws -> UInt64
 
-    /// Returns once something was written after `revision`, or after `patience`.
-    func watch(after revision: UInt64, patience: Duration) async
+    /// Returns once anything was written after `revision`, or after `patience`.
+    ///
+    /// - Returns: the revision of the newest write of all, to go on watching from.
+    func watch(after revision: UInt64, patience: Duration) async -> UInt64
 }
 
 struct Versioned: Equatable, Sendable {

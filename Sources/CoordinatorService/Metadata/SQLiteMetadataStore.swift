@@ -68,12 +68,13 @@ final class SQLiteMetadataStore: MetadataStore {
         return written
     }
 
-    func watch(after known: UInt64, patience: Duration) async {
-        // Writers are people and restarts: looking twice a second costs nothing and can't miss one.
+    func watch(after known: UInt64, patience: Duration) async -> UInt64 {
+        // Writers are people and restarts: looking ten times a second costs nothing and can't miss one.
         let end = ContinuousClock.now + patience
         while revision.withLock({ $0 }) <= known, ContinuousClock.now < end, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(100))
         }
+        return revision.withLock { $0 }
     }
 
     private static func entry(_ row: Row) -> Versioned {

@@ -20,17 +20,23 @@ final class AdmissionGate: Sendable {
 
     var load: (running: Int, queued: Int) { state.withLock { ($0.running, $0.line.count) } }
 
-    func run<T>(_ body: () async throws -> T) async throws -> T {
-        try await enter()
+    /// - Parameter deadline: waiting in line ends then.
+    func run<T>(until deadline: ContinuousClock.Instant, _ body: () async throws -> T) async throws -> T {
+        try await enter(until: deadline)
         defer { leave() }
         return try await body()
     }
 
-    private func enter() async throws {
+    private func enter(until deadline: ContinuousClock.Instant) async throws {
         let ticket = state.withLock { state -> UInt64 in
             state.nextTicket += 1
             return state.nextTicket
         }
+        let timer = Task {
+            try await Task.sleep(until: deadline, clock: .continuous)
+            self.leaveLine(ticket)
+        }
+        defer { timer.cancel() }
         let admitted = await withTaskCancellationHandler {
             await withCheckedContinuation { wake in
                 let now: Bool? = state.withLock { state in
@@ -46,16 +52,21 @@ final class AdmissionGate: Sendable {
                 if let now { wake.resume(returning: now) }
             }
         } onCancel: {
-            let waiting = state.withLock { state -> CheckedContinuation<Bool, Never>? in
-                guard let place = state.line.firstIndex(where: { $0.ticket == ticket }) else { return nil }
-                return state.line.remove(at: place).wake
-            }
-            waiting?.resume(returning: false)
+            leaveLine(ticket)
         }
         guard admitted else {
+            if ContinuousClock.now >= deadline { throw ProtocolError(.deadlineExceeded, "the deadline passed while the query was in line") }
             if Task.isCancelled { throw ProtocolError(.cancelled, "cancelled while in line") }
             throw ProtocolError(.overloaded, "\(runningMax) queries are running and \(queuedMax) are in line")
         }
+    }
+
+    private func leaveLine(_ ticket: UInt64) {
+        let waiting = state.withLock { state -> CheckedContinuation<Bool, Never>? in
+            guard let place = state.line.firstIndex(where: { $0.ticket == ticket }) else { return nil }
+            return state.line.remove(at: place).wake
+        }
+        waiting?.resume(returning: false)
     }
 
     private func leave() {

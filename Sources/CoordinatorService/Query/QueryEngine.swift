@@ -24,7 +24,7 @@ final class QueryEngine: Sendable {
         let start = ContinuousClock.now
         defer { latency.record(ContinuousClock.now - start) }
         let definition = try await resolve(request.subject, project)
-        let gathered = try await gate.run {
+        let gathered = try await gate.run(until: start + request.deadline) {
             try await fanOut(request.deadline, start) { [self] link, left, number in
                 let query = plan(request, definition, link)
                 let body = try await link.queries.call(.partialQuery, query.body, project: project, request: number, timeout: left)
@@ -46,7 +46,7 @@ final class QueryEngine: Sendable {
         let start = ContinuousClock.now
         let definition = try await resolve(request.query.subject, project)
         let step = try request.position(in: definition)
-        let gathered = try await gate.run {
+        let gathered = try await gate.run(until: start + request.query.deadline) {
             try await fanOut(request.query.deadline, start) { [self] link, left, number in
                 let query = PartialUsersQuery(
                     query: plan(request.query, definition, link), step: step, outcome: request.outcome,
@@ -162,4 +162,7 @@ struct Completeness: Equatable, Sendable {
             "newest_event": newestEvent.map { .text(Timestamp.format($0)) } ?? .null, "exact": .bool(asked == answered),
         ]
     }
+
+    /// Without the newest event, which lists don't ask for.
+    var listJSON: JSONValue { .object((json.asObject ?? []).filter { $0.key != "newest_event" }) }
 }

@@ -88,8 +88,8 @@ struct QueryRequest: Sendable {
             reader.faultAt(to, "is before \(from.string)")
             return nil
         }
-        let low = start ?? Limits.storableTimes.lowerBound
-        let high = end ?? Limits.storableTimes.upperBound
+        let low = start ?? Int64.min
+        let high = end ?? Int64.max
         guard low <= high else {
             reader.faultAt(to, "is before \(from.string)")
             return nil
@@ -107,7 +107,12 @@ struct QueryRequest: Sendable {
         do throws(Timestamp.Fault) {
             let time = try Timestamp.parse(text)
             guard text.bytes.contains(UInt8(ascii: "-")) else { throw Timestamp.Fault(reason: "a number is not a date") }
-            guard text.count == 10 else { return time }
+            guard text.count == 10 else {
+                // Without an offset it could be meant in `time_zone`; better asked for than guessed.
+                let tail = text.bytes.dropFirst(10)
+                guard tail.contains(where: { "Zz+-".utf8.contains($0) }) else { throw Timestamp.Fault(reason: "an instant needs Z or an offset") }
+                return time
+            }
             guard let bound = isEnd ? days.end(ofDay: time) : days.start(ofDay: time) else {
                 throw Timestamp.Fault(reason: "no such day")
             }

@@ -59,7 +59,7 @@ struct UsersPage: Sendable {
         return .object(
             list + [
                 .init("next", next.map { .string($0) } ?? .null), .init("as_of", .text(Timestamp.format(asOf))),
-                .init("completeness", completeness.json),
+                .init("completeness", completeness.listJSON),
             ])
     }
 }

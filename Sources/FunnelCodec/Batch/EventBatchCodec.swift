@@ -15,7 +15,11 @@ package enum EventBatchCodec {
     package struct Bounds: Sendable {
         package var rows: Int
         package var sectionBytes: Int
-        package static let wire = Bounds(rows: Limits.rowsPerBatch, sectionBytes: Limits.frameBytes)
+        /// Sections may be LZ4 blocks of their own. Not on the wire, where the frame already is one: two layers would let
+        /// a small frame take a thousand times its size.
+        package var compressed: Bool
+        package static let wire = Bounds(rows: Limits.rowsPerBatch, sectionBytes: Limits.frameBytes, compressed: false)
+        package static let stored = Bounds(rows: Limits.rowsPerBatch, sectionBytes: Limits.frameBytes, compressed: true)
     }
 
     static let version: UInt8 = 1
@@ -46,7 +50,7 @@ package enum EventBatchCodec {
     }
 
     package static func decode(
-        _ bytes: [UInt8], range: Range<Int>? = nil, sections: Sections = .all, bounds: Bounds = .wire
+        _ bytes: [UInt8], range: Range<Int>? = nil, sections: Sections = .all, bounds: Bounds = .stored
     ) throws(ByteError) -> EventBatch {
         var reader = ByteReader(bytes, range: range ?? 0..<bytes.count)
         let version: UInt8 = try reader.integer("batch version")
@@ -57,10 +61,15 @@ package enum EventBatchCodec {
             let wanted = kind == .ids ? sections.contains(.ids) : (kind == .keys || kind == .properties ? sections.contains(.properties) : true)
             guard let body = try sectionBody(kind, &reader, wanted: wanted, bounds: bounds) else { continue }
             var inner = ByteReader(body)
-            try decode(kind, &inner, rows: rows, into: &batch)
+            // A property takes three bytes or more, and a table holds no string that none of them uses.
+            let strings = bounds.compressed ? rows * Limits.propertiesPerEvent : reader.remaining / 3
+            try decode(kind, &inner, rows: rows, strings: strings, into: &batch)
             try inner.finish(kind.label)
         }
         try reader.finish("batch")
+        guard bounds.compressed || max(batch.keys.count, batch.strings.count) <= batch.propertyKey.count else {
+            throw ByteError(offset: 0, reason: "batch tables hold more strings than there are properties")
+        }
         return batch
     }
 
@@ -86,7 +95,7 @@ package enum EventBatchCodec {
         case 0:
             guard size == length else { throw ByteError(offset: start, reason: "\(kind.label): lengths differ") }
             return Array(reader.bytes[range])
-        case 1: return try LZ4Block.decompress(reader.bytes, range: range, size: Int(size))
+        case 1 where bounds.compressed: return try LZ4Block.decompress(reader.bytes, range: range, size: Int(size))
         default: throw ByteError(offset: start, reason: "\(kind.label): encoding \(encoding) is unknown")
         }
     }
@@ -115,7 +124,7 @@ package enum EventBatchCodec {
     }
 
     private static func decode(
-        _ kind: Kind, _ reader: inout ByteReader, rows: Int, into batch: inout EventBatch
+        _ kind: Kind, _ reader: inout ByteReader, rows: Int, strings: Int, into batch: inout EventBatch
     ) throws(ByteError) {
         switch kind {
         case .users: batch.users = try readTable(&reader, limit: rows, each: Limits.userIDBytes, "users")
@@ -141,7 +150,7 @@ package enum EventBatchCodec {
             batch.ids = try readTable(&reader, limit: rows, each: Limits.eventIDBytes, "event ids")
             guard batch.ids.count == rows else { throw ByteError(offset: 0, reason: "event ids: \(batch.ids.count) for \(rows) rows") }
         case .keys:
-            let most = rows * Limits.propertiesPerEvent
+            let most = min(strings, rows * Limits.propertiesPerEvent)
             batch.keys = try readTable(&reader, limit: most, each: Limits.propertyKeyBytes, "property keys")
             batch.strings = try readTable(&reader, limit: most, each: Limits.propertyValueBytes, "property strings")
         case .properties: try readProperties(&reader, rows: rows, into: &batch)

@@ -28,7 +28,7 @@ package struct Membership: Sendable {
         let path = directory + "/cluster.snapshot"
         let file = SnapshotFile(
             read: { DurableFile.read(path) }, write: { bytes in try DurableFile.replace(path, with: bytes) })
-        let view = ClusterView(file: file, logger: node.logger)
+        let view = ClusterView(file: file, mayBeOpen: isLoopback(node.host), logger: node.logger)
         self.view = view
         coordinator = FrameClient(
             name: "coordinator", host: address.host, port: address.port, service: node.identity { view.cluster },

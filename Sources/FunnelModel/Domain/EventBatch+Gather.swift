@@ -33,9 +33,9 @@ extension EventBatch {
 
     /// Bytes of one row on the wire, roughly: its columns, its id and its strings, shared or not.
     package func approximateBytes(ofRow row: Int) -> Int {
-        var bytes = 16 + ids.range(row).count
+        var bytes = 16 + ids.range(row).count + names.range(Int(name[row])).count
         for p in Int(propertyStart[row])..<Int(propertyStart[row + 1]) {
-            bytes += 10
+            bytes += 10 + keys.range(Int(propertyKey[p])).count
             if propertyTag[p] == Tag.string { bytes += strings.range(Int(propertyBits[p])).count }
         }
         return bytes + users.range(Int(user[row])).count

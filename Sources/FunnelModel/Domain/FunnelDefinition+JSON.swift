@@ -19,6 +19,9 @@ extension FunnelDefinition {
         definition.window =
             reader.duration("window_duration", in: tick...Limits.windowMicroseconds, tick: tick) ?? definition.window
         readOrder(&reader, into: &definition)
+        if case .flexible(let limit) = definition.order, limit % tick != 0, reader.faults.isEmpty {
+            reader.faultAt("clock", "is coarser than the preset's limit of \(DurationText.format(limit)); give conversion_order too")
+        }
         readSteps(&reader, into: &definition)
         readEventTypes(&reader, into: &definition)
         readProbability(&reader, into: &definition)

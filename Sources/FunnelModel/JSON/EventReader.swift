@@ -105,6 +105,11 @@ private struct PropertyFlattener {
     private var depths: [Int] = []
     private var bytes = 0
 
+    private static func bytes(_ value: PropertyValue) -> Int {
+        if case .string(let text) = value { return text.count }
+        return 0
+    }
+
     mutating func add(_ members: [JSONValue.Member], prefix: [UInt8], depth: Int) throws(EventFault) {
         guard depth <= Limits.propertyDepth else {
             throw EventFault("properties", "are nested deeper than \(Limits.propertyDepth)")
@@ -131,14 +136,14 @@ private struct PropertyFlattener {
         }
         if let place = places[key] {
             // Of equal depth the later wins, as in JSON; else the less flattened.
-            if depth <= depths[place] {
-                properties[place].value = value
-                depths[place] = depth
-            }
+            guard depth <= depths[place] else { return }
+            bytes += Self.bytes(value) - Self.bytes(properties[place].value)
+            guard bytes <= Limits.propertyBytesPerEvent else { throw EventFault("properties", Self.tooManyBytes) }
+            properties[place].value = value
+            depths[place] = depth
             return
         }
-        bytes += key.count
-        if case .string(let text) = value { bytes += text.count }
+        bytes += key.count + Self.bytes(value)
         guard properties.count < Limits.propertiesPerEvent else {
             throw EventFault("properties", "are more than \(Limits.propertiesPerEvent)")
         }

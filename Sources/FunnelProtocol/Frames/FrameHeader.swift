@@ -24,7 +24,9 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     /// The most bytes a body of this kind may have, encoded or decoded.
     package var bodyMax: Int {
         switch self {
-        case .append, .appendResult, .partialResult, .mergedResult: return Limits.frameBytes
+        case .append, .appendResult, .mergedResult: return Limits.frameBytes
+        // 64 steps with 65,536 exact times each, from the first and from the previous step.
+        case .partialResult: return 128 << 20
         case .query, .usersQuery: return Limits.definitionBytes
         case .partialQuery, .partialUsersQuery: return Limits.effectiveDefinitionBytes + 16_384
         case .userList, .snapshot: return 8 << 20

@@ -34,7 +34,7 @@ package struct Append: Equatable, Sendable {
         sequence = try reader.integer("sequence")
         part = try reader.integer("part")
         idempotencyKey = try reader.string(limit: Limits.idempotencyKeyBytes, "idempotency key")
-        batch = try EventBatchCodec.decode(body, range: reader.offset..<body.count)
+        batch = try EventBatchCodec.decode(body, range: reader.offset..<body.count, bounds: .wire)
     }
 }
 

@@ -24,15 +24,17 @@ package enum CallPath: String, CaseIterable, Sendable {
         }
     }
 
-    package var answer: FrameKind {
+    /// Kinds of the answer's frames before its trailer.
+    package var answers: Set<FrameKind> {
         switch self {
-        case .hello: return .helloResult
-        case .append: return .appendResult
-        case .query: return .mergedResult
-        case .users, .partialUsers: return .userList
-        case .partialQuery: return .partialResult
-        case .health: return .healthResult
-        case .snapshot: return .snapshot
+        case .hello: return [.helloResult]
+        case .append: return [.appendResult]
+        case .query: return [.mergedResult]
+        case .users: return [.mergedResult, .userList]
+        case .partialUsers: return [.userList]
+        case .partialQuery: return [.partialResult]
+        case .health: return [.healthResult]
+        case .snapshot: return [.snapshot]
         }
     }
 }

@@ -53,7 +53,7 @@ package final class FrameClient: Sendable {
         do {
             let response = try await transport.call(
                 path: path.rawValue, authorization: authorization, body: ByteBuffer(bytes: frame), timeout: timeout)
-            try await Self.read(response, expecting: path.answer, each: each)
+            try await Self.read(response, expecting: path.answers, each: each)
         } catch let error as ProtocolError {
             throw error
         } catch {
@@ -62,7 +62,7 @@ package final class FrameClient: Sendable {
     }
 
     private static func read(
-        _ response: ClientResponse, expecting kind: FrameKind, each: ([UInt8]) throws(ProtocolError) -> Void
+        _ response: ClientResponse, expecting kinds: Set<FrameKind>, each: ([UInt8]) throws(ProtocolError) -> Void
     ) async throws {
         guard response.status == 200 else {
             let text = try await response.collect(upTo: 4_096)
@@ -72,8 +72,8 @@ package final class FrameClient: Sendable {
         while let chunk = try await response.next() {
             reader.feed(chunk.readableBytesView)
             while let frame = try reader.next() {
-                guard frame.kind == kind else {
-                    throw ProtocolError(.malformedFrame, "answer holds \(frame.kind), expected \(kind)")
+                guard kinds.contains(frame.kind) else {
+                    throw ProtocolError(.malformedFrame, "answer holds \(frame.kind), which has no place there")
                 }
                 try each(frame.body)
             }
@@ -102,7 +102,7 @@ package final class FrameClient: Sendable {
         let response = try await connection.call(
             path: CallPath.hello.rawValue, authorization: nil, body: ByteBuffer(bytes: frame.encoded), timeout: .seconds(5))
         var result: HelloResult?
-        try await read(response, expecting: .helloResult) { body throws(ProtocolError) in
+        try await read(response, expecting: [.helloResult]) { body throws(ProtocolError) in
             result = try decoding("hello result") { () throws(ByteError) in try HelloResult(body: body) }
         }
         guard let result else { throw ProtocolError(.malformedFrame, "hello without a result") }

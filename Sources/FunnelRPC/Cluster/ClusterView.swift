@@ -25,10 +25,13 @@ package final class ClusterView: Sendable {
 
     private let state = Mutex(State())
     private let file: SnapshotFile
+    private let mayBeOpen: Bool
     private let logger: Logger
 
-    package init(file: SnapshotFile, logger: Logger) {
+    /// - Parameter mayBeOpen: a snapshot without keys, which lets everybody in, may be taken: on loopback only.
+    package init(file: SnapshotFile, mayBeOpen: Bool, logger: Logger) {
         self.file = file
+        self.mayBeOpen = mayBeOpen
         self.logger = logger
         guard let bytes = file.read() else { return }
         do {
@@ -101,6 +104,9 @@ package final class ClusterView: Sendable {
         guard next.revision > known else { return }
         if let current = snapshot, current.map.clusterID != next.map.clusterID {
             throw ProtocolError(.foreignCluster, "coordinator is of cluster \(next.map.clusterID), we are of \(current.map.clusterID)")
+        }
+        guard mayBeOpen || !next.keys.isEmpty || snapshot == nil else {
+            throw ProtocolError(.notAuthenticated, "the coordinator has no keys any more; off loopback the ones known stay")
         }
         try file.write(Frame(.snapshot, FrameContext(cluster: next.map.clusterID), body: body).encoded)
         take(next)

@@ -43,6 +43,7 @@ package enum Program {
     ) async -> Int32 {
         // A peer that goes away while we write must be an error, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
+        raiseFileLimit()
         let level = Logger.Level(rawValue: settings.text("log-level")) ?? .info
         var logger = Logger(label: table.program) { LineLogHandler(service: $0, level: level) }
         logger.logLevel = level
@@ -61,6 +62,14 @@ package enum Program {
             logger.critical("stopped by an error", metadata: ["error": "\(error)"])
             return 1
         }
+    }
+
+    /// Connections and segments each hold a descriptor, and the usual soft limit of 1,024 is soon reached.
+    private static func raiseFileLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     private static func refuse(_ table: SettingsTable, _ faults: [FieldFault]) -> Int32 {
@@ -117,14 +126,20 @@ package enum CommonSettings {
         settings.integer(name) + (settings.isSet(name) ? 0 : settings.integer("shard"))
     }
 
+    /// Anybody who can connect sees a proof made with the secret, so it must be too long to be guessed from one.
+    private static let secretBytesMin = 32
+
     /// Rules that hold between settings: what may listen off loopback.
     package static func check(_ settings: Settings) -> [FieldFault] {
         var faults: [FieldFault] = []
         let local = isLoopback(settings.text("host"))
         let tls = !settings.text("tls-cert").isEmpty
         if tls != !settings.text("tls-key").isEmpty { faults.append(FieldFault("--tls-cert", "and --tls-key go together")) }
-        if !local, settings.text("cluster-secret").isEmpty {
-            faults.append(FieldFault("SLUICE_CLUSTER_SECRET", "is needed to listen on \(settings.text("host")), off loopback"))
+        if !local, settings.text("cluster-secret").utf8.count < secretBytesMin {
+            faults.append(
+                FieldFault(
+                    "SLUICE_CLUSTER_SECRET",
+                    "of \(secretBytesMin) bytes or more is needed to listen on \(settings.text("host")), off loopback"))
         }
         if !local, !tls, !settings.flag("allow-plain-text") {
             faults.append(FieldFault("--host", "\(settings.text("host")) is off loopback: give --tls-cert, or --allow-plain-text"))

@@ -41,10 +41,8 @@ package struct POSIXFileSystem: FileSystem {
     }
 
     package func createDirectory(_ path: String) throws(FileError) {
-        if unsafe mkdir(path, 0o750) != 0 {
-            if errno == EEXIST { return }
-            throw FileError(errno: errno, "create directory", path)
-        }
+        // Where it exists already, whoever made it may have been killed before its name was synced.
+        if unsafe mkdir(path, 0o750) != 0, errno != EEXIST { throw FileError(errno: errno, "create directory", path) }
         var parent = path[...]
         while parent.count > 1 && parent.hasSuffix("/") { parent.removeLast() }
         let slash = parent.lastIndex(of: "/")
@@ -144,6 +142,6 @@ package final class POSIXFile: StorageFile {
 
 extension FileError {
     fileprivate init(errno code: CInt, _ operation: String, _ path: String) {
-        self.init(operation: operation, path: path, code: code, isNoSpace: code == ENOSPC || code == EDQUOT)
+        self.init(operation: operation, path: path, code: code, isNoSpace: [ENOSPC, EDQUOT, EMFILE, ENFILE].contains(code))
     }
 }

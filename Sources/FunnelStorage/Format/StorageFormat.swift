@@ -46,7 +46,7 @@ enum StorageFormat {
     static let logBounds = bounds(rows: Limits.rowsPerBatch, sectionBytes: recordBytesMax)
 
     private static func bounds(rows: Int, sectionBytes: Int) -> EventBatchCodec.Bounds {
-        var bounds = EventBatchCodec.Bounds.wire
+        var bounds = EventBatchCodec.Bounds.stored
         bounds.rows = rows
         bounds.sectionBytes = sectionBytes
         return bounds

@@ -7,6 +7,7 @@ struct LoggedAppend: Sendable {
     var producer: UInt64
     var sequence: UInt64
     var part: UInt32
+    var fingerprint: UInt32
     var rejected: [RejectedRow]
     var batch: EventBatch
 }
@@ -34,6 +35,7 @@ enum LogBody: Sendable {
                 out.integer(append.producer)
                 out.integer(append.sequence)
                 out.integer(append.part)
+                out.integer(append.fingerprint)
                 RejectedRows.encode(append.rejected, &out)
                 let batch = EventBatchCodec.encode(append.batch, compressed: true)
                 out.integer(UInt32(truncatingIfNeeded: batch.count))
@@ -57,7 +59,7 @@ enum LogBody: Sendable {
                 var append = LoggedAppend(
                     project: try reader.integer("project"), producer: try reader.integer("producer"),
                     sequence: try reader.integer("sequence"), part: try reader.integer("part"),
-                    rejected: try RejectedRows.decode(&reader), batch: EventBatch())
+                    fingerprint: try reader.integer("fingerprint"), rejected: try RejectedRows.decode(&reader), batch: EventBatch())
                 let length: UInt32 = try reader.integer("batch length")
                 let range = try reader.take(Int(length), "batch")
                 append.batch = try EventBatchCodec.decode(bytes, range: range, bounds: StorageFormat.logBounds)

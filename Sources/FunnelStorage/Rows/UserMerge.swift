@@ -17,6 +17,7 @@ final class LoadedRows {
     /// The wanted events' indexes by the rows' own name codes, -1 for the others.
     let events: [Int32]
     private let reload: (() throws(StoreError) -> SortedRows)?
+    private var keyCodes: [ByteString: Int32] = [:]
 
     init(_ rows: SortedRows, _ filter: RowFilter, reload: (() throws(StoreError) -> SortedRows)? = nil) {
         self.rows = rows
@@ -25,9 +26,20 @@ final class LoadedRows {
         events = filter.events.map { wanted in (0..<names.count).map { wanted[names[$0]] ?? -1 } } ?? []
     }
 
+    /// The rows' own code of a property key, -1 where they have none.
+    func keyCode(_ key: ByteString) -> Int32 {
+        if let code = keyCodes[key] { return code }
+        let keys = rows.batch.keys
+        let code = (0..<keys.count).first { keys.slice($0).elementsEqual(key.bytes) }.map { Int32($0) } ?? -1
+        keyCodes[key] = code
+        return code
+    }
+
     /// Reads ids and durability sequences, unless they are there.
     func needIDs() throws(StoreError) {
-        if !rows.hasIDs, let reload { rows = try reload() }
+        guard !rows.hasIDs, let reload else { return }
+        rows = try reload()
+        keyCodes.removeAll()
     }
 }
 

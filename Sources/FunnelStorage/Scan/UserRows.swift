@@ -19,9 +19,6 @@ package final class UserRows {
     /// The place of each event in byte order.
     private let rank: [Int32]
     private let full: Bool
-    /// The last property key asked for, and its code in each block (-1 where it has none).
-    private var key: ByteString?
-    private var keyCodes: [Int32] = []
     /// Server-timed (event, id) pairs of the user that stand already.
     private var seen: Set<Identity> = []
 
@@ -55,7 +52,7 @@ package final class UserRows {
         guard full else { return nil }
         let row = rows[i]
         let batch = blocks[Int(row.block)].rows.batch
-        let code = keyCode(key, block: Int(row.block))
+        let code = blocks[Int(row.block)].keyCode(key)
         guard code >= 0 else { return nil }
         for p in Int(batch.propertyStart[Int(row.row)])..<Int(batch.propertyStart[Int(row.row) + 1])
         where Int32(truncatingIfNeeded: batch.propertyKey[p]) == code { return batch.value(ofProperty: p) }
@@ -72,28 +69,12 @@ package final class UserRows {
             serverTimed: batch.flags[Int(row.row)] & EventBatch.serverTimedFlag != 0)
     }
 
-    private func keyCode(_ wanted: ByteString, block: Int) -> Int32 {
-        if key != wanted {
-            key = wanted
-            keyCodes.removeAll(keepingCapacity: true)
-        }
-        while keyCodes.count < blocks.count {
-            let keys = blocks[keyCodes.count].rows.batch.keys
-            let code = (0..<keys.count).first { keys.slice($0).elementsEqual(wanted.bytes) }
-            keyCodes.append(code.map { Int32($0) } ?? -1)
-        }
-        return keyCodes[block]
-    }
-
     func reset() {
         rows.removeAll(keepingCapacity: true)
-        // Users of one block mostly follow each other, and then the key's code still holds.
-        lastBlock = blocks.count == 1 ? blocks[0] : nil
         blocks.removeAll(keepingCapacity: true)
         severalSources = false
         hasServerTimes = false
     }
-    private var lastBlock: LoadedRows?
 
     func gather(_ loaded: LoadedRows, user: Int, _ range: Range<Int>, source: Int) {
         let place = Int32(blocks.count)
@@ -111,7 +92,6 @@ package final class UserRows {
         if blocks.isEmpty {
             userPlace = user
             firstSource = source
-            if !(loaded === lastBlock && keyCodes.count == 1) { keyCodes.removeAll(keepingCapacity: true) }
         } else if source != firstSource {
             severalSources = true
         }

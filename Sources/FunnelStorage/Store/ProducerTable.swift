@@ -7,16 +7,21 @@ struct ProducerTable: Equatable, Sendable {
     static let producersMax = 1_024
     /// Parts and rejected rows kept for one producer, whatever it sends.
     static let weightMax = 1 << 18
+    /// The same over all producers.
+    static let totalWeightMax = 1 << 20
 
     enum Found: Equatable {
         case new
         case repeated(AppendResult)
+        /// Other content was stored under this number.
+        case reused
         /// Below the window; the floor is given.
         case expired(UInt64)
     }
 
     struct Part: Equatable, Sendable {
         var part: UInt32
+        var fingerprint: UInt32
         var accepted: Int
         var rejected: [RejectedRow]
     }
@@ -31,21 +36,33 @@ struct ProducerTable: Equatable, Sendable {
 
     private(set) var windows: [UInt64: Window] = [:]
     private var uses: UInt64 = 0
+    private var totalWeight = 0
 
-    func find(producer: UInt64, sequence: UInt64, part: UInt32) -> Found {
+    func find(producer: UInt64, sequence: UInt64, part: UInt32, fingerprint: UInt32) -> Found {
         guard let window = windows[producer] else { return .new }
         if sequence < window.floor { return .expired(window.floor) }
         guard let known = window.parts[sequence]?.first(where: { $0.part == part }) else { return .new }
+        guard known.fingerprint == fingerprint else { return .reused }
         return .repeated(AppendResult(accepted: known.accepted, rejected: known.rejected, repeated: true))
     }
 
     mutating func record(producer: UInt64, sequence: UInt64, _ part: Part) {
         if windows[producer] == nil, windows.count >= Self.producersMax,
             let oldest = windows.min(by: { $0.value.lastUse < $1.value.lastUse })?.key {
-            windows[oldest] = nil
+            forget(oldest)
         }
         uses += 1
+        let before = windows[producer]?.weight ?? 0
         windows[producer, default: Window()].add(sequence, part, use: uses)
+        totalWeight += (windows[producer]?.weight ?? 0) - before
+        while totalWeight > Self.totalWeightMax, windows.count > 1,
+            let oldest = windows.filter({ $0.key != producer }).min(by: { $0.value.lastUse < $1.value.lastUse })?.key {
+            forget(oldest)
+        }
+    }
+
+    private mutating func forget(_ producer: UInt64) {
+        totalWeight -= windows.removeValue(forKey: producer)?.weight ?? 0
     }
 
     /// Everything, in an order that depends on the contents alone.
@@ -62,6 +79,7 @@ struct ProducerTable: Equatable, Sendable {
                 out.varint(UInt64(parts.count))
                 for part in parts {
                     out.varint(UInt64(part.part))
+                    out.integer(part.fingerprint)
                     out.varint(UInt64(part.accepted))
                     RejectedRows.encode(part.rejected, &out)
                 }
@@ -80,14 +98,16 @@ struct ProducerTable: Equatable, Sendable {
                 sequence = sequence &+ (try reader.varint("sequence"))
                 for _ in 0..<(try reader.count(limit: reader.remaining, "parts")) {
                     let number = try reader.count(limit: Int(UInt32.max), "part")
+                    let fingerprint: UInt32 = try reader.integer("fingerprint")
                     let accepted = try reader.count(limit: Limits.rowsPerBatch, "accepted rows")
                     let rejected = try RejectedRows.decode(&reader)
-                    window.insert(sequence, Part(part: UInt32(number), accepted: accepted, rejected: rejected))
+                    window.insert(sequence, Part(part: UInt32(number), fingerprint: fingerprint, accepted: accepted, rejected: rejected))
                 }
             }
             table.uses += 1
             window.lastUse = table.uses
             table.windows[producer] = window
+            table.totalWeight += window.weight
         }
         return table
     }

@@ -11,7 +11,13 @@ extension ShardStore {
             var staged = StagedGroup(firstRow: writer.nextRow)
             for request in group { stage(request, writer, &staged) }
             if !staged.appends.isEmpty {
-                try checkReserve()
+                do throws(StoreError) {
+                    try checkReserve()
+                } catch {
+                    // Logs that a seal can drop may be what is short.
+                    sealIfDue(&writer)
+                    try checkReserve()
+                }
                 let body = LogBody.appends(firstRow: writer.nextRow, staged.appends)
                 try write(body, &writer)
                 for (project, catalogue) in staged.catalogues { writer.catalogues[project] = catalogue }
@@ -39,7 +45,7 @@ extension ShardStore {
         var appends: [LoggedAppend] = []
         var results: [Result<AppendResult, StoreError>] = []
         var catalogues: [UInt32: Catalogue] = [:]
-        var known: [Key: AppendResult] = [:]
+        var known: [Key: (fingerprint: UInt32, result: AppendResult)] = [:]
         var repeats = 0
         let firstRow: UInt64
 
@@ -48,17 +54,22 @@ extension ShardStore {
 
     private func stage(_ request: AppendRequest, _ writer: borrowing Writer, _ staged: inout StagedGroup) {
         let key = StagedGroup.Key(producer: request.producer, sequence: request.sequence, part: request.part)
-        if var result = staged.known[key] {
+        let reused = StoreError(.sequenceReused, "other rows were stored under this producer, sequence and part; use a new sequence")
+        if let known = staged.known[key] {
+            guard known.fingerprint == request.fingerprint else { return staged.results.append(.failure(reused)) }
+            var result = known.result
             result.repeated = true
             staged.repeats += 1
             staged.results.append(.success(result))
             return
         }
-        switch writer.producers.find(producer: request.producer, sequence: request.sequence, part: request.part) {
+        switch writer.producers.find(
+            producer: request.producer, sequence: request.sequence, part: request.part, fingerprint: request.fingerprint) {
         case .repeated(let result):
             staged.repeats += 1
             staged.results.append(.success(result))
             return
+        case .reused: return staged.results.append(.failure(reused))
         case .expired(let floor):
             let message = "producer \(request.producer): sequence \(request.sequence) is below \(floor)"
             staged.results.append(.failure(StoreError(.sequenceExpired, message)))
@@ -74,9 +85,9 @@ extension ShardStore {
             staged.appends.append(
                 LoggedAppend(
                     project: request.project, producer: request.producer, sequence: request.sequence,
-                    part: request.part, rejected: rejected, batch: accepted))
+                    part: request.part, fingerprint: request.fingerprint, rejected: rejected, batch: accepted))
             let result = AppendResult(accepted: accepted.count, rejected: rejected)
-            staged.known[key] = result
+            staged.known[key] = (request.fingerprint, result)
             staged.results.append(.success(result))
         } catch {
             staged.results.append(.failure(error))
@@ -86,7 +97,12 @@ extension ShardStore {
     private func checkReserve() throws(StoreError) {
         guard options.reserveBytes > 0 else { return }
         let free: UInt64
-        do throws(FileError) { free = try files.freeBytes(directory) } catch { throw StoreError(error) }
+        do throws(FileError) {
+            free = try files.freeBytes(directory)
+        } catch {
+            // Nothing was written, so this is no reason to stop for good.
+            throw StoreError(.noSpace, "\(directory): free space is not known: errno \(error.code)")
+        }
         guard free >= options.reserveBytes else {
             throw StoreError(
                 .noSpace, "\(directory): \(free) bytes free, below the reserve of \(options.reserveBytes)")

@@ -37,6 +37,8 @@ extension ShardStore {
         let now = try DirectoryListing(directory, files)
         try store.writer.withLock { (writer) throws(StoreError) in
             try store.replay(now, &writer, progress)
+            // Nor may a log or a manifest that was read be known to the page cache alone.
+            try io { () throws(FileError) in try files.syncDirectory(directory) }
             if let known, known != identity { try writeIdentity(identity, directory, files) }
             store.removeLeftovers(now, manifest)
         }
@@ -125,7 +127,12 @@ extension ShardStore {
             shared.withLock { $0.stats.replayedRecords += 1 }
             progress(log.offset)
         }
-        guard log.offset < log.size || !log.hasHeader else { return log.offset }
+        guard log.offset < log.size || !log.hasHeader else {
+            // A killed process may have left its last record in the page cache alone; from here on it counts as stored,
+            // and a repeat of it is acknowledged without another write.
+            if isLast { try io { () throws(FileError) in try file.sync() } }
+            return log.offset
+        }
         let size = log.offset
         let cut = log.size - size
         let header = LogHeader(number: number, firstRecord: writer.nextRecord, identity).bytes

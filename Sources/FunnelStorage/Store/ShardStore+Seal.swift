@@ -14,15 +14,20 @@ extension ShardStore {
     /// is counted, and where it leaves the store unusable the next call that writes says so.
     func sealIfDue(_ writer: inout Writer) {
         let (rows, bytes) = shared.withLock { ($0.stats.memtableRows, $0.stats.memtableBytes) }
+        let log = writer.olderLogBytes + writer.logSize
+        // The log by itself too: appends of which no row is accepted leave nothing in memory.
         guard rows >= max(options.sealRows, writer.sealAfterRows)
-            || bytes >= max(options.sealBytes, writer.sealAfterBytes) else { return }
+            || bytes >= max(options.sealBytes, writer.sealAfterBytes)
+            || log >= max(4 * options.sealBytes, writer.sealAfterLog) else { return }
         do throws(StoreError) {
             try seal(&writer)
             writer.sealAfterRows = 0
             writer.sealAfterBytes = 0
+            writer.sealAfterLog = 0
         } catch {
             writer.sealAfterRows = rows + max(1, options.sealRows / 4)
             writer.sealAfterBytes = bytes + max(1, options.sealBytes / 4)
+            writer.sealAfterLog = log + max(1, options.sealBytes)
         }
     }
 
@@ -143,6 +148,8 @@ extension ShardStore {
             shared.withLock { $0.stats.logFiles += 1 }
         } catch {
             guard error.isNoSpace else { throw poison(error, &writer) }
+            // Where not even the file could be opened there is no trace of it.
+            if error.operation == "open", error.path == path { throw StoreError(error) }
             do throws(FileError) {
                 if try files.list(directory).contains(FileName.log(number)) { try files.remove(path) }
                 try files.syncDirectory(directory)

@@ -30,6 +30,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         /// Rows and bytes in memory below which no seal is tried again after one that failed.
         var sealAfterRows = 0
         var sealAfterBytes = 0
+        var sealAfterLog = 0
 
         func logHeader(_ identity: StoreIdentity) -> LogHeader {
             LogHeader(number: logNumber, firstRecord: firstRecordOfLog, identity)
@@ -166,7 +167,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
             var newest: [UInt32: Int64] = [:]
             for append in appends {
                 let part = ProducerTable.Part(
-                    part: append.part, accepted: append.batch.count, rejected: append.rejected)
+                    part: append.part, fingerprint: append.fingerprint, accepted: append.batch.count,
+                    rejected: append.rejected)
                 writer.producers.record(producer: append.producer, sequence: append.sequence, part)
                 if append.batch.count == 0 { continue }
                 runs[append.project, default: []].append(.sorting(append.batch, firstSequence: writer.nextRow))

@@ -33,7 +33,7 @@ package struct StoreOptions: Sendable {
 package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable {
         case foreignCluster, foreignShard, foreignLayout, newerFormat, olderEpoch, locked, corrupt, noSpace, poisoned
-        case io, sequenceExpired, invalid, tooLarge, cancelled
+        case io, sequenceExpired, sequenceReused, invalid, tooLarge, cancelled
     }
 
     package var code: Code
@@ -48,7 +48,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     init(_ error: FileError) {
-        let reason = error.isNoSpace ? "no space left" : "errno \(error.code)"
+        let reason = error.isNoSpace ? "no space or file descriptors left" : "errno \(error.code)"
         self.init(error.isNoSpace ? .noSpace : .io, "\(error.operation) \(error.path): \(reason)")
     }
 
@@ -63,13 +63,18 @@ package struct AppendRequest: Sendable {
     package var producer: UInt64
     package var sequence: UInt64
     package var part: UInt32
+    /// Stands for the content: a repeat must have the same, or it is none.
+    package var fingerprint: UInt32
     package var batch: EventBatch
 
-    package init(project: UInt32, producer: UInt64, sequence: UInt64, part: UInt32, batch: EventBatch) {
+    package init(
+        project: UInt32, producer: UInt64, sequence: UInt64, part: UInt32, fingerprint: UInt32 = 0, batch: EventBatch
+    ) {
         self.project = project
         self.producer = producer
         self.sequence = sequence
         self.part = part
+        self.fingerprint = fingerprint
         self.batch = batch
     }
 }

@@ -28,7 +28,7 @@ struct BatchReader {
             if range.count > Limits.eventTextBytes {
                 reader.reject(Self.tooLong(range.count))
             } else {
-                reader.add(try JSONParser.parse(bytes, range: range))
+                reader.parse(bytes, range)
             }
         }
         return reader.finish()
@@ -51,11 +51,7 @@ struct BatchReader {
                 reader.reject(Self.tooLong(end - start))
                 continue
             }
-            do {
-                reader.add(try JSONParser.parse(bytes, range: start..<end))
-            } catch {
-                reader.reject(EventFault("line", "malformed JSON at byte \(error.offset - start): \(error.reason)", "json_invalid"))
-            }
+            reader.parse(bytes, start..<end)
         }
         return reader.finish()
     }
@@ -77,7 +73,10 @@ struct BatchReader {
         var good: [Int] = []
         good.reserveCapacity(batch.count)
         for row in 0..<batch.count {
-            if !users[Int(batch.user[row])] || !names[Int(batch.name[row])] {
+            if batch.flags[row] != 0 {
+                // A marked row has another identity; only entrances that supply the time themselves may mark one.
+                rejected.append((row, EventFault("flags", "must be 0")))
+            } else if !users[Int(batch.user[row])] || !names[Int(batch.name[row])] {
                 rejected.append((row, EventFault("user_id", "user id or event name is not UTF-8")))
             } else if !isValidUTF8(batch.ids.slice(row)) {
                 rejected.append((row, EventFault("event_id", "is not UTF-8")))
@@ -126,6 +125,16 @@ struct BatchReader {
                 count += 1
             } catch {
                 reject(error)
+            }
+        }
+
+        /// What is no JSON costs only itself.
+        mutating func parse(_ bytes: [UInt8], _ range: Range<Int>) {
+            do {
+                add(try JSONParser.parse(bytes, range: range))
+            } catch {
+                let at = error.offset - range.lowerBound
+                reject(EventFault("body", "malformed JSON at byte \(at) of the event: \(error.reason)", "json_invalid"))
             }
         }
 

@@ -10,7 +10,6 @@ final class ShardRouter: Sendable {
     /// Bytes of one part; well under a frame's limit, since a row's size is only estimated.
     private static let partBytes = 4 << 20
     private static let timeout: Duration = .seconds(20)
-    private static let renumber = "delivered before under the same number with other rows; send it under a new one"
 
     private struct Links {
         var map: ClusterMap
@@ -22,15 +21,15 @@ final class ShardRouter: Sendable {
     private let makeClient: @Sendable (ClusterMap.Shard) -> FrameClient
     private let budgetBytes: Int
     private let logger: Logger
-    private let producer: UInt64
-    private let sequence = Atomic<UInt64>(1)
+    private let numbers = Mutex((producer: UInt64(0), next: UInt64(0)))
+    /// Deliveries under one producer number. Shards remember the last 4,096 of each, so that a long delivery must not be
+    /// overtaken by as many short ones: a fresh producer number every 2,048 leaves each of them far inside its window.
+    private static let deliveriesPerProducer: UInt64 = 2_048
 
     init(budgetBytes: Int, logger: Logger, makeClient: @escaping @Sendable (ClusterMap.Shard) -> FrameClient) {
         self.budgetBytes = budgetBytes
         self.logger = logger
         self.makeClient = makeClient
-        var random = SystemRandomNumberGenerator()
-        producer = random.next()
     }
 
     var inFlightBytes: Int { links.withLock { $0?.budget.total ?? 0 } }
@@ -93,7 +92,14 @@ final class ShardRouter: Sendable {
     }
 
     func newDelivery() -> Delivery {
-        Delivery(producer: producer, sequence: sequence.wrappingAdd(1, ordering: .relaxed).oldValue, part: 0)
+        numbers.withLock { numbers in
+            if numbers.next % Self.deliveriesPerProducer == 0 {
+                var random = SystemRandomNumberGenerator()
+                numbers.producer = random.next()
+            }
+            numbers.next += 1
+            return Delivery(producer: numbers.producer, sequence: numbers.next, part: 0)
+        }
     }
 
     /// - Returns: rows by what became of them, in terms of the batch.
@@ -136,30 +142,7 @@ final class ShardRouter: Sendable {
             for (shard, shardRows) in rows {
                 let link = links[shard]
                 group.addTask {
-                    var outcome = AppendOutcome(accepted: 0, repeated: true)
-                    // Parts of one shard go one after the other: their numbers must not depend on timing.
-                    for (number, part) in Self.parts(of: shardRows, batch).enumerated() {
-                        let append = Append(
-                            producer: delivery.producer, sequence: delivery.sequence,
-                            part: delivery.part | UInt32(number) << 16, batch: batch.gather(part))
-                        do {
-                            let result = try await link.send(append, project: project, request: request, timeout: Self.timeout)
-                            if result.repeated, result.accepted + result.rejected.count != part.count {
-                                // The first delivery under this number held other rows, so which of these it stored
-                                // can't be told; saying "accepted" might lose one.
-                                outcome.rejected += part.map { .init(row: $0, reason: Self.renumber) }
-                                continue
-                            }
-                            outcome.accepted += result.accepted
-                            outcome.repeated = outcome.repeated && result.repeated
-                            outcome.rejected += result.rejected.map { .init(row: part[min($0.row, part.count - 1)], reason: $0.reason) }
-                        } catch {
-                            outcome.retry += part
-                            outcome.shards = [link.name]
-                            self.logger.warning("append failed", metadata: ["shard": "\(link.name)", "rows": "\(part.count)", "error": "\(error)"])
-                        }
-                    }
-                    return outcome
+                    await self.send(shardRows, of: batch, to: link, delivery, project, request)
                 }
             }
             var whole = AppendOutcome(accepted: 0, repeated: !rows.isEmpty)
@@ -175,6 +158,40 @@ final class ShardRouter: Sendable {
             whole.shards.sort()
             return whole
         }
+    }
+
+    /// Parts of one shard go one after the other, within one deadline: their numbers must not depend on timing.
+    private func send(
+        _ rows: [Int], of batch: EventBatch, to link: ShardLink, _ delivery: Delivery, _ project: UInt32, _ request: UInt64
+    ) async -> AppendOutcome {
+        var outcome = AppendOutcome(accepted: 0, repeated: true)
+        let end = ContinuousClock.now + Self.timeout
+        let parts = Self.parts(of: rows, batch)
+        for (number, part) in parts.enumerated() {
+            do throws(ProtocolError) {
+                let append = Append(
+                    producer: delivery.producer, sequence: delivery.sequence, part: delivery.part | UInt32(number) << 16,
+                    batch: batch.gather(part))
+                let result = try await link.send(append, project: project, request: request, timeout: end - ContinuousClock.now)
+                outcome.accepted += result.accepted
+                outcome.repeated = outcome.repeated && result.repeated
+                outcome.rejected += result.rejected.map { .init(row: part[min($0.row, part.count - 1)], reason: $0.reason) }
+            } catch {
+                logger.warning(
+                    "append failed", metadata: ["shard": "\(link.name)", "rows": "\(part.count)", "call": "\(request)", "error": "\(error)"])
+                outcome.repeated = false
+                guard error.retryable || error.code == .cancelled else {
+                    // Sent again it would fail again: the sender is told why instead.
+                    outcome.rejected += part.map { .init(row: $0, reason: error.message) }
+                    continue
+                }
+                // The rest of the parts would wait for the same shard.
+                outcome.retry += parts[number...].joined()
+                outcome.shards = [link.name]
+                break
+            }
+        }
+        return outcome
     }
 
     private static func parts(of rows: [Int], _ batch: EventBatch) -> [[Int]] {

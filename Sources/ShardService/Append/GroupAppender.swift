@@ -64,6 +64,8 @@ final class GroupAppender: Sendable {
                 for (entry, result) in zip(group, results) {
                     entry.done.resume(returning: result.mapError(Self.translate))
                 }
+                // The group is safe, but the seal after it met a failed disk.
+                if store.stats.poisoned { onFailure(StoreError(.poisoned, "a seal failed to write or sync")) }
             } catch {
                 for entry in group { entry.done.resume(returning: .failure(Self.translate(error))) }
                 if error.code == .poisoned || error.code == .io { onFailure(error) }
@@ -92,6 +94,7 @@ final class GroupAppender: Sendable {
         switch error.code {
         case .noSpace: return ProtocolError(.storageFull, error.message)
         case .sequenceExpired: return ProtocolError(.sequenceExpired, error.message)
+        case .sequenceReused: return ProtocolError(.sequenceReused, error.message)
         case .tooLarge: return ProtocolError(.tooLarge, error.message)
         case .invalid: return ProtocolError(.invalidMessage, error.message)
         case .cancelled: return ProtocolError(.cancelled, error.message)

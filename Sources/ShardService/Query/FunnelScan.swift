@@ -63,10 +63,12 @@ struct FunnelScan: Sendable {
                     time.append(user.time(row))
                     mask.append(positions)
                 }
-                return body(user.user, try matcher.match(time: time, mask: mask), time)
+                return body(user.user, try matcher.match(time: time, mask: mask, isCancelled: isCancelled), time)
             }
         } catch MatchError.workBudget(let limit) {
             throw ProtocolError(.workBudget, "a user's history needs more than \(limit) steps of work under these rules: narrow the window, the limit or the repeated steps")
+        } catch MatchError.cancelled {
+            throw ProtocolError(.cancelled, "the caller gave up")
         } catch let error as StoreError {
             throw GroupAppender.translate(error)
         }

@@ -17,6 +17,15 @@ struct KeyOptions: ParsableArguments {
 
     var tls: TLSClientConfig? { tlsCa.map { TLSClientConfig(trustRootsFile: $0) } }
 
+    @Flag(help: "Send the key to another machine without TLS, e.g. in a private network.")
+    var allowPlainText = false
+
+    /// A key must not cross a network in plain text unless that was asked for.
+    func check(host: String, encrypted: Bool) throws {
+        guard !encrypted, !allowPlainText, !isLoopback(host), try authorization() != nil else { return }
+        throw ValidationError("the key would go to \(host) in plain text: give --tls-ca, or --allow-plain-text")
+    }
+
     func authorization() throws -> String? {
         let environment = ProcessInfo.processInfo.environment
         let key: String?
@@ -37,6 +46,7 @@ struct WireClient: Sendable {
 
     init(_ address: String, _ options: KeyOptions, connections: Int = 1) throws {
         guard let target = parseAddress(address) else { throw ValidationError("\"\(address)\" is not host:port") }
+        try options.check(host: target.host, encrypted: options.tlsCa != nil)
         let service = ServiceSelf(role: .client, secret: []) { (0, 0) }
         var logger = Logger(label: "sluice") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical

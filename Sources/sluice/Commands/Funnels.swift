@@ -11,12 +11,15 @@ struct Funnels: AsyncParsableCommand {
         subcommands: [List.self, Get.self, Apply.self, Delete.self])
 
     struct Target: ParsableArguments {
-        @Option(help: "The coordinator's HTTP address.") var to = "127.0.0.1:8090"
+        @Option(help: "The coordinator's HTTP address: host:port, or https://host:port.") var to = "127.0.0.1:8090"
         @OptionGroup var key: KeyOptions
 
         /// - Returns: the body, which may be empty; problems of the server become errors with their detail.
         func call(_ method: String, _ path: String, _ body: [UInt8]? = nil) async throws -> [UInt8] {
-            guard let url = URL(string: "http://\(to)\(path)") else { throw ValidationError("\"\(to)\" is not host:port") }
+            guard key.tlsCa == nil else { throw ValidationError("--tls-ca is not supported here: name an address as https://… whose certificate the system trusts") }
+            let base = to.hasPrefix("https://") || to.hasPrefix("http://") ? to : "http://\(to)"
+            guard let url = URL(string: base + path), let host = url.host else { throw ValidationError("\"\(to)\" is not host:port") }
+            try key.check(host: host, encrypted: url.scheme == "https")
             var request = URLRequest(url: url, timeoutInterval: 30)
             request.httpMethod = method
             request.httpBody = body.map { Data($0) }

@@ -9,7 +9,8 @@ final class EventSource {
         var user: ByteString
         var event: ByteString
         var timestamp: ByteString
-        var id: ByteString?
+        /// A name that no file has where the file's ids are to be ignored.
+        var id: ByteString
     }
 
     struct Row {
@@ -116,11 +117,16 @@ final class EventSource {
     /// The document with the chosen members under the names that the reader knows.
     private func renamed(_ document: JSONValue) -> JSONValue {
         guard var members = document.asObject else { return document }
-        for (chosen, known) in [(columns.user, "user_id"), (columns.event, "event"), (columns.timestamp, "timestamp")] as [(ByteString, ByteString)]
-        where chosen != known {
-            if let value = document[chosen] { members.append(.init(known, value)) }
+        func choose(_ chosen: ByteString, over known: [ByteString]) {
+            guard chosen != known[0] else { return }
+            // What goes by the usual name must not stand in for the chosen one where that is missing.
+            members.removeAll { known.contains($0.key) }
+            if let value = document[chosen] { members.append(.init(known[0], value)) }
         }
-        if let id = columns.id, id != "event_id", let value = document[id] { members.append(.init("event_id", value)) }
+        choose(columns.user, over: ["user_id"])
+        choose(columns.event, over: ["event", "event_type"])
+        choose(columns.timestamp, over: ["timestamp"])
+        choose(columns.id, over: ["event_id"])
         return .object(members)
     }
 
@@ -159,7 +165,7 @@ final class EventSource {
             case columns.user: members.append(.init("user_id", .string(text)))
             case event: members.append(.init("event", .string(text)))
             case columns.timestamp: members.append(.init("timestamp", .string(text)))
-            case columns.id ?? "event_id": members.append(.init("event_id", .string(text)))
+            case columns.id: members.append(.init("event_id", .string(text)))
             default: if !field.isEmpty { properties.append(.init(name, Self.cell(text))) }
             }
         }

@@ -16,6 +16,8 @@ final class Supervisor: Sendable {
     private let logs: String
     private let state = Mutex(State())
     private let onChange: @Sendable ([String: Int32]) -> Void
+    /// Given to members where the environment has none, so that other users of the machine can't pass for a service.
+    private let secret = (0..<32).map { _ in String(UInt8.random(in: 16...255), radix: 16) }.joined()
 
     /// - Parameter onChange: told all process ids whenever one was started again.
     init(_ plan: ClusterPlan, programs: URL, logs: String, onChange: @escaping @Sendable ([String: Int32]) -> Void) {
@@ -51,6 +53,7 @@ final class Supervisor: Sendable {
         // Should this process be killed, its members must not stay behind.
         environment["SLUICE_PARENT_PID"] = "\(getpid())"
         environment["SLUICE_CONFIG"] = nil
+        if (environment["SLUICE_CLUSTER_SECRET"] ?? "").isEmpty { environment["SLUICE_CLUSTER_SECRET"] = secret }
         process.environment = environment
         process.terminationHandler = { [weak self] process in self?.ended(member, process) }
         try process.run()

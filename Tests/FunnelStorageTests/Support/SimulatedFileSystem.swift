@@ -40,6 +40,10 @@ struct SimulatedFileSystem: FileSystem {
         case failedWrite(Int)
         case failedSync(Int)
         case failedTruncate
+        /// Nothing can be opened, made or listed, nor a directory synced, as with EMFILE; files that are open go on.
+        case noDescriptors
+        /// The same for the n-th such call alone.
+        case noDescriptorsAtOpen(Int)
     }
 
     struct State {
@@ -51,6 +55,7 @@ struct SimulatedFileSystem: FileSystem {
         var faults: [Fault] = []
         var writes = 0
         var syncs = 0
+        var opens = 0
         var free: UInt64 = 1 << 40
     }
 
@@ -84,6 +89,8 @@ struct SimulatedFileSystem: FileSystem {
     var trace: [Step] { disk.state.withLock { $0.trace } }
     var writes: Int { disk.state.withLock { $0.writes } }
     var syncs: Int { disk.state.withLock { $0.syncs } }
+    /// Calls that take a descriptor, if only for a while.
+    var opens: Int { disk.state.withLock { $0.opens } }
 
     func mark(_ promised: Int) { disk.state.withLock { $0.trace.append(.mark(promised)) } }
     func inject(_ fault: Fault) { disk.state.withLock { $0.faults.append(fault) } }
@@ -91,6 +98,7 @@ struct SimulatedFileSystem: FileSystem {
     func setFree(_ bytes: UInt64) { disk.state.withLock { $0.free = bytes } }
 
     func open(_ path: String, _ mode: OpenMode) throws(FileError) -> SimulatedFile {
+        try takeDescriptor("open", path)
         let name = base(path)
         let inode: Int? = disk.state.withLock { state in
             if let inode = state.names[name] {
@@ -112,7 +120,10 @@ struct SimulatedFileSystem: FileSystem {
         return SimulatedFile(disk: disk, inode: inode, path: path)
     }
 
-    func list(_ directory: String) throws(FileError) -> [String] { disk.state.withLock { Array($0.names.keys) } }
+    func list(_ directory: String) throws(FileError) -> [String] {
+        try takeDescriptor("list", directory)
+        return disk.state.withLock { Array($0.names.keys) }
+    }
 
     func rename(_ source: String, to target: String) throws(FileError) {
         let (a, b) = (base(source), base(target))
@@ -136,9 +147,26 @@ struct SimulatedFileSystem: FileSystem {
 
     func createDirectory(_ path: String) throws(FileError) {}
 
-    func syncDirectory(_ path: String) throws(FileError) { try synced(nil, path) }
+    func syncDirectory(_ path: String) throws(FileError) {
+        try takeDescriptor("open", path)
+        try synced(nil, path)
+    }
 
     func freeBytes(_ directory: String) throws(FileError) -> UInt64 { disk.state.withLock { $0.free } }
+
+    private func takeDescriptor(_ operation: String, _ path: String) throws(FileError) {
+        let fails = disk.state.withLock { state in
+            state.opens += 1
+            return state.faults.contains {
+                switch $0 {
+                case .noDescriptors: true
+                case .noDescriptorsAtOpen(let n): state.opens == n
+                default: false
+                }
+            }
+        }
+        if fails { throw FileError(operation: operation, path: path, code: 24, isNoSpace: true) }
+    }
 
     private func synced(_ inode: Int?, _ path: String) throws(FileError) { try disk.sync(inode, path) }
 
@@ -231,6 +259,8 @@ final class SimulatedFile: StorageFile {
 
 /// What a crash makes of what was not synced.
 enum CrashMode {
+    /// The process alone dies: all is there to be read, and what was not synced can still be lost by a later crash.
+    case killed
     case allLost
     case allKept
     /// Each write, cut and change of a name is lost, kept or torn at random.
@@ -242,6 +272,7 @@ extension SimulatedFileSystem {
     static func crashed(
         _ trace: some Collection<Step>, _ mode: CrashMode
     ) -> (files: SimulatedFileSystem, promised: Int) {
+        if case .killed = mode { return killed(trace) }
         var durable: [Int: [UInt8]] = [:]
         var pending: [Int: [Step]] = [:]
         var names: [String: Int] = [:]
@@ -264,7 +295,7 @@ extension SimulatedFileSystem {
         for (inode, steps) in pending.sorted(by: { $0.key < $1.key }) {
             for step in steps {
                 switch mode {
-                case .allLost: break
+                case .allLost, .killed: break
                 case .allKept: apply(step, &durable[inode, default: []])
                 case .mixed: tear(step, &durable[inode, default: []], &random)
                 }
@@ -272,12 +303,32 @@ extension SimulatedFileSystem {
         }
         for step in pendingNames {
             switch mode {
-            case .allLost: break
+            case .allLost, .killed: break
             case .allKept: apply(step, &names)
             case .mixed: if Bool.random(using: &random) { apply(step, &names) }
             }
         }
         return (SimulatedFileSystem(files: names.mapValues { durable[$0] ?? [] }), promised)
+    }
+
+    /// The disk as the page cache shows it, with the trace so far, so that syncs from here on make the old writes durable.
+    private static func killed(_ trace: some Collection<Step>) -> (files: SimulatedFileSystem, promised: Int) {
+        var state = State()
+        var promised = 0
+        for step in trace {
+            switch step {
+            case .create(let name, let inode):
+                state.names[name] = inode
+                state.contents[inode] = []
+                state.nextInode = max(state.nextInode, inode + 1)
+            case .rename, .remove: apply(step, &state.names)
+            case .write(let inode, _, _), .truncate(let inode, _): apply(step, &state.contents[inode, default: []])
+            case .sync, .syncDirectory: break
+            case .mark(let n): promised = n
+            }
+        }
+        state.trace = Array(trace)
+        return (SimulatedFileSystem(state), promised)
     }
 
     private static func apply(_ step: Step, _ bytes: inout [UInt8]) {

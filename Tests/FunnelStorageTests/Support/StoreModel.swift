@@ -12,10 +12,11 @@ func openStore(
 }
 
 func request(
-    _ events: [Event], sequence: UInt64, part: UInt32 = 0, producer: UInt64 = 9, project: UInt32 = 1
+    _ events: [Event], sequence: UInt64, part: UInt32 = 0, producer: UInt64 = 9, project: UInt32 = 1, fingerprint: UInt32 = 0
 ) -> AppendRequest {
     AppendRequest(
-        project: project, producer: producer, sequence: sequence, part: part, batch: EventBatchBuilder(events).finish())
+        project: project, producer: producer, sequence: sequence, part: part, fingerprint: fingerprint,
+        batch: EventBatchBuilder(events).finish())
 }
 
 func event(

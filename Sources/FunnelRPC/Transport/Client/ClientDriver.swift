@@ -187,6 +187,8 @@ final class ClientDriver: HTTP2HandlerDelegate {
             return TransportError(.refused, "stream refused by peer", resetCode: code)
         }
         let outcome: TransportError.Outcome = entry.wasSent ? .unknown : .refused
-        return TransportError(outcome, "stream reset with code \(code.rawValue)", resetCode: code)
+        // A server gives up with CANCEL when the time we gave it has run out; its clock may strike before ours.
+        return TransportError(
+            outcome, "stream reset with code \(code.rawValue)", isDeadline: code == .cancel, resetCode: code)
     }
 }

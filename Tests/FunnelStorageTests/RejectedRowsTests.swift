@@ -1,0 +1,118 @@
+import FunnelModel
+import FunnelStorage
+import Testing
+
+/// Rows that are rejected leave their traces in the log and the producers' results; these have bounds too.
+struct RejectedRowsTests {
+    private static func options(sealBytes: Int = StoreOptions().sealBytes) -> StoreOptions {
+        var options = StoreOptions()
+        options.propertyKeysMax = 0
+        options.sealBytes = sealBytes
+        return options
+    }
+
+    private static func batch(_ rows: Int) -> EventBatch {
+        EventBatchBuilder((0..<rows).map { _ in event("u", "a", 1, p: 1) }).finish()
+    }
+
+    private func append(_ store: SimulatedStore, _ batch: EventBatch, producer: UInt64, sequence: UInt64 = 1) throws -> Bool {
+        let request = AppendRequest(project: 1, producer: producer, sequence: sequence, part: 0, fingerprint: 3, batch: batch)
+        let result = try #require(try store.append([request]).first).get()
+        #expect(result.accepted == 0 && result.rejected.count == batch.count)
+        return result.repeated
+    }
+
+    private func manifest(_ files: SimulatedFileSystem) throws -> [UInt8] { try #require(files.files["MANIFEST"]) }
+
+    /// Five producers with a full batch of rejected rows are within the bound, six are not.
+    @Test func manyRejectedRowsOfManyProducersKeepTheManifestSmall() throws {
+        let batch = Self.batch(200_000)
+        let files = SimulatedFileSystem()
+        let store = try openStore(files, testIdentity, Self.options())
+        for producer: UInt64 in 1...5 { #expect(try !append(store, batch, producer: producer)) }
+        // Used again, so that the second is the least recent.
+        #expect(try !append(store, Self.batch(1), producer: 1, sequence: 2))
+        let five = files.copy()
+        for producer: UInt64 in 6...7 { #expect(try !append(store, batch, producer: producer)) }
+        let replayed = files.copy()
+        try store.seal()
+        #expect(try manifest(files).count < 4 << 20)
+
+        // Replay has made the same table, and so has reading it from a manifest half-way.
+        let again = try openStore(replayed, testIdentity, Self.options())
+        try again.seal()
+        #expect(try manifest(replayed) == manifest(files))
+        let before = try openStore(five, testIdentity, Self.options())
+        try before.seal()
+        before.close()
+        let halfway = try openStore(five, testIdentity, Self.options())
+        for producer: UInt64 in 6...7 { #expect(try !append(halfway, batch, producer: producer)) }
+
+        store.close()
+        let reopened = try openStore(files, testIdentity, Self.options())
+        for store in [again, halfway, reopened] {
+            for producer: UInt64 in [7, 6, 5, 4, 1] { #expect(try append(store, batch, producer: producer), "producer \(producer)") }
+            #expect(try append(store, Self.batch(1), producer: 1, sequence: 2))
+        }
+        // The two least recent went. Asking stores them anew, and makes another the least recent.
+        #expect(try !append(reopened, batch, producer: 3))
+        #expect(try append(reopened, batch, producer: 3))
+        #expect(try !append(reopened, batch, producer: 4))
+        #expect(try append(reopened, batch, producer: 3))
+    }
+
+    @Test func aLogOfRejectedRowsAloneIsSealed() throws {
+        let files = SimulatedFileSystem()
+        let options = Self.options(sealBytes: 2_048)
+        let store = try openStore(files, testIdentity, options)
+        let batch = Self.batch(300)
+        var largest = 0
+        for sequence: UInt64 in 0..<60 {
+            #expect(try !append(store, batch, producer: 9, sequence: sequence))
+            largest = max(largest, store.stats.logBytes)
+        }
+        #expect(store.stats.seals >= 3 && store.stats.failedSeals == 0)
+        #expect(largest < 4 * 2_048 + 2_048)
+        #expect(store.stats.logFiles == 1 && store.stats.segments == 0 && store.stats.memtableRows == 0)
+        #expect(files.files["log-00000001"] == nil)
+        #expect(files.files.keys.filter { $0.hasPrefix("log-") }.count == 1)
+        store.close()
+        #expect(StoreVerifier.verify(directory: "data", files: files) { _ in })
+        let reopened = try openStore(files, testIdentity, options)
+        for sequence: UInt64 in 0..<60 { #expect(try append(reopened, batch, producer: 9, sequence: sequence)) }
+    }
+
+    /// The log that is too long may be one that replay has found.
+    @Test func aLongLogOfRejectedRowsFoundAtOpeningIsSealed() throws {
+        let files = SimulatedFileSystem()
+        let first = try openStore(files, testIdentity, Self.options())
+        let batch = Self.batch(300)
+        for sequence: UInt64 in 0..<20 { #expect(try !append(first, batch, producer: 9, sequence: sequence)) }
+        #expect(first.stats.seals == 0)
+        first.close()
+        let store = try openStore(files, testIdentity, Self.options(sealBytes: 2_048))
+        #expect(try !append(store, batch, producer: 9, sequence: 20))
+        #expect(store.stats.seals == 1 && files.files["log-00000001"] == nil)
+    }
+
+    @Test func aSealOfALongLogThatFailsIsTriedAgainLater() throws {
+        let files = SimulatedFileSystem()
+        let store = try openStore(files, testIdentity, Self.options(sealBytes: 2_048))
+        let batch = Self.batch(300)
+        var sequence: UInt64 = 0
+        func more() throws {
+            #expect(try !append(store, batch, producer: 9, sequence: sequence))
+            sequence += 1
+        }
+        while store.stats.logBytes < 4 * 2_048 - 1_000 { try more() }
+        // Records go through, new files do not.
+        files.inject(.noDescriptorsAtOpen(files.opens + 1))
+        while store.stats.failedSeals == 0 && sequence < 100 { try more() }
+        #expect(store.stats.failedSeals == 1 && store.stats.seals == 0 && !store.stats.poisoned)
+        files.heal()
+        try more()
+        #expect(store.stats.seals == 0)
+        while store.stats.seals == 0 && sequence < 100 { try more() }
+        #expect(store.stats.seals == 1 && store.stats.logFiles == 1 && files.files["log-00000001"] == nil)
+    }
+}
