@@ -29,7 +29,7 @@ package final class IngestService: Sendable {
         let service = try IngestService(node)
         let http = node.router()
         let bodies = BodyBudget(bytes: node.settings.integer("bodies-mb") << 20)
-        node.metrics.gauge("sluice_ingest_body_bytes", "bytes that HTTP request bodies may hold now") { Double(bodies.bytes) }
+        node.metrics.gauge("sluice_ingest_body_bytes", "bytes of HTTP request bodies held now") { Double(bodies.bytes) }
         IngestRoutes(intake: service.intake, keys: { service.membership.view.keys }, bodies: bodies).add(to: http)
         let identity = node.identity { service.membership.view.cluster }
         return [

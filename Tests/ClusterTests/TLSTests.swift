@@ -3,67 +3,69 @@ import FunnelModel
 import FunnelTestSupport
 import Testing
 
-/// A cluster whose every connection is TLS with certificates of an authority made for the test, and whose services prove
-/// a shared secret.
-struct TLSTests {
-    static let openssl = Command.find("openssl")
+extension ClusterSuite {
+    /// A cluster whose every connection is TLS with certificates of an authority made for the test, and whose services prove
+    /// a shared secret.
+    struct TLSTests {
+        static let openssl = Command.find("openssl")
 
-    @Test(.enabled(if: openssl != nil, "openssl is not installed"))
-    func everyConnectionCanBeTLS() async throws {
-        let folder = try Cluster.temporaryDirectory()
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let ports = (0..<6).map { _ in Int.random(in: 20_000..<32_000) }
-        let certificate = try await makeCertificate(folder)
-        var environment = ["SLUICE_CLUSTER_SECRET": "a secret of the cluster, long enough"]
-        environment["SLUICE_TLS_CERT"] = certificate.cert
-        environment["SLUICE_TLS_KEY"] = certificate.key
-        environment["SLUICE_TLS_CA"] = certificate.cert
-        func arguments(_ name: String, _ at: Int) -> [String] {
-            ["--data", folder.appendingPathComponent(name).path, "--http-port", "\(ports[at])", "--wire-port", "\(ports[at + 1])"]
-        }
-        let coordinator = ["--coordinator", "127.0.0.1:\(ports[1])"]
-        let programs = [
-            ("sluice-coordinator", arguments("c", 0) + ["--shards", "127.0.0.1:\(ports[3])"]),
-            ("sluice-shard", arguments("s", 2) + coordinator), ("sluice-ingest", arguments("i", 4) + coordinator),
-        ]
-        let running = try programs.map { try Command.spawn($0.0, $0.1, environment: environment) }
-        defer { for process in running { process.terminate() } }
-        for (name, settings) in programs {
-            var healthy = false
-            for _ in 0..<200 where !healthy {
-                healthy = try await Command.run(name, ["health"] + settings, environment: environment).status == 0
+        @Test(.enabled(if: openssl != nil, "openssl is not installed"))
+        func everyConnectionCanBeTLS() async throws {
+            let folder = try Cluster.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let ports = Array((20_000..<32_000).shuffled().prefix(6))
+            let certificate = try await makeCertificate(folder)
+            var environment = ["SLUICE_CLUSTER_SECRET": "a secret of the cluster, long enough"]
+            environment["SLUICE_TLS_CERT"] = certificate.cert
+            environment["SLUICE_TLS_KEY"] = certificate.key
+            environment["SLUICE_TLS_CA"] = certificate.cert
+            func arguments(_ name: String, _ at: Int) -> [String] {
+                ["--data", folder.appendingPathComponent(name).path, "--http-port", "\(ports[at])", "--wire-port", "\(ports[at + 1])"]
             }
-            #expect(healthy, "\(name)")
+            let coordinator = ["--coordinator", "127.0.0.1:\(ports[1])"]
+            let programs = [
+                ("sluice-coordinator", arguments("c", 0) + ["--shards", "127.0.0.1:\(ports[3])"]),
+                ("sluice-shard", arguments("s", 2) + coordinator), ("sluice-ingest", arguments("i", 4) + coordinator),
+            ]
+            let running = try programs.map { try Command.spawn($0.0, $0.1, environment: environment) }
+            defer { for process in running { process.terminate() } }
+            for (name, settings) in programs {
+                var healthy = false
+                for _ in 0..<200 where !healthy {
+                    healthy = try await Command.run(name, ["health"] + settings, environment: environment).status == 0
+                }
+                #expect(healthy, "\(name)")
+            }
+            let file = folder.appendingPathComponent("events.ndjson")
+            try Data(event("u", "a", 0).encoded + [10] + event("u", "b", 60).encoded + [10]).write(to: file)
+            let loaded = try await Command.run("sluice", ["load", file.path, "--to", "127.0.0.1:\(ports[5])", "--tls-ca", certificate.cert])
+            #expect(loaded.status == 0, "\(loaded.err)")
+            let asked = try await Command.run(
+                "sluice", ["query", "--steps", "a,b", "--to", "127.0.0.1:\(ports[1])", "--tls-ca", certificate.cert, "--format", "json"])
+            #expect(Report(try JSONParser.parse(Array(asked.out.utf8))).counts == [1, 1], "\(asked.err)")
+            // In plain text, and by a service that does not know the secret, nothing is to be had.
+            let plain = try await Command.run("sluice", ["query", "--steps", "a,b", "--to", "127.0.0.1:\(ports[1])"])
+            #expect(plain.status != 0)
+            environment["SLUICE_CLUSTER_SECRET"] = "another secret"
+            let stranger = try Command.spawn(
+                "sluice-shard", ["--data", folder.appendingPathComponent("x").path, "--http-port", "0", "--wire-port", "0"] + coordinator,
+                environment: environment)
+            try await Task.sleep(for: .milliseconds(700))
+            stranger.terminate()
+            await Command.wait(stranger)
+            #expect(!FileManager.default.fileExists(atPath: folder.appendingPathComponent("x/cluster.snapshot").path))
         }
-        let file = folder.appendingPathComponent("events.ndjson")
-        try Data(event("u", "a", 0).encoded + [10] + event("u", "b", 60).encoded + [10]).write(to: file)
-        let loaded = try await Command.run("sluice", ["load", file.path, "--to", "127.0.0.1:\(ports[5])", "--tls-ca", certificate.cert])
-        #expect(loaded.status == 0, "\(loaded.err)")
-        let asked = try await Command.run(
-            "sluice", ["query", "--steps", "a,b", "--to", "127.0.0.1:\(ports[1])", "--tls-ca", certificate.cert, "--format", "json"])
-        #expect(Report(try JSONParser.parse(Array(asked.out.utf8))).counts == [1, 1], "\(asked.err)")
-        // In plain text, and by a service that does not know the secret, nothing is to be had.
-        let plain = try await Command.run("sluice", ["query", "--steps", "a,b", "--to", "127.0.0.1:\(ports[1])"])
-        #expect(plain.status != 0)
-        environment["SLUICE_CLUSTER_SECRET"] = "another secret"
-        let stranger = try Command.spawn(
-            "sluice-shard", ["--data", folder.appendingPathComponent("x").path, "--http-port", "0", "--wire-port", "0"] + coordinator,
-            environment: environment)
-        try await Task.sleep(for: .milliseconds(700))
-        stranger.terminate()
-        await Command.wait(stranger)
-        #expect(!FileManager.default.fileExists(atPath: folder.appendingPathComponent("x/cluster.snapshot").path))
-    }
 
-    private func makeCertificate(_ folder: URL) async throws -> (cert: String, key: String) {
-        let (cert, key) = (folder.appendingPathComponent("cert.pem").path, folder.appendingPathComponent("key.pem").path)
-        let made = try await Command.run(
-            Self.openssl ?? "",
-            [
-                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=sluice", "-addext",
-                "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", key, "-out", cert,
-            ])
-        guard made.status == 0 else { throw Trouble("openssl: \(made.err)") }
-        return (cert, key)
+        private func makeCertificate(_ folder: URL) async throws -> (cert: String, key: String) {
+            let (cert, key) = (folder.appendingPathComponent("cert.pem").path, folder.appendingPathComponent("key.pem").path)
+            let made = try await Command.run(
+                Self.openssl ?? "",
+                [
+                    "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=sluice", "-addext",
+                    "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", key, "-out", cert,
+                ])
+            guard made.status == 0 else { throw Trouble("openssl: \(made.err)") }
+            return (cert, key)
+        }
     }
 }

@@ -14,35 +14,50 @@ package final class BodyBudget: Sendable {
 
     package var bytes: Int { held.load(ordering: .relaxed) }
 
-    /// Runs `body` with `bytes` taken off the budget.
-    ///
-    /// - Throws: `overloaded` where there is not so much left; nothing was done then.
-    package func with<T>(_ bytes: Int, _ body: () async throws -> T) async throws -> T {
+    /// Runs `body` with a lease, through which it takes memory as it needs it; all of it is given back at the end.
+    package func with<T>(_ body: (BodyLease) async throws -> T) async throws -> T {
+        let lease = BodyLease(self)
+        defer { lease.giveBack() }
+        return try await body(lease)
+    }
+
+    fileprivate func take(_ bytes: Int) throws(ProtocolError) {
         let before = held.wrappingAdd(bytes, ordering: .relaxed).oldValue
-        defer { held.wrappingSubtract(bytes, ordering: .relaxed) }
-        guard before + bytes <= most || before == 0 else {
+        guard before + bytes <= most else {
+            held.wrappingSubtract(bytes, ordering: .relaxed)
             throw ProtocolError(.overloaded, "request bodies hold \(before) bytes of memory already; nothing was stored")
         }
-        return try await body()
     }
+
+    fileprivate func giveBack(_ bytes: Int) { held.wrappingSubtract(bytes, ordering: .relaxed) }
+}
+
+/// What one request has taken off the budget.
+package final class BodyLease: Sendable {
+    private let budget: BodyBudget
+    private let taken = Atomic<Int>(0)
+
+    fileprivate init(_ budget: BodyBudget) { self.budget = budget }
+
+    func take(_ bytes: Int) throws(ProtocolError) {
+        try budget.take(bytes)
+        taken.wrappingAdd(bytes, ordering: .relaxed)
+    }
+
+    fileprivate func giveBack() { budget.giveBack(taken.exchange(0, ordering: .relaxed)) }
 }
 
 /// Reads request bodies within limits, unpacking gzip as it comes.
 package enum EdgeBody {
-    /// What to take off a budget before reading: the announced length, or `limit` where more may come out.
-    package static func mayHold(_ request: Request, limit: Int) -> Int {
-        let plain = request.headers[.contentEncoding] == nil
-        guard plain, let length = request.headers[.contentLength].flatMap({ Int($0) }) else { return limit }
-        return min(limit, max(0, length))
-    }
-
-    /// - Parameter limit: bytes after decompression; one more is 413.
-    package static func read(_ request: Request, limit: Int) async throws -> [UInt8] {
+    /// - Parameters:
+    ///   - limit: bytes after decompression; one more is 413.
+    ///   - lease: memory is taken through it as bytes arrive; nil for small documents.
+    package static func read(_ request: Request, limit: Int, lease: BodyLease? = nil) async throws -> [UInt8] {
         let encoding = request.headers[.contentEncoding]?.lowercased() ?? "identity"
         do {
             switch encoding {
-            case "", "identity": return try await plain(request, limit: limit)
-            case "gzip", "x-gzip", "deflate": return try await inflated(request, limit: limit)
+            case "", "identity": return try await plain(request, limit, lease)
+            case "gzip", "x-gzip", "deflate": return try await inflated(request, limit, lease)
             default: throw ProtocolError(.invalidMessage, "Content-Encoding \(encoding.prefix(40)) is not supported; use gzip")
             }
         } catch let error as ProtocolError {
@@ -53,25 +68,29 @@ package enum EdgeBody {
         }
     }
 
-    private static func plain(_ request: Request, limit: Int) async throws -> [UInt8] {
+    private static func plain(_ request: Request, _ limit: Int, _ lease: BodyLease?) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         for try await chunk in request.body {
             guard bytes.count + chunk.readableBytes <= limit else { throw tooLarge(limit) }
+            try lease?.take(chunk.readableBytes)
             bytes.append(contentsOf: chunk.readableBytesView)
         }
         return bytes
     }
 
-    private static func inflated(_ request: Request, limit: Int) async throws -> [UInt8] {
+    private static func inflated(_ request: Request, _ limit: Int, _ lease: BodyLease?) async throws -> [UInt8] {
         let inflate = try wrap { () throws(ByteError) in try Inflate(limit: limit) }
         var bytes: [UInt8] = []
         for try await chunk in request.body {
             let input = Array(chunk.readableBytesView)
-            do {
-                bytes += try inflate.feed(input)
+            let more: [UInt8]
+            do throws(ByteError) {
+                more = try inflate.feed(input)
             } catch {
                 throw error.reason.contains("limit") ? tooLarge(limit) : ProtocolError(.damagedCompression, error.reason)
             }
+            try lease?.take(more.count)
+            bytes += more
         }
         try wrap { () throws(ByteError) in try inflate.finish() }
         return bytes

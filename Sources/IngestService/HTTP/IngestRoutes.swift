@@ -61,13 +61,15 @@ struct IngestRoutes {
         guard key.count <= Limits.idempotencyKeyBytes else {
             throw ProtocolError(.invalidQuery, "Idempotency-Key has \(key.count) bytes; the limit is \(Limits.idempotencyKeyBytes)")
         }
-        return try await bodies.with(EdgeBody.mayHold(request, limit: intake.bodyBytesMax)) {
-            try await events(request, key, principal.project, context)
+        return try await bodies.with { lease in
+            try await events(request, key, principal.project, context, lease)
         }
     }
 
-    private func events(_ request: Request, _ key: ByteString, _ project: UInt32, _ context: EdgeContext) async throws -> Response {
-        let bytes = try await EdgeBody.read(request, limit: intake.bodyBytesMax)
+    private func events(
+        _ request: Request, _ key: ByteString, _ project: UInt32, _ context: EdgeContext, _ lease: BodyLease
+    ) async throws -> Response {
+        let bytes = try await EdgeBody.read(request, limit: intake.bodyBytesMax, lease: lease)
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: key, eventsMax: intake.eventsMax)
         let type = request.headers[.contentType]?.lowercased() ?? ""
         let isLines = type.hasPrefix("application/x-ndjson") || type.hasPrefix("application/ndjson") || type.hasPrefix("application/jsonl")
