@@ -54,6 +54,7 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", .upToNextMinor(from: "2.28.1")),
         .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
         .package(url: "https://github.com/apple/swift-http-types", .upToNextMinor(from: "1.8.0")),
+        .package(url: "https://github.com/apple/swift-nio-extras", .upToNextMinor(from: "1.35.2")),
         .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.2")),
     ],
     targets: [
@@ -70,7 +71,8 @@ let package = Package(
         library("FunnelRPC", ["FunnelProtocol", "FunnelHTTP2", nioCore, nioPosix, nioSSL, nioTLS, crypto, logging]),
         library("FunnelRuntime", ["FunnelModel", logging, lifecycle, signals, yams]),
         library("FunnelEdge", ["FunnelRuntime", "FunnelRPC", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix, nioSSL, logging,
-            .product(name: "HummingbirdTLS", package: "hummingbird")]),
+            .product(name: "HummingbirdTLS", package: "hummingbird"),
+            .product(name: "NIOHTTPTypes", package: "swift-nio-extras")]),
         library("IngestService", ["FunnelRPC", "FunnelEdge"]),
         library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch", "FunnelCodec"]),
         library("CoordinatorService", ["FunnelRPC", "FunnelEdge", grdb]),

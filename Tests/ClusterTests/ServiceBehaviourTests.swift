@@ -43,6 +43,12 @@ extension ClusterSuite {
                 "POST", cluster.ingestHTTP, "/v1/events", body: Array(try Data(contentsOf: URL(fileURLWithPath: file.path + ".gz"))),
                 headers: ["Content-Encoding": "gzip"])
             #expect(gzip.json["accepted"] == 1)
+            if let curl = Command.find("curl") {
+                // Clients that ask first, as curl does with large bodies, must not have to wait for their own patience.
+                let asked = try await Command.run(
+                    curl, ["-sv", "-H", "Expect: 100-continue", "--data-binary", "[]", "http://\(cluster.ingestHTTP)/v1/events"])
+                #expect(asked.err.contains("100 Continue") && asked.out.contains(#""accepted":0"#), "\(asked.err)")
+            }
             #expect(try await cluster.counts(["x"]) == [4])
             for _ in 0..<2 {
                 _ = try await cluster.send([event("k1", "y", 0), event("k1", "y", 0)], headers: ["Idempotency-Key": "K"])

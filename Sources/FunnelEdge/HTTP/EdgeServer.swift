@@ -32,7 +32,8 @@ package enum EdgeServer {
         _ router: EdgeRouter, host: String, port: Int, tls: TLSServerConfig?, group: any EventLoopGroup, logger: Logger,
         bound: @escaping @Sendable (Int) async -> Void
     ) throws -> some ApplicationProtocol {
-        let plain = HTTPServerBuilder.http1(configuration: .init(idleTimeout: .seconds(60)))
+        let plain = HTTPServerBuilder.http1(
+            configuration: .init(additionalChannelHandlers: [ContinueHandler()], idleTimeout: .seconds(60)))
         return Application(
             responder: router.buildResponder(),
             server: try tls.map { try .tls(plain, tlsConfiguration: try $0.httpConfiguration()) } ?? plain,
