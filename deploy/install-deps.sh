@@ -2,8 +2,10 @@
 # Installs the system libraries that a build needs, where they are missing; says in one sentence what can't be had.
 set -eu
 missing=""
+# A machine may have only the compiler that Swift brings.
+compiler=$(command -v cc || command -v clang || true)
 for name in nghttp2/nghttp2.h:libnghttp2-dev lz4.h:liblz4-dev sqlite3.h:libsqlite3-dev zlib.h:zlib1g-dev; do
-    echo "#include <${name%%:*}>" | cc -E -x c - >/dev/null 2>&1 || missing="$missing ${name##*:}"
+    echo "#include <${name%%:*}>" | "${compiler:-false}" -E -x c - >/dev/null 2>&1 || missing="$missing ${name##*:}"
 done
 # Extra packages that only some tests use: they are skipped, by name, where these are not there.
 for program in "$@"; do

@@ -9,7 +9,6 @@ package struct FrameCall: Sendable {
     /// The peer's proven role; nil for a client.
     package let peer: Role?
     package let authorization: String?
-    package let deadline: NIODeadline?
     private let call: ServerCall
     private let answer: FrameContext
 
@@ -17,23 +16,13 @@ package struct FrameCall: Sendable {
         self.frame = frame
         self.peer = peer
         self.authorization = call.head.authorization
-        self.deadline = call.deadline
         self.call = call
         self.answer = answer
     }
 
     package var isCancelled: Bool { call.isCancelled }
 
-    /// Bytes that the caller keeps in memory here until it has its answer.
-    package var bodyBytes: Int { call.body.readableBytes }
-
     package func onCancel(_ body: @escaping @Sendable () -> Void) { call.onCancel(body) }
-
-    /// Time left until the caller gives up; `most` where it set no limit or a longer one.
-    package func timeLeft(most: Duration) -> Duration {
-        guard let deadline else { return most }
-        return min(most, .nanoseconds(max(0, (deadline - .now()).nanoseconds)))
-    }
 
     package func writer() -> FrameAnswer { FrameAnswer(call: call, context: answer) }
 }

@@ -4,7 +4,6 @@ import Synchronization
 /// Where words for people go.
 enum Terminal {
     static let isInteractive = isatty(STDERR_FILENO) == 1
-    static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
     static func out(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 
