@@ -77,6 +77,12 @@ package struct UserOutcome: Equatable, Sendable {
     package var chain: [Int] = []
     /// Depth of the deepest attempt that can still go on, of a user who has not converted; 0 is none.
     package var openDepth = 0
+
+    package init(depth: Int = 0, chain: [Int] = [], openDepth: Int = 0) {
+        self.depth = depth
+        self.chain = chain
+        self.openDepth = openDepth
+    }
 }
 
 package enum MatchError: Error, Equatable, Sendable {

@@ -1,0 +1,132 @@
+import FunnelModel
+
+/// The attempts of a slice: its step-1 events or, with `entry: first`, those of them that may start one.
+@safe struct StartList: ~Copyable {
+    private(set) var keys: UnsafePointer<UInt64>
+    private(set) var count = 0
+    /// Place and group of each attempt, `place << 32 | group`; only filled where the rules set boundaries or only the
+    /// first attempt counts.
+    var segments: UnsafeMutablePointer<UInt64> { unsafe segment.base }
+
+    private var reduced = Scratch<UInt64>()
+    private var segment = Scratch<UInt64>()
+    /// Index in step 1's list, where attempts were left out.
+    private var index = Scratch<UInt32>()
+    private var isReduced = false
+
+    init() { unsafe keys = UnsafePointer(reduced.base) }
+
+    /// - Parameter list: stays in use until the next slice is loaded.
+    mutating func load(_ list: UnsafePointer<UInt64>, count listCount: Int, rules: KernelRules, groups: AttemptGroups) {
+        unsafe keys = list
+        count = listCount
+        isReduced = rules.entry == .first
+        guard isReduced || !rules.boundaries.isEmpty else { return }
+        segment.reserve(listCount)
+        let timeBits = UInt64(rules.timeBits)
+        let tickMask: UInt64 = (1 << timeBits) - 1
+        for i in 0..<listCount {
+            let key = unsafe list[i]
+            let group = groups.count == 1 ? 0 : groups.index(of: key & tickMask)
+            unsafe segment.base[i] = (key >> timeBits) << 32 | UInt64(group)
+        }
+        if isReduced { unsafe keepFirst(list) }
+    }
+
+    /// Leaves the first attempt of each user and group.
+    private mutating func keepFirst(_ list: UnsafePointer<UInt64>) {
+        reduced.reserve(count)
+        index.reserve(count)
+        var kept = 0
+        var last: UInt64?
+        for i in 0..<count {
+            let own = unsafe segment.base[i]
+            if own == last { continue }
+            last = own
+            unsafe reduced.base[kept] = list[i]
+            unsafe index.base[kept] = UInt32(truncatingIfNeeded: i)
+            unsafe segment.base[kept] = own
+            kept += 1
+        }
+        count = kept
+        unsafe keys = UnsafePointer(reduced.base)
+    }
+
+    /// Index in step 1's list of attempt j.
+    func listIndex(_ j: Int) -> UInt32 { isReduced ? unsafe index.base[j] : UInt32(truncatingIfNeeded: j) }
+}
+
+/// Attempts that reached some step: the key of that step's event, the key of step 1, and the attempt's number.
+struct GoingAttempts: ~Copyable {
+    var latest = Scratch<UInt64>()
+    var base = Scratch<UInt64>()
+    var number = Scratch<UInt32>()
+
+    mutating func reserve(_ count: Int) {
+        latest.reserve(count)
+        base.reserve(count)
+        number.reserve(count)
+    }
+}
+
+/// One row per user and group: the chosen attempt and its score, and the greatest score of those still open.
+struct RowScratch: ~Copyable {
+    var segment = Scratch<UInt64>()
+    var best = Scratch<UInt64>()
+    var open = Scratch<UInt64>()
+    var start = Scratch<UInt32>()
+    var count = 0
+
+    mutating func reserve(_ count: Int) {
+        segment.reserve(count)
+        best.reserve(count)
+        open.reserve(count)
+        start.reserve(count)
+    }
+}
+
+/// The running choice over attempts in ascending order.
+@safe struct Choice {
+    private(set) var row = -1
+    private var current: UInt64 = 0
+    private var best: UInt64 = 0
+    private var bestStart = 0
+    private var open: UInt64 = 0
+    private let segments: UnsafeMutablePointer<UInt64>
+    private let bests: UnsafeMutablePointer<UInt64>
+    private let opens: UnsafeMutablePointer<UInt64>
+    private let startsOut: UnsafeMutablePointer<UInt32>
+    /// What of a score decides: the depth alone where the earliest attempt wins.
+    private let deciding: UInt64
+    private let openFrom: UInt64
+    private let tickMask: UInt64
+
+    init(rows: borrowing RowScratch, rules: KernelRules) {
+        unsafe segments = rows.segment.base
+        unsafe bests = rows.best.base
+        unsafe opens = rows.open.base
+        unsafe startsOut = rows.start.base
+        deciding = rules.entry == .shortest ? .max : ~AttemptScan.tookMask
+        openFrom = rules.openFrom ?? .max
+        tickMask = (1 << UInt64(rules.timeBits)) - 1
+    }
+
+    /// Every attempt writes its user's row as it stands so far, so that no branch waits for the user's last one.
+    @inline(__always)
+    mutating func consider(_ j: Int, _ key: UInt64, _ segment: UInt64, _ score: UInt64) {
+        let isNew = row < 0 || segment != current
+        row &+= isNew ? 1 : 0
+        current = segment
+        let before = isNew ? 0 : best
+        let deciding = score & self.deciding
+        let isBetter = deciding > before
+        best = isBetter ? deciding : before
+        bestStart = isBetter ? j : bestStart
+        let openScore = (key & tickMask) >= openFrom ? score : 0
+        open = max(openScore, isNew ? 0 : open)
+        unsafe segments[row] = segment
+        unsafe bests[row] = best
+        unsafe opens[row] = open
+        unsafe startsOut[row] = UInt32(truncatingIfNeeded: bestStart)
+    }
+}

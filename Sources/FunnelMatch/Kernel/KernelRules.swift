@@ -1,0 +1,92 @@
+import FunnelModel
+
+/// What the kernels need to know of a funnel, in ticks of its clock.
+///
+/// An event is a key `place << timeBits | tick`: `place` is the user's 0-based place in the slice, `tick` the event's
+/// time counted from a moment `lead` ticks before the earliest event. `layout` tells how wide the fields must be for
+/// one subtraction of keys to decide "the same user, within the window".
+package struct KernelRules: Equatable, Sendable {
+    package var steps: Int
+    package var timeBits: Int
+    /// Conversion window, inclusive.
+    package var window: UInt64
+    /// A step must come later than the step before it less this many ticks; 0 is sequential order.
+    package var slack: UInt64
+    package var anchor: FunnelDefinition.WindowAnchor
+    package var entry: FunnelDefinition.Entry
+    /// Attempts whose step 1 has at least this tick can still go on; nil where none can.
+    package var openFrom: UInt64?
+    /// Ascending ticks that part attempts by their step 1 into `boundaries.count + 1` groups, matched independently:
+    /// group g holds the attempts with exactly g boundaries at or before their step 1.
+    package var boundaries: [UInt64]
+
+    package init(
+        steps: Int, timeBits: Int, window: UInt64, slack: UInt64 = 0,
+        anchor: FunnelDefinition.WindowAnchor = .firstStep, entry: FunnelDefinition.Entry = .shortest,
+        openFrom: UInt64? = nil, boundaries: [UInt64] = []
+    ) {
+        self.steps = steps
+        self.timeBits = timeBits
+        self.window = window
+        self.slack = slack
+        self.anchor = anchor
+        self.entry = entry
+        self.openFrom = openFrom
+        self.boundaries = boundaries
+    }
+
+    /// How far before step 1 a chain can stray: every step may precede the one before it by less than `slack`.
+    package var drift: UInt64 { UInt64(truncatingIfNeeded: steps) &* slack }
+
+    /// Widths of a key's fields.
+    package struct Layout: Equatable, Sendable {
+        /// Bits of a tick.
+        package var timeBits: Int
+        /// The tick of the earliest event.
+        package var lead: UInt64
+        /// The window, cut to what the data can span: a longer one changes nothing.
+        package var window: UInt64
+
+        /// Users that one slice can hold.
+        package var places: Int { 1 << (63 - timeBits) }
+    }
+
+    /// The narrowest layout for events that lie at most `range` ticks apart; nil where not even two users would fit
+    /// into a slice.
+    ///
+    /// Ticks then lie in `lead ... lead + range`, so keys of different users differ by more than
+    /// `window + 2 * drift + 3`, and adding `window + drift + 1` to a key stays within its user.
+    package static func layout(range: UInt64, window: UInt64, slack: UInt64, steps: Int) -> Layout? {
+        let (drift, overflow) = slack.multipliedReportingOverflow(by: UInt64(max(0, steps)))
+        guard !overflow, drift < 1 << 60, range < 1 << 61 else { return nil }
+        let cut = min(window, range + drift)
+        let needed = range + cut + 2 * drift + 4
+        let timeBits = 64 - needed.leadingZeroBitCount
+        guard timeBits <= 62 else { return nil }
+        return Layout(timeBits: timeBits, lead: drift + 1, window: cut)
+    }
+
+    /// Whether a kernel may run over these keys without bounds checks: no key, and no key plus the farthest a window
+    /// or a limit reaches, gets to the sentinels. True of all keys of a proper layout, in any order.
+    func admit(_ keys: UnsafePointer<UInt64>, count: Int) -> Bool {
+        guard (0...62).contains(timeBits), window < 1 << 62, drift < 1 << 62, slack <= drift || steps < 1 else {
+            return false
+        }
+        let reach = window &+ drift &+ 1
+        let wide = SIMD8(repeating: reach)
+        var all = SIMD8<UInt64>(repeating: 0)
+        var i = 0
+        while i &+ 8 <= count {
+            let next = unsafe UnsafeRawPointer(keys + i).loadUnaligned(as: SIMD8<UInt64>.self)
+            all |= next | (next &+ wide)
+            i &+= 8
+        }
+        var rest: UInt64 = 0
+        while i < count {
+            rest |= unsafe keys[i] | (keys[i] &+ reach)
+            i &+= 1
+        }
+        for lane in all.indices { rest |= all[lane] }
+        return rest < 1 << 63
+    }
+}

@@ -1,0 +1,80 @@
+import FunnelModel
+
+/// Where a slice is cut into four parts of whole users. The kernels work at all four in turn, so that the processor
+/// always has three other chains of instructions to run while one waits.
+struct LaneCuts {
+    /// First key of parts 1, 2 and 3; ascending.
+    private var first: InlineArray<3, UInt64>
+
+    /// Cuts so that each part has about as many of these keys.
+    init(balancing keys: UnsafePointer<UInt64>, count: Int, timeBits: Int) {
+        first = [0, 0, 0]
+        for part in 0..<3 where count > 0 {
+            let middle = unsafe keys[count * (part + 1) / 4]
+            let start = (middle >> UInt64(timeBits)) << UInt64(timeBits)
+            // Sorted keys ascend by themselves.
+            first[part] = part == 0 ? start : max(first[part - 1], start)
+        }
+    }
+
+    /// The parts of a list: part `p` is `result[p] ..< result[p + 1]`.
+    func parts(of keys: UnsafePointer<UInt64>, count: Int) -> InlineArray<5, Int> {
+        var result: InlineArray<5, Int> = [0, 0, 0, 0, count]
+        for part in 0..<3 {
+            var low = result[part]
+            var high = count
+            while low < high {
+                let middle = (low + high) / 2
+                if unsafe keys[middle] < first[part] { low = middle + 1 } else { high = middle }
+            }
+            result[part + 1] = low
+        }
+        return result
+    }
+}
+
+/// Steps over ascending keys in blocks of eight.
+enum KeyBlock {
+    /// Of the eight keys at the pointer, how many come before the first that is greater than `bound`.
+    ///
+    /// A subtraction and a shift, since a 64-bit comparison is slow on processors without SSE4.2. Differences must be
+    /// below 2^63.
+    @inline(__always)
+    static func countUpTo(_ bound: UInt64, _ keys: UnsafePointer<UInt64>) -> Int {
+        let next = unsafe UnsafeRawPointer(keys).loadUnaligned(as: SIMD8<UInt64>.self)
+        let after = (SIMD8(repeating: bound) &- next) &>> 63
+        return 8 &- Int(truncatingIfNeeded: after.wrappedSum())
+    }
+
+    /// Distinct users among ascending keys.
+    static func users(_ keys: UnsafePointer<UInt64>, count: Int, timeBits: Int) -> Int {
+        guard count > 0 else { return 0 }
+        let shift = SIMD8(repeating: UInt64(timeBits))
+        var changes = SIMD8<UInt64>(repeating: 0)
+        var i = 1
+        while i &+ 8 <= count {
+            let key = unsafe UnsafeRawPointer(keys + i).loadUnaligned(as: SIMD8<UInt64>.self)
+            let before = unsafe UnsafeRawPointer(keys + i - 1).loadUnaligned(as: SIMD8<UInt64>.self)
+            // Keys ascend, so another user's place is greater and the difference negative.
+            changes &+= ((before &>> shift) &- (key &>> shift)) &>> 63
+            i &+= 8
+        }
+        var total = 1 &+ Int(truncatingIfNeeded: changes.wrappedSum())
+        let scalarShift = UInt64(timeBits)
+        while i < count {
+            let difference = unsafe (keys[i - 1] &>> scalarShift) &- (keys[i] &>> scalarShift)
+            total &+= Int(truncatingIfNeeded: difference &>> 63)
+            i &+= 1
+        }
+        return total
+    }
+
+    /// Puts the sentinels of `KeyList` around `begin ..< end`.
+    static func enclose(_ keys: UnsafeMutablePointer<UInt64>, _ begin: Int, _ end: Int) {
+        unsafe keys[begin - 1] = KeyList.frontSentinel
+        for i in 0..<KeyList.backSentinels { unsafe keys[end + i] = KeyList.backSentinel }
+    }
+
+    /// Room that `enclose` needs between the parts of one buffer, and the element that a kernel writes ahead.
+    static let gap = 16
+}

@@ -1,0 +1,34 @@
+/// The users of one slice by the attempt that speaks for them: one row per user, or per user and group, in ascending
+/// order. Columns of equal length, reused from slice to slice.
+package struct SliceOutcomes: Sendable {
+    /// The user's place in the slice.
+    package internal(set) var user: [UInt32] = []
+    package internal(set) var depth: [UInt8] = []
+    /// Depth of the deepest attempt that can still go on, of a user who has not converted; 0 is none.
+    package internal(set) var openDepth: [UInt8] = []
+    /// Index of the group in which the attempts began; 0 where the rules set no boundaries.
+    package internal(set) var group: [UInt32] = []
+    /// `chosen[k][j]`: index in step k's list of the event that row j did step k with. Only where k < depth[j]; other
+    /// elements mean nothing.
+    package internal(set) var chosen: [[UInt32]]
+
+    package var count: Int { user.count }
+
+    init(steps: Int) { chosen = Array(repeating: [], count: steps) }
+
+    mutating func resize(to rows: Int) {
+        Self.resize(&user, rows)
+        Self.resize(&depth, rows)
+        Self.resize(&openDepth, rows)
+        Self.resize(&group, rows)
+        for k in chosen.indices { Self.resize(&chosen[k], rows) }
+    }
+
+    private static func resize<T: FixedWidthInteger>(_ column: inout [T], _ rows: Int) {
+        if column.count > rows {
+            column.removeLast(column.count - rows)
+        } else {
+            column.append(contentsOf: repeatElement(0, count: rows - column.count))
+        }
+    }
+}

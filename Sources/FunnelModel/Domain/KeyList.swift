@@ -1,0 +1,82 @@
+/// One step's events in a slice of users, as ascending 64-bit keys, between sentinels that let a kernel read in blocks
+/// of eight and look one key back without bounds checks. Reused from slice to slice.
+///
+/// Shape of the storage: one sentinel `1 << 63`, `count` keys below `1 << 63`, at least eight sentinels
+/// `UInt64.max >> 1`. The front sentinel is so far from any key that no window reaches it; those behind are later than
+/// any key.
+package struct KeyList: Sendable {
+    package static let frontSentinel: UInt64 = 1 << 63
+    package static let backSentinel: UInt64 = .max >> 1
+    package static let backSentinels = 8
+    /// Keys that a decoder may write beyond the capacity it asked for, so that it can store whole vectors.
+    package static let spare = 16
+
+    @usableFromInline package private(set) var storage: [UInt64]
+    package private(set) var count = 0
+
+    package init() {
+        storage = [Self.frontSentinel] + Array(repeating: Self.backSentinel, count: Self.spare)
+    }
+
+    package init(_ keys: some Sequence<UInt64>) {
+        self.init()
+        let list = Array(keys)
+        unsafe fill(capacity: list.count) { target in
+            for (i, key) in list.enumerated() { unsafe target[i] = key }
+            return list.count
+        }
+    }
+
+    package var isEmpty: Bool { count == 0 }
+
+    package mutating func removeAll(keepingCapacity: Bool = false) {
+        if keepingCapacity { close(at: 0) } else { self = KeyList() }
+    }
+
+    /// Replaces the keys.
+    ///
+    /// - Parameters:
+    ///   - capacity: the most keys that `body` will report.
+    ///   - body: writes keys from the pointer on, at most `spare` more than `capacity`, and returns how many of them
+    ///     count. If it throws, the list is left empty.
+    package mutating func fill<Failure: Error>(
+        capacity: Int, _ body: (UnsafeMutablePointer<UInt64>) throws(Failure) -> Int
+    ) throws(Failure) {
+        let needed = 1 + max(0, capacity) + Self.spare
+        if storage.count < needed {
+            // Half as much again, so that slices of slowly rising size don't each allocate.
+            let grown = max(needed, storage.count + storage.count / 2)
+            storage.append(contentsOf: repeatElement(Self.backSentinel, count: grown - storage.count))
+        }
+        close(at: 0)
+        let written = try unsafe storage.withUnsafeMutableBufferPointer { buffer throws(Failure) in
+            guard let base = buffer.baseAddress else { return 0 }
+            return try unsafe body(base + 1)
+        }
+        close(at: min(max(0, written), max(0, capacity)))
+    }
+
+    private mutating func close(at end: Int) {
+        count = end
+        for i in 1...Self.backSentinels { storage[end + i] = Self.backSentinel }
+    }
+
+    /// The i-th key, 0-based.
+    @inlinable package subscript(i: Int) -> UInt64 { storage[i + 1] }
+
+    /// The keys without their sentinels.
+    package var span: Span<UInt64> {
+        @_lifetime(borrow self)
+        get { storage.span.extracting(1..<(count + 1)) }
+    }
+
+    /// Calls `body` with the first key's address; readable from one key before it to eight behind the last.
+    package func withKeys<Result, Failure: Error>(
+        _ body: (UnsafePointer<UInt64>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try unsafe storage.withUnsafeBufferPointer { buffer throws(Failure) in
+            // Never empty: the sentinels are always there.
+            try unsafe body(buffer.baseAddress.unsafelyUnwrapped + 1)
+        }
+    }
+}
