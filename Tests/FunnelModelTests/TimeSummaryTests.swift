@@ -91,4 +91,40 @@ struct TimeSummaryTests {
         b.merge(large)
         #expect(a == b && !a.isExact && a == Self.summary(values + [1, 2, 3]))
     }
+
+    /// Values of many widths; at and around the limit, in one collector and in several.
+    @Test func collectorEqualsSummary() {
+        var random = SplitMix64(seed: 56)
+        let limit = Limits.exactTimesPerStep
+        for n in [0, 1, 2, 511, 512, 5_000, limit - 1, limit, limit + 1, limit + 5_000] {
+            let width = UInt64(random.below(60))
+            let values = (0..<n).map { _ in random.next() >> width }
+            var summary = Self.summary(values)
+            summary.seal()
+            var one = TimeCollector()
+            for value in values { one.add(value) }
+            #expect(one.finish() == summary)
+            for parts in [2, 3, 7] {
+                var collectors = Array(repeating: TimeCollector(), count: parts)
+                for value in values { collectors[random.chance(40) ? 0 : random.below(parts)].add(value) }
+                var merged = TimeCollector()
+                for collector in collectors { merged.merge(collector) }
+                #expect(merged.count == UInt64(n) && merged.sum == summary.sum)
+                #expect(merged.finish() == summary)
+            }
+        }
+    }
+
+    @Test func collectorSortsRepeatedAndOrderedValues() {
+        var random = SplitMix64(seed: 57)
+        let shapes: [[UInt64]] = [
+            (0..<3_000).map { UInt64($0) << 40 }, (0..<3_000).map { UInt64(3_000 - $0) }, Array(repeating: 7, count: 999),
+            (0..<3_000).map { _ in UInt64(random.below(3)) << 56 }, (0..<3_000).map { _ in random.next() | 1 << 63 },
+        ]
+        for values in shapes {
+            var collector = TimeCollector()
+            for value in values { collector.add(value) }
+            #expect(collector.finish().values == .exact(values.sorted()))
+        }
+    }
 }

@@ -44,7 +44,7 @@ package struct TimeSummary: Equatable, Sendable {
 
     /// Sorts exact values, as they travel and are compared.
     package mutating func seal() {
-        if case .exact(let list) = values { values = .exact(list.sorted()) }
+        if case .exact(let list) = values { values = .exact(list.ascending) }
     }
 
     /// Adds another shard's users. Exact only while both sides are, however many values that makes.
@@ -52,7 +52,7 @@ package struct TimeSummary: Equatable, Sendable {
         count += other.count
         sum += other.sum
         switch (values, other.values) {
-        case (.exact(let a), .exact(let b)): values = .exact((a + b).sorted())
+        case (.exact(let a), .exact(let b)): values = .exact(.mergingAscending(a.ascending, b.ascending))
         case (.histogram(let a), .histogram(let b)): values = .histogram(a.merging(b, uniquingKeysWith: +))
         case (.exact(let list), .histogram(let buckets)), (.histogram(let buckets), .exact(let list)):
             values = .histogram(buckets.merging(TimeHistogram.buckets(of: list), uniquingKeysWith: +))
@@ -80,7 +80,7 @@ package struct TimeSummary: Equatable, Sendable {
     private func values(atRanks ranks: [UInt64]) -> [Double] {
         switch values {
         case .exact(let list):
-            let sorted = list.sorted()
+            let sorted = list.ascending
             return ranks.map { Double(sorted[Int($0) - 1]) }
         case .histogram(let buckets):
             let sorted = buckets.sorted { $0.key < $1.key }
