@@ -5,11 +5,8 @@ import FunnelModel
 /// For windows measured from step 1, sequential order or a limit of one tick (ties count), where the events of a chain
 /// are distinct by themselves. There a step never precedes step 1, so of each attempt A the chain that takes the first
 /// event allowed at every step is at once the deepest (it leaves most room) and the one that the rules choose (nearest
-/// to A, then in the order of events).
-///
-/// Level by level: all attempts that reached step k are extended by step k + 1. As A rises so does every event of its
-/// chain, so each level is one pass over two ascending lists. An attempt carries a score, its depth above the ticks it
-/// left unused, so that the attempt of a user with the greatest score, first of equals, is the one to choose.
+/// to A, then in the order of events). An attempt gets a score by depth and time taken; the first of the greatest is
+/// the user's.
 package struct AttemptScan: ~Copyable {
     /// The rows of the slice scanned last.
     package private(set) var outcomes: SliceOutcomes
@@ -22,25 +19,21 @@ package struct AttemptScan: ~Copyable {
     private let rules: KernelRules
     private let groups: AttemptGroups
     private let includeShallow: Bool
-    /// Rows need a look at every attempt, not only at those that reached step 2.
-    private let looksAtAll: Bool
+    /// One attempt can stand for all that meet it; see `LatestAttempts`.
+    private let latestSuffices: Bool
 
     private var starts = StartList()
-    private var score = Scratch<UInt64>()
-    /// Index in step k's list of the event that extended attempt j: element `(k - 1) * attempts + j`.
-    private var found = Scratch<UInt32>()
-    private var going = GoingAttempts()
-    private var next = GoingAttempts()
-    private var reachedSecond = Scratch<UInt32>()
+    private var every = EveryAttempt()
+    private var latest = LatestAttempts()
     private var rows = RowScratch()
-
-    /// Bits of a score below the depth; a window must fit into them.
-    static let tookBits = 56
-    static let tookMask: UInt64 = 1 << 56 - 1
+    private var deepRows = RowScratch()
+    /// Index of each user's first attempt.
+    private var firsts = Scratch<UInt32>()
 
     /// Whether attempts are chosen under these rules as this kernel does it.
     package static func takes(_ rules: KernelRules) -> Bool {
-        rules.anchor == .firstStep && rules.slack <= 1 && rules.window <= tookMask && (1...64).contains(rules.steps)
+        rules.anchor == .firstStep && rules.slack <= 1 && rules.window <= AttemptScore.tookMask
+            && (1...64).contains(rules.steps)
     }
 
     /// Nil where the kernel does not take the rules.
@@ -50,7 +43,7 @@ package struct AttemptScan: ~Copyable {
         guard Self.takes(rules) else { return nil }
         self.rules = rules
         self.includeShallow = includeShallow
-        looksAtAll = includeShallow || rules.openFrom != nil || !rules.boundaries.isEmpty
+        latestSuffices = rules.boundaries.isEmpty && rules.entry != .earliest
         groups = AttemptGroups(rules.boundaries)
         outcomes = SliceOutcomes(steps: rules.steps)
         entered = Array(repeating: 0, count: rules.boundaries.count + 1)
@@ -71,126 +64,202 @@ package struct AttemptScan: ~Copyable {
                 return
             }
             unsafe starts.load(keys, count: first.count, rules: rules, groups: groups)
-            let levels = extendAll(lists, listOfStep)
-            choose(levels.second)
-            emit(columns: levels.depth)
-        }
-    }
-
-    /// Extends all attempts step by step; returns the greatest depth reached, and where in `reachedSecond` the attempts
-    /// that reached step 2 are.
-    private mutating func extendAll(_ lists: [KeyList], _ listOfStep: [Int]) -> (depth: Int, second: LaneRanges) {
-        let attempts = starts.count
-        score.reserve(attempts)
-        found.reserve(attempts * (rules.steps - 1))
-        reachedSecond.reserve(attempts + 6 * KeyBlock.gap)
-        let cuts = unsafe LaneCuts(balancing: starts.keys, count: attempts, timeBits: rules.timeBits)
-        var ranges = unsafe LaneRanges(cuts.parts(of: starts.keys, count: attempts))
-        var second = LaneRanges()
-        for step in 1..<max(1, rules.steps) {
-            next.reserve(attempts + 6 * KeyBlock.gap)
-            guard extend(&ranges, through: lists[listOfStep[step]], step: step, cuts) else {
-                // Deeper levels have written every score already.
-                if step == 1 { unsafe score.base.update(repeating: LinkLevel.score(depth: 1), count: attempts) }
-                return (step, second)
+            if latestSuffices {
+                scanLatest(lists, listOfStep)
+            } else {
+                scanEvery(lists, listOfStep)
             }
-            if step == 1 { second = ranges }
-            if ranges.total == 0 { return (step, second) }
-            swap(&going, &next)
         }
-        if rules.steps == 1 { unsafe score.base.update(repeating: LinkLevel.score(depth: 1), count: attempts) }
-        return (rules.steps, second)
     }
 
-    /// Extends the attempts in `ranges` by one step; false where its list is empty or can't be walked safely.
-    private mutating func extend(
-        _ ranges: inout LaneRanges, through list: KeyList, step: Int, _ cuts: LaneCuts
-    ) -> Bool {
-        guard !list.isEmpty, list.count <= UInt32.max else { return false }
-        return unsafe list.withKeys { later in
-            guard unsafe rules.admit(later, count: list.count) else { return false }
-            let level = unsafe LinkLevel(
-                latest: step == 1 ? starts.keys : UnsafePointer(going.latest.base),
-                base: step == 1 ? starts.keys : UnsafePointer(going.base.base),
-                number: UnsafePointer(step == 2 ? reachedSecond.base : going.number.base), later: later,
-                outLatest: next.latest.base, outBase: next.base.base,
-                outNumber: step == 1 ? reachedSecond.base : next.number.base,
-                found: found.base + (step - 1) * starts.count, score: score.base, depth: step, rules: rules)
-            let parts = unsafe cuts.parts(of: later, count: list.count)
-            ranges = step == 1 ? level.run(ranges, parts, isFirst: true) : level.run(ranges, parts, isFirst: false)
-            return true
+    private mutating func scanEvery(_ lists: [KeyList], _ listOfStep: [Int]) {
+        let depth = every.extend(starts, lists, listOfStep, rules)
+        rows.reserve(starts.count)
+        var choice = Choice(rows: rows, rules: rules)
+        let timeBits = UInt64(rules.timeBits)
+        let hasGroups = !rules.boundaries.isEmpty
+        var j = 0
+        while j < starts.count {
+            let key = unsafe starts.keys[j]
+            let segment = unsafe hasGroups ? starts.segments[j] : (key &>> timeBits) &<< 32
+            unsafe choice.consider(j, key, segment, every.score.base[j])
+            j &+= 1
+        }
+        rows.count = choice.row + 1
+        for row in 0..<rows.count { unsafe rows.start.base[row] = rows.attempt.base[row] }
+        emit(allUsers: true)
+        unsafe fillChosen(columns: depth, stride: starts.count, UnsafePointer(every.found.base))
+    }
+
+    private mutating func scanLatest(_ lists: [KeyList], _ listOfStep: [Int]) {
+        let depth = latest.extend(starts, lists, listOfStep, rules)
+        deepRows.reserve(latest.roots + 1)
+        var choice = Choice(rows: deepRows, rules: rules)
+        let timeBits = UInt64(rules.timeBits)
+        var root = 0
+        while root < latest.roots {
+            let key = unsafe starts.keys[Int(latest.start.base[root])]
+            unsafe choice.consider(root, key, (key &>> timeBits) &<< 32, latest.score.base[root])
+            root &+= 1
+        }
+        deepRows.count = choice.row + 1
+        for row in 0..<deepRows.count {
+            // Attempts with equal step 1 fare alike; the first of them is the one to name.
+            var start = unsafe Int(latest.start.base[Int(deepRows.attempt.base[row])])
+            while start > 0, unsafe starts.keys[start - 1] == starts.keys[start] { start -= 1 }
+            unsafe deepRows.start.base[row] = UInt32(truncatingIfNeeded: start)
+        }
+        if includeShallow || rules.openFrom != nil {
+            addShallowUsers()
+            emit(allUsers: true)
+        } else {
+            entered[0] += unsafe KeyBlock.users(starts.keys, count: starts.count, timeBits: rules.timeBits)
+            swap(&rows, &deepRows)
+            emit(allUsers: false)
+        }
+        unsafe fillChosen(columns: depth, stride: latest.stride, UnsafePointer(latest.found.base))
+    }
+
+    /// Makes `rows` of `deepRows`, one for every user: those without a deep attempt are spoken for by their first, and
+    /// open if their last is.
+    private mutating func addShallowUsers() {
+        let users = findFirsts()
+        rows.reserve(users)
+        let openFrom = rules.openFrom ?? .max
+        let tickMask: UInt64 = (1 << UInt64(rules.timeBits)) - 1
+        let timeBits = UInt64(rules.timeBits)
+        let shallow = AttemptScore.base(depth: 1)
+        // No user has this segment, so the last deep row needs no test.
+        unsafe deepRows.segment.base[deepRows.count] = .max
+        unsafe deepRows.best.base[deepRows.count] = 0
+        unsafe deepRows.open.base[deepRows.count] = 0
+        unsafe deepRows.start.base[deepRows.count] = 0
+        unsafe deepRows.attempt.base[deepRows.count] = 0
+        var deep = 0
+        var row = 0
+        while row < users {
+            let first = unsafe firsts.base[row]
+            let last = unsafe starts.keys[Int(firsts.base[row &+ 1]) &- 1]
+            let segment = unsafe (starts.keys[Int(first)] &>> timeBits) &<< 32
+            let isDeep = unsafe deepRows.segment.base[deep] == segment
+            let shallowOpen = (last & tickMask) >= openFrom ? shallow : 0
+            unsafe rows.segment.base[row] = segment
+            unsafe rows.best.base[row] = isDeep ? deepRows.best.base[deep] : shallow
+            unsafe rows.open.base[row] = max(isDeep ? deepRows.open.base[deep] : 0, shallowOpen)
+            unsafe rows.start.base[row] = isDeep ? deepRows.start.base[deep] : first
+            unsafe rows.attempt.base[row] = isDeep ? deepRows.attempt.base[deep] : 0
+            deep &+= isDeep ? 1 : 0
+            row &+= 1
+        }
+        rows.count = users
+    }
+
+    /// Fills `firsts` and, behind it, the end; returns the number of users.
+    private mutating func findFirsts() -> Int {
+        firsts.reserve(starts.count + 1)
+        let timeBits = UInt64(rules.timeBits)
+        var users = 0
+        var before = UInt64.max
+        var j = 0
+        while j < starts.count {
+            let place = unsafe starts.keys[j] &>> timeBits
+            unsafe firsts.base[users] = UInt32(truncatingIfNeeded: j)
+            users &+= place == before ? 0 : 1
+            before = place
+            j &+= 1
+        }
+        unsafe firsts.base[users] = UInt32(truncatingIfNeeded: starts.count)
+        return users
+    }
+}
+
+// MARK: - Output
+
+extension AttemptScan {
+    /// Turns `rows` into outcomes.
+    ///
+    /// - Parameter allUsers: every user has a row, so that they are counted here and shallow ones left out if not
+    ///   wanted.
+    private mutating func emit(allUsers: Bool) {
+        if allUsers { dropShallow() }
+        let count = rows.count
+        outcomes.resize(to: count)
+        let depthOfAll = UInt8(truncatingIfNeeded: rules.steps)
+        let segments = unsafe UnsafePointer(rows.segment.base)
+        let bests = unsafe UnsafePointer(rows.best.base)
+        let opens = unsafe UnsafePointer(rows.open.base)
+        outcomes.user.fill(count) { row in UInt32(truncatingIfNeeded: unsafe segments[row] &>> 32) }
+        outcomes.group.fill(count) { row in UInt32(truncatingIfNeeded: unsafe segments[row]) }
+        outcomes.depth.fill(count) { row in
+            UInt8(truncatingIfNeeded: unsafe bests[row] &>> AttemptScore.tookBits)
+        }
+        outcomes.openDepth.fill(count) { row in
+            let depth = UInt8(truncatingIfNeeded: unsafe bests[row] &>> AttemptScore.tookBits)
+            return depth == depthOfAll ? 0 : UInt8(truncatingIfNeeded: unsafe opens[row] &>> AttemptScore.tookBits)
+        }
+    }
+
+    /// Counts users and, unless they are wanted, takes those out who only reached step 1.
+    private mutating func dropShallow() {
+        let least: UInt64 = includeShallow ? 0 : AttemptScore.base(depth: 1) &+ 1
+        let hasLaterSteps: UInt64 = rules.steps > 1 ? 1 : 0
+        let hasGroups = groups.count > 1
+        var kept = 0
+        var open: UInt64 = 0
+        var row = 0
+        while row < rows.count {
+            let best = unsafe rows.best.base[row]
+            let openScore = unsafe rows.open.base[row]
+            let segment = unsafe rows.segment.base[row]
+            let isKept = best >= least
+            let isShallowOpen = (isKept || openScore == 0 ? 0 : 1) & hasLaterSteps
+            if hasGroups {
+                let group = Int(truncatingIfNeeded: segment & 0xFFFF_FFFF)
+                entered[group] &+= 1
+                shallowOpen[group] &+= Int(truncatingIfNeeded: isShallowOpen)
+            }
+            open &+= isShallowOpen
+            unsafe rows.segment.base[kept] = segment
+            unsafe rows.best.base[kept] = best
+            unsafe rows.open.base[kept] = openScore
+            unsafe rows.start.base[kept] = rows.start.base[row]
+            unsafe rows.attempt.base[kept] = rows.attempt.base[row]
+            kept &+= isKept ? 1 : 0
+            row &+= 1
+        }
+        if !hasGroups {
+            entered[0] += rows.count
+            shallowOpen[0] += Int(truncatingIfNeeded: open)
+        }
+        rows.count = kept
+    }
+
+    /// - Parameters:
+    ///   - columns: steps that some attempt reached.
+    ///   - found: events by step from step 2 on and attempt, `stride` to a step.
+    private mutating func fillChosen(columns: Int, stride: Int, _ found: UnsafePointer<UInt32>) {
+        let starts = unsafe UnsafePointer(rows.start.base)
+        let attempts = unsafe UnsafePointer(rows.attempt.base)
+        for row in 0..<rows.count { outcomes.chosen[0][row] = self.starts.listIndex(unsafe Int(starts[row])) }
+        for k in 1..<max(1, columns) {
+            let column = unsafe found + (k - 1) * stride
+            // Steps that the attempt did not reach give numbers without meaning, sooner than a branch.
+            outcomes.chosen[k].fill(rows.count) { row in unsafe column[Int(attempts[row])] }
         }
     }
 }
 
-// MARK: - The choice
-
-extension AttemptScan {
-    /// Chooses among each user's attempts, into `rows`.
-    private mutating func choose(_ second: LaneRanges) {
-        rows.reserve(starts.count)
-        var choice = Choice(rows: rows, rules: rules)
-        let timeBits = UInt64(rules.timeBits)
-        if !rules.boundaries.isEmpty {
-            var j = 0
-            while j < starts.count {
-                unsafe choice.consider(j, starts.keys[j], starts.segments[j], score.base[j])
-                j &+= 1
+extension Array where Element: BitwiseCopyable {
+    /// Sets the first `count` elements, of at least so many.
+    @inline(__always)
+    fileprivate mutating func fill(_ count: Int, _ value: (Int) -> Element) {
+        unsafe withUnsafeMutableBufferPointer { buffer in
+            guard count <= buffer.count, let base = buffer.baseAddress else { return }
+            var row = 0
+            while row < count {
+                unsafe base[row] = value(row)
+                row &+= 1
             }
-        } else if looksAtAll {
-            var j = 0
-            while j < starts.count {
-                let key = unsafe starts.keys[j]
-                unsafe choice.consider(j, key, (key &>> timeBits) &<< 32, score.base[j])
-                j &+= 1
-            }
-        } else {
-            for part in 0..<4 {
-                var i = second.begin[part]
-                let end = second.end[part]
-                while i < end {
-                    let j = unsafe Int(reachedSecond.base[i])
-                    let key = unsafe starts.keys[j]
-                    unsafe choice.consider(j, key, (key &>> timeBits) &<< 32, score.base[j])
-                    i &+= 1
-                }
-            }
-            entered[0] += unsafe KeyBlock.users(starts.keys, count: starts.count, timeBits: rules.timeBits)
-        }
-        rows.count = choice.row + 1
-    }
-
-    /// Turns `rows` into outcomes.
-    private mutating func emit(columns: Int) {
-        outcomes.resize(to: rows.count)
-        var kept = 0
-        for row in 0..<rows.count {
-            let segment = unsafe rows.segment.base[row]
-            let depth = unsafe UInt8(truncatingIfNeeded: rows.best.base[row] >> UInt64(Self.tookBits))
-            let open = unsafe UInt8(truncatingIfNeeded: rows.open.base[row] >> UInt64(Self.tookBits))
-            let group = UInt32(truncatingIfNeeded: segment)
-            if looksAtAll { entered[Int(group)] += 1 }
-            if depth == 1, !includeShallow {
-                if open > 0, rules.steps > 1 { shallowOpen[Int(group)] += 1 }
-                continue
-            }
-            outcomes.user[kept] = UInt32(truncatingIfNeeded: segment >> 32)
-            outcomes.depth[kept] = depth
-            outcomes.openDepth[kept] = Int(depth) == rules.steps ? 0 : open
-            outcomes.group[kept] = group
-            unsafe rows.start.base[kept] = rows.start.base[row]
-            kept += 1
-        }
-        outcomes.resize(to: kept)
-        fillChosen(rows: kept, columns: columns)
-    }
-
-    private mutating func fillChosen(rows kept: Int, columns: Int) {
-        for row in 0..<kept { outcomes.chosen[0][row] = starts.listIndex(unsafe Int(rows.start.base[row])) }
-        for k in 1..<max(1, columns) {
-            let column = unsafe found.base + (k - 1) * starts.count
-            // Steps that the attempt did not reach give numbers without meaning, sooner than a branch.
-            for row in 0..<kept { outcomes.chosen[k][row] = unsafe column[Int(rows.start.base[row])] }
         }
     }
 }

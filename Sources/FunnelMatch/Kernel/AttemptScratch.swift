@@ -1,6 +1,7 @@
 import FunnelModel
 
-/// The attempts of a slice: its step-1 events or, with `entry: first`, those of them that may start one.
+/// The attempts of a slice: its step-1 events or, with `entry: first`, those of them that may start one; between the
+/// sentinels of `KeyList`.
 @safe struct StartList: ~Copyable {
     private(set) var keys: UnsafePointer<UInt64>
     private(set) var count = 0
@@ -35,7 +36,8 @@ import FunnelModel
 
     /// Leaves the first attempt of each user and group.
     private mutating func keepFirst(_ list: UnsafePointer<UInt64>) {
-        reduced.reserve(count)
+        reduced.reserve(count + 2 * KeyBlock.gap)
+        let out = unsafe reduced.base + KeyBlock.gap
         index.reserve(count)
         var kept = 0
         var last: UInt64?
@@ -43,30 +45,18 @@ import FunnelModel
             let own = unsafe segment.base[i]
             if own == last { continue }
             last = own
-            unsafe reduced.base[kept] = list[i]
+            unsafe out[kept] = list[i]
             unsafe index.base[kept] = UInt32(truncatingIfNeeded: i)
             unsafe segment.base[kept] = own
             kept += 1
         }
         count = kept
-        unsafe keys = UnsafePointer(reduced.base)
+        unsafe KeyBlock.enclose(reduced.base, KeyBlock.gap, KeyBlock.gap + kept)
+        unsafe keys = UnsafePointer(out)
     }
 
     /// Index in step 1's list of attempt j.
     func listIndex(_ j: Int) -> UInt32 { isReduced ? unsafe index.base[j] : UInt32(truncatingIfNeeded: j) }
-}
-
-/// Attempts that reached some step: the key of that step's event, the key of step 1, and the attempt's number.
-struct GoingAttempts: ~Copyable {
-    var latest = Scratch<UInt64>()
-    var base = Scratch<UInt64>()
-    var number = Scratch<UInt32>()
-
-    mutating func reserve(_ count: Int) {
-        latest.reserve(count)
-        base.reserve(count)
-        number.reserve(count)
-    }
 }
 
 /// One row per user and group: the chosen attempt and its score, and the greatest score of those still open.
@@ -74,6 +64,9 @@ struct RowScratch: ~Copyable {
     var segment = Scratch<UInt64>()
     var best = Scratch<UInt64>()
     var open = Scratch<UInt64>()
+    /// Number of the chosen attempt, by which its events are found.
+    var attempt = Scratch<UInt32>()
+    /// Index of its step 1 in the start list.
     var start = Scratch<UInt32>()
     var count = 0
 
@@ -81,6 +74,7 @@ struct RowScratch: ~Copyable {
         segment.reserve(count)
         best.reserve(count)
         open.reserve(count)
+        attempt.reserve(count)
         start.reserve(count)
     }
 }
@@ -90,12 +84,12 @@ struct RowScratch: ~Copyable {
     private(set) var row = -1
     private var current: UInt64 = 0
     private var best: UInt64 = 0
-    private var bestStart = 0
+    private var bestAttempt = 0
     private var open: UInt64 = 0
     private let segments: UnsafeMutablePointer<UInt64>
     private let bests: UnsafeMutablePointer<UInt64>
     private let opens: UnsafeMutablePointer<UInt64>
-    private let startsOut: UnsafeMutablePointer<UInt32>
+    private let attempts: UnsafeMutablePointer<UInt32>
     /// What of a score decides: the depth alone where the earliest attempt wins.
     private let deciding: UInt64
     private let openFrom: UInt64
@@ -105,8 +99,8 @@ struct RowScratch: ~Copyable {
         unsafe segments = rows.segment.base
         unsafe bests = rows.best.base
         unsafe opens = rows.open.base
-        unsafe startsOut = rows.start.base
-        deciding = rules.entry == .shortest ? .max : ~AttemptScan.tookMask
+        unsafe attempts = rows.attempt.base
+        deciding = rules.entry == .shortest ? .max : ~AttemptScore.tookMask
         openFrom = rules.openFrom ?? .max
         tickMask = (1 << UInt64(rules.timeBits)) - 1
     }
@@ -121,12 +115,12 @@ struct RowScratch: ~Copyable {
         let deciding = score & self.deciding
         let isBetter = deciding > before
         best = isBetter ? deciding : before
-        bestStart = isBetter ? j : bestStart
+        bestAttempt = isBetter ? j : bestAttempt
         let openScore = (key & tickMask) >= openFrom ? score : 0
         open = max(openScore, isNew ? 0 : open)
         unsafe segments[row] = segment
         unsafe bests[row] = best
         unsafe opens[row] = open
-        unsafe startsOut[row] = UInt32(truncatingIfNeeded: bestStart)
+        unsafe attempts[row] = UInt32(truncatingIfNeeded: bestAttempt)
     }
 }

@@ -87,7 +87,8 @@ package struct DepthCounter: ~Copyable {
                 let level = unsafe Level(
                     keys: fromKeys, starts: fromStarts, later: later, outKeys: nextKeys.base, outStarts: nextStarts.base,
                     rules: rules)
-                let ends = unsafe level.run(from: from, cuts.parts(of: later, count: list.count))
+                let events = unsafe LaneRanges(cuts.parts(of: later, count: list.count))
+                let ends = level.run(events, others: from, gap: KeyBlock.gap)
                 for part in 0..<4 {
                     let begin = ends.begin[part]
                     unsafe KeyBlock.enclose(nextKeys.base, begin, ends.end[part])
@@ -108,7 +109,7 @@ package struct DepthCounter: ~Copyable {
 }
 
 /// One level of the cascade: kept events of a step, all events of the next, and room for those of them that are kept.
-@safe private struct Level {
+@safe private struct Level: LaneKernel {
     let keys: UnsafePointer<UInt64>
     let starts: UnsafePointer<UInt64>
     let later: UnsafePointer<UInt64>
@@ -134,64 +135,24 @@ package struct DepthCounter: ~Copyable {
         limit = rules.window &+ rules.drift
     }
 
-    /// Indexes of one part: next kept event, next event of the later step and its end, next place for output.
-    struct Lane {
-        var entry: Int
-        var event: Int
-        let end: Int
-        var out: Int
-
-        @inline(__always) var runs: Bool { event < end }
-    }
-
-    /// Where each part's output begins and ends.
-    struct Output {
-        var begin: InlineArray<4, Int>
-        var end: InlineArray<4, Int>
-    }
-
-    func run(from entries: InlineArray<5, Int>, _ events: InlineArray<5, Int>) -> Output {
-        func lane(_ part: Int) -> Lane {
-            Lane(
-                entry: entries[part], event: events[part], end: events[part + 1],
-                out: events[part] + (part + 1) * KeyBlock.gap)
-        }
-        var a = lane(0)
-        var b = lane(1)
-        var c = lane(2)
-        var d = lane(3)
-        let begin: InlineArray<4, Int> = [a.out, b.out, c.out, d.out]
-        while a.runs, b.runs, c.runs, d.runs {
-            advance(&a)
-            advance(&b)
-            advance(&c)
-            advance(&d)
-        }
-        while a.runs { advance(&a) }
-        while b.runs { advance(&b) }
-        while c.runs { advance(&c) }
-        while d.runs { advance(&d) }
-        return Output(begin: begin, end: [a.out, b.out, c.out, d.out])
-    }
-
     /// Looks at one event of the later step: skips up to eight kept events that may precede it, and if that was all of
     /// them, decides and goes on to the next event. No branch depends on the data.
     ///
     /// Memory: no event plus `shift` reaches the sentinels (`KernelRules.admit`), so a block never counts one and
-    /// `entry` stays at or before the first of them, even if keys are out of order; output never runs ahead of the
+    /// `other` stays at or before the first of them, even if keys are out of order; output never runs ahead of the
     /// events read.
     @inline(__always)
-    private func advance(_ lane: inout Lane) {
-        let key = unsafe later[lane.event]
-        let skipped = unsafe KeyBlock.countUpTo(key &+ shift, keys + lane.entry)
-        lane.entry &+= skipped
+    func advance(_ lane: inout Lane) {
+        let key = unsafe later[lane.item]
+        let skipped = unsafe KeyBlock.countUpTo(key &+ shift, keys + lane.other)
+        lane.other &+= skipped
         let isDecided = skipped < 8 ? 1 : 0
-        let start = unsafe starts[lane.entry &- 1]
+        let start = unsafe starts[lane.other &- 1]
         unsafe outKeys[lane.out] = key
         unsafe outStarts[lane.out] = start
         // Unsigned: another user's start is too far on either side; an event before its start passes by the drift.
         let isKept = (key &- start) &+ drift <= limit ? 1 : 0
         lane.out &+= isKept & isDecided
-        lane.event &+= isDecided
+        lane.item &+= isDecided
     }
 }

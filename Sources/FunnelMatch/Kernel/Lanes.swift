@@ -33,6 +33,73 @@ struct LaneCuts {
     }
 }
 
+/// Ranges of a buffer that hold the four parts of a slice.
+struct LaneRanges {
+    var begin: InlineArray<4, Int> = [0, 0, 0, 0]
+    var end: InlineArray<4, Int> = [0, 0, 0, 0]
+
+    init() {}
+
+    init(_ parts: InlineArray<5, Int>) {
+        for part in 0..<4 {
+            begin[part] = parts[part]
+            end[part] = parts[part + 1]
+        }
+    }
+
+    var total: Int { (0..<4).reduce(0) { $0 + end[$1] - begin[$1] } }
+}
+
+/// One part's indexes: next item of the list that drives the pass and its end, next key of the list it is matched
+/// with, next place for output.
+struct Lane {
+    var item: Int
+    let end: Int
+    var other: Int
+    var out: Int
+
+    @inline(__always) var runs: Bool { item < end }
+}
+
+/// The inner loop of a pass over two lists.
+protocol LaneKernel {
+    /// Moves a lane on by up to eight keys of the other list, by one item, or both; puts out at most one element.
+    func advance(_ lane: inout Lane)
+}
+
+extension LaneKernel {
+    /// Runs over all items; returns where each part's output lies.
+    ///
+    /// - Parameter gap: elements between the end of one part's room and the next part's; each part has room for as
+    ///   many elements as it has items.
+    @inline(__always)
+    func run(_ items: LaneRanges, others: InlineArray<5, Int>, gap: Int) -> LaneRanges {
+        func lane(_ part: Int) -> Lane {
+            Lane(
+                item: items.begin[part], end: items.end[part], other: others[part],
+                out: items.begin[part] + (part + 1) * gap)
+        }
+        var a = lane(0)
+        var b = lane(1)
+        var c = lane(2)
+        var d = lane(3)
+        var output = LaneRanges()
+        output.begin = [a.out, b.out, c.out, d.out]
+        while a.runs, b.runs, c.runs, d.runs {
+            advance(&a)
+            advance(&b)
+            advance(&c)
+            advance(&d)
+        }
+        while a.runs { advance(&a) }
+        while b.runs { advance(&b) }
+        while c.runs { advance(&c) }
+        while d.runs { advance(&d) }
+        output.end = [a.out, b.out, c.out, d.out]
+        return output
+    }
+}
+
 /// Steps over ascending keys in blocks of eight.
 enum KeyBlock {
     /// Of the eight keys at the pointer, how many come before the first that is greater than `bound`.
