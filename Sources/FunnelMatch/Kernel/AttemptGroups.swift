@@ -1,7 +1,7 @@
 /// Finds the group of an attempt: how many boundaries lie at or before its step 1.
 struct AttemptGroups: Sendable {
     private let boundaries: [UInt64]
-    /// Boundaries at or before `slot << shift`, from where few are left to pass.
+    /// Boundaries at or before `slot << shift`, from where there is seldom another to pass.
     private var passed: [UInt32] = []
     private let shift: UInt64
 
@@ -11,7 +11,7 @@ struct AttemptGroups: Sendable {
         self.boundaries = boundaries
         let last = boundaries.last ?? 0
         var shift: UInt64 = 0
-        while last >> shift > UInt64(boundaries.count) * 2 { shift += 1 }
+        while last >> shift > UInt64(boundaries.count) * 8 { shift += 1 }
         self.shift = shift
         var group = 0
         for slot in 0...(last >> shift) {

@@ -19,15 +19,14 @@ package struct AttemptScan: ~Copyable {
     private let rules: KernelRules
     private let groups: AttemptGroups
     private let includeShallow: Bool
-    /// One attempt can stand for all that meet it; see `LatestAttempts`.
+    /// One attempt can stand for all that meet it; see `AttemptChains`.
     private let latestSuffices: Bool
 
     private var starts = StartList()
-    private var every = EveryAttempt()
-    private var latest = LatestAttempts()
+    private var chains = AttemptChains()
     private var rows = RowScratch()
     private var deepRows = RowScratch()
-    /// Index of each user's first attempt.
+    /// Index of the first attempt of each user and group.
     private var firsts = Scratch<UInt32>()
 
     /// Whether attempts are chosen under these rules as this kernel does it.
@@ -64,70 +63,53 @@ package struct AttemptScan: ~Copyable {
                 return
             }
             unsafe starts.load(keys, count: first.count, rules: rules, groups: groups)
-            if latestSuffices {
-                scanLatest(lists, listOfStep)
+            let depth = chains.extend(starts, lists, listOfStep, rules, onlyLatest: latestSuffices)
+            choose()
+            if includeShallow || rules.openFrom != nil || groups.count > 1 {
+                addShallowUsers()
+                dropShallow()
             } else {
-                scanEvery(lists, listOfStep)
+                entered[0] += unsafe KeyBlock.users(starts.keys, count: starts.count, timeBits: rules.timeBits)
+                swap(&rows, &deepRows)
             }
+            emit(columns: depth)
         }
     }
 
-    private mutating func scanEvery(_ lists: [KeyList], _ listOfStep: [Int]) {
-        let depth = every.extend(starts, lists, listOfStep, rules)
-        rows.reserve(starts.count)
-        var choice = Choice(rows: rows, rules: rules)
-        let timeBits = UInt64(rules.timeBits)
-        let hasGroups = !rules.boundaries.isEmpty
-        var j = 0
-        while j < starts.count {
-            let key = unsafe starts.keys[j]
-            let segment = unsafe hasGroups ? starts.segments[j] : (key &>> timeBits) &<< 32
-            unsafe choice.consider(j, key, segment, every.score.base[j])
-            j &+= 1
-        }
-        rows.count = choice.row + 1
-        for row in 0..<rows.count { unsafe rows.start.base[row] = rows.attempt.base[row] }
-        emit(allUsers: true)
-        unsafe fillChosen(columns: depth, stride: starts.count, UnsafePointer(every.found.base))
-    }
-
-    private mutating func scanLatest(_ lists: [KeyList], _ listOfStep: [Int]) {
-        let depth = latest.extend(starts, lists, listOfStep, rules)
-        deepRows.reserve(latest.roots + 1)
+    /// Chooses among the attempts that reached step 2, into `deepRows`.
+    private mutating func choose() {
+        deepRows.reserve(chains.roots + 1)
         var choice = Choice(rows: deepRows, rules: rules)
-        let timeBits = UInt64(rules.timeBits)
+        let reader = segments
         var root = 0
-        while root < latest.roots {
-            let key = unsafe starts.keys[Int(latest.start.base[root])]
-            unsafe choice.consider(root, key, (key &>> timeBits) &<< 32, latest.score.base[root])
+        while root < chains.roots {
+            let start = unsafe Int(chains.start.base[root])
+            unsafe choice.consider(root, starts.keys[start], reader.segment(start), chains.score.base[root])
             root &+= 1
         }
         deepRows.count = choice.row + 1
         for row in 0..<deepRows.count {
             // Attempts with equal step 1 fare alike; the first of them is the one to name.
-            var start = unsafe Int(latest.start.base[Int(deepRows.attempt.base[row])])
+            var start = unsafe Int(chains.start.base[Int(deepRows.attempt.base[row])])
             while start > 0, unsafe starts.keys[start - 1] == starts.keys[start] { start -= 1 }
             unsafe deepRows.start.base[row] = UInt32(truncatingIfNeeded: start)
         }
-        if includeShallow || rules.openFrom != nil {
-            addShallowUsers()
-            emit(allUsers: true)
-        } else {
-            entered[0] += unsafe KeyBlock.users(starts.keys, count: starts.count, timeBits: rules.timeBits)
-            swap(&rows, &deepRows)
-            emit(allUsers: false)
-        }
-        unsafe fillChosen(columns: depth, stride: latest.stride, UnsafePointer(latest.found.base))
     }
 
-    /// Makes `rows` of `deepRows`, one for every user: those without a deep attempt are spoken for by their first, and
+    private var segments: SegmentReader {
+        unsafe SegmentReader(
+            keys: starts.keys, segments: groups.count > 1 ? UnsafePointer(starts.segments) : nil,
+            timeBits: UInt64(rules.timeBits))
+    }
+
+    /// Makes `rows` of `deepRows`, one for every user and group: those without a deep attempt are spoken for by their first, and
     /// open if their last is.
     private mutating func addShallowUsers() {
         let users = findFirsts()
         rows.reserve(users)
         let openFrom = rules.openFrom ?? .max
         let tickMask: UInt64 = (1 << UInt64(rules.timeBits)) - 1
-        let timeBits = UInt64(rules.timeBits)
+        let reader = segments
         let shallow = AttemptScore.base(depth: 1)
         // No user has this segment, so the last deep row needs no test.
         unsafe deepRows.segment.base[deepRows.count] = .max
@@ -140,7 +122,7 @@ package struct AttemptScan: ~Copyable {
         while row < users {
             let first = unsafe firsts.base[row]
             let last = unsafe starts.keys[Int(firsts.base[row &+ 1]) &- 1]
-            let segment = unsafe (starts.keys[Int(first)] &>> timeBits) &<< 32
+            let segment = reader.segment(Int(first))
             let isDeep = unsafe deepRows.segment.base[deep] == segment
             let shallowOpen = (last & tickMask) >= openFrom ? shallow : 0
             unsafe rows.segment.base[row] = segment
@@ -157,15 +139,15 @@ package struct AttemptScan: ~Copyable {
     /// Fills `firsts` and, behind it, the end; returns the number of users.
     private mutating func findFirsts() -> Int {
         firsts.reserve(starts.count + 1)
-        let timeBits = UInt64(rules.timeBits)
+        let reader = segments
         var users = 0
         var before = UInt64.max
         var j = 0
         while j < starts.count {
-            let place = unsafe starts.keys[j] &>> timeBits
+            let segment = reader.segment(j)
             unsafe firsts.base[users] = UInt32(truncatingIfNeeded: j)
-            users &+= place == before ? 0 : 1
-            before = place
+            users &+= segment == before ? 0 : 1
+            before = segment
             j &+= 1
         }
         unsafe firsts.base[users] = UInt32(truncatingIfNeeded: starts.count)
@@ -178,10 +160,8 @@ package struct AttemptScan: ~Copyable {
 extension AttemptScan {
     /// Turns `rows` into outcomes.
     ///
-    /// - Parameter allUsers: every user has a row, so that they are counted here and shallow ones left out if not
-    ///   wanted.
-    private mutating func emit(allUsers: Bool) {
-        if allUsers { dropShallow() }
+    /// - Parameter columns: steps that some attempt reached.
+    private mutating func emit(columns: Int) {
         let count = rows.count
         outcomes.resize(to: count)
         let depthOfAll = UInt8(truncatingIfNeeded: rules.steps)
@@ -197,6 +177,7 @@ extension AttemptScan {
             let depth = UInt8(truncatingIfNeeded: unsafe bests[row] &>> AttemptScore.tookBits)
             return depth == depthOfAll ? 0 : UInt8(truncatingIfNeeded: unsafe opens[row] &>> AttemptScore.tookBits)
         }
+        fillChosen(columns: columns)
     }
 
     /// Counts users and, unless they are wanted, takes those out who only reached step 1.
@@ -234,18 +215,30 @@ extension AttemptScan {
         rows.count = kept
     }
 
-    /// - Parameters:
-    ///   - columns: steps that some attempt reached.
-    ///   - found: events by step from step 2 on and attempt, `stride` to a step.
-    private mutating func fillChosen(columns: Int, stride: Int, _ found: UnsafePointer<UInt32>) {
+    private mutating func fillChosen(columns: Int) {
         let starts = unsafe UnsafePointer(rows.start.base)
         let attempts = unsafe UnsafePointer(rows.attempt.base)
         for row in 0..<rows.count { outcomes.chosen[0][row] = self.starts.listIndex(unsafe Int(starts[row])) }
         for k in 1..<max(1, columns) {
-            let column = unsafe found + (k - 1) * stride
+            let column = unsafe chains.found.base + (k - 1) * chains.stride
             // Steps that the attempt did not reach give numbers without meaning, sooner than a branch.
             outcomes.chosen[k].fill(rows.count) { row in unsafe column[Int(attempts[row])] }
         }
+    }
+}
+
+/// Tells the attempts of one user and group from others.
+@safe private struct SegmentReader {
+    let keys: UnsafePointer<UInt64>
+    /// Nil where there is only one group.
+    let segments: UnsafePointer<UInt64>?
+    let timeBits: UInt64
+
+    /// `place << 32 | group` of attempt j.
+    @inline(__always)
+    func segment(_ j: Int) -> UInt64 {
+        if let segments = unsafe segments { return unsafe segments[j] }
+        return unsafe (keys[j] &>> timeBits) &<< 32
     }
 }
 

@@ -82,9 +82,10 @@ struct RowScratch: ~Copyable {
 /// The running choice over attempts in ascending order.
 @safe struct Choice {
     private(set) var row = -1
-    private var current: UInt64 = 0
+    /// No segment is all ones, as groups are fewer.
+    private var current = UInt64.max
     private var best: UInt64 = 0
-    private var bestAttempt = 0
+    private var bestAttempt: UInt64 = 0
     private var open: UInt64 = 0
     private let segments: UnsafeMutablePointer<UInt64>
     private let bests: UnsafeMutablePointer<UInt64>
@@ -108,16 +109,18 @@ struct RowScratch: ~Copyable {
     /// Every attempt writes its user's row as it stands so far, so that no branch waits for the user's last one.
     @inline(__always)
     mutating func consider(_ j: Int, _ key: UInt64, _ segment: UInt64, _ score: UInt64) {
-        let isNew = row < 0 || segment != current
-        row &+= isNew ? 1 : 0
+        // Masks instead of conditions, so that no branch has to guess where a user ends or which attempt is better.
+        let isNew: UInt64 = segment != current ? 1 : 0
+        row &+= Int(truncatingIfNeeded: isNew)
         current = segment
-        let before = isNew ? 0 : best
-        let deciding = score & self.deciding
-        let isBetter = deciding > before
-        best = isBetter ? deciding : before
-        bestAttempt = isBetter ? j : bestAttempt
-        let openScore = (key & tickMask) >= openFrom ? score : 0
-        open = max(openScore, isNew ? 0 : open)
+        let goesOn = isNew &- 1
+        let before = best & goesOn
+        let now = score & deciding
+        let isBetter: UInt64 = 0 &- (now > before ? 1 : 0)
+        best = before ^ ((before ^ now) & isBetter)
+        bestAttempt ^= (bestAttempt ^ UInt64(truncatingIfNeeded: j)) & isBetter
+        let isOpen: UInt64 = 0 &- ((key & tickMask) >= openFrom ? 1 : 0)
+        open = max(open & goesOn, score & isOpen)
         unsafe segments[row] = segment
         unsafe bests[row] = best
         unsafe opens[row] = open
