@@ -51,17 +51,25 @@ package struct FunnelPlan: Sendable {
 
     package var readsProperties: Bool { filtered != 0 }
 
+    /// Whether one event could fill two steps of an attempt, so that rows must be told apart: some name is admitted by
+    /// two, and a step need not be later than the step before it.
+    package var sharesEvents: Bool {
+        guard slack > 0 else { return false }
+        if wildcard != 0, steps > 1 { return true }
+        return positions.values.contains { $0 & ($0 &- 1) != 0 }
+    }
+
     /// Positions an event of this name can fill, before its properties are looked at.
     package func positions(ofEvent name: ByteString) -> UInt64 { positions[name, default: 0] | wildcard }
 
     /// The positions left once the conditions have been checked.
-    package func narrow(_ mask: UInt64, property: (ByteString) -> PropertyValue?) -> UInt64 {
+    package func narrow(_ mask: UInt64, property: (ByteString) throws -> PropertyValue?) rethrows -> UInt64 {
         var left = mask
         var check = mask & filtered
         while check != 0 {
             let i = check.trailingZeroBitCount
             check &= check - 1
-            if !definition.steps[i].filters.allSatisfy({ $0.accepts(property($0.property)) }) { left &= ~(1 << UInt64(i)) }
+            if try !definition.steps[i].filters.allSatisfy({ $0.accepts(try property($0.property)) }) { left &= ~(1 << UInt64(i)) }
         }
         return left
     }

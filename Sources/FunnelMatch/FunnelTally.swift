@@ -1,38 +1,102 @@
 import FunnelModel
 
-/// Adds users' outcomes up to a shard's partial result.
+/// Adds users' outcomes up. Several threads each fill one of their own; `merge` makes them one.
 package struct FunnelTally: Sendable {
-    package private(set) var result: PartialResult
     private let plan: FunnelPlan
+    private let times: Bool
+    /// Users with a depth of at least i + 1.
+    private var counts: [UInt64]
+    private var open: [UInt64]
+    /// Ticks of the clock, by step.
+    private var fromFirst: [TimeCollector]
+    private var fromPrevious: [TimeCollector]
 
-    package init(_ plan: FunnelPlan, times: Bool, buckets: [Range<Int>]) {
+    package init(_ plan: FunnelPlan, times: Bool) {
         self.plan = plan
-        result = PartialResult(steps: plan.steps, times: times, buckets: buckets)
+        self.times = times
+        counts = Array(repeating: 0, count: plan.steps)
+        open = counts
+        fromFirst = times ? Array(repeating: TimeCollector(), count: plan.steps) : []
+        fromPrevious = fromFirst
     }
 
     /// - Parameter time: the user's event times in microseconds, to which the outcome's chain refers.
     package mutating func add(_ outcome: UserOutcome, time: [Int64]) {
         guard outcome.depth > 0 else { return }
-        for i in 0..<outcome.depth { result.counts[i] += 1 }
-        if outcome.openDepth > 0 { result.open[outcome.openDepth - 1] += 1 }
-        guard !result.fromFirst.isEmpty else { return }
+        for i in 0..<outcome.depth { counts[i] += 1 }
+        if outcome.openDepth > 0 { open[outcome.openDepth - 1] += 1 }
+        guard times else { return }
         // A step before A's clock value took no time.
         let first = plan.ticks(time[outcome.chain[0]])
         var previous = first
-        for i in 0..<outcome.depth {
+        for i in 1..<max(1, outcome.depth) {
             let at = max(first, plan.ticks(time[outcome.chain[i]]))
-            result.fromFirst[i].add(UInt64(at - first))
-            if i > 0 { result.fromPrevious[i].add(UInt64(max(0, at - previous))) }
+            fromFirst[i].add(UInt64(at - first))
+            fromPrevious[i].add(UInt64(max(0, at - previous)))
             previous = at
         }
     }
 
-    package consuming func finish(newestEvent: Int64?) -> PartialResult {
-        for i in result.fromFirst.indices {
-            result.fromFirst[i].seal()
-            result.fromPrevious[i].seal()
+    /// Depths alone.
+    package mutating func add(counts more: [Int]) {
+        for i in counts.indices { counts[i] += UInt64(more[i]) }
+    }
+
+    /// Users who entered, and those of them who got no further than step 1 and still can.
+    package mutating func add(entered: Int, open stillOpen: Int) {
+        counts[0] += UInt64(entered)
+        open[0] += UInt64(stillOpen)
+    }
+
+    /// A slice's users from step 2 on; who entered is told apart.
+    /// - Parameters:
+    ///   - timeBits: of the lists' keys.
+    ///   - scale: the clock's ticks in one of the keys'.
+    package mutating func add(
+        _ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], listOfStep: [Int], timeBits: Int, scale: UInt64
+    ) {
+        for i in 0..<outcomes.count where outcomes.openDepth[i] > 0 { open[Int(outcomes.openDepth[i]) - 1] += 1 }
+        for step in 1..<max(1, plan.steps) {
+            let depth = UInt8(step + 1)
+            var reached: UInt64 = 0
+            for i in 0..<outcomes.count where outcomes.depth[i] >= depth {
+                reached += 1
+                if !times { continue }
+                // Keys of one user differ as their ticks do.
+                let at = lists[listOfStep[step]][Int(outcomes.chosen[step][i])]
+                let first = lists[listOfStep[0]][Int(outcomes.chosen[0][i])]
+                let previous = lists[listOfStep[step - 1]][Int(outcomes.chosen[step - 1][i])]
+                fromFirst[step].add((at &- first) &* scale)
+                fromPrevious[step].add((at &- previous) &* scale)
+            }
+            counts[step] += reached
+            if reached == 0 { break }
         }
+    }
+
+    package mutating func merge(_ other: FunnelTally) {
+        for i in counts.indices {
+            counts[i] += other.counts[i]
+            open[i] += other.open[i]
+        }
+        for i in fromFirst.indices {
+            fromFirst[i].merge(other.fromFirst[i])
+            fromPrevious[i].merge(other.fromPrevious[i])
+        }
+    }
+
+    package consuming func finish(buckets: [Range<Int>], newestEvent: Int64?) -> PartialResult {
+        var result = PartialResult(steps: plan.steps, times: times, buckets: buckets)
+        result.counts = counts
+        result.open = open
         result.newestEvent = newestEvent
+        guard times else { return result }
+        result.fromFirst = fromFirst.map { $0.finish() }
+        result.fromPrevious = fromPrevious.map { $0.finish() }
+        // Step 1 took everyone no time.
+        var zeros = TimeCollector()
+        zeros.add(0, times: counts[0])
+        result.fromFirst[0] = zeros.finish()
         return result
     }
 }

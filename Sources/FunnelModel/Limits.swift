@@ -11,6 +11,9 @@ package enum Limits {
     package static let eventNamesPerProject = 10_000
     package static let propertyKeysPerProject = 2_000
 
+    /// Users of one project in one of the 1,024 buckets.
+    package static let usersPerBucket = 1 << 22
+
     package static let stepsPerFunnel = 64
     package static let eventsPerStep = 256
     package static let eventTypes = 1_000

@@ -1,9 +1,11 @@
 import FunnelCodec
 import FunnelEdge
+import FunnelMatch
 import FunnelModel
 import FunnelProtocol
 import FunnelRPC
 import FunnelRuntime
+import FunnelScan
 import FunnelStorage
 import Logging
 import NIOCore
@@ -19,6 +21,7 @@ package final class ShardService: Sendable {
         settings: [Setting("shard", .integer(0...(Limits.shards - 1)), default: "0", "this shard's number in the cluster map")]
             + CommonSettings.all(http: 8200, wire: 8100, note: "; by default the number of the shard is added") + Membership.settings + [
                 Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory that are sealed into a segment"),
+                Setting("merge-mb", .integer(1...100_000), default: "128", "bytes a second that seals and merges write at most, in MiB"),
                 Setting("reserve-mb", .integer(0...1_000_000), default: "256", "appends are refused while the disk has less free, in MiB"),
                 Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time"),
                 Setting("query-queue", .integer(0...10_000), default: "64", "scans that wait; more are refused"),
@@ -37,6 +40,7 @@ package final class ShardService: Sendable {
     private let failure: AsyncStream<StoreError>
     private let fail: AsyncStream<StoreError>.Continuation
     private let writer = NIOThreadPool(numberOfThreads: 1)
+    private let maintenance = NIOThreadPool(numberOfThreads: 1)
     private let workers: QueryWorkers
     private let appendLatency: LatencyHistogram
     private let queryLatency: LatencyHistogram
@@ -50,6 +54,7 @@ package final class ShardService: Sendable {
         return [
             AtShutdown { await service.close() }, service.membership.service, try node.httpService(node.router()),
             Background { try await service.openStore() }, Background { try await service.watchDisk() },
+            Background { await service.maintain() },
             node.wireService(service.routes, as: identity),
         ]
     }
@@ -64,6 +69,7 @@ package final class ShardService: Sendable {
         queryLatency = node.metrics.latency("sluice_shard_query_seconds", "time of a partial query, queueing included")
         appendedRows = node.metrics.counter("sluice_shard_rows_appended_total", "rows made durable, repeats not counted")
         writer.start()
+        maintenance.start()
         addStoreMetrics()
     }
 
@@ -100,8 +106,23 @@ package final class ShardService: Sendable {
         for await error in failure { throw error }
     }
 
+    /// Until cancelled: seals and merges what is due, on a thread of low priority.
+    private func maintain() async {
+        let rate = node.settings.integer("merge-mb") << 20
+        try? await maintenance.runIfActive { Housekeeping.lowerPriority() }
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(50))
+            guard let open = open.withLock({ $0 }) else { continue }
+            _ = try? await maintenance.runIfActive { Housekeeping.run(open.store, bytesPerSecond: rate) }
+            let stats = open.store.stats
+            open.appender.note(memtableBytes: stats.memtableBytes)
+            if stats.poisoned { fail.yield(StoreError(.poisoned, "a write or sync failed")) }
+        }
+    }
+
     private func close() async {
         await workers.shutdown()
+        try? await maintenance.shutdownGracefully()
         try? await writer.shutdownGracefully()
         open.withLock { $0?.store.close() }
     }
@@ -149,8 +170,13 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("partial query") { () throws(ByteError) in try PartialQuery(body: call.frame.body) }
-        let scan = try prepare(query, call, open)
-        let result = try await workers.run { try scan.counts(query) { call.isCancelled } }
+        let snapshot = open.store.snapshot(project: call.frame.context.project)
+        let scan = try prepare(query, call, open, snapshot)
+        let counting = scan.counting(times: query.times)
+        let tallies = try await workers.run(parts: counting.slices) { try matching { try counting.run { call.isCancelled } } }
+        var tally = FunnelTally(scan.plan, times: query.times)
+        for other in tallies { tally.merge(other) }
+        let result = tally.finish(buckets: query.buckets, newestEvent: snapshot.newestTime)
         queryLatency.record(ContinuousClock.now - start)
         var answer = call.writer()
         try await answer.send(.partialResult, result.body)
@@ -161,8 +187,13 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("partial users query") { () throws(ByteError) in try PartialUsersQuery(body: call.frame.body) }
-        let scan = try prepare(query.query, call, open)
-        let users = try await workers.run { try scan.users(query) { call.isCancelled } }
+        let scan = try prepare(query.query, call, open, open.store.snapshot(project: call.frame.context.project))
+        let lists = try await workers.run(parts: 1) {
+            try matching {
+                try scan.users(query.outcome, step: query.step, after: query.after, limit: query.limit) { call.isCancelled }
+            }
+        }
+        let users = lists.first ?? []
         var answer = call.writer()
         for start in stride(from: 0, to: users.count, by: UserList.usersPerFrame) {
             let page = users[start..<min(users.count, start + UserList.usersPerFrame)]
@@ -171,13 +202,13 @@ package final class ShardService: Sendable {
         try await answer.end(rows: users.count)
     }
 
-    private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open) throws -> FunnelScan {
+    private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open, _ snapshot: Snapshot) throws -> FunnelScan {
         let own = ClusterMap.buckets(ofShard: shard, of: open.map.shards.count)
         guard query.buckets.allSatisfy({ own.lowerBound <= $0.lowerBound && $0.upperBound <= own.upperBound }) else {
             throw ProtocolError(.wrongBucket, "shard \(shard) has buckets \(own.lowerBound) to \(own.upperBound - 1)")
         }
-        let snapshot = open.store.snapshot(project: call.frame.context.project)
-        return FunnelScan(query, snapshot: snapshot, wanted: query.buckets == [own] ? nil : query.buckets)
+        let plan = FunnelPlan(query.definition, entryRange: query.entryRange, asOf: query.asOf)
+        return FunnelScan(plan, snapshot, buckets: query.buckets)
     }
 
     private func checkEpoch(_ call: FrameCall, _ map: ClusterMap) throws {
@@ -202,7 +233,16 @@ package final class ShardService: Sendable {
         gauge("sluice_store_appends_total", "appends stored") { $0.appends }
         gauge("sluice_store_repeats_total", "appends that were repeats") { $0.repeats }
         gauge("sluice_store_poisoned", "1 after a failed write or sync: the process is about to end") { $0.poisoned ? 1 : 0 }
+        gauge("sluice_store_seals_total", "seals of the memtable into segments") { $0.seals }
         gauge("sluice_store_failed_seals_total", "seals that failed and will be tried again") { $0.failedSeals }
+        gauge("sluice_store_merges_total", "merges of segments") { $0.merges }
+        gauge("sluice_store_failed_merges_total", "merges that failed and will be tried again") { $0.failedMerges }
+        gauge("sluice_store_sealed_bytes_total", "bytes of segments written by seals") { $0.sealedBytes }
+        gauge("sluice_store_merged_bytes_total", "bytes of segments written by merges: over sealed bytes, the write amplification less one") { $0.mergedBytes }
+        gauge("sluice_store_memtable_bytes", "bytes not yet sealed, roughly") { $0.memtableBytes }
+        gauge("sluice_store_users", "users that were ever seen") { $0.users }
+        gauge("sluice_store_user_files", "files of users") { $0.userFiles }
+        gauge("sluice_store_user_file_bytes", "bytes of files of users") { $0.userFileBytes }
         node.metrics.gauge("sluice_shard_queries", "scans running or queued") { [workers] in Double(workers.running) }
     }
 }
@@ -212,6 +252,7 @@ extension RejectedRow.Code {
         switch self {
         case .tooManyEventNames: return "too many event names: the project has \(Limits.eventNamesPerProject)"
         case .tooManyPropertyKeys: return "too many property keys: the project has \(Limits.propertyKeysPerProject)"
+        case .tooManyUsers: return "too many users: a bucket of the project holds \(Limits.usersPerBucket)"
         }
     }
 }

@@ -18,7 +18,7 @@ struct FunnelVectorTests {
         let definition = try FunnelDefinition.parse(try #require(vector["definition"]))
         let asOf = try vector["as_of"]?.asString.map { try Timestamp.parse($0) } ?? 1 << 59
         let plan = FunnelPlan(definition, entryRange: try Self.range(vector["range"]), asOf: asOf)
-        var tally = FunnelTally(plan, times: true, buckets: [0..<Limits.buckets])
+        var tally = FunnelTally(plan, times: true)
         for item in try #require(vector["users"]?.asArray) {
             let user = OneUser(try (item["events"]?.asArray ?? []).map(Self.event))
             let (time, mask) = user.columns(for: plan)
@@ -31,7 +31,7 @@ struct FunnelVectorTests {
             #expect(seconds == item["seconds"]?.asArray?.compactMap(\.asDouble), why)
             tally.add(outcome, time: time)
         }
-        let result = tally.finish(newestEvent: nil)
+        let result = tally.finish(buckets: [0..<Limits.buckets], newestEvent: nil)
         #expect(result.counts == Self.numbers(vector["counts"]), why)
         if vector["open"] != nil { #expect(result.open == Self.numbers(vector["open"]), why) }
     }

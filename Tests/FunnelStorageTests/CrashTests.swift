@@ -19,7 +19,7 @@ struct CrashTests {
     private static func script(_ files: SimulatedFileSystem) throws {
         var store = try openStore(files)
         for number in 0..<groups {
-            _ = try store.append(group(number))
+            _ = try store.put(group(number))
             files.mark(number + 1)
             if number == 2 || number == 5 { try store.seal() }
             if number == 3 {
@@ -39,7 +39,7 @@ struct CrashTests {
         #expect(ids.count == present.count * 6, "\(what): half a group")
         #expect((0..<present.count).allSatisfy { present.contains("g\($0)") }, "\(what): not the first groups")
         // The retry of whatever was not acknowledged, and everything after, must find a sound store.
-        for number in 0..<Self.groups { _ = try store.append(Self.group(number)) }
+        for number in 0..<Self.groups { _ = try store.put(Self.group(number)) }
         #expect(try store.snapshot(project: 1).allEvents().count == Self.groups * 6, "\(what): after going on")
         store.close()
         #expect(StoreVerifier.verify(directory: "data", files: files) { _ in }, "\(what)")

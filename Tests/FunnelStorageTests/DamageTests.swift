@@ -13,11 +13,11 @@ struct DamageTests {
     private static func store() throws -> SimulatedFileSystem {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
-        _ = try store.append([batch(0)])
-        _ = try store.append([batch(1)])
+        _ = try store.put([batch(0)])
+        _ = try store.put([batch(1)])
         try store.suppress(project: 1, users: ["u1"])
         try store.seal()
-        for number in 2..<5 { _ = try store.append([batch(number)]) }
+        for number in 2..<5 { _ = try store.put([batch(number)]) }
         store.close()
         return files
     }
@@ -34,7 +34,7 @@ struct DamageTests {
         return log.indices.filter { log[$0...].starts(with: magic) }
     }
 
-    @Test(arguments: ["IDENTITY", "MANIFEST", "log-00000002", "seg-00000001"])
+    @Test(arguments: ["IDENTITY", "MANIFEST", "log-00000002", "usr-00000001", "seg-00000002"])
     func everyFlippedBitIsFoundOrHarmless(name: String) throws {
         let files = try Self.store().files
         let all = try Self.read(files)
@@ -88,11 +88,11 @@ struct DamageTests {
         // A seal that fails after the new log was begun leaves two logs.
         let files = SimulatedFileSystem()
         let store = try openStore(files)
-        _ = try store.append([Self.batch(0)])
-        _ = try store.append([Self.batch(1)])
+        _ = try store.put([Self.batch(0)])
+        _ = try store.put([Self.batch(1)])
         files.inject(.fullAtWrite(files.writes + 2, partial: 0))
         #expect(throws: StoreError.self) { try store.seal() }
-        _ = try store.append([Self.batch(2)])
+        _ = try store.put([Self.batch(2)])
         store.close()
         let all = files.files
         #expect(Set(all.keys).isSuperset(of: ["log-00000001", "log-00000002"]))
@@ -107,7 +107,7 @@ struct DamageTests {
         }
     }
 
-    @Test(arguments: ["IDENTITY", "MANIFEST", "log-00000002", "seg-00000001"])
+    @Test(arguments: ["IDENTITY", "MANIFEST", "log-00000002", "usr-00000001", "seg-00000002"])
     func missingFilesAreFound(name: String) throws {
         var files = try Self.store().files
         files[name] = nil
@@ -119,13 +119,13 @@ struct DamageTests {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
         for number in 0..<2 {
-            _ = try store.append([Self.batch(number)])
+            _ = try store.put([Self.batch(number)])
             try store.seal()
         }
         store.close()
         var swapped = files.files
-        swapped["seg-00000001"] = files.files["seg-00000002"]
-        swapped["seg-00000002"] = files.files["seg-00000001"]
+        swapped["seg-00000002"] = files.files["seg-00000003"]
+        swapped["seg-00000003"] = files.files["seg-00000002"]
         #expect(throws: StoreError.self) { try Self.read(swapped) }
         // The same shard of another cluster, with the same history.
         let other = SimulatedFileSystem()
@@ -135,7 +135,7 @@ struct DamageTests {
             try foreign.seal()
         }
         foreign.close()
-        for name in ["MANIFEST", "log-00000003", "seg-00000001"] {
+        for name in ["MANIFEST", "log-00000003", "usr-00000001", "seg-00000002"] {
             var mixed = files.files
             mixed[name] = other.files[name]
             let error = #expect(throws: StoreError.self, "\(name)") { try Self.read(mixed) }
@@ -143,7 +143,7 @@ struct DamageTests {
         }
     }
 
-    @Test(arguments: ["IDENTITY", "MANIFEST", "log-00000002", "seg-00000001"])
+    @Test(arguments: ["IDENTITY", "MANIFEST", "log-00000002", "usr-00000001", "seg-00000002"])
     func randomBytesNeverTrap(name: String) throws {
         let files = try Self.store().files
         let whole = try #require(files[name])

@@ -22,7 +22,7 @@ struct DescriptorTests {
         for open in 1...opens {
             let files = SimulatedFileSystem()
             let store = try openStore(files)
-            _ = try store.append([Self.batch(1)])
+            _ = try store.put([Self.batch(1)])
             files.inject(.noDescriptorsAtOpen(files.opens + open))
             let error = #expect(throws: StoreError.self, "open \(open)") { try store.seal() }
             #expect(store.stats.failedSeals == 1 && store.stats.seals == 0, "open \(open)")
@@ -31,7 +31,7 @@ struct DescriptorTests {
                 #expect(error?.code == .poisoned && store.stats.poisoned)
             } else {
                 #expect(error?.code == .noSpace && !store.stats.poisoned, "open \(open): \(String(describing: error))")
-                _ = try store.append([Self.batch(2)])
+                _ = try store.put([Self.batch(2)])
                 try store.seal()
                 #expect(store.stats.seals == 1 && store.stats.logFiles == 1, "open \(open)")
             }
@@ -43,13 +43,13 @@ struct DescriptorTests {
     @Test func aSealWithoutDescriptorsFailsAndIsTriedAgainLater() throws {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
-        _ = try store.append([Self.batch(1)])
+        _ = try store.put([Self.batch(1)])
         files.inject(.noDescriptors)
         let error = #expect(throws: StoreError.self) { try store.seal() }
         #expect(error?.code == .noSpace)
         #expect(store.stats.failedSeals == 1 && !store.stats.poisoned)
         // The log is open already.
-        _ = try store.append([Self.batch(2)])
+        _ = try store.put([Self.batch(2)])
         files.heal()
         try store.seal()
         #expect(store.stats.seals == 1)
@@ -86,7 +86,7 @@ struct DescriptorTests {
             let directory = try TemporaryDirectory()
             let store = try ShardStore.open(
                 directory: directory.path + "/shard", files: POSIXFileSystem(), identity: testIdentity, options: StoreOptions())
-            _ = try store.append([DescriptorTests.batch(1)])
+            _ = try store.put([DescriptorTests.batch(1)])
             let error: StoreError? = DescriptorTests.withoutDescriptors {
                 do throws(StoreError) {
                     try store.seal()
@@ -96,7 +96,7 @@ struct DescriptorTests {
             #expect(error?.code == .noSpace, "\(String(describing: error))")
             #expect(store.stats.failedSeals == 1 && !store.stats.poisoned)
             if store.stats.poisoned { return }
-            _ = try store.append([DescriptorTests.batch(2)])
+            _ = try store.put([DescriptorTests.batch(2)])
             try store.seal()
             #expect(try store.snapshot(project: 1).allEvents().count == 8)
         }

@@ -43,7 +43,7 @@ struct DirectoryTests {
     @Test func aClosedStoreTakesNoWrites() throws {
         let store = try openStore(SimulatedFileSystem())
         store.close()
-        let error = #expect(throws: StoreError.self) { try store.append([request([event("u", "a", 1)], sequence: 1)]) }
+        let error = #expect(throws: StoreError.self) { try store.put([request([event("u", "a", 1)], sequence: 1)]) }
         #expect(error?.code == .poisoned)
         #expect(throws: StoreError.self) { try store.seal() }
         #expect(throws: StoreError.self) { try store.suppress(project: 1, users: ["u"]) }
@@ -51,25 +51,30 @@ struct DirectoryTests {
 
     @Test(arguments: [("IDENTITY", 32), ("MANIFEST", 40), ("log-00000001", 44)])
     func aNewerFormatIsRefused(name: String, headerBytes: Int) throws {
+        try check(name, headerBytes, version: 3, .newerFormat)
+        try check(name, headerBytes, version: 1, .olderFormat)
+    }
+
+    private func check(_ name: String, _ headerBytes: Int, version: UInt8, _ expected: StoreError.Code) throws {
         let files = SimulatedFileSystem()
         try openStore(files).close()
         var newer = files.files
         var header = Array(try #require(newer[name])[..<headerBytes])
-        header[8] = 2
+        header[8] = version
         let sum = testCRC32C(header[..<(headerBytes - 4)])
         for i in 0..<4 { header[headerBytes - 4 + i] = UInt8(truncatingIfNeeded: sum >> UInt32(8 * i)) }
         newer[name]?.replaceSubrange(..<headerBytes, with: header)
-        #expect(code(SimulatedFileSystem(files: newer)) { _ in } == .newerFormat)
+        #expect(code(SimulatedFileSystem(files: newer)) { _ in } == expected)
     }
 
     @Test func layoutIsAsTheSpecificationSays() throws {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
-        _ = try store.append([request([event("u", "a", 1)], sequence: 1)])
+        _ = try store.put([request([event("u", "a", 1)], sequence: 1)])
         store.close()
         let identity = try #require(files.files["IDENTITY"])
         var expected = Array("SLUICEID".utf8)
-        expected += [1, 0, 1, 0, 4, 0, 0, 0] as [UInt8]
+        expected += [2, 0, 1, 0, 4, 0, 0, 0] as [UInt8]
         expected += [0xEE, 0xFF, 0xC0, 0, 0, 0, 0, 0, 7, 0, 0, 0] as [UInt8]
         let sum = testCRC32C(expected[...])
         expected += (0..<4).map { UInt8(truncatingIfNeeded: sum >> UInt32(8 * $0)) }

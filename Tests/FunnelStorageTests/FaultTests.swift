@@ -22,7 +22,7 @@ struct FaultTests {
             defer { store.close() }
             for number in 0..<10 {
                 do throws(StoreError) {
-                    if case .success? = try store.append([batch(number)]).first { acknowledged.append(number) }
+                    if case .success? = try store.put([batch(number)]).first { acknowledged.append(number) }
                 } catch { errors.append(error) }
                 if number % 3 == 2 {
                     do throws(StoreError) { try store.seal() } catch { errors.append(error) }
@@ -94,12 +94,12 @@ struct FaultTests {
     @Test func aFragmentThatCannotBeCutPoisons() throws {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
-        _ = try store.append([batch(1)])
+        _ = try store.put([batch(1)])
         files.inject(.fullFromWrite(0, partial: 20))
         files.inject(.failedTruncate)
-        #expect(throws: StoreError.self) { try store.append([batch(2)]) }
+        #expect(throws: StoreError.self) { try store.put([batch(2)]) }
         files.heal()
-        let error = #expect(throws: StoreError.self) { try store.append([batch(2)]) }
+        let error = #expect(throws: StoreError.self) { try store.put([batch(2)]) }
         #expect(error?.code == .poisoned)
         #expect(store.stats.poisoned)
         // Queries go on.
@@ -110,12 +110,12 @@ struct FaultTests {
     @Test func aCrashAfterAFullDiskLosesNothing() throws {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
-        _ = try store.append([batch(1)])
+        _ = try store.put([batch(1)])
         files.inject(.fullFromWrite(0, partial: 50))
-        #expect(throws: StoreError.self) { try store.append([batch(2)]) }
+        #expect(throws: StoreError.self) { try store.put([batch(2)]) }
         files.heal()
         try store.seal()
-        _ = try store.append([batch(3)])
+        _ = try store.put([batch(3)])
         for seed in 0..<50 {
             let (disk, _) = SimulatedFileSystem.crashed(files.trace, .mixed(UInt64(seed)))
             #expect(try ids(disk).count == 8)
@@ -126,14 +126,14 @@ struct FaultTests {
     @Test func aCrashAfterAFailedSealLosesNothing() throws {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
-        _ = try store.append([batch(1)])
+        _ = try store.put([batch(1)])
         files.inject(.fullFromWrite(0, partial: 50))
-        #expect(throws: StoreError.self) { try store.append([batch(2)]) }
+        #expect(throws: StoreError.self) { try store.put([batch(2)]) }
         files.heal()
         // The header of the log goes through, that of the segment does not.
         files.inject(.fullAtWrite(files.writes + 2, partial: 10))
         #expect(throws: StoreError.self) { try store.seal() }
-        _ = try store.append([batch(3)])
+        _ = try store.put([batch(3)])
         #expect(try ids(SimulatedFileSystem.crashed(files.trace, .allLost).files).count == 8)
         for seed in 0..<50 {
             let (disk, _) = SimulatedFileSystem.crashed(files.trace, .mixed(UInt64(seed)))
@@ -149,15 +149,15 @@ struct FaultTests {
         var options = StoreOptions()
         options.reserveBytes = 1_000
         let store = try openStore(files, testIdentity, options)
-        _ = try store.append([batch(1)])
+        _ = try store.put([batch(1)])
         files.setFree(999)
-        let error = #expect(throws: StoreError.self) { try store.append([batch(2)]) }
+        let error = #expect(throws: StoreError.self) { try store.put([batch(2)]) }
         #expect(error?.code == .noSpace)
         // What is known already needs no space, and hiding users goes on.
-        #expect(try store.append([batch(1)]).first?.get().repeated == true)
+        #expect(try store.put([batch(1)]).first?.get().repeated == true)
         try store.suppress(project: 1, users: ["u0"])
         files.setFree(1_000)
-        _ = try store.append([batch(2)])
+        _ = try store.put([batch(2)])
         #expect(try store.snapshot(project: 1).allEvents().count == 6)
     }
 
@@ -166,12 +166,12 @@ struct FaultTests {
         var options = StoreOptions()
         options.sealRows = 8
         let store = try openStore(files, testIdentity, options)
-        _ = try store.append([batch(1)])
+        _ = try store.put([batch(1)])
         // The next append's record goes through, the new log of the seal does not.
         files.inject(.fullAtWrite(files.writes + 2, partial: 10))
-        _ = try store.append([batch(2)])
+        _ = try store.put([batch(2)])
         #expect(store.stats.failedSeals == 1)
-        _ = try store.append([batch(3)])
+        _ = try store.put([batch(3)])
         #expect(store.stats.seals == 1)
         #expect(try ids(files).count == 12)
     }

@@ -21,7 +21,7 @@ struct FingerprintTests {
     func otherContentUnderAKnownNumberIsRefused(sealed: Bool, reopened: Bool) throws {
         let files = SimulatedFileSystem()
         var store = try openStore(files)
-        #expect(outcome(try store.append([one(1), one(2, part: 1)])) == ["stored", "stored"])
+        #expect(outcome(try store.put([one(1), one(2, part: 1)])) == ["stored", "stored"])
         if sealed { try store.seal() }
         if reopened {
             store.close()
@@ -29,20 +29,20 @@ struct FingerprintTests {
         }
         let again = [one(1), one(2), one(2, part: 1), one(1, part: 1), one(.max), one(0)]
         let wanted = ["repeated", "sequenceReused", "repeated", "sequenceReused", "sequenceReused", "sequenceReused"]
-        #expect(outcome(try store.append(again)) == wanted)
-        for (request, wanted) in zip(again, wanted) { #expect(outcome(try store.append([request])) == [wanted]) }
+        #expect(outcome(try store.put(again)) == wanted)
+        for (request, wanted) in zip(again, wanted) { #expect(outcome(try store.put([request])) == [wanted]) }
         #expect(try store.snapshot(project: 1).allEvents().map(\.time) == [1, 2])
         #expect(store.stats.repeats == 4)
-        let error = #expect(throws: StoreError.self) { try store.append([one(2)])[0].get() }
+        let error = #expect(throws: StoreError.self) { try store.put([one(2)])[0].get() }
         #expect(error?.retryable == false)
         // Another number may carry it.
-        #expect(outcome(try store.append([one(3, sequence: 6)])) == ["stored"])
+        #expect(outcome(try store.put([one(3, sequence: 6)])) == ["stored"])
     }
 
     @Test func otherContentUnderANumberOfTheSameGroupIsRefused() throws {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
-        #expect(outcome(try store.append([one(1), one(2), one(1), one(2, part: 1)])) == ["stored", "sequenceReused", "repeated", "stored"])
+        #expect(outcome(try store.put([one(1), one(2), one(1), one(2, part: 1)])) == ["stored", "sequenceReused", "repeated", "stored"])
         #expect(try store.snapshot(project: 1).allEvents().count == 2)
         store.close()
         #expect(outcome(try openStore(files).append([one(2), one(1)])) == ["sequenceReused", "repeated"])
@@ -52,9 +52,9 @@ struct FingerprintTests {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
         files.inject(.fullFromWrite(0, partial: 5))
-        #expect(throws: StoreError.self) { try store.append([one(1)]) }
+        #expect(throws: StoreError.self) { try store.put([one(1)]) }
         files.heal()
-        #expect(outcome(try store.append([one(2), one(1)])) == ["stored", "sequenceReused"])
+        #expect(outcome(try store.put([one(2), one(1)])) == ["stored", "sequenceReused"])
         #expect(try store.snapshot(project: 1).allEvents().map(\.time) == [2])
     }
 }

@@ -18,7 +18,7 @@ struct KillTests {
     private static func script(_ files: SimulatedFileSystem) throws {
         var store = try openStore(files)
         for number in 0..<groups {
-            _ = try store.append(group(number))
+            _ = try store.put(group(number))
             files.mark(number + 1)
             if number == 2 || number == 5 { try store.seal() }
             if number == 3 {
@@ -60,7 +60,7 @@ struct KillTests {
         let store = try openStore(killed)
         let wanted = try ids(store)
         #expect(wanted.count == 12)
-        #expect(try store.append(Self.group(1)).map { try $0.get().repeated } == [true, true])
+        #expect(try store.put(Self.group(1)).map { try $0.get().repeated } == [true, true])
         expect(wanted, afterPowerCut: killed.trace, "repeated after the kill")
         // Without a reopening between, the power cut does lose what was never acknowledged.
         let (lost, _) = SimulatedFileSystem.crashed(trace.dropLast(), .allLost)
@@ -83,9 +83,9 @@ struct KillTests {
         for kill in kills {
             let (killed, _) = SimulatedFileSystem.crashed(trace[..<kill], .killed)
             let store = try openStore(killed)
-            #expect(try store.append(Self.group(0)).map { try $0.get().repeated } == [true, true])
+            #expect(try store.put(Self.group(0)).map { try $0.get().repeated } == [true, true])
             expect(try ids(store), afterPowerCut: killed.trace, "killed before step \(kill)")
-            _ = try store.append(Self.group(1))
+            _ = try store.put(Self.group(1))
             let wanted = try ids(store)
             #expect(wanted.count == 12)
             expect(wanted, afterPowerCut: killed.trace, "killed before step \(kill), gone on")
@@ -103,10 +103,10 @@ struct KillTests {
             let whole = present.count / 6
             #expect(present.count == whole * 6 && (promised...promised + 1).contains(whole), "\(steps) steps")
             for number in 0..<whole {
-                #expect(try store.append(Self.group(number)).map { try $0.get().repeated } == [true, true], "\(steps) steps")
+                #expect(try store.put(Self.group(number)).map { try $0.get().repeated } == [true, true], "\(steps) steps")
             }
             expect(present, afterPowerCut: killed.trace, "\(steps) steps")
-            for number in whole..<Self.groups { _ = try store.append(Self.group(number)) }
+            for number in whole..<Self.groups { _ = try store.put(Self.group(number)) }
             expect(try ids(store), afterPowerCut: killed.trace, "\(steps) steps, gone on")
         }
     }

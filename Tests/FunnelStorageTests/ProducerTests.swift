@@ -12,7 +12,7 @@ struct ProducerTests {
         var store = try openStore(files, testIdentity, options)
         let first = request([event("u", "a", 1), event("u", "b", 2), event("u", "a", 3)], sequence: 5)
         let result = AppendResult(accepted: 2, rejected: [RejectedRow(row: 1, code: .tooManyEventNames)])
-        #expect(try store.append([first]).map { try $0.get() } == [result])
+        #expect(try store.put([first]).map { try $0.get() } == [result])
         if sealed { try store.seal() }
         if reopened {
             store.close()
@@ -20,19 +20,19 @@ struct ProducerTests {
         }
         var again = result
         again.repeated = true
-        #expect(try store.append([first, first]).map { try $0.get() } == [again, again])
+        #expect(try store.put([first, first]).map { try $0.get() } == [again, again])
         #expect(try store.snapshot(project: 1).allEvents() == [event("u", "a", 1), event("u", "a", 3)])
         #expect(store.stats.repeats == 2)
         // Another part or sequence is another append.
         let others = [request([event("u", "a", 1)], sequence: 5, part: 1), request([event("u", "a", 1)], sequence: 4)]
-        #expect(try store.append(others).map { try $0.get().repeated } == [false, false])
+        #expect(try store.put(others).map { try $0.get().repeated } == [false, false])
         #expect(try store.snapshot(project: 1).allEvents().count == 4)
     }
 
     @Test func aRepeatWithinOneGroupIsOne() throws {
         let store = try openStore(SimulatedFileSystem())
         let one = request([event("u", "a", 1)], sequence: 5)
-        #expect(try store.append([one, one]).map { try $0.get().repeated } == [false, true])
+        #expect(try store.put([one, one]).map { try $0.get().repeated } == [false, true])
         #expect(try store.snapshot(project: 1).allEvents().count == 1)
         #expect(store.stats.syncs == 1)
     }
@@ -41,10 +41,10 @@ struct ProducerTests {
         let files = SimulatedFileSystem()
         var store = try openStore(files)
         for sequence: UInt64 in [1, 2, 4_097] {
-            _ = try store.append([request([event("u", "a", 1)], sequence: sequence)])
+            _ = try store.put([request([event("u", "a", 1)], sequence: sequence)])
         }
         func codes(_ sequences: [UInt64]) throws -> [StoreError.Code?] {
-            try store.append(sequences.map { request([event("u", "a", 1)], sequence: $0) }).map(\.errorCode)
+            try store.put(sequences.map { request([event("u", "a", 1)], sequence: $0) }).map(\.errorCode)
         }
         for round in 0..<3 {
             #expect(try codes([1, 2, 4_097]) == [.sequenceExpired, nil, nil])
@@ -61,9 +61,9 @@ struct ProducerTests {
     @Test func theLeastRecentProducerIsForgotten() throws {
         let store = try openStore(SimulatedFileSystem())
         func repeated(_ producer: UInt64) throws -> Bool? {
-            try store.append([request([event("u", "a", 1)], sequence: 1, producer: producer)]).first?.get().repeated
+            try store.put([request([event("u", "a", 1)], sequence: 1, producer: producer)]).first?.get().repeated
         }
-        _ = try store.append((0..<1_024).map { request([event("u", "a", 1)], sequence: 1, producer: $0) })
+        _ = try store.put((0..<1_024).map { request([event("u", "a", 1)], sequence: 1, producer: $0) })
         #expect(try repeated(0) == true)
         #expect(try repeated(5_000) == false)
         #expect(try repeated(1) == true)
@@ -86,7 +86,7 @@ struct ProducerTests {
             keyed("a", ["k2", "k1"]), keyed("a", ["k4"]),
         ]
         #expect(
-            try store.append([request(first, sequence: 1)]).first?.get().rejected == [
+            try store.put([request(first, sequence: 1)]).first?.get().rejected == [
                 RejectedRow(row: 2, code: .tooManyPropertyKeys), RejectedRow(row: 4, code: .tooManyEventNames),
                 RejectedRow(row: 6, code: .tooManyPropertyKeys),
             ])
@@ -95,7 +95,7 @@ struct ProducerTests {
         store = try openStore(files, testIdentity, options)
         let second = [keyed("d", []), keyed("c", ["k1"]), keyed("c", ["k5"])]
         #expect(
-            try store.append([request(second, sequence: 2)]).first?.get() == AppendResult(
+            try store.put([request(second, sequence: 2)]).first?.get() == AppendResult(
                 accepted: 1,
                 rejected: [
                     RejectedRow(row: 0, code: .tooManyEventNames), RejectedRow(row: 2, code: .tooManyPropertyKeys),
@@ -103,7 +103,7 @@ struct ProducerTests {
         #expect(store.snapshot(project: 1).eventNames() == ["a", "b", "c"])
         #expect(try store.snapshot(project: 1).allEvents().count == 5)
         // Another project has limits of its own, and a store opened with less keeps what it has.
-        #expect(try store.append([request([keyed("z", [])], sequence: 3, project: 2)]).first?.get().accepted == 1)
+        #expect(try store.put([request([keyed("z", [])], sequence: 3, project: 2)]).first?.get().accepted == 1)
         options.eventNamesMax = 1
         store.close()
         store = try openStore(files, testIdentity, options)
@@ -116,9 +116,9 @@ struct ProducerTests {
         options.eventNamesMax = 1
         let store = try openStore(files, testIdentity, options)
         files.inject(.fullFromWrite(0, partial: 5))
-        #expect(throws: StoreError.self) { try store.append([request([event("u", "a", 1)], sequence: 1)]) }
+        #expect(throws: StoreError.self) { try store.put([request([event("u", "a", 1)], sequence: 1)]) }
         files.heal()
-        #expect(try store.append([request([event("u", "b", 1)], sequence: 2)]).first?.get().accepted == 1)
+        #expect(try store.put([request([event("u", "b", 1)], sequence: 2)]).first?.get().accepted == 1)
         #expect(store.snapshot(project: 1).eventNames() == ["b"])
     }
 }

@@ -17,7 +17,7 @@ struct RejectedRowsTests {
 
     private func append(_ store: SimulatedStore, _ batch: EventBatch, producer: UInt64, sequence: UInt64 = 1) throws -> Bool {
         let request = AppendRequest(project: 1, producer: producer, sequence: sequence, part: 0, fingerprint: 3, batch: batch)
-        let result = try #require(try store.append([request]).first).get()
+        let result = try #require(try store.put([request]).first).get()
         #expect(result.accepted == 0 && result.rejected.count == batch.count)
         return result.repeated
     }

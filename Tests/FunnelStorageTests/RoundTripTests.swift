@@ -12,7 +12,7 @@ struct RoundTripTests {
             let store = try openStore(files)
             for sequence in 0..<5 {
                 let events = randomEvents(200, &random)
-                let results = try store.append([request(events, sequence: UInt64(sequence))])
+                let results = try store.put([request(events, sequence: UInt64(sequence))])
                 #expect(try results.map { try $0.get() } == [AppendResult(accepted: 200)])
                 model.rows += EventBatchBuilder(events).finish().events
             }
@@ -22,7 +22,9 @@ struct RoundTripTests {
         }
         let store = try openStore(files)
         #expect(try store.snapshot(project: 1).histories() == model.histories())
-        #expect(store.stats.rows == 1_000)
+        // A seal drops the repeats it meets, unless a server's time leaves it open which row stands.
+        let events = model.histories().reduce(0) { $0 + $1.events.count }
+        #expect(sealed ? (events..<1_000).contains(store.stats.rows) : store.stats.rows == 1_000)
         #expect(store.stats.segments == (sealed ? 1 : 0))
         #expect(store.stats.replayedRecords == (sealed ? 0 : 5))
         #expect(store.snapshot(project: 1).newestTime == model.rows.map(\.time).max())
@@ -38,7 +40,7 @@ struct RoundTripTests {
             let store = try ShardStore.open(
                 directory: path, files: POSIXFileSystem(), identity: identity, options: StoreOptions())
             let events = randomEvents(300, &random)
-            _ = try store.append([request(events, sequence: UInt64(round))])
+            _ = try store.put([request(events, sequence: UInt64(round))])
             model.rows += EventBatchBuilder(events).finish().events
             if round == 1 { try store.seal() }
             #expect(try store.snapshot(project: 1).histories() == model.histories())
@@ -50,7 +52,7 @@ struct RoundTripTests {
         }
         var lines: [String] = []
         #expect(StoreVerifier.verify(directory: path, files: POSIXFileSystem()) { lines.append($0) })
-        #expect(lines.contains { $0.hasPrefix("seg-00000001: project 1, 600 rows") })
+        #expect(lines.contains { $0.hasPrefix("seg-00000002: project 1, ") })
         #expect(lines.contains { $0.hasPrefix("log-00000002: 1 records") })
     }
 
@@ -59,16 +61,16 @@ struct RoundTripTests {
         let store = try openStore(files)
         let big = (0..<20_000).map { event("big", $0 % 2 == 0 ? "even" : "odd", 10_000 + Int64($0 / 4), id: "\($0)") }
         let others = (0..<50).map { event("user\($0)", "even", Int64($0)) }
-        _ = try store.append([request(big + others, sequence: 1)])
+        _ = try store.put([request(big + others, sequence: 1)])
         try store.seal()
-        _ = try store.append([request(Array(big[5_000..<5_100]), sequence: 2)])
+        _ = try store.put([request(Array(big[5_000..<5_100]), sequence: 2)])
         try store.seal()
         let snapshot = store.snapshot(project: 1)
         let model = StoreModel(rows: big + others)
         #expect(try snapshot.histories() == model.histories())
         #expect(try snapshot.histories(events: ["odd"]) == model.histories(events: ["odd"]))
         var found = 0
-        try snapshot.scan(user: "big", properties: false) { rows in
+        try snapshot.scan(user: "big") { rows in
             found = rows.count
             return true
         }
@@ -78,15 +80,15 @@ struct RoundTripTests {
 
     @Test func scansStopWhenTold() throws {
         let store = try openStore(SimulatedFileSystem())
-        _ = try store.append([request((0..<5_000).map { event("u\($0)", "a", 1) }, sequence: 1)])
+        _ = try store.put([request((0..<5_000).map { event("u\($0)", "a", 1) }, sequence: 1)])
         var users = 0
-        try store.snapshot(project: 1).scan(events: nil, properties: false) { _ in
+        try store.snapshot(project: 1).scan() { _ in
             users += 1
             return users < 3
         }
         #expect(users == 3)
         let cancelled = #expect(throws: StoreError.self) {
-            try store.snapshot(project: 1).scan(events: nil, properties: false, isCancelled: { true }) { _ in true }
+            try store.snapshot(project: 1).scan(isCancelled: { true }) { _ in true }
         }
         #expect(cancelled?.code == .cancelled)
     }
@@ -100,7 +102,7 @@ struct RoundTripTests {
             for part in 0..<2 {
                 let mine = users.enumerated().filter { ($0.offset + round) % 2 == part }.map(\.element)
                 let events = mine.map { Event(user: $0, name: "a", time: Int64(round)) }
-                _ = try store.append([request(events, sequence: UInt64(round), part: UInt32(part))])
+                _ = try store.put([request(events, sequence: UInt64(round), part: UInt32(part))])
             }
             if round == 1 { try store.seal() }
         }
@@ -111,7 +113,7 @@ struct RoundTripTests {
 
     @Test func projectsAreApart() throws {
         let store = try openStore(SimulatedFileSystem())
-        _ = try store.append([
+        _ = try store.put([
             request([event("u", "a", 1)], sequence: 1, project: 1),
             request([event("u", "b", 2)], sequence: 1, part: 1, project: 2),
         ])
@@ -127,7 +129,7 @@ struct RoundTripTests {
         var broken = EventBatchBuilder([event("u", "a", 1)]).finish()
         broken.name[0] = 7
         let long = Event(user: ByteString(String(repeating: "x", count: 513)), name: "a", time: 1)
-        let results = try store.append([
+        let results = try store.put([
             AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: broken),
             request([long], sequence: 2), request([event("u", "a", 1)], sequence: 3),
         ])

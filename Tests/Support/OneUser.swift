@@ -6,7 +6,10 @@ package struct OneUser {
     package var events: [Event]
 
     package init(_ events: [Event]) {
-        self.events = events.sorted { ($0.time, $0.name) < ($1.time, $1.name) }
+        self.events = events.sorted { a, b in
+            if (a.time, a.name, a.id) != (b.time, b.name, b.id) { return (a.time, a.name, a.id) < (b.time, b.name, b.id) }
+            return Event.canonicalBytes(a.properties).lexicographicallyPrecedes(Event.canonicalBytes(b.properties))
+        }
     }
 
     package func columns(for plan: FunnelPlan) -> (time: [Int64], mask: [UInt64]) {

@@ -40,3 +40,29 @@ package struct Event: Equatable, Sendable {
         self.properties = properties
     }
 }
+
+extension Event {
+    /// Properties as bytes whose order decides between rows that are otherwise equal: for each in key order, key, tag and
+    /// value.
+    package static func canonicalBytes(_ properties: [Property]) -> [UInt8] {
+        var out = ByteWriter()
+        for property in properties {
+            out.string(property.key)
+            switch property.value {
+            case .string(let text):
+                out.integer(EventBatch.Tag.string)
+                out.string(text)
+            case .integer(let value):
+                out.integer(EventBatch.Tag.integer)
+                out.integer(value)
+            case .double(let value):
+                out.integer(EventBatch.Tag.double)
+                out.integer(value.bitPattern)
+            case .bool(let value):
+                out.integer(EventBatch.Tag.bool)
+                out.integer(UInt64(value ? 1 : 0))
+            }
+        }
+        return out.bytes
+    }
+}

@@ -56,6 +56,16 @@ package struct KeyList: Sendable {
         close(at: min(max(0, written), max(0, capacity)))
     }
 
+    /// Changes the keys where they stand: `body` is given the first key's address and their number, and returns how many
+    /// there are now, at most as many.
+    package mutating func rewrite(_ body: (UnsafeMutablePointer<UInt64>, Int) -> Int) {
+        let before = count
+        let kept = unsafe storage.withUnsafeMutableBufferPointer { buffer in
+            unsafe buffer.baseAddress.map { unsafe body($0 + 1, before) } ?? 0
+        }
+        close(at: min(max(0, kept), before))
+    }
+
     private mutating func close(at end: Int) {
         count = end
         for i in 1...Self.backSentinels { storage[end + i] = Self.backSentinel }

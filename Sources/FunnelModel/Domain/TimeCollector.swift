@@ -25,6 +25,19 @@ package struct TimeCollector: Sendable {
         if values.count > exactMax { fillBuckets() }
     }
 
+    /// Adds a value so many times.
+    package mutating func add(_ value: UInt64, times: UInt64) {
+        guard times > 0 else { return }
+        if times <= UInt64(exactMax) {
+            for _ in 0..<times { add(value) }
+            return
+        }
+        if buckets.isEmpty { fillBuckets() }
+        count &+= times
+        sum &+= UInt128(value) &* UInt128(times)
+        buckets[Int(TimeHistogram.bucket(of: value))] &+= times
+    }
+
     /// Adds what another collector with the same limit gathered.
     package mutating func merge(_ other: TimeCollector) {
         count &+= other.count

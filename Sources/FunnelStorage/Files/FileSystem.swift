@@ -35,6 +35,8 @@ package protocol StorageFile: AnyObject, Sendable {
     func truncate(to size: Int) throws(FileError)
     /// On return everything written is durable. After an error nothing may be believed of it, and no second try made.
     func sync() throws(FileError)
+    /// The whole file for reading, which nobody changes any more. Pages may be read from disk only when they are looked at.
+    func map() throws(FileError) -> FileBytes
     /// Takes the exclusive lock of the file; false where another holder has it. Closing lets it go.
     func lock() throws(FileError) -> Bool
 }

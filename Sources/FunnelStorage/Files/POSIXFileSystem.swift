@@ -131,6 +131,17 @@ package final class POSIXFile: StorageFile {
         if fdatasync(descriptor) != 0 { throw FileError(errno: errno, "sync", path) }
     }
 
+    package func map() throws(FileError) -> FileBytes {
+        let count = try size()
+        if count == 0 { return FileBytes([]) }
+        guard let base = unsafe mmap(nil, count, PROT_READ, MAP_SHARED, descriptor, 0), unsafe base != MAP_FAILED else {
+            throw FileError(errno: errno, "map", path)
+        }
+        return unsafe FileBytes(unsafeBase: UnsafeRawPointer(base), count: count) { base, count in
+            unsafe munmap(UnsafeMutableRawPointer(mutating: base), count)
+        }
+    }
+
     package func lock() throws(FileError) -> Bool {
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             if errno == EWOULDBLOCK { return false }
@@ -142,6 +153,6 @@ package final class POSIXFile: StorageFile {
 
 extension FileError {
     fileprivate init(errno code: CInt, _ operation: String, _ path: String) {
-        self.init(operation: operation, path: path, code: code, isNoSpace: [ENOSPC, EDQUOT, EMFILE, ENFILE].contains(code))
+        self.init(operation: operation, path: path, code: code, isNoSpace: [ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM].contains(code))
     }
 }

@@ -1,19 +1,20 @@
 import FunnelCodec
 import FunnelModel
 
-/// The one file that says which others count: replaced as a whole at every seal.
+/// The one file that says which others count: replaced as a whole at every seal and merge.
 struct Manifest: Equatable, Sendable {
     /// One more with every replacement.
     var generation: UInt64 = 1
     /// Logs below are done with; from this one on they are replayed.
     var firstLog: UInt64 = 1
-    /// Segments from here on are leftovers of a seal that did not finish.
-    var nextSegment: UInt64 = 1
+    /// Segments and user files from here on are leftovers of work that did not finish.
+    var nextFile: UInt64 = 1
     /// The sequence of the first record in `firstLog`.
     var nextRecord: UInt64 = 1
-    /// The durability sequence of the first row in `firstLog`.
-    var nextRow: UInt64 = 0
+    /// In order of durability, within a month: rows of a later one became durable later.
     var segments: [SegmentRecord] = []
+    /// In order of the ordinals they hold.
+    var userFiles: [UserFileRecord] = []
     /// Hidden users by project.
     var suppressed: [UInt32: Set<ByteString>] = [:]
     var producers = ProducerTable()
@@ -52,14 +53,23 @@ struct Manifest: Equatable, Sendable {
 
     private func encodeBody() -> [UInt8] {
         var out = ByteWriter()
-        for value in [generation, firstLog, nextSegment, nextRecord, nextRow] { out.integer(value) }
+        for value in [generation, firstLog, nextFile, nextRecord] { out.integer(value) }
         out.varint(UInt64(segments.count))
         for segment in segments {
             out.integer(segment.number)
             out.integer(segment.project)
+            out.varint(UInt64(segment.month))
             out.varint(UInt64(segment.bytes))
             out.varint(UInt64(segment.rows))
             out.integer(segment.footerChecksum)
+        }
+        out.varint(UInt64(userFiles.count))
+        for file in userFiles {
+            out.integer(file.number)
+            out.integer(file.project)
+            out.varint(UInt64(file.bytes))
+            out.varint(UInt64(file.users))
+            out.integer(file.checksum)
         }
         out.varint(UInt64(suppressed.count))
         for (project, users) in suppressed.sorted(by: { $0.key < $1.key }) {
@@ -75,20 +85,29 @@ struct Manifest: Equatable, Sendable {
         var manifest = Manifest()
         manifest.generation = try reader.integer("generation")
         manifest.firstLog = try reader.integer("first log")
-        manifest.nextSegment = try reader.integer("next segment")
+        manifest.nextFile = try reader.integer("next file")
         manifest.nextRecord = try reader.integer("next record")
-        manifest.nextRow = try reader.integer("next row")
         for _ in 0..<(try reader.count(limit: reader.remaining, "segments")) {
             let number: UInt64 = try reader.integer("segment number")
-            guard number < manifest.nextSegment else {
-                throw ByteError(offset: reader.offset, reason: "segment \(number) of \(manifest.nextSegment)")
+            guard number < manifest.nextFile else {
+                throw ByteError(offset: reader.offset, reason: "segment \(number) of \(manifest.nextFile)")
             }
             manifest.segments.append(
                 SegmentRecord(
-                    number: number, project: try reader.integer("segment project"),
+                    number: number, project: try reader.integer("segment project"), month: try reader.count(limit: 1 << 24, "segment month"),
                     bytes: try reader.count(limit: 1 << 48, "segment bytes"),
                     rows: try reader.count(limit: 1 << 48, "segment rows"),
                     footerChecksum: try reader.integer("segment footer checksum")))
+        }
+        for _ in 0..<(try reader.count(limit: reader.remaining, "user files")) {
+            let number: UInt64 = try reader.integer("user file number")
+            guard number < manifest.nextFile else {
+                throw ByteError(offset: reader.offset, reason: "user file \(number) of \(manifest.nextFile)")
+            }
+            manifest.userFiles.append(
+                UserFileRecord(
+                    number: number, project: try reader.integer("user file project"), bytes: try reader.count(limit: 1 << 48, "user file bytes"),
+                    users: try reader.count(limit: Int(UInt32.max), "users"), checksum: try reader.integer("user file checksum")))
         }
         for _ in 0..<(try reader.count(limit: reader.remaining, "suppressed projects")) {
             let project: UInt32 = try reader.integer("suppressed project")

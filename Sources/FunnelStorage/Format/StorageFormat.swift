@@ -10,9 +10,11 @@ enum FileName {
 
     static func log(_ number: UInt64) -> String { "log-" + padded(number) }
     static func segment(_ number: UInt64) -> String { "seg-" + padded(number) }
+    static func users(_ number: UInt64) -> String { "usr-" + padded(number) }
 
     static func logNumber(_ name: String) -> UInt64? { number(name, "log-") }
     static func segmentNumber(_ name: String) -> UInt64? { number(name, "seg-") }
+    static func usersNumber(_ name: String) -> UInt64? { number(name, "usr-") }
 
     private static func padded(_ number: UInt64) -> String {
         let digits = String(number)
@@ -28,7 +30,9 @@ enum FileName {
 
 /// Constants of the files; `Protocol/SEGMENT.md` is the page for outsiders.
 enum StorageFormat {
-    static let version: UInt16 = 1
+    static let version: UInt16 = 2
+    /// Version 1 was never released.
+    static let oldestVersion: UInt16 = 2
     static let prefixBytes = 24
     static let identityBytes = 32
     static let logHeaderBytes = 44
@@ -38,11 +42,7 @@ enum StorageFormat {
     static let segmentTrailerBytes = 32
     static let trailerMagic: UInt64 = 0x444E_4547_4553_4C53
     static let manifestHeaderBytes = 40
-    static let blockRows = 8_192
-    /// A block is also cut here, so that a reader's memory is bounded whatever the properties weigh.
-    static let blockBytes = 4 << 20
     static let recordBytesMax = 512 << 20
-    static let blockBounds = bounds(rows: blockRows, sectionBytes: 64 << 20)
     static let logBounds = bounds(rows: Limits.rowsPerBatch, sectionBytes: recordBytesMax)
 
     private static func bounds(rows: Int, sectionBytes: Int) -> EventBatchCodec.Bounds {
@@ -56,7 +56,7 @@ enum StorageFormat {
 /// The 24 bytes that every file begins with: its kind, the format and whose it is.
 struct FilePrefix {
     enum Kind: String {
-        case identity = "SLUICEID", manifest = "SLUICMAN", log = "SLUICLOG", segment = "SLUICSEG"
+        case identity = "SLUICEID", manifest = "SLUICMAN", log = "SLUICLOG", segment = "SLUICSEG", users = "SLUICUSR"
     }
 
     static func write(_ kind: Kind, _ identity: StoreIdentity, _ out: inout ByteWriter) {
@@ -102,6 +102,9 @@ struct FilePrefix {
         let version = UInt16(bytes[8]) | UInt16(bytes[9]) << 8
         guard version <= StorageFormat.version else {
             throw StoreError(.newerFormat, "\(file): format \(version) is newer than \(StorageFormat.version)")
+        }
+        guard version >= StorageFormat.oldestVersion else {
+            throw StoreError(.olderFormat, "\(file): format \(version) is older than \(StorageFormat.oldestVersion); load the events into a new directory")
         }
         return ByteReader(bytes, range: 0..<end)
     }

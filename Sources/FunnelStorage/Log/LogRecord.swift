@@ -10,12 +10,14 @@ struct LoggedAppend: Sendable {
     var fingerprint: UInt32
     var rejected: [RejectedRow]
     var batch: EventBatch
+    /// By the batch's user codes; those that are new to the shard are given by this record.
+    var ordinals: [UInt32]
 }
 
 /// What one log record holds; all of it becomes durable at once, or none.
 enum LogBody: Sendable {
-    case appends(firstRow: UInt64, [LoggedAppend])
-    case suppress(project: UInt32, users: [ByteString])
+    case appends([LoggedAppend])
+    case suppress(project: UInt32, users: StringTable, ordinals: [UInt32])
 
     var kind: UInt8 {
         switch self {
@@ -27,8 +29,7 @@ enum LogBody: Sendable {
     func encode() -> [UInt8] {
         var out = ByteWriter()
         switch self {
-        case .appends(let firstRow, let appends):
-            out.integer(firstRow)
+        case .appends(let appends):
             out.varint(UInt64(appends.count))
             for append in appends {
                 out.integer(append.project)
@@ -40,11 +41,13 @@ enum LogBody: Sendable {
                 let batch = EventBatchCodec.encode(append.batch, compressed: true)
                 out.integer(UInt32(truncatingIfNeeded: batch.count))
                 out.append(batch)
+                for ordinal in append.ordinals { out.integer(ordinal) }
             }
-        case .suppress(let project, let users):
+        case .suppress(let project, let users, let ordinals):
             out.integer(project)
             out.varint(UInt64(users.count))
-            for user in users { out.string(user) }
+            for i in 0..<users.count { out.string(users[i]) }
+            for ordinal in ordinals { out.integer(ordinal) }
         }
         return out.bytes
     }
@@ -53,31 +56,39 @@ enum LogBody: Sendable {
         var reader = ByteReader(bytes)
         switch kind {
         case 1:
-            let firstRow: UInt64 = try reader.integer("first row")
             var appends: [LoggedAppend] = []
             for _ in 0..<(try reader.count(limit: bytes.count, "appends")) {
                 var append = LoggedAppend(
                     project: try reader.integer("project"), producer: try reader.integer("producer"),
                     sequence: try reader.integer("sequence"), part: try reader.integer("part"),
-                    fingerprint: try reader.integer("fingerprint"), rejected: try RejectedRows.decode(&reader), batch: EventBatch())
+                    fingerprint: try reader.integer("fingerprint"), rejected: try RejectedRows.decode(&reader), batch: EventBatch(), ordinals: [])
                 let length: UInt32 = try reader.integer("batch length")
                 let range = try reader.take(Int(length), "batch")
                 append.batch = try EventBatchCodec.decode(bytes, range: range, bounds: StorageFormat.logBounds)
+                append.ordinals = try ordinals(&reader, append.batch.users.count)
                 appends.append(append)
             }
             try reader.finish("record")
-            return .appends(firstRow: firstRow, appends)
+            return .appends(appends)
         case 2:
             let project: UInt32 = try reader.integer("project")
-            var users: [ByteString] = []
+            var users = StringTable()
             for _ in 0..<(try reader.count(limit: bytes.count, "users")) {
                 users.append(try reader.string(limit: Limits.userIDBytes, "user"))
             }
+            let ordinals = try ordinals(&reader, users.count)
             try reader.finish("record")
-            return .suppress(project: project, users: users)
+            return .suppress(project: project, users: users, ordinals: ordinals)
         default: throw ByteError(offset: 0, reason: "record kind \(kind) is unknown")
         }
     }
+}
+
+private func ordinals(_ reader: inout ByteReader, _ count: Int) throws(ByteError) -> [UInt32] {
+    var ordinals: [UInt32] = []
+    ordinals.reserveCapacity(min(count, reader.remaining / 4))
+    for _ in 0..<count { ordinals.append(try reader.integer("ordinal")) }
+    return ordinals
 }
 
 /// The header of a log file. Its checksum seeds those of the records, which bind them to this cluster, shard and file.

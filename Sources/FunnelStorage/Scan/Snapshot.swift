@@ -1,77 +1,185 @@
 import FunnelModel
 
-/// A project's data at one moment. Safe on any thread, for as long as it is kept.
-package struct Snapshot<Files: FileSystem>: Sendable {
-    let scanner: Scanner
+/// A project's data at one moment. Safe on any thread, for as long as it is kept; files go with their last snapshot.
+package struct Snapshot: Sendable {
+    let segments: [Segment]
+    let memtable: Memtable
+    let users: UserDictionary
+    /// Ordinals of hidden users.
+    let suppressed: Set<UInt32>
+    /// The memtable's codes of event names.
+    let nameCodes: [ByteString: UInt32]
+    /// All event names, ascending.
+    let names: [ByteString]
+    package let places: PlaceMap
     /// The greatest event time, hidden users' included.
     package let newestTime: Int64?
 
     /// All event names, in ascending byte order.
-    package func eventNames() -> [ByteString] { scanner.names }
+    package func eventNames() -> [ByteString] { names }
 
-    /// Users in ascending byte order, each with its rows in the store's order, duplicates merged and hidden users left
-    /// out. A user without rows of the wanted events is not told.
-    /// - Parameters:
-    ///   - events: the wanted names; nil is all, with indexes into `eventNames()`.
-    ///   - properties: whether `UserRows.property` and `row` will be used.
-    ///   - user: only users behind it.
-    ///   - keep: whether a user is wanted.
-    ///   - isCancelled: asked at least once a block; true ends the scan with `.cancelled`.
-    ///   - body: false ends the scan. The rows hold during the call alone.
-    package func scan(
-        events: [ByteString]? = nil, properties: Bool, after user: ByteString? = nil,
-        keep: ((ByteString) -> Bool)? = nil, isCancelled: () -> Bool = { false }, body: (UserRows) throws -> Bool
-    ) throws {
-        var filter = scanner.filter(events, properties)
-        filter.from = user
-        try scanner.scan(filter, events ?? scanner.names, keep, isCancelled, body)
+    /// Prepares the reading of some names' rows; nil is all names.
+    package func keyScan(_ wanted: [ByteString]?) -> KeyScan { KeyScan(self, wanted ?? names) }
+
+    /// The ids of users by their places, in the order asked.
+    package func ids(ofPlaces wanted: some Collection<Int>) -> [ByteString] {
+        users.ids(wanted.map { UInt32(truncatingIfNeeded: places.ordinal($0)) })
     }
 
-    /// One user with all its events, under indexes into `eventNames()`; `body` is not called where there are none.
-    package func scan(user: ByteString, properties: Bool, body: (UserRows) throws -> Bool) throws {
-        var filter = scanner.filter(nil, properties)
-        filter.from = user
-        filter.fromInclusive = true
-        filter.upTo = user
-        try scanner.scan(filter, scanner.names, nil, { false }, body)
+    /// The place of a user; nil where none of the snapshot's rows can be the user's.
+    package func place(of user: ByteString) -> Int? {
+        guard let ordinal = users.find(user) else { return nil }
+        let place = places.place(ordinal)
+        return place < places.users && places.ordinal(place) == UInt64(ordinal) ? place : nil
+    }
+
+    /// Prepares the reading of whole users; nil is all names.
+    package func rowScan(_ wanted: [ByteString]?) -> RowScan { RowScan(keyScan(wanted)) }
+
+    /// Users in the order of their places, each with its rows of the wanted names in order of time: repeats merged, hidden
+    /// users left out. A user without such rows is not told.
+    /// - Parameters:
+    ///   - wanted: names; nil is all, with indexes into `eventNames()`.
+    ///   - range: places; nil is all.
+    ///   - isCancelled: asked once a slice; true ends the scan with `.cancelled`.
+    ///   - body: false ends the scan. The rows hold during the call alone.
+    package func scan(
+        events wanted: [ByteString]? = nil, places range: Range<Int>? = nil, isCancelled: () -> Bool = { false },
+        body: (UserRows) throws -> Bool
+    ) throws {
+        let rows = rowScan(wanted)
+        let range = range ?? 0..<places.users
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: 1_024) {
+            if isCancelled() { throw StoreError(.cancelled, "the scan was cancelled") }
+            if try !rows.each(in: start..<min(range.upperBound, start + 1_024), body) { return }
+        }
+    }
+
+    /// One user; `body` is not called where there are no rows.
+    package func scan(user: ByteString, body: (UserRows) throws -> Bool) throws {
+        guard let place = place(of: user) else { return }
+        try scan(places: place..<(place + 1), body: body)
     }
 }
 
-/// The work of a snapshot.
-struct Scanner: Sendable {
-    let runs: [SortedRows]
-    let segments: [Segment]
-    let suppressed: Set<ByteString>
-    /// All event names, ascending.
-    let names: [ByteString]
+/// Reads whole users, on one thread.
+package final class RowScan {
+    private let rows: UserRows?
+    private let placesMax: Int
 
-    func filter(_ events: [ByteString]?, _ properties: Bool) -> RowFilter {
-        var indexes: [ByteString: Int32] = [:]
-        for (i, name) in (events ?? names).enumerated() where indexes[name] == nil { indexes[name] = Int32(i) }
-        return RowFilter(events: indexes, full: properties)
+    init(_ scan: KeyScan) {
+        guard let times = scan.times else {
+            rows = nil
+            placesMax = 1
+            return
+        }
+        let span = UInt64(times.upperBound / scan.unit - times.lowerBound / scan.unit)
+        let layout = KeyLayout(unit: scan.unit, base: times.lowerBound / scan.unit, timeBits: 64 - span.leadingZeroBitCount)
+        rows = UserRows(scan, scan.loader(layout))
+        placesMax = layout.placesMax
     }
 
-    func scan(
-        _ filter: RowFilter, _ events: [ByteString], _ keep: ((ByteString) -> Bool)?, _ isCancelled: () -> Bool,
-        _ body: (UserRows) throws -> Bool
-    ) throws {
-        var merge = try UserMerge(runs: runs, segments: segments, filter: filter, isCancelled: isCancelled)
-        let rows = UserRows(events: events, full: filter.full)
-        var users = 0
-        while try merge.next(isCancelled) {
-            users += 1
-            // Runs in memory have no blocks at which to ask.
-            if users & 1023 == 0 && isCancelled() { throw StoreError(.cancelled, "the scan was cancelled") }
-            if !suppressed.isEmpty || keep != nil {
-                let user = ByteString(merge.user)
-                if suppressed.contains(user) { continue }
-                if let keep, !keep(user) { continue }
-            }
-            rows.reset()
-            for part in merge.parts { rows.gather(part.loaded, user: part.user, part.rows, source: part.source) }
-            if rows.count == 0 { continue }
-            try rows.settle()
-            if try !body(rows) { return }
+    /// Each user of a range of places; false where `body` ended the scan.
+    package func each(in places: Range<Int>, _ body: (UserRows) throws -> Bool) throws -> Bool {
+        guard let rows else { return true }
+        for start in stride(from: places.lowerBound, to: places.upperBound, by: placesMax) {
+            try rows.load(start..<min(places.upperBound, start + placesMax))
+            while rows.next() { if try !body(rows) { return false } }
         }
+        return true
+    }
+}
+
+/// The rows of one user as a scan tells them. One object serves a whole scan: keep nothing of it.
+package final class UserRows {
+    private let scan: KeyScan
+    private let loader: KeyLoader
+    /// Each name's place in byte order, by which rows of one time are ordered.
+    private let rank: [Int]
+    private var keys: [UInt64] = []
+    private var refs: [RowRef] = []
+    private var events: [Int32] = []
+    private var firstPlace = 0
+    private var user = 0..<0
+
+    init(_ scan: KeyScan, _ loader: KeyLoader) {
+        self.scan = scan
+        self.loader = loader
+        rank = scan.names.indices.sorted { scan.names[$0].name < scan.names[$1].name }
+    }
+
+    package var count: Int { user.count }
+    package var place: Int { firstPlace + loader.layout.place(keys[user.lowerBound]) }
+    package var id: ByteString { scan.snapshot.ids(ofPlaces: [place])[0] }
+
+    /// Microseconds since 1970 UTC.
+    package func time(_ i: Int) -> Int64 { loader.layout.time(keys[user.lowerBound + i]) }
+
+    /// The index of the event's name in the names the scan was given.
+    package func event(_ i: Int) -> Int { Int(events[user.lowerBound + i]) }
+
+    package func ref(_ i: Int) -> RowRef { refs[user.lowerBound + i] }
+
+    /// The value of a property; nil where the row has none.
+    package func property(_ i: Int, _ key: ByteString) throws -> PropertyValue? { try loader.reader.property(ref(i), key) }
+
+    /// The whole event.
+    package func row(_ i: Int) throws -> Event {
+        let ref = ref(i)
+        return Event(
+            user: id, name: scan.names[event(i)].name, time: time(i), id: try loader.reader.id(ref),
+            serverTimed: try loader.reader.isServerTimed(ref), properties: try loader.reader.properties(ref))
+    }
+
+    /// Reads the rows of a slice of places; `next` then goes from user to user.
+    func load(_ places: Range<Int>) throws(StoreError) {
+        firstPlace = places.lowerBound
+        user = 0..<0
+        var lists: [(list: RowList, events: [Int32])] = []
+        for name in rank {
+            let list = try loader.loadRows(name, places: places)
+            if list.count > 0 { lists.append((list, [Int32](repeating: Int32(name), count: list.count))) }
+        }
+        // Neighbours two by two, the earlier name first where times are equal.
+        while lists.count > 1 {
+            lists = stride(from: 0, to: lists.count, by: 2).map { i in
+                i + 1 < lists.count ? Self.merging(lists[i], lists[i + 1]) : lists[i]
+            }
+        }
+        keys = lists.first?.list.keys ?? []
+        refs = lists.first?.list.refs ?? []
+        events = lists.first?.events ?? []
+    }
+
+    func next() -> Bool {
+        let start = user.upperBound
+        guard start < keys.count else { return false }
+        let place = loader.layout.place(keys[start])
+        var end = start + 1
+        while end < keys.count, loader.layout.place(keys[end]) == place { end += 1 }
+        user = start..<end
+        return true
+    }
+
+    private static func merging(
+        _ a: (list: RowList, events: [Int32]), _ b: (list: RowList, events: [Int32])
+    ) -> (list: RowList, events: [Int32]) {
+        var out = (list: RowList(), events: [Int32]())
+        out.events.reserveCapacity(a.events.count + b.events.count)
+        var i = 0
+        var j = 0
+        while i < a.events.count || j < b.events.count {
+            let takesFirst = j == b.events.count || (i < a.events.count && a.list.keys[i] <= b.list.keys[j])
+            if takesFirst {
+                out.list.append(a.list.keys[i], a.list.refs[i])
+                out.events.append(a.events[i])
+                i += 1
+            } else {
+                out.list.append(b.list.keys[j], b.list.refs[j])
+                out.events.append(b.events[j])
+                j += 1
+            }
+        }
+        return out
     }
 }

@@ -1,183 +1,123 @@
 import FunnelCodec
 import FunnelModel
+import Synchronization
 
-/// What the manifest says of a segment.
-struct SegmentRecord: Equatable, Sendable {
-    var number: UInt64
-    var project: UInt32
-    var bytes: Int
-    var rows: Int
-    /// The checksum of the footer, so that an older file of the same number is caught.
-    var footerChecksum: UInt32
-}
-
-/// An immutable file of sorted rows. Readers hold it; its descriptor closes with the last of them. It is not generic,
-/// nor is anything on a scan's path: generic code is specialised within this module alone, and slow elsewhere.
+/// An immutable, mapped segment. Opening it reads header, footer and trailer; everything else is checked when it is read.
 final class Segment: Sendable {
     let record: SegmentRecord
     let footer: SegmentFooter
-    /// Bytes from an offset on; keeps the file open.
-    private let readBytes: @Sendable (_ offset: Int, _ count: Int) throws(FileError) -> [UInt8]
-    private let name: String
+    private let file: FileBytes
+    /// Directories that were read already.
+    private let directories = Mutex<[ColumnKey: ColumnDirectory]>([:])
 
-    var blocks: [BlockEntry] { footer.blocks }
+    var name: String { FileName.segment(record.number) }
 
-    private init(record: SegmentRecord, footer: SegmentFooter, file: some StorageFile, name: String) {
-        self.record = record
-        self.footer = footer
-        self.name = name
-        readBytes = { (offset, count) throws(FileError) in try file.read(at: offset, count: count) }
-    }
-
-    /// Opens a segment and checks all but its blocks.
     static func open<Files: FileSystem>(
         _ record: SegmentRecord, directory: String, files: Files, identity: StoreIdentity
     ) throws(StoreError) -> Segment {
+        let path = "\(directory)/\(FileName.segment(record.number))"
+        return try Segment(record, try io { () throws(FileError) in try files.open(path, .read).map() }, identity)
+    }
+
+    private init(_ record: SegmentRecord, _ file: FileBytes, _ identity: StoreIdentity) throws(StoreError) {
+        self.record = record
+        self.file = file
         let name = FileName.segment(record.number)
-        let file: Files.File
-        let size: Int
-        let header: [UInt8]
-        let trailer: [UInt8]
-        do throws(FileError) {
-            file = try files.open("\(directory)/\(name)", .read)
-            size = try file.size()
-            header = try file.read(at: 0, count: StorageFormat.segmentHeaderBytes)
-            trailer = try file.read(
-                at: size - StorageFormat.segmentTrailerBytes, count: StorageFormat.segmentTrailerBytes)
-        } catch { throw StoreError(error) }
-        guard size == record.bytes, trailer.count == StorageFormat.segmentTrailerBytes else {
-            throw .corrupt(name, offset: 0, expected: "\(record.bytes) bytes", found: "\(size)")
+        let header = SegmentFormat.header(number: record.number, project: record.project, identity)
+        guard file.count == record.bytes, file.count >= header.count + StorageFormat.segmentTrailerBytes else {
+            throw .corrupt(name, offset: 0, expected: "\(record.bytes) bytes", found: "\(file.count)")
         }
-        var reader = try FilePrefix.check(.segment, header, identity, file: name)
-        let found = SegmentFormat.identity(&reader)
-        guard let found, found.number == record.number, found.project == record.project else {
+        guard file.bytes(0..<header.count) == header else {
+            _ = try FilePrefix.check(.segment, file.bytes(0..<header.count), identity, file: name)
             throw .corrupt(
-                name, offset: StorageFormat.prefixBytes,
-                expected: "segment \(record.number) of project \(record.project)",
-                found: found.map { "segment \($0.number) of project \($0.project)" } ?? "neither")
+                name, offset: StorageFormat.prefixBytes, expected: "segment \(record.number) of project \(record.project)",
+                found: "another segment's header")
         }
-        let place = try SegmentFormat.footerPlace(trailer, size: size, file: name)
-        let bytes: [UInt8]
-        do throws(FileError) {
-            bytes = try file.read(at: place.range.lowerBound, count: place.range.count)
-        } catch { throw StoreError(error) }
-        let sum = CRC32C.checksum(bytes, seed: littleEndian(header, at: header.count - 4))
-        guard sum == place.checksum, sum == record.footerChecksum else {
-            throw .corrupt(
-                name, offset: place.range.lowerBound, expected: "footer checksum \(hex(record.footerChecksum))",
-                found: hex(sum))
+        let end = file.count - StorageFormat.segmentTrailerBytes
+        let footerOffset = Int(clamping: file.load(end, as: UInt64.self))
+        let footerBytes = Int(clamping: file.load(end + 8, as: UInt64.self))
+        let checksum: UInt32 = file.load(end + 16)
+        guard checksum == record.footerChecksum, footerOffset >= header.count, footerBytes >= 0, footerOffset <= end,
+            footerBytes == end - footerOffset,
+            file.bytes(end..<file.count) == SegmentFormat.trailer(footerOffset: footerOffset, footerBytes: footerBytes, checksum: checksum)
+        else { throw .corrupt(name, offset: end, expected: "the trailer that the manifest tells of", found: "another") }
+        let sum = file.checksum(footerOffset..<end, seed: littleEndian(header, at: header.count - 4))
+        guard sum == checksum else {
+            throw .corrupt(name, offset: footerOffset, expected: "footer checksum \(hex(checksum))", found: hex(sum))
         }
         do throws(ByteError) {
-            let footer = try SegmentFooter.decode(bytes, end: place.range.lowerBound)
-            guard footer.rows == record.rows else {
-                throw ByteError(offset: 0, reason: "\(footer.rows) rows, not \(record.rows)")
-            }
-            return Segment(record: record, footer: footer, file: file, name: name)
+            var reader = ByteReader(file.bytes(footerOffset..<end))
+            footer = try SegmentFooter.decode(&reader, fileBytes: footerOffset)
+            try reader.finish("footer")
         } catch {
-            let offset = place.range.lowerBound + error.offset
-            throw .corrupt(name, offset: offset, expected: "a footer", found: error.reason)
+            throw .corrupt(name, offset: footerOffset + error.offset, expected: "a footer", found: error.reason)
+        }
+        guard footer.rows == record.rows else {
+            throw .corrupt(name, offset: footerOffset, expected: "\(record.rows) rows", found: "\(footer.rows)")
         }
     }
 
-    /// The wanted names, by the segment's name codes.
-    func wanted(_ events: [ByteString: Int32]?) -> [Bool] {
-        guard let events else { return [] }
-        return (0..<footer.names.count).map { events[footer.names[$0]] != nil }
-    }
-
-    /// The first block that may hold users from `bound` on.
-    func firstBlock(from bound: ByteString, inclusive: Bool) -> Int {
+    /// The run of an event name.
+    func run(_ name: ByteString) -> RunEntry? {
         var low = 0
-        var high = blocks.count
+        var high = footer.runs.count
         while low < high {
             let middle = (low + high) / 2
-            let order = compareBytes(blocks[middle].lastUser.bytes[...], bound.bytes[...])
-            if order < 0 || (order == 0 && !inclusive) { low = middle + 1 } else { high = middle }
+            if footer.runs[middle].name < name { low = middle + 1 } else { high = middle }
         }
-        return low
+        return low < footer.runs.count && footer.runs[low].name == name ? footer.runs[low] : nil
     }
 
-    /// Reads and checks one block.
-    func read(block number: Int, ids: Bool, properties: Bool) throws(StoreError) -> SortedRows {
-        let block = blocks[number]
-        let length = block.batchBytes + block.sequenceBytes
-        let bytes = try io { () throws(FileError) in try readBytes(block.offset, length) }
+    /// A key page, its checksum verified. The view is good while the segment is kept.
+    func keyPage(_ number: Int) throws(StoreError) -> KeyPageView {
+        let entry = footer.pages[number]
+        let sum = file.checksum(entry.offset..<(entry.offset + entry.bytes))
+        guard sum == entry.checksum else {
+            throw .corrupt(name, offset: entry.offset, expected: "page checksum \(hex(entry.checksum))", found: hex(sum))
+        }
+        let rows = min(KeyPage.rows, record.rows - number * KeyPage.rows)
+        guard let pointer = unsafe file.pointer(at: entry.offset, need: entry.bytes),
+            let view = unsafe KeyPageView(pointer, bytes: entry.bytes), view.rows == rows
+        else { throw .corrupt(name, offset: entry.offset, expected: "a page of \(rows) rows", found: "none") }
+        return view
+    }
+
+    func damaged(page number: Int) -> StoreError {
+        .corrupt(name, offset: footer.pages[number].offset, expected: "packs inside the page", found: "others")
+    }
+
+    func hasColumn(_ key: ColumnKey) -> Bool { footer.columns.contains { $0.key == key } }
+
+    /// The column's values in a page, rows counted from the page's first; none where no row has one.
+    func column(_ key: ColumnKey, page: Int) throws(StoreError) -> ColumnValues {
+        guard let directory = try directory(of: key), let chunk = directory.chunk(ofPage: page) else { return ColumnValues() }
+        let bytes = try read(chunk)
+        let rows = min(KeyPage.rows, record.rows - page * KeyPage.rows)
+        do throws(ByteError) { return try ColumnPage.decode(bytes, pageRows: rows) } catch {
+            throw .corrupt(name, offset: chunk.offset + error.offset, expected: "a column page", found: error.reason)
+        }
+    }
+
+    /// The pages that hold values of a column; nil where the segment has no such column.
+    func directory(of key: ColumnKey) throws(StoreError) -> ColumnDirectory? {
+        if let known = directories.withLock({ $0[key] }) { return known }
+        guard let column = footer.columns.first(where: { $0.key == key }) else { return nil }
+        let bytes = try read(column.directory)
+        do throws(ByteError) {
+            let directory = try ColumnDirectory.decode(bytes, pages: footer.pages.count, fileBytes: file.count)
+            directories.withLock { $0[key] = directory }
+            return directory
+        } catch {
+            throw .corrupt(name, offset: column.directory.offset + error.offset, expected: "a column directory", found: error.reason)
+        }
+    }
+
+    private func read(_ chunk: ChunkEntry) throws(StoreError) -> [UInt8] {
+        let bytes = file.bytes(chunk.offset..<(chunk.offset + chunk.bytes))
         let sum = CRC32C.checksum(bytes)
-        guard bytes.count == length, sum == block.checksum else {
-            throw .corrupt(
-                name, offset: block.offset, expected: "\(length) bytes with checksum \(hex(block.checksum))",
-                found: "\(bytes.count) with \(hex(sum))")
+        guard sum == chunk.checksum, bytes.count == chunk.bytes else {
+            throw .corrupt(name, offset: chunk.offset, expected: "checksum \(hex(chunk.checksum))", found: hex(sum))
         }
-        do throws(ByteError) {
-            var sections: EventBatchCodec.Sections = []
-            if ids { sections.insert(.ids) }
-            if properties { sections.insert(.properties) }
-            let batch = try EventBatchCodec.decode(
-                bytes, range: 0..<block.batchBytes, sections: sections, bounds: StorageFormat.blockBounds)
-            guard batch.count == block.rows else {
-                throw ByteError(offset: 0, reason: "\(batch.count) rows, not \(block.rows)")
-            }
-            let sequence = ids
-                ? try SequenceColumn.decode(bytes, range: block.batchBytes..<length, rows: block.rows) : []
-            guard let rows = SortedRows(checking: batch, sequence: sequence) else {
-                throw ByteError(offset: 0, reason: "rows out of order")
-            }
-            return rows
-        } catch {
-            throw .corrupt(name, offset: block.offset + error.offset, expected: "a block", found: error.reason)
-        }
-    }
-}
-
-/// Header and trailer of a segment.
-enum SegmentFormat {
-    static func header(number: UInt64, project: UInt32, _ identity: StoreIdentity) -> [UInt8] {
-        var out = ByteWriter(reserving: StorageFormat.segmentHeaderBytes)
-        FilePrefix.write(.segment, identity, &out)
-        out.integer(number)
-        out.integer(project)
-        out.integer(CRC32C.checksum(out.bytes))
-        return out.bytes
-    }
-
-    static func identity(_ reader: inout ByteReader) -> (number: UInt64, project: UInt32)? {
-        guard let number = try? reader.integer("number", as: UInt64.self),
-            let project = try? reader.integer("project", as: UInt32.self)
-        else { return nil }
-        return (number, project)
-    }
-
-    static func trailer(footerOffset: Int, footerBytes: Int, checksum: UInt32) -> [UInt8] {
-        var out = ByteWriter(reserving: StorageFormat.segmentTrailerBytes)
-        out.integer(UInt64(footerOffset))
-        out.integer(UInt64(footerBytes))
-        out.integer(checksum)
-        out.integer(StorageFormat.trailerMagic)
-        out.integer(CRC32C.checksum(out.bytes))
-        return out.bytes
-    }
-
-    static func footerPlace(
-        _ trailer: [UInt8], size: Int, file: String
-    ) throws(StoreError) -> (range: Range<Int>, checksum: UInt32) {
-        let start = size - StorageFormat.segmentTrailerBytes
-        let sum = CRC32C.checksum(trailer, range: 0..<(trailer.count - 4))
-        let stored = littleEndian(trailer, at: trailer.count - 4)
-        guard sum == stored else {
-            throw .corrupt(file, offset: start, expected: "trailer checksum \(hex(sum))", found: hex(stored))
-        }
-        do throws(ByteError) {
-            var reader = ByteReader(trailer)
-            let offset: UInt64 = try reader.integer("footer offset")
-            let bytes: UInt64 = try reader.integer("footer bytes")
-            let checksum: UInt32 = try reader.integer("footer checksum")
-            let magic: UInt64 = try reader.integer("magic")
-            guard magic == StorageFormat.trailerMagic, offset >= UInt64(StorageFormat.segmentHeaderBytes),
-                offset <= UInt64(start), bytes == UInt64(start) - offset
-            else { throw ByteError(offset: 0, reason: "footer of \(bytes) bytes at \(offset)") }
-            return (Int(offset)..<start, checksum)
-        } catch {
-            throw .corrupt(file, offset: start, expected: "a trailer", found: error.reason)
-        }
+        return bytes
     }
 }

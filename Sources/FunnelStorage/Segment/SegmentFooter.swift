@@ -1,146 +1,232 @@
 import FunnelCodec
 import FunnelModel
 
-/// Where a block of a segment lies and what it may hold, so that readers can pass over it.
-struct BlockEntry: Equatable, Sendable {
-    var offset = 0
-    var batchBytes = 0
-    var sequenceBytes = 0
-    /// CRC-32C of all the block's bytes.
-    var checksum: UInt32 = 0
-    var rows = 0
-    /// Rows of a user tie in time and name, or have a server's time: order and identity turn on ids.
-    var needsIDs = false
-    var firstUser: ByteString = ""
-    var lastUser: ByteString = ""
-    var minTime: Int64 = 0
-    var maxTime: Int64 = 0
-    /// Codes in the segment's name table, ascending.
-    var names: [UInt32] = []
+/// What a manifest says of a segment.
+struct SegmentRecord: Equatable, Sendable {
+    var number: UInt64
+    var project: UInt32
+    /// The UTC month of all its rows: 12 * year + month - 1.
+    var month: Int
+    var bytes: Int
+    var rows: Int
+    var footerChecksum: UInt32
 }
 
-/// The end of a segment: its blocks and its dictionaries.
-struct SegmentFooter: Equatable, Sendable {
-    var blocks: [BlockEntry] = []
-    var names = StringTable()
-    /// Property keys; only their count against the project's limit needs them.
-    var keys = StringTable()
+/// Fixed parts of a segment file.
+enum SegmentFormat {
+    static func header(
+        number: UInt64, project: UInt32, _ identity: StoreIdentity, kind: FilePrefix.Kind = .segment
+    ) -> [UInt8] {
+        var out = ByteWriter(reserving: StorageFormat.segmentHeaderBytes)
+        FilePrefix.write(kind, identity, &out)
+        out.integer(number)
+        out.integer(project)
+        out.integer(CRC32C.checksum(out.bytes))
+        return out.bytes
+    }
 
-    var rows: Int { blocks.reduce(0) { $0 + $1.rows } }
-    var newestTime: Int64? { blocks.map(\.maxTime).max() }
+    static func trailer(footerOffset: Int, footerBytes: Int, checksum: UInt32) -> [UInt8] {
+        var out = ByteWriter(reserving: StorageFormat.segmentTrailerBytes)
+        out.integer(UInt64(footerOffset))
+        out.integer(UInt64(footerBytes))
+        out.integer(checksum)
+        out.integer(StorageFormat.trailerMagic)
+        out.integer(CRC32C.checksum(out.bytes))
+        return out.bytes
+    }
+
+    /// The month of a time in microseconds.
+    static func month(of time: Int64) -> Int {
+        let (year, month, _) = Timestamp.civil(day: Timestamp.floorDivide(time, 86_400_000_000))
+        return Int(year) * 12 + Int(month) - 1
+    }
+}
+
+/// The rows of one event name in a segment.
+struct RunEntry: Sendable {
+    var name: ByteString
+    var firstRow: Int
+    var rows: Int
+    /// Microseconds, inclusive.
+    var minTime: Int64
+    var maxTime: Int64
+    var unit: TimeUnit
+    /// Some row's time was the server's.
+    var serverTimed: Bool
+
+    var range: Range<Int> { firstRow..<(firstRow + rows) }
+}
+
+/// A column beside the keys.
+enum ColumnKey: Hashable, Sendable {
+    /// Event ids, where a row has one.
+    case ids
+    /// True where the server supplied the time.
+    case serverTimed
+    case property(ByteString)
+
+    var bytes: ByteString {
+        switch self {
+        case .ids, .serverTimed: ""
+        case .property(let key): key
+        }
+    }
+
+    var kind: UInt8 {
+        switch self {
+        case .ids: 0
+        case .serverTimed: 1
+        case .property: 2
+        }
+    }
+
+    init?(kind: UInt8, bytes: ByteString) {
+        switch kind {
+        case 0: self = .ids
+        case 1: self = .serverTimed
+        case 2: self = .property(bytes)
+        default: return nil
+        }
+    }
+}
+
+/// Where a chunk lies.
+struct ChunkEntry: Sendable {
+    var offset: Int
+    var bytes: Int
+    var checksum: UInt32
+}
+
+/// What an opened segment keeps in memory.
+struct SegmentFooter: Sendable {
+    /// Ascending by name; their rows follow on each other.
+    var runs: [RunEntry] = []
+    var pages: [PageEntry] = []
+    /// Each column's directory of pages.
+    var columns: [(key: ColumnKey, directory: ChunkEntry)] = []
+
+    var rows: Int { runs.last.map { $0.firstRow + $0.rows } ?? 0 }
+    var newestTime: Int64? { runs.map(\.maxTime).max() }
 
     func encode() -> [UInt8] {
         var out = ByteWriter()
-        for table in [names, keys] {
-            out.varint(UInt64(table.count))
-            for i in 0..<table.count { out.string(table[i]) }
+        out.varint(UInt64(runs.count))
+        for run in runs {
+            out.string(run.name)
+            out.varint(UInt64(run.rows))
+            out.integer(run.unit.rawValue | (run.serverTimed ? 0x80 : 0))
+            out.zigzag(run.minTime)
+            out.zigzag(run.maxTime)
         }
-        out.varint(UInt64(blocks.count))
-        for block in blocks {
-            out.varint(UInt64(block.offset))
-            out.varint(UInt64(block.batchBytes))
-            out.varint(UInt64(block.sequenceBytes))
-            out.integer(block.checksum)
-            out.varint(UInt64(block.rows))
-            out.integer(UInt8(block.needsIDs ? 1 : 0))
-            out.string(block.firstUser)
-            out.string(block.lastUser)
-            out.zigzag(block.minTime)
-            out.zigzag(block.maxTime)
-            out.varint(UInt64(block.names.count))
-            for name in block.names { out.varint(UInt64(name)) }
+        out.varint(UInt64(pages.count))
+        for page in pages {
+            out.varint(UInt64(page.offset))
+            out.varint(UInt64(page.bytes))
+            out.integer(page.checksum)
+            out.integer(page.firstOrdinal)
+            out.zigzag(page.minTime)
+            out.zigzag(page.maxTime)
+        }
+        out.varint(UInt64(columns.count))
+        for column in columns {
+            out.integer(column.key.kind)
+            out.string(column.key.bytes)
+            out.varint(UInt64(column.directory.offset))
+            out.varint(UInt64(column.directory.bytes))
+            out.integer(column.directory.checksum)
         }
         return out.bytes
     }
 
-    /// - Parameter end: the offset of the footer, where the blocks must end.
-    static func decode(_ bytes: [UInt8], end: Int) throws(ByteError) -> SegmentFooter {
-        var reader = ByteReader(bytes)
+    static func decode(_ reader: inout ByteReader, fileBytes: Int) throws(ByteError) -> SegmentFooter {
         var footer = SegmentFooter()
-        footer.names = try table(&reader, each: Limits.eventNameBytes, "event names")
-        footer.keys = try table(&reader, each: Limits.propertyKeyBytes, "property keys")
-        let count = try reader.count(limit: bytes.count, "blocks")
-        var offset = StorageFormat.segmentHeaderBytes
-        for _ in 0..<count {
-            let block = try entry(&reader, end: end, names: footer.names.count)
-            guard block.offset == offset else {
-                throw ByteError(offset: reader.offset, reason: "block at \(block.offset), not \(offset)")
+        var row = 0
+        for _ in 0..<(try reader.count(limit: reader.remaining, "runs")) {
+            let name = try reader.string(limit: Limits.eventNameBytes, "event name")
+            let rows = try reader.count(limit: Int(UInt32.max) - row, "rows")
+            let flags: UInt8 = try reader.integer("run flags")
+            guard let unit = TimeUnit(rawValue: flags & 0x7F), rows > 0, footer.runs.last.map({ $0.name < name }) ?? true else {
+                throw ByteError(offset: reader.offset, reason: "run of \(name) is out of order or of unknown unit")
             }
-            offset += block.batchBytes + block.sequenceBytes
-            footer.blocks.append(block)
+            footer.runs.append(
+                RunEntry(
+                    name: name, firstRow: row, rows: rows, minTime: try reader.zigzag("least time"), maxTime: try reader.zigzag("greatest time"),
+                    unit: unit, serverTimed: flags & 0x80 != 0))
+            row += rows
         }
-        guard offset == end else {
-            throw ByteError(offset: reader.offset, reason: "blocks end at \(offset), not \(end)")
+        let pages = try reader.count(limit: reader.remaining, "pages")
+        guard pages == (row + KeyPage.rows - 1) / KeyPage.rows else {
+            throw ByteError(offset: reader.offset, reason: "\(pages) pages for \(row) rows")
         }
-        try reader.finish("footer")
+        footer.pages.reserveCapacity(pages)
+        for _ in 0..<pages {
+            let chunk = try readChunk(&reader, fileBytes, "page")
+            footer.pages.append(
+                PageEntry(
+                    offset: chunk.offset, bytes: chunk.bytes, checksum: chunk.checksum, firstOrdinal: try reader.integer("first ordinal"),
+                    minTime: try reader.zigzag("least time"), maxTime: try reader.zigzag("greatest time")))
+        }
+        for _ in 0..<(try reader.count(limit: reader.remaining, "columns")) {
+            let kind: UInt8 = try reader.integer("column kind")
+            let name = try reader.string(limit: Limits.propertyKeyBytes, "property key")
+            guard let key = ColumnKey(kind: kind, bytes: name) else {
+                throw ByteError(offset: reader.offset, reason: "column kind \(kind) is unknown")
+            }
+            footer.columns.append((key, try readChunk(&reader, fileBytes, "column directory")))
+        }
         return footer
     }
 
-    private static func entry(_ reader: inout ByteReader, end: Int, names: Int) throws(ByteError) -> BlockEntry {
-        var block = BlockEntry()
-        block.offset = try reader.count(limit: end, "block offset")
-        block.batchBytes = try reader.count(limit: end - block.offset, "block bytes")
-        block.sequenceBytes = try reader.count(limit: end - block.offset - block.batchBytes, "sequence bytes")
-        block.checksum = try reader.integer("block checksum")
-        block.rows = try reader.count(limit: StorageFormat.blockRows, "block rows")
-        let flags: UInt8 = try reader.integer("block flags")
-        guard flags <= 1, block.rows > 0 else {
-            throw ByteError(offset: reader.offset, reason: "block of \(block.rows) rows with flags \(flags)")
-        }
-        block.needsIDs = flags == 1
-        block.firstUser = try reader.string(limit: Limits.userIDBytes, "first user")
-        block.lastUser = try reader.string(limit: Limits.userIDBytes, "last user")
-        block.minTime = try reader.zigzag("least time")
-        block.maxTime = try reader.zigzag("greatest time")
-        let count = try reader.count(limit: names, "names of a block")
-        for _ in 0..<count { block.names.append(UInt32(try reader.count(limit: max(0, names - 1), "name code"))) }
-        return block
-    }
-
-    private static func table(_ reader: inout ByteReader, each: Int, _ what: String) throws(ByteError) -> StringTable {
-        let count = try reader.count(limit: reader.remaining, what)
-        var table = StringTable()
-        for _ in 0..<count { table.append(try reader.string(limit: each, what)) }
-        return table
+    static func readChunk(_ reader: inout ByteReader, _ fileBytes: Int, _ what: String) throws(ByteError) -> ChunkEntry {
+        let offset = try reader.count(limit: fileBytes, what)
+        let bytes = try reader.count(limit: fileBytes - offset, what)
+        return ChunkEntry(offset: offset, bytes: bytes, checksum: try reader.integer(what))
     }
 }
 
-/// The durability sequences of a block: one byte telling the encoding, the raw size, then zigzag deltas.
-enum SequenceColumn {
-    static func encode(_ sequence: [UInt64]) -> [UInt8] {
-        var raw = ByteWriter(reserving: sequence.count * 3)
-        var previous: UInt64 = 0
-        for value in sequence {
-            raw.zigzag(Int64(bitPattern: value &- previous))
-            previous = value
+/// The pages of one column: those that hold a value, ascending.
+struct ColumnDirectory: Sendable {
+    private(set) var pages: [Int] = []
+    private(set) var chunks: [ChunkEntry] = []
+
+    mutating func append(page: Int, _ chunk: ChunkEntry) {
+        pages.append(page)
+        chunks.append(chunk)
+    }
+
+    func chunk(ofPage page: Int) -> ChunkEntry? {
+        var low = 0
+        var high = pages.count
+        while low < high {
+            let middle = (low + high) / 2
+            if pages[middle] < page { low = middle + 1 } else { high = middle }
         }
-        let packed = LZ4Block.compress(raw.bytes)
-        var out = ByteWriter(reserving: raw.count + 5)
-        out.integer(UInt8(packed == nil ? 0 : 1))
-        out.integer(UInt32(raw.count))
-        out.append(packed ?? raw.bytes)
+        return low < pages.count && pages[low] == page ? chunks[low] : nil
+    }
+
+    func encode() -> [UInt8] {
+        var out = ByteWriter()
+        out.varint(UInt64(pages.count))
+        for (page, chunk) in zip(pages, chunks) {
+            out.varint(UInt64(page))
+            out.varint(UInt64(chunk.offset))
+            out.varint(UInt64(chunk.bytes))
+            out.integer(chunk.checksum)
+        }
         return out.bytes
     }
 
-    static func decode(_ bytes: [UInt8], range: Range<Int>, rows: Int) throws(ByteError) -> [UInt64] {
-        var reader = ByteReader(bytes, range: range)
-        let encoding: UInt8 = try reader.integer("sequence encoding")
-        let size: UInt32 = try reader.integer("sequence size")
-        guard encoding <= 1, Int(size) <= rows * 10 else {
-            throw ByteError(offset: range.lowerBound, reason: "sequences: encoding \(encoding), \(size) bytes")
+    static func decode(_ bytes: [UInt8], pages: Int, fileBytes: Int) throws(ByteError) -> ColumnDirectory {
+        var reader = ByteReader(bytes)
+        var directory = ColumnDirectory()
+        for _ in 0..<(try reader.count(limit: pages, "column pages")) {
+            let page = try reader.count(limit: max(0, pages - 1), "column page")
+            guard directory.pages.last.map({ $0 < page }) ?? true else {
+                throw ByteError(offset: reader.offset, reason: "column pages out of order")
+            }
+            directory.append(page: page, try SegmentFooter.readChunk(&reader, fileBytes, "column page"))
         }
-        let body = reader.offset..<range.upperBound
-        let raw = encoding == 1
-            ? try LZ4Block.decompress(bytes, range: body, size: Int(size)) : Array(bytes[body])
-        var values = ByteReader(raw)
-        var sequence: [UInt64] = []
-        sequence.reserveCapacity(rows)
-        var previous: UInt64 = 0
-        for _ in 0..<rows {
-            previous = previous &+ UInt64(bitPattern: try values.zigzag("sequences"))
-            sequence.append(previous)
-        }
-        try values.finish("sequences")
-        return sequence
+        try reader.finish("column directory")
+        return directory
     }
 }

@@ -5,9 +5,10 @@ struct Catalogue: Equatable, Sendable {
     private(set) var names: Set<ByteString> = []
     private(set) var keys: Set<ByteString> = []
 
-    mutating func learn(names more: StringTable, keys moreKeys: StringTable) {
-        for i in 0..<more.count { names.insert(more[i]) }
-        for i in 0..<moreKeys.count { keys.insert(moreKeys[i]) }
+    /// Takes up what a segment uses.
+    mutating func learn(_ footer: SegmentFooter) {
+        for run in footer.runs { names.insert(run.name) }
+        for column in footer.columns { if case .property(let key) = column.key { keys.insert(key) } }
     }
 
     /// Takes up what a batch that was stored uses.
@@ -76,8 +77,15 @@ extension EventBatch {
     /// The rows but for some.
     func without(_ rejected: [RejectedRow]) -> EventBatch {
         if rejected.isEmpty { return self }
+        return gather(rowNumbers(without: rejected))
+    }
+
+    func rows(where matches: (Int) -> Bool) -> [Int] { (0..<count).filter(matches) }
+
+    /// The number here of each row that `without` leaves.
+    func rowNumbers(without rejected: [RejectedRow]) -> [Int] {
         let out = Set(rejected.map(\.row))
-        return EventBatchBuilder((0..<count).filter { !out.contains($0) }.map(event)).finish()
+        return (0..<count).filter { !out.contains($0) }
     }
 
     private var fault: String? {

@@ -8,20 +8,13 @@ extension ShardStore {
     package func append(_ group: [AppendRequest]) throws(StoreError) -> [Result<AppendResult, StoreError>] {
         try writer.withLock { (writer) throws(StoreError) in
             try checkUsable(writer)
-            var staged = StagedGroup(firstRow: writer.nextRow)
+            var staged = StagedGroup()
             for request in group { stage(request, writer, &staged) }
             if !staged.appends.isEmpty {
-                do throws(StoreError) {
-                    try checkReserve()
-                } catch {
-                    // Logs that a seal can drop may be what is short.
-                    sealIfDue(&writer)
-                    try checkReserve()
-                }
-                let body = LogBody.appends(firstRow: writer.nextRow, staged.appends)
-                try write(body, &writer)
+                try checkReserve()
+                try write(.appends(staged.appends), &writer)
                 for (project, catalogue) in staged.catalogues { writer.catalogues[project] = catalogue }
-                apply(body, &writer)
+                apply(staged.appends, &writer)
             }
             let stored = staged.appends.count
             let repeats = staged.repeats
@@ -29,7 +22,6 @@ extension ShardStore {
                 $0.stats.appends += stored
                 $0.stats.repeats += repeats
             }
-            sealIfDue(&writer)
             return staged.results
         }
     }
@@ -47,9 +39,6 @@ extension ShardStore {
         var catalogues: [UInt32: Catalogue] = [:]
         var known: [Key: (fingerprint: UInt32, result: AppendResult)] = [:]
         var repeats = 0
-        let firstRow: UInt64
-
-        init(firstRow: UInt64) { self.firstRow = firstRow }
     }
 
     private func stage(_ request: AppendRequest, _ writer: borrowing Writer, _ staged: inout StagedGroup) {
@@ -79,18 +68,37 @@ extension ShardStore {
         do throws(StoreError) {
             let batch = try request.batch.checkedForStorage()
             var catalogue = staged.catalogues[request.project] ?? writer.catalogues[request.project] ?? Catalogue()
-            let rejected = catalogue.admit(batch, options)
+            var rejected = catalogue.admit(batch, options)
             staged.catalogues[request.project] = catalogue
-            let accepted = batch.without(rejected)
+            var accepted = batch.without(rejected)
+            var ordinals = dictionary(request.project).assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
+            if ordinals.contains(nil) {
+                // Their buckets are full; the others' ordinals are kept.
+                let refused = accepted.rows(where: { ordinals[Int(accepted.user[$0])] == nil })
+                let numbers = batch.rowNumbers(without: rejected)
+                rejected += refused.map { RejectedRow(row: numbers[$0], code: .tooManyUsers) }
+                rejected.sort { $0.row < $1.row }
+                accepted = batch.without(rejected)
+                ordinals = dictionary(request.project).assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
+            }
             staged.appends.append(
                 LoggedAppend(
                     project: request.project, producer: request.producer, sequence: request.sequence,
-                    part: request.part, fingerprint: request.fingerprint, rejected: rejected, batch: accepted))
+                    part: request.part, fingerprint: request.fingerprint, rejected: rejected, batch: accepted,
+                    ordinals: ordinals.compactMap { $0 }))
             let result = AppendResult(accepted: accepted.count, rejected: rejected)
             staged.known[key] = (request.fingerprint, result)
             staged.results.append(.success(result))
         } catch {
             staged.results.append(.failure(error))
+        }
+    }
+
+    func dictionary(_ project: UInt32) -> UserDictionary {
+        shared.withLock { shared in
+            let state = shared.projects[project, default: Project()]
+            shared.projects[project] = state
+            return state.users
         }
     }
 

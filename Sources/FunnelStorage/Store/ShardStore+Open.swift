@@ -36,7 +36,7 @@ extension ShardStore {
         let store = ShardStore(directory: directory, files: files, identity: identity, options: options, opened: opened)
         let now = try DirectoryListing(directory, files)
         try store.writer.withLock { (writer) throws(StoreError) in
-            try store.replay(now, &writer, progress)
+            try store.replay(now, manifest.firstLog, &writer, progress)
             // Nor may a log or a manifest that was read be known to the page cache alone.
             try io { () throws(FileError) in try files.syncDirectory(directory) }
             if let known, known != identity { try writeIdentity(identity, directory, files) }
@@ -58,7 +58,7 @@ extension ShardStore {
         _ directory: String, _ files: Files, _ identity: StoreIdentity, _ listing: DirectoryListing
     ) throws(StoreError) {
         let path = "\(directory)/\(FileName.log(1))"
-        var isFresh = listing.segments.isEmpty && (listing.logs.isEmpty || listing.logs == [1])
+        var isFresh = listing.segments.isEmpty && listing.users.isEmpty && (listing.logs.isEmpty || listing.logs == [1])
         if isFresh, listing.logs == [1] {
             let size = try io { () throws(FileError) in try files.open(path, .read).size() }
             isFresh = size <= StorageFormat.logHeaderBytes
@@ -74,13 +74,12 @@ extension ShardStore {
     }
 
     private func replay(
-        _ listing: DirectoryListing, _ writer: inout Writer, _ progress: (@Sendable (Int, Int) -> Void)?
+        _ listing: DirectoryListing, _ firstLog: UInt64, _ writer: inout Writer, _ progress: (@Sendable (Int, Int) -> Void)?
     ) throws(StoreError) {
-        let logs = listing.logs.filter { $0 >= writer.manifest.firstLog }
-        guard logs.first == writer.manifest.firstLog, let last = logs.last,
-            last - writer.manifest.firstLog == UInt64(logs.count - 1) else {
+        let logs = listing.logs.filter { $0 >= firstLog }
+        guard logs.first == firstLog, let last = logs.last, last - firstLog == UInt64(logs.count - 1) else {
             throw .corrupt(
-                FileName.log(writer.manifest.firstLog), offset: 0, expected: "logs from here on without a gap",
+                FileName.log(firstLog), offset: 0, expected: "logs from here on without a gap",
                 found: "\(logs.map(FileName.log))")
         }
         let files = self.files
@@ -118,11 +117,9 @@ extension ShardStore {
         while true {
             let start = log.offset
             guard let body = try log.next() else { break }
-            if case .appends(let firstRow, _) = body, firstRow != writer.nextRow {
-                throw .corrupt(
-                    FileName.log(number), offset: start, expected: "rows from \(writer.nextRow)", found: "\(firstRow)")
+            guard replay(body, &writer) else {
+                throw .corrupt(FileName.log(number), offset: start, expected: "ordinals that agree with the users known", found: "others")
             }
-            apply(body, &writer)
             writer.nextRecord = log.nextRecord
             shared.withLock { $0.stats.replayedRecords += 1 }
             progress(log.offset)
@@ -146,10 +143,26 @@ extension ShardStore {
         return whole ? size : header.count
     }
 
+    /// False where the record contradicts what is known of users.
+    private func replay(_ body: LogBody, _ writer: inout Writer) -> Bool {
+        switch body {
+        case .suppress(let project, let users, let ordinals):
+            guard dictionary(project).restore(users, ordinals) else { return false }
+            hide(project, ordinals)
+        case .appends(let appends):
+            for append in appends where !dictionary(append.project).restore(append.batch.users, append.ordinals) { return false }
+            apply(appends, &writer)
+        }
+        return true
+    }
+
     /// Removes what the manifest in force has done with: old logs, and segments of a seal that did not finish.
     private func removeLeftovers(_ listing: DirectoryListing, _ manifest: Manifest) {
         var names = listing.logs.filter { $0 < manifest.firstLog }.map(FileName.log)
-        names += listing.segments.filter { $0 >= manifest.nextSegment }.map(FileName.segment)
+        let segments = Set(manifest.segments.map(\.number))
+        let users = Set(manifest.userFiles.map(\.number))
+        names += listing.segments.filter { !segments.contains($0) }.map(FileName.segment)
+        names += listing.users.filter { !users.contains($0) }.map(FileName.users)
         names += listing.temporary
         for name in names { try? files.remove("\(directory)/\(name)") }
     }
@@ -159,25 +172,28 @@ extension ShardStore.Opened {
     fileprivate mutating func take(
         _ manifest: Manifest, directory: String, files: Files, identity: StoreIdentity
     ) throws(StoreError) {
-        writer.manifest = manifest
+        maintenance.manifest = manifest
+        maintenance.nextFile = manifest.nextFile
         writer.nextRecord = manifest.nextRecord
-        writer.nextRow = manifest.nextRow
-        writer.nextSegment = manifest.nextSegment
         writer.producers = manifest.producers
+        var userFiles: [UInt32: [UserFile]] = [:]
+        for record in manifest.userFiles {
+            let file = try UserFile(record, directory: directory, files: files, identity: identity)
+            userFiles[record.project, default: []].append(file)
+        }
+        for (project, files) in userFiles { shared.projects[project, default: ShardStore.Project()].users = UserDictionary(files: files) }
         for (project, users) in manifest.suppressed {
-            shared.projects[project, default: ShardStore.Project()].suppressed = users
+            let state = shared.projects[project, default: ShardStore.Project()]
+            shared.projects[project] = state
+            shared.projects[project]?.suppressed = Set(users.compactMap { state.users.find($0) })
         }
         for record in manifest.segments {
             let segment = try Segment.open(record, directory: directory, files: files, identity: identity)
             shared.projects[record.project, default: ShardStore.Project()].segments.append(segment)
             shared.projects[record.project]?.note(newest: segment.footer.newestTime)
-            writer.catalogues[record.project, default: Catalogue()].learn(
-                names: segment.footer.names, keys: segment.footer.keys)
-            shared.stats.rows += record.rows
-            shared.stats.segments += 1
-            shared.stats.segmentBytes += record.bytes
+            shared.projects[record.project]?.learn(segment.footer.runs.map(\.name))
+            writer.catalogues[record.project, default: Catalogue()].learn(segment.footer)
         }
-        for (project, catalogue) in writer.catalogues { shared.projects[project]?.names = catalogue.names.sorted() }
     }
 }
 
@@ -205,6 +221,7 @@ struct DirectoryListing {
     var hasManifest = false
     var logs: [UInt64] = []
     var segments: [UInt64] = []
+    var users: [UInt64] = []
     var temporary: [String] = []
 
     init<Files: FileSystem>(_ directory: String, _ files: Files) throws(StoreError) {
@@ -213,11 +230,12 @@ struct DirectoryListing {
         hasManifest = names.contains(FileName.manifest)
         logs = names.compactMap(FileName.logNumber).sorted()
         segments = names.compactMap(FileName.segmentNumber).sorted()
+        users = names.compactMap(FileName.usersNumber).sorted()
         temporary = [FileName.identity, FileName.manifest].map { $0 + FileName.temporarySuffix }.filter(names.contains)
     }
 
     /// No file of which an identity must have been there first.
-    var isEmpty: Bool { !hasManifest && logs.isEmpty && segments.isEmpty }
+    var isEmpty: Bool { !hasManifest && logs.isEmpty && segments.isEmpty && users.isEmpty }
 
     func identity<Files: FileSystem>(_ directory: String, _ files: Files) throws(StoreError) -> StoreIdentity? {
         guard hasIdentity else { return nil }

@@ -2,129 +2,146 @@ import FunnelModel
 import Synchronization
 
 extension ShardStore {
-    /// Turns what is in memory into segments and drops the logs that held it.
-    package func seal() throws(StoreError) {
-        try writer.withLock { (writer) throws(StoreError) in
-            try checkUsable(writer)
-            try seal(&writer)
-        }
+    /// Turns what is in memory into segments and drops the logs that held it. Appends go on meanwhile.
+    /// - Parameter pace: told of bytes before they are written, and may wait.
+    package func seal(pace: @escaping (Int) -> Void = { _ in }) throws(StoreError) {
+        try maintenance.withLock { (state) throws(StoreError) in try seal(&state, pace) }
     }
 
-    /// Seals if memory holds enough. The appends before are durable either way, so an error is no error of theirs: it
-    /// is counted, and where it leaves the store unusable the next call that writes says so.
-    func sealIfDue(_ writer: inout Writer) {
-        let (rows, bytes) = shared.withLock { ($0.stats.memtableRows, $0.stats.memtableBytes) }
-        let log = writer.olderLogBytes + writer.logSize
+    /// Whether memory or the logs hold enough for a seal.
+    package var isSealDue: Bool { maintenance.withLock { isDue($0) } }
+
+    private func isDue(_ state: borrowing Maintenance) -> Bool {
+        let stats = self.stats
         // The log by itself too: appends of which no row is accepted leave nothing in memory.
-        guard rows >= max(options.sealRows, writer.sealAfterRows)
-            || bytes >= max(options.sealBytes, writer.sealAfterBytes)
-            || log >= max(4 * options.sealBytes, writer.sealAfterLog) else { return }
-        do throws(StoreError) {
-            try seal(&writer)
-            writer.sealAfterRows = 0
-            writer.sealAfterBytes = 0
-            writer.sealAfterLog = 0
-        } catch {
-            writer.sealAfterRows = rows + max(1, options.sealRows / 4)
-            writer.sealAfterBytes = bytes + max(1, options.sealBytes / 4)
-            writer.sealAfterLog = log + max(1, options.sealBytes)
+        return stats.memtableRows >= max(options.sealRows, state.sealAfterRows)
+            || stats.memtableBytes >= max(options.sealBytes, state.sealAfterBytes)
+            || stats.logBytes >= max(4 * options.sealBytes, state.sealAfterLog)
+    }
+
+    /// Does one piece of the work that is due: a seal, else a merge. What is durable stays so either way: an error is
+    /// counted, and where it leaves the store unusable the next call that writes says so.
+    /// - Returns: whether something was done, so that more may be due.
+    package func maintain(pace: @escaping (Int) -> Void = { _ in }) -> Bool {
+        maintenance.withLock { state in
+            if isDue(state) { return sealDue(&state, pace) }
+            do throws(StoreError) { return try mergeDue(&state, pace) } catch {
+                shared.withLock { $0.stats.failedMerges += 1 }
+                return false
+            }
         }
     }
 
-    private func seal(_ writer: inout Writer) throws(StoreError) {
-        let idle = writer.manifest.nextRecord == writer.nextRecord
-        if idle { return }
+    private func sealDue(_ state: inout Maintenance, _ pace: @escaping (Int) -> Void) -> Bool {
+        let before = stats
         do throws(StoreError) {
-            try startLog(&writer)
-            let projects = shared.withLock { $0.projects }
-            var sealed: [UInt32: Segment] = [:]
-            let manifest = try prepare(projects, &sealed, &writer)
-            do throws(FileError) {
-                try files.commitReplacement(of: FileName.manifest, in: directory)
-            } catch { throw poison(error, &writer) }
-            let done = writer.manifest.firstLog
-            writer.manifest = manifest
-            writer.olderLogBytes = 0
-            publish(sealed, logBytes: writer.logSize)
+            try seal(&state, pace)
+            state.sealAfterRows = 0
+            state.sealAfterBytes = 0
+            state.sealAfterLog = 0
+            return true
+        } catch {
+            state.sealAfterRows = before.memtableRows + max(1, options.sealRows / 4)
+            state.sealAfterBytes = before.memtableBytes + max(1, options.sealBytes / 4)
+            state.sealAfterLog = before.logBytes + max(1, options.sealBytes)
+            return false
+        }
+    }
+
+    /// What was in memory when a seal began.
+    private struct Frozen {
+        var projects: [UInt32: (project: Project, users: [UserPart])] = [:]
+        var firstLog: UInt64 = 0
+        var nextRecord: UInt64 = 0
+        var producers = ProducerTable()
+    }
+
+    private func seal(_ state: inout Maintenance, _ pace: @escaping (Int) -> Void) throws(StoreError) {
+        let frozen = try writer.withLock { (writer) throws(StoreError) in try freeze(&writer, state.manifest) }
+        guard let frozen else { return }
+        do throws(StoreError) {
+            let sealed = try prepare(frozen, &state, pace)
+            try commit(sealed.manifest, &state)
+            publish(sealed, frozen)
             // What can't be removed now goes at the next opening.
-            for number in done..<manifest.firstLog { try? files.remove("\(directory)/\(FileName.log(number))") }
+            for number in sealed.firstLogBefore..<frozen.firstLog { try? files.remove("\(directory)/\(FileName.log(number))") }
         } catch {
             shared.withLock { $0.stats.failedSeals += 1 }
             throw error
         }
     }
 
-    /// Writes the segments and the next manifest beside the present one, which stays in force.
-    private func prepare(
-        _ projects: [UInt32: Project], _ sealed: inout [UInt32: Segment], _ writer: inout Writer
-    ) throws(StoreError) -> Manifest {
-        let first = writer.nextSegment
-        do throws(StoreError) {
-            var manifest = writer.manifest
-            for (project, state) in projects.sorted(by: { $0.key < $1.key }) where !state.runs.isEmpty {
-                let number = writer.nextSegment
-                writer.nextSegment += 1
-                let record = try writeSegment(state.runs, number: number, project: project)
-                sealed[project] = try Segment.open(record, directory: directory, files: files, identity: identity)
-                manifest.segments.append(record)
-            }
-            manifest.generation += 1
-            manifest.firstLog = writer.logNumber
-            manifest.nextSegment = writer.nextSegment
-            manifest.nextRecord = writer.nextRecord
-            manifest.nextRow = writer.nextRow
-            manifest.suppressed = projects.mapValues(\.suppressed).filter { !$0.value.isEmpty }
-            manifest.producers = writer.producers
-            do throws(FileError) {
-                try files.syncDirectory(directory)
-                try files.prepareReplacement(of: FileName.manifest, in: directory, with: manifest.encode(identity))
-            } catch { throw StoreError(error) }
-            return manifest
-        } catch {
-            // The old manifest is in force, so these are nobody's; their space may be what is short.
-            for number in first..<writer.nextSegment {
-                try? files.remove("\(directory)/\(FileName.segment(number))")
-            }
-            try? files.remove("\(directory)/\(FileName.manifest)\(FileName.temporarySuffix)")
-            if error.code != .noSpace {
-                writer.poison = error.message
-                shared.withLock { $0.stats.poisoned = true }
-            }
+    /// Starts a new log; what is in memory by then is this seal's. nil where nothing happened since the last one.
+    private func freeze(_ writer: inout Writer, _ manifest: Manifest) throws(StoreError) -> Frozen? {
+        try checkUsable(writer)
+        if manifest.nextRecord == writer.nextRecord { return nil }
+        do throws(StoreError) { try startLog(&writer) } catch {
+            shared.withLock { $0.stats.failedSeals += 1 }
             throw error
         }
-    }
-
-    private func writeSegment(
-        _ runs: [SortedRows], number: UInt64, project: UInt32
-    ) throws(StoreError) -> SegmentRecord {
-        func writing<T>(_ body: () throws(FileError) -> T) throws(StoreError) -> T {
-            do throws(FileError) { return try body() } catch { throw StoreError(error) }
-        }
-        var segment = try writing { () throws(FileError) in
-            try SegmentWriter(
-                number: number, project: project, directory: directory, files: files, identity: identity)
-        }
-        try mergeRows(
-            runs, blockRows: StorageFormat.blockRows, blockBytes: StorageFormat.blockBytes
-        ) { rows throws(StoreError) in
-            try writing { () throws(FileError) in try segment.append(rows) }
-        }
-        do throws(FileError) { return try segment.finish() } catch { throw StoreError(error) }
-    }
-
-    private func publish(_ sealed: [UInt32: Segment], logBytes: Int) {
+        var frozen = Frozen()
+        frozen.firstLog = writer.logNumber
+        frozen.nextRecord = writer.nextRecord
+        frozen.producers = writer.producers
         shared.withLock { shared in
-            for (project, segment) in sealed {
-                shared.projects[project]?.runs = []
-                shared.projects[project]?.segments.append(segment)
-                shared.stats.segments += 1
-                shared.stats.segmentBytes += segment.record.bytes
+            for number in shared.projects.keys {
+                guard let memtable = shared.projects[number]?.memtable.freeze(), var project = shared.projects[number] else { continue }
+                project.memtable = memtable
+                frozen.projects[number] = (project, project.users.freeze())
             }
-            shared.stats.memtableRows = 0
-            shared.stats.memtableBytes = 0
-            shared.stats.seals += 1
-            shared.stats.logFiles = 1
-            shared.stats.logBytes = logBytes
+        }
+        return frozen
+    }
+
+    struct Sealed {
+        var manifest: Manifest
+        var segments: [UInt32: [Segment]] = [:]
+        var users: [UInt32: UserFile] = [:]
+        var firstLogBefore: UInt64
+    }
+
+    /// Writes the files and the next manifest beside the present one, which stays in force.
+    private func prepare(_ frozen: Frozen, _ state: inout Maintenance, _ pace: @escaping (Int) -> Void) throws(StoreError) -> Sealed {
+        var sealed = Sealed(manifest: state.manifest, firstLogBefore: state.manifest.firstLog)
+        return try writing(&state) { (state) throws(StoreError) in
+            for (number, (project, users)) in frozen.projects.sorted(by: { $0.key < $1.key }) {
+                if !users.isEmpty {
+                    let (ids, buckets) = UserFileMerge.ids(of: users)
+                    sealed.users[number] = try writeUsers(ids, buckets, number, &state, pace)
+                }
+                if project.memtable.rows > 0 {
+                    let written = try writeSegments(of: project.sealing(), project: number, &state, pace)
+                    sealed.segments[number] = written
+                    sealed.manifest.segments += written.map(\.record)
+                    shared.withLock { $0.stats.sealedBytes += written.reduce(0) { $0 + $1.record.bytes } }
+                }
+                sealed.manifest.userFiles += sealed.users[number].map { [$0.record] } ?? []
+                sealed.manifest.suppressed[number] = project.suppressed.isEmpty ? nil : Set(project.users.ids(project.suppressed))
+            }
+            sealed.manifest.generation += 1
+            sealed.manifest.firstLog = frozen.firstLog
+            sealed.manifest.nextFile = state.nextFile
+            sealed.manifest.nextRecord = frozen.nextRecord
+            sealed.manifest.producers = frozen.producers
+            try prepare(sealed.manifest)
+            return sealed
+        }
+    }
+
+    private func publish(_ sealed: Sealed, _ frozen: Frozen) {
+        writer.withLock { writer in
+            writer.olderLogBytes = 0
+            let logBytes = writer.logSize
+            shared.withLock { shared in
+                for (number, (project, users)) in frozen.projects {
+                    shared.projects[number]?.memtable.drop(project.memtable)
+                    shared.projects[number]?.segments += sealed.segments[number] ?? []
+                    if let file = sealed.users[number] { project.users.replace(parts: users.count, with: file) }
+                }
+                shared.stats.seals += 1
+                shared.stats.logFiles = 1
+                shared.stats.logBytes = logBytes
+            }
         }
     }
 
@@ -156,5 +173,86 @@ extension ShardStore {
             } catch { throw poison(error, &writer) }
             throw StoreError(error)
         }
+    }
+}
+
+// MARK: - Files of a seal or a merge
+
+extension ShardStore {
+    /// Runs what writes files that no manifest tells of yet; after an error they are removed, since their space may be
+    /// what is short.
+    func writing<T>(
+        _ state: inout Maintenance, _ body: (inout Maintenance) throws(StoreError) -> T
+    ) throws(StoreError) -> T {
+        let first = state.nextFile
+        do throws(StoreError) { return try body(&state) } catch {
+            for number in first..<state.nextFile {
+                try? files.remove("\(directory)/\(FileName.segment(number))")
+                try? files.remove("\(directory)/\(FileName.users(number))")
+            }
+            try? files.remove("\(directory)/\(FileName.manifest)\(FileName.temporarySuffix)")
+            if error.code != .noSpace { writer.withLock { poison(error.message, &$0) } }
+            throw error
+        }
+    }
+
+    func writeUsers(
+        _ ids: StringTable, _ buckets: [(bucket: Int, first: UInt32, count: UInt32)], _ project: UInt32, _ state: inout Maintenance,
+        _ pace: (Int) -> Void
+    ) throws(StoreError) -> UserFile {
+        let number = state.nextFile
+        state.nextFile += 1
+        let (bytes, record) = UserFileFormat.encode(ids: ids, buckets: buckets, number: number, project: project, identity)
+        pace(bytes.count)
+        _ = try io { () throws(FileError) in try files.writeDurably(bytes, to: "\(directory)/\(FileName.users(number))") }
+        return try UserFile(record, directory: directory, files: files, identity: identity)
+    }
+
+    func writeSegments(
+        of snapshot: Snapshot, project: UInt32, _ state: inout Maintenance, _ pace: @escaping (Int) -> Void
+    ) throws(StoreError) -> [Segment] {
+        var written: [Segment] = []
+        for month in try SegmentMerge.months(of: snapshot) {
+            let number = state.nextFile
+            state.nextFile += 1
+            let merge = SegmentMerge(snapshot, month: month)
+            let record = try merge.write { () throws(FileError) in
+                try SegmentWriter(
+                    number: number, project: project, month: month, directory: directory, files: files, identity: identity, pace: pace)
+            }
+            guard let record else {
+                // All its rows are hidden users'.
+                try? files.remove("\(directory)/\(FileName.segment(number))")
+                continue
+            }
+            written.append(try Segment.open(record, directory: directory, files: files, identity: identity))
+        }
+        return written
+    }
+
+    /// Syncs the names of new files and writes the next manifest beside the present one.
+    func prepare(_ manifest: Manifest) throws(StoreError) {
+        try io { () throws(FileError) in
+            try files.syncDirectory(directory)
+            try files.prepareReplacement(of: FileName.manifest, in: directory, with: manifest.encode(identity))
+        }
+    }
+
+    func commit(_ manifest: Manifest, _ state: inout Maintenance) throws(StoreError) {
+        do throws(FileError) {
+            try files.commitReplacement(of: FileName.manifest, in: directory)
+        } catch {
+            throw writer.withLock { poison(error, &$0) }
+        }
+        state.manifest = manifest
+    }
+}
+
+extension ShardStore.Project {
+    /// The memtable alone, as a seal reads it.
+    fileprivate func sealing() -> Snapshot {
+        var alone = self
+        alone.segments = []
+        return alone.snapshot()
     }
 }

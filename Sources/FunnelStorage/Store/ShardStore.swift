@@ -1,8 +1,8 @@
 import FunnelModel
 import Synchronization
 
-/// The events of one shard, durable in one directory. Appends, seals and suppressions take turns; snapshots never wait
-/// for them.
+/// The events of one shard, durable in one directory. Appends and suppressions take turns; seals and merges take turns
+/// with each other, beside the appends; snapshots wait for neither.
 package final class ShardStore<Files: FileSystem>: Sendable {
     let files: Files
     let directory: String
@@ -10,6 +10,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     let options: StoreOptions
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
+    /// Held by the one seal or merge that is under way.
+    let maintenance: Mutex<Maintenance>
 
     /// What only the thread that writes touches.
     struct Writer: Sendable {
@@ -19,18 +21,11 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var logSize = 0
         /// Bytes in logs before the present one that are still needed.
         var olderLogBytes = 0
-        var manifest = Manifest()
         var nextRecord: UInt64 = 1
-        var nextRow: UInt64 = 0
-        var nextSegment: UInt64 = 1
         var producers = ProducerTable()
         var catalogues: [UInt32: Catalogue] = [:]
         /// Why nothing may be written any more.
         var poison: String?
-        /// Rows and bytes in memory below which no seal is tried again after one that failed.
-        var sealAfterRows = 0
-        var sealAfterBytes = 0
-        var sealAfterLog = 0
 
         func logHeader(_ identity: StoreIdentity) -> LogHeader {
             LogHeader(number: logNumber, firstRecord: firstRecordOfLog, identity)
@@ -38,7 +33,18 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var firstRecordOfLog: UInt64 = 1
     }
 
-    /// What readers see; changed only by the writer.
+    /// What a seal or a merge changes.
+    struct Maintenance: Sendable {
+        /// In force on disk.
+        var manifest = Manifest()
+        var nextFile: UInt64 = 1
+        /// Rows and bytes in memory below which no seal is tried again after one that failed.
+        var sealAfterRows = 0
+        var sealAfterBytes = 0
+        var sealAfterLog = 0
+    }
+
+    /// What readers see.
     struct Shared: Sendable {
         var projects: [UInt32: Project] = [:]
         var stats = StoreStats()
@@ -46,16 +52,33 @@ package final class ShardStore<Files: FileSystem>: Sendable {
 
     /// One project's data as it stands.
     struct Project: Sendable {
-        var runs: [SortedRows] = []
+        /// In order of durability, within a month.
         var segments: [Segment] = []
-        var suppressed: Set<ByteString> = []
-        /// All event names, ascending.
+        var memtable = Memtable()
+        var users = UserDictionary()
+        /// Ordinals of hidden users.
+        var suppressed: Set<UInt32> = []
+        /// All event names, ascending, and the memtable's codes of them.
         var names: [ByteString] = []
+        var nameCodes: [ByteString: UInt32] = [:]
         var newestTime: Int64?
 
         mutating func note(newest: Int64?) {
             guard let newest else { return }
             newestTime = max(newestTime ?? newest, newest)
+        }
+
+        /// Gives codes to names that are new.
+        mutating func learn(_ more: some Sequence<ByteString>) {
+            let before = nameCodes.count
+            for name in more where nameCodes[name] == nil { nameCodes[name] = UInt32(nameCodes.count) }
+            if nameCodes.count > before { names = nameCodes.keys.sorted() }
+        }
+
+        func snapshot() -> Snapshot {
+            Snapshot(
+                segments: segments, memtable: memtable, users: users, suppressed: suppressed, nameCodes: nameCodes, names: names,
+                places: PlaceMap(counts: users.counts), newestTime: newestTime)
         }
     }
 
@@ -66,24 +89,42 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         self.options = options
         writer = Mutex(opened.writer)
         shared = Mutex(opened.shared)
+        maintenance = Mutex(opened.maintenance)
     }
 
     /// The state that opening has read.
     struct Opened: Sendable {
         var writer = Writer()
         var shared = Shared()
+        var maintenance = Maintenance()
     }
 
     /// Everything that is in the project now, unchanged by what comes later.
-    package func snapshot(project: UInt32) -> Snapshot<Files> {
-        let state = shared.withLock { $0.projects[project] } ?? Project()
-        let scanner = Scanner(
-            runs: state.runs, segments: state.segments, suppressed: state.suppressed, names: state.names)
-        return Snapshot(scanner: scanner, newestTime: state.newestTime)
+    package func snapshot(project: UInt32) -> Snapshot {
+        // The users' counts are taken last, so that no row is without its user.
+        shared.withLock { ($0.projects[project] ?? Project()).snapshot() }
     }
 
     /// Figures as of now.
-    package var stats: StoreStats { shared.withLock { $0.stats } }
+    package var stats: StoreStats {
+        shared.withLock { shared in
+            var stats = shared.stats
+            for project in shared.projects.values {
+                stats.memtableRows += project.memtable.rows
+                stats.memtableBytes += project.memtable.bytes
+                stats.segments += project.segments.count
+                for segment in project.segments {
+                    stats.segmentRows += segment.record.rows
+                    stats.segmentBytes += segment.record.bytes
+                }
+                let files = project.users.fileRecords
+                stats.userFiles += files.count
+                stats.userFileBytes += files.reduce(0) { $0 + $1.bytes }
+                stats.users += files.reduce(0) { $0 + $1.users } + project.users.usersInMemory
+            }
+            return stats
+        }
+    }
 
     /// Lets the directory go. Nothing needs saving; later calls that write fail.
     package func close() {
@@ -98,19 +139,22 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     package func suppress(project: UInt32, users: [ByteString]) throws(StoreError) {
         try writer.withLock { (writer) throws(StoreError) in
             try checkUsable(writer)
-            let hidden = shared.withLock { $0.projects[project]?.suppressed ?? [] }
-            var more: [ByteString] = []
-            var seen = hidden
-            for user in users where seen.insert(user).inserted {
-                guard user.count <= Limits.userIDBytes else {
-                    throw StoreError(.invalid, "user of \(user.count) bytes, at most \(Limits.userIDBytes)")
-                }
-                more.append(user)
+            for user in users where user.count > Limits.userIDBytes {
+                throw StoreError(.invalid, "user of \(user.count) bytes, at most \(Limits.userIDBytes)")
             }
-            if more.isEmpty { return }
-            let body = LogBody.suppress(project: project, users: more)
+            let (dictionary, hidden) = shared.withLock { shared in
+                let state = shared.projects[project, default: Project()]
+                shared.projects[project] = state
+                return (state.users, state.suppressed)
+            }
+            var more = StringTable()
+            for user in Set(users).sorted() where dictionary.find(user).map({ !hidden.contains($0) }) ?? true { more.append(user) }
+            if more.count == 0 { return }
+            let ordinals = dictionary.assign(more, usersPerBucketMax: Limits.usersPerBucket).compactMap { $0 }
+            guard ordinals.count == more.count else { throw StoreError(.invalid, "a bucket holds \(Limits.usersPerBucket) users") }
+            let body = LogBody.suppress(project: project, users: more, ordinals: ordinals)
             try write(body, &writer)
-            apply(body, &writer)
+            hide(project, ordinals)
         }
     }
 
@@ -121,9 +165,13 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     /// Stops all writing for good. What a failed write or sync has left on disk is found out at the next opening.
     func poison(_ error: FileError, _ writer: inout Writer) -> StoreError {
         let stored = StoreError(error)
-        writer.poison = stored.message
-        shared.withLock { $0.stats.poisoned = true }
+        poison(stored.message, &writer)
         return stored.code == .noSpace ? StoreError(.poisoned, stored.message) : stored
+    }
+
+    func poison(_ message: String, _ writer: inout Writer) {
+        writer.poison = writer.poison ?? message
+        shared.withLock { $0.stats.poisoned = true }
     }
 
     /// Writes one record and syncs it. After an error that is not `.noSpace` the store is poisoned.
@@ -157,67 +205,36 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    /// Takes a durable record into memory; the same at replay as at first.
-    func apply(_ body: LogBody, _ writer: inout Writer) {
-        switch body {
-        case .suppress(let project, let users):
-            shared.withLock { $0.projects[project, default: Project()].suppressed.formUnion(users) }
-        case .appends(_, let appends):
-            var runs: [UInt32: [SortedRows]] = [:]
-            var newest: [UInt32: Int64] = [:]
-            for append in appends {
-                let part = ProducerTable.Part(
-                    part: append.part, fingerprint: append.fingerprint, accepted: append.batch.count,
-                    rejected: append.rejected)
-                writer.producers.record(producer: append.producer, sequence: append.sequence, part)
-                if append.batch.count == 0 { continue }
-                runs[append.project, default: []].append(.sorting(append.batch, firstSequence: writer.nextRow))
-                writer.nextRow += UInt64(append.batch.count)
-                if let time = append.batch.time.max() {
-                    newest[append.project] = max(newest[append.project] ?? time, time)
-                }
-                writer.catalogues[append.project, default: Catalogue()].learn(append.batch)
-            }
-            for (project, runs) in runs {
-                publish(runs, project: project, newest: newest[project], writer.catalogues[project] ?? Catalogue())
-            }
+    func hide(_ project: UInt32, _ ordinals: [UInt32]) {
+        shared.withLock { $0.projects[project, default: Project()].suppressed.formUnion(ordinals) }
+    }
+
+    /// Takes durable appends into memory; the same at replay as at first.
+    func apply(_ appends: [LoggedAppend], _ writer: inout Writer) {
+        for append in appends {
+            let part = ProducerTable.Part(
+                part: append.part, fingerprint: append.fingerprint, accepted: append.batch.count, rejected: append.rejected)
+            writer.producers.record(producer: append.producer, sequence: append.sequence, part)
+            if append.batch.count == 0 { continue }
+            writer.catalogues[append.project, default: Catalogue()].learn(append.batch)
+            publish(append)
         }
     }
 
-    private func publish(_ new: [SortedRows], project: UInt32, newest: Int64?, _ catalogue: Catalogue) {
-        let added = Self.merged(new)
-        let before = shared.withLock { $0.projects[project] } ?? Project()
-        let runs = Self.compacted(before.runs + [added])
-        let names = before.names.count == catalogue.names.count ? before.names : catalogue.names.sorted()
-        let bytes = runs.reduce(0) { $0 + $1.bytes } - before.runs.reduce(0) { $0 + $1.bytes }
+    private func publish(_ append: LoggedAppend) {
+        let batch = append.batch
+        let used = (0..<batch.names.count).map { batch.names[$0] }
+        // Memtables change under the writer's lock alone, so one may be copied, changed and put back.
+        var (memtable, codes) = shared.withLock { shared in
+            shared.projects[append.project, default: Project()].learn(used)
+            let project = shared.projects[append.project, default: Project()]
+            return (project.memtable, used.map { project.nameCodes[$0] ?? 0 })
+        }
+        memtable.add(StoredBatch(batch, ordinals: append.ordinals, names: codes))
+        let newest = batch.time.max()
         shared.withLock { shared in
-            shared.projects[project, default: Project()].runs = runs
-            shared.projects[project]?.names = names
-            shared.projects[project]?.note(newest: newest)
-            shared.stats.rows += added.count
-            shared.stats.memtableRows += added.count
-            shared.stats.memtableBytes += bytes
+            shared.projects[append.project]?.memtable = memtable
+            shared.projects[append.project]?.note(newest: newest)
         }
-    }
-
-    /// Merges the newest runs as soon as they weigh half of the run before: so a row is merged O(log n) times.
-    private static func compacted(_ runs: [SortedRows]) -> [SortedRows] {
-        guard runs.count > 8 else { return runs }
-        var first = runs.count - 1
-        var weight = runs[first].count
-        while first > 0, runs[first - 1].count <= 2 * weight {
-            first -= 1
-            weight += runs[first].count
-        }
-        if first == runs.count - 1 { return runs }
-        return runs[..<first] + [merged(Array(runs[first...]))]
-    }
-
-    private static func merged(_ runs: [SortedRows]) -> SortedRows {
-        if runs.count == 1 { return runs[0] }
-        var result = runs[0]
-        // Runs in memory can't fail to be read.
-        try? mergeRows(runs) { rows throws(StoreError) in result = rows }
-        return result
     }
 }

@@ -25,6 +25,9 @@ package struct StoreOptions: Sendable {
     package var reserveBytes: UInt64 = 0
     package var eventNamesMax = Limits.eventNamesPerProject
     package var propertyKeysMax = Limits.propertyKeysPerProject
+    package var usersPerBucketMax = Limits.usersPerBucket
+    /// Segments of one project and month, above which some are merged whatever they weigh.
+    package var segmentsPerMonthMax = 8
 
     package init() {}
 }
@@ -32,7 +35,7 @@ package struct StoreOptions: Sendable {
 /// A fault of the store, by name.
 package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable {
-        case foreignCluster, foreignShard, foreignLayout, newerFormat, olderEpoch, locked, corrupt, noSpace, poisoned
+        case foreignCluster, foreignShard, foreignLayout, newerFormat, olderFormat, olderEpoch, locked, corrupt, noSpace, poisoned
         case io, sequenceExpired, sequenceReused, invalid, tooLarge, cancelled
     }
 
@@ -84,6 +87,7 @@ package struct RejectedRow: Equatable, Sendable {
     package enum Code: UInt8, Sendable {
         case tooManyEventNames = 1
         case tooManyPropertyKeys = 2
+        case tooManyUsers = 3
     }
 
     package var row: Int
@@ -110,10 +114,14 @@ package struct AppendResult: Equatable, Sendable {
 
 /// Figures of one store; counters run from the opening.
 package struct StoreStats: Equatable, Sendable {
-    /// Rows on disk and in memory, repeated deliveries included.
-    package var rows = 0
+    /// Rows on disk and in memory; a repeat counts until a seal or a merge meets it.
+    package var rows: Int { segmentRows + memtableRows }
+    package var segmentRows = 0
     package var segments = 0
     package var segmentBytes = 0
+    package var userFiles = 0
+    package var userFileBytes = 0
+    package var users = 0
     package var logBytes = 0
     package var logFiles = 0
     package var memtableRows = 0
@@ -123,6 +131,11 @@ package struct StoreStats: Equatable, Sendable {
     package var syncs = 0
     package var seals = 0
     package var failedSeals = 0
+    package var merges = 0
+    package var failedMerges = 0
+    /// Bytes written by seals and by merges: their sum over the first is the write amplification.
+    package var sealedBytes = 0
+    package var mergedBytes = 0
     /// Bytes of an unfinished record cut off at opening.
     package var tornBytesCut = 0
     /// Records read back from the log at opening.

@@ -25,12 +25,21 @@ package enum StoreVerifier {
             report("\(FileName.manifest): generation \(manifest.generation), \(manifest.segments.count) segments, "
                 + "logs from \(FileName.log(manifest.firstLog))")
             var isWell = true
+            for record in manifest.userFiles {
+                do throws(StoreError) {
+                    _ = try UserFile(record, directory: directory, files: files, identity: identity)
+                    report("\(FileName.users(record.number)): project \(record.project), \(record.users) users")
+                } catch {
+                    isWell = false
+                    report(error.description)
+                }
+            }
             for record in manifest.segments {
                 do throws(StoreError) {
                     let segment = try Segment.open(record, directory: directory, files: files, identity: identity)
-                    try check(segment, rowsBelow: manifest.nextRow)
+                    try check(segment)
                     report("\(FileName.segment(record.number)): project \(record.project), \(record.rows) rows in "
-                        + "\(segment.blocks.count) blocks")
+                        + "\(segment.footer.pages.count) pages")
                 } catch {
                     isWell = false
                     report(error.description)
@@ -49,20 +58,13 @@ package enum StoreVerifier {
         _ files: Files, _ report: (String) -> Void
     ) throws(StoreError) {
         var nextRecord = manifest.nextRecord
-        var nextRow = manifest.nextRow
         let last = max(manifest.firstLog, listing.logs.last ?? 0)
         for number in manifest.firstLog...last {
             let name = FileName.log(number)
             let file = try io { () throws(FileError) in try files.open("\(directory)/\(name)", .read) }
             var log = try LogReplay(
                 file: file, number: number, nextRecord: nextRecord, isLast: number == last, identity: identity)
-            while let body = try log.next() {
-                guard case .appends(let firstRow, let appends) = body else { continue }
-                guard firstRow == nextRow else {
-                    throw .corrupt(name, offset: log.offset, expected: "rows from \(nextRow)", found: "\(firstRow)")
-                }
-                nextRow += UInt64(appends.reduce(0) { $0 + $1.batch.count })
-            }
+            while try log.next() != nil {}
             report("\(name): \(log.nextRecord - nextRecord) records in \(log.offset) bytes")
             if log.offset < log.size {
                 report("\(name): \(log.size - log.offset) bytes of an unfinished record at offset \(log.offset)")
@@ -71,44 +73,54 @@ package enum StoreVerifier {
         }
     }
 
-    private static func check(_ segment: Segment, rowsBelow: UInt64) throws(StoreError) {
+    /// Every page of every column, and the order of the rows.
+    private static func check(_ segment: Segment) throws(StoreError) {
         let name = FileName.segment(segment.record.number)
-        var previous: SortedRows?
-        for (number, block) in segment.blocks.enumerated() {
-            let rows = try segment.read(block: number, ids: true, properties: true)
-            if let fault = fault(rows, block, segment.footer.names, after: previous, rowsBelow: rowsBelow) {
-                throw .corrupt(name, offset: block.offset, expected: "block \(number) in order", found: fault)
+        for run in segment.footer.runs {
+            var previous: (ordinal: UInt32, time: Int64)?
+            var times = (least: Int64.max, greatest: Int64.min)
+            for page in (run.firstRow / KeyPage.rows)...((run.range.upperBound - 1) / KeyPage.rows) {
+                let rows = try segment.rows(ofPage: page)
+                let first = page * KeyPage.rows
+                for row in max(0, run.firstRow - first)..<min(rows.ordinals.count, run.range.upperBound - first) {
+                    let now = (rows.ordinals[row], rows.times[row])
+                    if let previous, previous > now {
+                        throw .corrupt(name, offset: segment.footer.pages[page].offset, expected: "rows in order", found: "row \(row) out of order")
+                    }
+                    previous = now
+                    times = (min(times.least, now.1), max(times.greatest, now.1))
+                }
             }
-            previous = rows
+            guard times == (run.minTime, run.maxTime), SegmentFormat.month(of: times.least) == segment.record.month,
+                SegmentFormat.month(of: times.greatest) == segment.record.month
+            else { throw .corrupt(name, offset: 0, expected: "times of \(run.name) as the footer tells", found: "others") }
+        }
+        for column in segment.footer.columns {
+            for page in try segment.directory(of: column.key)?.pages ?? [] { _ = try segment.column(column.key, page: page) }
         }
     }
+}
 
-    private static func fault(
-        _ rows: SortedRows, _ block: BlockEntry, _ names: StringTable, after previous: SortedRows?, rowsBelow: UInt64
-    ) -> String? {
-        let batch = rows.batch
-        for user in 1..<max(1, rows.users) where batch.users.compare(user - 1, with: batch.users, user) >= 0 {
-            return "users out of order"
-        }
-        for row in 1..<max(1, rows.count)
-        where batch.user[row] == batch.user[row - 1] && rowOrder(batch, row - 1, batch, row) > 0 {
-            return "rows \(row - 1) and \(row) out of order"
-        }
-        if let before = previous?.batch {
-            let users = before.users.compare(before.users.count - 1, with: batch.users, 0)
-            if users > 0 || (users == 0 && rowOrder(before, before.count - 1, batch, 0) > 0) {
-                return "rows before those of the block before"
+extension Segment {
+    /// A page's ordinals and times in microseconds.
+    fileprivate func rows(ofPage number: Int) throws(StoreError) -> (ordinals: [UInt32], times: [Int64]) {
+        let view = try keyPage(number)
+        var ordinals: [UInt32] = []
+        var times: [Int64] = []
+        var unpacked = [UInt32](repeating: 0, count: 3 * KeyPage.packRows)
+        for start in stride(from: 0, to: view.rows, by: KeyPage.packRows) {
+            guard let pack = view.pack(start / KeyPage.packRows) else { throw damaged(page: number) }
+            unsafe unpacked.withUnsafeMutableBufferPointer { buffer in
+                guard let base = buffer.baseAddress else { return }
+                unsafe view.unpack(pack, ordinals: base, low: base + KeyPage.packRows, high: base + 2 * KeyPage.packRows)
+            }
+            for i in 0..<min(KeyPage.packRows, view.rows - start) {
+                ordinals.append(unpacked[i])
+                let high = pack.highWidth == 0 ? 0 : UInt64(unpacked[2 * KeyPage.packRows + i]) << 32
+                let time = Int64(bitPattern: pack.leastTime &+ UInt64(unpacked[KeyPage.packRows + i]) &+ high)
+                times.append(time.multipliedReportingOverflow(by: view.unit.microseconds).partialValue)
             }
         }
-        if batch.users[0] != block.firstUser || batch.users[rows.users - 1] != block.lastUser {
-            return "other users than the index tells"
-        }
-        if batch.time.min() != block.minTime || batch.time.max() != block.maxTime {
-            return "other times than the index tells"
-        }
-        let indexed = Set(block.names.map { names[Int($0)] })
-        if indexed != Set((0..<batch.names.count).map { batch.names[$0] }) { return "other names than the index tells" }
-        if let late = rows.sequence.max(), late >= rowsBelow { return "row \(late) of \(rowsBelow)" }
-        return nil
+        return (ordinals, times)
     }
 }

@@ -15,11 +15,14 @@ final class GroupAppender: Sendable {
         var waiting: [Waiting] = []
         var bytes = 0
         var writing = false
+        /// Seals don't keep up, so that what is in memory would grow without bound.
+        var memoryIsFull = false
     }
 
     /// Bytes of one log record, roughly, and of all that wait.
     private static let groupBytes = 8 << 20
     private static let queueBytes = 128 << 20
+    private static let memtableBytesMax = 1 << 30
 
     private let store: ShardStore<POSIXFileSystem>
     private let thread: NIOThreadPool
@@ -43,19 +46,23 @@ final class GroupAppender: Sendable {
             let entry = Waiting(request: request, bytes: bytes, done: continuation)
             let decision = queue.withLock { queue -> (refuse: Bool, start: Bool) in
                 if queue.bytes + bytes > Self.queueBytes, queue.bytes > 0 { return (true, false) }
+                if queue.memoryIsFull { return (true, false) }
                 queue.waiting.append(entry)
                 queue.bytes += bytes
                 defer { queue.writing = true }
                 return (false, !queue.writing)
             }
             if decision.refuse {
-                continuation.resume(returning: .failure(ProtocolError(.overloaded, "the shard's append queue is full; nothing was stored")))
+                continuation.resume(returning: .failure(ProtocolError(.overloaded, "the shard's append queue or its memory is full; nothing was stored")))
             } else if decision.start {
                 thread.submit { _ in self.drain() }
             }
         }
         return try result.get()
     }
+
+    /// Called now and then, with the bytes that are in memory.
+    func note(memtableBytes: Int) { queue.withLock { $0.memoryIsFull = memtableBytes > Self.memtableBytesMax } }
 
     private func drain() {
         while let group = next() {
@@ -64,8 +71,6 @@ final class GroupAppender: Sendable {
                 for (entry, result) in zip(group, results) {
                     entry.done.resume(returning: result.mapError(Self.translate))
                 }
-                // The group is safe, but the seal after it met a failed disk.
-                if store.stats.poisoned { onFailure(StoreError(.poisoned, "a seal failed to write or sync")) }
             } catch {
                 for entry in group { entry.done.resume(returning: .failure(Self.translate(error))) }
                 if error.code == .poisoned || error.code == .io { onFailure(error) }

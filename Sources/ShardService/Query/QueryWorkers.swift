@@ -8,10 +8,12 @@ final class QueryWorkers: Sendable {
     private let pool: NIOThreadPool
     private let admitted = Mutex(0)
     private let admittedMax: Int
+    private let threads: Int
 
     init(threads: Int, queued: Int) {
         pool = NIOThreadPool(numberOfThreads: threads)
         admittedMax = threads + queued
+        self.threads = threads
         pool.start()
     }
 
@@ -19,8 +21,10 @@ final class QueryWorkers: Sendable {
 
     func shutdown() async { try? await pool.shutdownGracefully() }
 
-    /// Runs `work` on a scan thread; it must poll the call's cancellation.
-    func run<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
+    /// Runs `work`, which takes what is left to do until nothing is, on as many scan threads as have something to do.
+    /// It must poll the call's cancellation.
+    /// - Parameter parts: pieces of work there are.
+    func run<T: Sendable>(parts: Int, _ work: @escaping @Sendable () throws -> T) async throws -> [T] {
         let admittedNow = admitted.withLock { count -> Bool in
             if count >= admittedMax { return false }
             count += 1
@@ -28,6 +32,14 @@ final class QueryWorkers: Sendable {
         }
         guard admittedNow else { throw ProtocolError(.overloaded, "\(admittedMax) queries are running or queued on this shard") }
         defer { admitted.withLock { $0 -= 1 } }
-        return try await pool.runIfActive(work)
+        // A part by itself is not worth a second thread.
+        let count = max(1, min(threads, parts / 4))
+        if count == 1 { return [try await pool.runIfActive(work)] }
+        return try await withThrowingTaskGroup(of: T.self) { group in
+            for _ in 0..<count { group.addTask { try await self.pool.runIfActive(work) } }
+            var results: [T] = []
+            for try await result in group { results.append(result) }
+            return results
+        }
     }
 }

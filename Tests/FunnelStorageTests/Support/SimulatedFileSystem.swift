@@ -238,6 +238,8 @@ final class SimulatedFile: StorageFile {
 
     func append(_ bytes: [UInt8]) throws(FileError) { try disk.write(bytes, inode, path) }
 
+    func map() throws(FileError) -> FileBytes { FileBytes(disk.state.withLock { $0.contents[inode] ?? [] }) }
+
     func truncate(to size: Int) throws(FileError) {
         let fails = disk.state.withLock { state in
             if state.faults.contains(where: { if case .failedTruncate = $0 { true } else { false } }) { return true }

@@ -41,19 +41,31 @@ struct History: Equatable {
 }
 
 extension Snapshot {
-    /// All that a scan tells.
+    /// All that a scan tells, by user.
     func histories(
         events: [ByteString]? = nil, after: ByteString? = nil, keep: ((ByteString) -> Bool)? = nil
     ) throws -> [History] {
         var all: [History] = []
-        try scan(events: events, properties: true, after: after, keep: keep, isCancelled: { false }) { rows in
-            all.append(History(user: rows.user, events: (0..<rows.count).map(rows.row)))
+        try scan(events: events) { rows in
+            let user = rows.id
+            if after.map({ user > $0 }) ?? true, keep?(user) ?? true {
+                all.append(History(user: user, events: try (0..<rows.count).map(rows.row)))
+            }
             return true
         }
-        return all
+        return all.sorted { $0.user < $1.user }
     }
 
     func allEvents() throws -> [Event] { try histories().flatMap(\.events) }
+}
+
+extension ShardStore {
+    /// An append, then the work that is due after it.
+    func put(_ group: [AppendRequest]) throws(StoreError) -> [Result<AppendResult, StoreError>] {
+        let results = try append(group)
+        while maintain() {}
+        return results
+    }
 }
 
 /// What the store promises, in the most obvious way.

@@ -1,0 +1,167 @@
+import FunnelModel
+
+/// A column of 32-bit integers in the shortest of three forms: all equal, a block width for each 256 values, or runs of
+/// equal values. Layout: `Protocol/SEGMENT.md`, "Integers".
+package enum IntegerColumn {
+    private enum Form: UInt8 { case constant, packed, runs }
+
+    package static func encode(_ values: [UInt32], into out: inout [UInt8]) {
+        guard let first = values.first else {
+            out.append(Form.constant.rawValue)
+            return append(UInt32(0), &out)
+        }
+        var lengths: [UInt32] = []
+        var heads: [UInt32] = []
+        var length: UInt32 = 0
+        var current = first
+        for value in values {
+            if value != current {
+                heads.append(current)
+                lengths.append(length)
+                current = value
+                length = 0
+            }
+            length += 1
+        }
+        if heads.isEmpty {
+            out.append(Form.constant.rawValue)
+            return append(first, &out)
+        }
+        heads.append(current)
+        lengths.append(length)
+        let plain = packedBytes(values)
+        if 4 + packedBytes(heads) + packedBytes(lengths) < plain {
+            out.append(Form.runs.rawValue)
+            append(UInt32(truncatingIfNeeded: heads.count), &out)
+            pack(heads, &out)
+            pack(lengths, &out)
+        } else {
+            out.append(Form.packed.rawValue)
+            pack(values, &out)
+        }
+    }
+
+    /// - Parameter count: how many values the column holds; the caller has checked it against a limit.
+    package static func decode(_ reader: inout ByteReader, count: Int, _ what: String) throws(ByteError) -> [UInt32] {
+        let raw: UInt8 = try reader.integer(what)
+        switch Form(rawValue: raw) {
+        case .constant: return [UInt32](repeating: try reader.integer(what), count: count)
+        case .packed: return try unpack(&reader, count, what)
+        case .runs:
+            let runs: UInt32 = try reader.integer(what)
+            guard runs <= count else { throw ByteError(offset: reader.offset, reason: "\(what): \(runs) runs of \(count) values") }
+            let heads = try unpack(&reader, Int(runs), what)
+            let lengths = try unpack(&reader, Int(runs), what)
+            var values: [UInt32] = []
+            values.reserveCapacity(count)
+            for (head, length) in zip(heads, lengths) {
+                guard Int(length) <= count - values.count else { break }
+                values.append(contentsOf: repeatElement(head, count: Int(length)))
+            }
+            guard values.count == count else { throw ByteError(offset: reader.offset, reason: "\(what): runs don't add up to \(count)") }
+            return values
+        case nil: throw ByteError(offset: reader.offset, reason: "\(what): form \(raw) is unknown")
+        }
+    }
+
+    private static func width(_ values: [UInt32], _ start: Int) -> Int {
+        var all: UInt32 = 0
+        for i in start..<min(values.count, start + PackedIntegers.blockValues) { all |= values[i] }
+        return PackedIntegers.width(of: all)
+    }
+
+    private static func packedBytes(_ values: [UInt32]) -> Int {
+        stride(from: 0, to: values.count, by: PackedIntegers.blockValues).reduce(0) { sum, start in
+            let rows = (min(PackedIntegers.blockValues, values.count - start) + 31) / 32
+            return sum + 1 + rows * 4 * width(values, start)
+        }
+    }
+
+    /// Each block: its width, then as many 32-value stripes as it needs, least significant bit first.
+    private static func pack(_ values: [UInt32], _ out: inout [UInt8]) {
+        for start in stride(from: 0, to: values.count, by: PackedIntegers.blockValues) {
+            let width = width(values, start)
+            out.append(UInt8(width))
+            let count = min(PackedIntegers.blockValues, values.count - start)
+            if count == PackedIntegers.blockValues {
+                PackedIntegers.pack(values, from: start, width: width, into: &out)
+            } else {
+                packTail(values, start, count, width, &out)
+            }
+        }
+    }
+
+    /// A short last block: bits in a row, filled up to whole stripes of 32 values.
+    private static func packTail(_ values: [UInt32], _ start: Int, _ count: Int, _ width: Int, _ out: inout [UInt8]) {
+        var bits: UInt64 = 0
+        var held = 0
+        let padded = (count + 31) / 32 * 32
+        for i in 0..<padded {
+            bits |= UInt64(i < count ? values[start + i] : 0) << UInt64(held)
+            held += width
+            while held >= 32 {
+                append(UInt32(truncatingIfNeeded: bits), &out)
+                bits >>= 32
+                held -= 32
+            }
+        }
+    }
+
+    private static func unpack(_ reader: inout ByteReader, _ count: Int, _ what: String) throws(ByteError) -> [UInt32] {
+        var values = [UInt32](repeating: 0, count: (count + PackedIntegers.blockValues - 1) / PackedIntegers.blockValues * PackedIntegers.blockValues)
+        for start in stride(from: 0, to: count, by: PackedIntegers.blockValues) {
+            let width: UInt8 = try reader.integer(what)
+            guard width <= 32 else { throw ByteError(offset: reader.offset, reason: "\(what): width \(width)") }
+            let here = min(PackedIntegers.blockValues, count - start)
+            if here == PackedIntegers.blockValues {
+                let range = try reader.take(PackedIntegers.bytes(width: Int(width)), what)
+                unpackBlock(reader.bytes, range, Int(width), &values, start)
+            } else {
+                let range = try reader.take((here + 31) / 32 * 4 * Int(width), what)
+                unpackTail(reader.bytes, range, Int(width), &values, start, here)
+            }
+        }
+        values.removeLast(values.count - count)
+        return values
+    }
+
+    private static func unpackBlock(_ bytes: [UInt8], _ range: Range<Int>, _ width: Int, _ values: inout [UInt32], _ start: Int) {
+        unsafe values.withUnsafeMutableBufferPointer { target in
+            unsafe bytes.withUnsafeBytes { source in
+                guard let base = source.baseAddress, let out = target.baseAddress else { return }
+                if unsafe range.upperBound + PackedIntegers.slack <= source.count {
+                    unsafe PackedIntegers.unpack(base + range.lowerBound, width: width, to: out + start)
+                } else {
+                    // Too near to the end for a reader that looks ahead.
+                    let copy = bytes[range] + [UInt8](repeating: 0, count: PackedIntegers.slack)
+                    unsafe copy.withUnsafeBytes { unsafe PackedIntegers.unpack($0.baseAddress ?? base, width: width, to: out + start) }
+                }
+            }
+        }
+    }
+
+    private static func unpackTail(
+        _ bytes: [UInt8], _ range: Range<Int>, _ width: Int, _ values: inout [UInt32], _ start: Int, _ count: Int
+    ) {
+        var bits: UInt64 = 0
+        var held = 0
+        var at = range.lowerBound
+        let mask = width == 32 ? UInt64(UInt32.max) : (1 << UInt64(width)) - 1
+        for i in 0..<count {
+            while held < width, at + 4 <= range.upperBound {
+                var word: UInt32 = 0
+                for k in 0..<4 { word |= UInt32(bytes[at + k]) << (8 * UInt32(k)) }
+                bits |= UInt64(word) << UInt64(held)
+                held += 32
+                at += 4
+            }
+            values[start + i] = UInt32(truncatingIfNeeded: bits & mask)
+            bits >>= UInt64(width)
+            held -= width
+        }
+    }
+
+    private static func append(_ value: UInt32, _ out: inout [UInt8]) {
+        for i in 0..<4 { out.append(UInt8(truncatingIfNeeded: value >> (8 * UInt32(i)))) }
+    }
+}

@@ -1,0 +1,64 @@
+/// Sorted lists waiting to be merged, and lists to fill again.
+package struct KeyBuffers: Sendable {
+    private var free: [KeyList] = []
+    private var waiting: [KeyList] = []
+
+    package init() {}
+
+    package mutating func clear() {
+        free += waiting
+        waiting = []
+    }
+
+    package mutating func take() -> KeyList { free.popLast() ?? KeyList() }
+
+    package mutating func add(_ list: KeyList) {
+        if list.isEmpty { free.append(list) } else { waiting.append(list) }
+    }
+
+    /// Merges two at a time, the shortest first.
+    package mutating func merge(into list: inout KeyList) {
+        if waiting.isEmpty { return list.removeAll(keepingCapacity: true) }
+        while waiting.count > 2 {
+            waiting.sort { $0.count > $1.count }
+            let a = waiting.removeLast()
+            let b = waiting.removeLast()
+            var out = take()
+            Self.merge(a, b, into: &out)
+            free.append(a)
+            free.append(b)
+            waiting.append(out)
+        }
+        if waiting.count == 2 {
+            Self.merge(waiting[0], waiting[1], into: &list)
+        } else {
+            swap(&list, &waiting[0])
+        }
+        clear()
+    }
+
+    /// Without a branch on the keys: which list gives the next key is not to be foreseen. The sentinel behind a list is
+    /// above every key, so an ended list gives no more.
+    static func merge(_ a: KeyList, _ b: KeyList, into out: inout KeyList) {
+        let total = a.count + b.count
+        unsafe out.fill(capacity: total) { target in
+            unsafe a.withKeys { x in
+                unsafe b.withKeys { y in
+                    var i = 0
+                    var j = 0
+                    var o = 0
+                    while o < total {
+                        let p = unsafe x[i]
+                        let q = unsafe y[j]
+                        let takesFirst = p <= q
+                        unsafe target[o] = takesFirst ? p : q
+                        i &+= takesFirst ? 1 : 0
+                        j &+= takesFirst ? 0 : 1
+                        o &+= 1
+                    }
+                }
+            }
+            return total
+        }
+    }
+}

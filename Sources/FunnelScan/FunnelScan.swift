@@ -1,0 +1,157 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+import Synchronization
+
+/// One funnel over a snapshot of a shard: how it is matched is chosen once, then any number of threads run it slice of
+/// users by slice.
+package struct FunnelScan: Sendable {
+    package let plan: FunnelPlan
+    let snapshot: Snapshot
+    /// Places of the buckets asked for.
+    let places: [Range<Int>]
+
+    /// - Parameter buckets: whose users are counted, ascending and disjoint.
+    package init(_ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>]) {
+        self.plan = plan
+        self.snapshot = snapshot
+        places = buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty }
+    }
+
+    /// The counting of all users, with the times of their attempts if asked.
+    package func counting(times: Bool) -> CountingScan { CountingScan(self, times: times) }
+
+    /// The first `limit` users of a list, by the bytes of their ids, behind `after`.
+    package func users(
+        _ outcome: ListOutcome, step: Int, after: ByteString, limit: Int, isCancelled: () -> Bool
+    ) throws -> [ByteString] {
+        var found: [Int] = []
+        let steps = plan.steps
+        try eachOutcome(isCancelled) { place, depth in
+            if outcome.includes(depth: depth, step: step, of: steps) { found.append(place) }
+        }
+        let ids = snapshot.ids(ofPlaces: found).filter { after.isEmpty || $0 > after }
+        return Array(ids.sorted().prefix(limit))
+    }
+
+    /// Every user who entered, with the depth reached.
+    private func eachOutcome(_ isCancelled: () -> Bool, _ body: (Int, Int) -> Void) throws {
+        switch Way.choose(for: self, countsOnly: false) {
+        case .attempts(let kernel):
+            let reader = KernelReader(kernel)
+            guard var scan = AttemptScan(kernel.rules, includeShallow: true) else { return }
+            let queue = SliceQueue(places, size: kernel.slicePlaces)
+            while let slice = queue.next() {
+                if isCancelled() { throw MatchError.cancelled }
+                try reader.load(slice)
+                scan.scan(reader.lists, listOfStep: kernel.listOfStep)
+                for i in 0..<scan.outcomes.count { body(slice.lowerBound + Int(scan.outcomes.user[i]), Int(scan.outcomes.depth[i])) }
+            }
+        case .counter, .general:
+            let queue = SliceQueue(places, size: GeneralScan.slicePlaces)
+            try GeneralScan(self).run(queue, isCancelled) { place, outcome, _ in
+                if outcome.depth > 0 { body(place, outcome.depth) }
+            }
+        }
+    }
+}
+
+/// How a funnel is matched. Where several ways can, they agree; the quickest is taken.
+enum Way: Sendable {
+    /// Depths by `DepthCounter`.
+    case counter(KernelPlan)
+    /// Chosen attempts by `AttemptScan`.
+    case attempts(KernelPlan)
+    /// Any rules, user by user.
+    case general
+
+    static func choose(for scan: FunnelScan, countsOnly: Bool) -> Way {
+        guard !scan.plan.sharesEvents, let kernel = KernelPlan(scan) else { return .general }
+        if countsOnly, !kernel.canBeOpen { return .counter(kernel) }
+        return kernel.hasAttempts ? .attempts(kernel) : .general
+    }
+}
+
+/// A count of a snapshot's users under way; `run` may be called on several threads at once, and their tallies added up.
+package struct CountingScan: Sendable {
+    private let scan: FunnelScan
+    private let way: Way
+    private let times: Bool
+    private let queue: SliceQueue
+
+    init(_ scan: FunnelScan, times: Bool) {
+        self.scan = scan
+        self.times = times
+        way = Way.choose(for: scan, countsOnly: !times)
+        switch way {
+        case .counter(let kernel), .attempts(let kernel): queue = SliceQueue(scan.places, size: kernel.slicePlaces)
+        case .general: queue = SliceQueue(scan.places, size: GeneralScan.slicePlaces)
+        }
+    }
+
+    /// Slices; more threads than these have nothing to do.
+    package var slices: Int { queue.count }
+
+    /// Takes slices until there are none left.
+    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    package func run(isCancelled: () -> Bool) throws -> FunnelTally {
+        var tally = FunnelTally(scan.plan, times: times)
+        switch way {
+        case .counter(let kernel):
+            let reader = KernelReader(kernel)
+            var counter = DepthCounter(kernel.rules)
+            while let slice = queue.next() {
+                if isCancelled() { throw MatchError.cancelled }
+                try reader.load(slice)
+                counter.add(reader.lists, listOfStep: kernel.listOfStep)
+            }
+            tally.add(counts: counter.counts)
+        case .attempts(let kernel):
+            let reader = KernelReader(kernel)
+            guard var attempts = AttemptScan(kernel.rules, includeShallow: false) else { break }
+            while let slice = queue.next() {
+                if isCancelled() { throw MatchError.cancelled }
+                try reader.load(slice)
+                attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+                tally.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep, timeBits: kernel.rules.timeBits, scale: kernel.scale)
+            }
+            tally.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
+        case .general:
+            try GeneralScan(scan).run(queue, isCancelled) { _, outcome, time in tally.add(outcome, time: time) }
+        }
+        return tally
+    }
+}
+
+/// Deals out slices of places in ascending order.
+package final class SliceQueue: Sendable {
+    private struct State {
+        var range = 0
+        var start = 0
+    }
+
+    private let places: [Range<Int>]
+    private let size: Int
+    private let state: Mutex<State>
+
+    init(_ places: [Range<Int>], size: Int) {
+        self.places = places
+        self.size = max(1, size)
+        state = Mutex(State(start: places.first?.lowerBound ?? 0))
+    }
+
+    var count: Int { places.reduce(0) { $0 + ($1.count + size - 1) / size } }
+
+    func next() -> Range<Int>? {
+        state.withLock { state in
+            while state.range < places.count, state.start >= places[state.range].upperBound {
+                state.range += 1
+                if state.range < places.count { state.start = places[state.range].lowerBound }
+            }
+            guard state.range < places.count else { return nil }
+            let slice = state.start..<min(places[state.range].upperBound, state.start + size)
+            state.start = slice.upperBound
+            return slice
+        }
+    }
+}

@@ -1,0 +1,196 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+/// A funnel in terms of the kernels: which rows each step reads, and all times in ticks of keys.
+struct KernelPlan: Sendable {
+    /// What one list of keys holds.
+    struct List: Equatable, Sendable {
+        /// Indexes of names in the scan.
+        var names: [Int]
+        var conditions: [Predicate]
+        /// Only events that may start an attempt.
+        var isEntry: Bool
+    }
+
+    let scan: KeyScan
+    let lists: [List]
+    let listOfStep: [Int]
+    let rules: KernelRules
+    /// Of keys as they are read, in the data's own unit.
+    let layout: KeyLayout
+    /// Ticks of the rules are so many of the layout's.
+    let perTick: UInt64
+    /// The clock's ticks in a tick of the rules.
+    let scale: UInt64
+    /// Layout ticks of step-1 events that may start an attempt; nil is all.
+    let entry: Range<UInt64>?
+    let slicePlaces: Int
+    /// Whether some attempt may still go on at `as_of`.
+    let canBeOpen: Bool
+    /// Whether the attempts that speak for users can be found too.
+    let hasAttempts: Bool
+
+    /// Keys of a slice, roughly: what stays in a core's own cache together with what is made of them.
+    private static let sliceKeys = 24_000
+
+    /// nil where nothing can be matched by kernels, or the span of times is too great for their keys.
+    init?(_ scan: FunnelScan) {
+        let plan = scan.plan
+        let wanted = plan.events ?? scan.snapshot.eventNames()
+        let keys = scan.snapshot.keyScan(wanted)
+        guard let times = keys.times else { return nil }
+        self.scan = keys
+        let ranged = plan.entryRange != Int64.min..<Int64.max
+        (lists, listOfStep) = Self.lists(plan, wanted, ranged: ranged)
+
+        let tick = max(plan.tick, keys.unit)
+        perTick = UInt64(tick / keys.unit)
+        scale = UInt64(tick / plan.tick)
+        let first = times.lowerBound / tick
+        let slack = UInt64((plan.slack * plan.tick + tick - 1) / tick)
+        let window = UInt64(plan.window * plan.tick / tick)
+        let span = UInt64(times.upperBound / tick - first)
+        guard let fields = KernelRules.layout(range: span, window: window, slack: slack, steps: plan.steps) else { return nil }
+        let base = (first - Int64(fields.lead)) * Int64(perTick)
+        let most = UInt64(times.upperBound / keys.unit - base)
+        let timeBits = max(fields.timeBits, 64 - most.leadingZeroBitCount)
+        guard timeBits <= 61 else { return nil }
+        layout = KeyLayout(unit: keys.unit, base: base, timeBits: timeBits)
+        entry = ranged ? Self.ticks(plan.entryRange, layout) : nil
+
+        // Ticks of the rules begin with the layout's base too.
+        let openFrom = plan.ticks(plan.asOf) - plan.window
+        let isAnchored = plan.definition.anchor == .firstStep
+        canBeOpen = plan.ticks(times.upperBound) >= openFrom
+        let open = (openFrom * plan.tick + tick - 1) / tick - first + Int64(fields.lead)
+        rules = KernelRules(
+            steps: plan.steps, timeBits: timeBits, window: fields.window, slack: slack, anchor: plan.definition.anchor,
+            entry: plan.definition.entry, openFrom: canBeOpen && isAnchored ? UInt64(max(0, open)) : nil)
+        hasAttempts = AttemptScan.takes(rules)
+
+        var rows = 0
+        for list in listOfStep { rows += lists[list].names.reduce(0) { $0 + keys.rows($1) } }
+        let users = scan.places.reduce(0) { $0 + $1.count }
+        slicePlaces = max(1, min(layout.placesMax, users * Self.sliceKeys / max(1, rows)))
+    }
+
+    /// Steps that read the same rows share a list.
+    private static func lists(_ plan: FunnelPlan, _ names: [ByteString], ranged: Bool) -> ([List], [Int]) {
+        var lists: [List] = []
+        var listOfStep: [Int] = []
+        for step in 0..<plan.steps {
+            let admitted = names.indices.filter { plan.positions(ofEvent: names[$0]) >> UInt64(step) & 1 == 1 }
+            let list = List(names: admitted, conditions: plan.definition.steps[step].filters, isEntry: ranged && step == 0)
+            if let known = lists.firstIndex(of: list) {
+                listOfStep.append(known)
+            } else {
+                listOfStep.append(lists.count)
+                lists.append(list)
+            }
+        }
+        return (lists, listOfStep)
+    }
+
+    /// The ticks whose times lie in a range of microseconds.
+    private static func ticks(_ range: Range<Int64>, _ layout: KeyLayout) -> Range<UInt64> {
+        func tick(_ time: Int64) -> UInt64 {
+            let last = Int64(1) << Int64(layout.timeBits) - 1
+            // Before it comes no time, after it all are.
+            let bounded = max(-(1 << 61), min(1 << 61, time))
+            return UInt64(max(0, min(last, Timestamp.floorDivide(bounded + layout.unit - 1, layout.unit) - layout.base)))
+        }
+        let low = tick(range.lowerBound)
+        return low..<max(low, tick(range.upperBound))
+    }
+}
+
+/// One thread's reader of the lists of a kernel plan.
+final class KernelReader {
+    private let plan: KernelPlan
+    private let loader: KeyLoader
+    private let conditions: [RowConditions?]
+    private var parts = KeyBuffers()
+    /// One list of keys for each of the plan's, of the slice that was loaded last.
+    private(set) var lists: [KeyList]
+
+    init(_ plan: KernelPlan) {
+        self.plan = plan
+        let loader = plan.scan.loader(plan.layout)
+        self.loader = loader
+        conditions = plan.lists.map { $0.conditions.isEmpty ? nil : RowConditions(loader, plan.scan, $0.conditions) }
+        lists = plan.lists.map { _ in KeyList() }
+    }
+
+    func load(_ places: Range<Int>) throws {
+        for (i, list) in plan.lists.enumerated() {
+            if conditions[i] != nil || list.names.contains(where: plan.scan.isServerTimed) {
+                try loadRows(list, i, places)
+            } else {
+                try loader.load(list.names, places: places, into: &lists[i])
+            }
+            if list.isEntry, let entry = plan.entry { lists[i].keep(ticks: entry, timeBits: plan.layout.timeBits) }
+            if plan.perTick > 1 { lists[i].divideTicks(by: plan.perTick, timeBits: plan.layout.timeBits) }
+        }
+    }
+
+    /// Rows of which repeats must be known, since a condition or a server's time tells them apart.
+    private func loadRows(_ list: KernelPlan.List, _ i: Int, _ places: Range<Int>) throws {
+        parts.clear()
+        for name in list.names {
+            var rows = try loader.loadRows(name, places: places)
+            if let conditions = conditions[i] { try rows.keep(where: conditions.accepts) }
+            parts.add(KeyList(rows.keys))
+        }
+        parts.merge(into: &lists[i])
+    }
+}
+
+extension KeyList {
+    /// Leaves keys whose tick lies in a range.
+    mutating func keep(ticks: Range<UInt64>, timeBits: Int) {
+        let mask: UInt64 = 1 << UInt64(timeBits) - 1
+        let width = ticks.upperBound &- ticks.lowerBound
+        unsafe rewrite { keys, count in
+            var kept = 0
+            var i = 0
+            while i < count {
+                let key = unsafe keys[i]
+                unsafe keys[kept] = key
+                kept &+= (key & mask) &- ticks.lowerBound < width ? 1 : 0
+                i &+= 1
+            }
+            return kept
+        }
+    }
+
+    /// Ticks of a coarser clock: what is left is cut off.
+    mutating func divideTicks(by divisor: UInt64, timeBits: Int) {
+        let mask: UInt64 = 1 << UInt64(timeBits) - 1
+        unsafe rewrite { keys, count in
+            var i = 0
+            // Divisions by a constant are multiplications.
+            switch divisor {
+            case 1_000:
+                while i < count {
+                    let key = unsafe keys[i]
+                    unsafe keys[i] = key & ~mask | (key & mask) / 1_000
+                    i &+= 1
+                }
+            case 1_000_000:
+                while i < count {
+                    let key = unsafe keys[i]
+                    unsafe keys[i] = key & ~mask | (key & mask) / 1_000_000
+                    i &+= 1
+                }
+            default:
+                while i < count {
+                    let key = unsafe keys[i]
+                    unsafe keys[i] = key & ~mask | (key & mask) / divisor
+                    i &+= 1
+                }
+            }
+            return count
+        }
+    }
+}

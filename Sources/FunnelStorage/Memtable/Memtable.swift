@@ -1,0 +1,80 @@
+import FunnelModel
+
+/// The rows of one project that are not in segments yet. A value: a snapshot of it stays as it was.
+struct Memtable: Sendable {
+    /// Oldest first; each much larger than the next.
+    private(set) var runs: [RowRun] = []
+    /// By number less `firstBatch`.
+    private(set) var batches: [StoredBatch] = []
+    private(set) var firstBatch: UInt32 = 0
+    private(set) var rows = 0
+    private(set) var bytes = 0
+    private(set) var generation = 0
+    /// Batches before this one were there at the last freeze.
+    private var frozenBatches = 0
+    /// The newest batches, all small.
+    private var smallBatches = 0
+
+    /// Runs kept before the newest are merged whatever they weigh.
+    private static let runsMax = 8
+    /// So many small batches in a row become one.
+    private static let smallBatchesMax = 256
+    private static let smallRows = 64
+
+    func batch(_ number: UInt32) -> StoredBatch { batches[Int(number &- firstBatch)] }
+
+    mutating func add(_ stored: StoredBatch) {
+        let number = firstBatch &+ UInt32(truncatingIfNeeded: batches.count)
+        runs.append(RowRun.sorting(stored, number: number, generation: generation))
+        batches.append(stored)
+        rows += stored.batch.count
+        bytes += stored.bytes + 20 * stored.batch.count
+        mergeNewest()
+        smallBatches = stored.batch.count <= Self.smallRows ? smallBatches + 1 : 0
+        if smallBatches >= Self.smallBatchesMax { joinSmallBatches() }
+    }
+
+    private mutating func joinSmallBatches() {
+        let first = max(frozenBatches, batches.count - smallBatches)
+        let joined = StoredBatch.joining(batches[first...])
+        var offsets: [UInt32] = []
+        var row: UInt32 = 0
+        for stored in batches[first...] {
+            offsets.append(row)
+            row += UInt32(truncatingIfNeeded: stored.batch.count)
+        }
+        let number = firstBatch &+ UInt32(truncatingIfNeeded: first)
+        runs = runs.map { $0.batch.contains { $0 >= number } ? $0.moving(batchesFrom: number, to: offsets) : $0 }
+        batches.replaceSubrange(first..., with: [joined])
+        smallBatches = 0
+    }
+
+    /// Merges the newest runs while the one before weighs less than twice as much: so a row is merged O(log n) times.
+    private mutating func mergeNewest() {
+        while runs.count > 1 {
+            let (older, newer) = (runs[runs.count - 2], runs[runs.count - 1])
+            guard older.generation == newer.generation else { return }
+            guard older.count < 2 * newer.count || runs.count > Self.runsMax else { return }
+            runs.removeLast(2)
+            runs.append(RowRun.merging(older, newer))
+        }
+    }
+
+    /// What is here now becomes a generation of its own; returned is what a seal has to write.
+    mutating func freeze() -> Memtable {
+        generation += 1
+        frozenBatches = batches.count
+        smallBatches = 0
+        return self
+    }
+
+    /// Takes away what `frozen` holds, which is in segments now.
+    mutating func drop(_ frozen: Memtable) {
+        runs.removeAll { $0.generation <= frozen.generation - 1 }
+        batches.removeFirst(frozen.batches.count)
+        frozenBatches = 0
+        firstBatch &+= UInt32(truncatingIfNeeded: frozen.batches.count)
+        rows -= frozen.rows
+        bytes -= frozen.bytes
+    }
+}

@@ -1,0 +1,309 @@
+import FunnelModel
+
+/// Where the rows of one event name are.
+enum RunSource: Sendable {
+    /// A segment, by its number among the snapshot's sources.
+    case segment(Int, Segment, RunEntry)
+    /// A run of the memtable, by its number among the sources, and its rows of the name.
+    case memory(Int, RowRun, Range<Int>)
+
+    var rows: Int {
+        switch self {
+        case .segment(_, _, let run): run.rows
+        case .memory(_, _, let rows): rows.count
+        }
+    }
+}
+
+/// The rows of some event names in a snapshot, prepared once for a query and read slice by slice by any number of threads.
+package struct KeyScan: Sendable {
+    struct Name: Sendable {
+        var name: ByteString
+        var sources: [RunSource]
+        var serverTimed: Bool
+    }
+
+    let snapshot: Snapshot
+    let names: [Name]
+    /// Least and greatest time of a row of the names, in microseconds; nil without rows.
+    package let times: ClosedRange<Int64>?
+    /// Microseconds of the coarsest unit in which all of their times are whole.
+    package let unit: Int64
+
+    init(_ snapshot: Snapshot, _ wanted: [ByteString]) {
+        self.snapshot = snapshot
+        var least = Int64.max
+        var greatest = Int64.min
+        var finest = TimeUnit.second
+        names = wanted.map { name in
+            var found = Name(name: name, sources: [], serverTimed: false)
+            for (i, segment) in snapshot.segments.enumerated() {
+                guard let run = segment.run(name) else { continue }
+                found.sources.append(.segment(i, segment, run))
+                found.serverTimed = found.serverTimed || run.serverTimed
+                least = min(least, run.minTime)
+                greatest = max(greatest, run.maxTime)
+                finest = max(finest, run.unit)
+            }
+            guard let code = snapshot.nameCodes[name] else { return found }
+            for (i, run) in snapshot.memtable.runs.enumerated() {
+                let rows = run.rows(ofName: code)
+                if rows.isEmpty { continue }
+                found.sources.append(.memory(snapshot.segments.count + i, run, rows))
+                found.serverTimed = found.serverTimed || run.serverTimed.contains(code)
+                for time in run.time[rows] {
+                    least = min(least, time)
+                    greatest = max(greatest, time)
+                    if finest < .microsecond, time % finest.microseconds != 0 { finest = time % 1_000 == 0 ? .millisecond : .microsecond }
+                }
+            }
+            return found
+        }
+        times = least <= greatest ? least...greatest : nil
+        unit = finest.microseconds
+    }
+
+    package var places: PlaceMap { snapshot.places }
+
+    /// Rows of a name, repeats included.
+    package func rows(_ name: Int) -> Int { names[name].sources.reduce(0) { $0 + $1.rows } }
+
+    /// Whether the rows of a name must be read with their ids, since a server's time decides which of them stand.
+    package func isServerTimed(_ name: Int) -> Bool { names[name].serverTimed }
+
+    package func loader(_ layout: KeyLayout) -> KeyLoader { KeyLoader(self, layout) }
+}
+
+extension TimeUnit: Comparable {
+    static func < (a: TimeUnit, b: TimeUnit) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// Rows of a slice as keys with the place where each row stands.
+package struct RowList: Sendable {
+    package fileprivate(set) var keys: [UInt64] = []
+    package fileprivate(set) var refs: [RowRef] = []
+
+    package init() {}
+
+    package var count: Int { keys.count }
+}
+
+/// A row of a snapshot: the source's number, and the row's number there.
+package struct RowRef: Equatable, Sendable {
+    let bits: UInt64
+
+    init(source: Int, row: Int) { bits = UInt64(source) << 32 | UInt64(row) }
+    init(bits: UInt64) { self.bits = bits }
+
+    var source: Int { Int(bits >> 32) }
+    var row: Int { Int(bits & 0xFFFF_FFFF) }
+}
+
+/// One thread's reader of a scan. Slices are quickest in ascending order.
+package final class KeyLoader {
+    private let scan: KeyScan
+    package let layout: KeyLayout
+    private var cursors: [[SegmentCursor?]]
+    private var buffers = KeyBuffers()
+    /// Hidden users' places, ascending.
+    private let hidden: [Int]
+    package let reader: RowReader
+
+    init(_ scan: KeyScan, _ layout: KeyLayout) {
+        self.scan = scan
+        self.layout = layout
+        hidden = scan.snapshot.suppressed.map { scan.snapshot.places.place($0) }.sorted()
+        reader = RowReader(scan.snapshot)
+        cursors = scan.names.map { name in
+            name.sources.map { source in
+                guard case .segment(_, let segment, let run) = source else { return nil }
+                return SegmentCursor(segment, run, scan.snapshot.places, layout)
+            }
+        }
+    }
+
+    /// The keys of all rows of some names in a slice of places, ascending; repeats are among them.
+    package func load(_ names: [Int], places: Range<Int>, into list: inout KeyList) throws(StoreError) {
+        buffers.clear()
+        let sources = names.flatMap { name in scan.names[name].sources.indices.map { (name, $0) } }
+        if sources.count == 1 {
+            try read(sources[0].0, sources[0].1, places, into: &list)
+        } else {
+            for (name, source) in sources {
+                var keys = buffers.take()
+                try read(name, source, places, into: &keys)
+                buffers.add(keys)
+            }
+            buffers.merge(into: &list)
+        }
+        if hidden.isEmpty { return }
+        dropHidden(places, &list)
+    }
+
+    private func read(_ name: Int, _ source: Int, _ places: Range<Int>, into list: inout KeyList) throws(StoreError) {
+        switch scan.names[name].sources[source] {
+        case .segment:
+            guard let cursor = cursors[name][source] else { return }
+            let rows = try cursor.rows(ofPlaces: places)
+            try unsafe list.fill(capacity: rows.count) { target throws(StoreError) in
+                try unsafe cursor.keys(of: rows, places: places, to: target, rowOf: nil)
+            }
+        case .memory(_, let run, let rows):
+            let mine = self.rows(of: run, rows, places)
+            unsafe list.fill(capacity: mine.count) { target in
+                unsafe compose(run, mine, places.lowerBound, target)
+                return mine.count
+            }
+        }
+    }
+
+    private func rows(of run: RowRun, _ rows: Range<Int>, _ places: Range<Int>) -> Range<Int> {
+        let map = scan.snapshot.places
+        let from = run.firstRow(in: rows, from: UInt32(truncatingIfNeeded: min(map.ordinal(places.lowerBound), UInt64(UInt32.max))))
+        if places.upperBound >= map.users { return from..<rows.upperBound }
+        return from..<run.firstRow(in: rows, from: UInt32(truncatingIfNeeded: map.ordinal(places.upperBound)))
+    }
+
+    private func compose(_ run: RowRun, _ rows: Range<Int>, _ firstPlace: Int, _ target: UnsafeMutablePointer<UInt64>) {
+        var i = 0
+        for row in rows {
+            unsafe target[i] = key(run.ordinal[row], run.time[row], firstPlace)
+            i &+= 1
+        }
+    }
+
+    @inline(__always) private func key(_ ordinal: UInt32, _ time: Int64, _ firstPlace: Int) -> UInt64 {
+        let place = UInt64(truncatingIfNeeded: scan.snapshot.places.place(ordinal) &- firstPlace)
+        let tick = UInt64(bitPattern: (layout.unit == 1 ? time : time / layout.unit) &- layout.base)
+        return (place &<< UInt64(layout.timeBits) &+ tick) & KeyLayout.mask
+    }
+
+    private func isHidden(_ key: UInt64, _ places: Range<Int>) -> Bool {
+        let place = layout.place(key) + places.lowerBound
+        var low = 0
+        var high = hidden.count
+        while low < high {
+            let middle = (low + high) / 2
+            if hidden[middle] < place { low = middle + 1 } else { high = middle }
+        }
+        return low < hidden.count && hidden[low] == place
+    }
+
+    private func dropHidden(_ places: Range<Int>, _ list: inout KeyList) {
+        let kept = (0..<list.count).map { list[$0] }.filter { !isHidden($0, places) }
+        if kept.count == list.count { return }
+        list = KeyList(kept)
+    }
+
+    /// The rows of one name in a slice of places: repeats merged, hidden users left out, and, of equal keys, in the order
+    /// of event id, property bytes and durability. The layout's unit must be exact for all of the name's times.
+    package func loadRows(_ name: Int, places: Range<Int>) throws(StoreError) -> RowList {
+        try loadRows(name, places: places, isForFile: false)
+    }
+
+    func loadRows(_ name: Int, places: Range<Int>, isForFile: Bool) throws(StoreError) -> RowList {
+        var lists: [RowList] = []
+        for source in scan.names[name].sources.indices { lists.append(try readRows(name, source, places)) }
+        // Smallest first, so that a row is moved as seldom as can be.
+        lists.sort { $0.count > $1.count }
+        while lists.count > 1 {
+            let (a, b) = (lists.removeLast(), lists.removeLast())
+            lists.append(RowList.merging(a, b))
+            lists.sort { $0.count > $1.count }
+        }
+        var list = lists.first ?? RowList()
+        if !hidden.isEmpty { list.keep { !isHidden($0, places) } }
+        var ties = Ties(reader, serverTimed: scan.names[name].serverTimed, timeBits: layout.timeBits, isForFile: isForFile)
+        try ties.settle(&list)
+        return list
+    }
+
+    private func readRows(_ name: Int, _ source: Int, _ places: Range<Int>) throws(StoreError) -> RowList {
+        var list = RowList()
+        switch scan.names[name].sources[source] {
+        case .segment(let number, _, _):
+            guard let cursor = cursors[name][source] else { return list }
+            let rows = try cursor.rows(ofPlaces: places)
+            var keys = KeyList()
+            var refs = KeyList()
+            try unsafe refs.fill(capacity: rows.count) { rowOf throws(StoreError) in
+                try unsafe keys.fill(capacity: rows.count) { target throws(StoreError) in
+                    try unsafe cursor.keys(of: rows, places: places, to: target, rowOf: rowOf)
+                }
+                return keys.count
+            }
+            list.keys = (0..<keys.count).map { keys[$0] }
+            list.refs = (0..<refs.count).map { RowRef(source: number, row: Int(refs[$0])) }
+        case .memory(let number, let run, let rows):
+            for row in self.rows(of: run, rows, places) {
+                list.keys.append(key(run.ordinal[row], run.time[row], places.lowerBound))
+                list.refs.append(RowRef(source: number, row: row))
+            }
+        }
+        return list
+    }
+}
+
+extension RowList {
+    fileprivate static func merging(_ a: RowList, _ b: RowList) -> RowList {
+        if a.count == 0 { return b }
+        if b.count == 0 { return a }
+        var out = RowList()
+        out.keys.reserveCapacity(a.count + b.count)
+        out.refs.reserveCapacity(a.count + b.count)
+        var i = 0
+        var j = 0
+        while i < a.count, j < b.count {
+            if a.keys[i] <= b.keys[j] {
+                out.keys.append(a.keys[i])
+                out.refs.append(a.refs[i])
+                i += 1
+            } else {
+                out.keys.append(b.keys[j])
+                out.refs.append(b.refs[j])
+                j += 1
+            }
+        }
+        out.keys += a.keys[i...]
+        out.refs += a.refs[i...]
+        out.keys += b.keys[j...]
+        out.refs += b.refs[j...]
+        return out
+    }
+
+    mutating func keep(_ isKept: (UInt64) -> Bool) {
+        var kept = 0
+        for i in keys.indices where isKept(keys[i]) {
+            keys[kept] = keys[i]
+            refs[kept] = refs[i]
+            kept += 1
+        }
+        cut(to: kept)
+    }
+
+    /// Leaves the rows whose place in the list is told.
+    package mutating func keep(where isKept: (RowRef) throws -> Bool) rethrows {
+        var kept = 0
+        for i in keys.indices where try isKept(refs[i]) {
+            keys[kept] = keys[i]
+            refs[kept] = refs[i]
+            kept += 1
+        }
+        cut(to: kept)
+    }
+
+    mutating func append(_ key: UInt64, _ ref: RowRef) {
+        keys.append(key)
+        refs.append(ref)
+    }
+
+    mutating func replace(_ i: Int, key: UInt64, ref: RowRef) {
+        keys[i] = key
+        refs[i] = ref
+    }
+
+    mutating func cut(to count: Int) {
+        keys.removeLast(keys.count - count)
+        refs.removeLast(refs.count - count)
+    }
+}

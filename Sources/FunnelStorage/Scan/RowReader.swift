@@ -1,0 +1,227 @@
+import FunnelModel
+
+/// Reads what a row holds beside its key. One thread's; it keeps the page of each column that was read last, so rows are
+/// best asked for in order.
+package final class RowReader {
+    private struct CachedPage {
+        var page: Int
+        var values: ColumnValues
+        /// Index into the values by row of the page; -1 is no value.
+        var slots: [Int32]
+    }
+
+    private struct CacheKey: Hashable {
+        var source: Int
+        var column: ColumnKey
+    }
+
+    private let snapshot: Snapshot
+    private var cache: [CacheKey: CachedPage] = [:]
+
+    init(_ snapshot: Snapshot) { self.snapshot = snapshot }
+
+    /// A property's value; nil where the row has none.
+    package func property(_ ref: RowRef, _ key: ByteString) throws(StoreError) -> PropertyValue? {
+        if ref.source < snapshot.segments.count { return try value(ref, .property(key)) }
+        let (stored, row) = memory(ref)
+        let batch = stored.batch
+        for p in Int(batch.propertyStart[row])..<Int(batch.propertyStart[row + 1])
+        where batch.keys.slice(Int(batch.propertyKey[p])).elementsEqual(key.bytes) { return batch.value(ofProperty: p) }
+        return nil
+    }
+
+    func id(_ ref: RowRef) throws(StoreError) -> ByteString {
+        if ref.source >= snapshot.segments.count {
+            let (stored, row) = memory(ref)
+            return ByteString(stored.id(row))
+        }
+        guard case .string(let id)? = try value(ref, .ids) else { return "" }
+        return id
+    }
+
+    func isServerTimed(_ ref: RowRef) throws(StoreError) -> Bool {
+        if ref.source >= snapshot.segments.count {
+            let (stored, row) = memory(ref)
+            return stored.isServerTimed(row)
+        }
+        return try value(ref, .serverTimed) != nil
+    }
+
+    /// All properties, in the order of their keys.
+    func properties(_ ref: RowRef) throws(StoreError) -> [Event.Property] {
+        if ref.source >= snapshot.segments.count {
+            let (stored, row) = memory(ref)
+            return stored.batch.properties(ofRow: row)
+        }
+        var found: [Event.Property] = []
+        for column in snapshot.segments[ref.source].footer.columns {
+            guard case .property(let key) = column.key, let value = try value(ref, column.key) else { continue }
+            found.append(Event.Property(key, value))
+        }
+        return found
+    }
+
+    /// Ascending by when the rows became durable.
+    func isEarlier(_ a: RowRef, than b: RowRef) -> Bool {
+        let segments = snapshot.segments.count
+        if a.source < segments || b.source < segments { return a.source == b.source ? a.row < b.row : a.source < b.source }
+        let runs = snapshot.memtable.runs
+        let (x, y) = (runs[a.source - segments], runs[b.source - segments])
+        let (i, j) = (x.batch[a.row], y.batch[b.row])
+        return i == j ? x.row[a.row] < y.row[b.row] : i < j
+    }
+
+    private func memory(_ ref: RowRef) -> (StoredBatch, Int) {
+        let run = snapshot.memtable.runs[ref.source - snapshot.segments.count]
+        return (snapshot.memtable.batch(run.batch[ref.row]), Int(run.row[ref.row]))
+    }
+
+    private func value(_ ref: RowRef, _ column: ColumnKey) throws(StoreError) -> PropertyValue? {
+        let page = ref.row / KeyPage.rows
+        let key = CacheKey(source: ref.source, column: column)
+        if cache[key]?.page != page {
+            let values = try snapshot.segments[ref.source].column(column, page: page)
+            var slots = [Int32](repeating: -1, count: KeyPage.rows)
+            for (i, row) in values.rows.enumerated() { slots[Int(row)] = Int32(truncatingIfNeeded: i) }
+            cache[key] = CachedPage(page: page, values: values, slots: slots)
+        }
+        guard let cached = cache[key] else { return nil }
+        let slot = cached.slots[ref.row % KeyPage.rows]
+        return slot < 0 ? nil : cached.values.value(Int(slot))
+    }
+}
+
+/// Conditions on properties, checked page by page: each distinct string of a page is looked at once.
+package final class RowConditions {
+    private let snapshot: Snapshot
+    private let reader: RowReader
+    private let conditions: [Predicate]
+    /// By source: the page that was checked last, and which of its rows are accepted.
+    private var pages: [Int: (page: Int, accepted: [Bool])] = [:]
+
+    package init(_ loader: KeyLoader, _ scan: KeyScan, _ conditions: [Predicate]) {
+        snapshot = scan.snapshot
+        reader = loader.reader
+        self.conditions = conditions
+    }
+
+    package func accepts(_ ref: RowRef) throws -> Bool {
+        if ref.source >= snapshot.segments.count {
+            for condition in conditions where !condition.accepts(try reader.property(ref, condition.property)) { return false }
+            return true
+        }
+        let page = ref.row / KeyPage.rows
+        if pages[ref.source]?.page != page { pages[ref.source] = (page, try check(snapshot.segments[ref.source], page)) }
+        return pages[ref.source]?.accepted[ref.row % KeyPage.rows] ?? false
+    }
+
+    private func check(_ segment: Segment, _ page: Int) throws(StoreError) -> [Bool] {
+        var accepted = [Bool](repeating: true, count: KeyPage.rows)
+        for condition in conditions {
+            let values = try segment.column(.property(condition.property), page: page)
+            var mine = [Bool](repeating: condition.accepts(nil), count: KeyPage.rows)
+            let strings = (0..<values.strings.count).map { condition.accepts(.string(values.strings[$0])) }
+            for i in values.rows.indices {
+                let isString = values.tags[i] == EventBatch.Tag.string
+                mine[Int(values.rows[i])] = isString ? strings[Int(values.bits[i])] : condition.accepts(values.value(i))
+            }
+            for i in accepted.indices { accepted[i] = accepted[i] && mine[i] }
+        }
+        return accepted
+    }
+}
+
+/// Which of a name's rows are one event (`Protocol/SEGMENT.md`, "Reading").
+struct Ties {
+    private let reader: RowReader
+    private let serverTimed: Bool
+    private let timeBits: Int
+    /// For a file rather than a reader: of equal ids a server-timed row and another both stay, since a row elsewhere may
+    /// yet decide that the first is none.
+    private let isForFile: Bool
+    /// Ids of the present user's server-timed rows that stand already.
+    private var seen: Set<ByteString> = []
+
+    init(_ reader: RowReader, serverTimed: Bool, timeBits: Int, isForFile: Bool) {
+        self.reader = reader
+        self.serverTimed = serverTimed
+        self.isForFile = isForFile
+        self.timeBits = timeBits
+    }
+
+    private struct Row {
+        var ref: RowRef
+        var id: ByteString
+        var properties: [UInt8] = []
+    }
+
+    mutating func settle(_ list: inout RowList) throws(StoreError) {
+        var kept = 0
+        var start = 0
+        var user = UInt64.max
+        while start < list.count {
+            let key = list.keys[start]
+            if key >> UInt64(timeBits) != user {
+                user = key >> UInt64(timeBits)
+                seen.removeAll(keepingCapacity: true)
+            }
+            var end = start + 1
+            while end < list.count, list.keys[end] == key { end += 1 }
+            if end - start == 1, !serverTimed {
+                if kept != start { list.replace(kept, key: key, ref: list.refs[start]) }
+                kept += 1
+            } else {
+                for ref in try standing(list.refs[start..<end]) {
+                    list.replace(kept, key: key, ref: ref)
+                    kept += 1
+                }
+            }
+            start = end
+        }
+        list.cut(to: kept)
+    }
+
+    /// Of rows of one time, those that stand, in order: of equal ids the one that was durable first; a server-timed row
+    /// whose id stands at an earlier time already is none.
+    private mutating func standing(_ refs: ArraySlice<RowRef>) throws(StoreError) -> [RowRef] {
+        var rows: [Row] = []
+        for ref in refs {
+            var row = Row(ref: ref, id: try reader.id(ref))
+            if row.id.isEmpty, refs.count > 1 { row.properties = Event.canonicalBytes(try reader.properties(ref)) }
+            rows.append(row)
+        }
+        rows.sort { a, b in
+            if a.id != b.id { return a.id < b.id }
+            if a.properties != b.properties { return a.properties.lexicographicallyPrecedes(b.properties) }
+            return reader.isEarlier(a.ref, than: b.ref)
+        }
+        var standing: [RowRef] = []
+        var start = 0
+        while start < rows.count {
+            let id = rows[start].id
+            var end = start + 1
+            if !id.isEmpty { while end < rows.count, rows[end].id == id { end += 1 } }
+            if !serverTimed || id.isEmpty {
+                standing.append(rows[start].ref)
+            } else {
+                standing += try self.standing(of: rows[start..<end], id)
+            }
+            start = end
+        }
+        return standing
+    }
+
+    private mutating func standing(of rows: ArraySlice<Row>, _ id: ByteString) throws(StoreError) -> [RowRef] {
+        let isKnown = seen.contains(id)
+        var found: [RowRef] = []
+        var kinds: Set<Bool> = []
+        for row in rows {
+            let flagged = try reader.isServerTimed(row.ref)
+            if flagged { seen.insert(id) }
+            if flagged && isKnown { continue }
+            let isNew = kinds.insert(flagged).inserted
+            if found.isEmpty || (isForFile && isNew) { found.append(row.ref) }
+        }
+        return found
+    }
+}

@@ -1,0 +1,368 @@
+import FunnelCodec
+import FunnelModel
+
+/// Values of one column for some rows, as `EventBatch` holds them: a tag, and bits that for a string are an index.
+struct ColumnValues: Sendable {
+    /// Rows that have a value, ascending.
+    var rows: [UInt32] = []
+    var tags: [UInt8] = []
+    var bits: [UInt64] = []
+    var strings = StringTable()
+
+    mutating func append(row: UInt32, tag: UInt8, bits value: UInt64) {
+        rows.append(row)
+        tags.append(tag)
+        bits.append(value)
+    }
+
+    mutating func append(row: UInt32, string: ArraySlice<UInt8>) {
+        append(row: row, tag: EventBatch.Tag.string, bits: UInt64(strings.count))
+        strings.append(string)
+    }
+
+    func value(_ i: Int) -> PropertyValue {
+        switch tags[i] {
+        case EventBatch.Tag.string: .string(strings[Int(bits[i])])
+        case EventBatch.Tag.integer: .integer(Int64(bitPattern: bits[i]))
+        case EventBatch.Tag.double: .double(Double(bitPattern: bits[i]))
+        default: .bool(bits[i] != 0)
+        }
+    }
+}
+
+/// One column's values for the rows of one key page. Layout: `Protocol/SEGMENT.md`, "Column page".
+enum ColumnPage {
+    private static let allRows: UInt8 = 0
+    private static let someRows: UInt8 = 1
+
+    /// - Parameter range: the values of `values` that belong to the page whose first row is `firstRow`.
+    static func encode(_ values: ColumnValues, _ range: Range<Int>, firstRow: UInt32, pageRows: Int) -> [UInt8] {
+        var out: [UInt8] = []
+        if range.count == pageRows {
+            out.append(allRows)
+        } else {
+            out.append(someRows)
+            var bitmap = [UInt8](repeating: 0, count: (pageRows + 7) / 8)
+            for i in range {
+                let row = Int(values.rows[i] - firstRow)
+                bitmap[row >> 3] |= 1 << UInt8(row & 7)
+            }
+            out.append(contentsOf: bitmap)
+        }
+        var present: UInt8 = 0
+        for i in range { present |= 1 << values.tags[i] }
+        out.append(present)
+        if present & (present - 1) != 0 { IntegerColumn.encode(range.map { UInt32(values.tags[$0]) }, into: &out) }
+        for tag in [EventBatch.Tag.string, EventBatch.Tag.integer, EventBatch.Tag.double, EventBatch.Tag.bool]
+        where present & (1 << tag) != 0 {
+            let bits = range.lazy.filter { values.tags[$0] == tag }.map { values.bits[$0] }
+            switch tag {
+            case EventBatch.Tag.string: StringColumn.encode(bits.map { Int($0) }, values.strings, into: &out)
+            case EventBatch.Tag.integer: NumberColumn.encode(bits.map { Int64(bitPattern: $0) }, into: &out)
+            case EventBatch.Tag.double: NumberColumn.encode(doubles: bits.map { Double(bitPattern: $0) }, into: &out)
+            default: IntegerColumn.encode(bits.map { UInt32($0) }, into: &out)
+            }
+        }
+        return out
+    }
+
+    /// - Parameter pageRows: rows of the key page.
+    /// - Returns: rows counted from the page's first.
+    static func decode(_ bytes: [UInt8], pageRows: Int) throws(ByteError) -> ColumnValues {
+        var reader = ByteReader(bytes)
+        var values = ColumnValues()
+        let form: UInt8 = try reader.integer("column rows")
+        if form == allRows {
+            values.rows = (0..<UInt32(pageRows)).map { $0 }
+        } else {
+            let bitmap = try reader.take((pageRows + 7) / 8, "column rows")
+            values.rows.reserveCapacity(pageRows)
+            for row in 0..<pageRows where bytes[bitmap.lowerBound + row >> 3] >> UInt8(row & 7) & 1 == 1 { values.rows.append(UInt32(row)) }
+        }
+        let count = values.rows.count
+        let present: UInt8 = try reader.integer("column tags")
+        guard present & ~0b1_1110 == 0, present != 0 else { throw ByteError(offset: reader.offset, reason: "column tags \(present)") }
+        if present & (present - 1) == 0 {
+            values.tags = [UInt8](repeating: UInt8(present.trailingZeroBitCount), count: count)
+            values.bits = try decode(tag: values.tags.first ?? UInt8(present.trailingZeroBitCount), count: count, &reader, &values.strings)
+        } else {
+            values.tags = try IntegerColumn.decode(&reader, count: count, "column tags").map { UInt8(truncatingIfNeeded: $0) }
+            try decodeMixed(&values, present, &reader)
+        }
+        try reader.finish("column page")
+        return values
+    }
+
+    private static func decodeMixed(_ values: inout ColumnValues, _ present: UInt8, _ reader: inout ByteReader) throws(ByteError) {
+        guard values.tags.allSatisfy({ $0 <= 4 && present >> $0 & 1 == 1 }) else { throw ByteError(offset: reader.offset, reason: "column tags") }
+        values.bits = [UInt64](repeating: 0, count: values.tags.count)
+        for tag in UInt8(1)...4 where present >> tag & 1 == 1 {
+            let places = values.tags.indices.filter { values.tags[$0] == tag }
+            let bits = try decode(tag: tag, count: places.count, &reader, &values.strings)
+            for (place, value) in zip(places, bits) { values.bits[place] = value }
+        }
+    }
+
+    private static func decode(
+        tag: UInt8, count: Int, _ reader: inout ByteReader, _ strings: inout StringTable
+    ) throws(ByteError) -> [UInt64] {
+        switch tag {
+        case EventBatch.Tag.string: return try StringColumn.decode(&reader, count: count, &strings)
+        case EventBatch.Tag.integer: return try NumberColumn.decode(&reader, count: count)
+        case EventBatch.Tag.double: return try NumberColumn.decodeDoubles(&reader, count: count)
+        default:
+            let values = try IntegerColumn.decode(&reader, count: count, "booleans")
+            guard values.allSatisfy({ $0 <= 1 }) else { throw ByteError(offset: reader.offset, reason: "a boolean over 1") }
+            return values.map { UInt64($0) }
+        }
+    }
+}
+
+/// Integers above their least at 32 bits, or as they are; doubles as whole multiples of a power of ten, where that is
+/// exact to the last bit (after A. Afroozeh et al., "ALP: Adaptive Lossless floating-Point Compression", 2023), or as they are.
+enum NumberColumn {
+    private enum Form: UInt8 { case above, plain }
+    private static let powers: [Double] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000]
+
+    static func encode(_ values: [Int64], into out: inout [UInt8]) {
+        var writer = ByteWriter()
+        let least = values.min() ?? 0
+        if let most = values.max(), UInt64(bitPattern: most &- least) <= UInt64(UInt32.max) {
+            writer.integer(Form.above.rawValue)
+            writer.integer(least)
+            out.append(contentsOf: writer.bytes)
+            IntegerColumn.encode(values.map { UInt32(truncatingIfNeeded: $0 &- least) }, into: &out)
+        } else {
+            writer.integer(Form.plain.rawValue)
+            for value in values { writer.integer(value) }
+            out.append(contentsOf: writer.bytes)
+        }
+    }
+
+    static func decode(_ reader: inout ByteReader, count: Int) throws(ByteError) -> [UInt64] {
+        let form: UInt8 = try reader.integer("integers")
+        switch Form(rawValue: form) {
+        case .above:
+            let least: Int64 = try reader.integer("least integer")
+            return try IntegerColumn.decode(&reader, count: count, "integers").map { UInt64(bitPattern: least &+ Int64($0)) }
+        case .plain:
+            var values: [UInt64] = []
+            values.reserveCapacity(count)
+            for _ in 0..<count { values.append(try reader.integer("integers")) }
+            return values
+        case nil: throw ByteError(offset: reader.offset, reason: "integer form \(form) is unknown")
+        }
+    }
+
+    static func encode(doubles values: [Double], into out: inout [UInt8]) {
+        for (exponent, power) in powers.enumerated() {
+            guard let scaled = scaled(values, power) else { continue }
+            out.append(UInt8(exponent))
+            return encode(scaled, into: &out)
+        }
+        out.append(.max)
+        encode(values.map { Int64(bitPattern: $0.bitPattern) }, into: &out)
+    }
+
+    private static func scaled(_ values: [Double], _ power: Double) -> [Int64]? {
+        var scaled: [Int64] = []
+        scaled.reserveCapacity(values.count)
+        for value in values {
+            let multiple = (value * power).rounded()
+            guard multiple.magnitude < 1e15, (multiple / power).bitPattern == value.bitPattern else { return nil }
+            scaled.append(Int64(multiple))
+        }
+        return scaled
+    }
+
+    static func decodeDoubles(_ reader: inout ByteReader, count: Int) throws(ByteError) -> [UInt64] {
+        let exponent: UInt8 = try reader.integer("doubles")
+        let values = try decode(&reader, count: count)
+        if exponent == .max { return values }
+        guard exponent < powers.count else { throw ByteError(offset: reader.offset, reason: "exponent \(exponent) of doubles") }
+        let power = powers[Int(exponent)]
+        return values.map { (Double(Int64(bitPattern: $0)) / power).bitPattern }
+    }
+}
+
+/// Strings: each value's index into a dictionary, or, where most are distinct, one after the other.
+enum StringColumn {
+    private enum Heap: UInt8 { case plain, lz4, hex, uuid }
+
+    static func encode(_ values: [Int], _ table: StringTable, into out: inout [UInt8]) {
+        var dictionary = PageDictionary(values.count)
+        let codes = values.map { dictionary.code(table, $0) }
+        let isDistinct = dictionary.places.count * 4 > values.count * 3
+        let places = isDistinct ? values : dictionary.places
+        var writer = ByteWriter()
+        writer.integer(UInt8(isDistinct ? 1 : 0))
+        writer.integer(UInt32(truncatingIfNeeded: places.count))
+        out.append(contentsOf: writer.bytes)
+        encodeStrings(places, table, into: &out)
+        if !isDistinct { IntegerColumn.encode(codes, into: &out) }
+    }
+
+    private static func encodeStrings(_ places: [Int], _ table: StringTable, into out: inout [UInt8]) {
+        IntegerColumn.encode(places.map { UInt32(truncatingIfNeeded: table.range($0).count) }, into: &out)
+        var heap: [UInt8] = []
+        for place in places { heap.append(contentsOf: table.slice(place)) }
+        var form = Heap.plain
+        var stored = heap
+        if let packed = HexStrings.packUUIDs(places, table) {
+            form = .uuid
+            stored = packed
+        } else if let packed = HexStrings.pack(heap, lengths: places.lazy.map { table.range($0).count }) {
+            form = .hex
+            stored = packed
+        } else if let packed = LZ4Block.compress(heap) {
+            form = .lz4
+            stored = packed
+        }
+        var writer = ByteWriter()
+        writer.integer(form.rawValue)
+        writer.integer(UInt32(truncatingIfNeeded: heap.count))
+        writer.integer(UInt32(truncatingIfNeeded: stored.count))
+        writer.append(stored)
+        out.append(contentsOf: writer.bytes)
+    }
+
+    /// Adds the strings to the table, and tells each value's index there.
+    static func decode(_ reader: inout ByteReader, count: Int, _ strings: inout StringTable) throws(ByteError) -> [UInt64] {
+        let isDistinct: UInt8 = try reader.integer("strings")
+        let distinct: UInt32 = try reader.integer("strings")
+        guard isDistinct <= 1, distinct <= count, isDistinct == 0 || distinct == count else {
+            throw ByteError(offset: reader.offset, reason: "\(distinct) strings for \(count) values")
+        }
+        let before = UInt64(strings.count)
+        try decodeStrings(&reader, Int(distinct), &strings)
+        if isDistinct == 1 { return (0..<UInt64(count)).map { before + $0 } }
+        let codes = try IntegerColumn.decode(&reader, count: count, "string codes")
+        guard codes.allSatisfy({ $0 < distinct }) else { throw ByteError(offset: reader.offset, reason: "a string code is out of range") }
+        return codes.map { before + UInt64($0) }
+    }
+
+    private static func decodeStrings(_ reader: inout ByteReader, _ count: Int, _ strings: inout StringTable) throws(ByteError) {
+        let lengths = try IntegerColumn.decode(&reader, count: count, "string lengths")
+        let form: UInt8 = try reader.integer("string heap")
+        let size: UInt32 = try reader.integer("string heap")
+        let length: UInt32 = try reader.integer("string heap")
+        let range = try reader.take(Int(length), "string heap")
+        guard Int(size) <= KeyPage.rows * Limits.propertyValueBytes, lengths.reduce(0, { $0 + Int($1) }) == Int(size) else {
+            throw ByteError(offset: range.lowerBound, reason: "string heap of \(size) bytes")
+        }
+        let heap: [UInt8]
+        switch Heap(rawValue: form) {
+        case .plain: heap = Array(reader.bytes[range])
+        case .lz4: heap = try LZ4Block.decompress(reader.bytes, range: range, size: Int(size))
+        case .hex: heap = HexStrings.unpack(reader.bytes[range])
+        case .uuid: heap = HexStrings.unpackUUIDs(reader.bytes[range])
+        case nil: throw ByteError(offset: range.lowerBound, reason: "string heap form \(form) is unknown")
+        }
+        guard heap.count == Int(size) else { throw ByteError(offset: range.lowerBound, reason: "string heap of \(heap.count) bytes, not \(size)") }
+        var at = 0
+        for length in lengths {
+            strings.append(heap[at..<(at + Int(length))])
+            at += Int(length)
+        }
+    }
+}
+
+/// Codes of a page's distinct strings, in order of first appearance.
+struct PageDictionary {
+    /// Index in the table of each code's string.
+    private(set) var places: [Int] = []
+    private var slots: [Int32]
+    private var hashes: [UInt64] = []
+
+    init(_ count: Int) {
+        var size = 16
+        while size < 2 * count { size *= 2 }
+        slots = [Int32](repeating: -1, count: size)
+    }
+
+    mutating func code(_ table: StringTable, _ place: Int) -> UInt32 {
+        let string = table.slice(place)
+        let hash = XXH64.hash(string)
+        var at = Int(truncatingIfNeeded: hash) & (slots.count - 1)
+        while slots[at] >= 0 {
+            let code = Int(slots[at])
+            if hashes[code] == hash, places[code] == place || compareBytes(table.slice(places[code]), string) == 0 { return UInt32(code) }
+            at = (at + 1) & (slots.count - 1)
+        }
+        slots[at] = Int32(places.count)
+        places.append(place)
+        hashes.append(hash)
+        return UInt32(places.count - 1)
+    }
+}
+
+/// Text that is the lower-case hexadecimal form of bytes, at half its length; and UUIDs (RFC 9562, section 4) as 16 bytes.
+enum HexStrings {
+    private static let dashes: Set<Int> = [8, 13, 18, 23]
+
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 48...57: byte - 48
+        case 97...102: byte - 87
+        default: nil
+        }
+    }
+
+    private static func text(_ digit: UInt8) -> UInt8 { digit < 10 ? digit + 48 : digit + 87 }
+
+    static func pack(_ heap: [UInt8], lengths: some Sequence<Int>) -> [UInt8]? {
+        guard !heap.isEmpty, lengths.allSatisfy({ $0 % 2 == 0 }) else { return nil }
+        var out: [UInt8] = []
+        out.reserveCapacity(heap.count / 2)
+        for i in stride(from: 0, to: heap.count, by: 2) {
+            guard let high = digit(heap[i]), let low = digit(heap[i + 1]) else { return nil }
+            out.append(high << 4 | low)
+        }
+        return out
+    }
+
+    static func unpack(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(bytes.count * 2)
+        for byte in bytes {
+            out.append(text(byte >> 4))
+            out.append(text(byte & 15))
+        }
+        return out
+    }
+
+    static func packUUIDs(_ places: [Int], _ table: StringTable) -> [UInt8]? {
+        var out: [UInt8] = []
+        for place in places {
+            let range = table.range(place)
+            guard range.count == 36 else { return nil }
+            var high: UInt8?
+            for i in 0..<36 {
+                let byte = table.heap[range.lowerBound + i]
+                if dashes.contains(i) {
+                    if byte != 45 { return nil }
+                    continue
+                }
+                guard let value = digit(byte) else { return nil }
+                if let first = high {
+                    out.append(first << 4 | value)
+                    high = nil
+                } else {
+                    high = value
+                }
+            }
+        }
+        return out.isEmpty ? nil : out
+    }
+
+    static func unpackUUIDs(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(bytes.count / 16 * 36)
+        for (i, byte) in bytes.enumerated() {
+            if [4, 6, 8, 10].contains(i % 16) { out.append(45) }
+            out.append(text(byte >> 4))
+            out.append(text(byte & 15))
+        }
+        return out
+    }
+}

@@ -1,0 +1,99 @@
+import FunnelModel
+import Synchronization
+
+extension ShardStore {
+    /// Merges until nothing is due; with `everything`, until each month of a project is one segment.
+    package func compact(everything: Bool = false) throws(StoreError) {
+        try maintenance.withLock { (state) throws(StoreError) in
+            while try mergeDue(&state, { _ in }, everything: everything) {}
+        }
+    }
+
+    /// One merge of segments, or of user files; false where none is due.
+    func mergeDue(_ state: inout Maintenance, _ pace: @escaping (Int) -> Void, everything: Bool = false) throws(StoreError) -> Bool {
+        let projects = shared.withLock { $0.projects }
+        for (number, project) in projects.sorted(by: { $0.key < $1.key }) {
+            for month in Set(project.segments.map(\.record.month)).sorted() {
+                let candidates = project.segments.filter { $0.record.month == month }
+                let weights = candidates.map(\.record.rows)
+                let due = everything
+                    ? (candidates.count > 1 ? candidates.indices : nil)
+                    : MergePlan.next(weights, base: options.sealRows, most: options.segmentsPerMonthMax)
+                guard let due else { continue }
+                try merge(Array(candidates[due]), number, project, &state, pace)
+                return true
+            }
+            let files = project.users.files
+            let due = everything
+                ? (files.count > 1 ? files.indices : nil) : MergePlan.next(files.map(\.record.users), base: options.sealRows / 8, most: 4)
+            if let due {
+                try mergeUsers(Array(files[due]), number, project, &state, pace)
+                return true
+            }
+        }
+        return false
+    }
+
+    private func merge(
+        _ old: [Segment], _ number: UInt32, _ project: Project, _ state: inout Maintenance, _ pace: @escaping (Int) -> Void
+    ) throws(StoreError) {
+        try checkSpace(old.reduce(0) { $0 + $1.record.bytes })
+        var source = project
+        source.segments = old
+        source.memtable = Memtable()
+        let snapshot = source.snapshot()
+        let numbers = Set(old.map(\.record.number))
+        let (manifest, merged) = try writing(&state) { (state) throws(StoreError) in
+            let written = try writeSegments(of: snapshot, project: number, &state, pace)
+            var manifest = state.manifest
+            let place = manifest.segments.firstIndex { numbers.contains($0.number) } ?? 0
+            manifest.segments.insert(contentsOf: written.map(\.record), at: place)
+            manifest.segments.removeAll { numbers.contains($0.number) }
+            manifest.generation += 1
+            manifest.nextFile = state.nextFile
+            try prepare(manifest)
+            return (manifest, written)
+        }
+        try commit(manifest, &state)
+        shared.withLock { shared in
+            let segments = shared.projects[number]?.segments ?? []
+            let place = segments.firstIndex { numbers.contains($0.record.number) } ?? 0
+            shared.projects[number]?.segments.insert(contentsOf: merged, at: place)
+            shared.projects[number]?.segments.removeAll { numbers.contains($0.record.number) }
+            shared.stats.merges += 1
+            shared.stats.mergedBytes += merged.reduce(0) { $0 + $1.record.bytes }
+        }
+        for segment in old { try? files.remove("\(directory)/\(segment.name)") }
+    }
+
+    private func mergeUsers(
+        _ old: [UserFile], _ number: UInt32, _ project: Project, _ state: inout Maintenance, _ pace: @escaping (Int) -> Void
+    ) throws(StoreError) {
+        try checkSpace(old.reduce(0) { $0 + $1.record.bytes })
+        let numbers = Set(old.map(\.record.number))
+        let (manifest, merged) = try writing(&state) { (state) throws(StoreError) in
+            let (ids, buckets) = UserFileMerge.ids(of: old)
+            let merged = try writeUsers(ids, buckets, number, &state, pace)
+            var manifest = state.manifest
+            let place = manifest.userFiles.firstIndex { numbers.contains($0.number) } ?? 0
+            manifest.userFiles.insert(merged.record, at: place)
+            manifest.userFiles.removeAll { numbers.contains($0.number) }
+            manifest.generation += 1
+            manifest.nextFile = state.nextFile
+            try prepare(manifest)
+            return (manifest, merged)
+        }
+        try commit(manifest, &state)
+        project.users.replace(files: numbers, with: merged)
+        for file in old { try? files.remove("\(directory)/\(FileName.users(file.record.number))") }
+    }
+
+    /// A merge writes what it reads once more: refused, as long as that would eat into the reserve.
+    private func checkSpace(_ bytes: Int) throws(StoreError) {
+        guard options.reserveBytes > 0 else { return }
+        let free = try io { () throws(FileError) in try files.freeBytes(directory) }
+        guard free >= options.reserveBytes + UInt64(bytes) else {
+            throw StoreError(.noSpace, "\(directory): \(free) bytes free, a merge needs \(bytes) above the reserve of \(options.reserveBytes)")
+        }
+    }
+}

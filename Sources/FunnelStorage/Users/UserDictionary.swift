@@ -1,0 +1,224 @@
+import FunnelModel
+import Synchronization
+
+/// A project's users: id to ordinal and back. Ordinals are given once and never again. New users are in memory until a
+/// seal writes them to a file; the log tells them after a crash.
+final class UserDictionary: Sendable {
+    struct State: Sendable {
+        /// Oldest first.
+        var files: [UserFile] = []
+        /// Users that are in no file yet, in the order of their freezing; the last one grows.
+        var parts = [UserPart(first: [UInt32](repeating: 0, count: Limits.buckets))]
+    }
+
+    private let state: Mutex<State>
+
+    init(files: [UserFile] = []) {
+        var first = [UInt32](repeating: 0, count: Limits.buckets)
+        for file in files {
+            for bucket in 0..<Limits.buckets { first[bucket] = max(first[bucket], file.range(ofBucket: bucket).upperBound) }
+        }
+        state = Mutex(State(files: files, parts: [UserPart(first: first)]))
+    }
+
+    /// The ordinal of each user, new ones being given theirs; nil where a bucket holds `usersPerBucketMax`.
+    func assign(_ users: StringTable, usersPerBucketMax: Int) -> [UInt32?] {
+        state.withLock { state in
+            (0..<users.count).map { i in
+                let user = users.slice(i)
+                let hash = XXH64.hash(user)
+                if let known = state.find(user, hash) { return known }
+                let bucket = Int(hash % UInt64(Limits.buckets))
+                let low = state.parts[state.parts.count - 1].next[bucket]
+                guard low < usersPerBucketMax else { return nil }
+                let ordinal = Ordinal.make(bucket, low)
+                state.parts[state.parts.count - 1].add(user, hash, ordinal)
+                return ordinal
+            }
+        }
+    }
+
+    /// Takes up what the log tells; users that are known already are left as they are. False where an ordinal contradicts
+    /// what is known.
+    func restore(_ users: StringTable, _ ordinals: [UInt32]) -> Bool {
+        state.withLock { state in
+            for i in 0..<min(users.count, ordinals.count) {
+                let user = users.slice(i)
+                let hash = XXH64.hash(user)
+                if let known = state.find(user, hash) {
+                    if known != ordinals[i] { return false }
+                    continue
+                }
+                let last = state.parts.count - 1
+                let bucket = Ordinal.bucket(ordinals[i])
+                guard bucket == Int(hash % UInt64(Limits.buckets)), Ordinal.low(ordinals[i]) >= state.parts[last].next[bucket]
+                else { return false }
+                state.parts[last].add(user, hash, ordinals[i])
+            }
+            return users.count == ordinals.count
+        }
+    }
+
+    func find(_ user: ByteString) -> UInt32? { state.withLock { $0.find(user.bytes[...], XXH64.hash(user.bytes)) } }
+
+    /// The ids of users, in the order asked; empty where there is none.
+    func ids(_ ordinals: some Collection<UInt32>) -> [ByteString] {
+        let state = self.state.withLock { $0 }
+        return ordinals.map { state.id($0) }
+    }
+
+    /// How many ordinals each bucket has given out, holes included.
+    var counts: [UInt32] { state.withLock { $0.parts[$0.parts.count - 1].next } }
+
+    var fileRecords: [UserFileRecord] { state.withLock { $0.files.map(\.record) } }
+
+    /// Users in no file.
+    var usersInMemory: Int { state.withLock { $0.parts.reduce(0) { $0 + $1.count } } }
+
+    /// Ends the growing part, so that a seal can write all parts there are now: those that are returned.
+    func freeze() -> [UserPart] {
+        state.withLock { state in
+            let last = state.parts[state.parts.count - 1]
+            if last.count > 0 { state.parts.append(UserPart(first: last.next)) }
+            return Array(state.parts.dropLast())
+        }
+    }
+
+    /// The first `parts` of memory are in `file` now.
+    func replace(parts: Int, with file: UserFile) {
+        state.withLock { state in
+            state.files.append(file)
+            state.parts.removeFirst(parts)
+        }
+    }
+
+    /// The files numbered so are in `file` now.
+    func replace(files numbers: Set<UInt64>, with file: UserFile) {
+        state.withLock { state in
+            guard let place = state.files.firstIndex(where: { numbers.contains($0.record.number) }) else { return }
+            state.files[place] = file
+            state.files.removeAll { numbers.contains($0.record.number) }
+        }
+    }
+
+    var files: [UserFile] { state.withLock { $0.files } }
+}
+
+extension UserDictionary.State {
+    fileprivate func find(_ user: ArraySlice<UInt8>, _ hash: UInt64) -> UInt32? {
+        for part in parts.reversed() { if let ordinal = part.find(user, hash) { return ordinal } }
+        for file in files.reversed() { if let ordinal = file.find(user, hash: hash) { return ordinal } }
+        return nil
+    }
+
+    fileprivate func id(_ ordinal: UInt32) -> ByteString {
+        for part in parts { if let id = part.id(ordinal) { return id } }
+        for file in files { if let range = file.range(ofOrdinal: ordinal) { return ByteString(file.bytes(range)) } }
+        return ""
+    }
+}
+
+/// Users in memory, from one freeze to the next.
+struct UserPart: Sendable {
+    /// Low parts of each bucket below these are elsewhere.
+    let first: [UInt32]
+    /// The next low part of each bucket.
+    private(set) var next: [UInt32]
+    private var ids = StringTable()
+    private var ordinals: [UInt32] = []
+    private var hashes: [UInt64] = []
+    /// Places + 1 by hash, open addressing; 0 is free.
+    private var table = [UInt32](repeating: 0, count: 64)
+    /// Places + 1 by bucket and low part less `first`; 0 is a hole.
+    private var places: [[UInt32]] = Array(repeating: [], count: Limits.buckets)
+
+    init(first: [UInt32]) {
+        self.first = first
+        next = first
+    }
+
+    var count: Int { ids.count }
+
+    func find(_ user: ArraySlice<UInt8>, _ hash: UInt64) -> UInt32? {
+        var at = Int(hash >> 20) & (table.count - 1)
+        while table[at] != 0 {
+            let place = Int(table[at]) - 1
+            if hashes[place] == hash, ids.slice(place).elementsEqual(user) { return ordinals[place] }
+            at = (at + 1) & (table.count - 1)
+        }
+        return nil
+    }
+
+    func id(_ ordinal: UInt32) -> ByteString? {
+        let bucket = Ordinal.bucket(ordinal)
+        let low = Ordinal.low(ordinal)
+        guard low >= first[bucket], low < next[bucket] else { return nil }
+        let place = places[bucket][Int(low - first[bucket])]
+        return place == 0 ? "" : ids[Int(place) - 1]
+    }
+
+    /// - Parameter ordinal: not below its bucket's next; what is skipped stays a hole.
+    mutating func add(_ user: ArraySlice<UInt8>, _ hash: UInt64, _ ordinal: UInt32) {
+        let bucket = Ordinal.bucket(ordinal)
+        let low = Ordinal.low(ordinal)
+        let skipped = Int(low - next[bucket])
+        if skipped > 0 { places[bucket].append(contentsOf: repeatElement(0, count: skipped)) }
+        ids.append(user)
+        ordinals.append(ordinal)
+        hashes.append(hash)
+        places[bucket].append(UInt32(truncatingIfNeeded: ids.count))
+        next[bucket] = low + 1
+        if ids.count * 4 > table.count * 3 { grow() }
+        insert(ids.count - 1)
+    }
+
+    private mutating func insert(_ place: Int) {
+        var at = Int(hashes[place] >> 20) & (table.count - 1)
+        while table[at] != 0 { at = (at + 1) & (table.count - 1) }
+        table[at] = UInt32(truncatingIfNeeded: place + 1)
+    }
+
+    private mutating func grow() {
+        table = [UInt32](repeating: 0, count: table.count * 2)
+        for place in 0..<(ids.count - 1) { insert(place) }
+    }
+}
+
+/// Everything that several sources of users hold, as one user file.
+enum UserFileMerge {
+    /// Parts of memory that follow on each other.
+    static func ids(of parts: [UserPart]) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
+        guard let oldest = parts.first, let newest = parts.last else { return (StringTable(), []) }
+        return collect(first: oldest.first, next: newest.next) { ordinal in
+            for part in parts { if let id = part.id(ordinal) { return id } }
+            return ""
+        }
+    }
+
+    /// Files that follow on each other.
+    static func ids(of files: [UserFile]) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
+        var first = [UInt32](repeating: 0, count: Limits.buckets)
+        var next = first
+        for bucket in first.indices {
+            let ranges = files.map { $0.range(ofBucket: bucket) }.filter { !$0.isEmpty }
+            first[bucket] = ranges.map(\.lowerBound).min() ?? 0
+            next[bucket] = ranges.map(\.upperBound).max() ?? 0
+        }
+        return collect(first: first, next: next) { ordinal in
+            for file in files { if let range = file.range(ofOrdinal: ordinal) { return ByteString(file.bytes(range)) } }
+            return ""
+        }
+    }
+
+    private static func collect(
+        first: [UInt32], next: [UInt32], _ id: (UInt32) -> ByteString
+    ) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
+        var ids = StringTable()
+        var buckets: [(bucket: Int, first: UInt32, count: UInt32)] = []
+        for bucket in first.indices where next[bucket] > first[bucket] {
+            buckets.append((bucket, first[bucket], next[bucket] - first[bucket]))
+            for low in first[bucket]..<next[bucket] { ids.append(id(Ordinal.make(bucket, low))) }
+        }
+        return (ids, buckets)
+    }
+}

@@ -1,0 +1,16 @@
+import FunnelMatch
+import FunnelProtocol
+import FunnelStorage
+
+/// Runs a scan; its errors become those of the protocol.
+func matching<T>(_ body: () throws -> T) throws -> T {
+    do {
+        return try body()
+    } catch MatchError.workBudget(let limit) {
+        throw ProtocolError(.workBudget, "a user's history needs more than \(limit) steps of work under these rules: narrow the window, the limit or the repeated steps")
+    } catch MatchError.cancelled {
+        throw ProtocolError(.cancelled, "the caller gave up")
+    } catch let error as StoreError {
+        throw GroupAppender.translate(error)
+    }
+}
