@@ -8,95 +8,20 @@ private let tail = #""event":"e","timestamp":1700000000"#
 /// The scanner against the parser, reader and builder that it stands for: batches equal to the last column, the same events
 /// rejected with the same words.
 struct EventScannerTests {
-    private static let now: Int64 = 1_750_000_000_000_000
-
-    // MARK: - Bodies with the known meaning
-
-    /// One body after the other, read by values.
-    private static func slowly(_ bytes: [UInt8], _ ranges: [Range<Int>], key: ByteString) -> ScannedEvents {
-        var builder = EventBatchBuilder()
-        var out = ScannedEvents(batch: EventBatch(), index: [], rejected: [])
-        let reader = EventReader(now: now)
-        for (place, range) in ranges.enumerated() {
-            do {
-                if range.count > Limits.eventTextBytes {
-                    throw EventFault("body", "the event's text has \(range.count) bytes; the limit is \(Limits.eventTextBytes)", "too_long")
-                }
-                var event = try reader.read(try JSONParser.parse(bytes, range: range))
-                if event.id.isEmpty, !key.isEmpty { event.id = ByteString(key.bytes + Array("/\(place)".utf8)) }
-                builder.append(event)
-                out.index.append(place)
-            } catch let fault as EventFault {
-                out.rejected.append((place, fault))
-            } catch let error as JSONError {
-                let at = error.offset - range.lowerBound
-                out.rejected.append((place, EventFault("body", "malformed JSON at byte \(at) of the event: \(error.reason)", "json_invalid")))
-            } catch {
-                Issue.record("\(error)")
-            }
-        }
-        out.batch = builder.finish()
-        return out
-    }
-
-    private static func linesSlowly(_ bytes: [UInt8], key: ByteString, limit: Int) -> Result<ScannedEvents, EventBodyError> {
-        var ranges: [Range<Int>] = []
-        var start = 0
-        while start < bytes.count {
-            let end = bytes[start...].firstIndex(of: 10) ?? bytes.count
-            defer { start = end + 1 }
-            if bytes[start..<end].allSatisfy({ $0 == 32 || $0 == 13 || $0 == 9 }) { continue }
-            guard ranges.count < limit else { return .failure(.tooMany(ranges.count + 1)) }
-            ranges.append(start..<end)
-        }
-        return .success(slowly(bytes, ranges, key: key))
-    }
-
-    private static func listSlowly(_ bytes: [UInt8], key: ByteString, limit: Int) -> Result<ScannedEvents, EventBodyError> {
-        do {
-            guard let ranges = try JSONParser.elements(of: bytes, member: "events") else { return .failure(.noList) }
-            guard ranges.count <= limit else { return .failure(.tooMany(ranges.count)) }
-            return .success(slowly(bytes, ranges, key: key))
-        } catch {
-            return .failure(.json(error))
-        }
-    }
-
-    /// Compares the two readings of a body; true if they are the same.
-    @discardableResult
-    private static func compare(_ bytes: [UInt8], asList: Bool, key: ByteString = "", limit: Int = .max) -> Bool {
-        let theirs = asList ? listSlowly(bytes, key: key, limit: limit) : linesSlowly(bytes, key: key, limit: limit)
-        let ours = Result<ScannedEvents, EventBodyError> { () throws(EventBodyError) in
-            asList
-                ? try EventScanner.list(bytes, now: now, idempotencyKey: key, limit: limit)
-                : try EventScanner.lines(bytes, now: now, idempotencyKey: key, limit: limit)
-        }
-        let same: Bool
-        switch (ours, theirs) {
-        case (.success(let a), .success(let b)):
-            same = a.batch == b.batch && a.index == b.index && a.rejected.map(\.index) == b.rejected.map(\.index)
-                && a.rejected.map(\.fault) == b.rejected.map(\.fault)
-        case (.failure(let a), .failure(let b)): same = a == b
-        default: same = false
-        }
-        if !same { Issue.record("\(String(decoding: bytes.prefix(2000), as: UTF8.self))\nours \(ours)\ntheirs \(theirs)") }
-        return same
-    }
-
     /// One event in every place it can have: alone, with others around it, in a list, in an object.
     private static func compareEverywhere(_ event: [UInt8]) {
         let other = Array(#"{"user_id":"v","event":"other","timestamp":1700000001,"properties":{"b":"x","a":1}}"#.utf8)
-        compare(event, asList: false)
-        compare(event + [10], asList: false, key: "K")
-        compare(other + [10] + event + [13, 10] + other, asList: false)
-        compare(event, asList: true)
-        compare([91] + event + [93], asList: true)
-        compare([32, 91, 10] + other + [44, 10] + event + [32, 44] + other + [93, 10], asList: true, key: "K")
-        compare(Array(#"{"events":["#.utf8) + other + [44] + event + Array("]}".utf8), asList: true)
-        var scanner = EventScanner(now: now)
+        ScannerComparison.compare(event, asList: false)
+        ScannerComparison.compare(event + [10], asList: false, key: "K")
+        ScannerComparison.compare(other + [10] + event + [13, 10] + other, asList: false)
+        ScannerComparison.compare(event, asList: true)
+        ScannerComparison.compare([91] + event + [93], asList: true)
+        ScannerComparison.compare([32, 91, 10] + other + [44, 10] + event + [32, 44] + other + [93, 10], asList: true, key: "K")
+        ScannerComparison.compare(Array(#"{"events":["#.utf8) + other + [44] + event + Array("]}".utf8), asList: true)
+        var scanner = EventScanner(now: ScannerComparison.now)
         scanner.scan(event, 0..<event.count)
         let ours = scanner.finish()
-        let theirs = slowly(event, [0..<event.count], key: "")
+        let theirs = ScannerComparison.slowly(event, [0..<event.count], key: "")
         #expect(ours.batch == theirs.batch && ours.rejected.map(\.fault) == theirs.rejected.map(\.fault))
     }
 
@@ -231,8 +156,8 @@ struct EventScannerTests {
             "\(event)\n\u{0}", #"{"events":[\#(event)]"#, #"{"events":[\#(event)]}}"#, #"{"events" [\#(event)]}"#, #"{"events":[\#(event)],}"#, #"{ "events" : [ \#(event) ] } "#,
         ] {
             for limit in [0, 1, 2, 100] {
-                Self.compare(Array(text.utf8), asList: true, key: "K", limit: limit)
-                Self.compare(Array(text.utf8), asList: false, key: "K", limit: limit)
+                ScannerComparison.compare(Array(text.utf8), asList: true, key: "K", limit: limit)
+                ScannerComparison.compare(Array(text.utf8), asList: false, key: "K", limit: limit)
             }
         }
     }
@@ -241,8 +166,8 @@ struct EventScannerTests {
         let start = Array(#"{"user_id":"u",\#(tail),"x":""#.utf8)
         for more in [-1, 0, 1] {
             let event = start + [UInt8](repeating: 97, count: Limits.eventTextBytes - start.count - 2 + more) + Array("\"}".utf8)
-            Self.compare(event + [10], asList: false)
-            Self.compare([91] + event + [93], asList: true)
+            ScannerComparison.compare(event + [10], asList: false)
+            ScannerComparison.compare([91] + event + [93], asList: true)
         }
     }
 }
