@@ -98,7 +98,7 @@ struct EventScannerTests {
         Self.compareEverywhere(Array(text.utf8))
     }
 
-    @Test(arguments: [[0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0x80], [0xE2, 0x82], [0xFF], [0xC3, 0xA9], [0xF0, 0x9F, 0x98, 0x80], [0], [0x7F]] as [[UInt8]])
+    @Test(arguments: [[0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0x80], [0xE2, 0x82], [0xFF], [0xC3, 0xA9], [0xF0, 0x9F, 0x98, 0x80], [0], [0x1F], [0x20], [0x7F]] as [[UInt8]])
     func bytesInText(bytes: [UInt8]) {
         for padding in 0..<9 {
             let text = [UInt8](repeating: 97, count: padding) + bytes + [UInt8](repeating: 98, count: padding % 3)
@@ -139,6 +139,7 @@ struct EventScannerTests {
             Self.compareEverywhere(Self.withProperties(#"{"a":\#(lists)}"#))
             Self.compareEverywhere(Self.withProperties(#"{"a":{"b":\#(lists)}}"#))
             Self.compareEverywhere(Array(#"{"user_id":"u",\#(tail),"x":\#(lists)}"#.utf8))
+            Self.compareEverywhere(Array(#"{"user_id":"u","event_type":"e","timestamp":1700000000,"event":\#(lists)}"#.utf8))
         }
         for last in [32_000 - 3 * 8_000 - 4, 32_768 - 3 * 8_001 - 1, 32_768 - 3 * 8_001] {
             Self.compareEverywhere(Self.withProperties(#"{"a":"\#(long(8_000))","b":"\#(long(8_000))1","c":"\#(long(8_000))","d":"\#(long(min(8_192, max(0, last))))"}"#))
