@@ -134,7 +134,7 @@ extension EventBatchBuilder {
     /// The code of a property key that stands in `text` or in the row's scratch buffer: `guess` where that is it, else what
     /// a look-up finds, `ScannedRow.unknown` for a new key.
     func keyCode(_ key: TextRange, _ row: borrowing ScannedRow, _ text: Span<UInt8>, guess: UInt32) -> UInt32 {
-        let range = key.start..<(key.start &+ key.count)
+        let range = key.range
         if key.isDecoded { return keyCode(row.scratch.span.extracting(range), guess) }
         return keyCode(text.extracting(range), guess)
     }
@@ -152,7 +152,7 @@ extension EventBatchBuilder {
         batch.time.append(row.time)
         batch.flags.append(0)
         batch.ids.append(row.id, row.scratch, text)
-        approximateBytes &+= 16 &+ row.id.count &+ 10 &* row.properties.count
+        approximateBytes &+= 16 &+ row.id.count &+ 10 &* row.propertyCount
         for place in row.order {
             let property = row.properties[place]
             if property.code == ScannedRow.unknown {
@@ -176,14 +176,12 @@ extension EventBatchBuilder {
 
 extension StringInterner {
     fileprivate mutating func code(_ string: TextRange, _ scratch: borrowing [UInt8], _ text: Span<UInt8>) -> UInt32 {
-        let range = string.start..<(string.start &+ string.count)
-        return string.isDecoded ? code(scratch.span.extracting(range)) : code(text.extracting(range))
+        return string.isDecoded ? code(scratch.span.extracting(string.range)) : code(text.extracting(string.range))
     }
 }
 
 extension StringTable {
     fileprivate mutating func append(_ string: TextRange, _ scratch: borrowing [UInt8], _ text: Span<UInt8>) {
-        let range = string.start..<(string.start &+ string.count)
-        if string.isDecoded { append(scratch.span.extracting(range)) } else { append(text.extracting(range)) }
+        if string.isDecoded { append(scratch.span.extracting(string.range)) } else { append(text.extracting(string.range)) }
     }
 }

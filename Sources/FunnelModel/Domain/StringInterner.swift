@@ -22,34 +22,34 @@ package struct StringInterner: Sendable {
     package mutating func code(_ string: Span<UInt8>) -> UInt32 {
         if slots.count <= table.count &* 2 { grow() }
         let hash = hasher.hash(string)
-        let mask = slots.count &- 1
-        var i = Int(hash) & mask
-        while true {
-            let slot = slots[i]
-            if slot == 0 { break }
-            if slot >> 32 == UInt64(hash) {
-                let code = UInt32(truncatingIfNeeded: slot) &- 1
-                if table.equals(Int(code), string) { return code }
-            }
-            i = (i &+ 1) & mask
-        }
+        let (known, free) = probe(string, hash)
+        if known != Self.none { return known }
         let code = UInt32(truncatingIfNeeded: table.count)
-        slots[i] = UInt64(hash) << 32 | UInt64(code &+ 1)
+        slots[free] = UInt64(hash) << 32 | UInt64(code &+ 1)
         table.append(string)
         return code
     }
 
     package func find(_ string: Span<UInt8>) -> UInt32? {
         if slots.isEmpty { return nil }
-        let hash = hasher.hash(string)
+        let known = probe(string, hasher.hash(string)).code
+        return known == Self.none ? nil : known
+    }
+
+    private static let none = UInt32.max
+
+    /// The code of a string; `none` and the slot where it belongs if it has none.
+    @inline(__always)
+    private func probe(_ string: Span<UInt8>, _ hash: UInt32) -> (code: UInt32, free: Int) {
+        let slots = self.slots.span
         let mask = slots.count &- 1
         var i = Int(hash) & mask
         while true {
             let slot = slots[i]
-            if slot == 0 { return nil }
+            if slot == 0 { return (Self.none, i) }
             if slot >> 32 == UInt64(hash) {
                 let code = UInt32(truncatingIfNeeded: slot) &- 1
-                if table.equals(Int(code), string) { return code }
+                if table.equals(Int(code), string) { return (code, i) }
             }
             i = (i &+ 1) & mask
         }
@@ -57,7 +57,7 @@ package struct StringInterner: Sendable {
 
     /// Slots hold their hash, so that growing reads no string.
     private mutating func grow() {
-        let size = max(16, slots.count &* 2)
+        let size = max(16, slots.count &* (slots.count < 4096 ? 4 : 2))
         var larger = [UInt64](repeating: 0, count: size)
         let mask = size &- 1
         for slot in slots where slot != 0 {

@@ -39,7 +39,7 @@ package struct StringTable: Equatable, Sendable {
     }
 
     package mutating func append(_ string: Span<UInt8>) {
-        unsafe string.withUnsafeBufferPointer { unsafe heap.append(contentsOf: $0) }
+        if !string.isEmpty { unsafe string.withUnsafeBufferPointer { unsafe heap.append(contentsOf: $0) } }
         offsets.append(UInt32(truncatingIfNeeded: heap.count))
     }
 

@@ -84,7 +84,7 @@ extension EventScanner {
                 cursor.advance()
                 cursor.skipSpace()
                 let key = try cursor.string(&scratch)
-                guard !key.isDecoded, bytes[key.start..<(key.start + key.count)].elementsEqual("events".utf8) else { return false }
+                guard !key.isDecoded, bytes[key.range].elementsEqual("events".utf8) else { return false }
                 try cursor.colon()
             }
             try cursor.expect(UInt8(ascii: "["))

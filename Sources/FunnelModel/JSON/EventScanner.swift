@@ -123,6 +123,7 @@ package struct EventScanner: Sendable {
 
 extension EventScanner {
     private mutating func readEvent(_ cursor: inout JSONCursor) throws(Unusual) {
+        guard cursor.bytes.count <= TextRange.textBytes else { throw Unusual() }
         row.clear()
         var seen = FieldSet()
         try cursor.expect(UInt8(ascii: "{"))
@@ -177,7 +178,7 @@ extension EventScanner {
             case EventBatch.Tag.integer: time = try Timestamp.fromInteger(Int64(bitPattern: value.bits))
             case EventBatch.Tag.double: time = try Timestamp.fromNumber(Double(bitPattern: value.bits))
             case EventBatch.Tag.string where !value.text.isDecoded:
-                time = try Timestamp.scan(cursor.bytes.extracting(value.text.start..<(value.text.start &+ value.text.count)))
+                time = try Timestamp.scan(cursor.bytes.extracting(value.text.range))
             default: throw Timestamp.Fault(reason: "unusual")
             }
             try Timestamp.checkRange(time, now: now)
@@ -213,10 +214,7 @@ extension EventScanner {
             var key = try cursor.string(&row.scratch)
             try cursor.colon()
             if cursor.byte == UInt8(ascii: "{") {
-                var inner = try row.join(prefix, key, cursor.bytes)
-                row.scratch.append(UInt8(ascii: "."))
-                inner.count &+= 1
-                try readProperties(&cursor, prefix: inner, depth: depth + 1, &last)
+                try readProperties(&cursor, prefix: try row.join(prefix, key, cursor.bytes, end: "."), depth: depth + 1, &last)
                 continue
             }
             let value = try cursor.byte == UInt8(ascii: "[") ? list(&cursor, depth: depth + 1) : cursor.scalar(&row.scratch)
@@ -287,7 +285,7 @@ private struct FieldNames: Sendable {
     @inline(__always)
     func field(_ text: Span<UInt8>, _ key: TextRange) -> EventField {
         guard key.count >= 5, key.count <= 10 else { return .other }
-        let name = Self.ends(text.extracting(key.start..<(key.start &+ key.count)))
+        let name = Self.ends(text.extracting(key.range))
         switch key.count {
         case 5: return name == event ? .event : .other
         case 7: return name == user ? .user : .other

@@ -3,12 +3,25 @@ struct Unusual: Error {}
 
 /// Bytes of a string: a range of the text, or of the scratch buffer where escapes had to be undone.
 struct TextRange {
-    var start: Int
-    var count: Int
-    /// In the scratch buffer.
-    var isDecoded: Bool
-
+    /// The longest text that is scanned: places in it and in its scratch buffer fit 32 bits.
+    static let textBytes = Int(Int32.max)
     static let none = TextRange(start: 0, count: 0, isDecoded: false)
+
+    private let from: UInt32
+    private let length: UInt32
+    /// In the scratch buffer.
+    let isDecoded: Bool
+
+    @inline(__always)
+    init(start: Int, count: Int, isDecoded: Bool) {
+        from = UInt32(truncatingIfNeeded: start)
+        length = UInt32(truncatingIfNeeded: count)
+        self.isDecoded = isDecoded
+    }
+
+    var count: Int { Int(length) }
+
+    var range: Range<Int> { Int(from)..<(Int(from) &+ Int(length)) }
 }
 
 /// A scalar as it will stand in the columns: `EventBatch.Tag` and bits; a string's bytes are in `text`.

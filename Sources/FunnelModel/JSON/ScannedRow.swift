@@ -15,8 +15,9 @@ struct ScannedRow: Sendable {
     var id = TextRange.none
     /// Microseconds.
     var time: Int64 = 0
-    /// As they stand in the text, nested ones under their joined key.
+    /// As they stand in the text, nested ones under their joined key; only the first `propertyCount` are this row's.
     var properties: [Property] = []
+    private(set) var propertyCount = 0
     /// Places in `properties` by key bytes.
     var order: [Int] = []
     /// The order is that of an earlier row, and every key has its code.
@@ -30,8 +31,8 @@ struct ScannedRow: Sendable {
         user = .none
         name = .none
         id = .none
-        properties.removeAll(keepingCapacity: true)
-        scratch.removeAll(keepingCapacity: true)
+        propertyCount = 0
+        if !scratch.isEmpty { scratch.removeAll(keepingCapacity: true) }
         propertyBytes = 0
     }
 
@@ -39,26 +40,29 @@ struct ScannedRow: Sendable {
     mutating func add(_ key: TextRange, code: UInt32, _ value: ScannedScalar) throws(Unusual) {
         propertyBytes &+= key.count &+ value.text.count
         guard key.count >= 1, key.count <= Limits.propertyKeyBytes, value.text.count <= Limits.propertyValueBytes,
-            properties.count < Limits.propertiesPerEvent, propertyBytes <= Limits.propertyBytesPerEvent
+            propertyCount < Limits.propertiesPerEvent, propertyBytes <= Limits.propertyBytesPerEvent
         else { throw Unusual() }
-        properties.append(Property(key: key, code: code, value: value))
+        let property = Property(key: key, code: code, value: value)
+        if propertyCount < properties.count { properties[propertyCount] = property } else { properties.append(property) }
+        propertyCount &+= 1
     }
 
-    /// `prefix`, which is in the scratch buffer, and `key` as one string there.
-    mutating func join(_ prefix: TextRange, _ key: TextRange, _ text: Span<UInt8>) throws(Unusual) -> TextRange {
+    /// `prefix`, which is in the scratch buffer, `key` and `end` as one string there.
+    mutating func join(_ prefix: TextRange, _ key: TextRange, _ text: Span<UInt8>, end: StaticString = "") throws(Unusual) -> TextRange {
         // A long prefix over very many empty objects would otherwise make much of little text.
         guard scratch.count <= 2 * Limits.eventTextBytes else { throw Unusual() }
         let start = scratch.count
         append(prefix, text)
         append(key, text)
+        for i in 0..<end.utf8CodeUnitCount { scratch.append(unsafe end.utf8Start[i]) }
         return TextRange(start: start, count: scratch.count &- start, isDecoded: true)
     }
 
     mutating func append(_ part: TextRange, _ text: Span<UInt8>) {
         if part.isDecoded {
-            for i in part.start..<(part.start &+ part.count) { scratch.append(scratch[i]) }
+            for i in part.range { scratch.append(scratch[i]) }
         } else {
-            scratch.append(text.extracting(part.start..<(part.start &+ part.count)))
+            scratch.append(text.extracting(part.range))
         }
     }
 
@@ -66,8 +70,8 @@ struct ScannedRow: Sendable {
     private func compareKeys(_ a: Int, _ b: Int, _ text: Span<UInt8>) -> Int {
         let a = properties[a].key
         let b = properties[b].key
-        let inA = a.start..<(a.start &+ a.count)
-        let inB = b.start..<(b.start &+ b.count)
+        let inA = a.range
+        let inB = b.range
         switch (a.isDecoded, b.isDecoded) {
         case (false, false): return text.extracting(inA).compare(text.extracting(inB))
         case (true, true): return scratch.span.extracting(inA).compare(scratch.span.extracting(inB))
@@ -80,7 +84,7 @@ struct ScannedRow: Sendable {
     /// limit of properties bounds the moves.
     mutating func sortByKey(_ text: Span<UInt8>) throws(Unusual) {
         order.removeAll(keepingCapacity: true)
-        for i in 0..<properties.count {
+        for i in 0..<propertyCount {
             var low = 0
             var high = i
             while low < high {
@@ -123,26 +127,26 @@ struct KeyShapes: Sendable {
 
     private static func slot(_ row: borrowing ScannedRow) -> Int {
         var hash: UInt32 = 0
-        for property in row.properties { hash = (hash &+ property.code) &* 0x9E37_79B1 }
+        for i in 0..<row.propertyCount { hash = (hash &+ row.properties[i].code) &* 0x9E37_79B1 }
         return Int(hash >> 28)
     }
 
     /// Fills the row's order from an earlier row with the same keys in the same places.
     func recall(_ row: inout ScannedRow) -> Bool {
-        let count = row.properties.count
+        let count = row.propertyCount
         guard count > 0, count <= Self.width else { return false }
         let slot = Self.slot(row)
         guard Int(counts[slot]) == count else { return false }
         let base = slot &* Self.width
         for i in 0..<count where codes[base &+ i] != row.properties[i].code { return false }
-        row.order.removeAll(keepingCapacity: true)
-        for i in 0..<count { row.order.append(Int(orders[base &+ i])) }
+        if row.order.count != count { row.order = Array(repeating: 0, count: count) }
+        for i in 0..<count { row.order[i] = Int(orders[base &+ i]) }
         return true
     }
 
     /// Keeps the order of a row whose codes are all known.
     mutating func keep(_ row: borrowing ScannedRow) {
-        let count = row.properties.count
+        let count = row.propertyCount
         guard count > 0, count <= Self.width else { return }
         let slot = Self.slot(row)
         let base = slot &* Self.width
