@@ -163,6 +163,24 @@ struct EventScannerTests {
         }
     }
 
+    /// Keys are guessed by what came before; a guess must not let pass what is no key.
+    @Test func keysLikeThoseBefore() {
+        let bodies: [[String]] = [
+            [#"{"a\"b":1}"#, #"{"a\"b":2}"#, #"{"a"b":3}"#, #"{"a\"b":4}"#], [#"{"\u0061":1}"#, #"{"a":2}"#, #"{"\u0061":3}"#, #"{"a":4}"#],
+            [#"{"a":1,"b":2}"#, #"{"a":1,"b":2}"#, #"{"b":1,"a":2}"#, #"{"a":1,"a":2}"#, #"{"a":1,"bc":2}"#, #"{"a":1,"b"}"#, #"{"a":1,"b:2}"#, #"{"a":1,"b""#, #"{"a":1,"b"#],
+            [#"{"a":{"b":1}}"#, #"{"a.b":2}"#, #"{"a":{"b":3},"a.b":4}"#, #"{"a.b":5,"a":{"b":6}}"#, #"{"a":{"b":null},"a.b":7}"#, #"{"a.b":8}"#, #"{"a.b":{"c":9}}"#],
+            [#"{"a":null,"b":1}"#, #"{"a":1,"b":null}"#, #"{"a":[],"b":{}}"#, #"{"a":1,"b":2,"c":3}"#, #"{"a":1,"b":2}"#, #"{"a":1}"#, #"{}"#, #"{"b":1}"#],
+            ["{\"\u{E9}\":1,\"a\\n\":2}", "{\"\u{E9}\":1,\"a\n\":2}", "{\"\u{E9}\":1,\"a\\n\":2}", "{\"e\u{301}\":1}"],
+        ]
+        for properties in bodies {
+            let events = properties.map(Self.withProperties)
+            ScannerComparison.compare(Array(events.joined(separator: [10])), asList: false)
+            ScannerComparison.compare(Array((events + events.reversed()).joined(separator: [10])), asList: false)
+            ScannerComparison.compare([91] + Array(events.joined(separator: [44])) + [93], asList: true)
+            ScannerComparison.compare(Array(events.joined(separator: [10])) + Self.withProperties(properties[0]).dropLast(4), asList: false)
+        }
+    }
+
     @Test func aLongEventsText() {
         let start = Array(#"{"user_id":"u",\#(tail),"x":""#.utf8)
         for more in [-1, 0, 1] {

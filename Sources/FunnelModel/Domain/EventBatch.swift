@@ -139,6 +139,12 @@ extension EventBatchBuilder {
         return keyCode(text.extracting(range), guess)
     }
 
+    /// Past the key here if it is the one with the code `guess`.
+    @inline(__always)
+    func guessedKey(_ guess: UInt32, _ cursor: inout JSONCursor) -> TextRange? {
+        cursor.take(keys.table.heap.span.extracting(keys.table.range(Int(guess))))
+    }
+
     private func keyCode(_ key: Span<UInt8>, _ guess: UInt32) -> UInt32 {
         if guess != ScannedRow.unknown, keys.table.equals(Int(guess), key) { return guess }
         return keys.find(key) ?? ScannedRow.unknown

@@ -211,7 +211,16 @@ extension EventScanner {
         if cursor.byte == UInt8(ascii: "}") { return cursor.advance() }
         repeat {
             cursor.skipSpace()
-            var key = try cursor.string(&row.scratch)
+            // Where it stands in the text as it was last time, a key needs no reading.
+            let guess = depth == 1 ? shapes.plainSuccessor(of: last) : ScannedRow.unknown
+            var code = ScannedRow.unknown
+            var key: TextRange
+            if guess != ScannedRow.unknown, let guessed = builder.guessedKey(guess, &cursor) {
+                key = guessed
+                code = guess
+            } else {
+                key = try cursor.string(&row.scratch)
+            }
             try cursor.colon()
             if cursor.byte == UInt8(ascii: "{") {
                 try readProperties(&cursor, prefix: try row.join(prefix, key, cursor.bytes, end: "."), depth: depth + 1, &last)
@@ -220,7 +229,9 @@ extension EventScanner {
             let value = try cursor.byte == UInt8(ascii: "[") ? list(&cursor, depth: depth + 1) : cursor.scalar(&row.scratch)
             if value.tag == ScannedScalar.nullTag { continue }
             if depth > 1 { key = try row.join(prefix, key, cursor.bytes) }
-            try add(key, value, cursor.bytes, &last)
+            if code == ScannedRow.unknown { code = keyCode(key, cursor.bytes, after: last) }
+            try row.add(key, code: code, value)
+            last = code
         } while try !cursor.ends(with: UInt8(ascii: "}"))
     }
 
@@ -236,13 +247,12 @@ extension EventScanner {
         return ScannedScalar(tag: EventBatch.Tag.string, text: range)
     }
 
-    @inline(__always)
-    private mutating func add(_ key: TextRange, _ value: ScannedScalar, _ text: Span<UInt8>, _ last: inout UInt32) throws(Unusual) {
+    /// The code of a key, `ScannedRow.unknown` for a new one.
+    private mutating func keyCode(_ key: TextRange, _ text: Span<UInt8>, after last: UInt32) -> UInt32 {
         let guess = shapes.successor(of: last)
         let code = builder.keyCode(key, row, text, guess: guess)
-        if code != guess, code != ScannedRow.unknown { shapes.note(code, after: last) }
-        try row.add(key, code: code, value)
-        last = code
+        if code != guess, code != ScannedRow.unknown { shapes.note(code, isPlain: !key.isDecoded, after: last) }
+        return code
     }
 }
 

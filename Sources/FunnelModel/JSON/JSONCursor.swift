@@ -194,6 +194,16 @@ extension JSONCursor {
         return try lastBytes(start, high, &scratch)
     }
 
+    /// Past the string here if it is `name` between quotes; nil, and no further, where it is not.
+    @inline(__always)
+    mutating func take(_ name: Span<UInt8>) -> TextRange? {
+        let start = at &+ 1
+        let close = start &+ name.count
+        guard byte == UInt8(ascii: "\""), close < end, bytes[close] == UInt8(ascii: "\""), bytes.extracting(start..<close).equals(name) else { return nil }
+        at = close &+ 1
+        return TextRange(start: start, count: name.count, isDecoded: false)
+    }
+
     /// Fewer than eight bytes of the whole text are left.
     @inline(never)
     private mutating func lastBytes(_ start: Int, _ before: UInt64, _ scratch: inout [UInt8]) throws(Unusual) -> TextRange {

@@ -106,6 +106,8 @@ struct KeyShapes: Sendable {
 
     /// The code that followed a code (`+ 1`; place 0 is the start of a row).
     private var successors: [UInt32] = []
+    /// Whether a code's key stood in a text without escapes: then wherever its bytes stand between quotes they are that key.
+    private var plain: [Bool] = []
     private var counts = [UInt8](repeating: 0, count: KeyShapes.slots)
     private var codes = [UInt32](repeating: 0, count: KeyShapes.slots * KeyShapes.width)
     private var orders = [UInt8](repeating: 0, count: KeyShapes.slots * KeyShapes.width)
@@ -119,7 +121,16 @@ struct KeyShapes: Sendable {
         return place < successors.count ? successors[place] : ScannedRow.unknown
     }
 
-    mutating func note(_ next: UInt32, after code: UInt32) {
+    /// The same if that key can be looked for in the text as it is.
+    @inline(__always)
+    func plainSuccessor(of code: UInt32) -> UInt32 {
+        let next = successor(of: code)
+        return Int(next) < plain.count && plain[Int(next)] ? next : ScannedRow.unknown
+    }
+
+    mutating func note(_ next: UInt32, isPlain: Bool, after code: UInt32) {
+        while plain.count <= Int(next) { plain.append(false) }
+        if isPlain { plain[Int(next)] = true }
         let place = Int(code &+ 1)
         while successors.count <= place { successors.append(ScannedRow.unknown) }
         successors[place] = next
