@@ -26,7 +26,8 @@ struct EventScannerRandomTests {
     }
 
     @Test func agreesOnEveryTruncationAndEveryChangedByte() {
-        let text = #"{"user_id":"u\u00e9","event":"Zoë","timestamp":"2023-11-01T00:00:00.5Z","event_id":"i","properties":{"b":-1.5e3,"a":{"x":[1,"y"],"t":true},"n":null}}"#
+        let text =
+            #"{"user_id":"u\u00e9","event":"Zoë","timestamp":"2023-11-01T00:00:00.5Z","event_id":"i","properties":{"b":-1.5e3,"a":{"x":[1,"y"],"t":true},"n":null}}"#
         let event = Array(text.utf8)
         for count in 0...event.count {
             ScannerComparison.compare(Array(event[..<count]), asList: false)
@@ -149,9 +150,13 @@ private struct EventTextWriter {
 
     private mutating func properties(depth: Int) {
         var keys: [String] = []
-        if random.chance(60) { keys = random.pick([["country", "device", "price"], ["price", "session"], ["sku", "price", "quantity", "a", "a.b"]]) }
+        if random.chance(60) {
+            keys = random.pick([["country", "device", "price"], ["price", "session"], ["sku", "price", "quantity", "a", "a.b"]])
+        }
         let pool = ["a", "b", "c", "a.b", "a.b.c", "key", "key1", "key2", "longer_key_name", "K", "\\u0061", "\u{E9}", "a\\\"b", "", "x y"]
-        for _ in 0..<random.below(random.chance(3) ? 40 : 4) { keys.append(random.chance(85) ? random.pick(pool) : "k\(random.below(300))") }
+        for _ in 0..<random.below(random.chance(3) ? 40 : 4) {
+            keys.append(random.chance(85) ? random.pick(pool) : "k\(random.below(300))")
+        }
         object(keys) { writer, _ in
             if writer.random.chance(15), depth < 18 {
                 writer.properties(depth: depth + 1)
@@ -180,7 +185,8 @@ private struct EventTextWriter {
         switch random.below(12) {
         case 0: text(random.pick(["true", "false", "null", "NaN", "-Infinity", "Infinity"]))
         case 1: text(String(Int64(bitPattern: random.next()) >> Int64(random.below(64))))
-        case 2: text(random.pick(["0", "-0", "1.5", "-2.25e3", "1E-7", "3e+2", "-0.0", "1e400", "5e-324", "18446744073709551616", "01", "1."]))
+        case 2:
+            text(random.pick(["0", "-0", "1.5", "-2.25e3", "1E-7", "3e+2", "-0.0", "1e400", "5e-324", "18446744073709551616", "01", "1."]))
         case 3: text("\(Double(bitPattern: random.next()))".replacing("nan", with: "NaN").replacing("inf", with: "Infinity"))
         case 4: text("\(random.below(100_000)).\(random.below(100_000))")
         case 5: text("\(random.below(1_000_000))e\(random.below(60) - 30)")
@@ -192,7 +198,8 @@ private struct EventTextWriter {
 
     private mutating func string() {
         let parts = [
-            "a", "Zo\u{EB}", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "\\udc00", "\u{1F600}", " ", "\\t\\b\\f\\r", "x\u{7F}", "abcdefgh",
+            "a", "Zo\u{EB}", "\\n", "\\\"", "\\\\", "\\/", "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "\\udc00", "\u{1F600}", " ",
+            "\\t\\b\\f\\r", "x\u{7F}", "abcdefgh",
             "0123456789abcdef",
         ]
         text("\"")

@@ -24,7 +24,8 @@ enum ScannerComparison {
                 out.rejected.append((place, fault))
             } catch let error as JSONError {
                 let at = error.offset - range.lowerBound
-                out.rejected.append((place, EventFault("body", "malformed JSON at byte \(at) of the event: \(error.reason)", "json_invalid")))
+                out.rejected.append(
+                    (place, EventFault("body", "malformed JSON at byte \(at) of the event: \(error.reason)", "json_invalid")))
             } catch {
                 Issue.record("\(error)")
             }
@@ -70,7 +71,8 @@ enum ScannerComparison {
         let same: Bool
         switch (ours, theirs) {
         case (.success(let a), .success(let b)):
-            same = a.batch == b.batch && a.index == b.index && a.rejected.map(\.index) == b.rejected.map(\.index)
+            same =
+                a.batch == b.batch && a.index == b.index && a.rejected.map(\.index) == b.rejected.map(\.index)
                 && a.rejected.map(\.fault) == b.rejected.map(\.fault)
         case (.failure(let a), .failure(let b)): same = a == b
         default: same = false

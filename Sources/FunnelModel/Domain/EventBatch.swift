@@ -182,7 +182,7 @@ extension EventBatchBuilder {
 
 extension StringInterner {
     fileprivate mutating func code(_ string: TextRange, _ scratch: borrowing [UInt8], _ text: Span<UInt8>) -> UInt32 {
-        return string.isDecoded ? code(scratch.span.extracting(string.range)) : code(text.extracting(string.range))
+        string.isDecoded ? code(scratch.span.extracting(string.range)) : code(text.extracting(string.range))
     }
 }
 

@@ -43,11 +43,6 @@ package struct StringTable: Equatable, Sendable {
         offsets.append(UInt32(truncatingIfNeeded: heap.count))
     }
 
-    package mutating func reserve(strings: Int, bytes: Int) {
-        heap.reserveCapacity(bytes)
-        offsets.reserveCapacity(strings + 1)
-    }
-
     /// True if string `index` is `string`, byte by byte.
     package func equals(_ index: Int, _ string: Span<UInt8>) -> Bool {
         let start = Int(offsets[index])

@@ -199,7 +199,8 @@ extension JSONCursor {
     mutating func take(_ name: Span<UInt8>) -> TextRange? {
         let start = at &+ 1
         let close = start &+ name.count
-        guard byte == UInt8(ascii: "\""), close < end, bytes[close] == UInt8(ascii: "\""), bytes.extracting(start..<close).equals(name) else { return nil }
+        guard byte == UInt8(ascii: "\""), close < end, bytes[close] == UInt8(ascii: "\""), bytes.extracting(start..<close).equals(name)
+        else { return nil }
         at = close &+ 1
         return TextRange(start: start, count: name.count, isDecoded: false)
     }
@@ -280,7 +281,9 @@ extension JSONCursor {
     private mutating func unicodeEscape() throws(Unusual) -> Unicode.Scalar {
         let first = try hex4()
         if let scalar = Unicode.Scalar(first) { return scalar }
-        guard first < 0xDC00, end &- at >= 6, bytes[at] == UInt8(ascii: "\\"), bytes[at &+ 1] == UInt8(ascii: "u") else { return "\u{FFFD}" }
+        guard first < 0xDC00, end &- at >= 6, bytes[at] == UInt8(ascii: "\\"), bytes[at &+ 1] == UInt8(ascii: "u") else {
+            return "\u{FFFD}"
+        }
         let mark = at
         at &+= 2
         let second = try hex4()
@@ -389,7 +392,8 @@ extension JSONCursor {
         if isWhole, let value = Int64(text) { return ScannedScalar(tag: EventBatch.Tag.integer, bits: UInt64(bitPattern: value)) }
         guard let value = Double(text) else { throw Unusual() }
         // An infinity (too large for a double) is null as a property.
-        return value.isFinite ? ScannedScalar(tag: EventBatch.Tag.double, bits: value.bitPattern) : ScannedScalar(tag: ScannedScalar.nullTag)
+        return value.isFinite
+            ? ScannedScalar(tag: EventBatch.Tag.double, bits: value.bitPattern) : ScannedScalar(tag: ScannedScalar.nullTag)
     }
 }
 

@@ -20,7 +20,9 @@ extension Timestamp {
     }
 
     private static func scannedDateTime(_ text: Span<UInt8>) -> Int64? {
-        guard text.count >= 19, text[4] == 45, text[7] == 45, text[10] == 84 || text[10] == 32, text[13] == 58, text[16] == 58 else { return nil }
+        guard text.count >= 19, text[4] == 45, text[7] == 45, text[10] == 84 || text[10] == 32, text[13] == 58, text[16] == 58 else {
+            return nil
+        }
         // A pair that is no number makes its sum 100 or more, which no test below lets through.
         let century = pair(text, 0)
         let yearInCentury = pair(text, 2)
@@ -30,7 +32,9 @@ extension Timestamp {
         let minute = pair(text, 14)
         let second = pair(text, 17)
         // The last days of a month are left to `parse`, which knows their number.
-        guard century < 100, yearInCentury < 100, month >= 1, month <= 12, day >= 1, day <= 28 || (day <= 30 && month != 2) else { return nil }
+        guard century < 100, yearInCentury < 100, month >= 1, month <= 12, day >= 1, day <= 28 || (day <= 30 && month != 2) else {
+            return nil
+        }
         guard hour < 24, minute < 60, second < 60, let rest = fractionAndZone(text) else { return nil }
         let days = Timestamp.days(year: century &* 100 &+ yearInCentury, month: month, day: day)
         return ((days &* 24 &+ hour) &* 60 &+ minute) &* 60_000_000 &+ second &* 1_000_000 &+ rest
