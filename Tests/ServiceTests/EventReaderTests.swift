@@ -62,4 +62,26 @@ struct EventReaderTests {
         let heavy = (0..<5).map { "\"k\($0)\": \"\(long(8000))\"" }.joined(separator: ",")
         #expect(fault(#"{"user_id": "u", \#(tail), "properties": {\#(heavy)}}"#) == "properties")
     }
+
+    @Test(arguments: [250, 251, 252, 253, 254, 255, 256, 400])
+    func aJoinedKeysLengthCounts(length: Int) throws {
+        func event(_ inner: String) -> String {
+            let key = String(repeating: "x", count: length)
+            return #"{"user_id": "u", "event": "e", "timestamp": 1600000000, "properties": {"\#(key)": {"a": \#(inner)}}}"#
+        }
+        func message(_ text: String) -> String? {
+            do {
+                _ = try read(text)
+                return nil
+            } catch {
+                return (error as? EventFault)?.message
+            }
+        }
+        func tooLong(_ count: Int) -> String? { count <= 256 ? nil : "a key has \(count) bytes; 1 to 256 are allowed" }
+        #expect(message(event("1")) == tooLong(length + 2))
+        #expect(message(event(#"{"": "v"}"#)) == tooLong(length + 3))
+        #expect(message(event(#"{"b": [1]}"#)) == tooLong(length + 4))
+        #expect(message(event(#"{"b": {"c": true}}"#)) == tooLong(length + 6))
+        #expect(try read(event(#"{"b": null, "c": {}}"#)).properties.isEmpty)
+    }
 }

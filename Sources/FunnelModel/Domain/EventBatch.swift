@@ -127,3 +127,67 @@ package struct EventBatchBuilder: Sendable {
         return batch
     }
 }
+
+// MARK: - Rows from a scanner
+
+extension EventBatchBuilder {
+    /// The code of a property key that stands in `text` or in the row's scratch buffer: `guess` where that is it, else what
+    /// a look-up finds, `ScannedRow.unknown` for a new key.
+    func keyCode(_ key: TextRange, _ row: borrowing ScannedRow, _ text: Span<UInt8>, guess: UInt32) -> UInt32 {
+        let range = key.range
+        if key.isDecoded { return keyCode(row.scratch.span.extracting(range), guess) }
+        return keyCode(text.extracting(range), guess)
+    }
+
+    /// Past the key here if it is the one with the code `guess`.
+    @inline(__always)
+    func guessedKey(_ guess: UInt32, _ cursor: inout JSONCursor) -> TextRange? {
+        cursor.take(keys.table.heap.span.extracting(keys.table.range(Int(guess))))
+    }
+
+    private func keyCode(_ key: Span<UInt8>, _ guess: UInt32) -> UInt32 {
+        if guess != ScannedRow.unknown, keys.table.equals(Int(guess), key) { return guess }
+        return keys.find(key) ?? ScannedRow.unknown
+    }
+
+    /// Appends a row whose strings stand in `text` or in its scratch buffer, its properties in the order of `row.order`.
+    /// All its keys have their code then.
+    mutating func append(_ row: inout ScannedRow, _ text: Span<UInt8>) {
+        batch.user.append(users.code(row.user, row.scratch, text))
+        batch.name.append(names.code(row.name, row.scratch, text))
+        batch.time.append(row.time)
+        batch.flags.append(0)
+        batch.ids.append(row.id, row.scratch, text)
+        approximateBytes &+= 16 &+ row.id.count &+ 10 &* row.propertyCount
+        for place in row.order {
+            let property = row.properties[place]
+            if property.code == ScannedRow.unknown {
+                row.properties[place].code = keys.code(property.key, row.scratch, text)
+            }
+            batch.propertyKey.append(row.properties[place].code)
+            batch.propertyTag.append(property.value.tag)
+            batch.propertyBits.append(
+                property.value.tag == EventBatch.Tag.string ? string(property.value.text, row, text) : property.value.bits)
+        }
+        batch.propertyStart.append(UInt32(batch.propertyKey.count))
+    }
+
+    private mutating func string(_ value: TextRange, _ row: borrowing ScannedRow, _ text: Span<UInt8>) -> UInt64 {
+        let before = strings.count
+        let code = strings.code(value, row.scratch, text)
+        if strings.count > before { approximateBytes &+= value.count }
+        return UInt64(code)
+    }
+}
+
+extension StringInterner {
+    fileprivate mutating func code(_ string: TextRange, _ scratch: borrowing [UInt8], _ text: Span<UInt8>) -> UInt32 {
+        string.isDecoded ? code(scratch.span.extracting(string.range)) : code(text.extracting(string.range))
+    }
+}
+
+extension StringTable {
+    fileprivate mutating func append(_ string: TextRange, _ scratch: borrowing [UInt8], _ text: Span<UInt8>) {
+        if string.isDecoded { append(scratch.span.extracting(string.range)) } else { append(text.extracting(string.range)) }
+    }
+}

@@ -38,6 +38,18 @@ package struct StringTable: Equatable, Sendable {
         offsets.append(UInt32(truncatingIfNeeded: heap.count))
     }
 
+    package mutating func append(_ string: Span<UInt8>) {
+        if !string.isEmpty { unsafe string.withUnsafeBufferPointer { unsafe heap.append(contentsOf: $0) } }
+        offsets.append(UInt32(truncatingIfNeeded: heap.count))
+    }
+
+    /// True if string `index` is `string`, byte by byte.
+    package func equals(_ index: Int, _ string: Span<UInt8>) -> Bool {
+        let start = Int(offsets[index])
+        guard Int(offsets[index + 1]) - start == string.count else { return false }
+        return heap.span.extracting(start..<(start + string.count)).equals(string)
+    }
+
     /// Byte order of two strings: negative, 0 or positive.
     package func compare(_ index: Int, with other: StringTable, _ otherIndex: Int) -> Int {
         compareBytes(slice(index), other.slice(otherIndex))
@@ -56,28 +68,4 @@ package func compareBytes(_ a: ArraySlice<UInt8>, _ b: ArraySlice<UInt8>) -> Int
         j += 1
     }
     return a.count - b.count
-}
-
-/// Gives each distinct string a code, in order of first appearance.
-package struct StringInterner: Sendable {
-    package private(set) var table = StringTable()
-    private var codes: [ByteString: UInt32] = [:]
-
-    package init() {}
-
-    package init(_ table: StringTable) {
-        for i in 0..<table.count { _ = code(table[i]) }
-    }
-
-    package mutating func code(_ string: ByteString) -> UInt32 {
-        if let code = codes[string] { return code }
-        let code = UInt32(table.count)
-        codes[string] = code
-        table.append(string)
-        return code
-    }
-
-    package func find(_ string: ByteString) -> UInt32? { codes[string] }
-
-    package var count: Int { table.count }
 }

@@ -72,7 +72,7 @@ package struct EventReader: Sendable {
         guard let value, value != .null else { return [] }
         guard let members = value.asObject else { throw EventFault("properties", "must be an object, not \(value.typeName)", "dict_type") }
         var flat = PropertyFlattener()
-        try flat.add(members, prefix: [], depth: 1)
+        try flat.add(members, prefix: .init(), depth: 1)
         return flat.properties
     }
 
@@ -110,27 +110,43 @@ private struct PropertyFlattener {
         return 0
     }
 
-    mutating func add(_ members: [JSONValue.Member], prefix: [UInt8], depth: Int) throws(EventFault) {
+    /// - Parameter prefix: what the keys begin with.
+    mutating func add(_ members: [JSONValue.Member], prefix: Prefix, depth: Int) throws(EventFault) {
         guard depth <= Limits.propertyDepth else {
             throw EventFault("properties", "are nested deeper than \(Limits.propertyDepth)")
         }
         for member in members {
-            let key = ByteString(prefix + member.key.bytes)
             switch member.value {
-            case .object(let inner): try add(inner, prefix: key.bytes + [UInt8(ascii: ".")], depth: depth + 1)
-            case .array: try put(key, .string(ByteString(member.value.encoded)), depth)
+            case .object(let inner): try add(inner, prefix: prefix.inner(member.key), depth: depth + 1)
+            case .array: try put(prefix, member.key, .string(ByteString(member.value.encoded)), depth)
             default:
                 // Null is absent.
-                if let value = PropertyValue(scalar: member.value) { try put(key, value, depth) }
+                if let value = PropertyValue(scalar: member.value) { try put(prefix, member.key, value, depth) }
             }
         }
     }
 
-    private mutating func put(_ key: ByteString, _ value: PropertyValue, _ depth: Int) throws(EventFault) {
-        let shown = String(key.string.prefix(60))
-        guard (1...Limits.propertyKeyBytes).contains(key.count) else {
-            throw EventFault("properties", "a key has \(key.count) bytes; 1 to \(Limits.propertyKeyBytes) are allowed")
+    /// The joined keys of the objects around a property. Beyond the limit only the length is kept, else a long key over many
+    /// empty objects would be copied for each of them.
+    struct Prefix {
+        private(set) var bytes: [UInt8] = []
+        private(set) var count = 0
+
+        func inner(_ key: ByteString) -> Prefix {
+            var inner = self
+            inner.count += key.count + 1
+            if inner.count <= Limits.propertyKeyBytes { inner.bytes += key.bytes + [UInt8(ascii: ".")] }
+            return inner
         }
+    }
+
+    private mutating func put(_ prefix: Prefix, _ name: ByteString, _ value: PropertyValue, _ depth: Int) throws(EventFault) {
+        let count = prefix.count + name.count
+        guard (1...Limits.propertyKeyBytes).contains(count) else {
+            throw EventFault("properties", "a key has \(count) bytes; 1 to \(Limits.propertyKeyBytes) are allowed")
+        }
+        let key = ByteString(prefix.bytes + name.bytes)
+        let shown = String(key.string.prefix(60))
         if case .string(let text) = value, text.count > Limits.propertyValueBytes {
             throw EventFault("properties.\(shown)", "has \(text.count) bytes; the limit is \(Limits.propertyValueBytes)")
         }

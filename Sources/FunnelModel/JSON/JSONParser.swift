@@ -46,6 +46,13 @@ package struct JSONParser {
         return found
     }
 
+    /// Where the element of a list that begins at `start` ends, cut as `elements` cuts it.
+    static func endOfElement(in bytes: [UInt8], from start: Int) throws(JSONError) -> Int {
+        var parser = JSONParser(bytes: bytes, end: bytes.count, at: start)
+        try parser.skipValue()
+        return parser.at
+    }
+
     private mutating func memberRanges(_ member: ByteString) throws(JSONError) -> [Range<Int>]? {
         var found: [Range<Int>]?
         at += 1

@@ -18,42 +18,28 @@ struct BatchReader {
 
     /// Reads event by event, so that a body never stands in memory as values as a whole.
     func array(_ bytes: [UInt8]) throws -> ReadBatch {
-        guard let list = try JSONParser.elements(of: bytes, member: "events") else {
+        do {
+            return ReadBatch(try EventScanner.list(bytes, now: now, idempotencyKey: idempotencyKey, limit: eventsMax))
+        } catch EventBodyError.json(let error) {
+            throw error
+        } catch EventBodyError.tooMany(let count) {
+            throw tooMany(count)
+        } catch {
             throw ProtocolError(
                 .invalidQuery, "the body must be a list of events, or {\"events\": [...]}", faults: [FieldFault("events", "is required")])
         }
-        guard list.count <= eventsMax else { throw tooMany(list.count) }
-        var reader = Collector(self)
-        for range in list {
-            if range.count > Limits.eventTextBytes {
-                reader.reject(Self.tooLong(range.count))
-            } else {
-                reader.parse(bytes, range)
-            }
-        }
-        return reader.finish()
-    }
-
-    private static func tooLong(_ count: Int) -> EventFault {
-        EventFault("body", "the event's text has \(count) bytes; the limit is \(Limits.eventTextBytes)", "too_long")
     }
 
     /// One event a line; a line that is not JSON costs only itself. Empty lines are not counted.
     func lines(_ bytes: [UInt8]) throws(ProtocolError) -> ReadBatch {
-        var reader = Collector(self)
-        var start = 0
-        while start < bytes.count {
-            let end = bytes[start...].firstIndex(of: 10) ?? bytes.count
-            defer { start = end + 1 }
-            if bytes[start..<end].allSatisfy({ $0 == 32 || $0 == 13 || $0 == 9 }) { continue }
-            guard reader.count < eventsMax else { throw tooMany(reader.count + 1) }
-            if end - start > Limits.eventTextBytes {
-                reader.reject(Self.tooLong(end - start))
-                continue
-            }
-            reader.parse(bytes, start..<end)
+        do {
+            return ReadBatch(try EventScanner.lines(bytes, now: now, idempotencyKey: idempotencyKey, limit: eventsMax))
+        } catch .tooMany(let count) {
+            throw tooMany(count)
+        } catch {
+            // Lines are cut by their ends alone, so nothing else fails as a whole.
+            throw ProtocolError(.invalidQuery, "the body is not lines of JSON")
         }
-        return reader.finish()
     }
 
     /// Checks rows that came over the wire and gives those without an id theirs.
@@ -102,49 +88,10 @@ struct BatchReader {
     private func tooMany(_ count: Int) -> ProtocolError {
         ProtocolError(.tooLarge, "\(count) events in one request; the limit is \(eventsMax). Nothing was stored")
     }
+}
 
-    private struct Collector {
-        private let reader: BatchReader
-        private let events: EventReader
-        private var builder = EventBatchBuilder()
-        private var index: [Int] = []
-        private var rejected: [(index: Int, fault: EventFault)] = []
-        private(set) var count = 0
-
-        init(_ reader: BatchReader) {
-            self.reader = reader
-            events = EventReader(now: reader.now)
-        }
-
-        mutating func add(_ value: JSONValue) {
-            do {
-                var event = try events.read(value)
-                if event.id.isEmpty, !reader.idempotencyKey.isEmpty { event.id = reader.id(count) }
-                builder.append(event)
-                index.append(count)
-                count += 1
-            } catch {
-                reject(error)
-            }
-        }
-
-        /// What is no JSON costs only itself.
-        mutating func parse(_ bytes: [UInt8], _ range: Range<Int>) {
-            do {
-                add(try JSONParser.parse(bytes, range: range))
-            } catch {
-                let at = error.offset - range.lowerBound
-                reject(EventFault("body", "malformed JSON at byte \(at) of the event: \(error.reason)", "json_invalid"))
-            }
-        }
-
-        mutating func reject(_ fault: EventFault) {
-            rejected.append((count, fault))
-            count += 1
-        }
-
-        consuming func finish() -> ReadBatch {
-            ReadBatch(batch: builder.finish(), index: index, rejected: rejected)
-        }
+extension ReadBatch {
+    fileprivate init(_ events: ScannedEvents) {
+        self.init(batch: events.batch, index: events.index, rejected: events.rejected)
     }
 }

@@ -1,0 +1,120 @@
+/// Why a body as a whole was not read.
+package enum EventBodyError: Error, Equatable, Sendable {
+    case json(JSONError)
+    /// Neither a list nor an object with one under the name.
+    case noList
+    /// This many events, or that many so far where they come line by line.
+    case tooMany(Int)
+}
+
+extension EventScanner {
+    /// Reads a body of one event a line. A line that is no event costs only itself; empty lines are not counted.
+    ///
+    /// - Parameter limit: the most events to take.
+    package static func lines(
+        _ bytes: [UInt8], now: Int64, idempotencyKey: ByteString = "", limit: Int = .max
+    ) throws(EventBodyError) -> ScannedEvents {
+        var scanner = EventScanner(now: now, idempotencyKey: idempotencyKey)
+        var start = 0
+        while start < bytes.count { start = try scanner.line(bytes, from: start, limit: limit) }
+        return scanner.finish()
+    }
+
+    /// Reads the line that begins at `start`.
+    ///
+    /// - Returns: where the next one begins.
+    private mutating func line(_ bytes: [UInt8], from start: Int, limit: Int) throws(EventBodyError) -> Int {
+        let text = bytes.span
+        var cursor = JSONCursor(text, start..<bytes.count, takesLineFeeds: false)
+        cursor.skipSpace()
+        if cursor.isAtLineEnd { return cursor.at + 1 }
+        guard count < limit else { throw .tooMany(count + 1) }
+        if isRead(&cursor) {
+            cursor.skipSpace()
+            if cursor.isAtLineEnd, cursor.at - start <= Limits.eventTextBytes {
+                store(text)
+                return cursor.at + 1
+            }
+        }
+        let end = bytes[start...].firstIndex(of: 10) ?? bytes.count
+        if end - start > Limits.eventTextBytes {
+            reject(Self.tooLong(end - start))
+        } else {
+            parse(bytes, start..<end)
+        }
+        return end + 1
+    }
+
+    /// Reads a body that is a list of events, or an object with such a list as its member `events`. An element that is no
+    /// event costs only itself; a list that can't be cut into elements fails as a whole.
+    ///
+    /// - Parameter limit: the most events to take.
+    package static func list(
+        _ bytes: [UInt8], now: Int64, idempotencyKey: ByteString = "", limit: Int = .max
+    ) throws(EventBodyError) -> ScannedEvents {
+        var scanner = EventScanner(now: now, idempotencyKey: idempotencyKey)
+        if scanner.isListRead(bytes, limit: limit) { return scanner.finish() }
+        var again = EventScanner(now: now, idempotencyKey: idempotencyKey)
+        try again.elements(bytes, limit: limit)
+        return again.finish()
+    }
+
+    /// The slow way: finds all elements first.
+    private mutating func elements(_ bytes: [UInt8], limit: Int) throws(EventBodyError) {
+        let found: [Range<Int>]?
+        do {
+            found = try JSONParser.elements(of: bytes, member: "events")
+        } catch {
+            throw .json(error)
+        }
+        guard let ranges = found else { throw .noList }
+        guard ranges.count <= limit else { throw .tooMany(ranges.count) }
+        for range in ranges { scan(bytes, range) }
+    }
+
+    /// Reads a list, or an object with nothing but that list, in one pass; false where the body is anything else, is
+    /// malformed or holds too many events.
+    private mutating func isListRead(_ bytes: [UInt8], limit: Int) -> Bool {
+        var cursor = JSONCursor(bytes.span, 0..<bytes.count, takesLineFeeds: true)
+        var scratch: [UInt8] = []
+        do {
+            cursor.skipSpace()
+            let isWrapped = cursor.byte == UInt8(ascii: "{")
+            if isWrapped {
+                cursor.advance()
+                cursor.skipSpace()
+                let key = try cursor.string(&scratch)
+                guard !key.isDecoded, bytes[key.range].elementsEqual("events".utf8) else { return false }
+                try cursor.colon()
+            }
+            try cursor.expect(UInt8(ascii: "["))
+            try readElements(bytes, &cursor, limit: limit)
+            cursor.skipSpace()
+            if isWrapped {
+                try cursor.expect(UInt8(ascii: "}"))
+                cursor.skipSpace()
+            }
+            return cursor.isAtEnd
+        } catch {
+            return false
+        }
+    }
+
+    /// The elements from behind a list's `[` to behind its `]`.
+    private mutating func readElements(_ bytes: [UInt8], _ cursor: inout JSONCursor, limit: Int) throws(Unusual) {
+        cursor.skipSpace()
+        if cursor.byte == UInt8(ascii: "]") { return cursor.advance() }
+        repeat {
+            guard count < limit else { throw Unusual() }
+            cursor.skipSpace()
+            let start = cursor.at
+            if isRead(&cursor), cursor.at - start <= Limits.eventTextBytes {
+                store(cursor.bytes)
+            } else {
+                guard let end = try? JSONParser.endOfElement(in: bytes, from: start) else { throw Unusual() }
+                scan(bytes, start..<end)
+                cursor.move(to: end)
+            }
+        } while try !cursor.ends(with: UInt8(ascii: "]"))
+    }
+}

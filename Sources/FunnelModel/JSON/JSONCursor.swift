@@ -1,0 +1,404 @@
+/// The text is not what the fast path takes, or is at fault: whoever catches it lets `JSONParser` decide which.
+struct Unusual: Error {}
+
+/// Bytes of a string: a range of the text, or of the scratch buffer where escapes had to be undone.
+struct TextRange {
+    /// The longest text that is scanned: places in it and in its scratch buffer fit 32 bits.
+    static let textBytes = Int(Int32.max)
+    static let none = TextRange(start: 0, count: 0, isDecoded: false)
+
+    private let from: UInt32
+    private let length: UInt32
+    /// In the scratch buffer.
+    let isDecoded: Bool
+
+    @inline(__always)
+    init(start: Int, count: Int, isDecoded: Bool) {
+        from = UInt32(truncatingIfNeeded: start)
+        length = UInt32(truncatingIfNeeded: count)
+        self.isDecoded = isDecoded
+    }
+
+    var count: Int { Int(length) }
+
+    var range: Range<Int> { Int(from)..<(Int(from) &+ Int(length)) }
+}
+
+/// A scalar as it will stand in the columns: `EventBatch.Tag` and bits; a string's bytes are in `text`.
+struct ScannedScalar {
+    static let nullTag: UInt8 = 0
+
+    var tag: UInt8
+    var bits: UInt64 = 0
+    var text = TextRange.none
+}
+
+/// A place in a JSON text. Accepts only what `JSONParser` accepts, with the same values, and throws `Unusual` for all
+/// else; builds nothing in memory but the bytes of strings with escapes.
+struct JSONCursor: ~Escapable {
+    let bytes: Span<UInt8>
+    /// At most `bytes.count`.
+    let end: Int
+    /// Never below 0 nor past `bytes.count`.
+    private(set) var at: Int
+    /// Whether a line feed is white space; in a body of lines it ends the event.
+    private let takesLineFeeds: Bool
+
+    @_lifetime(copy bytes)
+    init(_ bytes: Span<UInt8>, _ range: Range<Int>, takesLineFeeds: Bool) {
+        self.bytes = bytes
+        at = min(range.lowerBound, bytes.count)
+        end = min(range.upperBound, bytes.count)
+        self.takesLineFeeds = takesLineFeeds
+    }
+
+    /// The byte here, 0 at the end (which stands for itself nowhere in a JSON text).
+    @inline(__always)
+    var byte: UInt8 { at < end ? unsafe bytes[unchecked: at] : 0 }
+
+    var isAtEnd: Bool { at >= end }
+
+    var isAtLineEnd: Bool { at >= end || byte == 10 }
+
+    /// Goes on at `place`, which an earlier reading of the same bytes found.
+    mutating func move(to place: Int) { at = min(max(place, 0), bytes.count) }
+
+    @inline(__always)
+    mutating func advance() { at &+= at < end ? 1 : 0 }
+
+    @inline(__always)
+    mutating func skipSpace() {
+        if byte > 32 { return }
+        skipRun()
+    }
+
+    private mutating func skipRun() {
+        while at < end {
+            let b = byte
+            guard b == 32 || b == 9 || b == 13 || (b == 10 && takesLineFeeds) else { return }
+            at &+= 1
+        }
+    }
+
+    @inline(__always)
+    mutating func expect(_ expected: UInt8) throws(Unusual) {
+        guard byte == expected, at < end else { throw Unusual() }
+        at &+= 1
+    }
+
+    /// After an element: true where `close` follows, false where another element does.
+    @inline(__always)
+    mutating func ends(with close: UInt8) throws(Unusual) -> Bool {
+        skipSpace()
+        let b = byte
+        guard b == close || b == UInt8(ascii: ",") else { throw Unusual() }
+        at &+= 1
+        return b == close
+    }
+
+    /// Past a `:` and the space around it.
+    @inline(__always)
+    mutating func colon() throws(Unusual) {
+        skipSpace()
+        try expect(UInt8(ascii: ":"))
+        skipSpace()
+    }
+}
+
+// MARK: - Values
+
+extension JSONCursor {
+    /// The scalar here; objects and lists are unusual.
+    @inline(__always)
+    mutating func scalar(_ scratch: inout [UInt8]) throws(Unusual) -> ScannedScalar {
+        switch byte {
+        case UInt8(ascii: "\""): return ScannedScalar(tag: EventBatch.Tag.string, text: try string(&scratch))
+        case UInt8(ascii: "-"), 48...57: return try number()
+        default: return try word()
+        }
+    }
+
+    private mutating func word() throws(Unusual) -> ScannedScalar {
+        switch byte {
+        case UInt8(ascii: "t"):
+            try word("true")
+            return ScannedScalar(tag: EventBatch.Tag.bool, bits: 1)
+        case UInt8(ascii: "f"):
+            try word("false")
+            return ScannedScalar(tag: EventBatch.Tag.bool, bits: 0)
+        case UInt8(ascii: "n"): try word("null")
+        case UInt8(ascii: "N"): try word("NaN")
+        case UInt8(ascii: "I"): try word("Infinity")
+        default: throw Unusual()
+        }
+        return ScannedScalar(tag: ScannedScalar.nullTag)
+    }
+
+    private mutating func word(_ text: StaticString) throws(Unusual) {
+        let count = text.utf8CodeUnitCount
+        guard end &- at >= count else { throw Unusual() }
+        for i in 0..<count where unsafe bytes[at &+ i] != text.utf8Start[i] { throw Unusual() }
+        at &+= count
+    }
+
+    /// Past any value, checked but not kept.
+    mutating func skipValue(_ scratch: inout [UInt8], depth: Int) throws(Unusual) {
+        let open = byte
+        guard open == UInt8(ascii: "{") || open == UInt8(ascii: "[") else {
+            _ = try scalar(&scratch)
+            return
+        }
+        guard depth < Limits.jsonDepth else { throw Unusual() }
+        // Two characters after either bracket in ASCII.
+        let close = open &+ 2
+        at &+= 1
+        skipSpace()
+        if byte == close {
+            at &+= 1
+            return
+        }
+        repeat {
+            skipSpace()
+            if open == UInt8(ascii: "{") {
+                let mark = scratch.count
+                _ = try string(&scratch)
+                scratch.removeSubrange(mark...)
+                try colon()
+            }
+            try skipValue(&scratch, depth: depth + 1)
+        } while try !ends(with: close)
+    }
+}
+
+// MARK: - Strings
+
+extension JSONCursor {
+    /// The string here, checked to be UTF-8.
+    @inline(__always)
+    mutating func string(_ scratch: inout [UInt8]) throws(Unusual) -> TextRange {
+        try expect(UInt8(ascii: "\""))
+        let start = at
+        var high: UInt64 = 0
+        while at &+ 8 <= bytes.count {
+            let word = bytes.word(at)
+            let stops = Self.stops(in: word)
+            if stops != 0 {
+                let whole = stops.trailingZeroBitCount & ~7
+                at &+= whole &>> 3
+                high |= word & ((1 &<< UInt64(truncatingIfNeeded: whole)) &- 1)
+                return try closed(start, high, &scratch)
+            }
+            high |= word
+            at &+= 8
+        }
+        return try lastBytes(start, high, &scratch)
+    }
+
+    /// Past the string here if it is `name` between quotes; nil, and no further, where it is not.
+    @inline(__always)
+    mutating func take(_ name: Span<UInt8>) -> TextRange? {
+        let start = at &+ 1
+        let close = start &+ name.count
+        guard byte == UInt8(ascii: "\""), close < end, bytes[close] == UInt8(ascii: "\""), bytes.extracting(start..<close).equals(name)
+        else { return nil }
+        at = close &+ 1
+        return TextRange(start: start, count: name.count, isDecoded: false)
+    }
+
+    /// Fewer than eight bytes of the whole text are left.
+    @inline(never)
+    private mutating func lastBytes(_ start: Int, _ before: UInt64, _ scratch: inout [UInt8]) throws(Unusual) -> TextRange {
+        var high = before
+        while at < end, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 32 {
+            high |= UInt64(byte)
+            at &+= 1
+        }
+        return try closed(start, high, &scratch)
+    }
+
+    @inline(__always)
+    private mutating func closed(_ start: Int, _ high: UInt64, _ scratch: inout [UInt8]) throws(Unusual) -> TextRange {
+        guard byte == UInt8(ascii: "\"") else {
+            guard byte == UInt8(ascii: "\\") else { throw Unusual() }
+            return try escaped(from: start, &scratch)
+        }
+        let count = at &- start
+        at &+= 1
+        if high & 0x8080_8080_8080_8080 != 0 { try checkUTF8(bytes.extracting(start..<(start &+ count))) }
+        return TextRange(start: start, count: count, isDecoded: false)
+    }
+
+    /// A bit set in each byte that is a quote, a backslash or a control character, and at times in later ones: only the
+    /// lowest is exact (Mycroft's zero-byte test).
+    @inline(__always)
+    private static func stops(in word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quotes = word ^ (ones &* 0x22)
+        let slashes = word ^ (ones &* 0x5C)
+        let found = ((quotes &- ones) & ~quotes) | ((slashes &- ones) & ~slashes) | ((word &- ones &* 0x20) & ~word)
+        return found & (ones &* 0x80)
+    }
+
+    private func checkUTF8(_ text: Span<UInt8>) throws(Unusual) {
+        guard unsafe text.withUnsafeBufferPointer({ unsafe isValidUTF8($0) }) else { throw Unusual() }
+    }
+
+    /// A string with escapes from its first backslash, which is here; its bytes go to the end of `scratch`.
+    @inline(never)
+    private mutating func escaped(from start: Int, _ scratch: inout [UInt8]) throws(Unusual) -> TextRange {
+        let mark = scratch.count
+        scratch.append(bytes.extracting(start..<at))
+        while at < end {
+            let b = byte
+            at &+= 1
+            if b == UInt8(ascii: "\"") {
+                let count = scratch.count &- mark
+                try checkUTF8(scratch.span.extracting(mark..<(mark &+ count)))
+                return TextRange(start: mark, count: count, isDecoded: true)
+            }
+            guard b >= 32 else { throw Unusual() }
+            if b == UInt8(ascii: "\\") { try escape(&scratch) } else { scratch.append(b) }
+        }
+        throw Unusual()
+    }
+
+    private mutating func escape(_ scratch: inout [UInt8]) throws(Unusual) {
+        let b = byte
+        advance()
+        switch b {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): scratch.append(b)
+        case UInt8(ascii: "b"): scratch.append(8)
+        case UInt8(ascii: "f"): scratch.append(12)
+        case UInt8(ascii: "n"): scratch.append(10)
+        case UInt8(ascii: "r"): scratch.append(13)
+        case UInt8(ascii: "t"): scratch.append(9)
+        case UInt8(ascii: "u"): scratch.append(contentsOf: UTF8.encode(try unicodeEscape()) ?? UTF8.encodedReplacementCharacter)
+        default: throw Unusual()
+        }
+    }
+
+    /// The scalar of a `\u` escape and of the second one of a surrogate pair; a lone half reads as U+FFFD.
+    private mutating func unicodeEscape() throws(Unusual) -> Unicode.Scalar {
+        let first = try hex4()
+        if let scalar = Unicode.Scalar(first) { return scalar }
+        guard first < 0xDC00, end &- at >= 6, bytes[at] == UInt8(ascii: "\\"), bytes[at &+ 1] == UInt8(ascii: "u") else {
+            return "\u{FFFD}"
+        }
+        let mark = at
+        at &+= 2
+        let second = try hex4()
+        guard (0xDC00...0xDFFF).contains(second) else {
+            at = mark
+            return "\u{FFFD}"
+        }
+        return Unicode.Scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)) ?? "\u{FFFD}"
+    }
+
+    private mutating func hex4() throws(Unusual) -> UInt32 {
+        guard end &- at >= 4 else { throw Unusual() }
+        var value: UInt32 = 0
+        for _ in 0..<4 {
+            let b = byte
+            switch b {
+            case 48...57: value = value << 4 | UInt32(b &- 48)
+            case 65...70: value = value << 4 | UInt32(b &- 55)
+            case 97...102: value = value << 4 | UInt32(b &- 87)
+            default: throw Unusual()
+            }
+            at &+= 1
+        }
+        return value
+    }
+}
+
+// MARK: - Numbers
+
+/// Powers of ten that a double holds exactly.
+private let exactPowers: [Double] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+]
+
+extension JSONCursor {
+    /// The number here. Up to 18 digits are read as they come; a mantissa below 2^53 times or by an exact power of ten
+    /// is rounded once, so it is the nearest double (Clinger); all else goes to the library.
+    mutating func number() throws(Unusual) -> ScannedScalar {
+        let start = at
+        let negative = byte == UInt8(ascii: "-")
+        if negative {
+            at &+= 1
+            if byte == UInt8(ascii: "I") { return try word() }
+        }
+        var mantissa: UInt64 = 0
+        let firstDigit = at
+        digits(&mantissa)
+        var digitCount = at &- firstDigit
+        guard digitCount > 0, digitCount == 1 || bytes[firstDigit] != 48 else { throw Unusual() }
+        var power = 0
+        let isWhole = byte != UInt8(ascii: ".") && byte | 32 != UInt8(ascii: "e")
+        if !isWhole {
+            power = try fraction(&mantissa)
+            digitCount &-= power
+            power &+= try exponent()
+        } else if digitCount <= 18 {
+            let value = Int64(truncatingIfNeeded: mantissa)
+            return ScannedScalar(tag: EventBatch.Tag.integer, bits: UInt64(bitPattern: negative ? 0 &- value : value))
+        }
+        if !isWhole, digitCount <= 15, abs(power) <= 22 {
+            let factor = exactPowers[abs(power)]
+            let value = power < 0 ? Double(mantissa) / factor : Double(mantissa) * factor
+            return ScannedScalar(tag: EventBatch.Tag.double, bits: (negative ? -value : value).bitPattern)
+        }
+        return try longNumber(start..<at, isWhole: isWhole)
+    }
+
+    /// Wraps past 19 digits; the callers look at their count first.
+    @inline(__always)
+    private mutating func digits(_ value: inout UInt64) {
+        while true {
+            let digit = byte &- 48
+            if digit > 9 { return }
+            value = value &* 10 &+ UInt64(digit)
+            at &+= 1
+        }
+    }
+
+    /// Minus the number of digits after a point, 0 where there is none.
+    @inline(__always)
+    private mutating func fraction(_ mantissa: inout UInt64) throws(Unusual) -> Int {
+        guard byte == UInt8(ascii: ".") else { return 0 }
+        at &+= 1
+        let first = at
+        digits(&mantissa)
+        guard at > first else { throw Unusual() }
+        return first &- at
+    }
+
+    private mutating func exponent() throws(Unusual) -> Int {
+        guard byte | 32 == UInt8(ascii: "e") else { return 0 }
+        at &+= 1
+        let negative = byte == UInt8(ascii: "-")
+        if negative || byte == UInt8(ascii: "+") { at &+= 1 }
+        var value: UInt64 = 0
+        let first = at
+        digits(&value)
+        guard at > first else { throw Unusual() }
+        let size = at &- first > 4 ? 9999 : Int(value)
+        return negative ? -size : size
+    }
+
+    @inline(never)
+    private func longNumber(_ range: Range<Int>, isWhole: Bool) throws(Unusual) -> ScannedScalar {
+        let text = unsafe bytes.extracting(range).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+        if isWhole, let value = Int64(text) { return ScannedScalar(tag: EventBatch.Tag.integer, bits: UInt64(bitPattern: value)) }
+        guard let value = Double(text) else { throw Unusual() }
+        // An infinity (too large for a double) is null as a property.
+        return value.isFinite
+            ? ScannedScalar(tag: EventBatch.Tag.double, bits: value.bitPattern) : ScannedScalar(tag: ScannedScalar.nullTag)
+    }
+}
+
+extension [UInt8] {
+    mutating func append(_ text: Span<UInt8>) {
+        unsafe text.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
+    }
+}
