@@ -14,7 +14,19 @@ package struct ByteString: Hashable, Sendable {
 }
 
 extension ByteString: Comparable {
-    package static func < (a: ByteString, b: ByteString) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
+    package static func == (a: ByteString, b: ByteString) -> Bool {
+        let (left, right) = (a.bytes.span, b.bytes.span)
+        return unsafe equalBytes(left.bytes, right.bytes)
+    }
+
+    /// Keyed by the process's secret, so that nobody can choose texts that collide.
+    package func hash(into hasher: inout Hasher) {
+        unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+        // Ends the text: two of them one after the other never look like two others.
+        hasher.combine(0xFF as UInt8)
+    }
+
+    package static func < (a: ByteString, b: ByteString) -> Bool { compareBytes(a.bytes, b.bytes) < 0 }
 }
 
 extension ByteString: ExpressibleByStringLiteral, CustomStringConvertible {

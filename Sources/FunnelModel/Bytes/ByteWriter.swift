@@ -70,7 +70,10 @@
     }
 
     /// Items that memory is taken for at once.
-    @inlinable static var chunk: Int { 1 << 16 }
+    @inlinable static var chunk: Int { 1 << 12 }
+
+    /// Forgets all bytes and keeps their memory.
+    package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
     /// Overwrites a value written earlier, for lengths known only afterwards.
     package mutating func patch(_ value: UInt32, at offset: Int) {
