@@ -42,10 +42,8 @@ package enum XXH64 {
     /// The bucket of a user: which shard's data it belongs to, through the cluster map.
     package static func bucket(ofUser user: ByteString) -> Int { bucket(of: hash(user.bytes)) }
 
-    /// The bucket of a user whose id is `bytes`.
-    package static func bucket(ofUser bytes: RawSpan) -> Int { bucket(of: hash(bytes)) }
-
-    private static func bucket(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash % UInt64(Limits.buckets)) }
+    /// The bucket of a user whose id has this hash.
+    package static func bucket(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash % UInt64(Limits.buckets)) }
 
     /// All whole stripes of 32 bytes; `at` ends behind them.
     private static func stripes(_ bytes: RawSpan, _ seed: UInt64, _ at: inout Int) -> UInt64 {
