@@ -25,7 +25,7 @@ struct ByteCodingTests {
 
     @Test func varintsAreWrittenAsThePlainLoopWritesThem() throws {
         var many = ByteWriter()
-        many.varints(Self.values)
+        many.varints(count: Self.values.count) { Self.values[$0] }
         #expect(many.bytes == Self.values.flatMap(Self.plainVarint))
         for value in Self.values {
             var out = ByteWriter()

@@ -50,11 +50,6 @@
         }
     }
 
-    /// Each value as a varint.
-    package mutating func varints(_ values: [UInt64]) {
-        varints(count: values.count) { values[$0] }
-    }
-
     /// `value(0)`, `value(1)`, ... as varints. Memory is taken for many at once, so that one costs a few instructions.
     @inlinable @inline(__always)
     package mutating func varints(count: Int, _ value: (Int) -> UInt64) {
