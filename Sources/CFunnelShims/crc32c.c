@@ -103,10 +103,11 @@ HARDWARE static uint32_t hardware(uint32_t c, const uint8_t *p, size_t n) {
     return c;
 }
 
-#endif
-
 static int has_instruction;
 
+#endif
+
+// Before anything of the program runs, so that no sum waits for it.
 __attribute__((constructor)) static void prepare(void) {
     fill_slices();
 #ifdef HARDWARE
