@@ -26,7 +26,62 @@ struct ChecksumTests {
     }
 }
 
+struct ChecksumLengthTests {
+    /// Bit by bit, as the definition has it.
+    private static func plain(_ bytes: ArraySlice<UInt8>, seed: UInt32) -> UInt32 {
+        var c = ~seed
+        for byte in bytes {
+            c ^= UInt32(byte)
+            for _ in 0..<8 { c = c & 1 == 1 ? 0x82F6_3B78 ^ (c >> 1) : c >> 1 }
+        }
+        return ~c
+    }
+
+    private static let bytes: [UInt8] = {
+        var random = SplitMix64(seed: 25)
+        return (0..<40_000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    }()
+
+    private static func check(_ range: Range<Int>, seed: UInt32) {
+        let sum = plain(bytes[range], seed: seed)
+        #expect(CRC32C.checksum(bytes, range: range, seed: seed) == sum, "\(range)")
+        let raw = bytes.withUnsafeBytes {
+            let part = UnsafeRawBufferPointer(rebasing: $0[range])
+            return (CRC32C.checksum(part, seed: seed), CRC32C.portableChecksum(part, seed: seed))
+        }
+        #expect(raw == (sum, sum), "\(range)")
+    }
+
+    @Test func shortLengthsAtEveryAlignment() {
+        for length in 0..<100 { for start in 0..<8 { Self.check(start..<(start + length), seed: 0) } }
+    }
+
+    /// Long buffers are summed as three streams of 256 or 4,096 bytes.
+    @Test func lengthsAroundTheStreams() {
+        for streams in [768, 1_536, 12_288, 13_056, 24_576, 39_000] {
+            for length in (streams - 9)...(streams + 9) { Self.check((length % 8)..<(length % 8 + length), seed: UInt32(length)) }
+        }
+    }
+}
+
 struct LZ4BlockTests {
+    @Test(arguments: [1, 8, 100])
+    func oneStateServesManyBlocks(acceleration: Int) throws {
+        var random = SplitMix64(seed: 26)
+        let state = LZ4Block.State()
+        for _ in 0..<100 {
+            let bytes = (0..<random.below(9_000)).map { _ in UInt8(random.below(3)) }
+            guard let block = LZ4Block.compress(bytes, acceleration: acceleration, state: state) else { continue }
+            if acceleration == 1 { #expect(block == LZ4Block.compress(bytes)) }
+            let back = try block.withUnsafeBytes { try LZ4Block.decompress($0, size: bytes.count) }
+            #expect(back == bytes)
+            let cut = #expect(throws: ByteError.self) {
+                try block.withUnsafeBytes { try LZ4Block.decompress(.init(rebasing: $0.dropLast()), size: bytes.count, at: 7) }
+            }
+            #expect(cut?.offset == 7)
+        }
+    }
+
     @Test func randomBlocksComeBackEqual() throws {
         var random = SplitMix64(seed: 21)
         for _ in 0..<200 {

@@ -1,5 +1,5 @@
 /// A fault in bytes that came from a peer or a disk: where, and what was wrong.
-package struct ByteError: Error, Equatable, Sendable {
+@usableFromInline package struct ByteError: Error, Equatable, Sendable {
     package var offset: Int
     package var reason: String
 
@@ -10,10 +10,11 @@ package struct ByteError: Error, Equatable, Sendable {
 }
 
 /// Reads little-endian values from a byte range and never past it; every fault is a `ByteError`, never a trap.
-package struct ByteReader: Sendable {
-    package let bytes: [UInt8]
-    package private(set) var offset: Int
-    private let end: Int
+@usableFromInline package struct ByteReader: Sendable {
+    @usableFromInline package let bytes: [UInt8]
+    @usableFromInline package private(set) var offset: Int
+    /// The end of the range: `offset <= end <= bytes.count`.
+    @usableFromInline package let end: Int
 
     package init(_ bytes: [UInt8]) {
         self.bytes = bytes
@@ -29,29 +30,39 @@ package struct ByteReader: Sendable {
         self.end = whole.upperBound
     }
 
-    package var remaining: Int { end - offset }
+    @inlinable
+    package var remaining: Int { end &- offset }
 
+    @inlinable
     package mutating func take(_ count: Int, _ what: @autoclosure () -> String) throws(ByteError) -> Range<Int> {
-        guard count >= 0, count <= remaining else {
-            throw ByteError(offset: offset, reason: "\(what()): \(count) bytes needed, \(remaining) left")
-        }
-        defer { offset += count }
-        return offset..<(offset + count)
+        guard count >= 0, count <= remaining else { throw short(count, what()) }
+        defer { offset &+= count }
+        return offset..<(offset &+ count)
     }
 
-    package mutating func integer<T: FixedWidthInteger>(_ what: String, as type: T.Type = T.self) throws(ByteError) -> T {
-        let range = try take(T.bitWidth / 8, what)
-        var value: T = 0
-        var i = range.upperBound
-        while i > range.lowerBound {
-            i -= 1
-            value = (value << 8) | T(truncatingIfNeeded: bytes[i])
-        }
-        return value
+    @inlinable
+    package mutating func integer<T: FixedWidthInteger & BitwiseCopyable>(
+        _ what: String, as type: T.Type = T.self
+    ) throws(ByteError) -> T {
+        let size = MemoryLayout<T>.size
+        guard size <= remaining else { throw short(size, what) }
+        defer { offset &+= size }
+        return unsafe bytes.span.bytes.uncheckedInteger(offset)
     }
 
     /// LEB128, at most ten bytes.
+    @inlinable
     package mutating func varint(_ what: String) throws(ByteError) -> UInt64 {
+        guard remaining >= Varint.bytesMax else { return try shortVarint(what) }
+        var at = offset
+        guard let value = unsafe bytes.span.bytes.uncheckedVarint(&at) else { throw noVarint(what) }
+        offset = at
+        return value
+    }
+
+    /// Byte by byte, near the end.
+    @usableFromInline
+    mutating func shortVarint(_ what: String) throws(ByteError) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0
         var at = offset
@@ -66,22 +77,19 @@ package struct ByteReader: Sendable {
             }
             shift += 7
         }
-        throw ByteError(offset: offset, reason: "\(what): not a varint")
+        throw noVarint(what)
     }
 
-    package mutating func zigzag(_ what: String) throws(ByteError) -> Int64 {
-        let raw = try varint(what)
-        return Int64(bitPattern: (raw >> 1) ^ (0 &- (raw & 1)))
-    }
+    @inlinable
+    package mutating func zigzag(_ what: String) throws(ByteError) -> Int64 { Varint.unzigzag(try varint(what)) }
 
     /// A varint that must not exceed `limit`; the error names both.
+    @inlinable
     package mutating func count(limit: Int, _ what: String) throws(ByteError) -> Int {
         let start = offset
         let value = try varint(what)
-        guard value <= UInt64(limit) else {
-            throw ByteError(offset: start, reason: "\(what): \(value) is over the limit of \(limit)")
-        }
-        return Int(value)
+        guard value <= UInt64(limit) else { throw Self.over(value, limit, start, what) }
+        return Int(truncatingIfNeeded: value)
     }
 
     /// A varint length and that many bytes.
@@ -91,6 +99,9 @@ package struct ByteReader: Sendable {
         return ByteString(bytes[range])
     }
 
+    /// Goes on behind what a loop has read from `bytes` by itself.
+    package mutating func move(to offset: Int) { self.offset = min(max(offset, self.offset), end) }
+
     package mutating func finish(_ what: String) throws(ByteError) {
         guard remaining == 0 else {
             throw ByteError(offset: offset, reason: "\(what): \(remaining) bytes left over")
@@ -98,44 +109,18 @@ package struct ByteReader: Sendable {
     }
 }
 
-/// Appends little-endian values to a growing array.
-package struct ByteWriter: Sendable {
-    package private(set) var bytes: [UInt8] = []
-
-    package init(reserving capacity: Int = 0) { bytes.reserveCapacity(capacity) }
-
-    package var count: Int { bytes.count }
-
-    package mutating func integer<T: FixedWidthInteger>(_ value: T) {
-        var rest = value
-        for _ in 0..<(T.bitWidth / 8) {
-            bytes.append(UInt8(truncatingIfNeeded: rest))
-            rest = T.bitWidth > 8 ? rest >> 8 : 0
-        }
+/// Texts of faults, kept out of the way of what is read without one.
+extension ByteReader {
+    @usableFromInline @inline(never)
+    func short(_ count: Int, _ what: String) -> ByteError {
+        ByteError(offset: offset, reason: "\(what): \(count) bytes needed, \(remaining) left")
     }
 
-    package mutating func varint(_ value: UInt64) {
-        var rest = value
-        while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        bytes.append(UInt8(truncatingIfNeeded: rest))
-    }
+    @usableFromInline @inline(never)
+    func noVarint(_ what: String) -> ByteError { ByteError(offset: offset, reason: "\(what): not a varint") }
 
-    package mutating func zigzag(_ value: Int64) {
-        varint(UInt64(bitPattern: (value << 1) ^ (value >> 63)))
-    }
-
-    package mutating func string(_ value: ByteString) {
-        varint(UInt64(value.count))
-        bytes.append(contentsOf: value.bytes)
-    }
-
-    package mutating func append(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
-
-    /// Overwrites a value written earlier, for lengths known only afterwards.
-    package mutating func patch(_ value: UInt32, at offset: Int) {
-        for i in 0..<4 { bytes[offset + i] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(i))) }
+    @usableFromInline @inline(never)
+    static func over(_ value: UInt64, _ limit: Int, _ start: Int, _ what: String) -> ByteError {
+        ByteError(offset: start, reason: "\(what): \(value) is over the limit of \(limit)")
     }
 }

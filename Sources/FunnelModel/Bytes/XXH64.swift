@@ -6,57 +6,66 @@ package enum XXH64 {
     private static let p4: UInt64 = 0x85EB_CA77_C2B2_AE63
     private static let p5: UInt64 = 0x27D4_EB2F_1656_67C5
 
-    package static func hash(_ bytes: [UInt8], seed: UInt64 = 0) -> UInt64 { hash(bytes[...], seed: seed) }
+    package static func hash(_ bytes: [UInt8], seed: UInt64 = 0) -> UInt64 {
+        let span = bytes.span
+        return unsafe hash(span.bytes, seed: seed)
+    }
 
     package static func hash(_ bytes: ArraySlice<UInt8>, seed: UInt64 = 0) -> UInt64 {
-        var at = bytes.startIndex
-        let end = bytes.endIndex
-        var h: UInt64
-        if bytes.count >= 32 {
-            var v1 = seed &+ p1 &+ p2
-            var v2 = seed &+ p2
-            var v3 = seed
-            var v4 = seed &- p1
-            while end - at >= 32 {
-                v1 = round(v1, word(bytes, at))
-                v2 = round(v2, word(bytes, at + 8))
-                v3 = round(v3, word(bytes, at + 16))
-                v4 = round(v4, word(bytes, at + 24))
-                at += 32
-            }
-            h = rotl(v1, 1) &+ rotl(v2, 7) &+ rotl(v3, 12) &+ rotl(v4, 18)
-            for v in [v1, v2, v3, v4] { h = (h ^ round(0, v)) &* p1 &+ p4 }
-        } else {
-            h = seed &+ p5
+        let span = bytes.span
+        return unsafe hash(span.bytes, seed: seed)
+    }
+
+    package static func hash(_ bytes: RawSpan, seed: UInt64 = 0) -> UInt64 {
+        let end = bytes.byteCount
+        var at = 0
+        var h = end >= 32 ? stripes(bytes, seed, &at) : seed &+ p5
+        h = h &+ UInt64(truncatingIfNeeded: end)
+        // `end - at` is below 32 here; each load is of that many bytes or fewer.
+        while end &- at >= 8 {
+            h = rotl(h ^ round(0, unsafe bytes.uncheckedInteger(at)), 27) &* p1 &+ p4
+            at &+= 8
         }
-        h = h &+ UInt64(bytes.count)
-        while end - at >= 8 {
-            h = rotl(h ^ round(0, word(bytes, at)), 27) &* p1 &+ p4
-            at += 8
-        }
-        if end - at >= 4 {
-            h = rotl(h ^ (word(bytes, at, count: 4) &* p1), 23) &* p2 &+ p3
-            at += 4
+        if end &- at >= 4 {
+            h = rotl(h ^ (UInt64(unsafe bytes.uncheckedInteger(at, as: UInt32.self)) &* p1), 23) &* p2 &+ p3
+            at &+= 4
         }
         while at < end {
-            h = rotl(h ^ (UInt64(bytes[at]) &* p5), 11) &* p1
-            at += 1
+            h = rotl(h ^ (UInt64(unsafe bytes.uncheckedInteger(at, as: UInt8.self)) &* p5), 11) &* p1
+            at &+= 1
         }
-        h = (h ^ (h >> 33)) &* p2
-        h = (h ^ (h >> 29)) &* p3
-        return h ^ (h >> 32)
+        h = (h ^ (h &>> 33)) &* p2
+        h = (h ^ (h &>> 29)) &* p3
+        return h ^ (h &>> 32)
     }
 
     /// The bucket of a user: which shard's data it belongs to, through the cluster map.
-    package static func bucket(ofUser user: ByteString) -> Int { Int(hash(user.bytes) % UInt64(Limits.buckets)) }
+    package static func bucket(ofUser user: ByteString) -> Int { bucket(of: hash(user.bytes)) }
+
+    /// The bucket of a user whose id has this hash.
+    package static func bucket(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash % UInt64(Limits.buckets)) }
+
+    /// All whole stripes of 32 bytes; `at` ends behind them.
+    private static func stripes(_ bytes: RawSpan, _ seed: UInt64, _ at: inout Int) -> UInt64 {
+        var v1 = seed &+ p1 &+ p2
+        var v2 = seed &+ p2
+        var v3 = seed
+        var v4 = seed &- p1
+        let end = bytes.byteCount
+        while end &- at >= 32 {
+            v1 = round(v1, unsafe bytes.uncheckedInteger(at))
+            v2 = round(v2, unsafe bytes.uncheckedInteger(at &+ 8))
+            v3 = round(v3, unsafe bytes.uncheckedInteger(at &+ 16))
+            v4 = round(v4, unsafe bytes.uncheckedInteger(at &+ 24))
+            at &+= 32
+        }
+        let h = rotl(v1, 1) &+ rotl(v2, 7) &+ rotl(v3, 12) &+ rotl(v4, 18)
+        return merged(merged(merged(merged(h, v1), v2), v3), v4)
+    }
+
+    private static func merged(_ h: UInt64, _ v: UInt64) -> UInt64 { (h ^ round(0, v)) &* p1 &+ p4 }
 
     private static func round(_ acc: UInt64, _ lane: UInt64) -> UInt64 { rotl(acc &+ (lane &* p2), 31) &* p1 }
 
-    private static func rotl(_ x: UInt64, _ by: UInt64) -> UInt64 { (x << by) | (x >> (64 - by)) }
-
-    private static func word(_ bytes: ArraySlice<UInt8>, _ at: Int, count: Int = 8) -> UInt64 {
-        var value: UInt64 = 0
-        for i in 0..<count { value |= UInt64(bytes[at + i]) << (8 * UInt64(i)) }
-        return value
-    }
+    private static func rotl(_ x: UInt64, _ by: UInt64) -> UInt64 { (x &<< by) | (x &>> (64 &- by)) }
 }

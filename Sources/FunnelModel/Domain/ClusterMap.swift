@@ -27,10 +27,6 @@ package struct ClusterMap: Equatable, Sendable {
         (index * Limits.buckets / count)..<((index + 1) * Limits.buckets / count)
     }
 
-    /// The index in `shards` of a bucket's owner.
-    package func owner(ofBucket bucket: Int) -> Int {
-        var index = bucket * shards.count / Limits.buckets
-        while bucket >= Self.buckets(ofShard: index, of: shards.count).upperBound { index += 1 }
-        return index
-    }
+    /// The index in `shards` of a bucket's owner: the only one with `s*1024/n <= bucket < (s+1)*1024/n`, rounded down.
+    package func owner(ofBucket bucket: Int) -> Int { ((bucket + 1) * shards.count - 1) / Limits.buckets }
 }

@@ -11,14 +11,22 @@ package struct StringTable: Equatable, Sendable {
 
     /// Takes columns read from a file or a peer; nil where the offsets don't ascend from 0 to the heap's end.
     package init?(heap: [UInt8], offsets: [UInt32]) {
-        guard offsets.first == 0, offsets.last.map(Int.init) == heap.count else { return nil }
-        var previous: UInt32 = 0
-        for offset in offsets {
-            if offset < previous { return nil }
-            previous = offset
-        }
+        guard offsets.first == 0, offsets.last.map(Int.init) == heap.count, Self.ascend(offsets) else { return nil }
         self.heap = heap
         self.offsets = offsets
+    }
+
+    private static func ascend(_ offsets: [UInt32]) -> Bool {
+        let span = offsets.span
+        let last = span.count &- 1
+        var descents: UInt32 = 0
+        var i = 0
+        // Without a way out of the loop it runs several offsets at once.
+        while i < last {
+            descents |= span[i] > span[i &+ 1] ? 1 : 0
+            i &+= 1
+        }
+        return descents == 0
     }
 
     package var count: Int { offsets.count - 1 }
@@ -54,18 +62,4 @@ package struct StringTable: Equatable, Sendable {
     package func compare(_ index: Int, with other: StringTable, _ otherIndex: Int) -> Int {
         compareBytes(slice(index), other.slice(otherIndex))
     }
-}
-
-package func compareBytes(_ a: ArraySlice<UInt8>, _ b: ArraySlice<UInt8>) -> Int {
-    let shared = min(a.count, b.count)
-    var i = a.startIndex
-    var j = b.startIndex
-    let end = i + shared
-    while i < end {
-        let difference = Int(a[i]) - Int(b[j])
-        if difference != 0 { return difference }
-        i += 1
-        j += 1
-    }
-    return a.count - b.count
 }

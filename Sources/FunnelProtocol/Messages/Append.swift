@@ -19,12 +19,12 @@ package struct Append: Equatable, Sendable {
     }
 
     package var body: [UInt8] {
-        var out = ByteWriter()
+        var out = ByteWriter(reserving: 64 + idempotencyKey.count + EventBatchCodec.estimate(batch))
         out.integer(producer)
         out.integer(sequence)
         out.integer(part)
         out.string(idempotencyKey)
-        out.append(EventBatchCodec.encode(batch, compressed: false))
+        EventBatchCodec.encode(batch, &out)
         return out.bytes
     }
 

@@ -2,7 +2,7 @@ import FunnelModel
 
 extension PartialResult {
     package var body: [UInt8] {
-        var out = ByteWriter()
+        var out = ByteWriter(reserving: 1_024 + fromFirst.reduce(0) { $0 + $1.bytesGuess } + fromPrevious.reduce(0) { $0 + $1.bytesGuess })
         out.varint(UInt64(counts.count))
         out.integer(UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2)))
         writeBuckets(buckets, &out)
@@ -42,6 +42,14 @@ extension PartialResult {
 }
 
 extension TimeSummary {
+    /// Bytes, roughly: an exact time takes three or four of them.
+    fileprivate var bytesGuess: Int {
+        switch values {
+        case .exact(let list): 64 + list.count * 4
+        case .histogram(let buckets): 64 + buckets.count * 5
+        }
+    }
+
     fileprivate func write(to out: inout ByteWriter) {
         out.varint(count)
         out.integer(sum)
@@ -49,11 +57,7 @@ extension TimeSummary {
         case .exact(let list):
             out.integer(UInt8(0))
             out.varint(UInt64(list.count))
-            var previous: UInt64 = 0
-            for value in list.sorted() {
-                out.varint(value - previous)
-                previous = value
-            }
+            Self.writeAscending(Self.ascends(list) ? list : list.sorted(), &out)
         case .histogram(let buckets):
             out.integer(UInt8(1))
             out.varint(UInt64(buckets.count))
@@ -61,6 +65,26 @@ extension TimeSummary {
                 out.varint(UInt64(bucket))
                 out.varint(n)
             }
+        }
+    }
+
+    private static func ascends(_ list: [UInt64]) -> Bool {
+        let span = list.span
+        var i = 1
+        while i < span.count {
+            if span[i] < span[i &- 1] { return false }
+            i &+= 1
+        }
+        return true
+    }
+
+    private static func writeAscending(_ list: [UInt64], _ out: inout ByteWriter) {
+        let span = list.span
+        var previous: UInt64 = 0
+        out.varints(count: span.count) { i in
+            let value = span[i]
+            defer { previous = value }
+            return value &- previous
         }
     }
 
@@ -73,34 +97,67 @@ extension TimeSummary {
         let values: Values
         switch form {
         case 0:
-            let n = try reader.count(limit: Limits.exactTimesPerStep, "exact times")
-            guard n <= reader.remaining else { throw ByteError(offset: start, reason: "times: cut short") }
-            var list: [UInt64] = []
-            list.reserveCapacity(n)
-            var value: UInt64 = 0
-            for _ in 0..<n {
-                let (next, overflow) = value.addingReportingOverflow(try reader.varint("time"))
-                guard !overflow, next < 1 << 60 else { throw ByteError(offset: start, reason: "time is out of range") }
-                value = next
-                list.append(value)
-            }
-            held = UInt64(n)
+            let list = try readAscending(&reader, start)
+            held = UInt64(list.count)
             values = .exact(list)
-        case 1:
-            var buckets: [UInt32: UInt64] = [:]
-            for _ in 0..<(try reader.count(limit: Int(TimeHistogram.bucketCount), "histogram buckets")) {
-                let bucket = try reader.count(limit: Int(TimeHistogram.bucketCount) - 1, "bucket")
-                let n = try reader.varint("bucket count")
-                guard n < 1 << 48 else { throw ByteError(offset: start, reason: "bucket count is out of range") }
-                buckets[UInt32(bucket), default: 0] += n
-                held += n
-            }
-            values = .histogram(buckets)
+        case 1: values = .histogram(try readHistogram(&reader, start, &held))
         default: throw ByteError(offset: start, reason: "form \(form) of times is unknown")
         }
         guard held == count, sum < UInt128(1) << 120 else {
             throw ByteError(offset: start, reason: "\(count) times announced, \(held) given")
         }
         return TimeSummary(count: count, sum: sum, values: values)
+    }
+
+    private static let timeMax: UInt64 = 1 << 60
+
+    /// Two loops: one without bounds checks while the longest varint would fit, which stops before anything wrong, and a
+    /// careful one for what is left.
+    private static func readAscending(_ reader: inout ByteReader, _ start: Int) throws(ByteError) -> [UInt64] {
+        let count = try reader.count(limit: Limits.exactTimesPerStep, "exact times")
+        guard count <= reader.remaining else { throw ByteError(offset: start, reason: "times: cut short") }
+        let bytes = reader.bytes
+        return try [UInt64](capacity: count) { list throws(ByteError) in
+            var value: UInt64 = 0
+            let span = bytes.span
+            reader.move(to: unsafe quickTimes(span.bytes, reader.offset, reader.end, count, &value, &list))
+            while list.count < count {
+                let (next, overflow) = value.addingReportingOverflow(try reader.varint("time"))
+                guard !overflow, next < timeMax else { throw ByteError(offset: start, reason: "time is out of range") }
+                value = next
+                list.append(value)
+            }
+        }
+    }
+
+    /// - Returns: where it stopped.
+    @inline(__always)
+    private static func quickTimes(
+        _ bytes: RawSpan, _ start: Int, _ end: Int, _ count: Int, _ value: inout UInt64, _ list: inout OutputSpan<UInt64>
+    ) -> Int {
+        let last = end &- Varint.bytesMax
+        var at = start
+        while list.count < count, at <= last {
+            var next = at
+            guard let step = unsafe bytes.uncheckedVarint(&next), step < timeMax, value &+ step < timeMax else { break }
+            value &+= step
+            list.append(value)
+            at = next
+        }
+        return at
+    }
+
+    private static func readHistogram(
+        _ reader: inout ByteReader, _ start: Int, _ held: inout UInt64
+    ) throws(ByteError) -> [UInt32: UInt64] {
+        var buckets: [UInt32: UInt64] = [:]
+        for _ in 0..<(try reader.count(limit: Int(TimeHistogram.bucketCount), "histogram buckets")) {
+            let bucket = try reader.count(limit: Int(TimeHistogram.bucketCount) - 1, "bucket")
+            let n = try reader.varint("bucket count")
+            guard n < 1 << 48 else { throw ByteError(offset: start, reason: "bucket count is out of range") }
+            buckets[UInt32(bucket), default: 0] += n
+            held += n
+        }
+        return buckets
     }
 }

@@ -108,14 +108,15 @@ final class ShardRouter: Sendable {
         _ batch: EventBatch, delivery: Delivery, project: UInt32, request: UInt64
     ) async throws(ProtocolError) -> AppendOutcome {
         guard let links = links.withLock({ $0 }) else { throw ProtocolError(.notReady, "the cluster map is not known; nothing was stored") }
-        let rows = split(batch, links.map)
-        for shard in rows.keys.sorted() where links.links[shard].isDown {
-            let name = links.links[shard].name
+        guard !links.links.isEmpty else { throw ProtocolError(.notReady, "the cluster map has no shards; nothing was stored") }
+        let split = batch.split(over: links.map, partBytes: Self.partBytes)
+        for rows in split where links.links[rows.shard].isDown {
+            let name = links.links[rows.shard].name
             var error = ProtocolError(.unreachable, "\(name) is down; nothing was stored", shards: [name])
             error.retryAfterMilliseconds = 1_000
             throw error
         }
-        let bytes = rows.mapValues { $0.reduce(0) { $0 + batch.approximateBytes(ofRow: $1) } }
+        let bytes = Dictionary(uniqueKeysWithValues: split.map { ($0.shard, $0.bytes) })
         let reserved = links.budget.reserve(bytes)
         guard reserved.granted else {
             let who = reserved.shard.map { links.links[$0].name }
@@ -124,28 +125,21 @@ final class ShardRouter: Sendable {
                 shards: who.map { [$0] } ?? [])
         }
         defer { links.budget.release(bytes) }
-        return await send(batch, rows, links.links, delivery, project, request)
-    }
-
-    private func split(_ batch: EventBatch, _ map: ClusterMap) -> [Int: [Int]] {
-        let owners = (0..<batch.users.count).map { map.owner(ofBucket: XXH64.bucket(ofUser: batch.users[$0])) }
-        var rows: [Int: [Int]] = [:]
-        for row in 0..<batch.count { rows[owners[Int(batch.user[row])], default: []].append(row) }
-        return rows
+        return await send(batch, split, links.links, delivery, project, request)
     }
 
     private func send(
-        _ batch: EventBatch, _ rows: [Int: [Int]], _ links: [ShardLink], _ delivery: Delivery, _ project: UInt32,
+        _ batch: EventBatch, _ split: [ShardRows], _ links: [ShardLink], _ delivery: Delivery, _ project: UInt32,
         _ request: UInt64
     ) async -> AppendOutcome {
         await withTaskGroup(of: AppendOutcome.self) { group in
-            for (shard, shardRows) in rows {
-                let link = links[shard]
+            for rows in split {
+                let link = links[rows.shard]
                 group.addTask {
-                    await self.send(shardRows, of: batch, to: link, delivery, project, request)
+                    await self.send(rows.parts, of: batch, to: link, delivery, project, request)
                 }
             }
-            var whole = AppendOutcome(accepted: 0, repeated: !rows.isEmpty)
+            var whole = AppendOutcome(accepted: 0, repeated: !split.isEmpty)
             for await outcome in group {
                 whole.accepted += outcome.accepted
                 whole.repeated = whole.repeated && outcome.repeated
@@ -162,50 +156,35 @@ final class ShardRouter: Sendable {
 
     /// Parts of one shard go one after the other, within one deadline: their numbers must not depend on timing.
     private func send(
-        _ rows: [Int], of batch: EventBatch, to link: ShardLink, _ delivery: Delivery, _ project: UInt32, _ request: UInt64
+        _ parts: [ShardRows.Part], of batch: EventBatch, to link: ShardLink, _ delivery: Delivery, _ project: UInt32, _ request: UInt64
     ) async -> AppendOutcome {
         var outcome = AppendOutcome(accepted: 0, repeated: true)
         let end = ContinuousClock.now + Self.timeout
-        let parts = Self.parts(of: rows, batch)
         for (number, part) in parts.enumerated() {
+            let rows = part.rows
             do throws(ProtocolError) {
                 let append = Append(
                     producer: delivery.producer, sequence: delivery.sequence, part: delivery.part | UInt32(number) << 16,
-                    batch: batch.gather(part))
+                    batch: batch.gather(rows))
                 let result = try await link.send(append, project: project, request: request, timeout: end - ContinuousClock.now)
                 outcome.accepted += result.accepted
                 outcome.repeated = outcome.repeated && result.repeated
-                outcome.rejected += result.rejected.map { .init(row: part[min($0.row, part.count - 1)], reason: $0.reason) }
+                outcome.rejected += result.rejected.map { .init(row: rows[min($0.row, rows.count - 1)], reason: $0.reason) }
             } catch {
                 logger.warning(
-                    "append failed", metadata: ["shard": "\(link.name)", "rows": "\(part.count)", "call": "\(request)", "error": "\(error)"])
+                    "append failed", metadata: ["shard": "\(link.name)", "rows": "\(rows.count)", "call": "\(request)", "error": "\(error)"])
                 outcome.repeated = false
                 guard error.retryable || error.code == .cancelled else {
                     // Sent again it would fail again: the sender is told why instead.
-                    outcome.rejected += part.map { .init(row: $0, reason: error.message) }
+                    outcome.rejected += rows.map { .init(row: $0, reason: error.message) }
                     continue
                 }
                 // The rest of the parts would wait for the same shard.
-                outcome.retry += parts[number...].joined()
+                outcome.retry += parts[number...].flatMap(\.rows)
                 outcome.shards = [link.name]
                 break
             }
         }
         return outcome
-    }
-
-    private static func parts(of rows: [Int], _ batch: EventBatch) -> [[Int]] {
-        var parts: [[Int]] = [[]]
-        var bytes = 0
-        for row in rows {
-            let size = batch.approximateBytes(ofRow: row)
-            if bytes + size > partBytes, bytes > 0 {
-                parts.append([])
-                bytes = 0
-            }
-            parts[parts.count - 1].append(row)
-            bytes += size
-        }
-        return parts
     }
 }
