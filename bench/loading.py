@@ -109,10 +109,13 @@ class DurableLoad:
                 for path in self.files[kind]
             ]
             rows = self.rows
-        started = time.perf_counter()
+        syncs = "SELECT sum(value) FROM system.events WHERE event = 'FileSync'"
+        before, started = int(self.chdb.rows(syncs)[0][0]), time.perf_counter()
         for statement in statements:
             self.chdb.run(statement)
         seconds = time.perf_counter() - started
+        if int(self.chdb.rows(syncs)[0][0]) - before < len(statements):
+            raise SystemExit(f"chDB, {form}: fewer syncs than inserts; the comparison would not be of durable loads")
         stored = int(self.chdb.rows("SELECT count() FROM bench.inserted")[0][0])
         if stored != rows:
             raise SystemExit(f"chDB, {form}: {rows} rows sent, {stored} stored")
