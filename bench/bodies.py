@@ -60,7 +60,9 @@ def varint_columns(values, width):
 
 def table(texts):
     """The table of section 4, of a list of bytes."""
-    lengths = bytes(map(len, texts)) if max(map(len, texts), default=0) < 128 else b"".join(varint(len(t)) for t in texts)
+    lengths = (
+        bytes(map(len, texts)) if max(map(len, texts), default=0) < 128 else b"".join(varint(len(t)) for t in texts)
+    )
     return varint(len(texts)) + lengths + b"".join(texts)
 
 
@@ -118,5 +120,7 @@ def _properties(cut, rows):
 def append_frame(rows, producer, sequence):
     """The request of an append: one frame around a batch."""
     body = struct.pack("<QQI", producer, sequence, 0) + b"\x00" + rows
-    head = HEADER.pack(b"SLC1", 1, APPEND, 0, 0, sequence, 0, 0, len(body), len(body), google_crc32c.value(body), bytes(16))
+    head = HEADER.pack(
+        b"SLC1", 1, APPEND, 0, 0, sequence, 0, 0, len(body), len(body), google_crc32c.value(body), bytes(16)
+    )
     return head + struct.pack("<I", google_crc32c.value(head)) + body

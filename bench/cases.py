@@ -18,7 +18,7 @@ No peer gives times. The case with times is set against the peers' counts.
 import json
 from dataclasses import dataclass, field
 
-from generate import DAY_MS, DAYS, START_MS
+from generate import DAY_MS, START_MS
 
 F4 = ["view_product", "add_to_cart", "begin_checkout", "purchase"]
 F6 = ["page_view", "view_product", "add_to_cart", "begin_checkout", "add_payment", "purchase"]
@@ -96,7 +96,8 @@ def sluice_result(case, answer):
         return tuple(step["count"] for step in answer["steps"])
     found = answer.get("breakdown" if case.group == "country" else "trend")
     if isinstance(found, dict):
-        found = next((found[key] for key in ("rows", "buckets", "groups", "values") if isinstance(found.get(key), list)), None)
+        lists = (found[key] for key in ("rows", "buckets", "groups", "values") if isinstance(found.get(key), list))
+        found = next(lists, None)
     if not isinstance(found, list):
         raise SystemExit(f"{case.name}: no rows found in the answer's keys {sorted(answer)}: teach cases.py its shape")
     result = {}
@@ -149,9 +150,12 @@ def chdb_queries(case, table):
         day = f"intDiv(ts - {START_MS}, {DAY_MS})"
         spread = f"arrayJoin(if({conditions[0]}, [{day}], [{day} - 1, {day}])) AS d"
         inner = f"SELECT user, ts, event, {spread} FROM {table} WHERE {case.rows()}"
-        return {"": f"SELECT d, {levels} FROM (SELECT d, {funnel} FROM ({inner}) GROUP BY user, d) WHERE l > 0 GROUP BY d"}
+        return {
+            "": f"SELECT d, {levels} FROM (SELECT d, {funnel} FROM ({inner}) GROUP BY user, d) WHERE l > 0 GROUP BY d"
+        }
     first = f"argMinIf(country, ts, {conditions[0]}) AS c"
-    touch = f"SELECT c, {levels} FROM (SELECT {first}, {funnel} FROM {table} WHERE {case.rows()} GROUP BY user) WHERE l > 0 GROUP BY c"
+    touch = f"SELECT {first}, {funnel} FROM {table} WHERE {case.rows()} GROUP BY user"
+    touch = f"SELECT c, {levels} FROM ({touch}) WHERE l > 0 GROUP BY c"
     chain = [f"a1 AS MATERIALIZED (SELECT user, ts, ts AS s, country AS c FROM {table} WHERE {conditions[0]})"]
     for k in range(2, len(case.steps) + 1):
         step = f"(SELECT user, ts FROM {table} WHERE {conditions[k - 1]}) AS b"
@@ -159,7 +163,8 @@ def chdb_queries(case, table):
             f"a{k} AS MATERIALIZED (SELECT b.user AS user, b.ts AS ts, a.s AS s, a.c AS c FROM {step} ASOF JOIN a{k - 1} AS a "
             f"ON b.user = a.user AND b.ts >= a.ts WHERE b.ts - a.s <= {case.window})"
         )
-    ends = " UNION ALL ".join(f"SELECT user, c, {rank(k, 'ts - s', 's', True)} AS r FROM a{k}" for k in range(1, len(case.steps) + 1))
+    places = range(1, len(case.steps) + 1)
+    ends = " UNION ALL ".join(f"SELECT user, c, {rank(k, 'ts - s', 's', True)} AS r FROM a{k}" for k in places)
     best = f"SELECT argMax(c, r) AS c, bitShiftRight(max(r), 60) AS l FROM ({ends}) GROUP BY user"
     exact = f"WITH {', '.join(chain)} SELECT c, {levels} FROM ({best}) GROUP BY c SETTINGS enable_materialized_cte = 1"
     return {"": exact, "first-touch": touch}
@@ -186,9 +191,10 @@ def duckdb_query(case):
         )
     head = "WITH " + ", ".join(chain)
     if case.group == "country":
-        ends = " UNION ALL ".join(f"SELECT user, c, {rank(k, 'ts - s', 's', False)} AS r FROM a{k}" for k in range(1, count + 1))
+        ends = (f"SELECT user, c, {rank(k, 'ts - s', 's', False)} AS r FROM a{k}" for k in range(1, count + 1))
+        best = f"SELECT arg_max(c, r) AS c, max(r) >> 60 AS l FROM ({' UNION ALL '.join(ends)}) GROUP BY user"
         levels = ", ".join(f"count(*) FILTER (l >= {k})" for k in range(1, count + 1))
-        return f"{head} SELECT c, {levels} FROM (SELECT arg_max(c, r) AS c, max(r) >> 60 AS l FROM ({ends}) GROUP BY user) GROUP BY c"
+        return f"{head} SELECT c, {levels} FROM ({best}) GROUP BY c"
     if by_day:
         ends = " UNION ALL ".join(f"SELECT DISTINCT user, d, {k} AS l FROM a{k}" for k in range(1, count + 1))
         levels = ", ".join(f"count(*) FILTER (l = {k})" for k in range(1, count + 1))
@@ -230,7 +236,10 @@ def polars_query(case, frame):
             return [[int(count.item()) for count in counts]]
         if case.group == "day":
             days = [
-                found.select((pl.col("key") // unit).unique()).select((pl.col("key") % 32 - 1).alias("d")).group_by("d").len()
+                found.select((pl.col("key") // unit).unique())
+                .select((pl.col("key") % 32 - 1).alias("d"))
+                .group_by("d")
+                .len()
                 for found in levels
             ]
             table = {}
@@ -241,7 +250,8 @@ def polars_query(case, frame):
         user, took = (pl.col("key") // unit).alias("user"), (pl.col("key") - pl.col("start")).alias("took")
         ends = [
             found.select(user, "country", took, "start", pl.lit(place, pl.Int8).alias("l"))
-            .group_by("user").agg(pl.all().sort_by("took", "start").first() if place > 1 else pl.all().first())
+            .group_by("user")
+            .agg(pl.all().sort_by("took", "start").first() if place > 1 else pl.all().first())
             for place, found in enumerate(levels, 1)
         ]
         best = pl.concat(ends).group_by("user").agg(pl.col("country").sort_by("l").last(), pl.col("l").max())

@@ -98,7 +98,8 @@ class Cluster:
         """The files and the memory table in a few words."""
         now = self.metrics()
         return {
-            "rows": int(now.get("sluice_store_rows", 0)), "segments": int(now.get("sluice_store_segments", 0)),
+            "rows": int(now.get("sluice_store_rows", 0)),
+            "segments": int(now.get("sluice_store_segments", 0)),
             "memtable_rows": int(now.get("sluice_store_memtable_rows", 0)),
         }
 

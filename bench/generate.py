@@ -25,10 +25,36 @@ import numpy as np
 
 FUNNEL = ["page_view", "view_product", "add_to_cart", "begin_checkout", "add_payment", "purchase"]
 NAMES = [
-    "page_view", "view_product", "search", "scroll", "view_category", "add_to_cart", "open_app", "click_banner",
-    "view_cart", "log_in", "begin_checkout", "apply_filter", "sort_list", "read_review", "play_video", "add_payment",
-    "purchase", "log_out", "remove_from_cart", "save_for_later", "apply_coupon", "finish_video", "share", "compare",
-    "open_help", "start_chat", "open_message", "write_review", "sign_up", "subscribe_news",
+    "page_view",
+    "view_product",
+    "search",
+    "scroll",
+    "view_category",
+    "add_to_cart",
+    "open_app",
+    "click_banner",
+    "view_cart",
+    "log_in",
+    "begin_checkout",
+    "apply_filter",
+    "sort_list",
+    "read_review",
+    "play_video",
+    "add_payment",
+    "purchase",
+    "log_out",
+    "remove_from_cart",
+    "save_for_later",
+    "apply_coupon",
+    "finish_video",
+    "share",
+    "compare",
+    "open_help",
+    "start_chat",
+    "open_message",
+    "write_review",
+    "sign_up",
+    "subscribe_news",
 ]
 COUNTRIES = (
     "US IN BR DE GB FR JP ID MX CA IT ES TR KR AU NL PL AR SE ZA EG NG VN TH PH CO CL PE CZ GR PT RO HU AT CH BE DK NO "
@@ -83,7 +109,9 @@ def _slice(rng, size, days, number, shuffled, home):
     crowd = rng.integers(0, users, sessions)
     regulars = (users * rng.random(sessions) ** 2.5).astype(np.int64)
     user = shuffled[np.where(rng.random(sessions) < 0.5, crowd, regulars)]
-    country = np.where(rng.random(sessions) < 0.03, rng.integers(0, len(COUNTRIES), sessions), home[user]).astype(np.uint8)
+    country = np.where(rng.random(sessions) < 0.03, rng.integers(0, len(COUNTRIES), sessions), home[user]).astype(
+        np.uint8
+    )
     device = rng.choice(4, sessions, p=[0.58, 0.33, 0.07, 0.02]).astype(np.uint8)
     session = rng.integers(0, 1 << 63, sessions, dtype=np.uint64)
 
@@ -112,8 +140,13 @@ def _slice(rng, size, days, number, shuffled, home):
     order = np.argsort(ts, kind="stable")
     of = of[order]
     return {
-        "user": user[of], "event": event[order], "ts": ts[order] + START_MS, "country": country[of],
-        "device": device[of], "price": price[order], "session": session[of],
+        "user": user[of],
+        "event": event[order],
+        "ts": ts[order] + START_MS,
+        "country": country[of],
+        "device": device[of],
+        "price": price[order],
+        "session": session[of],
     }
 
 
@@ -162,8 +195,11 @@ def write_parquet(events, out, seed=SEED, ids=False, progress=None):
     for number, part in enumerate(slices(events, seed)):
         named = lambda codes, names: pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names))
         columns = {
-            "user": pa.array(part["user"]), "event": named(part["event"], NAMES), "ts": pa.array(part["ts"]),
-            "country": named(part["country"], COUNTRIES), "device": named(part["device"], DEVICES),
+            "user": pa.array(part["user"]),
+            "event": named(part["event"], NAMES),
+            "ts": pa.array(part["ts"]),
+            "country": named(part["country"], COUNTRIES),
+            "device": named(part["device"], DEVICES),
             "price": pa.array(part["price"].astype(np.float32)),
             "session": fixed_strings(session_texts(part["session"])),
         }
@@ -171,7 +207,9 @@ def write_parquet(events, out, seed=SEED, ids=False, progress=None):
             columns["id"] = fixed_strings(uuid_texts(len(part["ts"]), seed, number))
         paths.append(os.path.join(out, f"part-{number:03d}.parquet"))
         dictionaries = ["event", "country", "device", "session"]
-        pq.write_table(pa.table(columns), paths[-1], compression="zstd", row_group_size=1_000_000, use_dictionary=dictionaries)
+        pq.write_table(
+            pa.table(columns), paths[-1], compression="zstd", row_group_size=1_000_000, use_dictionary=dictionaries
+        )
         done += len(part["ts"])
         if progress:
             progress(f"generated {done:,} of {events:,} events")

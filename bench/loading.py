@@ -72,7 +72,9 @@ class DurableLoad:
             for low in range(0, self.rows, BATCH):
                 path = os.path.join(self.directory, f"{form}-{low}.bin")
                 source = f"SELECT {', '.join(plain())} FROM file('{parts}/part-000.parquet') LIMIT {BATCH} OFFSET {low}"
-                self.chdb.run(f"INSERT INTO FUNCTION file('{path}', '{form}', '{structure}') {source} SETTINGS max_threads = 1")
+                self.chdb.run(
+                    f"INSERT INTO FUNCTION file('{path}', '{form}', '{structure}') {source} SETTINGS max_threads = 1"
+                )
                 self.files[form].append(path)
         with open(self.files["JSONEachRow"][0]) as file:
             lines = [line for _, line in zip(range(self.few), file)]
@@ -183,7 +185,14 @@ def pace(address, events, seed, rate, ready, go, end, told):
         thread.start()
     for thread in threads:
         thread.join(60)
-    told.put({"rows": state["rows"], "seconds": time.monotonic() - started, "late": state["late"], "failure": state["failure"]})
+    told.put(
+        {
+            "rows": state["rows"],
+            "seconds": time.monotonic() - started,
+            "late": state["late"],
+            "failure": state["failure"],
+        }
+    )
 
 
 def ask_steadily(address, seconds, rate, body):
@@ -202,14 +211,22 @@ def ask_steadily(address, seconds, rate, body):
 
 def percentiles(values):
     ordered = sorted(values)
-    return {"p50": statistics.median(ordered), "p99": ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))], "n": len(ordered)}
+    return {
+        "p50": statistics.median(ordered),
+        "p99": ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
+        "n": len(ordered),
+    }
 
 
-def latency(running, events, seed, full_rate, seconds, say, rate=10):
-    """Queries when nothing else happens, and while events come in at half of `full_rate`."""
+def latency(running, events, seed, full_rate, seconds, say):
+    """Queries when nothing else happens, and while events come in at half of `full_rate`.
+
+    Queries are due 10 a second, or so seldom that an idle cluster is busy with them a fifth of the time: more would
+    measure a queue that grows as long as the phase lasts.
+    """
     body = json.dumps(cases.sluice_request(cases.CASES[0])).encode()
     say(f"latency: {seconds} s idle")
-    ask_steadily(running.coordinator, 1, rate, body)
+    rate = min(10, 200 / percentiles(ask_steadily(running.coordinator, 3, 10, body))["p50"])
     idle = percentiles(ask_steadily(running.coordinator, seconds, rate, body))
     context = multiprocessing.get_context("spawn")
     ready, go, end, told = context.Event(), context.Event(), context.Event(), context.Queue()
@@ -233,5 +250,12 @@ def latency(running, events, seed, full_rate, seconds, say, rate=10):
             loader.kill()
     if load["failure"]:
         raise SystemExit(f"the load beside the queries failed: {load['failure']}")
-    return {"idle": idle, "busy": busy, "wanted": wanted, "reached": load["rows"] / load["seconds"], "late": load["late"],
-            "ratio": busy["p99"] / idle["p50"]}
+    return {
+        "idle": idle,
+        "busy": busy,
+        "wanted": wanted,
+        "reached": load["rows"] / load["seconds"],
+        "late": load["late"],
+        "rate": rate,
+        "ratio": busy["p99"] / idle["p50"],
+    }

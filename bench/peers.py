@@ -15,8 +15,13 @@ import cases
 from generate import START_MS
 
 COLUMNS = {
-    "user": "UInt32", "event": "LowCardinality(String)", "ts": "UInt64", "country": "LowCardinality(String)",
-    "device": "LowCardinality(String)", "price": "Float32", "session": "String",
+    "user": "UInt32",
+    "event": "LowCardinality(String)",
+    "ts": "UInt64",
+    "country": "LowCardinality(String)",
+    "device": "LowCardinality(String)",
+    "price": "Float32",
+    "session": "String",
 }
 ORDERS = {"by_event": "event, user, ts", "by_user": "user, ts"}
 LIMIT_SECONDS = 120
@@ -140,8 +145,9 @@ class Polars:
 
         key = (pl.col("user").cast(pl.Int64) * 2**33 + pl.col("ts") - START_MS).alias("key")
         names = [pl.col(name).cast(pl.Categorical) for name in ("event", "country", "device")]
-        frames = [pl.read_parquet(part, columns=["user", "ts", "event", "country", "device", "price"]).select(key, *names, "price")
-                  for part in sorted(glob.glob(f"{parts}/part-*.parquet"))]
+        wanted = ["user", "ts", "event", "country", "device", "price"]
+        files = sorted(glob.glob(f"{parts}/part-*.parquet"))
+        frames = [pl.read_parquet(file, columns=wanted).select(key, *names, "price") for file in files]
         self.frame = pl.concat(frames).sort("event", "key", maintain_order=True)
 
     def variants(self, case):

@@ -6,7 +6,6 @@ import shutil
 import time
 
 import cases
-import cluster
 import generate
 import loading
 import peers
@@ -24,9 +23,13 @@ def sluice_bytes(running):
     sealed = state["rows"] - state["memtable_rows"]
     per_event = lambda name: sizes[name] / sealed if sealed else None
     return {
-        "segments": per_event("segments"), "dictionaries": per_event("dictionaries"),
+        "segments": per_event("segments"),
+        "dictionaries": per_event("dictionaries"),
         "total": (sizes["segments"] + sizes["dictionaries"]) / sealed if sealed else None,
-        "sealed_rows": sealed, "log_bytes": sizes["log"], "log_rows": state["memtable_rows"], "state": state,
+        "sealed_rows": sealed,
+        "log_bytes": sizes["log"],
+        "log_rows": state["memtable_rows"],
+        "state": state,
     }
 
 
@@ -111,10 +114,16 @@ def growth(bench, chdb, sizes):
                     own.append(elapsed)
                     other.append(theirs)
             asker.close()
-            found.append({
-                "events": events, "sluice": queries.summary(own), "chdb": queries.summary(other), "rate": loaded.rate,
-                "resident": sum(running.resident()), "bytes": sluice_bytes(running)["total"],
-            })
+            found.append(
+                {
+                    "events": events,
+                    "sluice": queries.summary(own),
+                    "chdb": queries.summary(other),
+                    "rate": loaded.rate,
+                    "resident": sum(running.resident()),
+                    "bytes": sluice_bytes(running)["total"],
+                }
+            )
         chdb.run("DROP TABLE bench.grown SYNC")
     return found
 
@@ -122,7 +131,9 @@ def growth(bench, chdb, sizes):
 def machine():
     """Cores, model, memory, load."""
     with open("/proc/cpuinfo") as file:
-        model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.machine())
+        model = next(
+            (line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.machine()
+        )
     with open("/proc/meminfo") as file:
         memory = int(file.readline().split()[1]) * 1024
     return {"cores": os.cpu_count(), "model": model, "memory_gib": memory / 2**30, "kernel": platform.release()}

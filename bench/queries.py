@@ -17,7 +17,9 @@ def check(case, engine, found, expected):
     """Ends the run, naming the case and both counts, unless they are equal."""
     if found == expected:
         return
-    text = f"COUNTS DIFFER in {case.name} ({case.rule})\n  {engine}: {cases.sums(found)}\n  chDB: {cases.sums(expected)}"
+    text = (
+        f"COUNTS DIFFER in {case.name} ({case.rule})\n  {engine}: {cases.sums(found)}\n  chDB: {cases.sums(expected)}"
+    )
     if isinstance(found, dict):
         keys = [key for key in {**expected, **found} if found.get(key) != expected.get(key)]
         text += "".join(f"\n  {key}: {found.get(key)} and {expected.get(key)}" for key in keys[:5])
@@ -117,8 +119,14 @@ def summary(times):
 
 def fastest(rows, engine, threads=None):
     """(key, summary) of the fastest layout and form of an engine, by median; None if it was not run."""
-    fitting = [(key, summary(ms)) for key, ms in rows.items() if key[0] == engine and (threads is None or key[2] == threads)]
+    fitting = [
+        (key, summary(ms)) for key, ms in rows.items() if key[0] == engine and (threads is None or key[2] == threads)
+    ]
     return min(fitting, key=lambda item: item[1]["median"], default=None)
+
+
+# name in the report, engine, threads (None: the only number it was run with)
+PEERS = (("chdb2", "chDB", 2), ("chdb1", "chDB", 1), ("duckdb", "DuckDB", None), ("polars", "Polars", None))
 
 
 def table(times):
@@ -129,7 +137,7 @@ def table(times):
         others = times[case.peers_as] if case.peers_as else rows
         own = fastest(rows, "Sluice")
         row = {"case": case.name, "rule": case.rule, "sluice": own[1] if own else None}
-        for label, engine, threads in (("chdb2", "chDB", 2), ("chdb1", "chDB", 1), ("duckdb", "DuckDB", None), ("polars", "Polars", None)):
+        for label, engine, threads in PEERS:
             best = fastest(others, engine, threads)
             if best is None:
                 continue

@@ -77,7 +77,9 @@ def table(head, rows):
     cells = [list(map(str, row)) for row in [head, *rows]]
     widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
     line = lambda row: "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |"
-    return "\n".join([line(cells[0]), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, cells[1:])])
+    return "\n".join(
+        [line(cells[0]), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, cells[1:])]
+    )
 
 
 def pair(ms):
@@ -85,15 +87,24 @@ def pair(ms):
 
 
 def query_table(rows):
-    head = ["case (ms: min / median)", "Sluice", "chDB 2 threads", "chDB 1 thread", "DuckDB", "Polars",
-            "Sluice is faster than: chDB 2, 1, DuckDB, Polars"]
+    head = [
+        "case (ms: min / median)",
+        "Sluice",
+        "chDB 2 threads",
+        "chDB 1 thread",
+        "DuckDB",
+        "Polars",
+        "Sluice is faster than: chDB 2, 1, DuckDB, Polars",
+    ]
     body = []
     for row in rows:
         found = [row["case"], pair(row["sluice"])]
         ratios = []
         for peer in ("chdb2", "chdb1", "duckdb", "polars"):
             ms = row.get(peer)
-            notes = ", ".join(note for note in (ms["layout"], ms["form"]) if note) if ms and peer.startswith("chdb") else ""
+            notes = (
+                ", ".join(note for note in (ms["layout"], ms["form"]) if note) if ms and peer.startswith("chdb") else ""
+            )
             found.append((pair(ms) + (f" ({notes})" if notes else "")) if ms else "-")
             ratios.append(f"{number(ms['ratio'])}x" if ms and "ratio" in ms else "-")
         body.append([*found, "  ".join(ratios)])
@@ -106,9 +117,14 @@ def sections(results):
         if name in ("states", "not_available"):
             continue
         state = results["queries"]["states"].get(name, {})
-        text = f"Shards: {state.get('segments')} segments, {state.get('memtable_rows'):,} of {state.get('rows'):,} rows in memory tables.\n\n"
+        text = (
+            f"Shards: {state.get('segments')} segments, {state.get('memtable_rows'):,} of {state.get('rows'):,} rows in "
+            "memory tables.\n\n"
+        )
         if rows and "chdb2" in rows[0]:
-            text += "Peers with their fastest layout for the case, by median; ratios are of medians.\n\n" + query_table(rows)
+            text += "Peers with their fastest layout for the case, by median; ratios are of medians.\n\n" + query_table(
+                rows
+            )
         else:
             text += table(["case", "ms: min / median"], [[row["case"], pair(row["sluice"])] for row in rows])
         yield f"Queries, {name}", text
@@ -118,57 +134,138 @@ def sections(results):
         rows = []
         for row in results["storage"].values():
             own = row["sluice"]
-            rows.append([row["text"], number(own["total"]), number(own["segments"]), number(own["dictionaries"]),
-                         f"{number(own['log_bytes'] / own['log_rows']) if own['log_rows'] else '-'} x {own['log_rows']:,}",
-                         number(row["chdb"]["by_event"]), number(row["chdb"]["by_user"]), number(row["duckdb"])])
-        yield "Storage, bytes per event", (
-            "Sluice: files of sealed segments and of user dictionaries by sealed events; the log, apart, by the events that "
-            "are only in it.\n\n"
-            + table(["columns", "Sluice", "of it segments", "of it dictionaries", "log B x events", "chDB by event", "chDB by user", "DuckDB"], rows)
+            rows.append(
+                [
+                    row["text"],
+                    number(own["total"]),
+                    number(own["segments"]),
+                    number(own["dictionaries"]),
+                    f"{number(own['log_bytes'] / own['log_rows']) if own['log_rows'] else '-'} x {own['log_rows']:,}",
+                    number(row["chdb"]["by_event"]),
+                    number(row["chdb"]["by_user"]),
+                    number(row["duckdb"]),
+                ]
+            )
+        yield (
+            "Storage, bytes per event",
+            (
+                "Sluice: files of sealed segments and of user dictionaries by sealed events; the log, apart, by the events that "
+                "are only in it.\n\n"
+                + table(
+                    [
+                        "columns",
+                        "Sluice",
+                        "of it segments",
+                        "of it dictionaries",
+                        "log B x events",
+                        "chDB by event",
+                        "chDB by user",
+                        "DuckDB",
+                    ],
+                    rows,
+                )
+            ),
         )
     if "load" in results:
-        rows = [[form, number(median(r["sluice"])), number(max(r["sluice"])), number(median(r["chdb"])), number(max(r["chdb"])),
-                 f"{number(load(results, form))}x", f"{median(r['client']) * 100:.0f} % of a core"] for form, r in results["load"].items()]
-        yield "Durable load, events per second", (
-            "First byte to last acknowledgement; both sync every batch. chDB runs in the process and has no client to pay; it takes one insert "
-            "at a time, Sluice has 3 connections (16 for JSON 1k).\n\n"
-            + table(["form", "Sluice median", "best", "chDB median", "best", "ratio of medians", "Sluice's client"], rows)
+        rows = [
+            [
+                form,
+                number(median(r["sluice"])),
+                number(max(r["sluice"])),
+                number(median(r["chdb"])),
+                number(max(r["chdb"])),
+                f"{number(load(results, form))}x",
+                f"{median(r['client']) * 100:.0f} % of a core",
+            ]
+            for form, r in results["load"].items()
+        ]
+        yield (
+            "Durable load, events per second",
+            (
+                "First byte to last acknowledgement; both sync every batch. chDB runs in the process and has no client to "
+                "pay; it takes one insert at a time, Sluice has 3 connections (16 for JSON 1k).\n\n"
+                + table(
+                    ["form", "Sluice median", "best", "chDB median", "best", "ratio of medians", "Sluice's client"],
+                    rows,
+                )
+            ),
         )
     if "latency" in results:
         found = results["latency"]
-        rows = [[name, number(found[key]["p50"]), number(found[key]["p99"]), found[key]["n"]] for name, key in (("idle", "idle"), ("under load", "busy"))]
-        yield "Latency under load", (
-            f"{cases.CASES[0].rule}; queries due 10 a second, counted from when they were due. Load {number(found['reached'])} events/s of "
-            f"{number(found['wanted'])} wanted (half of the full rate), latest batch {number(found['late'])} s late.\n\n"
-            + table(["", "p50 ms", "p99 ms", "queries"], rows)
+        rows = []
+        for name, key in (("idle", "idle"), ("under load", "busy")):
+            rows.append([name, number(found[key]["p50"]), number(found[key]["p99"]), found[key]["n"]])
+        yield (
+            "Latency under load",
+            (
+                f"{cases.CASES[0].rule}; queries due {number(found['rate'])} a second, counted from when they were due. Load "
+                f"{number(found['reached'])} events/s of {number(found['wanted'])} wanted (half of the full rate), latest batch "
+                f"{number(found['late'])} s late.\n\n" + table(["", "p50 ms", "p99 ms", "queries"], rows)
+            ),
         )
     if "restart" in results:
         found = results["restart"]
-        yield "Restart", f"SIGTERM to ended {number(median(found['stop']))} s; start to first answered query {number(median(found['first_answer']))} s (median of {len(found['stop'])})."
+        yield (
+            "Restart",
+            (
+                f"SIGTERM to ended {number(median(found['stop']))} s; start to first answered query "
+                f"{number(median(found['first_answer']))} s (medians of {len(found['stop'])})."
+            ),
+        )
     if "resident" in results:
-        each = ", ".join(number(value / 1e6) for value in results["resident"])
-        later = "".join(f"; {when} {', '.join(number(value / 1e6) for value in sizes)}" for when, sizes in results.get("resident_later", {}).items())
-        yield "Memory", f"Anonymous resident MB of each shard: right after the load {each}{later}."
+        moments = {"right after the load": results["resident"], **results.get("resident_later", {})}
+        each = [f"{when} {', '.join(number(size / 1e6) for size in sizes)}" for when, sizes in moments.items()]
+        yield "Memory", f"Anonymous resident MB of each shard: {'; '.join(each)}."
     if "growth" in results:
-        rows = [[f"{row['events']:,}", pair(row["sluice"]), pair(row["chdb"]), f"{number(row['chdb']['median'] / row['sluice']['median'])}x",
-                 number(row["rate"]), number(row["resident"] / 1e6), number(row["bytes"])] for row in results["growth"]]
-        yield "Growth, 4 steps, window 1 day", table(
-            ["events", "Sluice ms", "chDB 2 threads ms", "ratio", "load events/s", "resident MB", "bytes per event"], rows)
+        rows = [
+            [
+                f"{row['events']:,}",
+                pair(row["sluice"]),
+                pair(row["chdb"]),
+                f"{number(row['chdb']['median'] / row['sluice']['median'])}x",
+                number(row["rate"]),
+                number(row["resident"] / 1e6),
+                number(row["bytes"]),
+            ]
+            for row in results["growth"]
+        ]
+        yield (
+            "Growth, 4 steps, window 1 day",
+            table(
+                [
+                    "events",
+                    "Sluice ms",
+                    "chDB 2 threads ms",
+                    "ratio",
+                    "load events/s",
+                    "resident MB",
+                    "bytes per event",
+                ],
+                rows,
+            ),
+        )
 
 
 def write(results):
     """The whole report."""
     machine, versions = results["machine"], results["versions"]
     lines = [
-        "# Benchmark report", "",
-        f"{results['date']}. {results['events']:,} events, seed {results['seed']}, {results['rounds']} rounds after a warm-up, engines in turns. "
-        f"Written by `make bench`; how things are measured is said in the sources beside this file.", "",
-        f"Machine: {machine['cores']} cores, {machine['model']}, {machine['memory_gib']:.0f} GiB, Linux {machine['kernel']}; load average "
-        f"{results['load_before']} before, {results.get('load_after', '-')} after. "
-        + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", "",
-        "## Goals", "",
-        "Queries: medians of the steady state.", "",
-        table(["goal", "wanted", "floor", "reached", ""], goal_rows(results)), "",
+        "# Benchmark report",
+        "",
+        f"{results['date']}. {results['events']:,} events, seed {results['seed']}, {results['rounds']} rounds after a "
+        "warm-up, engines in turns. Written by `make bench`; the sources beside this file say how things are measured.",
+        "",
+        f"Machine: {machine['cores']} cores, {machine['model']}, {machine['memory_gib']:.0f} GiB, Linux {machine['kernel']}; "
+        f"load average {results['load_before']} before, {results.get('load_after', '-')} after. "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".",
+        "",
+        "## Goals",
+        "",
+        "Queries: medians of the steady state.",
+        "",
+        table(["goal", "wanted", "floor", "reached", ""], goal_rows(results)),
+        "",
     ]
     for title, text in sections(results):
         lines += [f"## {title}", "", text, ""]

@@ -59,7 +59,9 @@ class Bench:
 
     def fresh_cluster(self, name, events=None):
         """A cluster over an empty directory that goes away with it."""
-        return Temporary(self.programs, os.path.join(self.work, name), seal_rows=phases.seal_rows(events or self.events))
+        return Temporary(
+            self.programs, os.path.join(self.work, name), seal_rows=phases.seal_rows(events or self.events)
+        )
 
 
 class Temporary(cluster.Cluster):
@@ -84,7 +86,8 @@ def run_queries(bench, running, chdb, engines):
         found["states"]["right after the load"] = running.state()
         fresh = queries.alone(sluice, bench.rounds, bench.say)
         found["right after the load"] = [
-            {"case": case.name, "sluice": queries.summary(fresh[case.name]) if case.name in fresh else None} for case in cases.CASES
+            {"case": case.name, "sluice": queries.summary(fresh[case.name]) if case.name in fresh else None}
+            for case in cases.CASES
         ]
         bench.say(f"idle for {bench.idle} s")
         found["states"]["steady"] = running.settle(bench.idle)
@@ -166,16 +169,26 @@ def main():
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=generate.SEED)
-    parser.add_argument("--only", help=f"some of {', '.join(PHASES)}, with commas; 'none' for only what --growth asks for")
-    parser.add_argument("--growth", metavar="SIZES", help="f4 over data of these sizes, such as 1000000,10000000,100000000")
+    parser.add_argument(
+        "--only", help=f"some of {', '.join(PHASES)}, with commas; 'none' for only what --growth asks for"
+    )
+    parser.add_argument(
+        "--growth", metavar="SIZES", help="f4 over data of these sizes, such as 1000000,10000000,100000000"
+    )
     default = os.environ.get("SLUICE_PROGRAMS") or os.path.join(HERE, "..", ".build", "release")
     parser.add_argument("--programs", default=default, help="directory of Sluice's programs (SLUICE_PROGRAMS)")
     parser.add_argument("--work", default=os.path.join(HERE, ".work"), help="directory for data, emptied at the end")
     parser.add_argument("--keep", action="store_true", help="leave the data there")
-    parser.add_argument("--idle", type=float, help="seconds without work before the steady state (60; 5 below 2 million events)")
+    parser.add_argument(
+        "--idle", type=float, help="seconds without work before the steady state (60; 5 below 2 million events)"
+    )
     parser.add_argument("--latency-seconds", type=float, default=20, help="seconds of queries, idle and under load")
-    parser.add_argument("--query-minutes", type=float, default=30, help="after so long no further round of queries begins")
-    parser.add_argument("--compact-path", default="/compact", help="path of the shards that compacts, if this version has one")
+    parser.add_argument(
+        "--query-minutes", type=float, default=30, help="after so long no further round of queries begins"
+    )
+    parser.add_argument(
+        "--compact-path", default="/compact", help="path of the shards that compacts, if this version has one"
+    )
     parser.add_argument("--report", default=os.path.join(HERE, "REPORT.md"), help="file for the report")
     options = parser.parse_args()
     unknown = set((options.only or "").split(",")) - set(PHASES) - {"", "none"}
@@ -189,8 +202,11 @@ def main():
 
     bench = Bench(options)
     bench.results |= {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "events": bench.events,
-        "seed": bench.seed, "rounds": bench.rounds, "machine": phases.machine(),
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "events": bench.events,
+        "seed": bench.seed,
+        "rounds": bench.rounds,
+        "machine": phases.machine(),
         "load_before": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         "versions": {"Sluice": version_of(options.programs)}
         | {name: importlib.metadata.version(name) for name in ("chdb", "duckdb", "polars", "numpy", "pyarrow")},

@@ -64,8 +64,13 @@ class AppendConnection:
         self.stream = -1
         self.window, self.initial, self.frame = 65_535, 65_535, 16_384
         self.stream_window = 0
-        fields = {":method": "POST", ":scheme": "http", ":authority": address, ":path": "/sluice/v1/append",
-                  "content-type": "application/x-sluice"}
+        fields = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":authority": address,
+            ":path": "/sluice/v1/append",
+            "content-type": "application/x-sluice",
+        }
         self.headers = b"".join(plain_header(*pair) for pair in fields.items())
         settings = struct.pack(">HI", 1, 0)  # no table for header compression: every answer can be read on its own
         self.socket.sendall(PREFACE + head(SETTINGS, 0, 0, len(settings)) + settings)
