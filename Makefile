@@ -3,7 +3,7 @@
 # One optimised build serves both.
 build_dir := .build/release
 
-.PHONY: build demo test kills lint image-test clean
+.PHONY: build demo test kills bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -23,6 +23,18 @@ N ?= 50
 kills:
 	swift build -c release --build-tests
 	FUNNEL_KILLS=$(N) SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build --filter FaultTests
+
+# make bench EVENTS=1000000 ROUNDS=3: side by side with chDB, DuckDB and Polars; the report is bench/REPORT.md.
+EVENTS ?= 10000000
+ROUNDS ?= 5
+bench: build
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) bench/run.sh --events $(EVENTS) --rounds $(ROUNDS)
+
+# The counting kernel in C alone: counts, and ns per event.
+bench-micro:
+	bench/python.sh bench/Micro/keys.py --events $(EVENTS) --out bench/Micro/f4.keys
+	cc -O3 -std=c11 -o bench/Micro/kernel bench/Micro/kernel.c
+	bench/Micro/kernel bench/Micro/f4.keys 86400000 20
 
 lint:
 	swift format lint --recursive Sources Tests Package.swift

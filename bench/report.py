@@ -1,0 +1,273 @@
+"""The report: goals with what was reached, then every number behind them, as Markdown."""
+
+import cases
+
+# label, goal, floor, unit, True where more is better, how to find the value in the results
+GOALS = [
+    ("4 steps, counts, vs chDB 2 threads", 25, 12, "x", True, lambda r: ratio(r, "f4_1d", "chdb2")),
+    ("4 steps with times, vs chDB 2 threads", 15, 8, "x", True, lambda r: ratio(r, "f4_1d_times", "chdb2")),
+    ("4 steps, counts, vs Polars", 10, 5, "x", True, lambda r: ratio(r, "f4_1d", "polars")),
+    ("6 steps, vs chDB 2 threads", 15, 8, "x", True, lambda r: ratio(r, "f6_1d", "chdb2")),
+    ("breakdown, vs chDB 2 threads", 15, 8, "x", True, lambda r: ratio(r, "f4_country", "chdb2")),
+    ("daily trend, vs chDB 2 threads", 15, 8, "x", True, lambda r: ratio(r, "f4_trend", "chdb2")),
+    ("property filter, vs chDB 2 threads", 15, 8, "x", True, lambda r: ratio(r, "f4_filter", "chdb2")),
+    ("bytes per event, user + event + time", 4.5, 4.85, "B", False, lambda r: size(r, "core")),
+    ("bytes per event, all columns, no ids", 10.0, 12.6, "B", False, lambda r: size(r, "all")),
+    ("bytes per event with UUIDs, vs chDB", 1.0, 1.2, "x", False, lambda r: uuid_ratio(r)),
+    ("durable load, binary 100k, vs chDB Native", 1.5, 1, "x", True, lambda r: load(r, "binary 100k")),
+    ("durable load, JSON 1k, vs chDB", 20, 8, "x", True, lambda r: load(r, "JSON 1k")),
+    ("durable load, JSON 100k, vs chDB", 3, 1, "x", True, lambda r: load(r, "JSON 100k")),
+    ("query p99 under load, vs idle median", 3, 6, "x", False, lambda r: r["latency"]["ratio"]),
+    ("restart to first answer", 2, 10, "s", False, lambda r: median(r["restart"]["first_answer"])),
+    ("resident memory of the shards after the load", 300, 600, "MB", False, lambda r: sum(r["resident"]) / 1e6),
+]
+
+
+def median(values):
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+def ratio(results, case, peer):
+    row = next(row for row in results["queries"]["steady"] if row["case"] == case)
+    return row[peer]["ratio"] if row["sluice"] else "not in this version"
+
+
+def size(results, shape):
+    return results["storage"][shape]["sluice"]["total"]
+
+
+def uuid_ratio(results):
+    row = results["storage"]["uuid"]
+    return row["sluice"]["total"] / min(row["chdb"].values())
+
+
+def load(results, form):
+    return median(results["load"][form]["sluice"]) / median(results["load"][form]["chdb"])
+
+
+def number(value):
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 20 else f"{value:.2f}"
+
+
+def goal_rows(results):
+    """[goal, wanted, floor, reached, verdict]"""
+    rows = []
+    for label, goal, floor, unit, more, find in GOALS:
+        try:
+            value = find(results)
+        except (KeyError, StopIteration, TypeError):
+            value = None
+        if value is None or isinstance(value, str):
+            verdict, reached = "-", value or "not measured"
+        else:
+            better = lambda limit: value >= limit if more else value <= limit
+            verdict = "goal" if better(goal) else "floor" if better(floor) else "BELOW FLOOR"
+            reached = f"{number(value)} {unit}"
+        rows.append([label, f"{number(goal)} {unit}", f"{number(floor)} {unit}", reached, verdict])
+    return rows
+
+
+def table(head, rows):
+    """A table that reads well in a terminal and in Markdown."""
+    cells = [list(map(str, row)) for row in [head, *rows]]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
+    line = lambda row: "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |"
+    return "\n".join(
+        [line(cells[0]), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, cells[1:])]
+    )
+
+
+def pair(ms):
+    return f"{number(ms['min'])} / {number(ms['median'])}" if ms else "not in this version"
+
+
+def query_table(rows):
+    head = [
+        "case (ms: min / median)",
+        "Sluice",
+        "chDB 2 threads",
+        "chDB 1 thread",
+        "DuckDB",
+        "Polars",
+        "Sluice is faster than: chDB 2, 1, DuckDB, Polars",
+    ]
+    body = []
+    for row in rows:
+        found = [row["case"], pair(row["sluice"])]
+        ratios = []
+        for peer in ("chdb2", "chdb1", "duckdb", "polars"):
+            ms = row.get(peer)
+            notes = (
+                ", ".join(note for note in (ms["layout"], ms["form"]) if note) if ms and peer.startswith("chdb") else ""
+            )
+            found.append((pair(ms) + (f" ({notes})" if notes else "")) if ms else "-")
+            ratios.append(f"{number(ms['ratio'])}x" if ms and "ratio" in ms else "-")
+        body.append([*found, "  ".join(ratios)])
+    return table(head, body)
+
+
+def sections(results):
+    """(title, text) of everything that was measured."""
+    for name, rows in results.get("queries", {}).items():
+        if name in ("states", "not_available"):
+            continue
+        state = results["queries"]["states"].get(name, {})
+        text = (
+            f"Shards: {state.get('segments')} segments, {state.get('memtable_rows'):,} of {state.get('rows'):,} rows in "
+            "memory tables.\n\n"
+        )
+        if rows and "chdb2" in rows[0]:
+            text += "Peers with their fastest layout for the case, by median; ratios are of medians.\n\n" + query_table(
+                rows
+            )
+        else:
+            text += table(["case", "ms: min / median"], [[row["case"], pair(row["sluice"])] for row in rows])
+        yield f"Queries, {name}", text
+    for note in results.get("queries", {}).get("not_available", []):
+        yield f"Queries, {note}", "Not available: this version has no such command."
+    if "storage" in results:
+        rows = []
+        for row in results["storage"].values():
+            own = row["sluice"]
+            rows.append(
+                [
+                    row["text"],
+                    number(own["total"]),
+                    number(own["segments"]),
+                    number(own["dictionaries"]),
+                    f"{number(own['log_bytes'] / own['log_rows']) if own['log_rows'] else '-'} x {own['log_rows']:,}",
+                    number(row["chdb"]["by_event"]),
+                    number(row["chdb"]["by_user"]),
+                    number(row["duckdb"]),
+                ]
+            )
+        yield (
+            "Storage, bytes per event",
+            (
+                "Sluice: files of sealed segments and of user dictionaries by sealed events; the log, apart, by the events that "
+                "are only in it.\n\n"
+                + table(
+                    [
+                        "columns",
+                        "Sluice",
+                        "of it segments",
+                        "of it dictionaries",
+                        "log B x events",
+                        "chDB by event",
+                        "chDB by user",
+                        "DuckDB",
+                    ],
+                    rows,
+                )
+            ),
+        )
+    if "load" in results:
+        rows = [
+            [
+                form,
+                number(median(r["sluice"])),
+                number(max(r["sluice"])),
+                number(median(r["chdb"])),
+                number(max(r["chdb"])),
+                f"{number(load(results, form))}x",
+                f"{median(r['client']) * 100:.0f} % of a core",
+            ]
+            for form, r in results["load"].items()
+        ]
+        yield (
+            "Durable load, events per second",
+            (
+                "First byte to last acknowledgement; both sync every batch. chDB runs in the process and has no client to "
+                "pay; it takes one insert at a time, Sluice has 3 connections (16 for JSON 1k).\n\n"
+                + table(
+                    ["form", "Sluice median", "best", "chDB median", "best", "ratio of medians", "Sluice's client"],
+                    rows,
+                )
+            ),
+        )
+    if "latency" in results:
+        found = results["latency"]
+        rows = []
+        for name, key in (("idle", "idle"), ("under load", "busy")):
+            rows.append([name, number(found[key]["p50"]), number(found[key]["p99"]), found[key]["n"]])
+        yield (
+            "Latency under load",
+            (
+                f"{cases.CASES[0].rule}; queries due {number(found['rate'])} a second, counted from when they were due. Load "
+                f"{number(found['reached'])} events/s of {number(found['wanted'])} wanted (half of the full rate), latest batch "
+                f"{number(found['late'])} s late.\n\n" + table(["", "p50 ms", "p99 ms", "queries"], rows)
+            ),
+        )
+    if "restart" in results:
+        found = results["restart"]
+        yield (
+            "Restart",
+            (
+                f"SIGTERM to ended {number(median(found['stop']))} s; start to first answered query "
+                f"{number(median(found['first_answer']))} s (medians of {len(found['stop'])})."
+            ),
+        )
+    if "resident" in results:
+        moments = {"right after the load": results["resident"], **results.get("resident_later", {})}
+        each = [f"{when} {', '.join(number(size / 1e6) for size in sizes)}" for when, sizes in moments.items()]
+        yield "Memory", f"Anonymous resident MB of each shard: {'; '.join(each)}."
+    if "growth" in results:
+        rows = [
+            [
+                f"{row['events']:,}",
+                pair(row["sluice"]),
+                pair(row["chdb"]),
+                f"{number(row['chdb']['median'] / row['sluice']['median'])}x",
+                number(row["rate"]),
+                number(row["resident"] / 1e6),
+                number(row["bytes"]),
+            ]
+            for row in results["growth"]
+        ]
+        yield (
+            "Growth, 4 steps, window 1 day",
+            table(
+                [
+                    "events",
+                    "Sluice ms",
+                    "chDB 2 threads ms",
+                    "ratio",
+                    "load events/s",
+                    "resident MB",
+                    "bytes per event",
+                ],
+                rows,
+            ),
+        )
+
+
+def write(results):
+    """The whole report."""
+    machine, versions = results["machine"], results["versions"]
+    lines = [
+        "# Benchmark report",
+        "",
+        f"{results['date']}. {results['events']:,} events, seed {results['seed']}, {results['rounds']} rounds after a "
+        "warm-up, engines in turns. Written by `make bench`; the sources beside this file say how things are measured.",
+        "",
+        f"Machine: {machine['cores']} cores, {machine['model']}, {machine['memory_gib']:.0f} GiB, Linux {machine['kernel']}; "
+        f"load average {results['load_before']} before, {results.get('load_after', '-')} after. "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".",
+        "",
+        "## Goals",
+        "",
+        "Queries: medians of the steady state.",
+        "",
+        table(["goal", "wanted", "floor", "reached", ""], goal_rows(results)),
+        "",
+    ]
+    for title, text in sections(results):
+        lines += [f"## {title}", "", text, ""]
+    lines += ["## The queries", "", "```"] + [cases.side_by_side(case) + "\n" for case in cases.CASES] + ["```", ""]
+    return "\n".join(lines)
