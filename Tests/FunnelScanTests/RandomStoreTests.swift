@@ -24,6 +24,27 @@ struct RandomStoreTests {
         world.store.close()
     }
 
+    /// In data finer than the clock the layout's last tick can be a row's own.
+    @Test func anAttemptAtTheVeryLastTickCounts() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-scan-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let store = try ShardStore.open(
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+        let first: Int64 = 1_700_000_000_000_000
+        // Keys begin a second (the slack's lead) before the first row.
+        let last = first - 1_000_000 + (1 << 33 - 1)
+        let events = [Event(user: "u", name: "a", time: first), Event(user: "v", name: "a", time: last), Event(user: "w", name: "a", time: last - 1)]
+        _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
+        var definition = FunnelDefinition(steps: [FunnelDefinition.Step("s", events: .named(["a"]))])
+        definition.window = 1_000_000
+        let plan = FunnelPlan(definition, entryRange: first..<(last + 1), asOf: 1 << 59)
+        for times in [false, true] {
+            let counting = FunnelScan(plan, store.snapshot(project: 1), buckets: [0..<1_024]).counting(times: times)
+            #expect(try counting.run { false }.finish(buckets: [0..<1_024], newestEvent: nil).counts == [3], "times \(times)")
+        }
+        store.close()
+    }
+
     private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ what: String) throws {
         let snapshot = world.store.snapshot(project: 1)
         let scan = FunnelScan(plan, snapshot, buckets: buckets)
@@ -96,13 +117,13 @@ private struct World {
         options.sealRows = 100_000
         store = try ShardStore.open(
             directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: options)
-        let unit: Int64 = [1_000_000, 1_000, 1][seed % 3]
-        let hidden: Set<ByteString> = seed % 4 == 0 ? ["user3", "user17", "nobody"] : []
+        let units: [Int64] = [[1_000_000], [1_000], [1], [1_000_000, 1_000, 1]][seed % 4]
+        let hidden: Set<ByteString> = seed % 5 == 0 ? ["user3", "user17", "nobody"] : []
         for sequence in 0..<8 {
             var batch: [Event] = []
             for user in 0..<60 where random.chance(40) {
                 for _ in 0..<(1 + random.below(3)) {
-                    batch.append(Self.event(ByteString("user\(user)"), unit, &random))
+                    batch.append(Self.event(ByteString("user\(user)"), units, &random))
                 }
             }
             // Some come twice, in this batch or a later one.
@@ -120,14 +141,17 @@ private struct World {
 
     private static func same(_ a: Event, _ b: Event) -> Bool { a.user == b.user && a.name == b.name && a.time == b.time && a.id == b.id }
 
-    private static func event(_ user: ByteString, _ unit: Int64, _ random: inout SplitMix64) -> Event {
+    private static func event(_ user: ByteString, _ units: [Int64], _ random: inout SplitMix64) -> Event {
+        let name = random.below(5)
+        // A name keeps to one unit, beside names of others.
+        let unit = units[name % units.count]
         let month: Int64 = random.pick([1_700_000_000, 1_700_000_000, 1_702_000_000, 1_707_000_000]) * 1_000_000
         let offset = Int64(random.below(9)) * 1_000_000 + Int64(random.below(4)) * 250_000 / unit * unit + (random.chance(10) ? unit : 0)
         var properties: [Event.Property] = []
         if random.chance(60) { properties.append(.init("p", .integer(Int64(random.below(3))))) }
         if random.chance(30) { properties.append(.init("q", random.chance(50) ? .integer(1) : .string("x"))) }
         return Event(
-            user: user, name: random.pick(["a", "b", "c", "d", "e"]), time: (month + offset) / unit * unit,
+            user: user, name: ["a", "b", "c", "d", "e"][name], time: (month + offset) / unit * unit,
             id: random.chance(50) ? ByteString("i\(random.next())") : "", properties: properties)
     }
 
