@@ -169,8 +169,11 @@ enum NumberColumn {
         scaled.reserveCapacity(values.count)
         for value in values {
             let multiple = (value * power).rounded()
-            guard multiple.magnitude < 1e15, (multiple / power).bitPattern == value.bitPattern else { return nil }
-            scaled.append(Int64(multiple))
+            guard multiple.magnitude < 1e15 else { return nil }
+            let whole = Int64(multiple)
+            // As it will be read: -0 is no integer, for one.
+            guard (Double(whole) / power).bitPattern == value.bitPattern else { return nil }
+            scaled.append(whole)
         }
         return scaled
     }
