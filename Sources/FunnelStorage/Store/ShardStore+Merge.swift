@@ -11,6 +11,8 @@ extension ShardStore {
 
     /// One merge of segments, or of user files; false where none is due.
     func mergeDue(_ state: inout Maintenance, _ pace: @escaping (Int) -> Void, everything: Bool = false) throws(StoreError) -> Bool {
+        // A store that is closed or has failed may no longer replace the manifest: another may hold the directory.
+        try writer.withLock { (writer) throws(StoreError) in try checkUsable(writer) }
         let projects = shared.withLock { $0.projects }
         for (number, project) in projects.sorted(by: { $0.key < $1.key }) {
             for month in Set(project.segments.map(\.record.month)).sorted() {

@@ -24,6 +24,7 @@ extension ShardStore {
     /// - Returns: whether something was done, so that more may be due.
     package func maintain(pace: @escaping (Int) -> Void = { _ in }) -> Bool {
         maintenance.withLock { state in
+            if writer.withLock({ $0.poison }) != nil { return false }
             if isDue(state) { return sealDue(&state, pace) }
             do throws(StoreError) { return try mergeDue(&state, pace) } catch {
                 shared.withLock { $0.stats.failedMerges += 1 }

@@ -126,12 +126,15 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    /// Lets the directory go. Nothing needs saving; later calls that write fail.
+    /// Lets the directory go. Nothing needs saving; later calls that write fail. Waits for a seal or merge under way: it
+    /// would write into a directory that another store may hold by then.
     package func close() {
-        writer.withLock { writer in
-            writer.poison = writer.poison ?? "the store is closed"
-            writer.log = nil
-            writer.lockFile = nil
+        maintenance.withLock { _ in
+            writer.withLock { writer in
+                writer.poison = writer.poison ?? "the store is closed"
+                writer.log = nil
+                writer.lockFile = nil
+            }
         }
     }
 
