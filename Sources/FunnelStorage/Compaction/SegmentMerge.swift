@@ -120,6 +120,8 @@ struct GroupColumns {
         var number = -1
         var values = ColumnValues()
         var slots = [Int32](repeating: -1, count: KeyPage.rows)
+        /// The place of each of the page's strings among those of the group; -1 is none yet.
+        var places: [Int32] = []
     }
 
     /// Rows of one segment come in order, so each page is read once.
@@ -134,11 +136,16 @@ struct GroupColumns {
             let row = UInt32(truncatingIfNeeded: i)
             let bits = pages[source]?.values.bits[Int(slot)] ?? 0
             let tag = pages[source]?.values.tags[Int(slot)] ?? 0
-            if tag == EventBatch.Tag.string {
-                out.append(row: row, string: pages[source]?.values.strings.slice(Int(bits)) ?? [])
-            } else {
+            guard tag == EventBatch.Tag.string else {
                 out.append(row: row, tag: tag, bits: bits)
+                continue
             }
+            // A text that a page holds once is copied once, however many rows have it.
+            if pages[source]?.places[Int(bits)] ?? 0 < 0 {
+                pages[source]?.places[Int(bits)] = Int32(truncatingIfNeeded: out.strings.count)
+                out.strings.append(pages[source]?.values.strings.slice(Int(bits)) ?? [])
+            }
+            out.append(row: row, tag: tag, bits: UInt64(pages[source]?.places[Int(bits)] ?? 0))
         }
         return out
     }
@@ -148,6 +155,7 @@ struct GroupColumns {
         page.number = number
         page.values = try snapshot.segments[source].column(key, page: number)
         for (i, row) in page.values.rows.enumerated() { page.slots[Int(row)] = Int32(truncatingIfNeeded: i) }
+        page.places = [Int32](repeating: -1, count: page.values.strings.count)
         pages[source] = page
     }
 
@@ -158,6 +166,9 @@ struct GroupColumns {
         var columns: [ColumnValues] = []
         /// Columns by a batch's own key codes.
         var columnOfCode: [[Int]] = Array(repeating: [], count: snapshot.memtable.batches.count)
+        // A text that a batch holds once is copied once, however many rows have it: all columns share one table.
+        var strings = StringTable()
+        var placeOfString: [[Int32]] = columnOfCode.map { _ in [] }
         for (i, ref) in refs.enumerated() {
             let row = UInt32(truncatingIfNeeded: i)
             let run = snapshot.memtable.runs[ref.source]
@@ -172,19 +183,26 @@ struct GroupColumns {
                     columns.append(ColumnValues())
                     return columns.count - 1
                 }
+                placeOfString[number] = Array(repeating: -1, count: stored.batch.strings.count)
             }
             if !stored.batch.ids.isEmpty(place) { ids.append(row: row, string: stored.id(place)) }
             if stored.isServerTimed(place) { serverTimed.append(row: row, tag: EventBatch.Tag.bool, bits: 1) }
             let batch = stored.batch
             for p in Int(batch.propertyStart[place])..<Int(batch.propertyStart[place + 1]) {
                 let column = columnOfCode[number][Int(batch.propertyKey[p])]
+                var bits = batch.propertyBits[p]
                 if batch.propertyTag[p] == EventBatch.Tag.string {
-                    columns[column].append(row: row, string: batch.strings.slice(Int(batch.propertyBits[p])))
-                } else {
-                    columns[column].append(row: row, tag: batch.propertyTag[p], bits: batch.propertyBits[p])
+                    let code = Int(bits)
+                    if placeOfString[number][code] < 0 {
+                        placeOfString[number][code] = Int32(truncatingIfNeeded: strings.count)
+                        strings.append(batch.strings.slice(code))
+                    }
+                    bits = UInt64(placeOfString[number][code])
                 }
+                columns[column].append(row: row, tag: batch.propertyTag[p], bits: bits)
             }
         }
+        for column in columns.indices { columns[column].strings = strings }
         if !ids.rows.isEmpty { try body(.ids, ids) }
         if !serverTimed.rows.isEmpty { try body(.serverTimed, serverTimed) }
         for (key, column) in keys.sorted(by: { $0.key < $1.key }) where !columns[column].rows.isEmpty {
