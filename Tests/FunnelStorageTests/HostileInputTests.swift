@@ -58,6 +58,23 @@ struct HostileInputTests {
         #expect(try store.snapshot(project: 1).histories() == model.histories())
     }
 
+    /// A user's rows go from name to name, and each name has pages of its own.
+    @Test func rowsThatGoFromPageToPageAreReadOnce() throws {
+        let store = try openStore(SimulatedFileSystem())
+        let events = (0..<8_000).map { event("u", $0 % 2 == 0 ? "even" : "odd", Int64($0), p: Int64($0)) }
+        _ = try store.put([request(events, sequence: 1)])
+        try store.seal()
+        var sum: Int64 = 0
+        let time = try seconds {
+            _ = try store.snapshot(project: 1).scan { rows in
+                for i in 0..<rows.count { if case .integer(let p)? = try rows.property(i, "p") { sum += p } }
+                return true
+            }
+        }
+        #expect(sum == 8_000 * 7_999 / 2)
+        #expect(time < 4)
+    }
+
     /// Batches keep a text once, however many rows have it; so must a seal and a merge.
     @Test func aLongTextOfManyRowsIsNotCopiedForEach() throws {
         let store = try openStore(SimulatedFileSystem())

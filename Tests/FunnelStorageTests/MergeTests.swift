@@ -1,6 +1,6 @@
+import Foundation
 import FunnelModel
 import FunnelStorage
-import Glibc
 import Synchronization
 import Testing
 
@@ -151,32 +151,30 @@ struct MergeTests {
         #expect(files.files["MANIFEST"] == before)
     }
 
-    @Test func closingWaitsForTheMergeUnderWay() async throws {
+    @Test func closingWaitsForTheMergeUnderWay() throws {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
         for number in 0..<5 {
             _ = try store.append([Self.batch(number)])
             try store.seal()
         }
-        let begun = Flag()
-        try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask {
-                var steps = 0
-                _ = store.maintain { _ in
-                    begun.set()
-                    steps += 1
-                    // Long enough for the closing to come in between.
-                    if steps == 1 { usleep(100_000) }
-                }
+        let (begun, ended) = (Flag(), Flag())
+        Thread.detachNewThread {
+            _ = store.maintain { _ in
+                // Long enough for the closing to come in between.
+                if begun.isSet { return }
+                begun.set()
+                usleep(100_000)
             }
-            while !begun.isSet { await Task.yield() }
-            store.close()
-            let next = try openStore(files)
-            let now = files.files
-            try await tasks.waitForAll()
-            #expect(files.files == now)
-            #expect(try next.snapshot(project: 1).histories() == Self.model(0..<5).histories())
+            ended.set()
         }
+        while !begun.isSet { usleep(1_000) }
+        store.close()
+        let next = try openStore(files)
+        let now = files.files
+        while !ended.isSet { usleep(1_000) }
+        #expect(files.files == now)
+        #expect(try next.snapshot(project: 1).histories() == Self.model(0..<5).histories())
     }
 
     /// Appends, seals, merges and readers on threads of their own.

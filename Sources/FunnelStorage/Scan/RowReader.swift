@@ -1,10 +1,9 @@
 import FunnelModel
 
-/// Reads what a row holds beside its key. One thread's; it keeps the page of each column that was read last, so rows are
-/// best asked for in order.
+/// Reads what a row holds beside its key. One thread's; it keeps the pages it has read, since the rows of a user go from
+/// name to name and so from page to page.
 package final class RowReader {
     private struct CachedPage {
-        var page: Int
         var values: ColumnValues
         /// Index into the values by row of the page; -1 is no value.
         var slots: [Int32]
@@ -13,10 +12,15 @@ package final class RowReader {
     private struct CacheKey: Hashable {
         var source: Int
         var column: ColumnKey
+        var page: Int
     }
+
+    /// Bytes of pages kept; above it all are dropped. Thousands of columns of a hundred segments don't fit in memory.
+    private static let cachedBytesMax = 256 << 20
 
     private let snapshot: Snapshot
     private var cache: [CacheKey: CachedPage] = [:]
+    private var cachedBytes = 0
 
     init(_ snapshot: Snapshot) { self.snapshot = snapshot }
 
@@ -78,14 +82,19 @@ package final class RowReader {
 
     private func value(_ ref: RowRef, _ column: ColumnKey) throws(StoreError) -> PropertyValue? {
         let page = ref.row / KeyPage.rows
-        let key = CacheKey(source: ref.source, column: column)
-        if cache[key]?.page != page {
+        let key = CacheKey(source: ref.source, column: column, page: page)
+        if cache[key] == nil {
             let values = try snapshot.segments[ref.source].column(column, page: page)
-            var slots = [Int32](repeating: -1, count: KeyPage.rows)
+            var slots = [Int32](repeating: -1, count: values.rows.isEmpty ? 0 : KeyPage.rows)
             for (i, row) in values.rows.enumerated() { slots[Int(row)] = Int32(truncatingIfNeeded: i) }
-            cache[key] = CachedPage(page: page, values: values, slots: slots)
+            cachedBytes += 256 + 4 * slots.count + 13 * values.rows.count + values.strings.heap.count
+            if cachedBytes > Self.cachedBytesMax {
+                cache.removeAll()
+                cachedBytes = 0
+            }
+            cache[key] = CachedPage(values: values, slots: slots)
         }
-        guard let cached = cache[key] else { return nil }
+        guard let cached = cache[key], !cached.slots.isEmpty else { return nil }
         let slot = cached.slots[ref.row % KeyPage.rows]
         return slot < 0 ? nil : cached.values.value(Int(slot))
     }
