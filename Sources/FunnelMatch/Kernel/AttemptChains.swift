@@ -229,9 +229,9 @@ struct AttemptChains: ~Copyable {
     func advance(_ lane: inout Lane) {
         let last = unsafe keys[lane.item]
         let start = unsafe starts[lane.item]
-        let skipped = unsafe KeyBlock.countUpTo(last &- slack, later + lane.other)
+        let skipped = unsafe KeyBlock.countUpToOfFour(last &- slack, later + lane.other)
         lane.other &+= skipped
-        let isDecided = skipped < 8 ? 1 : 0
+        let isDecided = skipped < 4 ? 1 : 0
         let key = unsafe later[lane.other]
         unsafe out[lane.out] = UInt64(truncatingIfNeeded: lane.item) &<< 32 | UInt64(truncatingIfNeeded: lane.other)
         let isKept = key &- start <= window ? 1 : 0
