@@ -74,8 +74,8 @@ struct AttemptChains: ~Copyable {
         }
         for step in 1..<rules.steps {
             let list = lists[listOfStep[step]]
-            let entries = unsafe step == 1
-                ? Entries(keys: attempts.keys, starts: attempts.keys, count: attempts.count) : kept.entries
+            let attemptEntries = unsafe Entries(keys: attempts.keys, starts: attempts.keys, count: attempts.count)
+            let entries = step == 1 ? attemptEntries : kept.entries
             next.count = 0
             unsafe list.withKeys { later in
                 guard list.count <= UInt32.max, unsafe rules.admit(later, count: list.count) else { return }

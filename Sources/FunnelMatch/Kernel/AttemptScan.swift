@@ -102,8 +102,8 @@ package struct AttemptScan: ~Copyable {
             timeBits: UInt64(rules.timeBits))
     }
 
-    /// Makes `rows` of `deepRows`, one for every user and group: those without a deep attempt are spoken for by their first, and
-    /// open if their last is.
+    /// Makes `rows` of `deepRows`, one for every user and group: those without a deep attempt are spoken for by their
+    /// first, and open if their last is.
     private mutating func addShallowUsers() {
         let users = findFirsts()
         rows.reserve(users)

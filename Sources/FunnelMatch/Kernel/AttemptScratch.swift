@@ -17,7 +17,7 @@ import FunnelModel
 
     init() { unsafe keys = UnsafePointer(reduced.base) }
 
-    /// - Parameter list: stays in use until the next slice is loaded.
+    /// - Parameter list: must stay in place while the slice is scanned.
     mutating func load(_ list: UnsafePointer<UInt64>, count listCount: Int, rules: KernelRules, groups: AttemptGroups) {
         unsafe keys = list
         count = listCount
