@@ -139,8 +139,8 @@ final class KernelReader {
         parts.clear()
         for name in list.names {
             var rows = try loader.loadRows(name, places: places)
-            if let conditions = conditions[i] { try rows.keep(where: conditions.accepts) }
-            parts.add(KeyList(rows.keys))
+            try conditions[i]?.filter(&rows)
+            parts.add(rows.keys)
         }
         parts.merge(into: &lists[i])
     }
