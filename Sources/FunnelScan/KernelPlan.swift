@@ -138,7 +138,7 @@ final class KernelReader {
     private func loadRows(_ list: KernelPlan.List, _ i: Int, _ places: Range<Int>) throws {
         parts.clear()
         for name in list.names {
-            var rows = try loader.loadRows(name, places: places)
+            var rows = try loader.loadRows(name, places: places, isOrdered: false)
             try conditions[i]?.filter(&rows)
             parts.add(rows.keys)
         }

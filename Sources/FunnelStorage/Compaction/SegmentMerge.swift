@@ -86,7 +86,7 @@ struct SegmentMerge {
         var start = 0
         while start < users {
             let end = min(users, start + slice)
-            try body(try loader.loadRows(0, places: start..<end, isForFile: true), layout, start)
+            try body(try loader.loadRowsForFile(0, places: start..<end), layout, start)
             start = end
         }
     }

@@ -188,13 +188,19 @@ package final class KeyLoader {
         list = KeyList(kept)
     }
 
-    /// The rows of one name in a slice of places: repeats merged, hidden users left out, and, of equal keys, in the order
-    /// of event id, property bytes and durability. The layout's unit must be exact for all of the name's times.
-    package func loadRows(_ name: Int, places: Range<Int>) throws(StoreError) -> RowList {
-        try loadRows(name, places: places, isForFile: false)
+    /// The rows of one name in a slice of places: repeats merged, hidden users left out. The layout's unit must be exact for
+    /// all of the name's times.
+    /// - Parameter isOrdered: whether equal keys come in the order of event id, property bytes and durability.
+    package func loadRows(_ name: Int, places: Range<Int>, isOrdered: Bool = true) throws(StoreError) -> RowList {
+        try loadRows(name, places: places, isForFile: false, isOrdered: isOrdered)
     }
 
-    func loadRows(_ name: Int, places: Range<Int>, isForFile: Bool) throws(StoreError) -> RowList {
+    /// What a seal or a merge writes of one name.
+    func loadRowsForFile(_ name: Int, places: Range<Int>) throws(StoreError) -> RowList {
+        try loadRows(name, places: places, isForFile: true, isOrdered: false)
+    }
+
+    private func loadRows(_ name: Int, places: Range<Int>, isForFile: Bool, isOrdered: Bool) throws(StoreError) -> RowList {
         var lists: [RowList] = []
         for source in scan.names[name].sources.indices {
             let list = try readRows(name, source, places)
@@ -210,7 +216,7 @@ package final class KeyLoader {
         if !hidden.isEmpty { list.keep { key, _ in !isHidden(key, places) } }
         let serverTimed = scan.names[name].serverTimed
         guard serverTimed || list.hasTies else { return list }
-        var ties = Ties(reader, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile)
+        var ties = Ties(reader, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile, isOrdered: isOrdered)
         try ties.settle(&list)
         return list
     }

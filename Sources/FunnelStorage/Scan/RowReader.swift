@@ -141,11 +141,14 @@ struct Ties {
     /// For a file rather than a reader: of equal ids a server-timed row and another both stay, since a row elsewhere may
     /// yet decide that the first is none.
     private let isForFile: Bool
+    /// Whether rows of one time without ids come in the order of their properties; which of them are there is not touched.
+    private let isOrdered: Bool
     /// Ids of the present user's server-timed rows that stand already.
     private var seen: Set<ByteString> = []
 
-    init(_ reader: RowReader, serverTimed: Bool, timeBits: Int, isForFile: Bool) {
+    init(_ reader: RowReader, serverTimed: Bool, timeBits: Int, isForFile: Bool, isOrdered: Bool) {
         self.reader = reader
+        self.isOrdered = isOrdered
         self.serverTimed = serverTimed
         self.isForFile = isForFile
         self.timeBits = timeBits
@@ -185,9 +188,10 @@ struct Ties {
         var rows: [Row] = []
         for ref in refs {
             var row = Row(ref: ref, id: try reader.id(ref))
-            if row.id.isEmpty, refs.count > 1 { row.properties = Event.canonicalBytes(try reader.properties(ref)) }
+            if isOrdered, row.id.isEmpty, refs.count > 1 { row.properties = Event.canonicalBytes(try reader.properties(ref)) }
             rows.append(row)
         }
+        if !isOrdered, rows.allSatisfy(\.id.isEmpty) { return refs }
         rows.sort { a, b in
             if a.id != b.id { return a.id < b.id }
             if a.properties != b.properties { return a.properties.lexicographicallyPrecedes(b.properties) }

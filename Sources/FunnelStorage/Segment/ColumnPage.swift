@@ -169,8 +169,11 @@ enum NumberColumn {
         scaled.reserveCapacity(values.count)
         for value in values {
             let multiple = (value * power).rounded()
-            guard multiple.magnitude < 1e15, (multiple / power).bitPattern == value.bitPattern else { return nil }
-            scaled.append(Int64(multiple))
+            guard multiple.magnitude < 1e15 else { return nil }
+            // By way of the integer, which has no minus zero.
+            let integer = Int64(multiple)
+            guard (Double(integer) / power).bitPattern == value.bitPattern else { return nil }
+            scaled.append(integer)
         }
         return scaled
     }
