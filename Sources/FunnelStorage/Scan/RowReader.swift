@@ -191,7 +191,7 @@ struct Ties {
             if isOrdered, row.id.isEmpty, refs.count > 1 { row.properties = Event.canonicalBytes(try reader.properties(ref)) }
             rows.append(row)
         }
-        if !isOrdered, rows.allSatisfy(\.id.isEmpty) { return refs }
+        if !isOrdered, !isForFile, rows.allSatisfy(\.id.isEmpty) { return refs }
         rows.sort { a, b in
             if a.id != b.id { return a.id < b.id }
             if a.properties != b.properties { return a.properties.lexicographicallyPrecedes(b.properties) }
