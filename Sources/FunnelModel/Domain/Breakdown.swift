@@ -76,13 +76,22 @@ extension PropertyValue {
         if case .string(let text) = self { return text.bytes }
         return json.encoded
     }
+}
 
-    /// The order of values by `textBytes`; a string comes after the number or boolean that reads the same.
-    package static func precedesAsText(_ a: PropertyValue, _ b: PropertyValue) -> Bool {
-        let order = compareBytes(a.textBytes[...], b.textBytes[...])
-        if order != 0 { return order < 0 }
-        if case .string = a { return false }
-        if case .string = b { return true }
+extension Sequence<PropertyValue> {
+    /// Ascending by `textBytes`; a string comes after the number or boolean that reads the same.
+    package func sortedAsText() -> [PropertyValue] {
+        let keyed = map { (value: $0, text: $0.textBytes) }
+        return keyed.sorted { a, b in
+            let order = compareBytes(a.text, b.text)
+            return order != 0 ? order < 0 : !a.value.isString && b.value.isString
+        }.map(\.value)
+    }
+}
+
+extension PropertyValue {
+    fileprivate var isString: Bool {
+        if case .string = self { return true }
         return false
     }
 }
