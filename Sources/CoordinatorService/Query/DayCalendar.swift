@@ -2,7 +2,7 @@ import Foundation
 import FunnelModel
 
 /// Where days begin in a named time zone, daylight saving included.
-struct DayCalendar {
+struct DayCalendar: Sendable {
     private let calendar: Calendar
 
     static let utc = DayCalendar(.gmt)
@@ -34,6 +34,12 @@ struct DayCalendar {
 
     /// The first instant after the day.
     func end(ofDay utcMidnight: Int64) -> Int64? { start(ofDay: utcMidnight + 86_400_000_000) }
+
+    /// Seconds that the zone's clock is ahead of UTC.
+    /// - Parameter second: since 1970 UTC.
+    func offset(at second: Int64) -> Int64 {
+        Int64(calendar.timeZone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(second))))
+    }
 
     private func microseconds(_ date: Date) -> Int64 { Int64(date.timeIntervalSince1970) * 1_000_000 }
 }

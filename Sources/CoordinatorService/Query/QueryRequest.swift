@@ -15,6 +15,9 @@ struct QueryRequest: Sendable {
     var entryRange: Range<Int64>?
     var asOf: Int64
     var times = true
+    /// At most one of these two.
+    var breakdown: BreakdownRequest?
+    var trend: TrendRequest?
     var allowPartial = false
     var deadline: Duration = defaultDeadline
 
@@ -55,7 +58,12 @@ struct QueryRequest: Sendable {
         }
         request.allowPartial = reader.bool("allow_partial") ?? false
         if let microseconds = reader.duration("deadline", in: deadlineMicroseconds) { request.deadline = .microseconds(microseconds) }
-        reader.refuse(["breakdown", "trend", "segments", "variants", "count_by", "session_gap"])
+        request.breakdown = BreakdownRequest.read(&reader)
+        request.trend = TrendRequest.read(&reader, zone: zone)
+        if reader.value("breakdown") != nil, reader.value("trend") != nil {
+            reader.faultAt("trend", "and \"breakdown\" exclude each other; ask for one at a time")
+        }
+        reader.refuse(["segments", "variants", "count_by", "session_gap"])
         return request
     }
 

@@ -121,7 +121,9 @@ extension PartialResult.Report {
             if isPresent == 0 { return .entrySpan(nil) }
             let least = try reader.zigzag("earliest entry")
             let greatest = try reader.zigzag("latest entry")
-            guard least <= greatest else { throw ByteError(offset: reader.offset, reason: "the latest entry is before the earliest") }
+            guard least <= greatest, Limits.storableTimes.contains(least), Limits.storableTimes.contains(greatest) else {
+                throw ByteError(offset: reader.offset, reason: "entry span out of order or range")
+            }
             return .entrySpan(least...greatest)
         default: throw ByteError(offset: 0, reason: "flags tell of several reports")
         }
