@@ -2,7 +2,7 @@ import Foundation
 import FunnelModel
 
 /// Where days begin in a named time zone, daylight saving included.
-struct DayCalendar: Sendable {
+package struct DayCalendar: Sendable {
     private let calendar: Calendar
 
     static let utc = DayCalendar(.gmt)
@@ -14,7 +14,7 @@ struct DayCalendar: Sendable {
     }
 
     /// nil where the name is not in the IANA database. Abbreviations, which Foundation takes too, are not names.
-    init?(zone: String) {
+    package init?(zone: String) {
         if zone == "UTC" {
             self = .utc
             return

@@ -57,7 +57,7 @@ extension QueryEngine {
             report.breakdown = BreakdownReport(asked, groups, steps: definition.steps)
         }
         if let asked = request.trend, case .trend(let counts)? = whole.report {
-            report.trend = TrendReport(request: asked, definition: definition, asOf: request.asOf, bounds: bounds, counts: counts)
+            report.trend = TrendReport(asked, definition, asOf: request.asOf, bounds: bounds, counts: counts)
         }
         return report
     }

@@ -1,10 +1,15 @@
 import FunnelModel
 
 /// `"breakdown": {"property", "touch", "k"}` of a query.
-struct BreakdownRequest: Equatable, Sendable {
-    var breakdown: Breakdown
+package struct BreakdownRequest: Equatable, Sendable {
+    package var breakdown: Breakdown
     /// Rows shown beside the one of users without a value.
-    var rows: Int
+    package var rows: Int
+
+    package init(_ breakdown: Breakdown, rows: Int) {
+        self.breakdown = breakdown
+        self.rows = rows
+    }
 
     static func read(_ reader: inout FieldReader) -> BreakdownRequest? {
         guard let value = reader.value("breakdown") else { return nil }
@@ -27,20 +32,20 @@ struct BreakdownRequest: Equatable, Sendable {
             inner.faultAt("touch", "must be first, last or step:N with N from 1; \"\(touch?.string.prefix(40) ?? "")\" is not")
             return nil
         }
-        return BreakdownRequest(breakdown: Breakdown(property: property, touch: parsed), rows: Int(rows))
+        return BreakdownRequest(Breakdown(property: property, touch: parsed), rows: Int(rows))
     }
 
-    func check(against definition: FunnelDefinition) throws(InvalidDocument) {
+    package func check(against definition: FunnelDefinition) throws(InvalidDocument) {
         guard case .step(let number) = breakdown.touch, number > definition.steps.count else { return }
         throw InvalidDocument([FieldFault("breakdown.touch", "is not a step of this funnel, which has \(definition.steps.count)")])
     }
 }
 
 /// `"trend": {"by"}` of a query, and its time zone.
-struct TrendRequest: Sendable {
-    var unit: TrendUnit
+package struct TrendRequest: Sendable {
+    package var unit: TrendUnit
     /// IANA name.
-    var zone: ByteString
+    package var zone: ByteString
     var calendar: DayCalendar
 
     static func read(_ reader: inout FieldReader, zone: ByteString?) -> TrendRequest? {
@@ -56,7 +61,7 @@ struct TrendRequest: Sendable {
     }
 
     /// Whether the first and last step-1 event must be known before the buckets can be.
-    static func needsSpan(_ range: Range<Int64>?) -> Bool {
+    package static func needsSpan(_ range: Range<Int64>?) -> Bool {
         guard let range else { return true }
         return range.lowerBound == Int64.min || range.upperBound == Int64.max
     }
@@ -66,7 +71,7 @@ struct TrendRequest: Sendable {
     ///   - range: step-1 times asked for; nil, or its ends at those of the numbers, is open.
     ///   - span: the first and last step-1 event; stands in for an open end.
     /// - Returns: microseconds, ascending; empty where there is no bucket.
-    func bounds(_ range: Range<Int64>?, span: ClosedRange<Int64>?) throws(InvalidDocument) -> [Int64] {
+    package func bounds(_ range: Range<Int64>?, span: ClosedRange<Int64>?) throws(InvalidDocument) -> [Int64] {
         let range = range ?? Int64.min..<Int64.max
         guard let low = range.lowerBound > Int64.min ? range.lowerBound : span?.lowerBound,
             let high = range.upperBound < Int64.max ? range.upperBound : span.map({ $0.upperBound + 1 }), low < high

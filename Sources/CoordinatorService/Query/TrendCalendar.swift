@@ -1,7 +1,7 @@
 import FunnelModel
 
 /// How long a bucket of a trend is.
-enum TrendUnit: String, CaseIterable, Sendable {
+package enum TrendUnit: String, CaseIterable, Sendable {
     case hour, day
     /// From Monday.
     case week
@@ -13,7 +13,7 @@ extension DayCalendar {
     ///
     /// - Parameter range: microseconds, not empty.
     /// - Returns: ascending microseconds; nil where there are more than `limit` buckets.
-    func bounds(of unit: TrendUnit, covering range: Range<Int64>, limit: Int) -> [Int64]? {
+    package func bounds(of unit: TrendUnit, covering range: Range<Int64>, limit: Int) -> [Int64]? {
         var bounds: [Int64]
         var day: Int64 = 0
         if unit == .hour {

@@ -1,7 +1,7 @@
 import FunnelModel
 
 /// A funnel's users by the value of a property. Fields and order: `Protocol/FUNNEL.md`, section 6.
-struct BreakdownReport: Sendable {
+package struct BreakdownReport: Sendable {
     private let request: BreakdownRequest
     private let steps: [FunnelDefinition.Step]
     /// The largest groups, in the order of the answer.
@@ -10,7 +10,7 @@ struct BreakdownReport: Sendable {
     /// The rest, added up, and how many values that is; nil where all are shown.
     private let other: (values: Int, counts: [UInt64])?
 
-    init(_ request: BreakdownRequest, _ groups: ValueGroups, steps: [FunnelDefinition.Step]) {
+    package init(_ request: BreakdownRequest, _ groups: ValueGroups, steps: [FunnelDefinition.Step]) {
         self.request = request
         self.steps = steps
         absent = groups.absent
@@ -39,7 +39,7 @@ struct BreakdownReport: Sendable {
         return sorted.prefix(k).map(\.element)
     }
 
-    var json: JSONValue {
+    package var json: JSONValue {
         var list = rows.map { Self.object(.init("value", $0.value.json), $0.counts, steps) }
         list.append(Self.object(.init("value", .null), absent, steps))
         return [

@@ -1,18 +1,26 @@
 import FunnelModel
 
 /// The same funnel by the time of entry. Fields: `Protocol/FUNNEL.md`, section 6.
-struct TrendReport: Sendable {
-    var request: TrendRequest
-    var definition: FunnelDefinition
-    var asOf: Int64
+package struct TrendReport: Sendable {
+    private let request: TrendRequest
+    private let definition: FunnelDefinition
+    private let asOf: Int64
     /// Instants between the buckets; empty where there is none.
-    var bounds: [Int64]
+    private let bounds: [Int64]
     /// By bucket, users who reached each step.
-    var counts: [[UInt64]]
+    private let counts: [[UInt64]]
+
+    package init(_ request: TrendRequest, _ definition: FunnelDefinition, asOf: Int64, bounds: [Int64], counts: [[UInt64]]) {
+        self.request = request
+        self.definition = definition
+        self.asOf = asOf
+        self.bounds = bounds
+        self.counts = counts
+    }
 
     static let note = "buckets are separate funnels and need not add up"
 
-    var json: JSONValue {
+    package var json: JSONValue {
         [
             "by": .text(request.unit.rawValue), "time_zone": .string(request.zone), "buckets": .array(counts.indices.map(bucket)),
             "note": .text(Self.note),
