@@ -121,7 +121,9 @@ package final class CoordinatorService: Sendable {
         }
         let body = report.encoded
         guard body.count <= FrameKind.mergedResult.bodyMax else {
-            throw ProtocolError(.tooLarge, "the answer has \(body.count) bytes, a frame at most \(FrameKind.mergedResult.bodyMax): ask for fewer rows or buckets, or over HTTP")
+            let most = FrameKind.mergedResult.bodyMax
+            throw ProtocolError(
+                .tooLarge, "the answer has \(body.count) bytes, a frame at most \(most): ask for fewer rows or buckets, or over HTTP")
         }
         var answer = call.writer()
         try await answer.send(.mergedResult, body)

@@ -5,7 +5,7 @@ package struct GroupTally: Sendable {
     private let steps: Int
     private let valuesMax: Int
     private let bytesMax: Int
-    private var groups: [PropertyValue: Int] = [:]
+    private var groups: [PropertyValue: Int32] = [:]
     /// `depths[group * steps + i]`: users of the group with a depth of exactly i + 1.
     private var depths: [UInt64] = []
     /// The same for users without a value.
@@ -27,18 +27,25 @@ package struct GroupTally: Sendable {
     ///   - value: nil where the user has none.
     ///   - depth: at least 1.
     package mutating func add(_ value: PropertyValue?, depth: Int) throws(TooManyValues) {
-        guard let value else {
-            absent[depth - 1] += 1
-            return
-        }
-        depths[try group(of: value.canonical) * steps + depth - 1] += 1
+        if let value { add(code: try code(of: value), depth: depth) } else { add(code: -1, depth: depth) }
     }
 
-    private mutating func group(of value: PropertyValue) throws(TooManyValues) -> Int {
+    /// Adds a user by the code of the value; below 0 is none.
+    package mutating func add(code: Int32, depth: Int) {
+        if code < 0 {
+            absent[depth - 1] += 1
+        } else {
+            depths[Int(code) * steps + depth - 1] += 1
+        }
+    }
+
+    /// The number by which this tally knows a value.
+    package mutating func code(of value: PropertyValue) throws(TooManyValues) -> Int32 {
+        let value = value.canonical
         if let known = groups[value] { return known }
         bytes += value.wireBytes
         guard groups.count < valuesMax, bytes <= bytesMax else { throw TooManyValues(values: valuesMax, bytes: bytesMax) }
-        let new = groups.count
+        let new = Int32(groups.count)
         groups[value] = new
         depths.append(contentsOf: repeatElement(0, count: steps))
         return new
@@ -47,15 +54,17 @@ package struct GroupTally: Sendable {
     package mutating func merge(_ other: GroupTally) throws(TooManyValues) {
         for i in absent.indices { absent[i] += other.absent[i] }
         for (value, theirs) in other.groups {
-            let mine = try group(of: value)
-            for i in 0..<steps { depths[mine * steps + i] += other.depths[theirs * steps + i] }
+            let mine = Int(try code(of: value))
+            for i in 0..<steps { depths[mine * steps + i] += other.depths[Int(theirs) * steps + i] }
         }
     }
 
     package func finish() -> ValueGroups {
         var result = ValueGroups(steps: steps)
         result.absent = DepthCounts.reaching(absent[...])
-        for (value, group) in groups { result.counts[value] = DepthCounts.reaching(depths[(group * steps)..<((group + 1) * steps)]) }
+        for (value, group) in groups {
+            result.counts[value] = DepthCounts.reaching(depths[(Int(group) * steps)..<((Int(group) + 1) * steps)])
+        }
         return result
     }
 }

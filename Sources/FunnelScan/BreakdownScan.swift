@@ -63,29 +63,49 @@ package struct BreakdownScan: Sendable {
         // Who is still under way makes no difference here.
         rules.openFrom = nil
         guard var attempts = AttemptScan(rules, includeShallow: true) else { return }
-        let rows = KernelRows(kernel, rowsOf: Set(steps.map { kernel.listOfStep[$0] }))
+        let reader = KernelReader(kernel)
+        let source = ValueSource(kernel, breakdown.property)
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
-            try rows.load(slice)
-            attempts.scan(rows.lists, listOfStep: kernel.listOfStep)
-            let values = try values(attempts.outcomes, rows, kernel)
-            for i in 0..<attempts.outcomes.count { try tally.add(values[i], depth: Int(attempts.outcomes.depth[i])) }
+            try reader.load(slice)
+            attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+            let codes = try source.codes(attempts.outcomes, reader.lists, steps, slice, &tally)
+            for i in codes.indices { tally.add(code: codes[i], depth: Int(attempts.outcomes.depth[i])) }
         }
     }
+}
 
-    /// The value of each user of a slice. Step by step, so that neighbouring rows of one step are read together.
-    private func values(_ outcomes: borrowing SliceOutcomes, _ rows: KernelRows, _ kernel: KernelPlan) throws -> [PropertyValue?] {
-        var values = [PropertyValue?](repeating: nil, count: outcomes.count)
+/// One thread's reader of the value of each user of a slice.
+private struct ValueSource {
+    private let kernel: KernelPlan
+    private let rows: KernelRows
+    private let values: PropertyCodes
+
+    init(_ kernel: KernelPlan, _ property: ByteString) {
+        self.kernel = kernel
+        rows = KernelRows(kernel)
+        values = PropertyCodes(kernel.scan, property)
+    }
+
+    /// By user, the tally's code of the value. Step by step: rows are read only of steps that some user's value may
+    /// still come from, and neighbouring rows of one step together.
+    func codes(
+        _ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], _ steps: [Int], _ places: Range<Int>, _ tally: inout GroupTally
+    ) throws -> [Int32] {
+        var codes = [Int32](repeating: PropertyCodes.none, count: outcomes.count)
         for step in steps {
+            let list = kernel.listOfStep[step]
             var users: [Int] = []
-            var refs: [RowRef] = []
-            let refsOfList = rows.refs[kernel.listOfStep[step]]
-            for i in values.indices where values[i] == nil && Int(outcomes.depth[i]) > step {
+            var keys: [UInt64] = []
+            for i in codes.indices where codes[i] == PropertyCodes.none && Int(outcomes.depth[i]) > step {
                 users.append(i)
-                refs.append(refsOfList[Int(outcomes.chosen[step][i])])
+                keys.append(lists[list][Int(outcomes.chosen[step][i])])
             }
-            try rows.reader.values(of: refs, breakdown.property) { i, value in values[users[i]] = value }
+            if users.isEmpty { continue }
+            let refs = try rows.refs(keys, list: list, places: places)
+            let found = try values.codes(of: refs) { try tally.code(of: $0) }
+            for (user, code) in zip(users, found) { codes[user] = code }
         }
-        return values
+        return codes
     }
 }

@@ -2,49 +2,53 @@ import FunnelMatch
 import FunnelModel
 import FunnelStorage
 
-/// One thread's reader of the lists of a kernel plan that also knows which row each key of some lists is. Those rows are
-/// in the order of section 1 of `Protocol/FUNNEL.md`, without repeats.
+/// Tells which rows stand behind the keys that a kernel chose. One thread's.
+///
+/// A kernel takes the first of the keys that are equal on the clock, so the row is the first of those in the order of
+/// section 1 of `Protocol/FUNNEL.md`.
 final class KernelRows {
     private let plan: KernelPlan
     private let loader: KeyLoader
     private let conditions: [RowConditions?]
-    /// Whether the rows of a list are wanted.
-    private let withRows: [Bool]
-    /// One list of keys for each of the plan's, of the slice that was loaded last.
-    private(set) var lists: [KeyList]
-    /// The row of each key; empty where rows were not wanted.
-    private(set) var refs: [[RowRef]]
+    /// Rows of the lists that were read of the present slice.
+    private var read: [Rows?]
+    private var places = 0..<0
 
-    init(_ plan: KernelPlan, rowsOf wanted: Set<Int>) {
+    init(_ plan: KernelPlan) {
         self.plan = plan
         let loader = plan.scan.loader(plan.layout)
         self.loader = loader
         conditions = plan.lists.map { $0.conditions.isEmpty ? nil : RowConditions(loader, plan.scan, $0.conditions) }
-        withRows = plan.lists.indices.map { wanted.contains($0) }
-        lists = plan.lists.map { _ in KeyList() }
-        refs = plan.lists.map { _ in [] }
+        read = plan.lists.map { _ in nil }
     }
 
-    var reader: RowReader { loader.reader }
-
-    func load(_ places: Range<Int>) throws {
-        for (i, list) in plan.lists.enumerated() {
-            if withRows[i] || conditions[i] != nil || list.names.contains(where: plan.scan.isServerTimed) {
-                try loadRows(list, i, places)
-            } else {
-                try loader.load(list.names, places: places, into: &lists[i])
-                if list.isEntry, let entry = plan.entry { lists[i].keep(ticks: entry, timeBits: plan.layout.timeBits) }
-            }
-            if plan.perTick > 1 { lists[i].divideTicks(by: plan.perTick, timeBits: plan.layout.timeBits) }
+    /// The rows of ascending keys of a list, as the rules' clock has them.
+    func refs(_ keys: [UInt64], list: Int, places: Range<Int>) throws -> [RowRef] {
+        if places != self.places {
+            self.places = places
+            for i in read.indices { read[i] = nil }
         }
+        let rows = try read[list] ?? load(list)
+        read[list] = rows
+        var refs: [RowRef] = []
+        refs.reserveCapacity(keys.count)
+        var at = 0
+        for key in keys {
+            while at < rows.keys.count, rows.keys[at] < key { at += 1 }
+            // Both readers see one snapshot, so a key that has no row here was read from damaged bytes.
+            guard at < rows.keys.count, rows.keys[at] == key else { throw StoreError(.corrupt, "a row changed while it was read") }
+            refs.append(rows.refs[at])
+        }
+        return refs
     }
 
-    private func loadRows(_ list: KernelPlan.List, _ i: Int, _ places: Range<Int>) throws {
+    private func load(_ number: Int) throws -> Rows {
+        let list = plan.lists[number]
         var parts: [Rows] = []
         // Ascending by name, so that of equal times the earlier name comes first.
         for name in list.names {
             var rows = try loader.loadRows(name, places: places)
-            if let conditions = conditions[i] { try rows.keep(where: conditions.accepts) }
+            if let conditions = conditions[number] { try rows.keep(where: conditions.accepts) }
             if rows.count > 0 { parts.append(Rows(keys: rows.keys, refs: rows.refs)) }
         }
         while parts.count > 1 {
@@ -53,21 +57,21 @@ final class KernelRows {
             }
         }
         var rows = parts.first ?? Rows()
-        if list.isEntry, let entry = plan.entry { rows.keep(ticks: entry, timeBits: plan.layout.timeBits) }
-        lists[i] = KeyList(rows.keys)
-        refs[i] = withRows[i] ? rows.refs : []
+        let mask: UInt64 = 1 << UInt64(plan.layout.timeBits) - 1
+        if list.isEntry, let entry = plan.entry { rows.keep { entry.contains($0 & mask) } }
+        if plan.perTick > 1 { for i in rows.keys.indices { rows.keys[i] = rows.keys[i] & ~mask | (rows.keys[i] & mask) / plan.perTick } }
+        return rows
     }
 }
 
-/// Rows as keys, ascending.
+/// Rows by ascending keys.
 private struct Rows {
     var keys: [UInt64] = []
     var refs: [RowRef] = []
 
-    mutating func keep(ticks: Range<UInt64>, timeBits: Int) {
-        let mask: UInt64 = 1 << UInt64(timeBits) - 1
+    mutating func keep(_ isKept: (UInt64) -> Bool) {
         var kept = 0
-        for i in keys.indices where ticks.contains(keys[i] & mask) {
+        for i in keys.indices where isKept(keys[i]) {
             keys[kept] = keys[i]
             refs[kept] = refs[i]
             kept += 1

@@ -77,9 +77,8 @@ package struct TrendRequest: Sendable {
             let high = range.upperBound < Int64.max ? range.upperBound : span.map({ $0.upperBound + 1 }), low < high
         else { return [] }
         guard var bounds = calendar.bounds(of: unit, covering: low..<high, limit: Limits.trendBuckets) else {
-            throw InvalidDocument([
-                FieldFault("trend.by", "\"\(unit.rawValue)\" makes more than \(Limits.trendBuckets) buckets; take a longer unit or a shorter range")
-            ])
+            let reason = "\"\(unit.rawValue)\" makes more than \(Limits.trendBuckets) buckets; take a longer unit or a shorter range"
+            throw InvalidDocument([FieldFault("trend.by", reason)])
         }
         bounds[0] = max(bounds[0], range.lowerBound)
         bounds[bounds.count - 1] = min(bounds[bounds.count - 1], range.upperBound)

@@ -13,37 +13,42 @@ struct ReportScanner: Sendable {
         _ report: PartialQuery.Report, _ scan: FunnelScan, isCancelled: @escaping @Sendable () -> Bool
     ) async throws -> PartialResult.Report {
         switch report {
-        case .breakdown(let breakdown):
-            let running = scan.breakdown(breakdown)
-            return .breakdown(
-                try await telling(breakdown.property) {
-                    let tallies = try await workers.run(parts: running.slices) { try matching { try running.run(isCancelled: isCancelled) } }
-                    var whole = GroupTally(steps: scan.plan.steps)
-                    for tally in tallies { try whole.merge(tally) }
-                    return whole.finish()
-                })
+        case .breakdown(let breakdown): return .breakdown(try await groups(breakdown, scan, isCancelled))
         case .trend(let bounds):
             let running = scan.trend(bounds)
-            let tallies = try await workers.run(parts: running.slices) { try matching { try running.run(isCancelled: isCancelled) } }
             var whole = TrendTally(buckets: bounds.count - 1, steps: scan.plan.steps)
-            for tally in tallies { whole.merge(tally) }
+            for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) { whole.merge(tally) }
             return .trend(whole.finish())
         case .entrySpan:
             let running = scan.entrySpan()
-            let spans = try await workers.run(parts: running.slices) { try matching { try running.run(isCancelled: isCancelled) } }
-            let found = spans.compactMap(\.self)
-            guard let least = found.map(\.lowerBound).min(), let greatest = found.map(\.upperBound).max() else { return .entrySpan(nil) }
+            let found = try await all(running.slices) { try running.run(isCancelled: isCancelled) }.compactMap(\.self)
+            guard let least = found.map(\.lowerBound).min(), let greatest = found.map(\.upperBound).max() else {
+                return .entrySpan(nil)
+            }
             return .entrySpan(least...greatest)
         }
     }
 
-    private func telling<T>(_ property: ByteString, _ body: () async throws -> T) async throws -> T {
+    private func all<T: Sendable>(_ slices: Int, _ body: @escaping @Sendable () throws -> T) async throws -> [T] {
+        try await workers.run(parts: slices) { try matching(body) }
+    }
+
+    private func groups(
+        _ breakdown: Breakdown, _ scan: FunnelScan, _ isCancelled: @escaping @Sendable () -> Bool
+    ) async throws -> ValueGroups {
+        let running = scan.breakdown(breakdown)
         do {
-            return try await body()
+            var whole = GroupTally(steps: scan.plan.steps)
+            for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) { try whole.merge(tally) }
+            return whole.finish()
         } catch let error as TooManyValues {
-            let reason = "\"\(property.string)\" has more than \(error.values) distinct values on shard-\(shard), or more than \(error.bytes) bytes of them"
+            let name = "shard-\(shard)"
+            let reason = """
+                "\(breakdown.property.string)" has more than \(error.values) distinct values on \(name), or more than \
+                \(error.bytes >> 20) MiB of them; break down by a coarser property
+                """
             throw ProtocolError(
-                .invalidQuery, "breakdown.property: \(reason)", faults: [FieldFault("breakdown.property", reason)], shards: ["shard-\(shard)"])
+                .invalidQuery, "breakdown.property: \(reason)", faults: [FieldFault("breakdown.property", reason)], shards: [name])
         }
     }
 }
