@@ -83,7 +83,7 @@ private struct ValueSource {
 
     init(_ kernel: KernelPlan, _ property: ByteString) {
         self.kernel = kernel
-        rows = KernelRows(kernel)
+        rows = KernelRows(kernel, property)
         values = PropertyCodes(kernel.scan, property)
     }
 

@@ -195,6 +195,12 @@ package final class KeyLoader {
         try loadRows(name, places: places, isForFile: false, isOrdered: isOrdered)
     }
 
+    /// Of rows of one user, name and time the first in the order of event id, property bytes and durability.
+    package func first(of refs: [RowRef]) throws(StoreError) -> RowRef {
+        var ties = Ties(reader, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
+        return try ties.standing(refs).first ?? refs[0]
+    }
+
     /// What a seal or a merge writes of one name.
     func loadRowsForFile(_ name: Int, places: Range<Int>) throws(StoreError) -> RowList {
         try loadRows(name, places: places, isForFile: true, isOrdered: false)

@@ -184,7 +184,7 @@ struct Ties {
 
     /// Of rows of one time, those that stand, in order: of equal ids the one that was durable first; a server-timed row
     /// whose id stands at an earlier time already is none.
-    private mutating func standing(_ refs: [RowRef]) throws(StoreError) -> [RowRef] {
+    mutating func standing(_ refs: [RowRef]) throws(StoreError) -> [RowRef] {
         var rows: [Row] = []
         for ref in refs {
             var row = Row(ref: ref, id: try reader.id(ref))
