@@ -20,7 +20,7 @@ struct ReportTests {
     private func values(_ report: JSONValue) -> [JSONValue?] { (report["rows"]?.asArray ?? []).map { $0["value"] } }
 
     @Test func aBreakdownHasThisShape() throws {
-        let report = report(groups(["pro": [4, 1], "free": [2, 2], "trial": [1, 0]], absent: [3, 0]), k: 1)
+        let report = report(groups([.string("pro"): [4, 1], .string("free"): [2, 2], .string("trial"): [1, 0]], absent: [3, 0]), k: 1)
         #expect(report["property"] == "plan" && report["touch"] == "step:2" && report["k"] == 1)
         let rows = try #require(report["rows"]?.asArray)
         #expect(rows.count == 2)
@@ -52,7 +52,7 @@ struct ReportTests {
         #expect(rows[0]["steps"]?.asArray?[1]["conversion_from_first"] == .null)
         #expect(rows[0]["steps"]?.asArray?[1]["dropoff"] == 0)
         // The string is not the absence.
-        #expect(values(report(groups(["null": [1, 0]], absent: [9, 9]))) == ["null", .null])
+        #expect(values(report(groups([.string("null"): [1, 0]], absent: [9, 9]))) == ["null", .null])
     }
 
     @Test func rowsGoBySizeThenByTheValueAsText() {

@@ -1,5 +1,6 @@
 import FunnelModel
 import FunnelProtocol
+import FunnelRPC
 
 extension QueryEngine {
     /// What the shards say to a query, and the bounds of its trend. Where the buckets of a trend depend on the events,

@@ -3,13 +3,22 @@ import FunnelModel
 /// Reads one property of many rows as codes of its values. A string that stands in a page many times is looked at once.
 /// One thread's; of each source it keeps the page that was read last.
 package final class PropertyCodes {
-    private struct Page {
-        var number: Int
-        var values: ColumnValues
+    private final class Page {
+        let number: Int
+        let values: ColumnValues
         /// Index into the values by row of the page; -1 is no value.
-        var slots: [Int32]
+        let slots: [Int32]
         /// By the page's strings; `unknown` until one is asked for.
         var codes: [Int32]
+
+        init(_ number: Int, _ values: ColumnValues) {
+            self.number = number
+            self.values = values
+            var slots = [Int32](repeating: -1, count: KeyPage.rows)
+            for (i, row) in values.rows.enumerated() { slots[Int(row)] = Int32(truncatingIfNeeded: i) }
+            self.slots = slots
+            codes = [Int32](repeating: PropertyCodes.unknown, count: values.strings.count)
+        }
     }
 
     /// The code of a row without a value.
@@ -58,27 +67,19 @@ package final class PropertyCodes {
             guard let value = try reader.property(ref, key) else { return Self.none }
             return try code(value)
         }
-        let number = ref.row / KeyPage.rows
-        if pages[source]?.number != number { pages[source] = try open(source, number) }
-        guard let slot = pages[source]?.slots[ref.row % KeyPage.rows], slot >= 0 else { return Self.none }
-        return try self.code(source, Int(slot), code)
+        let page = try page(source, ref.row / KeyPage.rows)
+        let slot = Int(page.slots[ref.row % KeyPage.rows])
+        guard slot >= 0 else { return Self.none }
+        guard page.values.tags[slot] == EventBatch.Tag.string else { return try code(page.values.value(slot)) }
+        let string = Int(page.values.bits[slot])
+        if page.codes[string] == Self.unknown { page.codes[string] = try code(page.values.value(slot)) }
+        return page.codes[string]
     }
 
-    /// The code of a value of the page that is open.
-    private func code(_ source: Int, _ slot: Int, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
-        guard let tag = pages[source]?.values.tags[slot], let bits = pages[source]?.values.bits[slot] else { return Self.none }
-        if tag == EventBatch.Tag.string, let known = pages[source]?.codes[Int(bits)], known != Self.unknown { return known }
-        guard let value = pages[source]?.values.value(slot) else { return Self.none }
-        let found = try code(value)
-        if tag == EventBatch.Tag.string { pages[source]?.codes[Int(bits)] = found }
-        return found
-    }
-
-    private func open(_ source: Int, _ number: Int) throws(StoreError) -> Page {
-        let values = try snapshot.segments[source].column(.property(key), page: number)
-        var slots = [Int32](repeating: -1, count: KeyPage.rows)
-        for (i, row) in values.rows.enumerated() { slots[Int(row)] = Int32(truncatingIfNeeded: i) }
-        let codes = [Int32](repeating: Self.unknown, count: values.strings.count)
-        return Page(number: number, values: values, slots: slots, codes: codes)
+    private func page(_ source: Int, _ number: Int) throws(StoreError) -> Page {
+        if let open = pages[source], open.number == number { return open }
+        let page = Page(number, try snapshot.segments[source].column(.property(key), page: number))
+        pages[source] = page
+        return page
     }
 }
