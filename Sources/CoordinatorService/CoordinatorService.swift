@@ -119,8 +119,14 @@ package final class CoordinatorService: Sendable {
             let request = try Self.checked(call) { document, now in try QueryRequest.parse(document, now: now) }
             return try await engine.report(request, project: project).json
         }
+        let body = report.encoded
+        guard body.count <= FrameKind.mergedResult.bodyMax else {
+            let most = FrameKind.mergedResult.bodyMax
+            throw ProtocolError(
+                .tooLarge, "the answer has \(body.count) bytes, a frame at most \(most): ask for fewer rows or buckets, or over HTTP")
+        }
         var answer = call.writer()
-        try await answer.send(.mergedResult, report.encoded)
+        try await answer.send(.mergedResult, body)
         try await answer.end(rows: 1)
     }
 

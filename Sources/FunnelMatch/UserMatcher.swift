@@ -38,12 +38,41 @@ package struct UserMatcher: Sendable {
     ) throws(MatchError) -> UserOutcome {
         load(time, mask)
         if rows[0].isEmpty { return UserOutcome() }
-        var starts = rows[0].indices.filter { plan.entryRange.contains(time[rows[0][$0]]) }
-        if plan.definition.entry == .first { starts = Array(starts.prefix(1)) }
+        let starts = rows[0].indices.filter { plan.entryRange.contains(time[rows[0][$0]]) }
         if starts.isEmpty { return UserOutcome() }
         if plan.definition.anchor == .previousStep { fillFollowing() }
+        return try outcome(of: starts, isCancelled)
+    }
+
+    /// Matches once for each of some adjoining entry ranges, as if each were the plan's own.
+    ///
+    /// - Parameters:
+    ///   - bounds: ascending instants in microseconds; range b is `bounds[b]..<bounds[b + 1]`.
+    ///   - body: told the ranges with a step-1 event, ascending, and the outcome of each.
+    package mutating func match(
+        time: [Int64], mask: [UInt64], bounds: [Int64], isCancelled: () -> Bool = { false }, body: (Int, UserOutcome) -> Void
+    ) throws(MatchError) {
+        load(time, mask)
+        if rows[0].isEmpty || bounds.count < 2 { return }
+        if plan.definition.anchor == .previousStep { fillFollowing() }
+        var starts: [Int] = []
+        var range = -1
+        for (start, row) in rows[0].enumerated() {
+            let own = bounds.firstIndex(after: time[row]) - 1
+            if own != range, !starts.isEmpty {
+                body(range, try outcome(of: starts, isCancelled))
+                starts.removeAll(keepingCapacity: true)
+            }
+            range = own
+            if (0..<(bounds.count - 1)).contains(range) { starts.append(start) }
+        }
+        if !starts.isEmpty { body(range, try outcome(of: starts, isCancelled)) }
+    }
+
+    /// - Parameter starts: the step-1 events in an entry range, at least one.
+    private mutating func outcome(of starts: [Int], _ isCancelled: () -> Bool) throws(MatchError) -> UserOutcome {
         work = 0
-        return try choose(among: starts, isCancelled)
+        return try choose(among: plan.definition.entry == .first ? Array(starts.prefix(1)) : starts, isCancelled)
     }
 
     private mutating func load(_ time: [Int64], _ mask: [UInt64]) {

@@ -40,6 +40,12 @@ package enum Limits {
     /// Exact times kept for one step and shard before they become a histogram.
     package static let exactTimesPerStep = 65_536
     package static let userListPage = 10_000
+    /// Distinct values of a breakdown on one shard, and the bytes that all of them take on the wire.
+    package static let breakdownValues = 65_536
+    package static let breakdownBytes = 32 << 20
+    /// Rows of a breakdown that a query can ask for.
+    package static let breakdownRows = 1_000
+    package static let trendBuckets = 1_000
 
     /// 1971-01-01T00:00:00Z; an earlier timestamp is taken for a unit error.
     package static let earliestTimestamp: Int64 = 365 * 86_400 * 1_000_000

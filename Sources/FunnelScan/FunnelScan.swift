@@ -13,9 +13,13 @@ package struct FunnelScan: Sendable {
 
     /// - Parameter buckets: whose users are counted, ascending and disjoint.
     package init(_ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>]) {
+        self.init(plan, snapshot, places: buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty })
+    }
+
+    init(_ plan: FunnelPlan, _ snapshot: Snapshot, places: [Range<Int>]) {
         self.plan = plan
         self.snapshot = snapshot
-        places = buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty }
+        self.places = places
     }
 
     /// The counting of all users, with the times of their attempts if asked.

@@ -6,6 +6,17 @@ import FunnelStorage
 struct GeneralScan {
     static let slicePlaces = 1_024
 
+    /// The rows of one user that can fill a step, in order of time.
+    struct History {
+        var place = 0
+        /// Microseconds.
+        var time: [Int64] = []
+        /// Positions that each row can fill, as bits.
+        var mask: [UInt64] = []
+        /// Indexes in the scan's rows of the user.
+        var row: [Int] = []
+    }
+
     private let plan: FunnelPlan
     private let snapshot: Snapshot
 
@@ -17,25 +28,34 @@ struct GeneralScan {
     /// - Parameter body: told the place of each user with a row of the funnel, what became of the user, and the times of
     ///   the rows, to which the outcome's chain refers.
     func run(_ queue: SliceQueue, _ isCancelled: () -> Bool, _ body: (Int, UserOutcome, [Int64]) -> Void) throws {
+        var matcher = UserMatcher(plan)
+        try each(queue, isCancelled) { history, _ in
+            body(history.place, try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled), history.time)
+        }
+    }
+
+    /// - Parameter body: told each user with a row of the funnel. Both hold during the call alone.
+    func each(_ queue: SliceQueue, _ isCancelled: () -> Bool, _ body: (History, UserRows) throws -> Void) throws {
         let names = plan.events ?? snapshot.eventNames()
         let masks = names.map { plan.positions(ofEvent: $0) }
-        var matcher = UserMatcher(plan)
-        var time: [Int64] = []
-        var mask: [UInt64] = []
+        var history = History()
         let scan = snapshot.rowScan(plan.events)
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
             _ = try scan.each(in: slice) { user in
-                time.removeAll(keepingCapacity: true)
-                mask.removeAll(keepingCapacity: true)
+                history.place = user.place
+                history.time.removeAll(keepingCapacity: true)
+                history.mask.removeAll(keepingCapacity: true)
+                history.row.removeAll(keepingCapacity: true)
                 for row in 0..<user.count {
                     var positions = masks[user.event(row)]
                     if plan.readsProperties { positions = try plan.narrow(positions) { try user.property(row, $0) } }
                     if positions == 0 { continue }
-                    time.append(user.time(row))
-                    mask.append(positions)
+                    history.time.append(user.time(row))
+                    history.mask.append(positions)
+                    history.row.append(row)
                 }
-                if !time.isEmpty { body(user.place, try matcher.match(time: time, mask: mask, isCancelled: isCancelled), time) }
+                if !history.time.isEmpty { try body(history, user) }
                 return true
             }
         }

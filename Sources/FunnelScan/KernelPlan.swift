@@ -138,9 +138,9 @@ final class KernelReader {
     private func loadRows(_ list: KernelPlan.List, _ i: Int, _ places: Range<Int>) throws {
         parts.clear()
         for name in list.names {
-            var rows = try loader.loadRows(name, places: places)
-            if let conditions = conditions[i] { try rows.keep(where: conditions.accepts) }
-            parts.add(KeyList(rows.keys))
+            var rows = try loader.loadRows(name, places: places, isOrdered: false)
+            try conditions[i]?.filter(&rows)
+            parts.add(rows.keys)
         }
         parts.merge(into: &lists[i])
     }

@@ -162,19 +162,26 @@ extension Message {
     }
 }
 
+/// A property's value with its kind beside it.
+func tagged(_ value: PropertyValue) -> JSONValue {
+    switch value {
+    case .string(let text): ["string": .string(text)]
+    case .integer(let n): ["integer": number(n)]
+    case .double(let x): ["double": .double(x)]
+    case .bool(let flag): ["boolean": .bool(flag)]
+    }
+}
+
+func untagged(_ value: JSONValue) throws -> PropertyValue {
+    if let text = value["string"]?.asString { return .string(text) }
+    if let x = value["double"]?.asDouble { return .double(x) }
+    if let flag = value["boolean"]?.asBool { return .bool(flag) }
+    return .integer(try value.int("integer"))
+}
+
 extension Message {
     private static func json(_ event: Event) -> JSONValue {
-        var properties: [JSONValue.Member] = []
-        for property in event.properties {
-            let value: JSONValue
-            switch property.value {
-            case .string(let text): value = ["string": .string(text)]
-            case .integer(let n): value = ["integer": number(n)]
-            case .double(let x): value = ["double": .double(x)]
-            case .bool(let flag): value = ["boolean": .bool(flag)]
-            }
-            properties.append(.init(property.key, value))
-        }
+        let properties = event.properties.map { JSONValue.Member($0.key, tagged($0.value)) }
         return [
             "user": .string(event.user), "event": .string(event.name), "microseconds": number(event.time),
             "id": .string(event.id), "server_timed": .bool(event.serverTimed), "properties": .object(properties),
@@ -183,11 +190,7 @@ extension Message {
 
     private static func event(_ m: JSONValue) throws -> Event {
         let properties = try (m["properties"]?.asObject ?? []).map { member -> Event.Property in
-            let value = member.value
-            if let text = value["string"]?.asString { return .init(member.key, .string(text)) }
-            if let x = value["double"]?.asDouble { return .init(member.key, .double(x)) }
-            if let flag = value["boolean"]?.asBool { return .init(member.key, .bool(flag)) }
-            return .init(member.key, .integer(try value.int("integer")))
+            .init(member.key, try untagged(member.value))
         }
         return Event(
             user: try m.text("user"), name: try m.text("event"), time: try m.int("microseconds"), id: try m.text("id"),
@@ -207,14 +210,16 @@ extension Message {
         if let range = query.entryRange {
             members += [.init("start", number(range.lowerBound)), .init("end", number(range.upperBound))]
         }
-        return .object(members + [.init("buckets", json(query.buckets)), .init("definition", query.definition.json)])
+        return .object(
+            members + [.init("buckets", json(query.buckets)), .init("definition", query.definition.json)]
+                + (query.report.map { [$0.meaning] } ?? []))
     }
 
     private static func partialQuery(_ m: JSONValue) throws -> PartialQuery {
         let range: Range<Int64>? = m["start"] == nil ? nil : try m.int("start")..<m.int("end")
         return PartialQuery(
             definition: try FunnelDefinition.parse(m["definition"] ?? .null), buckets: try buckets(m),
-            asOf: try m.int("as_of"), entryRange: range, times: try m.flag("times"))
+            asOf: try m.int("as_of"), entryRange: range, times: try m.flag("times"), report: try PartialQuery.Report(meaning: m))
     }
 
     private static func json(_ summary: TimeSummary) -> JSONValue {
@@ -250,6 +255,7 @@ extension Message {
             members.append(.init("from_first", .array(result.fromFirst.map { json($0) })))
             members.append(.init("from_previous", .array(result.fromPrevious.map { json($0) })))
         }
+        if let report = result.report { members.append(report.meaning) }
         return .object(members)
     }
 
@@ -263,6 +269,7 @@ extension Message {
             result.fromFirst[i] = try summary(m.list("from_first")[i])
             result.fromPrevious[i] = try summary(m.list("from_previous")[i])
         }
+        result.report = try PartialResult.Report(meaning: m)
         return result
     }
 

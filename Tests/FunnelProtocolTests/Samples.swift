@@ -154,6 +154,12 @@ enum Samples {
     static let plainQuery = PartialQuery(
         definition: definition, buckets: [0..<512], asOf: 1_710_892_800_000_000, entryRange: nil, times: true)
 
+    private static func reporting(_ report: PartialQuery.Report) -> PartialQuery {
+        var query = plainQuery
+        query.report = report
+        return query
+    }
+
     static let partialQueries: [Sample] = [
         Sample(name: "all entries, with times", kind: .partialQuery, message: .partialQuery(plainQuery)),
         Sample(
@@ -162,6 +168,17 @@ enum Samples {
                 PartialQuery(
                     definition: FunnelDefinition(steps: [.init("a")]), buckets: [0..<1, 5..<9, 1_000..<1_024],
                     asOf: (1 << 60) - 1, entryRange: -86_400_000_000..<1_710_892_800_000_000, times: false))),
+        Sample(
+            name: "a breakdown by the last event", kind: .partialQuery,
+            message: .partialQuery(reporting(.breakdown(Breakdown(property: "plan", touch: .last))))),
+        Sample(
+            name: "a breakdown by step 3", kind: .partialQuery,
+            message: .partialQuery(reporting(.breakdown(Breakdown(property: "utm.source", touch: .step(3)))))),
+        Sample(
+            name: "a trend", kind: .partialQuery,
+            message: .partialQuery(
+                reporting(.trend([-86_400_000_000, 0, 1_710_892_800_000_000, 1_710_892_800_000_001])))),
+        Sample(name: "the span of entries", kind: .partialQuery, message: .partialQuery(reporting(.entrySpan))),
         Sample(
             name: "users who dropped", kind: .partialUsersQuery,
             message: .partialUsersQuery(
@@ -188,8 +205,39 @@ enum Samples {
             Sample(name: "nobody, no times", kind: .partialResult, message: .partialResult(none)),
             Sample(name: "exact times", kind: .partialResult, message: .partialResult(some)),
             Sample(name: "histogram", kind: .partialResult, message: .partialResult(large)),
+            Sample(name: "groups", kind: .partialResult, message: .partialResult(grouped)),
+            Sample(
+                name: "nobody in any group", kind: .partialResult,
+                message: .partialResult(reporting(.breakdown(ValueGroups(steps: 2)), counts: [0, 0]))),
+            Sample(
+                name: "a trend", kind: .partialResult,
+                message: .partialResult(reporting(.trend([[3, 2], [0, 0], [300, 1]]), counts: [301, 3]))),
+            Sample(
+                name: "a span of entries", kind: .partialResult,
+                message: .partialResult(reporting(.entrySpan(1_710_892_800_000_000...1_710_892_800_990_000), counts: [0, 0]))),
+            Sample(
+                name: "no entries", kind: .partialResult,
+                message: .partialResult(reporting(.entrySpan(nil), counts: [0, 0]))),
         ]
     }()
+
+    /// Every kind of value; the order is that of the values as text.
+    private static let grouped: PartialResult = {
+        var groups = ValueGroups(steps: 2)
+        groups.absent = [2, 0]
+        groups.counts = [
+            .string("pro"): [300, 200], .string(""): [1, 1], .string("10"): [1, 0], .integer(10): [4, 4],
+            .integer(.min): [1, 0], .double(0.5): [1, 1], .double(1e300): [1, 0], .bool(true): [1, 0], .bool(false): [1, 1],
+        ]
+        return reporting(.breakdown(groups), counts: [313, 207])
+    }()
+
+    private static func reporting(_ report: PartialResult.Report, counts: [UInt64]) -> PartialResult {
+        var result = PartialResult(steps: 2, times: false, buckets: [0..<1_024])
+        result.counts = counts
+        result.report = report
+        return result
+    }
 
     static let userLists: [Sample] = [
         Sample(name: "nobody", kind: .userList, message: .userList(UserList(users: []))),

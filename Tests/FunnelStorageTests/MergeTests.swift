@@ -160,7 +160,7 @@ struct MergeTests {
         }
         let (begun, ended) = (Flag(), Flag())
         Thread.detachNewThread {
-            _ = store.maintain { _ in
+            _ = store.mergeIfDue { _ in
                 // Long enough for the closing to come in between.
                 if begun.isSet { return }
                 begun.set()

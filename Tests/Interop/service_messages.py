@@ -61,14 +61,49 @@ def read_ranges(reader):
     return ranges
 
 
+TOUCHES = ["first", "last"] + [f"step:{n}" for n in range(1, 65)]
+
+
+def encode_report(query):
+    """The flag and the fields of what is asked beside the counts."""
+    if "breakdown" in query:
+        asked = query["breakdown"]
+        return 2, string(asked["property"]) + varint(TOUCHES.index(asked["touch"]))
+    if "trend" in query:
+        bounds = query["trend"]
+        return 4, varint(len(bounds)) + zigzag(bounds[0]) + b"".join(
+            varint(b - a) for a, b in zip(bounds, bounds[1:]))
+    return (8, b"") if query.get("entry_span") else (0, b"")
+
+
+def read_report(flags, reader, steps):
+    if flags == 2:
+        name = reader.text(256)
+        if not name:
+            raise invalid("an empty property")
+        return {"breakdown": {"property": name, "touch": TOUCHES[reader.varint(steps + 1)]}}
+    if flags == 4:
+        count, bounds = reader.varint(1001), [reader.zigzag()]
+        while len(bounds) < count:
+            bounds.append(bounds[-1] + reader.varint())
+        if count < 2 or any(a >= b for a, b in zip(bounds, bounds[1:])) or bounds[-1] >= 1 << 63:
+            raise invalid("bounds of a trend")
+        return {"trend": bounds}
+    if flags not in (0, 8):
+        raise invalid(f"flags {flags}")
+    return {"entry_span": True} if flags else {}
+
+
 def encode_partial_query(query):
     start, end = query.get("start", ALL[0]), query.get("end", ALL[1])
-    return (bytes([query["times"]]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
-            + encode_ranges(query["buckets"]) + string(encode_json(query["definition"])))
+    flag, report = encode_report(query)
+    return (bytes([query["times"] | flag]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
+            + encode_ranges(query["buckets"]) + string(encode_json(query["definition"])) + report)
 
 
 def read_partial_query(reader):
-    times, as_of = reader.flag(), reader.zigzag()
+    flags, as_of = reader.u8(), reader.zigzag()
+    times = bool(flags & 1)
     if not 0 <= as_of < 1 << 60:
         raise invalid(f"as_of {as_of}")
     start, end = reader.zigzag(), reader.zigzag()
@@ -80,6 +115,7 @@ def read_partial_query(reader):
     query["definition"] = decode_json(reader.string(1 << 20))
     if not isinstance(query["definition"], dict) or not query["definition"].get("steps"):
         raise invalid("a definition without steps")
+    query.update(read_report(flags & ~1, reader, len(query["definition"]["steps"])))
     return query
 
 
@@ -91,6 +127,8 @@ def encode_partial_users_query(ask):
 
 def read_partial_users_query(reader):
     query, step, outcome = read_partial_query(reader), reader.varint(64), reader.u8()
+    if query.keys() & {"breakdown", "trend", "entry_span"}:
+        raise invalid("a list with a report")
     if outcome > 2 or step == 0:
         raise invalid(f"step {step}, outcome {outcome}")
     return {"query": query, "step": step, "outcome": ("reached", "dropped", "converted")[outcome],
@@ -130,20 +168,88 @@ def read_times(reader):
     return times
 
 
+def encode_value(value):
+    (kind, value), = value.items()
+    if kind == "string":
+        return b"\x01" + string(value)
+    if kind == "integer":
+        return b"\x02" + zigzag(value)
+    return b"\x03" + struct.pack("<d", value) if kind == "double" else b"\x04" + bytes([value])
+
+
+def read_value(reader):
+    tag = reader.u8()
+    if tag == 1:
+        return {"string": reader.text(8192)}
+    if tag == 2:
+        return {"integer": reader.zigzag()}
+    if tag == 3:
+        value, = struct.unpack("<d", reader.take(8))
+        if value - value != 0 or value == int(value) and -1 << 63 <= value < 1 << 63:
+            raise invalid(f"value {value}")
+        return {"double": value}
+    if tag != 4:
+        raise invalid(f"tag {tag} of a value")
+    return {"boolean": reader.flag()}
+
+
+def read_counts(reader, steps):
+    counts = [reader.varint((1 << 48) - 1) for _ in range(steps)]
+    if any(a < b for a, b in zip(counts, counts[1:])):
+        raise invalid("counts rise")
+    return counts
+
+
+def encode_found(result):
+    """The flag and the fields of what was asked beside the counts."""
+    if "breakdown" in result:
+        groups = result["breakdown"]["groups"]
+        out = b"".join(map(varint, result["breakdown"]["absent"])) + varint(len(groups))
+        return 4, out + b"".join(encode_value(g["value"]) + b"".join(map(varint, g["counts"])) for g in groups)
+    if "trend" in result:
+        return 8, varint(len(result["trend"])) + b"".join(varint(n) for bucket in result["trend"] for n in bucket)
+    if "entry_span" in result:
+        span = result["entry_span"]
+        return 16, bytes([bool(span)]) + b"".join(map(zigzag, span))
+    return 0, b""
+
+
+def read_found(flags, reader, counts):
+    steps = len(counts)
+    if flags == 4:
+        absent = read_counts(reader, steps)
+        groups = [{"value": read_value(reader), "counts": read_counts(reader, steps)}
+                  for _ in range(reader.varint(65_536))]
+        if [sum(n) for n in zip(absent, *(g["counts"] for g in groups))] != counts:
+            raise invalid("groups that don't add up")
+        if len({repr(g["value"]) for g in groups}) < len(groups):
+            raise invalid("a value twice")
+        return {"breakdown": {"absent": absent, "groups": groups}}
+    if flags == 8:
+        return {"trend": [read_counts(reader, steps) for _ in range(reader.varint(1000))]}
+    if flags == 16:
+        span = [reader.zigzag(), reader.zigzag()] if reader.flag() else []
+        if span and not 0 <= span[0] <= span[1] < 1 << 60:
+            raise invalid(f"span {span}")
+        return {"entry_span": span}
+    if flags:
+        raise invalid(f"flags {flags}")
+    return {}
+
+
 def encode_partial_result(result):
     with_times, newest = "from_first" in result, result.get("newest_event")
-    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1])
+    flag, found = encode_found(result)
+    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1 | flag])
     out += encode_ranges(result["buckets"]) + b"".join(map(varint, result["counts"] + result["open"]))
     out += b"" if newest is None else zigzag(newest)
     if with_times:
         out += b"".join(encode_times(a) + encode_times(b) for a, b in zip(result["from_first"], result["from_previous"]))
-    return out
+    return out + found
 
 
 def read_partial_result(reader):
     steps, flags = reader.varint(64), reader.u8()
-    if flags > 3:
-        raise invalid(f"flags {flags}")
     result = {"buckets": read_ranges(reader), "counts": [reader.varint((1 << 48) - 1) for _ in range(steps)],
               "open": [reader.varint() for _ in range(steps)]}
     if any(a < b for a, b in zip(result["counts"], result["counts"][1:])):
@@ -153,6 +259,7 @@ def read_partial_result(reader):
     if flags & 1:
         pairs = [(read_times(reader), read_times(reader)) for _ in range(steps)]
         result["from_first"], result["from_previous"] = [a for a, _ in pairs], [b for _, b in pairs]
+    result.update(read_found(flags & ~3, reader, result["counts"]))
     return result
 
 

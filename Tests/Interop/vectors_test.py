@@ -50,6 +50,12 @@ def normal(kind, meaning):
         meaning["events"] = events_of(meaning["events"])
     if kind == "partialUsersQuery":
         meaning["query"] = normal("partialQuery", meaning["query"])
+    if kind == "partialQuery" and "trend" in meaning:
+        meaning["trend"] = [number(bound) for bound in meaning["trend"]]
+    if kind == "partialResult" and "breakdown" in meaning:
+        groups = [{**g, "value": {k: number(v) if k == "integer" else v for k, v in g["value"].items()}}
+                  for g in meaning["breakdown"]["groups"]]
+        meaning["breakdown"] = {**meaning["breakdown"], "groups": groups}
     for key in ("from_first", "from_previous"):
         if key in meaning:
             meaning[key] = times_of(meaning[key])

@@ -2,7 +2,7 @@ import Foundation
 import FunnelModel
 
 /// Where days begin in a named time zone, daylight saving included.
-struct DayCalendar {
+package struct DayCalendar: Sendable {
     private let calendar: Calendar
 
     static let utc = DayCalendar(.gmt)
@@ -14,7 +14,7 @@ struct DayCalendar {
     }
 
     /// nil where the name is not in the IANA database. Abbreviations, which Foundation takes too, are not names.
-    init?(zone: String) {
+    package init?(zone: String) {
         if zone == "UTC" {
             self = .utc
             return
@@ -34,6 +34,12 @@ struct DayCalendar {
 
     /// The first instant after the day.
     func end(ofDay utcMidnight: Int64) -> Int64? { start(ofDay: utcMidnight + 86_400_000_000) }
+
+    /// Seconds that the zone's clock is ahead of UTC.
+    /// - Parameter second: since 1970 UTC.
+    func offset(at second: Int64) -> Int64 {
+        Int64(calendar.timeZone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(second))))
+    }
 
     private func microseconds(_ date: Date) -> Int64 { Int64(date.timeIntervalSince1970) * 1_000_000 }
 }

@@ -24,21 +24,15 @@ final class QueryEngine: Sendable {
         let start = ContinuousClock.now
         defer { latency.record(ContinuousClock.now - start) }
         let definition = try await resolve(request.subject, project)
-        let gathered = try await gate.run(until: start + request.deadline) {
-            try await fanOut(request.deadline, start) { [self] link, left, number in
-                let query = plan(request, definition, link)
-                let body = try await link.queries.call(.partialQuery, query.body, project: project, request: number, timeout: left)
-                let result = try decoding("partial result") { () throws(ByteError) in try PartialResult(body: body) }
-                guard result.buckets == [link.buckets], result.counts.count == definition.steps.count else {
-                    throw ProtocolError(.invalidMessage, "\(link.name) answered for other buckets or steps", shards: [link.name])
-                }
-                return result
-            }
+        try request.breakdown?.check(against: definition)
+        let (bounds, gathered) = try await gate.run(until: start + request.deadline) {
+            try await gather(request, definition, project, start)
         }
         var whole = PartialResult(steps: definition.steps.count, times: request.times)
+        whole.report = Self.emptyReport(request, bounds, steps: definition.steps.count)
         for result in gathered.answers { whole.merge(result) }
         let completeness = try judge(gathered.missing, newest: whole.newestEvent, request.allowPartial)
-        return FunnelReport(definition: definition, asOf: request.asOf, result: whole, completeness: completeness)
+        return Self.report(request, definition, whole, bounds, completeness)
     }
 
     /// One page of user ids.
@@ -49,7 +43,7 @@ final class QueryEngine: Sendable {
         let gathered = try await gate.run(until: start + request.query.deadline) {
             try await fanOut(request.query.deadline, start) { [self] link, left, number in
                 let query = PartialUsersQuery(
-                    query: plan(request.query, definition, link), step: step, outcome: request.outcome,
+                    query: plan(request.query, definition, link, nil), step: step, outcome: request.outcome,
                     limit: request.limit + 1, after: request.after)
                 var users: [ByteString] = []
                 try await link.bulk.call(.partialUsers, query.body, project: project, request: number, timeout: left) {
@@ -79,27 +73,31 @@ final class QueryEngine: Sendable {
         }
     }
 
-    private func plan(_ request: QueryRequest, _ definition: FunnelDefinition, _ link: ShardFleet.Link) -> PartialQuery {
+    func plan(
+        _ request: QueryRequest, _ definition: FunnelDefinition, _ link: ShardFleet.Link, _ report: PartialQuery.Report?
+    ) -> PartialQuery {
         PartialQuery(
             definition: definition, buckets: [link.buckets], asOf: request.asOf, entryRange: request.entryRange,
-            times: request.times)
+            times: request.times && report != .entrySpan, report: report)
     }
 
-    private struct Gathered<T: Sendable>: Sendable {
+    struct Gathered<T: Sendable>: Sendable {
         var answers: [T] = []
         var missing: [(shard: ShardFleet.Link, error: ProtocolError)] = []
     }
 
     /// Asks every shard at once. A shard that can't answer is missing; a question that no shard can answer is an error.
-    private func fanOut<T: Sendable>(
-        _ deadline: Duration, _ start: ContinuousClock.Instant,
+    /// - Parameter absent: ids of shards not to be asked.
+    func fanOut<T: Sendable>(
+        _ deadline: Duration, _ start: ContinuousClock.Instant, without absent: Set<Int> = [],
         ask: @escaping @Sendable (ShardFleet.Link, Duration, UInt64) async throws -> T
     ) async throws -> Gathered<T> {
         let left = deadline - (ContinuousClock.now - start)
         guard left > .zero else { throw ProtocolError(.deadlineExceeded, "the deadline passed while the query was in line") }
         let number = requests.next()
+        let links = fleet.links.filter { !absent.contains($0.id) }
         return try await withThrowingTaskGroup(of: (Int, Result<T, ProtocolError>).self) { group in
-            for (i, link) in fleet.links.enumerated() {
+            for (i, link) in links.enumerated() {
                 group.addTask {
                     do {
                         return (i, .success(try await ask(link, left, number)))
@@ -116,7 +114,7 @@ final class QueryEngine: Sendable {
                 case .success(let answer): gathered.answers.append(answer)
                 case .failure(let error):
                     guard Self.meansMissing(error.code) else { throw error }
-                    gathered.missing.append((fleet.links[i], error))
+                    gathered.missing.append((links[i], error))
                 }
             }
             return gathered
@@ -131,7 +129,7 @@ final class QueryEngine: Sendable {
         }
     }
 
-    private func judge(
+    func judge(
         _ missing: [(shard: ShardFleet.Link, error: ProtocolError)], newest: Int64?, _ allowPartial: Bool
     ) throws -> Completeness {
         if let first = missing.first, !allowPartial {

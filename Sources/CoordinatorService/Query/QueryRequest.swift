@@ -2,7 +2,7 @@ import FunnelModel
 import FunnelProtocol
 
 /// What an operator asks: the body of `POST /v1/query`, checked, names and dates still to be resolved.
-struct QueryRequest: Sendable {
+package struct QueryRequest: Sendable {
     enum Subject: Sendable {
         case definition(FunnelDefinition)
         case saved(ByteString)
@@ -12,9 +12,12 @@ struct QueryRequest: Sendable {
 
     var subject: Subject
     /// Step-1 times, microseconds; nil is all.
-    var entryRange: Range<Int64>?
-    var asOf: Int64
+    package var entryRange: Range<Int64>?
+    package var asOf: Int64
     var times = true
+    /// At most one of these two.
+    package var breakdown: BreakdownRequest?
+    package var trend: TrendRequest?
     var allowPartial = false
     var deadline: Duration = defaultDeadline
 
@@ -29,7 +32,7 @@ struct QueryRequest: Sendable {
     }
 
     /// - Parameter now: microseconds; the default of `as_of`.
-    static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> QueryRequest {
+    package static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> QueryRequest {
         var reader = FieldReader(document)
         let request = read(&reader, now: now)
         reader.rejectUnknown()
@@ -55,7 +58,12 @@ struct QueryRequest: Sendable {
         }
         request.allowPartial = reader.bool("allow_partial") ?? false
         if let microseconds = reader.duration("deadline", in: deadlineMicroseconds) { request.deadline = .microseconds(microseconds) }
-        reader.refuse(["breakdown", "trend", "segments", "variants", "count_by", "session_gap"])
+        request.breakdown = BreakdownRequest.read(&reader)
+        request.trend = TrendRequest.read(&reader, zone: zone)
+        if reader.value("breakdown") != nil, reader.value("trend") != nil {
+            reader.faultAt("trend", "and \"breakdown\" exclude each other; ask for one at a time")
+        }
+        reader.refuse(["segments", "variants", "count_by", "session_gap"])
         return request
     }
 

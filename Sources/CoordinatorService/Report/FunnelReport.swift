@@ -6,15 +6,24 @@ struct FunnelReport: Sendable {
     var asOf: Int64
     var result: PartialResult
     var completeness: Completeness
+    var breakdown: BreakdownReport?
+    var trend: TrendReport?
 
     private var counts: [UInt64] { result.counts }
     private var last: UInt64 { counts[counts.count - 1] }
 
     var json: JSONValue {
+        var members = whole.asObject ?? []
+        if let breakdown { members.append(.init("breakdown", breakdown.json)) }
+        if let trend { members.append(.init("trend", trend.json)) }
+        return .object(members)
+    }
+
+    private var whole: JSONValue {
         [
             "funnel": definition.json, "rules": .text(definition.rules), "as_of": .text(Timestamp.format(asOf)),
             "entered": .integer(Int64(counts[0])), "converted": .integer(Int64(last)),
-            "conversion": .number(rate(last, of: counts[0])), "conversion_ci": interval(last, of: counts[0]),
+            "conversion": .number(Rate.of(last, counts[0])), "conversion_ci": Rate.interval(last, of: counts[0]),
             "steps": .array(counts.indices.map(step)), "biggest_dropoff": biggestDropoff,
             "expected_conversions": .number(expectedConversions), "times": .text(timesForm),
             "completeness": completeness.json,
@@ -37,12 +46,12 @@ struct FunnelReport: Sendable {
         var members: [JSONValue.Member] = [
             .init("step", .string(definition.steps[i].name)), .init("index", .count(i + 1)), .init("count", .integer(Int64(count))),
             .init("dropoff", i == 0 ? .null : .integer(Int64(previous - count))),
-            .init("dropout_rate", i == 0 ? .null : .number(rate(100 * (previous - count), of: previous))),
-            .init("dropout_rate_ci", i == 0 ? .null : interval(previous - count, of: previous, scale: 100)),
+            .init("dropout_rate", i == 0 ? .null : .number(Rate.of(100 * (previous - count), previous))),
+            .init("dropout_rate_ci", i == 0 ? .null : Rate.interval(previous - count, of: previous, scale: 100)),
         ]
         func add(_ name: String, _ successes: UInt64, of trials: UInt64, isNull: Bool = false) {
-            members.append(.init(ByteString(name), isNull ? .null : .number(rate(successes, of: trials))))
-            members.append(.init(ByteString(name + "_ci"), isNull ? .null : interval(successes, of: trials)))
+            members.append(.init(ByteString(name), isNull ? .null : .number(Rate.of(successes, trials))))
+            members.append(.init(ByteString(name + "_ci"), isNull ? .null : Rate.interval(successes, of: trials)))
         }
         add("conversion_rate", last, of: count)
         add("conversion_from_first", count, of: counts[0])
@@ -74,12 +83,5 @@ struct FunnelReport: Sendable {
     /// Converted, and of the rest those who still can, each by the probability of the step they are at.
     private var expectedConversions: Double {
         zip(result.open, definition.probability).reduce(Double(last)) { $0 + Double($1.0) * $1.1 }
-    }
-
-    private func rate(_ part: UInt64, of whole: UInt64) -> Double? { whole == 0 ? nil : Double(part) / Double(whole) }
-
-    private func interval(_ successes: UInt64, of trials: UInt64, scale: Double = 1) -> JSONValue {
-        guard let bounds = Wilson.interval(successes: successes, trials: trials) else { return .null }
-        return [.double(bounds.low * scale), .double(bounds.high * scale)]
     }
 }

@@ -12,6 +12,16 @@ package struct PartialResult: Equatable, Sendable {
     package var open: [UInt64]
     /// Microseconds of the newest stored event of the project, of any name.
     package var newestEvent: Int64?
+    /// What was asked for beside the counts.
+    package var report: Report?
+
+    package enum Report: Equatable, Sendable {
+        case breakdown(ValueGroups)
+        /// By bucket, users with a depth of at least i + 1 among the attempts that began in it.
+        case trend([[UInt64]])
+        /// Microseconds of the earliest and the latest event that may start an attempt; nil where there are none.
+        case entrySpan(ClosedRange<Int64>?)
+    }
 
     package init(steps: Int, times: Bool, buckets: [Range<Int>] = []) {
         self.buckets = buckets
@@ -32,6 +42,23 @@ package struct PartialResult: Equatable, Sendable {
             fromPrevious[i].merge(other.fromPrevious[i])
         }
         newestEvent = [newestEvent, other.newestEvent].compactMap { $0 }.max()
+        mergeReport(other.report)
+    }
+
+    private mutating func mergeReport(_ other: Report?) {
+        switch (report, other) {
+        case (_, nil): break
+        case (.breakdown(var groups), .breakdown(let more)):
+            report = nil
+            groups.merge(more)
+            report = .breakdown(groups)
+        case (.trend(let buckets), .trend(let more)):
+            report = .trend(zip(buckets, more).map { zip($0, $1).map(+) })
+        case (.entrySpan(let a?), .entrySpan(let b?)):
+            report = .entrySpan(min(a.lowerBound, b.lowerBound)...max(a.upperBound, b.upperBound))
+        case (.entrySpan, .entrySpan(nil)): break
+        default: report = other
+        }
     }
 }
 

@@ -10,15 +10,18 @@ package struct PartialQuery: Equatable, Sendable {
     /// Step-1 times that start an attempt; nil is all.
     package var entryRange: Range<Int64>?
     package var times: Bool
+    package var report: Report?
 
     package init(
-        definition: FunnelDefinition, buckets: [Range<Int>], asOf: Int64, entryRange: Range<Int64>?, times: Bool
+        definition: FunnelDefinition, buckets: [Range<Int>], asOf: Int64, entryRange: Range<Int64>?, times: Bool,
+        report: Report? = nil
     ) {
         self.definition = definition
         self.buckets = buckets
         self.asOf = asOf
         self.entryRange = entryRange
         self.times = times
+        self.report = report
     }
 
     package var body: [UInt8] {
@@ -28,12 +31,13 @@ package struct PartialQuery: Equatable, Sendable {
     }
 
     func write(to out: inout ByteWriter) {
-        out.integer(UInt8(times ? 1 : 0))
+        out.integer((times ? 1 : 0) | (report?.flag ?? 0))
         out.zigzag(asOf)
         out.zigzag(entryRange?.lowerBound ?? Int64.min)
         out.zigzag(entryRange?.upperBound ?? Int64.max)
         writeBuckets(buckets, &out)
         out.string(ByteString(definition.json.encoded))
+        report?.write(to: &out)
     }
 
     package init(body: [UInt8]) throws(ByteError) {
@@ -44,6 +48,7 @@ package struct PartialQuery: Equatable, Sendable {
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> PartialQuery {
         let flags: UInt8 = try reader.integer("flags")
+        guard flags & ~(1 | Report.flags) == 0 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         let asOf = try reader.zigzag("as_of")
         guard Limits.storableTimes.contains(asOf) else { throw ByteError(offset: 1, reason: "as_of is out of range") }
         let from = try reader.zigzag("start")
@@ -52,9 +57,10 @@ package struct PartialQuery: Equatable, Sendable {
         let buckets = try readBuckets(&reader)
         let text = try reader.string(limit: Limits.effectiveDefinitionBytes, "definition")
         let whole = from == Int64.min && to == Int64.max
+        let definition = try parseDefinition(text, at: reader.offset)
         return PartialQuery(
-            definition: try parseDefinition(text, at: reader.offset), buckets: buckets, asOf: asOf,
-            entryRange: whole ? nil : from..<to, times: flags & 1 != 0)
+            definition: definition, buckets: buckets, asOf: asOf, entryRange: whole ? nil : from..<to, times: flags & 1 != 0,
+            report: try Report.read(flags, &reader, steps: definition.steps.count))
     }
 
     private static func parseDefinition(_ text: ByteString, at offset: Int) throws(ByteError) -> FunnelDefinition {
@@ -102,6 +108,7 @@ package struct PartialUsersQuery: Equatable, Sendable {
     package init(body: [UInt8]) throws(ByteError) {
         var reader = ByteReader(body)
         query = try PartialQuery.read(&reader)
+        guard query.report == nil else { throw ByteError(offset: 0, reason: "a list has no report") }
         step = try reader.count(limit: query.definition.steps.count, "step")
         let outcome: UInt8 = try reader.integer("outcome")
         guard step > 0, Int(outcome) < Self.outcomes.count else {

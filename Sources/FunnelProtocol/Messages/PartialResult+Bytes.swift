@@ -4,7 +4,7 @@ extension PartialResult {
     package var body: [UInt8] {
         var out = ByteWriter(reserving: 1_024 + fromFirst.reduce(0) { $0 + $1.bytesGuess } + fromPrevious.reduce(0) { $0 + $1.bytesGuess })
         out.varint(UInt64(counts.count))
-        out.integer(UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2)))
+        out.integer((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2) | (report?.flag ?? 0))
         writeBuckets(buckets, &out)
         for count in counts { out.varint(count) }
         for count in open { out.varint(count) }
@@ -13,6 +13,7 @@ extension PartialResult {
             fromFirst[i].write(to: &out)
             fromPrevious[i].write(to: &out)
         }
+        report?.write(to: &out)
         return out.bytes
     }
 
@@ -20,6 +21,7 @@ extension PartialResult {
         var reader = ByteReader(body)
         let steps = try reader.count(limit: Limits.stepsPerFunnel, "steps")
         let flags: UInt8 = try reader.integer("flags")
+        guard flags & ~(3 | Report.flags) == 0 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         self.init(steps: steps, times: flags & 1 != 0)
         buckets = try readBuckets(&reader)
         for i in 0..<steps {
@@ -37,6 +39,7 @@ extension PartialResult {
             fromFirst[i] = try TimeSummary.read(&reader)
             fromPrevious[i] = try TimeSummary.read(&reader)
         }
+        report = try Report.read(flags, &reader, counts: counts)
         try reader.finish("partial result")
     }
 }

@@ -13,6 +13,8 @@ struct Query: AsyncParsableCommand {
               sluice query shop
               sluice query --steps "Visit,Add to Cart,Purchase" --window 7d --order flexible:1h
               sluice query --file funnel.json --start 2026-01-01 --end 2026-01-31 --format json
+              sluice query shop --breakdown plan --touch step:2
+              sluice query shop --trend week --time-zone Europe/Berlin --format csv
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv }
@@ -31,6 +33,10 @@ struct Query: AsyncParsableCommand {
     @Option(help: "Last day (inclusive) or instant (exclusive) of step 1.") var end: String?
     @Option(help: "IANA time zone of the days.") var timeZone: String?
     @Option(help: "Instant that decides which attempts are still open.") var asOf: String?
+    @Option(help: "A property of the chosen attempt to break the users down by.") var breakdown: String?
+    @Option(help: "first, last or step:N: whose event's property.") var touch: String?
+    @Option(name: .customLong("k"), help: "Values shown of a breakdown.") var rows: Int?
+    @Option(help: "hour, day, week or month: the funnel by the time of step 1.") var trend: String?
     @Flag(help: "Take an answer that lacks shards; it says which.") var allowPartial = false
     @Option(help: "table, json or csv.") var format: Format = .table
     @Option(help: "The coordinator's wire address.") var to = "127.0.0.1:8091"
@@ -67,6 +73,15 @@ struct Query: AsyncParsableCommand {
             if let value { members.append(.init(ByteString(name), .text(value))) }
         }
         if allowPartial { members.append(.init("allow_partial", true)) }
+        if let trend { members.append(.init("trend", ["by": .text(trend)])) }
+        if let breakdown {
+            var asked: [JSONValue.Member] = [.init("property", .text(breakdown))]
+            if let touch { asked.append(.init("touch", .text(touch))) }
+            if let rows { asked.append(.init("k", .count(rows))) }
+            members.append(.init("breakdown", .object(asked)))
+        } else if touch != nil || rows != nil {
+            throw ValidationError("--touch and --k go with --breakdown")
+        }
         return members
     }
 

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// A report as a table with a bar per step, or as CSV.
+/// A report as a table with a bar per step, or as CSV; of a breakdown or a trend, CSV has its rows.
 struct FunnelTable {
     private let report: JSONValue
     private let steps: [JSONValue]
@@ -26,7 +26,41 @@ struct FunnelTable {
         }
         lines.append("")
         lines.append(summary)
+        lines += breakdownLines + trendLines
         return lines.joined(separator: "\n")
+    }
+
+    private var breakdownLines: [String] {
+        guard let breakdown = report["breakdown"] else { return [] }
+        var rows = (breakdown["rows"]?.asArray ?? []).map { row in
+            (name: row["value"] == .null ? "(none)" : row["value"]?.asString?.string ?? Self.text(row["value"]), row: row)
+        }
+        if let other = breakdown["other"], other != .null { rows.append(("(\(other["values"]?.asInteger ?? 0) more)", other)) }
+        let head = "\(Self.text(breakdown["property"])) (\(Self.text(breakdown["touch"])))"
+        return ["", part(head, "entered", "converted", "of first")] + rows.map { part($0.name, $0.row) }
+    }
+
+    private var trendLines: [String] {
+        guard let trend = report["trend"] else { return [] }
+        let buckets = trend["buckets"]?.asArray ?? []
+        let lines = buckets.map { part(Self.text($0["start"]), $0) + ($0["immature"] == true ? "  still open" : "") }
+        return ["", part(Self.text(trend["by"]), "entered", "converted", "of first")] + lines + [Self.text(trend["note"])]
+    }
+
+    private func part(_ name: String, _ row: JSONValue) -> String {
+        part(
+            name, Terminal.number(Int(row["entered"]?.asInteger ?? 0)), Terminal.number(Int(row["converted"]?.asInteger ?? 0)),
+            row["conversion"]?.asDouble.map { "\(Self.decimal($0 * 100)) %" } ?? "–")
+    }
+
+    private func part(_ name: String, _ entered: String, _ converted: String, _ share: String) -> String {
+        // Values are what clients sent: no control character of theirs reaches the terminal.
+        let shown = String(name.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : Character($0) })
+        return "\(pad(shown, 32)) \(padLeft(entered, 10)) \(padLeft(converted, 10)) \(padLeft(share, 9))"
+    }
+
+    private static func text(_ value: JSONValue?) -> String {
+        value?.asString?.string ?? String(decoding: (value ?? .null).encoded, as: UTF8.self)
     }
 
     private var summary: String {
@@ -75,9 +109,17 @@ struct FunnelTable {
 
     /// Fields of every step, in the order of the first; text that a spreadsheet would run as a formula is quoted.
     var csv: String {
-        guard let columns = steps.first?.asObject?.map(\.key) else { return "" }
+        if let rows = report["breakdown"]?["rows"]?.asArray { return csv(rows, ["value", "entered", "converted", "conversion"]) }
+        if let buckets = report["trend"]?["buckets"]?.asArray {
+            return csv(buckets, ["start", "end", "immature", "entered", "converted", "conversion"])
+        }
+        return csv(steps, steps.first?.asObject?.map(\.key) ?? [])
+    }
+
+    private func csv(_ rows: [JSONValue], _ columns: [ByteString]) -> String {
+        if columns.isEmpty { return "" }
         var lines = [columns.map(\.string).joined(separator: ",")]
-        for step in steps { lines.append(columns.map { cell(step[$0] ?? .null) }.joined(separator: ",")) }
+        for row in rows { lines.append(columns.map { cell(row[$0] ?? .null) }.joined(separator: ",")) }
         return lines.joined(separator: "\n")
     }
 

@@ -1,0 +1,111 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+extension FunnelScan {
+    /// The users by the value of a property of their chosen attempt.
+    package func breakdown(_ breakdown: Breakdown) -> BreakdownScan { BreakdownScan(self, breakdown) }
+}
+
+/// A breakdown of a snapshot's users under way; `run` may be called on several threads at once, and their tallies added
+/// up.
+package struct BreakdownScan: Sendable {
+    private let scan: FunnelScan
+    private let breakdown: Breakdown
+    private let kernel: KernelPlan?
+    private let queue: SliceQueue
+    /// Steps whose events may give the value, 0-based, in the order in which they are asked.
+    private let steps: [Int]
+
+    init(_ scan: FunnelScan, _ breakdown: Breakdown) {
+        self.scan = scan
+        self.breakdown = breakdown
+        if case .attempts(let kernel) = Way.choose(for: scan, countsOnly: false) { self.kernel = kernel } else { kernel = nil }
+        queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
+        switch breakdown.touch {
+        case .first: steps = Array(0..<scan.plan.steps)
+        case .last: steps = (0..<scan.plan.steps).reversed()
+        case .step(let number): steps = number <= scan.plan.steps ? [number - 1] : []
+        }
+    }
+
+    /// Slices; more threads than these have nothing to do.
+    package var slices: Int { queue.count }
+
+    /// Takes slices until there are none left.
+    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
+    package func run(isCancelled: () -> Bool) throws -> GroupTally {
+        var tally = GroupTally(steps: scan.plan.steps)
+        if let kernel {
+            try runAttempts(kernel, isCancelled, &tally)
+        } else {
+            try runGeneral(isCancelled, &tally)
+        }
+        return tally
+    }
+
+    private func runGeneral(_ isCancelled: () -> Bool, _ tally: inout GroupTally) throws {
+        var matcher = UserMatcher(scan.plan)
+        try GeneralScan(scan).each(queue, isCancelled) { history, user in
+            let outcome = try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled)
+            if outcome.depth == 0 { return }
+            var value: PropertyValue?
+            for step in steps where step < outcome.depth && value == nil {
+                value = try user.property(history.row[outcome.chain[step]], breakdown.property)
+            }
+            try tally.add(value, depth: outcome.depth)
+        }
+    }
+
+    private func runAttempts(_ kernel: KernelPlan, _ isCancelled: () -> Bool, _ tally: inout GroupTally) throws {
+        var rules = kernel.rules
+        // Who is still under way makes no difference here.
+        rules.openFrom = nil
+        guard var attempts = AttemptScan(rules, includeShallow: true) else { return }
+        let reader = KernelReader(kernel)
+        let source = ValueSource(kernel, breakdown.property)
+        while let slice = queue.next() {
+            if isCancelled() { throw MatchError.cancelled }
+            try reader.load(slice)
+            attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+            let codes = try source.codes(attempts.outcomes, reader.lists, steps, slice, &tally)
+            for i in codes.indices { tally.add(code: codes[i], depth: Int(attempts.outcomes.depth[i])) }
+        }
+    }
+}
+
+/// One thread's reader of the value of each user of a slice.
+private struct ValueSource {
+    private let kernel: KernelPlan
+    private let rows: KernelRows
+    private let values: PropertyCodes
+
+    init(_ kernel: KernelPlan, _ property: ByteString) {
+        self.kernel = kernel
+        rows = KernelRows(kernel, property)
+        values = PropertyCodes(kernel.scan, property)
+    }
+
+    /// By user, the tally's code of the value. Step by step: rows are read only of steps that some user's value may
+    /// still come from, and neighbouring rows of one step together.
+    func codes(
+        _ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], _ steps: [Int], _ places: Range<Int>, _ tally: inout GroupTally
+    ) throws -> [Int32] {
+        var codes = [Int32](repeating: PropertyCodes.none, count: outcomes.count)
+        for step in steps {
+            let list = kernel.listOfStep[step]
+            var users: [Int] = []
+            var keys: [UInt64] = []
+            for i in codes.indices where codes[i] == PropertyCodes.none && Int(outcomes.depth[i]) > step {
+                users.append(i)
+                keys.append(lists[list][Int(outcomes.chosen[step][i])])
+            }
+            if users.isEmpty { continue }
+            let refs = try rows.refs(keys, list: list, places: places)
+            let found = try values.codes(of: refs) { try tally.code(of: $0) }
+            for (user, code) in zip(users, found) { codes[user] = code }
+        }
+        return codes
+    }
+}

@@ -1,0 +1,62 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+extension FunnelScan {
+    /// The earliest and the latest event that may start an attempt.
+    package func entrySpan() -> EntrySpanScan { EntrySpanScan(self) }
+}
+
+/// A search for the first and last step-1 event under way; `run` may be called on several threads at once.
+package struct EntrySpanScan: Sendable {
+    private let scan: FunnelScan
+    private let kernel: KernelPlan?
+    private let queue: SliceQueue
+
+    init(_ scan: FunnelScan) {
+        // Of step 1 alone, and by microseconds, so that every time is told as it is.
+        var definition = scan.plan.definition
+        definition.steps = [definition.steps[0]]
+        definition.order = .sequential
+        definition.clock = .microsecond
+        let plan = FunnelPlan(definition, entryRange: scan.plan.entryRange, asOf: scan.plan.asOf)
+        self.scan = FunnelScan(plan, scan.snapshot, places: scan.places)
+        kernel = KernelPlan(self.scan)
+        queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
+    }
+
+    /// Slices; more threads than these have nothing to do.
+    package var slices: Int { queue.count }
+
+    /// Takes slices until there are none left.
+    /// - Parameter isCancelled: asked once a slice.
+    /// - Returns: microseconds; nil where there is no such event.
+    package func run(isCancelled: () -> Bool) throws -> ClosedRange<Int64>? {
+        var span = Span()
+        if let kernel {
+            let reader = KernelReader(kernel)
+            let mask: UInt64 = 1 << UInt64(kernel.layout.timeBits) - 1
+            while let slice = queue.next() {
+                if isCancelled() { throw MatchError.cancelled }
+                try reader.load(slice)
+                let list = reader.lists[kernel.listOfStep[0]]
+                for i in 0..<list.count { span.add(kernel.layout.time(list[i] & mask)) }
+            }
+        } else {
+            try GeneralScan(scan).each(queue, isCancelled) { history, _ in
+                for time in history.time where scan.plan.entryRange.contains(time) { span.add(time) }
+            }
+        }
+        return span.least <= span.greatest ? span.least...span.greatest : nil
+    }
+
+    private struct Span {
+        var least = Int64.max
+        var greatest = Int64.min
+
+        mutating func add(_ time: Int64) {
+            least = min(least, time)
+            greatest = max(greatest, time)
+        }
+    }
+}

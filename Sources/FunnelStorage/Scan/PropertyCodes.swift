@@ -1,0 +1,85 @@
+import FunnelModel
+
+/// Reads one property of many rows as codes of its values. A string that stands in a page many times is looked at once.
+/// One thread's; of each source it keeps the page that was read last.
+package final class PropertyCodes {
+    private final class Page {
+        let number: Int
+        let values: ColumnValues
+        /// Index into the values by row of the page; -1 is no value.
+        let slots: [Int32]
+        /// By the page's strings; `unknown` until one is asked for.
+        var codes: [Int32]
+
+        init(_ number: Int, _ values: ColumnValues) {
+            self.number = number
+            self.values = values
+            var slots = [Int32](repeating: -1, count: KeyPage.rows)
+            for (i, row) in values.rows.enumerated() { slots[Int(row)] = Int32(truncatingIfNeeded: i) }
+            self.slots = slots
+            codes = [Int32](repeating: PropertyCodes.unknown, count: values.strings.count)
+        }
+    }
+
+    /// The code of a row without a value.
+    package static let none: Int32 = -1
+    private static let unknown: Int32 = -2
+
+    private let snapshot: Snapshot
+    private let key: ByteString
+    private let reader: RowReader
+    private var pages: [Page?]
+
+    package init(_ scan: KeyScan, _ key: ByteString) {
+        snapshot = scan.snapshot
+        self.key = key
+        reader = RowReader(scan.snapshot)
+        pages = Array(repeating: nil, count: scan.snapshot.segments.count)
+    }
+
+    /// The code of each row's value, in the order of `refs`.
+    /// - Parameter code: gives a value its code, not below 0.
+    package func codes(of refs: [RowRef], _ code: (PropertyValue) throws -> Int32) throws -> [Int32] {
+        var codes = [Int32](repeating: Self.none, count: refs.count)
+        if turnsBack(refs) {
+            // Read where they lie one after the other, so that no page is opened twice.
+            for i in refs.indices.sorted(by: { refs[$0].bits < refs[$1].bits }) { codes[i] = try self.code(of: refs[i], code) }
+        } else {
+            for i in refs.indices { codes[i] = try self.code(of: refs[i], code) }
+        }
+        return codes
+    }
+
+    /// Whether some row lies in an earlier page of its source than a row before it.
+    private func turnsBack(_ refs: [RowRef]) -> Bool {
+        var last = [Int](repeating: 0, count: pages.count)
+        for ref in refs where ref.source < last.count {
+            let page = ref.row / KeyPage.rows
+            if page < last[ref.source] { return true }
+            last[ref.source] = page
+        }
+        return false
+    }
+
+    private func code(of ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
+        let source = ref.source
+        guard source < pages.count else {
+            guard let value = try reader.property(ref, key) else { return Self.none }
+            return try code(value)
+        }
+        let page = try page(source, ref.row / KeyPage.rows)
+        let slot = Int(page.slots[ref.row % KeyPage.rows])
+        guard slot >= 0 else { return Self.none }
+        guard page.values.tags[slot] == EventBatch.Tag.string else { return try code(page.values.value(slot)) }
+        let string = Int(page.values.bits[slot])
+        if page.codes[string] == Self.unknown { page.codes[string] = try code(page.values.value(slot)) }
+        return page.codes[string]
+    }
+
+    private func page(_ source: Int, _ number: Int) throws(StoreError) -> Page {
+        if let open = pages[source], open.number == number { return open }
+        let page = Page(number, try snapshot.segments[source].column(.property(key), page: number))
+        pages[source] = page
+        return page
+    }
+}

@@ -1,0 +1,63 @@
+import FunnelModel
+import FunnelProtocol
+
+extension PartialQuery.Report {
+    var meaning: JSONValue.Member {
+        switch self {
+        case .breakdown(let breakdown):
+            return .init("breakdown", ["property": .string(breakdown.property), "touch": .text(breakdown.touch.text)])
+        case .trend(let bounds): return .init("trend", .array(bounds.map { number($0) }))
+        case .entrySpan: return .init("entry_span", true)
+        }
+    }
+
+    /// Nil where the query asks for none.
+    init?(meaning m: JSONValue) throws {
+        if let breakdown = m["breakdown"] {
+            guard let touch = Breakdown.Touch(text: try breakdown.text("touch")) else { throw MeaningError(field: "touch") }
+            self = .breakdown(Breakdown(property: try breakdown.text("property"), touch: touch))
+        } else if m["trend"] != nil {
+            self = .trend(try m.list("trend").map { try JSONValue.object([.init("bound", $0)]).int("bound") })
+        } else if m["entry_span"] != nil {
+            self = .entrySpan
+        } else {
+            return nil
+        }
+    }
+}
+
+extension PartialResult.Report {
+    var meaning: JSONValue.Member {
+        func list(_ counts: [UInt64]) -> JSONValue { .array(counts.map { number($0) }) }
+        switch self {
+        case .breakdown(let groups):
+            let rows = groups.counts.keys.sortedAsText().map { value -> JSONValue in
+                ["value": tagged(value), "counts": list(groups.counts[value] ?? [])]
+            }
+            return .init("breakdown", ["absent": list(groups.absent), "groups": .array(rows)])
+        case .trend(let buckets): return .init("trend", .array(buckets.map(list)))
+        case .entrySpan(let span):
+            return .init("entry_span", .array(span.map { [number($0.lowerBound), number($0.upperBound)] } ?? []))
+        }
+    }
+
+    /// Nil where the result tells none.
+    init?(meaning m: JSONValue) throws {
+        func counts(_ list: [JSONValue]) -> [UInt64] { list.map { UInt64($0.int) } }
+        if let breakdown = m["breakdown"] {
+            var groups = ValueGroups(steps: try m.list("counts").count)
+            groups.absent = counts(try breakdown.list("absent"))
+            for row in try breakdown.list("groups") {
+                groups.counts[try untagged(row["value"] ?? .null)] = counts(try row.list("counts"))
+            }
+            self = .breakdown(groups)
+        } else if m["trend"] != nil {
+            self = .trend(try m.list("trend").map { counts($0.asArray ?? []) })
+        } else if m["entry_span"] != nil {
+            let ends = try m.list("entry_span").map { Int64($0.int) }
+            self = .entrySpan(ends.count == 2 ? ends[0]...ends[1] : nil)
+        } else {
+            return nil
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import Foundation
+import FunnelMatch
+import FunnelModel
+import FunnelScan
+import FunnelStorage
+import FunnelTestSupport
+import Testing
+
+/// Random breakdowns and trends over random stores, against the reference's attempts.
+struct RandomReportTests {
+    @Test(arguments: 0..<24)
+    func breakdownsAndTrendsAgreeWithTheReference(seed: Int) throws {
+        var random = SplitMix64(seed: 0xB0 + UInt64(seed))
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-report-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let world = try World(path, seed: seed, &random)
+        for round in 0..<(TestCounts.histories / 3_000) {
+            let plan = world.randomPlan(&random)
+            let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
+            let scan = FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets)
+            let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
+            let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange)"
+            try checkBreakdown(world, plan, scan, buckets, what, &random)
+            try checkTrend(world, plan, scan, buckets, what, &random)
+            try checkSpan(world, plan, scan, buckets, what)
+            if round == 15 { try world.store.compact(everything: true) }
+        }
+        world.store.close()
+    }
+
+    private func checkBreakdown(
+        _ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ what: String, _ random: inout SplitMix64
+    ) throws {
+        let touch: Breakdown.Touch = random.pick([.first, .last, .step(1), .step(plan.steps)])
+        let breakdown = Breakdown(property: random.pick(["p", "q", "none"]), touch: touch)
+        let running = scan.breakdown(breakdown)
+        var tally = try running.run { false }
+        // The second finds no slices left.
+        try tally.merge(try running.run { false })
+        var want = ValueGroups(steps: plan.steps)
+        for (outcome, chain) in world.attempts(plan, buckets).values {
+            let value = Self.value(breakdown, chain)
+            for i in 0..<outcome.depth {
+                if let value {
+                    want.counts[value, default: Array(repeating: 0, count: plan.steps)][i] += 1
+                } else {
+                    want.absent[i] += 1
+                }
+            }
+        }
+        #expect(tally.finish() == want, "\(what), \(breakdown)")
+    }
+
+    /// The value as the rules have it.
+    private static func value(_ breakdown: Breakdown, _ chain: [Event]) -> PropertyValue? {
+        let values = chain.map { event in event.properties.last { $0.key == breakdown.property }?.value }
+        let value: PropertyValue?
+        switch breakdown.touch {
+        case .first: value = values.compactMap(\.self).first
+        case .last: value = values.compactMap(\.self).last
+        case .step(let number): value = number <= values.count ? values[number - 1] : nil
+        }
+        if case .double(let number)? = value, number == number.rounded() { return .integer(Int64(number)) }
+        return value
+    }
+
+    private func checkTrend(
+        _ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ what: String, _ random: inout SplitMix64
+    ) throws {
+        // Whole seconds go through the kernel in one pass, others need not.
+        let grain: Int64 = random.chance(70) ? 1_000_000 : 1
+        var bounds: Set<Int64> = []
+        while bounds.count < 2 + random.below(8) {
+            let time = random.pick(world.events).time + Int64(random.below(5_000_000)) - 2_500_000
+            bounds.insert(Timestamp.floorDivide(time, grain) * grain)
+        }
+        let sorted = bounds.sorted()
+        let running = scan.trend(sorted)
+        var tally = try running.run { false }
+        tally.merge(try running.run { false })
+        let want = zip(sorted, sorted.dropFirst()).map { low, high in
+            world.reference(FunnelPlan(plan.definition, entryRange: low..<high, asOf: plan.asOf), buckets).1.counts
+        }
+        #expect(tally.finish() == want, "\(what), bounds \(sorted)")
+    }
+
+    private func checkSpan(_ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ what: String) throws {
+        let times = world.events.filter { event in
+            let bucket = XXH64.bucket(ofUser: event.user)
+            guard buckets.contains(where: { $0.contains(bucket) }), plan.entryRange.contains(event.time) else { return false }
+            return plan.narrow(plan.positions(ofEvent: event.name)) { key in event.properties.last { $0.key == key }?.value } & 1 == 1
+        }.map(\.time).sorted()
+        let got = try scan.entrySpan().run { false }
+        #expect(got?.lowerBound == times.first && got?.upperBound == times.last, "\(what)")
+    }
+
+    @Test func tooManyValuesAreAnErrorAndNotAnEstimate() throws {
+        var tally = GroupTally(steps: 2, valuesMax: 3, bytesMax: 100)
+        for value in 0..<3 { try tally.add(.integer(Int64(value)), depth: 1) }
+        try tally.add(.double(2), depth: 2)
+        try tally.add(nil, depth: 2)
+        #expect(throws: TooManyValues.self) { try tally.add(.integer(3), depth: 1) }
+        #expect(throws: TooManyValues.self) {
+            var bytes = GroupTally(steps: 2, valuesMax: 3, bytesMax: 100)
+            try bytes.add(.string(ByteString(String(repeating: "x", count: 97))), depth: 1)
+        }
+        var other = GroupTally(steps: 2, valuesMax: 3, bytesMax: 100)
+        try other.add(.integer(2), depth: 2)
+        try tally.merge(other)
+        let groups = tally.finish()
+        #expect(groups.absent == [1, 1] && groups.counts[.integer(2)] == [3, 2] && groups.counts.count == 3)
+        try other.add(.string("2"), depth: 1)
+        #expect(throws: TooManyValues.self) { try tally.merge(other) }
+    }
+}
