@@ -57,20 +57,49 @@ package struct FunnelTally: Sendable {
     ) {
         for i in 0..<outcomes.count where outcomes.openDepth[i] > 0 { open[Int(outcomes.openDepth[i]) - 1] += 1 }
         for step in 1..<max(1, plan.steps) {
-            let depth = UInt8(step + 1)
-            var reached: UInt64 = 0
-            for i in 0..<outcomes.count where outcomes.depth[i] >= depth {
-                reached += 1
-                if !times { continue }
-                // Keys of one user differ as their ticks do.
-                let at = lists[listOfStep[step]][Int(outcomes.chosen[step][i])]
-                let first = lists[listOfStep[0]][Int(outcomes.chosen[0][i])]
-                let previous = lists[listOfStep[step - 1]][Int(outcomes.chosen[step - 1][i])]
-                fromFirst[step].add((at &- first) &* scale)
-                fromPrevious[step].add((at &- previous) &* scale)
-            }
-            counts[step] += reached
+            let reached = countReached(outcomes, step)
             if reached == 0 { break }
+            counts[step] += UInt64(reached)
+            if !times { continue }
+            let list = { lists[listOfStep[$0]] }
+            unsafe list(step).withKeys { at in unsafe list(0).withKeys { first in unsafe list(step - 1).withKeys { previous in
+                unsafe addTimes(outcomes, step, at, first, previous, scale)
+            }}}
+        }
+    }
+
+    private func countReached(_ outcomes: borrowing SliceOutcomes, _ step: Int) -> Int {
+        let depths = outcomes.depth.span
+        let depth = UInt8(step + 1)
+        var reached = 0
+        var i = 0
+        while i < depths.count {
+            reached &+= depths[unchecked: i] >= depth ? 1 : 0
+            i &+= 1
+        }
+        return reached
+    }
+
+    /// Keys of one user differ as their ticks do.
+    private mutating func addTimes(
+        _ outcomes: borrowing SliceOutcomes, _ step: Int, _ at: UnsafePointer<UInt64>, _ first: UnsafePointer<UInt64>,
+        _ previous: UnsafePointer<UInt64>, _ scale: UInt64
+    ) {
+        let depths = outcomes.depth.span
+        // Bound first, since a span may not outlive what it looks at.
+        let (columns0, columns1, columns2) = (outcomes.chosen[step], outcomes.chosen[0], outcomes.chosen[step - 1])
+        let chosen = columns0.span
+        let chosenFirst = columns1.span
+        let chosenPrevious = columns2.span
+        let depth = UInt8(step + 1)
+        var i = 0
+        while i < depths.count {
+            if depths[i] >= depth {
+                let key = unsafe at[Int(chosen[i])]
+                fromFirst[step].add(unsafe (key &- first[Int(chosenFirst[i])]) &* scale)
+                fromPrevious[step].add(unsafe (key &- previous[Int(chosenPrevious[i])]) &* scale)
+            }
+            i &+= 1
         }
     }
 

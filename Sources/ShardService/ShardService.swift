@@ -41,6 +41,7 @@ package final class ShardService: Sendable {
     private let fail: AsyncStream<StoreError>.Continuation
     private let writer = NIOThreadPool(numberOfThreads: 1)
     private let sealer = NIOThreadPool(numberOfThreads: 1)
+    private let calmSealer = NIOThreadPool(numberOfThreads: 1)
     private let merger = NIOThreadPool(numberOfThreads: 1)
     private let workers: QueryWorkers
     private let appendLatency: LatencyHistogram
@@ -71,6 +72,7 @@ package final class ShardService: Sendable {
         appendedRows = node.metrics.counter("sluice_shard_rows_appended_total", "rows made durable, repeats not counted")
         writer.start()
         sealer.start()
+        calmSealer.start()
         merger.start()
         addStoreMetrics()
     }
@@ -108,23 +110,31 @@ package final class ShardService: Sendable {
         for await error in failure { throw error }
     }
 
-    /// Until cancelled: seals what is due.
+    /// Until cancelled: seals what is due, on a thread that gives way to appends and queries, unless memory fills faster
+    /// than that one can empty it.
     private func seal() async {
-        await repeating(on: sealer) { Housekeeping.seal($0) }
+        let usual = node.settings.integer("seal-rows")
+        try? await calmSealer.runIfActive { Housekeeping.giveWay() }
+        await repeating(on: calmSealer) { Housekeeping.seal($0) } urgently: { store in
+            store.stats.memtableRows > 2 * usual ? self.sealer : nil
+        }
     }
 
     /// Until cancelled: merges what is due, on a thread that gives way to all others.
     private func merge() async {
         let rate = node.settings.integer("merge-mb") << 20
-        try? await merger.runIfActive { Housekeeping.lowerPriority() }
+        try? await merger.runIfActive { Housekeeping.giveWay() }
         await repeating(on: merger) { Housekeeping.merge($0, bytesPerSecond: rate) }
     }
 
-    private func repeating(on thread: NIOThreadPool, _ work: @escaping @Sendable (ShardStore<POSIXFileSystem>) -> Void) async {
+    private func repeating(
+        on thread: NIOThreadPool, _ work: @escaping @Sendable (ShardStore<POSIXFileSystem>) -> Void,
+        urgently other: (ShardStore<POSIXFileSystem>) -> NIOThreadPool? = { _ in nil }
+    ) async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(50))
             guard let open = open.withLock({ $0 }) else { continue }
-            try? await thread.runIfActive { work(open.store) }
+            try? await (other(open.store) ?? thread).runIfActive { work(open.store) }
             let stats = open.store.stats
             open.appender.note(memtableBytes: stats.memtableBytes)
             if stats.poisoned { fail.yield(StoreError(.poisoned, "a write or sync failed")) }
@@ -133,6 +143,7 @@ package final class ShardService: Sendable {
 
     private func close() async {
         await workers.shutdown()
+        try? await calmSealer.shutdownGracefully()
         try? await sealer.shutdownGracefully()
         // A merge may take long, and what it leaves behind is nobody's: the next opening removes it.
         merger.shutdownGracefully { _ in }

@@ -55,27 +55,35 @@ package struct KeyBuffers: Sendable {
         waiting += merged[front...]
     }
 
-    /// Without a branch on the keys: which list gives the next key is not to be foreseen. The sentinel behind a list is
-    /// above every key, so an ended list gives no more.
+    /// From both ends at once, so that two steps which don't wait for each other are under way; and without a branch on the
+    /// keys, since which list gives the next one is not to be foreseen. The sentinels make an ended list give no more: the
+    /// one behind it is above every key, and the one in front, read as a signed number, below.
     static func merge(_ a: KeyList, _ b: KeyList, into out: inout KeyList) {
         let total = a.count + b.count
         unsafe out.fill(capacity: total) { target in
-            unsafe a.withKeys { x in
-                unsafe b.withKeys { y in
-                    var i = 0
-                    var j = 0
-                    var o = 0
-                    while o < total {
-                        let p = unsafe x[i]
-                        let q = unsafe y[j]
-                        let takesFirst = p <= q
-                        unsafe target[o] = takesFirst ? p : q
-                        i &+= takesFirst ? 1 : 0
-                        j &+= takesFirst ? 0 : 1
-                        o &+= 1
-                    }
+            unsafe a.withKeys { x in unsafe b.withKeys { y in
+                var i = 0
+                var j = 0
+                var o = 0
+                var k = a.count - 1
+                var l = b.count - 1
+                let half = total / 2
+                while o < half {
+                    let (p, q) = unsafe (x[i], y[j])
+                    let takesFirst = p <= q
+                    unsafe target[o] = takesFirst ? p : q
+                    i &+= takesFirst ? 1 : 0
+                    j &+= takesFirst ? 0 : 1
+                    let (r, s) = unsafe (x[k], y[l])
+                    // Of equal keys those of `b` come last.
+                    let takesLast = Int64(bitPattern: s) >= Int64(bitPattern: r)
+                    unsafe target[total &- 1 &- o] = takesLast ? s : r
+                    l &-= takesLast ? 1 : 0
+                    k &-= takesLast ? 0 : 1
+                    o &+= 1
                 }
-            }
+                if total & 1 == 1 { unsafe target[half] = min(x[i], y[j]) }
+            }}
             return total
         }
     }

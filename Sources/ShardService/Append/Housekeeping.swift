@@ -20,7 +20,7 @@ enum Housekeeping {
     }
 
     /// Makes the calling thread give way to all others.
-    static func lowerPriority() {
+    static func giveWay() {
         // On Linux a thread has its own, and 0 is the calling one.
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
     }
