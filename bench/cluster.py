@@ -166,6 +166,7 @@ class Asker:
 
     def __init__(self, address, timeout=150):
         self.connection = http.client.HTTPConnection(*address.rsplit(":", 1), timeout=timeout)
+        self.used = 0.0
 
     def __enter__(self):
         return self
@@ -175,10 +176,15 @@ class Asker:
 
     def ask(self, body):
         """(milliseconds, parsed answer) of a request whose body is bytes of JSON."""
+        if time.monotonic() - self.used > 20:
+            # The server ends connections that were idle for a minute.
+            self.connection.close()
+            self.connection.connect()
         started = time.perf_counter()
         self.connection.request("POST", "/v1/query", body, {"Content-Type": "application/json"})
         response = self.connection.getresponse()
         text = response.read()
+        self.used = time.monotonic()
         elapsed = (time.perf_counter() - started) * 1000
         if response.status == 200:
             return elapsed, json.loads(text)

@@ -79,7 +79,7 @@ package struct BreakdownScan: Sendable {
         rules.openFrom = nil
         guard var attempts = AttemptScan(rules, includeShallow: true) else { return }
         let reader = KernelReader(kernel)
-        let source = ValueSource(kernel, PropertyCodes(scan.snapshot, breakdown.property))
+        let source = ValueSource(kernel, scan.snapshot, breakdown.property)
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
             try reader.load(slice)
@@ -96,10 +96,10 @@ private struct ValueSource {
     private let rows: KernelRows
     private let values: PropertyCodes
 
-    init(_ kernel: KernelPlan, _ values: PropertyCodes) {
+    init(_ kernel: KernelPlan, _ snapshot: Snapshot, _ property: ByteString) {
         self.kernel = kernel
-        self.values = values
-        rows = KernelRows(kernel)
+        rows = KernelRows(kernel, property)
+        values = PropertyCodes(snapshot, property)
     }
 
     /// By user, the tally's code of the value. Step by step: rows are read only of steps that some user's value may

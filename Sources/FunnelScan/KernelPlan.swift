@@ -95,10 +95,10 @@ struct KernelPlan: Sendable {
     /// The ticks whose times lie in a range of microseconds.
     private static func ticks(_ range: Range<Int64>, _ layout: KeyLayout) -> Range<UInt64> {
         func tick(_ time: Int64) -> UInt64 {
-            let last = Int64(1) << Int64(layout.timeBits) - 1
-            // Before it comes no time, after it all are.
+            // No time comes before the first tick, and none after the last, which itself may be one's.
+            let end = Int64(1) << Int64(layout.timeBits)
             let bounded = max(-(1 << 61), min(1 << 61, time))
-            return UInt64(max(0, min(last, Timestamp.floorDivide(bounded + layout.unit - 1, layout.unit) - layout.base)))
+            return UInt64(max(0, min(end, Timestamp.floorDivide(bounded + layout.unit - 1, layout.unit) - layout.base)))
         }
         let low = tick(range.lowerBound)
         return low..<max(low, tick(range.upperBound))
@@ -138,9 +138,9 @@ final class KernelReader {
     private func loadRows(_ list: KernelPlan.List, _ i: Int, _ places: Range<Int>) throws {
         parts.clear()
         for name in list.names {
-            var rows = try loader.loadRows(name, places: places)
-            if let conditions = conditions[i] { try rows.keep(where: conditions.accepts) }
-            parts.add(KeyList(rows.keys))
+            var rows = try loader.loadRows(name, places: places, isOrdered: false)
+            try conditions[i]?.filter(&rows)
+            parts.add(rows.keys)
         }
         parts.merge(into: &lists[i])
     }

@@ -21,7 +21,7 @@ package final class ShardService: Sendable {
         settings: [Setting("shard", .integer(0...(Limits.shards - 1)), default: "0", "this shard's number in the cluster map")]
             + CommonSettings.all(http: 8200, wire: 8100, note: "; by default the number of the shard is added") + Membership.settings + [
                 Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory that are sealed into a segment"),
-                Setting("merge-mb", .integer(1...100_000), default: "128", "bytes a second that seals and merges write at most, in MiB"),
+                Setting("merge-mb", .integer(1...100_000), default: "128", "bytes a second that merges write at most, in MiB"),
                 Setting("reserve-mb", .integer(0...1_000_000), default: "256", "appends are refused while the disk has less free, in MiB"),
                 Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time"),
                 Setting("query-queue", .integer(0...10_000), default: "64", "scans that wait; more are refused"),
@@ -40,7 +40,8 @@ package final class ShardService: Sendable {
     private let failure: AsyncStream<StoreError>
     private let fail: AsyncStream<StoreError>.Continuation
     private let writer = NIOThreadPool(numberOfThreads: 1)
-    private let maintenance = NIOThreadPool(numberOfThreads: 1)
+    private let sealer = NIOThreadPool(numberOfThreads: 1)
+    private let merger = NIOThreadPool(numberOfThreads: 1)
     private let workers: QueryWorkers
     private let appendLatency: LatencyHistogram
     private let queryLatency: LatencyHistogram
@@ -54,7 +55,7 @@ package final class ShardService: Sendable {
         return [
             AtShutdown { await service.close() }, service.membership.service, try node.httpService(node.router()),
             Background { try await service.openStore() }, Background { try await service.watchDisk() },
-            Background { await service.maintain() },
+            Background { await service.seal() }, Background { await service.merge() },
             node.wireService(service.routes, as: identity),
         ]
     }
@@ -69,7 +70,8 @@ package final class ShardService: Sendable {
         queryLatency = node.metrics.latency("sluice_shard_query_seconds", "time of a partial query, queueing included")
         appendedRows = node.metrics.counter("sluice_shard_rows_appended_total", "rows made durable, repeats not counted")
         writer.start()
-        maintenance.start()
+        sealer.start()
+        merger.start()
         addStoreMetrics()
     }
 
@@ -106,14 +108,23 @@ package final class ShardService: Sendable {
         for await error in failure { throw error }
     }
 
-    /// Until cancelled: seals and merges what is due, on a thread of low priority.
-    private func maintain() async {
+    /// Until cancelled: seals what is due.
+    private func seal() async {
+        await repeating(on: sealer) { Housekeeping.seal($0) }
+    }
+
+    /// Until cancelled: merges what is due, on a thread that gives way to all others.
+    private func merge() async {
         let rate = node.settings.integer("merge-mb") << 20
-        try? await maintenance.runIfActive { Housekeeping.lowerPriority() }
+        try? await merger.runIfActive { Housekeeping.lowerPriority() }
+        await repeating(on: merger) { Housekeeping.merge($0, bytesPerSecond: rate) }
+    }
+
+    private func repeating(on thread: NIOThreadPool, _ work: @escaping @Sendable (ShardStore<POSIXFileSystem>) -> Void) async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(50))
             guard let open = open.withLock({ $0 }) else { continue }
-            _ = try? await maintenance.runIfActive { Housekeeping.run(open.store, bytesPerSecond: rate) }
+            try? await thread.runIfActive { work(open.store) }
             let stats = open.store.stats
             open.appender.note(memtableBytes: stats.memtableBytes)
             if stats.poisoned { fail.yield(StoreError(.poisoned, "a write or sync failed")) }
@@ -122,7 +133,9 @@ package final class ShardService: Sendable {
 
     private func close() async {
         await workers.shutdown()
-        try? await maintenance.shutdownGracefully()
+        try? await sealer.shutdownGracefully()
+        // A merge may take long, and what it leaves behind is nobody's: the next opening removes it.
+        merger.shutdownGracefully { _ in }
         try? await writer.shutdownGracefully()
         open.withLock { $0?.store.close() }
     }

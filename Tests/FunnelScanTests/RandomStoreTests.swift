@@ -24,6 +24,27 @@ struct RandomStoreTests {
         world.store.close()
     }
 
+    /// In data finer than the clock the layout's last tick can be a row's own.
+    @Test func anAttemptAtTheVeryLastTickCounts() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-scan-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let store = try ShardStore.open(
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+        let first: Int64 = 1_700_000_000_000_000
+        // Keys begin a second (the slack's lead) before the first row.
+        let last = first - 1_000_000 + (1 << 33 - 1)
+        let events = [Event(user: "u", name: "a", time: first), Event(user: "v", name: "a", time: last), Event(user: "w", name: "a", time: last - 1)]
+        _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
+        var definition = FunnelDefinition(steps: [FunnelDefinition.Step("s", events: .named(["a"]))])
+        definition.window = 1_000_000
+        let plan = FunnelPlan(definition, entryRange: first..<(last + 1), asOf: 1 << 59)
+        for times in [false, true] {
+            let counting = FunnelScan(plan, store.snapshot(project: 1), buckets: [0..<1_024]).counting(times: times)
+            #expect(try counting.run { false }.finish(buckets: [0..<1_024], newestEvent: nil).counts == [3], "times \(times)")
+        }
+        store.close()
+    }
+
     private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ what: String) throws {
         let snapshot = world.store.snapshot(project: 1)
         let scan = FunnelScan(plan, snapshot, buckets: buckets)

@@ -15,13 +15,13 @@ struct World {
         options.sealRows = 100_000
         store = try ShardStore.open(
             directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: options)
-        let unit: Int64 = [1_000_000, 1_000, 1][seed % 3]
-        let hidden: Set<ByteString> = seed % 4 == 0 ? ["user3", "user17", "nobody"] : []
+        let units: [Int64] = [[1_000_000], [1_000], [1], [1_000_000, 1_000, 1]][seed % 4]
+        let hidden: Set<ByteString> = seed % 5 == 0 ? ["user3", "user17", "nobody"] : []
         for sequence in 0..<8 {
             var batch: [Event] = []
             for user in 0..<60 where random.chance(40) {
                 for _ in 0..<(1 + random.below(3)) {
-                    batch.append(Self.event(ByteString("user\(user)"), unit, &random))
+                    batch.append(Self.event(ByteString("user\(user)"), units, &random))
                 }
             }
             // Some come twice, in this batch or a later one.
@@ -39,14 +39,17 @@ struct World {
 
     private static func same(_ a: Event, _ b: Event) -> Bool { a.user == b.user && a.name == b.name && a.time == b.time && a.id == b.id }
 
-    private static func event(_ user: ByteString, _ unit: Int64, _ random: inout SplitMix64) -> Event {
+    private static func event(_ user: ByteString, _ units: [Int64], _ random: inout SplitMix64) -> Event {
+        let name = random.below(5)
+        // A name keeps to one unit, beside names of others.
+        let unit = units[name % units.count]
         let month: Int64 = random.pick([1_700_000_000, 1_700_000_000, 1_702_000_000, 1_707_000_000]) * 1_000_000
         let offset = Int64(random.below(9)) * 1_000_000 + Int64(random.below(4)) * 250_000 / unit * unit + (random.chance(10) ? unit : 0)
         var properties: [Event.Property] = []
         if random.chance(60) { properties.append(.init("p", random.pick([.integer(0), .integer(1), .integer(2), .double(1), .double(0.5), .double(-0.0)]))) }
         if random.chance(30) { properties.append(.init("q", random.chance(50) ? .integer(1) : .string("x"))) }
         return Event(
-            user: user, name: random.pick(["a", "b", "c", "d", "e"]), time: (month + offset) / unit * unit,
+            user: user, name: ["a", "b", "c", "d", "e"][name], time: (month + offset) / unit * unit,
             id: random.chance(50) ? ByteString("i\(random.next())") : "", properties: properties)
     }
 

@@ -10,35 +10,37 @@ package enum IntegerColumn {
             out.append(Form.constant.rawValue)
             return append(UInt32(0), &out)
         }
-        var lengths: [UInt32] = []
-        var heads: [UInt32] = []
-        var length: UInt32 = 0
-        var current = first
-        for value in values {
-            if value != current {
-                heads.append(current)
-                lengths.append(length)
-                current = value
-                length = 0
-            }
-            length += 1
-        }
-        if heads.isEmpty {
+        var runs = 1
+        for i in 1..<values.count where values[i] != values[i - 1] { runs += 1 }
+        if runs == 1 {
             out.append(Form.constant.rawValue)
             return append(first, &out)
         }
-        heads.append(current)
-        lengths.append(length)
-        let plain = packedBytes(values)
-        if 4 + packedBytes(heads) + packedBytes(lengths) < plain {
-            out.append(Form.runs.rawValue)
-            append(UInt32(truncatingIfNeeded: heads.count), &out)
-            pack(heads, &out)
-            pack(lengths, &out)
-        } else {
-            out.append(Form.packed.rawValue)
-            pack(values, &out)
+        if runs * 2 < values.count {
+            let (heads, lengths) = self.runs(of: values, runs)
+            if 4 + packedBytes(heads) + packedBytes(lengths) < packedBytes(values) {
+                out.append(Form.runs.rawValue)
+                append(UInt32(truncatingIfNeeded: heads.count), &out)
+                pack(heads, &out)
+                return pack(lengths, &out)
+            }
         }
+        out.append(Form.packed.rawValue)
+        pack(values, &out)
+    }
+
+    private static func runs(of values: [UInt32], _ count: Int) -> (heads: [UInt32], lengths: [UInt32]) {
+        var heads: [UInt32] = []
+        var lengths: [UInt32] = []
+        heads.reserveCapacity(count)
+        lengths.reserveCapacity(count)
+        var start = 0
+        for i in 1...values.count where i == values.count || values[i] != values[start] {
+            heads.append(values[start])
+            lengths.append(UInt32(truncatingIfNeeded: i - start))
+            start = i
+        }
+        return (heads, lengths)
     }
 
     /// - Parameter count: how many values the column holds; the caller has checked it against a limit.

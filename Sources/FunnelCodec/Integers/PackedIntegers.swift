@@ -36,6 +36,8 @@ package enum PackedIntegers {
 /// One compiled body a width: masks and shifts become constants.
 private enum Unpack<let bits: Int> {
     static func run(_ source: UnsafeRawPointer, _ target: UnsafeMutablePointer<UInt32>) {
+        // Takes no bytes, so those behind may be none at all.
+        if bits == 0 { return unsafe target.update(repeating: 0, count: PackedIntegers.blockValues) }
         let mask = SIMD8<UInt32>(repeating: bits == 32 ? .max : (1 &<< UInt32(truncatingIfNeeded: bits)) &- 1)
         let out = UnsafeMutableRawPointer(target)
         var row = 0

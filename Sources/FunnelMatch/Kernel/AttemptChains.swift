@@ -74,8 +74,8 @@ struct AttemptChains: ~Copyable {
         }
         for step in 1..<rules.steps {
             let list = lists[listOfStep[step]]
-            let entries = unsafe step == 1
-                ? Entries(keys: attempts.keys, starts: attempts.keys, count: attempts.count) : kept.entries
+            let attemptEntries = unsafe Entries(keys: attempts.keys, starts: attempts.keys, count: attempts.count)
+            let entries = step == 1 ? attemptEntries : kept.entries
             next.count = 0
             unsafe list.withKeys { later in
                 guard list.count <= UInt32.max, unsafe rules.admit(later, count: list.count) else { return }
@@ -229,9 +229,9 @@ struct AttemptChains: ~Copyable {
     func advance(_ lane: inout Lane) {
         let last = unsafe keys[lane.item]
         let start = unsafe starts[lane.item]
-        let skipped = unsafe KeyBlock.countUpTo(last &- slack, later + lane.other)
+        let skipped = unsafe KeyBlock.countUpToOfFour(last &- slack, later + lane.other)
         lane.other &+= skipped
-        let isDecided = skipped < 8 ? 1 : 0
+        let isDecided = skipped < 4 ? 1 : 0
         let key = unsafe later[lane.other]
         unsafe out[lane.out] = UInt64(truncatingIfNeeded: lane.item) &<< 32 | UInt64(truncatingIfNeeded: lane.other)
         let isKept = key &- start <= window ? 1 : 0

@@ -102,8 +102,8 @@ package struct AttemptScan: ~Copyable {
             timeBits: UInt64(rules.timeBits))
     }
 
-    /// Makes `rows` of `deepRows`, one for every user and group: those without a deep attempt are spoken for by their first, and
-    /// open if their last is.
+    /// Makes `rows` of `deepRows`, one for every user and group: those without a deep attempt are spoken for by their
+    /// first, and open if their last is.
     private mutating func addShallowUsers() {
         let users = findFirsts()
         rows.reserve(users)
@@ -218,7 +218,11 @@ extension AttemptScan {
     private mutating func fillChosen(columns: Int) {
         let starts = unsafe UnsafePointer(rows.start.base)
         let attempts = unsafe UnsafePointer(rows.attempt.base)
-        for row in 0..<rows.count { outcomes.chosen[0][row] = self.starts.listIndex(unsafe Int(starts[row])) }
+        if let index = unsafe self.starts.listIndex {
+            outcomes.chosen[0].fill(rows.count) { row in unsafe index[Int(starts[row])] }
+        } else {
+            outcomes.chosen[0].fill(rows.count) { row in unsafe starts[row] }
+        }
         for k in 1..<max(1, columns) {
             let column = unsafe chains.found.base + (k - 1) * chains.stride
             // Steps that the attempt did not reach give numbers without meaning, sooner than a branch.

@@ -17,7 +17,7 @@ import FunnelModel
 
     init() { unsafe keys = UnsafePointer(reduced.base) }
 
-    /// - Parameter list: stays in use until the next slice is loaded.
+    /// - Parameter list: must stay in place while the slice is scanned.
     mutating func load(_ list: UnsafePointer<UInt64>, count listCount: Int, rules: KernelRules, groups: AttemptGroups) {
         unsafe keys = list
         count = listCount
@@ -55,8 +55,8 @@ import FunnelModel
         unsafe keys = UnsafePointer(out)
     }
 
-    /// Index in step 1's list of attempt j.
-    func listIndex(_ j: Int) -> UInt32 { isReduced ? unsafe index.base[j] : UInt32(truncatingIfNeeded: j) }
+    /// Index in step 1's list of each attempt; nil where it is the attempt's own.
+    var listIndex: UnsafePointer<UInt32>? { unsafe isReduced ? UnsafePointer(index.base) : nil }
 }
 
 /// One row per user and group: the chosen attempt and its score, and the greatest score of those still open.

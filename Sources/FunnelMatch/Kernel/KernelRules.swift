@@ -73,20 +73,27 @@ package struct KernelRules: Equatable, Sendable {
             return false
         }
         let reach = window &+ drift &+ 1
-        let wide = SIMD8(repeating: reach)
+        // No key is greater than all of them or-ed together, which is most often small enough.
+        let bound = unsafe Self.union(keys, count: count, adding: 0)
+        if bound < 1 << 62, reach < 1 << 62 { return true }
+        return unsafe bound | Self.union(keys, count: count, adding: reach) < 1 << 63
+    }
+
+    /// All keys plus `addend`, or-ed.
+    private static func union(_ keys: UnsafePointer<UInt64>, count: Int, adding addend: UInt64) -> UInt64 {
+        let wide = SIMD8(repeating: addend)
         var all = SIMD8<UInt64>(repeating: 0)
         var i = 0
         while i &+ 8 <= count {
-            let next = unsafe UnsafeRawPointer(keys + i).loadUnaligned(as: SIMD8<UInt64>.self)
-            all |= next | (next &+ wide)
+            all |= unsafe UnsafeRawPointer(keys + i).loadUnaligned(as: SIMD8<UInt64>.self) &+ wide
             i &+= 8
         }
         var rest: UInt64 = 0
         while i < count {
-            rest |= unsafe keys[i] | (keys[i] &+ reach)
+            rest |= unsafe keys[i] &+ addend
             i &+= 1
         }
         for lane in all.indices { rest |= all[lane] }
-        return rest < 1 << 63
+        return rest
     }
 }

@@ -113,6 +113,14 @@ enum KeyBlock {
         return 8 &- Int(truncatingIfNeeded: after.wrappedSum())
     }
 
+    /// The same of four keys, for lists that are not much longer than what they are matched with.
+    @inline(__always)
+    static func countUpToOfFour(_ bound: UInt64, _ keys: UnsafePointer<UInt64>) -> Int {
+        let next = unsafe UnsafeRawPointer(keys).loadUnaligned(as: SIMD4<UInt64>.self)
+        let after = (SIMD4(repeating: bound) &- next) &>> 63
+        return 4 &- Int(truncatingIfNeeded: after.wrappedSum())
+    }
+
     /// Distinct users among ascending keys.
     static func users(_ keys: UnsafePointer<UInt64>, count: Int, timeBits: Int) -> Int {
         guard count > 0 else { return 0 }

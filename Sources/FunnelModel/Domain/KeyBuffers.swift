@@ -19,22 +19,40 @@ package struct KeyBuffers: Sendable {
     /// Merges two at a time, the shortest first.
     package mutating func merge(into list: inout KeyList) {
         if waiting.isEmpty { return list.removeAll(keepingCapacity: true) }
-        while waiting.count > 2 {
-            waiting.sort { $0.count > $1.count }
-            let a = waiting.removeLast()
-            let b = waiting.removeLast()
-            var out = take()
-            Self.merge(a, b, into: &out)
-            free.append(a)
-            free.append(b)
-            waiting.append(out)
-        }
+        reduceToTwo()
         if waiting.count == 2 {
             Self.merge(waiting[0], waiting[1], into: &list)
         } else {
             swap(&list, &waiting[0])
         }
         clear()
+    }
+
+    /// What is merged grows from one time to the next, so the shortest list is always at the end of one queue or the front
+    /// of the other, and nothing is sorted again: there may be a list for each of ten thousand names.
+    private mutating func reduceToTwo() {
+        guard waiting.count > 2 else { return }
+        waiting.sort { $0.count > $1.count }
+        var merged: [KeyList] = []
+        var front = 0
+        let none = KeyList()
+        func shortest() -> KeyList {
+            if let last = waiting.last, front == merged.count || last.count <= merged[front].count { return waiting.removeLast() }
+            // Taken out, so that the list can be filled again without a copy.
+            var list = none
+            swap(&list, &merged[front])
+            front += 1
+            return list
+        }
+        for _ in 2..<waiting.count {
+            let (a, b) = (shortest(), shortest())
+            var out = take()
+            Self.merge(a, b, into: &out)
+            free.append(a)
+            free.append(b)
+            merged.append(out)
+        }
+        waiting += merged[front...]
     }
 
     /// Without a branch on the keys: which list gives the next key is not to be foreseen. The sentinel behind a list is

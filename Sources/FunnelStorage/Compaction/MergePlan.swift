@@ -1,5 +1,5 @@
-/// Which neighbours to merge next, so that few remain and a row is written few times: four or more of a size class become
-/// one of the next. Only neighbours, since their order tells what was durable first.
+/// Which neighbours to merge next, so that few remain and a row is written few times: a stretch with four or more of a
+/// size class, and none of a greater, becomes one of a greater. Only neighbours, since their order tells what was durable first.
 enum MergePlan {
     private static let fanIn = 4
 
@@ -23,7 +23,7 @@ enum MergePlan {
             while end > 0 {
                 var start = end
                 while start > 0, classes[start - 1] <= number { start -= 1 }
-                if end - start >= fanIn { return start..<end }
+                if classes[start..<end].count(where: { $0 == number }) >= fanIn { return start..<end }
                 end = start - 1
             }
         }

@@ -46,6 +46,7 @@ struct SegmentMerge {
         var writer = try io(open)
         var group = Group()
         let inMonth = Self.range(ofMonth: month)
+        var ordinals = OrdinalCursor(snapshot.places)
         var rows = 0
         for name in snapshot.names {
             let scan = snapshot.keyScan([name])
@@ -57,9 +58,9 @@ struct SegmentMerge {
                     let time = layout.time(list.keys[i])
                     guard inMonth.contains(time) else { continue }
                     times = (min(times.least, time), max(times.greatest, time))
-                    group.ordinals.append(UInt32(truncatingIfNeeded: snapshot.places.ordinal(firstPlace + layout.place(list.keys[i]))))
+                    group.ordinals.append(ordinals.ordinal(firstPlace + layout.place(list.keys[i])))
                     group.times.append(time)
-                    group.refs.append(list.refs[i])
+                    group.refs.append(list.ref(i))
                     rows += 1
                     if group.refs.count == SegmentWriter<Files>.groupRows { try flush(&group, &writer) }
                 }
@@ -85,110 +86,16 @@ struct SegmentMerge {
         var start = 0
         while start < users {
             let end = min(users, start + slice)
-            try body(try loader.loadRows(0, places: start..<end, isForFile: true), layout, start)
+            try body(try loader.loadRowsForFile(0, places: start..<end), layout, start)
             start = end
         }
     }
 
     private func flush<Files: FileSystem>(_ group: inout Group, _ writer: inout SegmentWriter<Files>) throws(StoreError) {
         do throws(FileError) { try writer.beginGroup(ordinals: group.ordinals, times: group.times) } catch { throw StoreError(error) }
-        let columns = GroupColumns(snapshot)
-        try columns.each(of: group.refs) { (key, values) throws(StoreError) in
+        try GroupColumns(snapshot, group.refs).each { (key, values) throws(StoreError) in
             do throws(FileError) { try writer.add(column: key, values) } catch { throw StoreError(error) }
         }
         group = Group()
-    }
-}
-
-/// The columns of a group of rows, from where the rows stand now.
-struct GroupColumns {
-    private let snapshot: Snapshot
-
-    init(_ snapshot: Snapshot) { self.snapshot = snapshot }
-
-    func each(of refs: [RowRef], _ body: (ColumnKey, ColumnValues) throws(StoreError) -> Void) throws(StoreError) {
-        guard !snapshot.segments.isEmpty else { return try eachFromMemory(refs, body) }
-        var keys: Set<ColumnKey> = []
-        for segment in snapshot.segments { keys.formUnion(segment.footer.columns.map(\.key)) }
-        for key in keys.sorted(by: { ($0.kind, $0.bytes) < ($1.kind, $1.bytes) }) {
-            let values = try fromSegments(key, refs)
-            if !values.rows.isEmpty { try body(key, values) }
-        }
-    }
-
-    private struct Page {
-        var number = -1
-        var values = ColumnValues()
-        var slots = [Int32](repeating: -1, count: KeyPage.rows)
-    }
-
-    /// Rows of one segment come in order, so each page is read once.
-    private func fromSegments(_ key: ColumnKey, _ refs: [RowRef]) throws(StoreError) -> ColumnValues {
-        var pages = snapshot.segments.map { $0.hasColumn(key) ? Page() : nil }
-        var out = ColumnValues()
-        for (i, ref) in refs.enumerated() {
-            let source = ref.source
-            guard let number = pages[source]?.number else { continue }
-            if number != ref.row / KeyPage.rows { try load(key, source, ref.row / KeyPage.rows, &pages) }
-            guard let slot = pages[source]?.slots[ref.row % KeyPage.rows], slot >= 0 else { continue }
-            let row = UInt32(truncatingIfNeeded: i)
-            let bits = pages[source]?.values.bits[Int(slot)] ?? 0
-            let tag = pages[source]?.values.tags[Int(slot)] ?? 0
-            if tag == EventBatch.Tag.string {
-                out.append(row: row, string: pages[source]?.values.strings.slice(Int(bits)) ?? [])
-            } else {
-                out.append(row: row, tag: tag, bits: bits)
-            }
-        }
-        return out
-    }
-
-    private func load(_ key: ColumnKey, _ source: Int, _ number: Int, _ pages: inout [Page?]) throws(StoreError) {
-        var page = Page()
-        page.number = number
-        page.values = try snapshot.segments[source].column(key, page: number)
-        for (i, row) in page.values.rows.enumerated() { page.slots[Int(row)] = Int32(truncatingIfNeeded: i) }
-        pages[source] = page
-    }
-
-    private func eachFromMemory(_ refs: [RowRef], _ body: (ColumnKey, ColumnValues) throws(StoreError) -> Void) throws(StoreError) {
-        var ids = ColumnValues()
-        var serverTimed = ColumnValues()
-        var keys: [ByteString: Int] = [:]
-        var columns: [ColumnValues] = []
-        /// Columns by a batch's own key codes.
-        var columnOfCode: [[Int]] = Array(repeating: [], count: snapshot.memtable.batches.count)
-        for (i, ref) in refs.enumerated() {
-            let row = UInt32(truncatingIfNeeded: i)
-            let run = snapshot.memtable.runs[ref.source]
-            let number = Int(run.batch[ref.row] &- snapshot.memtable.firstBatch)
-            let stored = snapshot.memtable.batches[number]
-            let place = Int(run.row[ref.row])
-            if columnOfCode[number].isEmpty, stored.batch.keys.count > 0 {
-                columnOfCode[number] = (0..<stored.batch.keys.count).map { code in
-                    let key = stored.batch.keys[code]
-                    if let known = keys[key] { return known }
-                    keys[key] = columns.count
-                    columns.append(ColumnValues())
-                    return columns.count - 1
-                }
-            }
-            if !stored.batch.ids.isEmpty(place) { ids.append(row: row, string: stored.id(place)) }
-            if stored.isServerTimed(place) { serverTimed.append(row: row, tag: EventBatch.Tag.bool, bits: 1) }
-            let batch = stored.batch
-            for p in Int(batch.propertyStart[place])..<Int(batch.propertyStart[place + 1]) {
-                let column = columnOfCode[number][Int(batch.propertyKey[p])]
-                if batch.propertyTag[p] == EventBatch.Tag.string {
-                    columns[column].append(row: row, string: batch.strings.slice(Int(batch.propertyBits[p])))
-                } else {
-                    columns[column].append(row: row, tag: batch.propertyTag[p], bits: batch.propertyBits[p])
-                }
-            }
-        }
-        if !ids.rows.isEmpty { try body(.ids, ids) }
-        if !serverTimed.rows.isEmpty { try body(.serverTimed, serverTimed) }
-        for (key, column) in keys.sorted(by: { $0.key < $1.key }) where !columns[column].rows.isEmpty {
-            try body(.property(key), columns[column])
-        }
     }
 }

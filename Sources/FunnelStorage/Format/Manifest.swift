@@ -87,6 +87,10 @@ struct Manifest: Equatable, Sendable {
         manifest.firstLog = try reader.integer("first log")
         manifest.nextFile = try reader.integer("next file")
         manifest.nextRecord = try reader.integer("next record")
+        // Far from where counting on would overflow.
+        guard [manifest.generation, manifest.firstLog, manifest.nextFile, manifest.nextRecord].allSatisfy({ $0 < 1 << 62 }) else {
+            throw ByteError(offset: reader.offset, reason: "numbers that nothing has counted up to")
+        }
         for _ in 0..<(try reader.count(limit: reader.remaining, "segments")) {
             let number: UInt64 = try reader.integer("segment number")
             guard number < manifest.nextFile else {
@@ -94,7 +98,7 @@ struct Manifest: Equatable, Sendable {
             }
             manifest.segments.append(
                 SegmentRecord(
-                    number: number, project: try reader.integer("segment project"), month: try reader.count(limit: 1 << 24, "segment month"),
+                    number: number, project: try reader.integer("segment project"), month: try reader.count(limit: SegmentFormat.lastMonth, "segment month"),
                     bytes: try reader.count(limit: 1 << 48, "segment bytes"),
                     rows: try reader.count(limit: 1 << 48, "segment rows"),
                     footerChecksum: try reader.integer("segment footer checksum")))

@@ -30,8 +30,13 @@ final class RowRun: Sendable {
     var count: Int { ordinal.count }
 
     func rows(ofName code: UInt32) -> Range<Int> {
-        guard let place = names.firstIndex(of: code) else { return 0..<0 }
-        return starts[place]..<starts[place + 1]
+        var low = 0
+        var high = names.count
+        while low < high {
+            let middle = (low + high) / 2
+            if names[middle] < code { low = middle + 1 } else { high = middle }
+        }
+        return low < names.count && names[low] == code ? starts[low]..<starts[low + 1] : 0..<0
     }
 
     /// The first row of `rows` whose ordinal is not below `bound`.

@@ -78,22 +78,15 @@ extension TimeUnit: Comparable {
     static func < (a: TimeUnit, b: TimeUnit) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// Rows of a slice as keys with the place where each row stands.
-package struct RowList: Sendable {
-    package fileprivate(set) var keys: [UInt64] = []
-    package fileprivate(set) var refs: [RowRef] = []
-
-    package init() {}
-
-    package var count: Int { keys.count }
-}
-
 /// A row of a snapshot: the source's number, and the row's number there.
 package struct RowRef: Equatable, Sendable {
     let bits: UInt64
 
     init(source: Int, row: Int) { bits = UInt64(source) << 32 | UInt64(row) }
     init(bits: UInt64) { self.bits = bits }
+
+    /// Of row 0 of a source; a row's number is added.
+    static func base(source: Int) -> UInt64 { UInt64(source) << 32 }
 
     var source: Int { Int(bits >> 32) }
     var row: Int { Int(bits & 0xFFFF_FFFF) }
@@ -195,25 +188,41 @@ package final class KeyLoader {
         list = KeyList(kept)
     }
 
-    /// The rows of one name in a slice of places: repeats merged, hidden users left out, and, of equal keys, in the order
-    /// of event id, property bytes and durability. The layout's unit must be exact for all of the name's times.
-    package func loadRows(_ name: Int, places: Range<Int>) throws(StoreError) -> RowList {
-        try loadRows(name, places: places, isForFile: false)
+    /// The rows of one name in a slice of places: repeats merged, hidden users left out. The layout's unit must be exact for
+    /// all of the name's times.
+    /// - Parameter isOrdered: whether equal keys come in the order of event id, property bytes and durability.
+    package func loadRows(_ name: Int, places: Range<Int>, isOrdered: Bool = true) throws(StoreError) -> RowList {
+        try loadRows(name, places: places, isForFile: false, isOrdered: isOrdered)
     }
 
-    func loadRows(_ name: Int, places: Range<Int>, isForFile: Bool) throws(StoreError) -> RowList {
+    /// Of rows of one user, name and time the first in the order of event id, property bytes and durability.
+    package func first(of refs: [RowRef]) throws(StoreError) -> RowRef {
+        var ties = Ties(reader, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
+        return try ties.standing(refs).first ?? refs[0]
+    }
+
+    /// What a seal or a merge writes of one name.
+    func loadRowsForFile(_ name: Int, places: Range<Int>) throws(StoreError) -> RowList {
+        try loadRows(name, places: places, isForFile: true, isOrdered: false)
+    }
+
+    private func loadRows(_ name: Int, places: Range<Int>, isForFile: Bool, isOrdered: Bool) throws(StoreError) -> RowList {
         var lists: [RowList] = []
-        for source in scan.names[name].sources.indices { lists.append(try readRows(name, source, places)) }
-        // Smallest first, so that a row is moved as seldom as can be.
-        lists.sort { $0.count > $1.count }
+        for source in scan.names[name].sources.indices {
+            let list = try readRows(name, source, places)
+            if list.count > 0 { lists.append(list) }
+        }
         while lists.count > 1 {
+            // Smallest first, so that a row is moved as seldom as can be.
+            lists.sort { $0.count > $1.count }
             let (a, b) = (lists.removeLast(), lists.removeLast())
             lists.append(RowList.merging(a, b))
-            lists.sort { $0.count > $1.count }
         }
         var list = lists.first ?? RowList()
-        if !hidden.isEmpty { list.keep { !isHidden($0, places) } }
-        var ties = Ties(reader, serverTimed: scan.names[name].serverTimed, timeBits: layout.timeBits, isForFile: isForFile)
+        if !hidden.isEmpty { list.keep { key, _ in !isHidden(key, places) } }
+        let serverTimed = scan.names[name].serverTimed
+        guard serverTimed || list.hasTies else { return list }
+        var ties = Ties(reader, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile, isOrdered: isOrdered)
         try ties.settle(&list)
         return list
     }
@@ -224,86 +233,21 @@ package final class KeyLoader {
         case .segment(let number, _, _):
             guard let cursor = cursors[name][source] else { return list }
             let rows = try cursor.rows(ofPlaces: places)
-            var keys = KeyList()
-            var refs = KeyList()
-            try unsafe refs.fill(capacity: rows.count) { rowOf throws(StoreError) in
-                try unsafe keys.fill(capacity: rows.count) { target throws(StoreError) in
-                    try unsafe cursor.keys(of: rows, places: places, to: target, rowOf: rowOf)
-                }
-                return keys.count
+            try unsafe list.fill(capacity: rows.count) { keys, refs throws(StoreError) in
+                let count = try unsafe cursor.keys(of: rows, places: places, to: keys, rowOf: refs)
+                let base = RowRef.base(source: number)
+                for i in 0..<count { unsafe refs[i] |= base }
+                return count
             }
-            list.keys = (0..<keys.count).map { keys[$0] }
-            list.refs = (0..<refs.count).map { RowRef(source: number, row: Int(refs[$0])) }
         case .memory(let number, let run, let rows):
-            for row in self.rows(of: run, rows, places) {
-                list.keys.append(key(run.ordinal[row], run.time[row], places.lowerBound))
-                list.refs.append(RowRef(source: number, row: row))
+            let mine = self.rows(of: run, rows, places)
+            unsafe list.fill(capacity: mine.count) { keys, refs in
+                unsafe compose(run, mine, places.lowerBound, keys)
+                let base = RowRef.base(source: number) + UInt64(mine.lowerBound)
+                for i in 0..<mine.count { unsafe refs[i] = base + UInt64(i) }
+                return mine.count
             }
         }
         return list
-    }
-}
-
-extension RowList {
-    fileprivate static func merging(_ a: RowList, _ b: RowList) -> RowList {
-        if a.count == 0 { return b }
-        if b.count == 0 { return a }
-        var out = RowList()
-        out.keys.reserveCapacity(a.count + b.count)
-        out.refs.reserveCapacity(a.count + b.count)
-        var i = 0
-        var j = 0
-        while i < a.count, j < b.count {
-            if a.keys[i] <= b.keys[j] {
-                out.keys.append(a.keys[i])
-                out.refs.append(a.refs[i])
-                i += 1
-            } else {
-                out.keys.append(b.keys[j])
-                out.refs.append(b.refs[j])
-                j += 1
-            }
-        }
-        out.keys += a.keys[i...]
-        out.refs += a.refs[i...]
-        out.keys += b.keys[j...]
-        out.refs += b.refs[j...]
-        return out
-    }
-
-    mutating func keep(_ isKept: (UInt64) -> Bool) {
-        var kept = 0
-        for i in keys.indices where isKept(keys[i]) {
-            keys[kept] = keys[i]
-            refs[kept] = refs[i]
-            kept += 1
-        }
-        cut(to: kept)
-    }
-
-    /// Leaves the rows whose place in the list is told.
-    package mutating func keep(where isKept: (RowRef) throws -> Bool) rethrows {
-        var kept = 0
-        for i in keys.indices where try isKept(refs[i]) {
-            keys[kept] = keys[i]
-            refs[kept] = refs[i]
-            kept += 1
-        }
-        cut(to: kept)
-    }
-
-    mutating func append(_ key: UInt64, _ ref: RowRef) {
-        keys.append(key)
-        refs.append(ref)
-    }
-
-    mutating func replace(_ i: Int, key: UInt64, ref: RowRef) {
-        keys[i] = key
-        refs[i] = ref
-    }
-
-    mutating func cut(to count: Int) {
-        keys.removeLast(keys.count - count)
-        refs.removeLast(refs.count - count)
     }
 }

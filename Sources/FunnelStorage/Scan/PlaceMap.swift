@@ -39,6 +39,25 @@ package struct PlaceMap: Sendable {
     }
 }
 
+/// Ordinals of places that mostly ascend: the bucket is looked up only where it changes.
+struct OrdinalCursor {
+    private let places: PlaceMap
+    private var range = 0..<0
+    private var first: UInt32 = 0
+
+    init(_ places: PlaceMap) { self.places = places }
+
+    mutating func ordinal(_ place: Int) -> UInt32 {
+        if !range.contains(place) {
+            first = UInt32(truncatingIfNeeded: places.ordinal(place))
+            let bucket = Ordinal.bucket(first)
+            range = places.places(ofBuckets: bucket..<(bucket + 1))
+            first &-= UInt32(truncatingIfNeeded: place - range.lowerBound)
+        }
+        return first &+ UInt32(truncatingIfNeeded: place - range.lowerBound)
+    }
+}
+
 /// How a scan writes times into keys: `place << timeBits | tick`, the place counted from the slice's first, the tick
 /// `time / unit - base`. Exact, and the order of times, for every time that is a multiple of the unit.
 package struct KeyLayout: Equatable, Sendable {

@@ -1,10 +1,9 @@
 import FunnelModel
 
-/// Reads what a row holds beside its key. One thread's; it keeps the page of each column that was read last, so rows are
-/// best asked for in order.
+/// Reads what a row holds beside its key. One thread's; it keeps the pages it has read, since the rows of a user go from
+/// name to name and so from page to page.
 package final class RowReader {
     private struct CachedPage {
-        var page: Int
         var values: ColumnValues
         /// Index into the values by row of the page; -1 is no value.
         var slots: [Int32]
@@ -13,10 +12,16 @@ package final class RowReader {
     private struct CacheKey: Hashable {
         var source: Int
         var column: ColumnKey
+        var page: Int
     }
+
+    /// Bytes of pages kept; above it all are dropped. Thousands of columns of a hundred segments don't fit in memory.
+    private static let cachedBytesMax = 256 << 20
 
     private let snapshot: Snapshot
     private var cache: [CacheKey: CachedPage] = [:]
+    private var cachedBytes = 0
+    private var keyCodes: [ByteString: BatchCodes] = [:]
 
     init(_ snapshot: Snapshot) { self.snapshot = snapshot }
 
@@ -24,10 +29,15 @@ package final class RowReader {
     package func property(_ ref: RowRef, _ key: ByteString) throws(StoreError) -> PropertyValue? {
         if ref.source < snapshot.segments.count { return try value(ref, .property(key)) }
         let (stored, row) = memory(ref)
-        let batch = stored.batch
-        for p in Int(batch.propertyStart[row])..<Int(batch.propertyStart[row + 1])
-        where batch.keys.slice(Int(batch.propertyKey[p])).elementsEqual(key.bytes) { return batch.value(ofProperty: p) }
-        return nil
+        guard let p = codes(key).place(in: stored, row) else { return nil }
+        return stored.batch.value(ofProperty: p)
+    }
+
+    private func codes(_ key: ByteString) -> BatchCodes {
+        if let known = keyCodes[key] { return known }
+        let codes = BatchCodes(key)
+        keyCodes[key] = codes
+        return codes
     }
 
     func id(_ ref: RowRef) throws(StoreError) -> ByteString {
@@ -78,56 +88,57 @@ package final class RowReader {
 
     private func value(_ ref: RowRef, _ column: ColumnKey) throws(StoreError) -> PropertyValue? {
         let page = ref.row / KeyPage.rows
-        let key = CacheKey(source: ref.source, column: column)
-        if cache[key]?.page != page {
+        let key = CacheKey(source: ref.source, column: column, page: page)
+        if cache[key] == nil {
             let values = try snapshot.segments[ref.source].column(column, page: page)
-            var slots = [Int32](repeating: -1, count: KeyPage.rows)
+            var slots = [Int32](repeating: -1, count: values.rows.isEmpty ? 0 : KeyPage.rows)
             for (i, row) in values.rows.enumerated() { slots[Int(row)] = Int32(truncatingIfNeeded: i) }
-            cache[key] = CachedPage(page: page, values: values, slots: slots)
+            cachedBytes += 256 + 4 * slots.count + 13 * values.rows.count + values.strings.heap.count
+            if cachedBytes > Self.cachedBytesMax {
+                cache.removeAll()
+                cachedBytes = 0
+            }
+            cache[key] = CachedPage(values: values, slots: slots)
         }
-        guard let cached = cache[key] else { return nil }
+        guard let cached = cache[key], !cached.slots.isEmpty else { return nil }
         let slot = cached.slots[ref.row % KeyPage.rows]
         return slot < 0 ? nil : cached.values.value(Int(slot))
     }
 }
 
-/// Conditions on properties, checked page by page: each distinct string of a page is looked at once.
-package final class RowConditions {
-    private let snapshot: Snapshot
-    private let reader: RowReader
-    private let conditions: [Predicate]
-    /// By source: the page that was checked last, and which of its rows are accepted.
-    private var pages: [Int: (page: Int, accepted: [Bool])] = [:]
+/// Each batch's own code of a property key, looked up once a batch.
+final class BatchCodes {
+    private let key: ByteString
+    /// -1 where the batch does not have the key.
+    private var codes: [ObjectIdentifier: Int64] = [:]
+    private var last: (batch: ObjectIdentifier, code: Int64)?
 
-    package init(_ loader: KeyLoader, _ scan: KeyScan, _ conditions: [Predicate]) {
-        snapshot = scan.snapshot
-        reader = loader.reader
-        self.conditions = conditions
+    init(_ key: ByteString) { self.key = key }
+
+    /// Index of the row's property in the batch's columns; nil where it has none.
+    func place(in stored: StoredBatch, _ row: Int) -> Int? {
+        let code = code(stored)
+        if code < 0 { return nil }
+        let batch = stored.batch
+        var p = Int(batch.propertyStart[row])
+        let end = Int(batch.propertyStart[row + 1])
+        while p < end {
+            if Int64(batch.propertyKey[p]) == code { return p }
+            p += 1
+        }
+        return nil
     }
 
-    package func accepts(_ ref: RowRef) throws -> Bool {
-        if ref.source >= snapshot.segments.count {
-            for condition in conditions where !condition.accepts(try reader.property(ref, condition.property)) { return false }
-            return true
+    private func code(_ stored: StoredBatch) -> Int64 {
+        let id = ObjectIdentifier(stored)
+        if let last, last.batch == id { return last.code }
+        if codes[id] == nil {
+            let keys = stored.batch.keys
+            codes[id] = (0..<keys.count).first { keys.slice($0).elementsEqual(key.bytes) }.map { Int64($0) } ?? -1
         }
-        let page = ref.row / KeyPage.rows
-        if pages[ref.source]?.page != page { pages[ref.source] = (page, try check(snapshot.segments[ref.source], page)) }
-        return pages[ref.source]?.accepted[ref.row % KeyPage.rows] ?? false
-    }
-
-    private func check(_ segment: Segment, _ page: Int) throws(StoreError) -> [Bool] {
-        var accepted = [Bool](repeating: true, count: KeyPage.rows)
-        for condition in conditions {
-            let values = try segment.column(.property(condition.property), page: page)
-            var mine = [Bool](repeating: condition.accepts(nil), count: KeyPage.rows)
-            let strings = (0..<values.strings.count).map { condition.accepts(.string(values.strings[$0])) }
-            for i in values.rows.indices {
-                let isString = values.tags[i] == EventBatch.Tag.string
-                mine[Int(values.rows[i])] = isString ? strings[Int(values.bits[i])] : condition.accepts(values.value(i))
-            }
-            for i in accepted.indices { accepted[i] = accepted[i] && mine[i] }
-        }
-        return accepted
+        let code = codes[id] ?? -1
+        last = (id, code)
+        return code
     }
 }
 
@@ -139,11 +150,14 @@ struct Ties {
     /// For a file rather than a reader: of equal ids a server-timed row and another both stay, since a row elsewhere may
     /// yet decide that the first is none.
     private let isForFile: Bool
+    /// Whether rows of one time without ids come in the order of their properties; which of them are there is not touched.
+    private let isOrdered: Bool
     /// Ids of the present user's server-timed rows that stand already.
     private var seen: Set<ByteString> = []
 
-    init(_ reader: RowReader, serverTimed: Bool, timeBits: Int, isForFile: Bool) {
+    init(_ reader: RowReader, serverTimed: Bool, timeBits: Int, isForFile: Bool, isOrdered: Bool) {
         self.reader = reader
+        self.isOrdered = isOrdered
         self.serverTimed = serverTimed
         self.isForFile = isForFile
         self.timeBits = timeBits
@@ -156,40 +170,37 @@ struct Ties {
     }
 
     mutating func settle(_ list: inout RowList) throws(StoreError) {
-        var kept = 0
+        var flags = [UInt8](repeating: 1, count: list.count)
         var start = 0
         var user = UInt64.max
         while start < list.count {
             let key = list.keys[start]
-            if key >> UInt64(timeBits) != user {
+            if serverTimed, key >> UInt64(timeBits) != user {
                 user = key >> UInt64(timeBits)
                 seen.removeAll(keepingCapacity: true)
             }
             var end = start + 1
             while end < list.count, list.keys[end] == key { end += 1 }
-            if end - start == 1, !serverTimed {
-                if kept != start { list.replace(kept, key: key, ref: list.refs[start]) }
-                kept += 1
-            } else {
-                for ref in try standing(list.refs[start..<end]) {
-                    list.replace(kept, key: key, ref: ref)
-                    kept += 1
-                }
+            if end - start > 1 || serverTimed {
+                let standing = try self.standing((start..<end).map(list.ref))
+                for (i, ref) in standing.enumerated() { list.replace(start + i, by: ref) }
+                for i in (start + standing.count)..<end { flags[i] = 0 }
             }
             start = end
         }
-        list.cut(to: kept)
+        list.keep(flags)
     }
 
     /// Of rows of one time, those that stand, in order: of equal ids the one that was durable first; a server-timed row
     /// whose id stands at an earlier time already is none.
-    private mutating func standing(_ refs: ArraySlice<RowRef>) throws(StoreError) -> [RowRef] {
+    mutating func standing(_ refs: [RowRef]) throws(StoreError) -> [RowRef] {
         var rows: [Row] = []
         for ref in refs {
             var row = Row(ref: ref, id: try reader.id(ref))
-            if row.id.isEmpty, refs.count > 1 { row.properties = Event.canonicalBytes(try reader.properties(ref)) }
+            if isOrdered, row.id.isEmpty, refs.count > 1 { row.properties = Event.canonicalBytes(try reader.properties(ref)) }
             rows.append(row)
         }
+        if !isOrdered, !isForFile, rows.allSatisfy(\.id.isEmpty) { return refs }
         rows.sort { a, b in
             if a.id != b.id { return a.id < b.id }
             if a.properties != b.properties { return a.properties.lexicographicallyPrecedes(b.properties) }

@@ -103,14 +103,16 @@ final class SegmentCursor {
         _ pack: KeyPageView.Pack, _ unit: TimeUnit, _ ordinals: UnsafePointer<UInt32>, _ low: UnsafePointer<UInt32>,
         _ high: UnsafePointer<UInt32>, _ count: Int, _ firstPlace: Int, _ target: UnsafeMutablePointer<UInt64>
     ) {
-        let scale = UInt64(truncatingIfNeeded: unit.microseconds / layout.unit)
+        // A page that other names share may be in a finer unit than this name's times need.
+        let divisor = UInt64(truncatingIfNeeded: max(1, layout.unit / unit.microseconds))
+        let scale = divisor > 1 ? 1 : UInt64(truncatingIfNeeded: unit.microseconds / layout.unit)
         let shift = UInt64(layout.timeBits)
         let timeBase = pack.leastTime &* scale &- UInt64(bitPattern: layout.base)
         let bucket = unsafe Ordinal.bucket(ordinals[0])
         let oneBucket = unsafe Ordinal.bucket(ordinals[count - 1]) == bucket
         let placeBase = places.shift(ofBucket: bucket) &- UInt64(firstPlace)
         var i = 0
-        if oneBucket, pack.highWidth == 0, scale == 1 {
+        if oneBucket, pack.highWidth == 0, scale == 1, divisor == 1 {
             while i < count {
                 let place = unsafe UInt64(ordinals[i]) &+ placeBase
                 unsafe target[i] = unsafe (place &<< shift &+ UInt64(low[i]) &+ timeBase) & KeyLayout.mask
@@ -123,7 +125,8 @@ final class SegmentCursor {
             let base = oneBucket ? placeBase : places.shift(ofBucket: Ordinal.bucket(ordinal)) &- UInt64(firstPlace)
             var time = unsafe UInt64(low[i])
             if pack.highWidth > 0 { time |= unsafe UInt64(high[i]) &<< 32 }
-            unsafe target[i] = ((UInt64(ordinal) &+ base) &<< shift &+ time &* scale &+ timeBase) & KeyLayout.mask
+            let tick = divisor == 1 ? time &* scale &+ timeBase : (pack.leastTime &+ time) / divisor &- UInt64(bitPattern: layout.base)
+            unsafe target[i] = ((UInt64(ordinal) &+ base) &<< shift &+ tick) & KeyLayout.mask
             i &+= 1
         }
     }

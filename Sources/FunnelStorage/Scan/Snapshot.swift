@@ -96,9 +96,13 @@ package final class UserRows {
     private let loader: KeyLoader
     /// Each name's place in byte order, by which rows of one time are ordered.
     private let rank: [Int]
-    private var keys: [UInt64] = []
-    private var refs: [RowRef] = []
-    private var events: [Int32] = []
+    private struct Row {
+        var key: UInt64
+        var ref: RowRef
+        var event: Int32
+    }
+
+    private var rows: [Row] = []
     private var firstPlace = 0
     private var user = 0..<0
 
@@ -109,16 +113,16 @@ package final class UserRows {
     }
 
     package var count: Int { user.count }
-    package var place: Int { firstPlace + loader.layout.place(keys[user.lowerBound]) }
+    package var place: Int { firstPlace + loader.layout.place(rows[user.lowerBound].key) }
     package var id: ByteString { scan.snapshot.ids(ofPlaces: [place])[0] }
 
     /// Microseconds since 1970 UTC.
-    package func time(_ i: Int) -> Int64 { loader.layout.time(keys[user.lowerBound + i]) }
+    package func time(_ i: Int) -> Int64 { loader.layout.time(rows[user.lowerBound + i].key) }
 
     /// The index of the event's name in the names the scan was given.
-    package func event(_ i: Int) -> Int { Int(events[user.lowerBound + i]) }
+    package func event(_ i: Int) -> Int { Int(rows[user.lowerBound + i].event) }
 
-    package func ref(_ i: Int) -> RowRef { refs[user.lowerBound + i] }
+    package func ref(_ i: Int) -> RowRef { rows[user.lowerBound + i].ref }
 
     /// The value of a property; nil where the row has none.
     package func property(_ i: Int, _ key: ByteString) throws -> PropertyValue? { try loader.reader.property(ref(i), key) }
@@ -135,10 +139,10 @@ package final class UserRows {
     func load(_ places: Range<Int>) throws(StoreError) {
         firstPlace = places.lowerBound
         user = 0..<0
-        var lists: [(list: RowList, events: [Int32])] = []
+        var lists: [[Row]] = []
         for name in rank {
             let list = try loader.loadRows(name, places: places)
-            if list.count > 0 { lists.append((list, [Int32](repeating: Int32(name), count: list.count))) }
+            if list.count > 0 { lists.append((0..<list.count).map { Row(key: list.keys[$0], ref: list.ref($0), event: Int32(name)) }) }
         }
         // Neighbours two by two, the earlier name first where times are equal.
         while lists.count > 1 {
@@ -146,40 +150,32 @@ package final class UserRows {
                 i + 1 < lists.count ? Self.merging(lists[i], lists[i + 1]) : lists[i]
             }
         }
-        keys = lists.first?.list.keys ?? []
-        refs = lists.first?.list.refs ?? []
-        events = lists.first?.events ?? []
+        rows = lists.first ?? []
     }
 
     func next() -> Bool {
         let start = user.upperBound
-        guard start < keys.count else { return false }
-        let place = loader.layout.place(keys[start])
+        guard start < rows.count else { return false }
+        let place = loader.layout.place(rows[start].key)
         var end = start + 1
-        while end < keys.count, loader.layout.place(keys[end]) == place { end += 1 }
+        while end < rows.count, loader.layout.place(rows[end].key) == place { end += 1 }
         user = start..<end
         return true
     }
 
-    private static func merging(
-        _ a: (list: RowList, events: [Int32]), _ b: (list: RowList, events: [Int32])
-    ) -> (list: RowList, events: [Int32]) {
-        var out = (list: RowList(), events: [Int32]())
-        out.events.reserveCapacity(a.events.count + b.events.count)
+    private static func merging(_ a: [Row], _ b: [Row]) -> [Row] {
+        var out: [Row] = []
+        out.reserveCapacity(a.count + b.count)
         var i = 0
         var j = 0
-        while i < a.events.count || j < b.events.count {
-            let takesFirst = j == b.events.count || (i < a.events.count && a.list.keys[i] <= b.list.keys[j])
-            if takesFirst {
-                out.list.append(a.list.keys[i], a.list.refs[i])
-                out.events.append(a.events[i])
-                i += 1
-            } else {
-                out.list.append(b.list.keys[j], b.list.refs[j])
-                out.events.append(b.events[j])
-                j += 1
-            }
+        while i < a.count, j < b.count {
+            let takesFirst = a[i].key <= b[j].key
+            out.append(takesFirst ? a[i] : b[j])
+            i += takesFirst ? 1 : 0
+            j += takesFirst ? 0 : 1
         }
+        out += a[i...]
+        out += b[j...]
         return out
     }
 }

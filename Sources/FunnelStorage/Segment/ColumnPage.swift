@@ -55,7 +55,7 @@ enum ColumnPage {
         if present & (present - 1) != 0 { IntegerColumn.encode(range.map { UInt32(values.tags[$0]) }, into: &out) }
         for tag in [EventBatch.Tag.string, EventBatch.Tag.integer, EventBatch.Tag.double, EventBatch.Tag.bool]
         where present & (1 << tag) != 0 {
-            let bits = range.lazy.filter { values.tags[$0] == tag }.map { values.bits[$0] }
+            let bits = present == 1 << tag ? Array(values.bits[range]) : range.filter { values.tags[$0] == tag }.map { values.bits[$0] }
             switch tag {
             case EventBatch.Tag.string: StringColumn.encode(bits.map { Int($0) }, values.strings, into: &out)
             case EventBatch.Tag.integer: NumberColumn.encode(bits.map { Int64(bitPattern: $0) }, into: &out)
@@ -169,8 +169,11 @@ enum NumberColumn {
         scaled.reserveCapacity(values.count)
         for value in values {
             let multiple = (value * power).rounded()
-            guard multiple.magnitude < 1e15, (multiple / power).bitPattern == value.bitPattern else { return nil }
-            scaled.append(Int64(multiple))
+            guard multiple.magnitude < 1e15 else { return nil }
+            // By way of the integer, which has no minus zero.
+            let integer = Int64(multiple)
+            guard (Double(integer) / power).bitPattern == value.bitPattern else { return nil }
+            scaled.append(integer)
         }
         return scaled
     }
@@ -190,7 +193,7 @@ enum StringColumn {
     private enum Heap: UInt8 { case plain, lz4, hex, uuid }
 
     static func encode(_ values: [Int], _ table: StringTable, into out: inout [UInt8]) {
-        var dictionary = PageDictionary(values.count)
+        var dictionary = PageDictionary(values)
         let codes = values.map { dictionary.code(table, $0) }
         let isDistinct = dictionary.places.count * 4 > values.count * 3
         let places = isDistinct ? values : dictionary.places
@@ -271,27 +274,44 @@ enum StringColumn {
 struct PageDictionary {
     /// Index in the table of each code's string.
     private(set) var places: [Int] = []
-    private var slots: [Int32]
+    /// Codes + 1 by content; 0 is free.
+    private var slots: [UInt32]
     private var hashes: [UInt64] = []
+    /// The code + 1 of each index that was asked for, counted from `firstPlace`.
+    private var known: [UInt32]
+    private let firstPlace: Int
 
-    init(_ count: Int) {
+    /// - Parameter indexes: those that will be asked for.
+    init(_ indexes: [Int]) {
+        firstPlace = indexes.min() ?? 0
+        let span = (indexes.max() ?? 0) - firstPlace + 1
+        // Where a table was filled as its values came, the page's part of it is short.
+        known = [UInt32](repeating: 0, count: span <= 8 * indexes.count ? span : 0)
         var size = 16
-        while size < 2 * count { size *= 2 }
-        slots = [Int32](repeating: -1, count: size)
+        while size < 2 * indexes.count { size *= 2 }
+        slots = [UInt32](repeating: 0, count: size)
     }
 
     mutating func code(_ table: StringTable, _ place: Int) -> UInt32 {
-        let string = table.slice(place)
-        let hash = XXH64.hash(string)
+        if known.isEmpty { return find(table, place) }
+        let seen = known[place - firstPlace]
+        if seen > 0 { return seen - 1 }
+        let code = find(table, place)
+        known[place - firstPlace] = code + 1
+        return code
+    }
+
+    private mutating func find(_ table: StringTable, _ place: Int) -> UInt32 {
+        let hash = table.hash(place)
         var at = Int(truncatingIfNeeded: hash) & (slots.count - 1)
-        while slots[at] >= 0 {
-            let code = Int(slots[at])
-            if hashes[code] == hash, places[code] == place || compareBytes(table.slice(places[code]), string) == 0 { return UInt32(code) }
+        while slots[at] > 0 {
+            let code = Int(slots[at]) - 1
+            if hashes[code] == hash, places[code] == place || table.compare(places[code], with: table, place) == 0 { return UInt32(code) }
             at = (at + 1) & (slots.count - 1)
         }
-        slots[at] = Int32(places.count)
         places.append(place)
         hashes.append(hash)
+        slots[at] = UInt32(places.count)
         return UInt32(places.count - 1)
     }
 }

@@ -55,6 +55,10 @@ final class Segment: Sendable {
         guard footer.rows == record.rows else {
             throw .corrupt(name, offset: footerOffset, expected: "\(record.rows) rows", found: "\(footer.rows)")
         }
+        let month = record.month
+        guard footer.runs.allSatisfy({ SegmentFormat.month(of: $0.minTime) == month && SegmentFormat.month(of: $0.maxTime) == month }) else {
+            throw .corrupt(name, offset: footerOffset, expected: "rows of month \(month)", found: "others")
+        }
     }
 
     /// The run of an event name.

@@ -35,6 +35,9 @@ enum SegmentFormat {
         return out.bytes
     }
 
+    /// The month of the last time there can be.
+    static let lastMonth = month(of: Limits.storableTimes.upperBound - 1)
+
     /// The month of a time in microseconds.
     static func month(of time: Int64) -> Int {
         let (year, month, _) = Timestamp.civil(day: Timestamp.floorDivide(time, 86_400_000_000))
@@ -148,10 +151,13 @@ struct SegmentFooter: Sendable {
             guard let unit = TimeUnit(rawValue: flags & 0x7F), rows > 0, footer.runs.last.map({ $0.name < name }) ?? true else {
                 throw ByteError(offset: reader.offset, reason: "run of \(name) is out of order or of unknown unit")
             }
+            let times = (least: try reader.zigzag("least time"), greatest: try reader.zigzag("greatest time"))
+            guard times.least <= times.greatest, Limits.storableTimes.contains(times.least), Limits.storableTimes.contains(times.greatest) else {
+                throw ByteError(offset: reader.offset, reason: "times \(times.least) to \(times.greatest) of \(name)")
+            }
             footer.runs.append(
                 RunEntry(
-                    name: name, firstRow: row, rows: rows, minTime: try reader.zigzag("least time"), maxTime: try reader.zigzag("greatest time"),
-                    unit: unit, serverTimed: flags & 0x80 != 0))
+                    name: name, firstRow: row, rows: rows, minTime: times.least, maxTime: times.greatest, unit: unit, serverTimed: flags & 0x80 != 0))
             row += rows
         }
         let pages = try reader.count(limit: reader.remaining, "pages")

@@ -71,7 +71,7 @@ extension EventBatch {
         if ids.count == 0 && count > 0 {
             for _ in 0..<count { batch.ids.append([]) }
         }
-        return batch.hasCanonicalProperties ? batch : EventBatchBuilder(batch.events).finish()
+        return batch.hasCanonicalProperties ? batch : EventBatchBuilder((0..<count).lazy.map { batch.event($0) }).finish()
     }
 
     /// The rows but for some.
@@ -96,6 +96,9 @@ extension EventBatch {
         if user.contains(where: { $0 >= users.count }) { return "a user code is out of range" }
         if name.contains(where: { $0 >= names.count }) { return "a name code is out of range" }
         if flags.contains(where: { $0 > Self.serverTimedFlag }) { return "a flag is unknown" }
+        if let time = time.first(where: { !Limits.storableTimes.contains($0) }) { return "time \(time) is out of range" }
+        if user.contains(where: { users.isEmpty(Int($0)) }) { return "a user is empty" }
+        if name.contains(where: { names.isEmpty(Int($0)) }) { return "an event name is empty" }
         for (table, limit, what) in [
             (users, Limits.userIDBytes, "user"), (names, Limits.eventNameBytes, "event name"),
             (ids, Limits.eventIDBytes, "event id"), (keys, Limits.propertyKeyBytes, "property key"),
@@ -122,7 +125,8 @@ extension EventBatch {
             if propertyKey[p] >= keys.count { return "a key code is out of range" }
             switch propertyTag[p] {
             case Tag.string: if propertyBits[p] >= UInt64(strings.count) { return "a string code is out of range" }
-            case Tag.integer, Tag.double: break
+            case Tag.integer: break
+            case Tag.double: if !Double(bitPattern: propertyBits[p]).isFinite { return "a double is not a finite number" }
             case Tag.bool: if propertyBits[p] > 1 { return "a boolean is \(propertyBits[p])" }
             default: return "property tag \(propertyTag[p]) is unknown"
             }

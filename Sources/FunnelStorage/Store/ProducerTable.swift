@@ -95,7 +95,9 @@ struct ProducerTable: Equatable, Sendable {
             window.floor = try reader.varint("producer floor")
             var sequence = window.floor
             for _ in 0..<(try reader.count(limit: Int(sequencesPerProducer), "sequences")) {
-                sequence = sequence &+ (try reader.varint("sequence"))
+                let (next, overflow) = sequence.addingReportingOverflow(try reader.varint("sequence"))
+                guard !overflow else { throw ByteError(offset: reader.offset, reason: "a sequence over \(UInt64.max)") }
+                sequence = next
                 for _ in 0..<(try reader.count(limit: reader.remaining, "parts")) {
                     let number = try reader.count(limit: Int(UInt32.max), "part")
                     let fingerprint: UInt32 = try reader.integer("fingerprint")

@@ -78,7 +78,8 @@ extension ShardStore {
                 let numbers = batch.rowNumbers(without: rejected)
                 rejected += refused.map { RejectedRow(row: numbers[$0], code: .tooManyUsers) }
                 rejected.sort { $0.row < $1.row }
-                accepted = batch.without(rejected)
+                // Gathered in any case, so that its table holds no user without rows, who may have no ordinal.
+                accepted = batch.gather(batch.rowNumbers(without: rejected))
                 ordinals = dictionary(request.project).assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
             }
             staged.appends.append(

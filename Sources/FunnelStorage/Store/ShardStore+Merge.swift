@@ -4,13 +4,26 @@ import Synchronization
 extension ShardStore {
     /// Merges until nothing is due; with `everything`, until each month of a project is one segment.
     package func compact(everything: Bool = false) throws(StoreError) {
-        try maintenance.withLock { (state) throws(StoreError) in
-            while try mergeDue(&state, { _ in }, everything: everything) {}
+        try merging.withLock { (_) throws(StoreError) in while try mergeNow({ _ in }, everything: everything) {} }
+    }
+
+    /// Does one merge if one is due. An error is counted; the next try is after another seal.
+    /// - Returns: whether one was done, so that more may be due.
+    package func mergeIfDue(pace: @escaping (Int) -> Void = { _ in }) -> Bool {
+        merging.withLock { rest in
+            guard stats.seals >= rest.seals, writer.withLock({ $0.poison }) == nil else { return false }
+            do throws(StoreError) { return try mergeNow(pace) } catch {
+                rest.seals = stats.seals + 1
+                shared.withLock { $0.stats.failedMerges += 1 }
+                return false
+            }
         }
     }
 
     /// One merge of segments, or of user files; false where none is due.
-    func mergeDue(_ state: inout Maintenance, _ pace: @escaping (Int) -> Void, everything: Bool = false) throws(StoreError) -> Bool {
+    private func mergeNow(_ pace: @escaping (Int) -> Void, everything: Bool = false) throws(StoreError) -> Bool {
+        // A store that is closed or has failed may no longer replace the manifest: another may hold the directory.
+        try writer.withLock { (writer) throws(StoreError) in try checkUsable(writer) }
         let projects = shared.withLock { $0.projects }
         for (number, project) in projects.sorted(by: { $0.key < $1.key }) {
             for month in Set(project.segments.map(\.record.month)).sorted() {
@@ -20,14 +33,14 @@ extension ShardStore {
                     ? (candidates.count > 1 ? candidates.indices : nil)
                     : MergePlan.next(weights, base: options.sealRows, most: options.segmentsPerMonthMax)
                 guard let due else { continue }
-                try merge(Array(candidates[due]), number, project, &state, pace)
+                try merge(Array(candidates[due]), number, project, pace)
                 return true
             }
             let files = project.users.files
             let due = everything
                 ? (files.count > 1 ? files.indices : nil) : MergePlan.next(files.map(\.record.users), base: options.sealRows / 8, most: 4)
             if let due {
-                try mergeUsers(Array(files[due]), number, project, &state, pace)
+                try mergeUsers(Array(files[due]), number, project, pace)
                 return true
             }
         }
@@ -35,7 +48,7 @@ extension ShardStore {
     }
 
     private func merge(
-        _ old: [Segment], _ number: UInt32, _ project: Project, _ state: inout Maintenance, _ pace: @escaping (Int) -> Void
+        _ old: [Segment], _ number: UInt32, _ project: Project, _ pace: @escaping (Int) -> Void
     ) throws(StoreError) {
         try checkSpace(old.reduce(0) { $0 + $1.record.bytes })
         var source = project
@@ -43,18 +56,15 @@ extension ShardStore {
         source.memtable = Memtable()
         let snapshot = source.snapshot()
         let numbers = Set(old.map(\.record.number))
-        let (manifest, merged) = try writing(&state) { (state) throws(StoreError) in
-            let written = try writeSegments(of: snapshot, project: number, &state, pace)
-            var manifest = state.manifest
-            let place = manifest.segments.firstIndex { numbers.contains($0.number) } ?? 0
-            manifest.segments.insert(contentsOf: written.map(\.record), at: place)
-            manifest.segments.removeAll { numbers.contains($0.number) }
-            manifest.generation += 1
-            manifest.nextFile = state.nextFile
-            try prepare(manifest)
-            return (manifest, written)
+        let merged = try writing { (written) throws(StoreError) in
+            let merged = try writeSegments(of: snapshot, project: number, &written, pace)
+            try replaceManifest { manifest in
+                let place = manifest.segments.firstIndex { numbers.contains($0.number) } ?? 0
+                manifest.segments.insert(contentsOf: merged.map(\.record), at: place)
+                manifest.segments.removeAll { numbers.contains($0.number) }
+            }
+            return merged
         }
-        try commit(manifest, &state)
         shared.withLock { shared in
             let segments = shared.projects[number]?.segments ?? []
             let place = segments.firstIndex { numbers.contains($0.record.number) } ?? 0
@@ -67,23 +77,20 @@ extension ShardStore {
     }
 
     private func mergeUsers(
-        _ old: [UserFile], _ number: UInt32, _ project: Project, _ state: inout Maintenance, _ pace: @escaping (Int) -> Void
+        _ old: [UserFile], _ number: UInt32, _ project: Project, _ pace: @escaping (Int) -> Void
     ) throws(StoreError) {
         try checkSpace(old.reduce(0) { $0 + $1.record.bytes })
         let numbers = Set(old.map(\.record.number))
-        let (manifest, merged) = try writing(&state) { (state) throws(StoreError) in
+        let merged = try writing { (written) throws(StoreError) in
             let (ids, buckets) = UserFileMerge.ids(of: old)
-            let merged = try writeUsers(ids, buckets, number, &state, pace)
-            var manifest = state.manifest
-            let place = manifest.userFiles.firstIndex { numbers.contains($0.number) } ?? 0
-            manifest.userFiles.insert(merged.record, at: place)
-            manifest.userFiles.removeAll { numbers.contains($0.number) }
-            manifest.generation += 1
-            manifest.nextFile = state.nextFile
-            try prepare(manifest)
-            return (manifest, merged)
+            let merged = try writeUsers(ids, buckets, number, &written, pace)
+            try replaceManifest { manifest in
+                let place = manifest.userFiles.firstIndex { numbers.contains($0.number) } ?? 0
+                manifest.userFiles.insert(merged.record, at: place)
+                manifest.userFiles.removeAll { numbers.contains($0.number) }
+            }
+            return merged
         }
-        try commit(manifest, &state)
         project.users.replace(files: numbers, with: merged)
         for file in old { try? files.remove("\(directory)/\(FileName.users(file.record.number))") }
     }

@@ -172,8 +172,8 @@ extension ShardStore.Opened {
     fileprivate mutating func take(
         _ manifest: Manifest, directory: String, files: Files, identity: StoreIdentity
     ) throws(StoreError) {
-        maintenance.manifest = manifest
-        maintenance.nextFile = manifest.nextFile
+        catalogue.manifest = manifest
+        catalogue.nextFile = manifest.nextFile
         writer.nextRecord = manifest.nextRecord
         writer.producers = manifest.producers
         var userFiles: [UInt32: [UserFile]] = [:]

@@ -5,48 +5,35 @@ extension ShardStore {
     /// Turns what is in memory into segments and drops the logs that held it. Appends go on meanwhile.
     /// - Parameter pace: told of bytes before they are written, and may wait.
     package func seal(pace: @escaping (Int) -> Void = { _ in }) throws(StoreError) {
-        try maintenance.withLock { (state) throws(StoreError) in try seal(&state, pace) }
+        try sealing.withLock { (_) throws(StoreError) in try sealNow(pace) }
     }
 
-    /// Whether memory or the logs hold enough for a seal.
-    package var isSealDue: Bool { maintenance.withLock { isDue($0) } }
-
-    private func isDue(_ state: borrowing Maintenance) -> Bool {
-        let stats = self.stats
-        // The log by itself too: appends of which no row is accepted leave nothing in memory.
-        return stats.memtableRows >= max(options.sealRows, state.sealAfterRows)
-            || stats.memtableBytes >= max(options.sealBytes, state.sealAfterBytes)
-            || stats.logBytes >= max(4 * options.sealBytes, state.sealAfterLog)
-    }
-
-    /// Does one piece of the work that is due: a seal, else a merge. What is durable stays so either way: an error is
-    /// counted, and where it leaves the store unusable the next call that writes says so.
-    /// - Returns: whether something was done, so that more may be due.
-    package func maintain(pace: @escaping (Int) -> Void = { _ in }) -> Bool {
-        maintenance.withLock { state in
-            if isDue(state) { return sealDue(&state, pace) }
-            do throws(StoreError) { return try mergeDue(&state, pace) } catch {
-                shared.withLock { $0.stats.failedMerges += 1 }
+    /// Seals if memory or the logs hold enough. What is durable stays so either way: an error is counted, and where it
+    /// leaves the store unusable the next call that writes says so.
+    /// - Returns: whether a seal was done.
+    package func sealIfDue(pace: @escaping (Int) -> Void = { _ in }) -> Bool {
+        sealing.withLock { rest in
+            let now = stats
+            // The log by itself too: appends of which no row is accepted leave nothing in memory.
+            guard now.memtableRows >= max(options.sealRows, rest.rows) || now.memtableBytes >= max(options.sealBytes, rest.bytes)
+                || now.logBytes >= max(4 * options.sealBytes, rest.logBytes)
+            else { return false }
+            do throws(StoreError) {
+                try sealNow(pace)
+                rest = SealRest()
+                return true
+            } catch {
+                rest.rows = now.memtableRows + max(1, options.sealRows / 4)
+                rest.bytes = now.memtableBytes + max(1, options.sealBytes / 4)
+                rest.logBytes = now.logBytes + max(1, options.sealBytes)
                 return false
             }
         }
     }
 
-    private func sealDue(_ state: inout Maintenance, _ pace: @escaping (Int) -> Void) -> Bool {
-        let before = stats
-        do throws(StoreError) {
-            try seal(&state, pace)
-            state.sealAfterRows = 0
-            state.sealAfterBytes = 0
-            state.sealAfterLog = 0
-            return true
-        } catch {
-            state.sealAfterRows = before.memtableRows + max(1, options.sealRows / 4)
-            state.sealAfterBytes = before.memtableBytes + max(1, options.sealBytes / 4)
-            state.sealAfterLog = before.logBytes + max(1, options.sealBytes)
-            return false
-        }
-    }
+    /// Does one piece of the work that is due: a seal, else a merge.
+    /// - Returns: whether something was done, so that more may be due.
+    package func maintain() -> Bool { sealIfDue() || mergeIfDue() }
 
     /// What was in memory when a seal began.
     private struct Frozen {
@@ -56,15 +43,14 @@ extension ShardStore {
         var producers = ProducerTable()
     }
 
-    private func seal(_ state: inout Maintenance, _ pace: @escaping (Int) -> Void) throws(StoreError) {
-        let frozen = try writer.withLock { (writer) throws(StoreError) in try freeze(&writer, state.manifest) }
+    private func sealNow(_ pace: @escaping (Int) -> Void) throws(StoreError) {
+        let before = catalogue.withLock { $0.manifest }
+        let frozen = try writer.withLock { (writer) throws(StoreError) in try freeze(&writer, before) }
         guard let frozen else { return }
         do throws(StoreError) {
-            let sealed = try prepare(frozen, &state, pace)
-            try commit(sealed.manifest, &state)
-            publish(sealed, frozen)
+            publish(try write(frozen, pace), frozen)
             // What can't be removed now goes at the next opening.
-            for number in sealed.firstLogBefore..<frozen.firstLog { try? files.remove("\(directory)/\(FileName.log(number))") }
+            for number in before.firstLog..<frozen.firstLog { try? files.remove("\(directory)/\(FileName.log(number))") }
         } catch {
             shared.withLock { $0.stats.failedSeals += 1 }
             throw error
@@ -93,37 +79,35 @@ extension ShardStore {
         return frozen
     }
 
-    struct Sealed {
-        var manifest: Manifest
+    private struct Sealed {
         var segments: [UInt32: [Segment]] = [:]
         var users: [UInt32: UserFile] = [:]
-        var firstLogBefore: UInt64
     }
 
-    /// Writes the files and the next manifest beside the present one, which stays in force.
-    private func prepare(_ frozen: Frozen, _ state: inout Maintenance, _ pace: @escaping (Int) -> Void) throws(StoreError) -> Sealed {
-        var sealed = Sealed(manifest: state.manifest, firstLogBefore: state.manifest.firstLog)
-        return try writing(&state) { (state) throws(StoreError) in
+    /// Writes the files and puts a manifest in force that tells of them.
+    private func write(_ frozen: Frozen, _ pace: @escaping (Int) -> Void) throws(StoreError) -> Sealed {
+        try writing { (numbers) throws(StoreError) in
+            var sealed = Sealed()
             for (number, (project, users)) in frozen.projects.sorted(by: { $0.key < $1.key }) {
                 if !users.isEmpty {
                     let (ids, buckets) = UserFileMerge.ids(of: users)
-                    sealed.users[number] = try writeUsers(ids, buckets, number, &state, pace)
+                    sealed.users[number] = try writeUsers(ids, buckets, number, &numbers, pace)
                 }
-                if project.memtable.rows > 0 {
-                    let written = try writeSegments(of: project.sealing(), project: number, &state, pace)
-                    sealed.segments[number] = written
-                    sealed.manifest.segments += written.map(\.record)
-                    shared.withLock { $0.stats.sealedBytes += written.reduce(0) { $0 + $1.record.bytes } }
-                }
-                sealed.manifest.userFiles += sealed.users[number].map { [$0.record] } ?? []
-                sealed.manifest.suppressed[number] = project.suppressed.isEmpty ? nil : Set(project.users.ids(project.suppressed))
+                guard project.memtable.rows > 0 else { continue }
+                let written = try writeSegments(of: project.sealing(), project: number, &numbers, pace)
+                sealed.segments[number] = written
+                shared.withLock { $0.stats.sealedBytes += written.reduce(0) { $0 + $1.record.bytes } }
             }
-            sealed.manifest.generation += 1
-            sealed.manifest.firstLog = frozen.firstLog
-            sealed.manifest.nextFile = state.nextFile
-            sealed.manifest.nextRecord = frozen.nextRecord
-            sealed.manifest.producers = frozen.producers
-            try prepare(sealed.manifest)
+            try replaceManifest { manifest in
+                for (number, (project, _)) in frozen.projects.sorted(by: { $0.key < $1.key }) {
+                    manifest.segments += sealed.segments[number]?.map(\.record) ?? []
+                    manifest.userFiles += sealed.users[number].map { [$0.record] } ?? []
+                    manifest.suppressed[number] = project.suppressed.isEmpty ? nil : Set(project.users.ids(project.suppressed))
+                }
+                manifest.firstLog = frozen.firstLog
+                manifest.nextRecord = frozen.nextRecord
+                manifest.producers = frozen.producers
+            }
             return sealed
         }
     }
@@ -180,28 +164,36 @@ extension ShardStore {
 
 extension ShardStore {
     /// Runs what writes files that no manifest tells of yet; after an error they are removed, since their space may be
-    /// what is short.
-    func writing<T>(
-        _ state: inout Maintenance, _ body: (inout Maintenance) throws(StoreError) -> T
-    ) throws(StoreError) -> T {
-        let first = state.nextFile
-        do throws(StoreError) { return try body(&state) } catch {
-            for number in first..<state.nextFile {
+    /// what is short. The numbers given to files are noted in the argument.
+    func writing<T>(_ body: (inout [UInt64]) throws(StoreError) -> T) throws(StoreError) -> T {
+        var numbers: [UInt64] = []
+        do throws(StoreError) { return try body(&numbers) } catch {
+            // A manifest whose replacement broke off may tell of them; then only the next opening knows.
+            let mayCount = writer.withLock { $0.poison != nil }
+            for number in mayCount ? [] : numbers {
                 try? files.remove("\(directory)/\(FileName.segment(number))")
                 try? files.remove("\(directory)/\(FileName.users(number))")
             }
-            try? files.remove("\(directory)/\(FileName.manifest)\(FileName.temporarySuffix)")
-            if error.code != .noSpace { writer.withLock { poison(error.message, &$0) } }
+            // What was read may be damaged, but what is to be written is not in doubt then.
+            if error.code != .noSpace, error.code != .corrupt { writer.withLock { poison(error.message, &$0) } }
             throw error
         }
     }
 
+    private func newNumber(_ numbers: inout [UInt64]) -> UInt64 {
+        let number = catalogue.withLock { catalogue in
+            catalogue.nextFile += 1
+            return catalogue.nextFile - 1
+        }
+        numbers.append(number)
+        return number
+    }
+
     func writeUsers(
-        _ ids: StringTable, _ buckets: [(bucket: Int, first: UInt32, count: UInt32)], _ project: UInt32, _ state: inout Maintenance,
+        _ ids: StringTable, _ buckets: [(bucket: Int, first: UInt32, count: UInt32)], _ project: UInt32, _ numbers: inout [UInt64],
         _ pace: (Int) -> Void
     ) throws(StoreError) -> UserFile {
-        let number = state.nextFile
-        state.nextFile += 1
+        let number = newNumber(&numbers)
         let (bytes, record) = UserFileFormat.encode(ids: ids, buckets: buckets, number: number, project: project, identity)
         pace(bytes.count)
         _ = try io { () throws(FileError) in try files.writeDurably(bytes, to: "\(directory)/\(FileName.users(number))") }
@@ -209,12 +201,11 @@ extension ShardStore {
     }
 
     func writeSegments(
-        of snapshot: Snapshot, project: UInt32, _ state: inout Maintenance, _ pace: @escaping (Int) -> Void
+        of snapshot: Snapshot, project: UInt32, _ numbers: inout [UInt64], _ pace: @escaping (Int) -> Void
     ) throws(StoreError) -> [Segment] {
         var written: [Segment] = []
         for month in try SegmentMerge.months(of: snapshot) {
-            let number = state.nextFile
-            state.nextFile += 1
+            let number = newNumber(&numbers)
             let merge = SegmentMerge(snapshot, month: month)
             let record = try merge.write { () throws(FileError) in
                 try SegmentWriter(
@@ -230,21 +221,29 @@ extension ShardStore {
         return written
     }
 
-    /// Syncs the names of new files and writes the next manifest beside the present one.
-    func prepare(_ manifest: Manifest) throws(StoreError) {
-        try io { () throws(FileError) in
-            try files.syncDirectory(directory)
-            try files.prepareReplacement(of: FileName.manifest, in: directory, with: manifest.encode(identity))
+    /// Puts a changed manifest in force. The files that it tells of are synced; their names are here.
+    func replaceManifest(_ change: (inout Manifest) -> Void) throws(StoreError) {
+        try catalogue.withLock { (catalogue) throws(StoreError) in
+            // Where the other of seal and merge broke off a replacement, nobody knows which manifest is in force.
+            try writer.withLock { (writer) throws(StoreError) in try checkUsable(writer) }
+            var manifest = catalogue.manifest
+            change(&manifest)
+            manifest.generation += 1
+            manifest.nextFile = catalogue.nextFile
+            do throws(StoreError) {
+                try io { () throws(FileError) in
+                    try files.syncDirectory(directory)
+                    try files.prepareReplacement(of: FileName.manifest, in: directory, with: manifest.encode(identity))
+                }
+            } catch {
+                try? files.remove("\(directory)/\(FileName.manifest)\(FileName.temporarySuffix)")
+                throw error
+            }
+            do throws(FileError) {
+                try files.commitReplacement(of: FileName.manifest, in: directory)
+            } catch { throw writer.withLock { poison(error, &$0) } }
+            catalogue.manifest = manifest
         }
-    }
-
-    func commit(_ manifest: Manifest, _ state: inout Maintenance) throws(StoreError) {
-        do throws(FileError) {
-            try files.commitReplacement(of: FileName.manifest, in: directory)
-        } catch {
-            throw writer.withLock { poison(error, &$0) }
-        }
-        state.manifest = manifest
     }
 }
 

@@ -1,8 +1,8 @@
 import FunnelModel
 import Synchronization
 
-/// The events of one shard, durable in one directory. Appends and suppressions take turns; seals and merges take turns
-/// with each other, beside the appends; snapshots wait for neither.
+/// The events of one shard, durable in one directory. Appends and suppressions take turns, beside them one seal and one
+/// merge may be under way; snapshots wait for none of them.
 package final class ShardStore<Files: FileSystem>: Sendable {
     let files: Files
     let directory: String
@@ -10,8 +10,11 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     let options: StoreOptions
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
-    /// Held by the one seal or merge that is under way.
-    let maintenance: Mutex<Maintenance>
+    /// Which files count; held only while a manifest is replaced or a file is numbered.
+    let catalogue: Mutex<FileCatalogue>
+    /// Held by the one seal that is under way, and by the one merge.
+    let sealing = Mutex(SealRest())
+    let merging = Mutex(MergeRest())
 
     /// What only the thread that writes touches.
     struct Writer: Sendable {
@@ -34,14 +37,22 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     }
 
     /// What a seal or a merge changes.
-    struct Maintenance: Sendable {
+    struct FileCatalogue: Sendable {
         /// In force on disk.
         var manifest = Manifest()
         var nextFile: UInt64 = 1
-        /// Rows and bytes in memory below which no seal is tried again after one that failed.
-        var sealAfterRows = 0
-        var sealAfterBytes = 0
-        var sealAfterLog = 0
+    }
+
+    /// Below these no seal is tried again after one that failed.
+    struct SealRest: Sendable {
+        var rows = 0
+        var bytes = 0
+        var logBytes = 0
+    }
+
+    /// After a merge that failed none is tried before so many seals.
+    struct MergeRest: Sendable {
+        var seals = 0
     }
 
     /// What readers see.
@@ -89,14 +100,14 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         self.options = options
         writer = Mutex(opened.writer)
         shared = Mutex(opened.shared)
-        maintenance = Mutex(opened.maintenance)
+        catalogue = Mutex(opened.catalogue)
     }
 
     /// The state that opening has read.
     struct Opened: Sendable {
         var writer = Writer()
         var shared = Shared()
-        var maintenance = Maintenance()
+        var catalogue = FileCatalogue()
     }
 
     /// Everything that is in the project now, unchanged by what comes later.
@@ -126,12 +137,17 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    /// Lets the directory go. Nothing needs saving; later calls that write fail.
+    /// Lets the directory go. Nothing needs saving; later calls that write fail. Waits for a seal or merge under way: it
+    /// would write into a directory that another store may hold by then.
     package func close() {
-        writer.withLock { writer in
-            writer.poison = writer.poison ?? "the store is closed"
-            writer.log = nil
-            writer.lockFile = nil
+        sealing.withLock { _ in
+            merging.withLock { _ in
+                writer.withLock { writer in
+                    writer.poison = writer.poison ?? "the store is closed"
+                    writer.log = nil
+                    writer.lockFile = nil
+                }
+            }
         }
     }
 

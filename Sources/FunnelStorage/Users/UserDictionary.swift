@@ -50,9 +50,7 @@ final class UserDictionary: Sendable {
                     continue
                 }
                 let last = state.parts.count - 1
-                let bucket = Ordinal.bucket(ordinals[i])
-                guard bucket == Int(hash % UInt64(Limits.buckets)), Ordinal.low(ordinals[i]) >= state.parts[last].next[bucket]
-                else { return false }
+                guard Ordinal.bucket(ordinals[i]) == Int(hash % UInt64(Limits.buckets)), state.parts[last].isFree(ordinals[i]) else { return false }
                 state.parts[last].add(user, hash, ordinals[i])
             }
             return users.count == ordinals.count
@@ -157,17 +155,26 @@ struct UserPart: Sendable {
         return place == 0 ? "" : ids[Int(place) - 1]
     }
 
-    /// - Parameter ordinal: not below its bucket's next; what is skipped stays a hole.
-    mutating func add(_ user: ArraySlice<UInt8>, _ hash: UInt64, _ ordinal: UInt32) {
+    /// Whether no user has the ordinal, and none elsewhere can.
+    func isFree(_ ordinal: UInt32) -> Bool {
         let bucket = Ordinal.bucket(ordinal)
         let low = Ordinal.low(ordinal)
-        let skipped = Int(low - next[bucket])
-        if skipped > 0 { places[bucket].append(contentsOf: repeatElement(0, count: skipped)) }
+        guard low >= first[bucket] else { return false }
+        return low >= next[bucket] || places[bucket][Int(low - first[bucket])] == 0
+    }
+
+    /// - Parameter ordinal: free. What is skipped is a hole, which a later record of the log may fill: where an append fails,
+    ///   its users keep their ordinals, but the first record to tell them is one that succeeds.
+    mutating func add(_ user: ArraySlice<UInt8>, _ hash: UInt64, _ ordinal: UInt32) {
+        let bucket = Ordinal.bucket(ordinal)
+        let place = Int(Ordinal.low(ordinal) - first[bucket])
+        let missing = place + 1 - places[bucket].count
+        if missing > 0 { places[bucket].append(contentsOf: repeatElement(0, count: missing)) }
         ids.append(user)
         ordinals.append(ordinal)
         hashes.append(hash)
-        places[bucket].append(UInt32(truncatingIfNeeded: ids.count))
-        next[bucket] = low + 1
+        places[bucket][place] = UInt32(truncatingIfNeeded: ids.count)
+        next[bucket] = max(next[bucket], Ordinal.low(ordinal) + 1)
         if ids.count * 4 > table.count * 3 { grow() }
         insert(ids.count - 1)
     }

@@ -63,6 +63,9 @@ final class UserFile: Sendable {
             first[bucket] = file.load(at + 4)
             counts[bucket] = file.load(at + 8)
             at += 12
+            guard Int(first[bucket]) + Int(counts[bucket]) <= Limits.usersPerBucket else {
+                throw .corrupt(name, offset: at, expected: "\(Limits.usersPerBucket) users in a bucket", found: "more")
+            }
         }
         var start: [UInt32] = [0]
         for count in counts { start.append(start[start.count - 1] &+ count) }

@@ -3,12 +3,15 @@ import Glibc
 
 /// The work of a store that nobody waits for.
 enum Housekeeping {
-    /// Seals, or merges once, if something is due.
+    /// Seals what is due, so that memory stays bounded.
+    static func seal(_ store: ShardStore<POSIXFileSystem>) { while store.sealIfDue() {} }
+
+    /// Does one merge if one is due.
     /// - Parameter bytesPerSecond: what is written at most, on average over a few files' pieces.
-    static func run(_ store: ShardStore<POSIXFileSystem>, bytesPerSecond: Int) {
+    static func merge(_ store: ShardStore<POSIXFileSystem>, bytesPerSecond: Int) {
         let start = ContinuousClock.now
         var written = 0
-        _ = store.maintain { bytes in
+        _ = store.mergeIfDue { bytes in
             written += bytes
             let due = Double(written) / Double(bytesPerSecond)
             let elapsed = (ContinuousClock.now - start) / .seconds(1)
@@ -16,9 +19,9 @@ enum Housekeeping {
         }
     }
 
-    /// Makes the calling thread give way to appends and queries.
+    /// Makes the calling thread give way to all others.
     static func lowerPriority() {
         // On Linux a thread has its own, and 0 is the calling one.
-        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
     }
 }

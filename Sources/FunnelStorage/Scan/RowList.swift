@@ -1,0 +1,96 @@
+import FunnelModel
+
+/// Rows of a slice in ascending order of their keys, each with the place where it stands.
+package struct RowList: Sendable {
+    package private(set) var keys = KeyList()
+    /// `RowRef.bits`, by row.
+    private var refs = KeyList()
+
+    package init() {}
+
+    package var count: Int { keys.count }
+
+    package func ref(_ i: Int) -> RowRef { RowRef(bits: refs[i]) }
+
+    /// Some neighbours have one key.
+    var hasTies: Bool {
+        unsafe keys.withKeys { keys in
+            var ties = 0
+            var i = 1
+            // No way out of the loop, so that several are compared at once.
+            while i < count {
+                ties &+= unsafe keys[i] == keys[i &- 1] ? 1 : 0
+                i &+= 1
+            }
+            return ties > 0
+        }
+    }
+
+    /// Replaces the rows; see `KeyList.fill`.
+    mutating func fill<Failure: Error>(
+        capacity: Int, _ body: (UnsafeMutablePointer<UInt64>, UnsafeMutablePointer<UInt64>) throws(Failure) -> Int
+    ) throws(Failure) {
+        try unsafe refs.fill(capacity: capacity) { rows throws(Failure) in
+            try unsafe keys.fill(capacity: capacity) { keys throws(Failure) in try unsafe body(keys, rows) }
+            return keys.count
+        }
+    }
+
+    /// Without a branch on the keys; see `KeyBuffers.merge`. Of equal keys those of `a` come first.
+    static func merging(_ a: RowList, _ b: RowList) -> RowList {
+        var out = RowList()
+        let total = a.count + b.count
+        unsafe out.fill(capacity: total) { keys, refs in
+            unsafe a.keys.withKeys { x in unsafe b.keys.withKeys { y in
+                unsafe a.refs.withKeys { p in unsafe b.refs.withKeys { q in
+                    var i = 0
+                    var j = 0
+                    var o = 0
+                    while o < total {
+                        let takesFirst = unsafe x[i] <= y[j]
+                        unsafe keys[o] = unsafe takesFirst ? x[i] : y[j]
+                        unsafe refs[o] = unsafe takesFirst ? p[i] : q[j]
+                        i &+= takesFirst ? 1 : 0
+                        j &+= takesFirst ? 0 : 1
+                        o &+= 1
+                    }
+                }}
+            }}
+            return total
+        }
+        return out
+    }
+
+    /// Leaves the rows that `isKept`, told their key and where they stand.
+    package mutating func keep(_ isKept: (UInt64, RowRef) throws -> Bool) rethrows {
+        var flags = [UInt8](repeating: 0, count: count)
+        for i in flags.indices where try isKept(keys[i], ref(i)) { flags[i] = 1 }
+        keep(flags)
+    }
+
+    /// Leaves the rows whose flag is 1.
+    mutating func keep(_ flags: [UInt8]) {
+        Self.compact(&keys, flags)
+        Self.compact(&refs, flags)
+    }
+
+    private static func compact(_ list: inout KeyList, _ flags: [UInt8]) {
+        unsafe list.rewrite { values, count in
+            var kept = 0
+            var i = 0
+            while i < count {
+                unsafe values[kept] = unsafe values[i]
+                kept &+= Int(flags[i])
+                i &+= 1
+            }
+            return kept
+        }
+    }
+
+    mutating func replace(_ i: Int, by ref: RowRef) {
+        unsafe refs.rewrite { values, count in
+            if i < count { unsafe values[i] = ref.bits }
+            return count
+        }
+    }
+}
