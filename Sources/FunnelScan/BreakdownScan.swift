@@ -47,15 +47,30 @@ package struct BreakdownScan: Sendable {
 
     private func runGeneral(_ isCancelled: () -> Bool, _ tally: inout GroupTally) throws {
         var matcher = UserMatcher(scan.plan)
+        let values = PropertyCodes(scan.snapshot, breakdown.property)
+        // The chosen rows of many users are looked up together: one user's lie in pages far apart.
+        var chains: [[RowRef]] = []
         try GeneralScan(scan).each(queue, isCancelled) { history, user in
             let outcome = try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled)
             if outcome.depth == 0 { return }
-            var value: PropertyValue?
-            for step in steps where step < outcome.depth && value == nil {
-                value = try user.property(history.row[outcome.chain[step]], breakdown.property)
-            }
-            try tally.add(value, depth: outcome.depth)
+            chains.append(outcome.chain.map { user.ref(history.row[$0]) })
+            if chains.count < Self.chainsAtOnce { return }
+            try add(chains, values, &tally)
+            chains.removeAll(keepingCapacity: true)
         }
+        try add(chains, values, &tally)
+    }
+
+    private static let chainsAtOnce = 4_096
+
+    private func add(_ chains: [[RowRef]], _ values: PropertyCodes, _ tally: inout GroupTally) throws {
+        var codes = [Int32](repeating: PropertyCodes.none, count: chains.count)
+        for step in steps {
+            let users = chains.indices.filter { codes[$0] == PropertyCodes.none && step < chains[$0].count }
+            let found = try values.codes(of: users.map { chains[$0][step] }) { try tally.code(of: $0) }
+            for (user, code) in zip(users, found) { codes[user] = code }
+        }
+        for (chain, code) in zip(chains, codes) { tally.add(code: code, depth: chain.count) }
     }
 
     private func runAttempts(_ kernel: KernelPlan, _ isCancelled: () -> Bool, _ tally: inout GroupTally) throws {
@@ -64,7 +79,7 @@ package struct BreakdownScan: Sendable {
         rules.openFrom = nil
         guard var attempts = AttemptScan(rules, includeShallow: true) else { return }
         let reader = KernelReader(kernel)
-        let source = ValueSource(kernel, breakdown.property)
+        let source = ValueSource(kernel, scan.snapshot, breakdown.property)
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
             try reader.load(slice)
@@ -81,10 +96,10 @@ private struct ValueSource {
     private let rows: KernelRows
     private let values: PropertyCodes
 
-    init(_ kernel: KernelPlan, _ property: ByteString) {
+    init(_ kernel: KernelPlan, _ snapshot: Snapshot, _ property: ByteString) {
         self.kernel = kernel
         rows = KernelRows(kernel, property)
-        values = PropertyCodes(kernel.scan, property)
+        values = PropertyCodes(snapshot, property)
     }
 
     /// By user, the tally's code of the value. Step by step: rows are read only of steps that some user's value may

@@ -306,6 +306,43 @@ def worked_cases(c):
             equal(f"{what}: forecast", report["expected_conversions"], want)
 
 
+def reports(c):
+    a, b = f"view-{RUN}", f"pay-{RUN}"
+    plans = {"ann": ["pro", "free"], "bob": ["pro", None], "cy": [None, 2], "dee": [None, None], "eve": ["null", None],
+             "fay": [True, 7], "gus": [2, None], "hal": ["2", None]}
+    events = []
+    for place, (user, (first, last)) in enumerate(plans.items()):
+        day = T0 + place * 24 * HOUR
+        events.append(event(f"report-{RUN}-{user}", a, day, **({} if first is None else {"plan": first})))
+        if place % 2 == 0:
+            events.append(event(f"report-{RUN}-{user}", b, day + MINUTE, **({} if last is None else {"plan": last})))
+    c.ingest.append(events)
+    query = {"funnel": {"steps": [a, b]}, "as_of": "2024-04-30T00:00:00Z"}
+
+    def rows(k, touch):
+        report = c.coordinator.query({**query, "breakdown": {"property": "plan", "touch": touch, "k": k}})["breakdown"]
+        equal("the breakdown asked", (report["property"], report["touch"], report["k"]), ("plan", touch, k))
+        told = [(json.dumps(row["value"]), row["entered"], row["converted"]) for row in report["rows"]]
+        other = report["other"]
+        return told, other and (other["values"], other["entered"], other["converted"])
+
+    equal("all values by the first event", rows(10, "first"), (
+        [('2', 2, 2), ('"pro"', 2, 1), ('"2"', 1, 0), ('"null"', 1, 1), ('true', 1, 0), ('null', 1, 0)], None))
+    equal("two values by the last event", rows(2, "last"), (
+        [('2', 2, 2), ('"2"', 1, 0), ('null', 1, 0)], (4, 4, 2)))
+    equal("values of step 2", rows(10, "step:2"), ([('2', 1, 1), ('"free"', 1, 1), ('null', 6, 2)], None))
+
+    trend = c.coordinator.query({**query, "trend": {"by": "day"}})["trend"]
+    equal("days", [(x["start"], x["entered"], x["converted"]) for x in trend["buckets"]],
+          [(f"2024-03-{20 + place}T00:00:00Z", 1, 1 - place % 2) for place in range(8)])
+    check("all is closed", not any(x["immature"] for x in trend["buckets"]), trend)
+    early = c.coordinator.query({**query, "as_of": "2024-04-25T00:00:00Z", "trend": {"by": "week"},
+                                 "time_zone": "Asia/Tokyo"})
+    equal("weeks", [(x["start"], x["end"], x["entered"], x["immature"]) for x in early["trend"]["buckets"]], [
+        ("2024-03-17T15:00:00Z", "2024-03-24T15:00:00Z", 5, False),
+        ("2024-03-24T15:00:00Z", "2024-03-31T15:00:00Z", 3, True)])
+
+
 def errors(c):
     steps = {"steps": ["a", "b"]}
     query, users = c.coordinator.query, c.coordinator.users
@@ -321,7 +358,11 @@ def errors(c):
     faults("an unknown key", {"funnel": steps, "extra": 1}, "extra")
     faults("a bad operator", {"funnel": {"steps": ["a", {"name": "b", "where": [
         {"property": "p", "op": "~", "value": 1}]}]}}, "funnel.steps[1].where[0].op")
-    for key in ("breakdown", "trend", "segments", "variants", "count_by", "session_gap"):
+    faults("a trend by nothing", {"funnel": steps, "trend": {}}, "trend.by")
+    faults("a breakdown by step 3 of 2", {"funnel": steps, "breakdown": {"property": "p", "touch": "step:3"}},
+           "breakdown.touch")
+    faults("both reports", {"funnel": steps, "trend": {"by": "day"}, "breakdown": {"property": "p"}}, "trend")
+    for key in ("segments", "variants", "count_by", "session_gap"):
         error = fails(f"{key} is not in this version", "invalid_query", lambda: query({"funnel": steps, key: "x"}))
         check(f"{key}: says so", error and any("not supported by this version" in reason for _, reason in error.faults),
               error and error.faults)
@@ -395,7 +436,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         cluster = Cluster(json.load(file))
     global failed
-    for test in (hello_and_health, append_and_repeats, rejected_rows, funnels, worked_cases, errors):
+    for test in (hello_and_health, append_and_repeats, rejected_rows, funnels, worked_cases, reports, errors):
         try:
             test(cluster)
         except Exception:  # noqa: BLE001 - the next part may still tell something

@@ -30,11 +30,11 @@ package final class PropertyCodes {
     private let reader: RowReader
     private var pages: [Page?]
 
-    package init(_ scan: KeyScan, _ key: ByteString) {
-        snapshot = scan.snapshot
+    package init(_ snapshot: Snapshot, _ key: ByteString) {
+        self.snapshot = snapshot
         self.key = key
-        reader = RowReader(scan.snapshot)
-        pages = Array(repeating: nil, count: scan.snapshot.segments.count)
+        reader = RowReader(snapshot)
+        pages = Array(repeating: nil, count: snapshot.segments.count)
     }
 
     /// The code of each row's value, in the order of `refs`.
