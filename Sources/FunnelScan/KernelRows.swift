@@ -32,6 +32,7 @@ final class KernelRows {
         }
         let names = try read[list] ?? load(list)
         read[list] = names
+        if names.count == 1 { return try refs(keys, in: names[0]) }
         var at = [Int](repeating: 0, count: names.count)
         var refs: [RowRef] = []
         refs.reserveCapacity(keys.count)
@@ -48,6 +49,31 @@ final class KernelRows {
             refs.append(try first(of: names[best], at: at[best]))
         }
         return refs
+    }
+
+    private func refs(_ keys: [UInt64], in rows: RowList) throws -> [RowRef] {
+        var refs: [RowRef] = []
+        refs.reserveCapacity(keys.count)
+        let count = rows.count
+        let perTick = plan.perTick
+        try unsafe rows.withRows { row, places in
+            var at = 0
+            for key in keys {
+                // Ticks of the clock begin at its multiples of the layout's, so no row needs a division.
+                let first = perTick == 1 ? key : firstOnClock(key)
+                while at < count, unsafe row[at] < first { at &+= 1 }
+                guard at < count, unsafe onClock(row[at]) == key else { throw StoreError(.corrupt, "a row changed while it was read") }
+                let isTied = unsafe at + 1 < count && row[at + 1] == row[at]
+                refs.append(isTied ? try self.first(of: rows, at: at) : unsafe RowRef(bits: places[at]))
+            }
+        }
+        return refs
+    }
+
+    /// The least key of the layout that has a key's tick on the clock.
+    private func firstOnClock(_ key: UInt64) -> UInt64 {
+        let mask: UInt64 = 1 << UInt64(plan.layout.timeBits) - 1
+        return key & ~mask | (key & mask) * plan.perTick
     }
 
     private func onClock(_ key: UInt64) -> UInt64 {

@@ -124,7 +124,8 @@ package final class ShardService: Sendable {
     private func merge() async {
         let rate = node.settings.integer("merge-mb") << 20
         try? await merger.runIfActive { Housekeeping.giveWay() }
-        await repeating(on: merger) { Housekeeping.merge($0, bytesPerSecond: rate) }
+        let rest = Rest()
+        await repeating(on: merger) { Housekeeping.merge($0, isIdle: rest.isIdle($0.stats.appends), bytesPerSecond: rate) }
     }
 
     private func repeating(
@@ -276,6 +277,18 @@ package final class ShardService: Sendable {
         gauge("sluice_store_user_files", "files of users") { $0.userFiles }
         gauge("sluice_store_user_file_bytes", "bytes of files of users") { $0.userFileBytes }
         node.metrics.gauge("sluice_shard_queries", "scans running or queued") { [workers] in Double(workers.running) }
+    }
+}
+
+/// Knows since when no append came.
+private final class Rest: Sendable {
+    private let last = Mutex((appends: 0, since: ContinuousClock.now))
+
+    func isIdle(_ appends: Int) -> Bool {
+        last.withLock { last in
+            if appends != last.appends { last = (appends, .now) }
+            return ContinuousClock.now - last.since > .seconds(10)
+        }
     }
 }
 

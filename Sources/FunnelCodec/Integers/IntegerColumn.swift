@@ -54,13 +54,17 @@ package enum IntegerColumn {
             guard runs <= count else { throw ByteError(offset: reader.offset, reason: "\(what): \(runs) runs of \(count) values") }
             let heads = try unpack(&reader, Int(runs), what)
             let lengths = try unpack(&reader, Int(runs), what)
-            var values: [UInt32] = []
-            values.reserveCapacity(count)
+            var values = [UInt32](repeating: 0, count: count)
+            var at = 0
             for (head, length) in zip(heads, lengths) {
-                guard Int(length) <= count - values.count else { break }
-                values.append(contentsOf: repeatElement(head, count: Int(length)))
+                let end = at + Int(length)
+                guard end <= count else { break }
+                while at < end {
+                    values[at] = head
+                    at += 1
+                }
             }
-            guard values.count == count else { throw ByteError(offset: reader.offset, reason: "\(what): runs don't add up to \(count)") }
+            guard at == count else { throw ByteError(offset: reader.offset, reason: "\(what): runs don't add up to \(count)") }
             return values
         case nil: throw ByteError(offset: reader.offset, reason: "\(what): form \(raw) is unknown")
         }

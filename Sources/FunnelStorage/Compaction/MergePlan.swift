@@ -33,4 +33,11 @@ enum MergePlan {
             weights[a].reduce(0, +) < weights[b].reduce(0, +)
         }
     }
+
+    /// What is worth merging while nothing else is to do: all, where what was added weighs a third of the rest at least.
+    /// So a row is written four times more at most, however often work and rest take turns.
+    static func whenIdle(_ weights: [Int]) -> Range<Int>? {
+        guard weights.count > 1, let most = weights.max() else { return nil }
+        return (weights.reduce(0, +) - most) * 3 >= most ? weights.indices : nil
+    }
 }

@@ -83,7 +83,7 @@ package struct RowRef: Equatable, Sendable {
     let bits: UInt64
 
     init(source: Int, row: Int) { bits = UInt64(source) << 32 | UInt64(row) }
-    init(bits: UInt64) { self.bits = bits }
+    package init(bits: UInt64) { self.bits = bits }
 
     /// Of row 0 of a source; a row's number is added.
     static func base(source: Int) -> UInt64 { UInt64(source) << 32 }

@@ -45,9 +45,43 @@ package final class PropertyCodes {
             // Read where they lie one after the other, so that no page is opened twice.
             for i in refs.indices.sorted(by: { refs[$0].bits < refs[$1].bits }) { codes[i] = try self.code(of: refs[i], code) }
         } else {
-            for i in refs.indices { codes[i] = try self.code(of: refs[i], code) }
+            var i = 0
+            while i < refs.count { i = try take(refs, from: i, into: &codes, code) }
         }
         return codes
+    }
+
+    /// Rows from one on, as long as they lie in one page. Returns the first that does not.
+    private func take(_ refs: [RowRef], from start: Int, into codes: inout [Int32], _ code: (PropertyValue) throws -> Int32) throws -> Int {
+        let source = refs[start].source
+        guard source < pages.count else {
+            codes[start] = try self.code(of: refs[start], code)
+            return start + 1
+        }
+        let number = refs[start].row / KeyPage.rows
+        let page = try page(source, number)
+        let slots = page.slots
+        let tags = page.values.tags
+        let bits = page.values.bits
+        var known = page.codes
+        page.codes = []
+        defer { page.codes = known }
+        let first = RowRef(source: source, row: number * KeyPage.rows).bits
+        var i = start
+        while i < refs.count, refs[i].bits &- first < UInt64(KeyPage.rows) {
+            let slot = Int(slots[Int(refs[i].bits &- first)])
+            if slot < 0 {
+                codes[i] = Self.none
+            } else if tags[slot] != EventBatch.Tag.string {
+                codes[i] = try code(page.values.value(slot))
+            } else {
+                let string = Int(bits[slot])
+                if known[string] == Self.unknown { known[string] = try code(page.values.value(slot)) }
+                codes[i] = known[string]
+            }
+            i += 1
+        }
+        return i
     }
 
     /// Whether some row lies in an earlier page of its source than a row before it.

@@ -19,18 +19,33 @@ package final class RowConditions {
     /// Leaves the rows that meet the conditions.
     package func filter(_ rows: inout RowList) throws {
         var flags = [UInt8](repeating: 0, count: rows.count)
-        let segments = pages.count
-        for i in 0..<rows.count {
-            let ref = rows.ref(i)
-            if ref.source >= segments {
-                flags[i] = try accepts(ref) ? 1 : 0
-                continue
-            }
-            let page = ref.row / KeyPage.rows
-            if pages[ref.source].number != page { pages[ref.source] = (page, try check(snapshot.segments[ref.source], page)) }
-            flags[i] = pages[ref.source].accepted[ref.row % KeyPage.rows]
+        let count = rows.count
+        try unsafe rows.withRows { _, refs in
+            var i = 0
+            while i < count { i = try unsafe take(refs, from: i, count, into: &flags) }
         }
         rows.keep(flags)
+    }
+
+    /// Rows from one on, as long as they lie in one page. Returns the first that does not.
+    private func take(_ refs: UnsafePointer<UInt64>, from start: Int, _ count: Int, into flags: inout [UInt8]) throws -> Int {
+        let ref = unsafe RowRef(bits: refs[start])
+        guard ref.source < pages.count else {
+            flags[start] = try accepts(ref) ? 1 : 0
+            return start + 1
+        }
+        let page = ref.row / KeyPage.rows
+        if pages[ref.source].number != page { pages[ref.source] = (page, try check(snapshot.segments[ref.source], page)) }
+        let accepted = pages[ref.source].accepted
+        let first = RowRef(source: ref.source, row: page * KeyPage.rows).bits
+        var i = start
+        while i < count {
+            let row = unsafe refs[i] &- first
+            if row >= UInt64(KeyPage.rows) { break }
+            flags[i] = accepted[Int(row)]
+            i += 1
+        }
+        return i
     }
 
     private func accepts(_ ref: RowRef) throws -> Bool {

@@ -26,6 +26,29 @@ package struct RowList: Sendable {
         }
     }
 
+    /// Calls `body` with the addresses of the first key and of the first place, `RowRef.bits`.
+    package func withRows<T>(_ body: (UnsafePointer<UInt64>, UnsafePointer<UInt64>) throws -> T) rethrows -> T {
+        try unsafe keys.withKeys { keys in try unsafe refs.withKeys { refs in try unsafe body(keys, refs) } }
+    }
+
+    /// Where rows of one key stand: each stretch of two or more.
+    var ties: [Range<Int>] {
+        unsafe keys.withKeys { keys in
+            var ties: [Range<Int>] = []
+            var start = 0
+            var i = 1
+            while i <= count {
+                // The sentinel behind the last key is no key.
+                if unsafe keys[i] != keys[start] {
+                    if i - start > 1 { ties.append(start..<i) }
+                    start = i
+                }
+                i &+= 1
+            }
+            return ties
+        }
+    }
+
     /// Replaces the rows; see `KeyList.fill`.
     mutating func fill<Failure: Error>(
         capacity: Int, _ body: (UnsafeMutablePointer<UInt64>, UnsafeMutablePointer<UInt64>) throws(Failure) -> Int

@@ -170,25 +170,32 @@ struct Ties {
     }
 
     mutating func settle(_ list: inout RowList) throws(StoreError) {
-        var flags = [UInt8](repeating: 1, count: list.count)
-        var start = 0
+        // A server's time may decide of any row; else only rows of one time can be one event.
+        let stretches = serverTimed ? stretches(list) : list.ties
+        var flags: [UInt8] = []
         var user = UInt64.max
-        while start < list.count {
-            let key = list.keys[start]
-            if serverTimed, key >> UInt64(timeBits) != user {
-                user = key >> UInt64(timeBits)
-                seen.removeAll(keepingCapacity: true)
-            }
-            var end = start + 1
-            while end < list.count, list.keys[end] == key { end += 1 }
-            if end - start > 1 || serverTimed {
-                let standing = try self.standing((start..<end).map(list.ref))
-                for (i, ref) in standing.enumerated() { list.replace(start + i, by: ref) }
-                for i in (start + standing.count)..<end { flags[i] = 0 }
-            }
-            start = end
+        for rows in stretches {
+            let place = list.keys[rows.lowerBound] >> UInt64(timeBits)
+            if place != user { seen.removeAll(keepingCapacity: true) }
+            user = place
+            let standing = try self.standing(rows.map(list.ref))
+            for (i, ref) in standing.enumerated() { list.replace(rows.lowerBound + i, by: ref) }
+            if standing.count == rows.count { continue }
+            if flags.isEmpty { flags = [UInt8](repeating: 1, count: list.count) }
+            for i in (rows.lowerBound + standing.count)..<rows.upperBound { flags[i] = 0 }
         }
-        list.keep(flags)
+        if !flags.isEmpty { list.keep(flags) }
+    }
+
+    private func stretches(_ list: RowList) -> [Range<Int>] {
+        var stretches: [Range<Int>] = []
+        var start = 0
+        for i in 1..<max(1, list.count) where list.keys[i] != list.keys[start] {
+            stretches.append(start..<i)
+            start = i
+        }
+        if list.count > 0 { stretches.append(start..<list.count) }
+        return stretches
     }
 
     /// Of rows of one time, those that stand, in order: of equal ids the one that was durable first; a server-timed row

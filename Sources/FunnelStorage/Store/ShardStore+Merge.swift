@@ -8,11 +8,12 @@ extension ShardStore {
     }
 
     /// Does one merge if one is due. An error is counted; the next try is after another seal.
+    /// - Parameter isIdle: nothing else is to do, so that merges which can wait are due too.
     /// - Returns: whether one was done, so that more may be due.
-    package func mergeIfDue(pace: @escaping (Int) -> Void = { _ in }) -> Bool {
+    package func mergeIfDue(isIdle: Bool = false, pace: @escaping (Int) -> Void = { _ in }) -> Bool {
         merging.withLock { rest in
             guard stats.seals >= rest.seals, writer.withLock({ $0.poison }) == nil else { return false }
-            do throws(StoreError) { return try mergeNow(pace) } catch {
+            do throws(StoreError) { return try mergeNow(pace, isIdle: isIdle) } catch {
                 rest.seals = stats.seals + 1
                 shared.withLock { $0.stats.failedMerges += 1 }
                 return false
@@ -21,7 +22,7 @@ extension ShardStore {
     }
 
     /// One merge of segments, or of user files; false where none is due.
-    private func mergeNow(_ pace: @escaping (Int) -> Void, everything: Bool = false) throws(StoreError) -> Bool {
+    private func mergeNow(_ pace: @escaping (Int) -> Void, everything: Bool = false, isIdle: Bool = false) throws(StoreError) -> Bool {
         // A store that is closed or has failed may no longer replace the manifest: another may hold the directory.
         try writer.withLock { (writer) throws(StoreError) in try checkUsable(writer) }
         let projects = shared.withLock { $0.projects }
@@ -32,6 +33,7 @@ extension ShardStore {
                 let due = everything
                     ? (candidates.count > 1 ? candidates.indices : nil)
                     : MergePlan.next(weights, base: options.sealRows, most: options.segmentsPerMonthMax)
+                        ?? (isIdle ? MergePlan.whenIdle(weights) : nil)
                 guard let due else { continue }
                 try merge(Array(candidates[due]), number, project, pace)
                 return true

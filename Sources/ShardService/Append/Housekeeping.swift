@@ -7,11 +7,13 @@ enum Housekeeping {
     static func seal(_ store: ShardStore<POSIXFileSystem>) { while store.sealIfDue() {} }
 
     /// Does one merge if one is due.
-    /// - Parameter bytesPerSecond: what is written at most, on average over a few files' pieces.
-    static func merge(_ store: ShardStore<POSIXFileSystem>, bytesPerSecond: Int) {
+    /// - Parameters:
+    ///   - isIdle: no append came for a while.
+    ///   - bytesPerSecond: what is written at most, on average over a few files' pieces.
+    static func merge(_ store: ShardStore<POSIXFileSystem>, isIdle: Bool, bytesPerSecond: Int) {
         let start = ContinuousClock.now
         var written = 0
-        _ = store.mergeIfDue { bytes in
+        _ = store.mergeIfDue(isIdle: isIdle) { bytes in
             written += bytes
             let due = Double(written) / Double(bytesPerSecond)
             let elapsed = (ContinuousClock.now - start) / .seconds(1)
