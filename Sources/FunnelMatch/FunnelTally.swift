@@ -49,11 +49,9 @@ package struct FunnelTally: Sendable {
     }
 
     /// A slice's users from step 2 on; who entered is told apart.
-    /// - Parameters:
-    ///   - timeBits: of the lists' keys.
-    ///   - scale: the clock's ticks in one of the keys'.
+    /// - Parameter scale: the clock's ticks in one of the keys'.
     package mutating func add(
-        _ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], listOfStep: [Int], timeBits: Int, scale: UInt64
+        _ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], listOfStep: [Int], scale: UInt64
     ) {
         for i in 0..<outcomes.count where outcomes.openDepth[i] > 0 { open[Int(outcomes.openDepth[i]) - 1] += 1 }
         for step in 1..<max(1, plan.steps) {

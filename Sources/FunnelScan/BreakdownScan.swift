@@ -4,7 +4,8 @@ import FunnelStorage
 
 extension FunnelScan {
     /// The users by the value of a property of their chosen attempt.
-    package func breakdown(_ breakdown: Breakdown) -> BreakdownScan { BreakdownScan(self, breakdown) }
+    /// - Parameter times: whether the users' times are wanted too.
+    package func breakdown(_ breakdown: Breakdown, times: Bool) -> BreakdownScan { BreakdownScan(self, breakdown, times: times) }
 }
 
 /// A breakdown of a snapshot's users under way; `run` may be called on several threads at once, and their tallies added
@@ -12,13 +13,15 @@ extension FunnelScan {
 package struct BreakdownScan: Sendable {
     private let scan: FunnelScan
     private let breakdown: Breakdown
+    private let times: Bool
     private let kernel: KernelPlan?
     private let queue: SliceQueue
     /// Steps whose events may give the value, 0-based, in the order in which they are asked.
     private let steps: [Int]
 
-    init(_ scan: FunnelScan, _ breakdown: Breakdown) {
+    init(_ scan: FunnelScan, _ breakdown: Breakdown, times: Bool) {
         self.scan = scan
+        self.times = times
         self.breakdown = breakdown
         if case .attempts(let kernel) = Way.choose(for: scan, countsOnly: false) { self.kernel = kernel } else { kernel = nil }
         queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
@@ -34,18 +37,20 @@ package struct BreakdownScan: Sendable {
 
     /// Takes slices until there are none left.
     /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// - Returns: all users together, and by value.
     /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
-    package func run(isCancelled: () -> Bool) throws -> GroupTally {
+    package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
+        var whole = FunnelTally(scan.plan, times: times)
         var tally = GroupTally(steps: scan.plan.steps)
         if let kernel {
-            try runAttempts(kernel, isCancelled, &tally)
+            try runAttempts(kernel, isCancelled, &whole, &tally)
         } else {
-            try runGeneral(isCancelled, &tally)
+            try runGeneral(isCancelled, &whole, &tally)
         }
-        return tally
+        return (whole, tally)
     }
 
-    private func runGeneral(_ isCancelled: () -> Bool, _ tally: inout GroupTally) throws {
+    private func runGeneral(_ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally) throws {
         var matcher = UserMatcher(scan.plan)
         let values = PropertyCodes(scan.snapshot, breakdown.property)
         // The chosen rows of many users are looked up together: one user's lie in pages far apart.
@@ -53,6 +58,7 @@ package struct BreakdownScan: Sendable {
         try GeneralScan(scan).each(queue, isCancelled) { history, user in
             let outcome = try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled)
             if outcome.depth == 0 { return }
+            whole.add(outcome, time: history.time)
             chains.append(outcome.chain.map { user.ref(history.row[$0]) })
             if chains.count < Self.chainsAtOnce { return }
             try add(chains, values, &tally)
@@ -73,11 +79,10 @@ package struct BreakdownScan: Sendable {
         for (chain, code) in zip(chains, codes) { tally.add(code: code, depth: chain.count) }
     }
 
-    private func runAttempts(_ kernel: KernelPlan, _ isCancelled: () -> Bool, _ tally: inout GroupTally) throws {
-        var rules = kernel.rules
-        // Who is still under way makes no difference here.
-        rules.openFrom = nil
-        guard var attempts = AttemptScan(rules, includeShallow: true) else { return }
+    private func runAttempts(
+        _ kernel: KernelPlan, _ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally
+    ) throws {
+        guard var attempts = AttemptScan(kernel.rules, includeShallow: true) else { return }
         let reader = KernelReader(kernel)
         let source = ValueSource(kernel, scan.snapshot, breakdown.property)
         while let slice = queue.next() {
@@ -86,7 +91,9 @@ package struct BreakdownScan: Sendable {
             attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
             let codes = try source.codes(attempts.outcomes, reader.lists, steps, slice, &tally)
             for i in codes.indices { tally.add(code: codes[i], depth: Int(attempts.outcomes.depth[i])) }
+            whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep, scale: kernel.scale)
         }
+        whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
     }
 }
 

@@ -117,7 +117,7 @@ package struct CountingScan: Sendable {
                 if isCancelled() { throw MatchError.cancelled }
                 try reader.load(slice)
                 attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
-                tally.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep, timeBits: kernel.rules.timeBits, scale: kernel.scale)
+                tally.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep, scale: kernel.scale)
             }
             tally.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
         case .general:

@@ -197,19 +197,8 @@ package final class ShardService: Sendable {
         let query = try decoding("partial query") { () throws(ByteError) in try PartialQuery(body: call.frame.body) }
         let snapshot = open.store.snapshot(project: call.frame.context.project)
         let scan = try prepare(query, call, open, snapshot)
-        var result = PartialResult(steps: scan.plan.steps, times: query.times, buckets: query.buckets)
-        if query.report == .entrySpan {
-            result.newestEvent = snapshot.newestTime
-        } else {
-            let counting = scan.counting(times: query.times)
-            let tallies = try await workers.run(parts: counting.slices) { try matching { try counting.run { call.isCancelled } } }
-            var tally = FunnelTally(scan.plan, times: query.times)
-            for other in tallies { tally.merge(other) }
-            result = tally.finish(buckets: query.buckets, newestEvent: snapshot.newestTime)
-        }
-        if let report = query.report {
-            result.report = try await ReportScanner(workers: workers, shard: shard).run(report, scan) { call.isCancelled }
-        }
+        let scanner = ReportScanner(workers: workers, shard: shard) { call.isCancelled }
+        let result = try await scanner.run(query, scan, newestEvent: snapshot.newestTime)
         queryLatency.record(ContinuousClock.now - start)
         var answer = call.writer()
         try await answer.send(.partialResult, result.body)

@@ -33,10 +33,14 @@ struct RandomReportTests {
     ) throws {
         let touch: Breakdown.Touch = random.pick([.first, .last, .step(1), .step(plan.steps)])
         let breakdown = Breakdown(property: random.pick(["p", "q", "none"]), touch: touch)
-        let running = scan.breakdown(breakdown)
-        var tally = try running.run { false }
+        let running = scan.breakdown(breakdown, times: true)
+        var (whole, tally) = try running.run { false }
         // The second finds no slices left.
-        try tally.merge(try running.run { false })
+        let rest = try running.run { false }
+        whole.merge(rest.whole)
+        try tally.merge(rest.groups)
+        let plain = try scan.counting(times: true).run { false }
+        #expect(whole.finish(buckets: buckets, newestEvent: nil) == plain.finish(buckets: buckets, newestEvent: nil), "\(what)")
         var want = ValueGroups(steps: plan.steps)
         for (outcome, chain) in world.attempts(plan, buckets).values {
             let value = Self.value(breakdown, chain)

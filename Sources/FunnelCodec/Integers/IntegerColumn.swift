@@ -55,14 +55,18 @@ package enum IntegerColumn {
             let heads = try unpack(&reader, Int(runs), what)
             let lengths = try unpack(&reader, Int(runs), what)
             var values = [UInt32](repeating: 0, count: count)
-            var at = 0
-            for (head, length) in zip(heads, lengths) {
-                let end = at + Int(length)
-                guard end <= count else { break }
-                while at < end {
-                    values[at] = head
-                    at += 1
+            let at = unsafe values.withUnsafeMutableBufferPointer { target in
+                var at = 0
+                for i in heads.indices {
+                    let end = at + Int(lengths[i])
+                    guard end <= count else { break }
+                    let head = heads[i]
+                    while at < end {
+                        unsafe target[at] = head
+                        at &+= 1
+                    }
                 }
+                return at
             }
             guard at == count else { throw ByteError(offset: reader.offset, reason: "\(what): runs don't add up to \(count)") }
             return values

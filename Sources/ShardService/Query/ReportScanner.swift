@@ -3,44 +3,75 @@ import FunnelModel
 import FunnelProtocol
 import FunnelScan
 
-/// Finds what a query asks beside the counts.
+/// Answers one query: the counts, and the report beside them.
 struct ReportScanner: Sendable {
     let workers: QueryWorkers
     /// Names this shard in errors.
     let shard: Int
+    let isCancelled: @Sendable () -> Bool
 
-    func run(
-        _ report: PartialQuery.Report, _ scan: FunnelScan, isCancelled: @escaping @Sendable () -> Bool
-    ) async throws -> PartialResult.Report {
-        switch report {
-        case .breakdown(let breakdown): return .breakdown(try await groups(breakdown, scan, isCancelled))
+    init(workers: QueryWorkers, shard: Int, isCancelled: @escaping @Sendable () -> Bool) {
+        self.workers = workers
+        self.shard = shard
+        self.isCancelled = isCancelled
+    }
+
+    func run(_ query: PartialQuery, _ scan: FunnelScan, newestEvent: Int64?) async throws -> PartialResult {
+        var tally = FunnelTally(scan.plan, times: query.times)
+        var report: PartialResult.Report?
+        switch query.report {
+        case nil: tally = try await counts(query, scan)
+        case .breakdown(let breakdown):
+            let (whole, groups) = try await groups(breakdown, scan, times: query.times)
+            tally = whole
+            report = .breakdown(groups)
         case .trend(let bounds):
-            let running = scan.trend(bounds)
-            var whole = TrendTally(buckets: bounds.count - 1, steps: scan.plan.steps)
-            for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) { whole.merge(tally) }
-            return .trend(whole.finish())
-        case .entrySpan:
-            let running = scan.entrySpan()
-            let found = try await all(running.slices) { try running.run(isCancelled: isCancelled) }.compactMap(\.self)
-            guard let least = found.map(\.lowerBound).min(), let greatest = found.map(\.upperBound).max() else {
-                return .entrySpan(nil)
-            }
-            return .entrySpan(least...greatest)
+            tally = try await counts(query, scan)
+            report = .trend(try await trend(bounds, scan))
+        case .entrySpan: report = .entrySpan(try await entrySpan(scan))
         }
+        var result = tally.finish(buckets: query.buckets, newestEvent: newestEvent)
+        result.report = report
+        return result
     }
 
     private func all<T: Sendable>(_ slices: Int, _ body: @escaping @Sendable () throws -> T) async throws -> [T] {
         try await workers.run(parts: slices) { try matching(body) }
     }
 
-    private func groups(
-        _ breakdown: Breakdown, _ scan: FunnelScan, _ isCancelled: @escaping @Sendable () -> Bool
-    ) async throws -> ValueGroups {
-        let running = scan.breakdown(breakdown)
+    private func counts(_ query: PartialQuery, _ scan: FunnelScan) async throws -> FunnelTally {
+        let running = scan.counting(times: query.times)
+        var whole = FunnelTally(scan.plan, times: query.times)
+        for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) { whole.merge(tally) }
+        return whole
+    }
+
+    /// Counts by bucket and step.
+    private func trend(_ bounds: [Int64], _ scan: FunnelScan) async throws -> [[UInt64]] {
+        let running = scan.trend(bounds)
+        var whole = TrendTally(buckets: bounds.count - 1, steps: scan.plan.steps)
+        for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) { whole.merge(tally) }
+        return whole.finish()
+    }
+
+    private func entrySpan(_ scan: FunnelScan) async throws -> ClosedRange<Int64>? {
+        let running = scan.entrySpan()
+        let found = try await all(running.slices) { try running.run(isCancelled: isCancelled) }.compactMap(\.self)
+        guard let least = found.map(\.lowerBound).min(), let greatest = found.map(\.upperBound).max() else { return nil }
+        return least...greatest
+    }
+
+    /// All users together, and by value.
+    private func groups(_ breakdown: Breakdown, _ scan: FunnelScan, times: Bool) async throws -> (FunnelTally, ValueGroups) {
+        let running = scan.breakdown(breakdown, times: times)
         do {
-            var whole = GroupTally(steps: scan.plan.steps)
-            for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) { try whole.merge(tally) }
-            return whole.finish()
+            var whole = FunnelTally(scan.plan, times: times)
+            var groups = GroupTally(steps: scan.plan.steps)
+            for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) {
+                whole.merge(tally.whole)
+                try groups.merge(tally.groups)
+            }
+            return (whole, groups.finish())
         } catch let error as TooManyValues {
             let name = "shard-\(shard)"
             let reason = """
