@@ -34,7 +34,10 @@ bench: build
 bench-micro:
 	bench/python.sh bench/Micro/keys.py --events $(EVENTS) --out bench/Micro/f4.keys
 	cc -O3 -std=c11 -o bench/Micro/kernel bench/Micro/kernel.c
+	SLUICE_BENCH=1 swift build -c release --product kernel-twin
 	bench/Micro/kernel bench/Micro/f4.keys 86400000 20
+	$(build_dir)/kernel-twin bench/Micro/f4.keys 86400000 20
+	sh bench/Micro/instructions.sh bench/Micro/f4.keys 86400000 $(build_dir)/kernel-twin
 
 lint:
 	swift format lint --recursive Sources Tests Package.swift

@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 let strict: [SwiftSetting] = [
@@ -97,3 +98,10 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// Benchmarks are not part of a build.
+if ProcessInfo.processInfo.environment["SLUICE_BENCH"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "kernel-twin", dependencies: ["FunnelMatch", "FunnelModel"], path: "bench/Micro/KernelTwin", swiftSettings: strict))
+}

@@ -32,7 +32,7 @@ struct World {
             if sequence == 4, !hidden.isEmpty { try store.suppress(project: 1, users: Array(hidden)) }
             for event in batch where event.id.isEmpty || !events.contains(where: { Self.same($0, event) }) { events.append(event) }
         }
-        if seed % 2 == 0 { while store.maintain() {} }
+        if seed % 2 == 0 { while store.sealIfDue() || store.mergeIfDue() {} }
         events.removeAll { hidden.contains($0.user) }
         times = (events.map(\.time).min() ?? 0)...(events.map(\.time).max() ?? 0)
     }

@@ -31,10 +31,6 @@ extension ShardStore {
         }
     }
 
-    /// Does one piece of the work that is due: a seal, else a merge.
-    /// - Returns: whether something was done, so that more may be due.
-    package func maintain() -> Bool { sealIfDue() || mergeIfDue() }
-
     /// What was in memory when a seal began.
     private struct Frozen {
         var projects: [UInt32: (project: Project, users: [UserPart])] = [:]

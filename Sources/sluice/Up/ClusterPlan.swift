@@ -25,7 +25,8 @@ struct ClusterPlan {
     /// - Parameter ports: 0 takes any free port. It is looked for here, since the members must know each other's ports
     ///   before they start; another process could take it in between, and the member then fails to start, by name.
     init(shards count: Int, data: String, ports: Ports, extra: [String]) throws {
-        func port(_ wanted: Int, _ offset: Int = 0) throws -> Int { wanted == 0 ? try FreePort.find() : wanted + offset }
+        var free = FreePorts()
+        func port(_ wanted: Int, _ offset: Int = 0) throws -> Int { wanted == 0 ? try free.next() : wanted + offset }
         let coordinatorWire = try port(ports.coordinatorWire)
         let coordinator = "127.0.0.1:\(coordinatorWire)"
         var members: [Member] = []
@@ -76,15 +77,17 @@ struct ClusterPlan {
 }
 
 /// Ports that nobody listens on just now, from below the range that the system gives to outgoing connections.
-private enum FreePort {
+private struct FreePorts {
     private static let range = 20_000..<32_000
+    /// Each port is given to one member only.
+    private var given: Set<Int> = []
 
-    static func find() throws -> Int {
+    mutating func next() throws -> Int {
         for _ in 0..<1_000 {
-            let port = Int.random(in: range)
-            if isFree(port) { return port }
+            let port = Int.random(in: Self.range)
+            if Self.isFree(port), given.insert(port).inserted { return port }
         }
-        throw Failure("cannot find a free port from \(range.lowerBound) to \(range.upperBound)")
+        throw Failure("cannot find a free port from \(Self.range.lowerBound) to \(Self.range.upperBound)")
     }
 
     private static func isFree(_ port: Int) -> Bool {

@@ -60,6 +60,9 @@ extension Snapshot {
 }
 
 extension ShardStore {
+    /// Does one piece of the work that is due: a seal, else a merge. False where none is.
+    func maintain() -> Bool { sealIfDue() || mergeIfDue() }
+
     /// An append, then the work that is due after it.
     func put(_ group: [AppendRequest]) throws(StoreError) -> [Result<AppendResult, StoreError>] {
         let results = try append(group)
