@@ -137,9 +137,9 @@ def kind_of(name):
     """What a file of a shard's directory is for, by its name."""
     if name.startswith("log"):
         return "log"
-    if "dict" in name or name.startswith(("users", "user-")):
+    if name.startswith("usr-"):
         return "dictionaries"
-    return "segments" if "seg" in name else "other"
+    return "segments" if name.startswith("seg-") else "other"
 
 
 def anonymous_bytes(pid):

@@ -11,14 +11,14 @@ import Glibc
 guard CommandLine.arguments.count == 4, let window = UInt64(CommandLine.arguments[2]), let rounds = Int(CommandLine.arguments[3]),
     let file = fopen(CommandLine.arguments[1], "rb")
 else {
-    fputs("usage: kernel-twin KEYS WINDOW_MS ROUNDS\n", stderr)
+    print("usage: kernel-twin KEYS WINDOW_MS ROUNDS")
     exit(2)
 }
 
 func read(_ count: Int) -> [UInt64] {
     var values = [UInt64](repeating: 0, count: count)
     guard fread(&values, 8, count, file) == count else {
-        fputs("the file is cut short\n", stderr)
+        print("the file is cut short")
         exit(1)
     }
     return values
