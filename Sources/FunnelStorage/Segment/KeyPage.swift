@@ -175,11 +175,9 @@ struct PageEntry: Sendable {
             ordinalWidth: Int(base.load(fromByteOffset: at + 12, as: UInt8.self)), lowWidth: Int(base.load(fromByteOffset: at + 13, as: UInt8.self)),
             highWidth: Int(base.load(fromByteOffset: at + 14, as: UInt8.self)), exceptions: Int(base.load(fromByteOffset: at + 15, as: UInt8.self)))
         let widths = pack.ordinalWidth + pack.lowWidth + pack.highWidth
-        guard pack.ordinalWidth <= 32, pack.lowWidth <= 32, pack.highWidth <= 32,
-            pack.offset + 32 * widths + 5 * pack.exceptions + PackedIntegers.slack <= bytes + 7
-        else { return nil }
-        guard pack.offset + 32 * widths + PackedIntegers.slack <= bytes, pack.offset + 32 * widths + 5 * pack.exceptions <= bytes else { return nil }
-        return pack
+        guard pack.ordinalWidth <= 32, pack.lowWidth <= 32, pack.highWidth <= 32 else { return nil }
+        let end = pack.offset + 32 * widths
+        return end + max(PackedIntegers.slack, 5 * pack.exceptions) <= bytes ? pack : nil
     }
 
     /// Unpacks 256 ordinals and times above the pack's least. `high` is written only where `highWidth` is not 0.
