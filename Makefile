@@ -30,8 +30,9 @@ ROUNDS ?= 5
 bench: build
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) bench/run.sh --events $(EVENTS) --rounds $(ROUNDS)
 
-# The counting kernel in C alone: counts, and ns per event.
+# The counting kernel and its twin in C over the same keys: counts, ns and instructions a key.
 bench-micro:
+	@sh deploy/install-deps.sh valgrind:valgrind
 	bench/python.sh bench/Micro/keys.py --events $(EVENTS) --out bench/Micro/f4.keys
 	cc -O3 -std=c11 -o bench/Micro/kernel bench/Micro/kernel.c
 	SLUICE_BENCH=1 swift build -c release --product kernel-twin

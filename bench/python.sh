@@ -7,10 +7,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 venv="$here/.venv"
 if ! cmp -s "$here/requirements.txt" "$venv/installed.txt"; then
     echo "installing the peers into bench/.venv" >&2
-    python3 -m venv --clear "$venv" || {
-        echo "python3 -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2
-        exit 1
-    }
+    # Debian and Ubuntu keep what a venv needs in a package of its own, whose program is no other's.
+    python3 -c 'import ensurepip' 2>/dev/null || sh "$here/../deploy/install-deps.sh" ensurepip:python3-venv
+    python3 -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
     cp "$here/requirements.txt" "$venv/installed.txt"
 fi

@@ -80,8 +80,6 @@ extension EventBatch {
         return gather(rowNumbers(without: rejected))
     }
 
-    func rows(where matches: (Int) -> Bool) -> [Int] { (0..<count).filter(matches) }
-
     /// The number here of each row that `without` leaves.
     func rowNumbers(without rejected: [RejectedRow]) -> [Int] {
         let out = Set(rejected.map(\.row))

@@ -74,7 +74,7 @@ extension ShardStore {
             var ordinals = dictionary(request.project).assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
             if ordinals.contains(nil) {
                 // Their buckets are full; the others' ordinals are kept.
-                let refused = accepted.rows(where: { ordinals[Int(accepted.user[$0])] == nil })
+                let refused = (0..<accepted.count).filter { ordinals[Int(accepted.user[$0])] == nil }
                 let numbers = batch.rowNumbers(without: rejected)
                 rejected += refused.map { RejectedRow(row: numbers[$0], code: .tooManyUsers) }
                 rejected.sort { $0.row < $1.row }
