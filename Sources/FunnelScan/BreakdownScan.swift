@@ -40,7 +40,7 @@ package struct BreakdownScan: Sendable {
     /// - Returns: all users together, and by value.
     /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
-        var whole = FunnelTally(scan.plan, times: times)
+        var whole = FunnelTally(scan.plan, times: times, unit: kernel?.scale ?? 1)
         var tally = GroupTally(steps: scan.plan.steps)
         if let kernel {
             try runAttempts(kernel, isCancelled, &whole, &tally)
@@ -91,7 +91,7 @@ package struct BreakdownScan: Sendable {
             attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
             let codes = try source.codes(attempts.outcomes, reader.lists, steps, slice, &tally)
             for i in codes.indices { tally.add(code: codes[i], depth: Int(attempts.outcomes.depth[i])) }
-            whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep, scale: kernel.scale)
+            whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
         }
         whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
     }

@@ -72,19 +72,19 @@ struct World {
     func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> ([ByteString: UserOutcome], PartialResult) {
         let attempts = attempts(plan, buckets)
         var result = PartialResult(steps: plan.steps, times: true, buckets: buckets)
+        var fromFirst = Array(repeating: TimeCollector(), count: plan.steps)
+        var fromPrevious = fromFirst
         for (outcome, events) in attempts.values {
             let chain = events.map { max(plan.ticks($0.time), plan.ticks(events[0].time)) }
             for i in 0..<outcome.depth {
                 result.counts[i] += 1
-                result.fromFirst[i].add(UInt64(chain[i] - chain[0]))
-                if i > 0 { result.fromPrevious[i].add(UInt64(max(0, chain[i] - chain[i - 1]))) }
+                if i > 0 { fromFirst[i].add(UInt64(chain[i] - chain[0])) }
+                if i > 1 { fromPrevious[i].add(UInt64(max(0, chain[i] - chain[i - 1]))) }
             }
             if outcome.openDepth > 0 { result.open[outcome.openDepth - 1] += 1 }
         }
-        for i in 0..<plan.steps {
-            result.fromFirst[i].seal()
-            result.fromPrevious[i].seal()
-        }
+        result.fromFirst = fromFirst.map { $0.finish() }
+        result.fromPrevious = fromPrevious.map { $0.finish() }
         return (attempts.mapValues(\.outcome), result)
     }
 

@@ -162,6 +162,8 @@ def read_times(reader):
         pairs = [[reader.varint(7423), reader.varint((1 << 48) - 1)] for _ in range(reader.varint(7424))]
         if any(a[0] >= b[0] for a, b in zip(pairs, pairs[1:])):
             raise invalid("histogram buckets out of order")
+        if any(count == 0 for _, count in pairs):
+            raise invalid("an empty histogram bucket")
         times["histogram"], held = pairs, sum(count for _, count in pairs)
     if held != times["count"]:
         raise invalid(f"{held} times held, {times['count']} announced")
@@ -244,7 +246,7 @@ def encode_partial_result(result):
     out += encode_ranges(result["buckets"]) + b"".join(map(varint, result["counts"] + result["open"]))
     out += b"" if newest is None else zigzag(newest)
     if with_times:
-        out += b"".join(encode_times(a) + encode_times(b) for a, b in zip(result["from_first"], result["from_previous"]))
+        out += b"".join(map(encode_times, result["from_first"] + result["from_previous"]))
     return out + found
 
 
@@ -257,8 +259,8 @@ def read_partial_result(reader):
     if flags & 2:
         result["newest_event"] = reader.zigzag()
     if flags & 1:
-        pairs = [(read_times(reader), read_times(reader)) for _ in range(steps)]
-        result["from_first"], result["from_previous"] = [a for a, _ in pairs], [b for _, b in pairs]
+        result["from_first"] = [read_times(reader) for _ in range(steps - 1)]
+        result["from_previous"] = [read_times(reader) for _ in range(steps - 2)]
     result.update(read_found(flags & ~3, reader, result["counts"]))
     return result
 
