@@ -114,7 +114,7 @@ def query_table(rows):
 def sections(results):
     """(title, text) of everything that was measured."""
     for name, rows in results.get("queries", {}).items():
-        if name in ("states", "not_available"):
+        if name == "states":
             continue
         state = results["queries"]["states"].get(name, {})
         text = (
@@ -128,8 +128,6 @@ def sections(results):
         else:
             text += table(["case", "ms: min / median"], [[row["case"], pair(row["sluice"])] for row in rows])
         yield f"Queries, {name}", text
-    for note in results.get("queries", {}).get("not_available", []):
-        yield f"Queries, {note}", "Not available: this version has no such command."
     if "storage" in results:
         rows = []
         for row in results["storage"].values():

@@ -79,7 +79,7 @@ def version_of(programs):
 
 def run_queries(bench, running, chdb, engines):
     """States: right after the load, steady, compacted."""
-    found = {"states": {}, "not_available": []}
+    found = {"states": {}}
     bench.results["queries"] = found
     sluice = queries.Sluice(running)
     try:
@@ -93,13 +93,13 @@ def run_queries(bench, running, chdb, engines):
         found["states"]["steady"] = running.settle(bench.idle)
         times = queries.compare(sluice, engines, bench.rounds, bench.say, bench.options.query_minutes)
         found["steady"] = queries.table(times)
-        bench.say("asking for compaction")
-        if running.compact(bench.options.compact_path):
-            found["states"]["compacted"] = running.settle(bench.idle)
-            times = queries.compare(sluice, [chdb], bench.rounds, bench.say, bench.options.query_minutes)
-            found["compacted"] = queries.table(times)
-        else:
-            found["not_available"].append("compacted")
+        bench.say("compacting")
+        sluice.close()
+        running.compact()
+        sluice = queries.Sluice(running)
+        found["states"]["compacted"] = running.state()
+        times = queries.compare(sluice, [chdb], bench.rounds, bench.say, bench.options.query_minutes)
+        found["compacted"] = queries.table(times)
     finally:
         sluice.close()
 
@@ -185,9 +185,6 @@ def main():
     parser.add_argument("--latency-seconds", type=float, default=20, help="seconds of queries, idle and under load")
     parser.add_argument(
         "--query-minutes", type=float, default=30, help="after so long no further round of queries begins"
-    )
-    parser.add_argument(
-        "--compact-path", default="/compact", help="path of the shards that compacts, if this version has one"
     )
     parser.add_argument("--report", default=os.path.join(HERE, "REPORT.md"), help="file for the report")
     options = parser.parse_args()
