@@ -76,7 +76,7 @@ let package = Package(
             .product(name: "HummingbirdTLS", package: "hummingbird"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras")]),
         library("IngestService", ["FunnelRPC", "FunnelEdge"]),
-        library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch", "FunnelScan", "FunnelCodec"]),
+        library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch", "FunnelScan", "FunnelCodec", "CFunnelShims"]),
         library("CoordinatorService", ["FunnelRPC", "FunnelEdge", grdb]),
         program("sluice-ingest", ["IngestService", "FunnelEdge", "FunnelRuntime"]),
         program("sluice-shard", ["ShardService", "FunnelEdge", "FunnelRuntime"]),

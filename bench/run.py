@@ -131,11 +131,10 @@ def run_all(bench):
                 loaded = loading.fill(running, bench.events, bench.seed, bench.say)
                 rate = loaded.rate
                 bench.say(f"Sluice: {rate:,.0f} events/s; {running.state()}")
-                results["resident"] = running.resident()
-                results["resident_later"] = {}
+                results["resident"] = {"right after the load": running.resident()}
                 if bench.wants("queries"):
                     run_queries(bench, running, chdb, engines)
-                    results["resident_later"]["after the queries"] = running.resident()
+                    results["resident"]["after the queries"] = running.resident()
                 elif bench.wants("storage"):
                     running.settle(bench.idle)
                 main_storage = phases.sluice_bytes(running)
@@ -144,7 +143,7 @@ def run_all(bench):
                 engines = [chdb]
                 if bench.wants("restart"):
                     results["restart"] = phases.restart(running, bench.say)
-                    results["resident_later"]["after a restart"] = running.resident()
+                    results["resident"]["after a restart"] = running.resident()
                 if bench.wants("latency"):
                     seconds = options.latency_seconds
                     results["latency"] = loading.latency(running, bench.events, bench.seed, rate, seconds, bench.say)
