@@ -1,6 +1,7 @@
 import FunnelModel
 
-/// A definition resolved for matching: which positions an event can fill, and all distances in ticks.
+/// A definition resolved for matching: which positions an event can fill, and all distances in ticks. Positions count
+/// from 0.
 package struct FunnelPlan: Sendable {
     package let definition: FunnelDefinition
     package let steps: Int
@@ -8,93 +9,173 @@ package struct FunnelPlan: Sendable {
     package let tick: Int64
     /// Conversion window in ticks, inclusive.
     package let window: Int64
-    /// A step must come later than the step before it less this many ticks; 0 is sequential order.
+    /// A step must come later than the step before it less this many ticks; 0 is sequential order, strict too. Means
+    /// nothing in any order.
     package let slack: Int64
+    /// By position: ticks from the previous matched step, inclusive; nil is no bound but the funnel's.
+    package let stepWindow: [Int64?]
+    /// Positions that a chain may skip, as bits.
+    package let optional: UInt64
+    package let exclusions: [Exclusion]
+    /// `held[h][i]`: index in `heldProperties` of what an event at position i must share with all others.
+    package let held: [[Int]]
+    /// Ticks; the longest pause within a session.
+    package let sessionGap: Int64
     /// Step-1 times that may start an attempt, in microseconds.
     package let entryRange: Range<Int64>
     package let asOf: Int64
+
     /// Events to read; nil is all of them.
     package let events: [ByteString]?
-    /// Positions of each entry of `events`, as bits; with `events` nil, of names that the definition mentions.
-    private let positions: [ByteString: UInt64]
-    /// Positions open to any event.
-    private let wildcard: UInt64
-    /// Positions with conditions on properties.
-    private let filtered: UInt64
+    /// Properties of events whose codes a history must bring (`UserHistory.held`).
+    package let heldProperties: [ByteString]
+    private let admission: EventAdmission
+    private let exclusionAdmission: EventAdmission
+
+    /// What an event must not come between.
+    package struct Exclusion: Equatable, Sendable {
+        /// Positions.
+        package let after: Int
+        package let before: Int
+        package let dropsUser: Bool
+    }
 
     package init(_ definition: FunnelDefinition, entryRange: Range<Int64>?, asOf: Int64) {
         self.definition = definition
         self.asOf = asOf
         self.entryRange = entryRange ?? Int64.min..<Int64.max
+        let tick = definition.clock.tick
+        self.tick = tick
         steps = definition.steps.count
-        tick = definition.clock.tick
-        window = definition.window / definition.clock.tick
-        if case .flexible(let limit) = definition.order { slack = limit / definition.clock.tick } else { slack = 0 }
-        var positions: [ByteString: UInt64] = [:]
-        var wildcard: UInt64 = 0
-        var filtered: UInt64 = 0
-        for (i, step) in definition.steps.enumerated() {
-            let bit = UInt64(1) << UInt64(i)
-            switch step.events {
-            case .ownName: positions[step.name, default: 0] |= bit
-            case .named(let names): for name in names { positions[name, default: 0] |= bit }
-            case .any: wildcard |= bit
-            }
-            for type in definition.eventTypes where type.step == step.name { positions[type.event, default: 0] |= bit }
-            if !step.filters.isEmpty { filtered |= bit }
+        window = definition.window / tick
+        if case .flexible(let limit) = definition.order { slack = limit / tick } else { slack = 0 }
+        stepWindow = definition.steps.map { step in step.window.map { $0 / tick } }
+        sessionGap = definition.sessionGap / tick
+        var optional: UInt64 = 0
+        for (i, step) in definition.steps.enumerated() where step.isOptional { optional |= 1 << UInt64(i) }
+        self.optional = optional
+        exclusions = definition.exclusions.map {
+            Exclusion(after: $0.after - 1, before: $0.before - 1, dropsUser: $0.effect == .dropUser)
         }
-        self.positions = positions
-        self.wildcard = wildcard
-        self.filtered = filtered
-        events = wildcard == 0 ? positions.keys.sorted() : nil
+
+        var properties: [ByteString] = []
+        held = definition.held.map { entry in
+            definition.steps.indices.map { step in
+                let name = entry.name(atStep: step)
+                if let known = properties.firstIndex(of: name) { return known }
+                properties.append(name)
+                return properties.count - 1
+            }
+        }
+        heldProperties = properties
+
+        admission = EventAdmission(
+            definition.steps.map { step in
+                (step.events, step.name, definition.eventTypes.filter { $0.step == step.name }.map(\.event), step.filters)
+            })
+        exclusionAdmission = EventAdmission(definition.exclusions.map { ($0.events, "", [], $0.filters) })
+        let everyEvent = definition.order == .strict || definition.countBy == .sessions
+        if let names = admission.names, let more = exclusionAdmission.names, !everyEvent {
+            events = names.union(more).sorted()
+        } else {
+            events = nil
+        }
     }
 
-    package var readsProperties: Bool { filtered != 0 }
+    /// Only the rules that `UserMatcher` and the kernels know: sequential or flexible order, the funnel's window, the
+    /// conditions of steps on the event itself, one outcome per user. Anything else is for whoever takes a `UserHistory`.
+    package var isPlain: Bool {
+        definition.order != .strict && definition.order != .any && optional == 0
+            && stepWindow.allSatisfy { $0 == nil } && exclusions.isEmpty && held.isEmpty && definition.countBy == .users
+            && userProperties.isEmpty
+    }
+
+    /// Whether a history must have a row for every event of the user, of any name: strict order and sessions look at
+    /// events that fill nothing.
+    package var needsEveryEvent: Bool { definition.order == .strict || definition.countBy == .sessions }
+
+    package var readsProperties: Bool { admission.filtered != 0 }
+
+    package var exclusionsReadProperties: Bool { exclusionAdmission.filtered != 0 }
+
+    /// The property whose codes `UserHistory.unit` holds.
+    package var unitProperty: ByteString? {
+        if case .property(let name) = definition.countBy { return name }
+        return nil
+    }
+
+    /// Properties of users that conditions ask for, without `user.`; `narrow` asks for them by their full names.
+    package var userProperties: [ByteString] {
+        Set((definition.steps.flatMap(\.filters) + definition.exclusions.flatMap(\.filters)).compactMap(\.userProperty)).sorted()
+    }
 
     /// Whether one event could fill two steps of an attempt, so that rows must be told apart: some name is admitted by
     /// two, and a step need not be later than the step before it.
-    package var sharesEvents: Bool {
-        guard slack > 0 else { return false }
-        if wildcard != 0, steps > 1 { return true }
-        return positions.values.contains { $0 & ($0 &- 1) != 0 }
-    }
+    package var sharesEvents: Bool { slack > 0 && admission.sharesEvents }
 
     /// Positions an event of this name can fill, before its properties are looked at.
-    package func positions(ofEvent name: ByteString) -> UInt64 { positions[name, default: 0] | wildcard }
+    package func positions(ofEvent name: ByteString) -> UInt64 { admission.places(ofEvent: name) }
 
     /// The positions left once the conditions have been checked.
     package func narrow(_ mask: UInt64, property: (ByteString) throws -> PropertyValue?) rethrows -> UInt64 {
-        var left = mask
-        var check = mask & filtered
-        while check != 0 {
-            let i = check.trailingZeroBitCount
-            check &= check - 1
-            if try !definition.steps[i].filters.allSatisfy({ $0.accepts(try property($0.property)) }) { left &= ~(1 << UInt64(i)) }
-        }
-        return left
+        try admission.narrow(mask, property: property)
+    }
+
+    /// Exclusions that an event of this name matches, as bits, before its properties are looked at.
+    package func exclusions(ofEvent name: ByteString) -> UInt64 { exclusionAdmission.places(ofEvent: name) }
+
+    /// The exclusions left once their conditions have been checked.
+    package func narrowExclusions(_ mask: UInt64, property: (ByteString) throws -> PropertyValue?) rethrows -> UInt64 {
+        try exclusionAdmission.narrow(mask, property: property)
     }
 
     package func ticks(_ microseconds: Int64) -> Int64 { Timestamp.floorDivide(microseconds, tick) }
 }
 
-/// What became of one user.
-package struct UserOutcome: Equatable, Sendable {
-    /// Deepest step reached; 0 if the user never entered.
-    package var depth = 0
-    /// Rows of the chosen attempt, one per step reached.
-    package var chain: [Int] = []
-    /// Depth of the deepest attempt that can still go on, of a user who has not converted; 0 is none.
-    package var openDepth = 0
+/// Which of up to 64 places, steps or exclusions, an event can take, as bits.
+private struct EventAdmission: Sendable {
+    /// Places by event name.
+    private var places: [ByteString: UInt64] = [:]
+    /// Places open to any event.
+    private var wildcard: UInt64 = 0
+    /// Places with conditions on properties.
+    private(set) var filtered: UInt64 = 0
+    private var filters: [[Predicate]] = []
 
-    package init(depth: Int = 0, chain: [Int] = [], openDepth: Int = 0) {
-        self.depth = depth
-        self.chain = chain
-        self.openDepth = openDepth
+    /// - Parameter list: of each place, its events, the name that `ownName` stands for, further names, conditions.
+    init(_ list: [(events: FunnelDefinition.EventSet, ownName: ByteString, more: [ByteString], filters: [Predicate])]) {
+        for (i, place) in list.enumerated() {
+            let bit = UInt64(1) << UInt64(i)
+            var names = place.more
+            switch place.events {
+            case .ownName: names.append(place.ownName)
+            case .named(let own): names += own
+            case .any: wildcard |= bit
+            }
+            for name in names { places[name, default: 0] |= bit }
+            if !place.filters.isEmpty { filtered |= bit }
+            filters.append(place.filters)
+        }
     }
-}
 
-package enum MatchError: Error, Equatable, Sendable {
-    /// The history needs more work than one user may cost; the query fails rather than guess.
-    case workBudget(limit: Int)
-    case cancelled
+    /// Names that take a place; nil is all of them.
+    var names: Set<ByteString>? { wildcard == 0 ? Set(places.keys) : nil }
+
+    var sharesEvents: Bool {
+        if wildcard != 0, filters.count > 1 { return true }
+        return places.values.contains { $0 & ($0 &- 1) != 0 }
+    }
+
+    func places(ofEvent name: ByteString) -> UInt64 { places[name, default: 0] | wildcard }
+
+    func narrow(_ mask: UInt64, property: (ByteString) throws -> PropertyValue?) rethrows -> UInt64 {
+        var left = mask
+        var check = mask & filtered
+        while check != 0 {
+            let i = check.trailingZeroBitCount
+            check &= check - 1
+            if try !filters[i].allSatisfy({ $0.accepts(try property($0.property)) }) { left &= ~(1 << UInt64(i)) }
+        }
+        return left
+    }
 }

@@ -1,6 +1,7 @@
 import FunnelModel
 
-/// Matches one user's history exactly (rules: `Protocol/FUNNEL.md`, sections 3-5). Reused over users.
+/// Matches one user's history exactly (rules: `Protocol/FUNNEL.md`, sections 3-5), for plans that are plain; any other is
+/// refused by `MatchError.notPlain`. Reused over users.
 ///
 /// For each attempt (a step-1 event A), bounds are computed as if an event could fill two steps; they are exact unless
 /// an event of the user really can, and in flexible order. A search in order of preference then picks the chain: where
@@ -8,6 +9,7 @@ import FunnelModel
 package struct UserMatcher: Sendable {
     private let plan: FunnelPlan
     private let workMax: Int
+    private let isPlain: Bool
 
     private var clock: [Int64] = []
     private var masks: [UInt64] = []
@@ -24,6 +26,7 @@ package struct UserMatcher: Sendable {
     package init(_ plan: FunnelPlan, workMax: Int = 4_000_000) {
         self.plan = plan
         self.workMax = workMax
+        isPlain = plan.isPlain
         rows = Array(repeating: [], count: plan.steps)
         times = Array(repeating: [], count: plan.steps)
         following = Array(repeating: [], count: plan.steps)
@@ -36,7 +39,7 @@ package struct UserMatcher: Sendable {
     package mutating func match(
         time: [Int64], mask: [UInt64], isCancelled: () -> Bool = { false }
     ) throws(MatchError) -> UserOutcome {
-        load(time, mask)
+        try load(time, mask)
         if rows[0].isEmpty { return UserOutcome() }
         let starts = rows[0].indices.filter { plan.entryRange.contains(time[rows[0][$0]]) }
         if starts.isEmpty { return UserOutcome() }
@@ -52,7 +55,7 @@ package struct UserMatcher: Sendable {
     package mutating func match(
         time: [Int64], mask: [UInt64], bounds: [Int64], isCancelled: () -> Bool = { false }, body: (Int, UserOutcome) -> Void
     ) throws(MatchError) {
-        load(time, mask)
+        try load(time, mask)
         if rows[0].isEmpty || bounds.count < 2 { return }
         if plan.definition.anchor == .previousStep { fillFollowing() }
         var starts: [Int] = []
@@ -75,7 +78,8 @@ package struct UserMatcher: Sendable {
         return try choose(among: plan.definition.entry == .first ? Array(starts.prefix(1)) : starts, isCancelled)
     }
 
-    private mutating func load(_ time: [Int64], _ mask: [UInt64]) {
+    private mutating func load(_ time: [Int64], _ mask: [UInt64]) throws(MatchError) {
+        guard isPlain else { throw .notPlain }
         for i in rows.indices {
             rows[i].removeAll(keepingCapacity: true)
             times[i].removeAll(keepingCapacity: true)

@@ -19,6 +19,8 @@ package enum Limits {
     package static let eventTypes = 1_000
     package static let filtersPerStep = 20
     package static let valuesPerFilter = 1_000
+    package static let exclusions = 16
+    package static let heldProperties = 3
     package static let funnelIDBytes = 128
     package static let windowMicroseconds: Int64 = 366 * 86_400 * 1_000_000
     package static let orderLimitMicroseconds: Int64 = 86_400 * 1_000_000

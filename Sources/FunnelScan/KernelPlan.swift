@@ -37,6 +37,7 @@ struct KernelPlan: Sendable {
     /// nil where nothing can be matched by kernels, or the span of times is too great for their keys.
     init?(_ scan: FunnelScan) {
         let plan = scan.plan
+        guard plan.isPlain else { return nil }
         let wanted = plan.events ?? scan.snapshot.eventNames()
         let keys = scan.snapshot.keyScan(wanted)
         guard let times = keys.times else { return nil }

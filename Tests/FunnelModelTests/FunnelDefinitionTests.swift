@@ -40,7 +40,7 @@ struct FunnelDefinitionTests {
         (#"{"steps": []}"#, "steps"), (#"{}"#, "steps"), (#"{"steps": ["a"], "window_duration": "367d"}"#, "window_duration"),
         (#"{"steps": ["a"], "window_duration": "500ms"}"#, "window_duration"),
         (#"{"steps": ["a"], "conversion_order": {"flexible": {"limit": "25h"}}}"#, "conversion_order.flexible.limit"),
-        (#"{"steps": ["a"], "conversion_order": "strict"}"#, "conversion_order"),
+        (#"{"steps": ["a"], "conversion_order": "loose"}"#, "conversion_order"),
         (#"{"steps": ["a"], "probability": {"b": 0.1}}"#, "probability.b"), (#"{"steps": ["a"], "probability": 2}"#, "probability"),
         (#"{"steps": ["a"], "funnel_id": "a b"}"#, "funnel_id"), (#"{"steps": ["a"], "steps": ["b"]}"#, "steps"),
         (#"{"steps": [{"name": "a", "where": [{"property": "p", "op": "~", "value": 1}]}]}"#, "steps[0].where[0].op"),

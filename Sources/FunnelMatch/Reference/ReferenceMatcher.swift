@@ -1,82 +1,104 @@
 import FunnelModel
 
-/// The rules of `Protocol/FUNNEL.md`, sections 3-5, word by word and by trying everything. Only for tests: the work
+/// The rules of `Protocol/FUNNEL.md`, sections 3-5 and 7, word by word and by trying everything. Only for tests: the work
 /// grows without bound with the history.
 package struct ReferenceMatcher {
     private let plan: FunnelPlan
 
     package init(_ plan: FunnelPlan) { self.plan = plan }
 
+    /// Of a plan that counts users and needs no more than this.
     package func match(time: [Int64], mask: [UInt64]) -> UserOutcome {
-        let history = History(plan: plan, time: time, mask: mask)
-        var starts = time.indices.filter { history.fills($0, 0) && plan.entryRange.contains(time[$0]) }
-        if plan.definition.entry == .first { starts = Array(starts.prefix(1)) }
-        let attempts = starts.map { history.attempt(from: $0) }
-        guard let deepest = attempts.map(\.count).max() else { return UserOutcome() }
-        var candidates = attempts.filter { $0.count == deepest }
+        outcomes(of: UserHistory(time: time, mask: mask)).first ?? UserOutcome()
+    }
+
+    /// One outcome for each unit that entered and is not left out: at most one for a user; attempts and sessions in order
+    /// of time; values in order of their first events.
+    package func outcomes(of user: UserHistory) -> [UserOutcome] {
+        let all = ReferenceHistory(plan: plan, user: user, rows: Array(user.time.indices))
+        switch plan.definition.countBy {
+        case .users: return [outcome(of: all, isUser: true)].compactMap { $0 }
+        case .attempts: return isLeftOut(all) ? [] : serialAttempts(of: all).map { UserOutcome($0) }
+        case .sessions: return sessions(of: all).compactMap { outcome(of: $0, isUser: false) }
+        case .property: return values(of: all).compactMap { outcome(of: $0, isUser: false) }
+        }
+    }
+
+    /// Section 5: of the attempts of greatest rank, the one that `entry` says.
+    private func outcome(of history: ReferenceHistory, isUser: Bool) -> UserOutcome? {
+        if isLeftOut(history) { return nil }
+        let attempts = starts(in: history).compactMap { history.attempt(from: $0) }
+        guard let best = attempts.map(history.rank).max() else { return nil }
+        var candidates = attempts.filter { history.rank($0) == best }
         if plan.definition.entry == .shortest, let least = candidates.map(history.took).min() {
             candidates = candidates.filter { history.took($0) == least }
         }
-        var outcome = UserOutcome(depth: deepest, chain: candidates[0], openDepth: 0)
-        if deepest < plan.steps { outcome.openDepth = attempts.filter(history.isOpen).map(\.count).max() ?? 0 }
+        var outcome = UserOutcome(candidates[0])
+        if isUser, outcome.depth < plan.steps {
+            outcome.openDepth = attempts.filter { history.isOpen($0, at: plan.ticks(plan.asOf)) }.map(\.depth).max() ?? 0
+        }
         return outcome
     }
 
-    private struct History {
-        let plan: FunnelPlan
-        let time: [Int64]
-        let mask: [UInt64]
+    /// The events that may start an attempt, in order of time.
+    private func starts(in history: ReferenceHistory) -> [Int] {
+        let starts = history.rows.filter { plan.entryRange.contains(history.user.time[$0]) && !history.chains(from: $0).isEmpty }
+        return plan.definition.entry == .first ? Array(starts.prefix(1)) : starts
+    }
 
-        func sec(_ row: Int) -> Int64 { plan.ticks(time[row]) }
+    /// `drop_user`: unless a clean attempt is as deep as the deepest ignoring these exclusions.
+    private func isLeftOut(_ history: ReferenceHistory) -> Bool {
+        guard plan.exclusions.contains(where: \.dropsUser) else { return false }
+        var without = history
+        without.ignoresDroppingExclusions = true
+        let deepest = starts(in: without).flatMap { without.chains(from: $0) }.map(\.depth).max() ?? 0
+        let clean = starts(in: history).flatMap { history.chains(from: $0) }.filter { !history.isUnclean($0) }
+        return deepest > 0 && !clean.contains { $0.depth == deepest }
+    }
+}
 
-        func fills(_ row: Int, _ step: Int) -> Bool { mask[row] >> UInt64(step) & 1 == 1 }
+extension ReferenceMatcher {
+    /// Step-1 events in order; each one's deepest chain, of events that no earlier attempt used; the next one strictly later
+    /// than its end.
+    private func serialAttempts(of history: ReferenceHistory) -> [ReferenceChain] {
+        var history = history
+        var attempts: [ReferenceChain] = []
+        var end: Int64?
+        for a in history.rows where plan.entryRange.contains(history.user.time[a]) {
+            if let end, history.sec(a) <= end { continue }
+            guard let attempt = history.attempt(from: a) else { continue }
+            attempts.append(attempt)
+            history.used.formUnion(attempt.matched)
+            end = history.end(of: attempt)
+        }
+        return attempts
+    }
 
-        /// May `c` follow `previous` in an attempt that began with `a`?
-        func follows(_ c: Int, _ previous: Int, _ a: Int) -> Bool {
-            switch plan.definition.order {
-            case .sequential: guard sec(c) > sec(previous) else { return false }
-            case .flexible(let limit): guard sec(previous) - sec(c) < limit / plan.tick else { return false }
+    /// Runs of all events of the user without a pause longer than the session gap.
+    private func sessions(of history: ReferenceHistory) -> [ReferenceHistory] {
+        var runs: [[Int]] = []
+        for row in history.rows {
+            if let last = runs.last?.last, history.sec(row) - history.sec(last) <= plan.sessionGap {
+                runs[runs.count - 1].append(row)
+            } else {
+                runs.append([row])
             }
-            let base = plan.definition.anchor == .firstStep ? a : previous
-            return sec(c) - sec(base) <= plan.definition.window / plan.tick
         }
+        return runs.map(history.restricted)
+    }
 
-        func depth(after chain: [Int]) -> Int {
-            guard chain.count < plan.steps else { return chain.count }
-            var best = chain.count
-            for c in time.indices where fills(c, chain.count) && !chain.contains(c) {
-                if follows(c, chain[chain.count - 1], chain[0]) { best = max(best, depth(after: chain + [c])) }
-            }
-            return best
+    /// The events of each value, for themselves; those without one are left out.
+    private func values(of history: ReferenceHistory) -> [ReferenceHistory] {
+        var values: [Int32] = []
+        for row in history.rows where history.user.unit[row] >= 0 && !values.contains(history.user.unit[row]) {
+            values.append(history.user.unit[row])
         }
+        return values.map { value in history.restricted(to: history.rows.filter { history.user.unit[$0] == value }) }
+    }
+}
 
-        /// The deepest chain from `a`; step by step the instance nearest to it among those that still allow that depth.
-        func attempt(from a: Int) -> [Int] {
-            var chain = [a]
-            let target = depth(after: chain)
-            while chain.count < target {
-                let allowed = time.indices.filter { c in
-                    fills(c, chain.count) && !chain.contains(c) && follows(c, chain[chain.count - 1], a)
-                        && depth(after: chain + [c]) == target
-                }
-                let nearest = allowed.min { x, y in
-                    let dx = abs(sec(x) - sec(a))
-                    let dy = abs(sec(y) - sec(a))
-                    if dx != dy { return dx < dy }
-                    if (sec(x) >= sec(a)) != (sec(y) >= sec(a)) { return sec(x) >= sec(a) }
-                    return x < y
-                }
-                guard let nearest else { break }
-                chain.append(nearest)
-            }
-            return chain
-        }
-
-        func took(_ chain: [Int]) -> Int64 { max(0, sec(chain[chain.count - 1]) - sec(chain[0])) }
-
-        func isOpen(_ chain: [Int]) -> Bool {
-            let base = plan.definition.anchor == .firstStep ? chain[0] : chain[chain.count - 1]
-            return chain.count < plan.steps && plan.ticks(plan.asOf) <= sec(base) + plan.definition.window / plan.tick
-        }
+extension UserOutcome {
+    fileprivate init(_ chain: ReferenceChain) {
+        self.init(depth: chain.depth, chain: chain.rows, positions: chain.positions)
     }
 }

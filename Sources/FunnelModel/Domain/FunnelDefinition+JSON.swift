@@ -25,8 +25,12 @@ extension FunnelDefinition {
         readSteps(&reader, into: &definition)
         readEventTypes(&reader, into: &definition)
         readProbability(&reader, into: &definition)
-        reader.refuse(["exclude", "hold_constant", "count_by", "session_gap"])
+        readExclusions(&reader, into: &definition)
+        readHeld(&reader, into: &definition)
+        definition.countBy = readCountBy(&reader) ?? definition.countBy
+        definition.sessionGap = readSessionGap(&reader) ?? definition.sessionGap
         reader.rejectUnknown()
+        reader.merge(definition.conflicts(path: path))
         if !reader.faults.isEmpty { throw InvalidDocument(reader.faults) }
         return definition
     }
@@ -47,8 +51,8 @@ extension FunnelDefinition {
         let tick = definition.clock.tick
         switch value {
         case .string("sequential"): definition.order = .sequential
-        case .string("strict"), .string("any"):
-            reader.faultAt(key, "\"\(value.asString?.string ?? "")\" is not supported by this version")
+        case .string("strict"): definition.order = .strict
+        case .string("any"): definition.order = .any
         case .object:
             var outer = FieldReader(value, path: reader.path + "conversion_order.")
             guard let flexible = outer.value("flexible") else {
@@ -66,7 +70,8 @@ extension FunnelDefinition {
             inner.rejectUnknown()
             outer.rejectUnknown()
             reader.merge(outer.faults + inner.faults)
-        default: reader.faultAt(key, "must be \"sequential\" or {\"flexible\": {\"limit\": \"1h\"}}")
+        default:
+            reader.faultAt(key, "must be \"sequential\", \"strict\", \"any\" or {\"flexible\": {\"limit\": \"1h\"}}")
         }
     }
 
@@ -83,13 +88,13 @@ extension FunnelDefinition {
                 definition.steps.append(Step(name))
             } else {
                 var inner = FieldReader(entry, path: path + ".")
-                definition.steps.append(readStep(&inner))
+                definition.steps.append(readStep(&inner, tick: definition.clock.tick))
                 reader.merge(inner.faults)
             }
         }
     }
 
-    private static func readStep(_ reader: inout FieldReader) -> Step {
+    private static func readStep(_ reader: inout FieldReader, tick: Int64) -> Step {
         let name = reader.string("name")
         if let name {
             if let reason = nameFault(name) { reader.faultAt("name", reason) }
@@ -97,21 +102,26 @@ extension FunnelDefinition {
             reader.faultAt("name", "is required")
         }
         var step = Step(name ?? "")
-        if let value = reader.value("events") {
-            let names = (value.asArray ?? []).compactMap(\.asString)
-            if names.isEmpty || names.count != value.asArray?.count || names.count > Limits.eventsPerStep {
-                reader.faultAt("events", "must be a list of 1 to \(Limits.eventsPerStep) event names")
-            }
-            for name in names { if let reason = nameFault(name) { reader.faultAt("events", reason) } }
-            step.events = names.contains("*") ? .any : .named(names)
-        }
-        if let value = reader.value("where") { step.filters = readFilters(value, &reader) }
-        reader.refuse(["optional", "window_duration"])
+        step.events = readEvents(&reader) ?? .ownName
+        step.filters = readFilters(&reader)
+        step.isOptional = reader.bool("optional") ?? false
+        step.window = reader.duration("window_duration", in: tick...Limits.windowMicroseconds, tick: tick)
         reader.rejectUnknown()
         return step
     }
 
-    private static func readFilters(_ value: JSONValue, _ reader: inout FieldReader) -> [Predicate] {
+    static func readEvents(_ reader: inout FieldReader) -> EventSet? {
+        guard let value = reader.value("events") else { return nil }
+        let names = (value.asArray ?? []).compactMap(\.asString)
+        if names.isEmpty || names.count != value.asArray?.count || names.count > Limits.eventsPerStep {
+            reader.faultAt("events", "must be a list of 1 to \(Limits.eventsPerStep) event names")
+        }
+        for name in names { if let reason = nameFault(name) { reader.faultAt("events", reason) } }
+        return names.contains("*") ? .any : .named(names)
+    }
+
+    static func readFilters(_ reader: inout FieldReader) -> [Predicate] {
+        guard let value = reader.value("where") else { return [] }
         guard let list = value.asArray, list.count <= Limits.filtersPerStep else {
             reader.faultAt("where", "must be a list of at most \(Limits.filtersPerStep) conditions")
             return []
@@ -131,9 +141,7 @@ extension FunnelDefinition {
         if property.isEmpty || property.count > Limits.propertyKeyBytes {
             reader.faultAt("property", "must be a property name of 1 to \(Limits.propertyKeyBytes) bytes")
         }
-        if property.bytes.starts(with: "user.".utf8) {
-            reader.faultAt("property", "user properties are not supported by this version")
-        }
+        if property.userPropertyName?.isEmpty == true { reader.faultAt("property", "must name a property behind \"user.\"") }
         let comparison: Predicate.Comparison? = reader.choice("op")
         let value = reader.value("value")
         guard let comparison else {
@@ -223,71 +231,5 @@ extension PropertyValue {
         case .double(let number): return .double(number)
         case .bool(let flag): return .bool(flag)
         }
-    }
-}
-
-extension FunnelDefinition {
-    /// The effective definition with every default written out; parsing it gives an equal definition.
-    package var json: JSONValue {
-        var members: [JSONValue.Member] = []
-        if let id { members.append(.init("funnel_id", .string(id))) }
-        members.append(.init("steps", .array(steps.map(\.json))))
-        members.append(.init("event_types", .object(eventTypes.map { .init($0.event, .string($0.step)) })))
-        members.append(.init("probability", probabilityJSON))
-        members.append(.init("window_duration", .text(DurationText.format(window))))
-        members.append(.init("window_anchor", .text(anchor.rawValue)))
-        members.append(.init("conversion_order", order.json))
-        members.append(.init("clock", .text(clock.rawValue)))
-        members.append(.init("entry", .text(entry.rawValue)))
-        members.append(.init("default", .bool(isDefault)))
-        if let preset { members.append(.init("preset", .text(preset.rawValue))) }
-        return .object(members)
-    }
-
-    /// The rule set's name, echoed in answers.
-    package var rules: String { (preset ?? .sluice1).rawValue }
-
-    private var probabilityJSON: JSONValue {
-        if let first = probability.first, probability.allSatisfy({ $0 == first }) { return .double(first) }
-        var members: [JSONValue.Member] = []
-        for (i, step) in steps.enumerated() where !members.contains(where: { $0.key == step.name }) {
-            members.append(.init(step.name, .double(probability[i])))
-        }
-        return .object(members)
-    }
-}
-
-extension FunnelDefinition.ConversionOrder {
-    package var json: JSONValue {
-        switch self {
-        case .sequential: return "sequential"
-        case .flexible(let limit): return ["flexible": ["limit": .text(DurationText.format(limit))]]
-        }
-    }
-}
-
-extension FunnelDefinition.Step {
-    fileprivate var json: JSONValue {
-        if events == .ownName, filters.isEmpty { return .string(name) }
-        var members: [JSONValue.Member] = [.init("name", .string(name))]
-        switch events {
-        case .ownName: break
-        case .any: members.append(.init("events", ["*"]))
-        case .named(let names): members.append(.init("events", .array(names.map { .string($0) })))
-        }
-        if !filters.isEmpty { members.append(.init("where", .array(filters.map(\.json)))) }
-        return .object(members)
-    }
-}
-
-extension Predicate {
-    fileprivate var json: JSONValue {
-        var members: [JSONValue.Member] = [.init("property", .string(property)), .init("op", .text(comparison.rawValue))]
-        switch comparison {
-        case .exists, .notExists: break
-        case .isIn, .notIn: members.append(.init("value", .array(values.map(\.json))))
-        default: members.append(.init("value", values.first?.json ?? .null))
-        }
-        return .object(members)
     }
 }

@@ -12,13 +12,23 @@ package struct FunnelDefinition: Equatable, Sendable {
     package var order: ConversionOrder = .sequential
     package var clock: Clock = .second
     package var entry: Entry = .shortest
+    package var exclusions: [Exclusion] = []
+    package var held: [HeldProperty] = []
+    package var countBy: CountBy = .users
+    /// Microseconds; the longest pause within a session.
+    package var sessionGap: Int64 = defaultSessionGap
     package var isDefault = false
     package var preset: Preset?
+
+    package static let defaultSessionGap: Int64 = 30 * 60 * 1_000_000
 
     package struct Step: Equatable, Sendable {
         package var name: ByteString
         package var events: EventSet = .ownName
         package var filters: [Predicate] = []
+        package var isOptional = false
+        /// Microseconds from the previous matched step, a bound besides the funnel's window.
+        package var window: Int64?
 
         package init(_ name: ByteString, events: EventSet = .ownName, filters: [Predicate] = []) {
             self.name = name
@@ -49,6 +59,54 @@ package struct FunnelDefinition: Equatable, Sendable {
         case sequential
         /// A step may precede the step before it by less than `limit` microseconds.
         case flexible(limit: Int64)
+        /// Sequential, with no other event between two steps.
+        case strict
+        case any
+    }
+
+    /// An event that must not come between two steps.
+    package struct Exclusion: Equatable, Sendable {
+        /// Never `ownName`.
+        package var events: EventSet
+        package var filters: [Predicate]
+        /// Steps, 1-based: the event must not come later than `after` and earlier than `before`.
+        package var after: Int
+        package var before: Int
+        package var effect: Effect
+
+        package init(events: EventSet, filters: [Predicate] = [], after: Int, before: Int, effect: Effect = .endAttempt) {
+            self.events = events
+            self.filters = filters
+            self.after = after
+            self.before = before
+            self.effect = effect
+        }
+
+        package enum Effect: String, CaseIterable, Sendable {
+            case endAttempt = "end_attempt"
+            case dropUser = "drop_user"
+        }
+    }
+
+    /// A property that all events of an attempt must share.
+    package enum HeldProperty: Equatable, Sendable {
+        case everyStep(ByteString)
+        /// The name under which each step's event has it.
+        case byStep([ByteString])
+
+        package func name(atStep step: Int) -> ByteString {
+            switch self {
+            case .everyStep(let name): name
+            case .byStep(let names): names[step]
+            }
+        }
+    }
+
+    /// What is counted.
+    package enum CountBy: Equatable, Sendable {
+        case users, attempts, sessions
+        /// Pairs of a user and a value.
+        case property(ByteString)
     }
 
     package enum Clock: String, CaseIterable, Sendable {
@@ -75,6 +133,7 @@ package enum Preset: String, CaseIterable, Sendable {
     case mparticleSequential1 = "mparticle-sequential/1"
     case mparticleFlexible1 = "mparticle-flexible/1"
     case mixpanelUnique1 = "mixpanel-unique/1"
+    case mixpanelTotals1 = "mixpanel-totals/1"
     case amplitude1 = "amplitude/1"
     case posthog1 = "posthog/1"
     case clickhouseDefault1 = "clickhouse-default/1"
@@ -87,6 +146,9 @@ package enum Preset: String, CaseIterable, Sendable {
         case .mixpanelUnique1:
             definition.order = .flexible(limit: 2_000_000)
             definition.entry = .first
+        case .mixpanelTotals1:
+            definition.order = .flexible(limit: 2_000_000)
+            definition.countBy = .attempts
         case .amplitude1: definition.order = .flexible(limit: 1_000_000)
         case .posthog1, .clickhouseDefault1:
             definition.order = .flexible(limit: 1)
@@ -94,6 +156,11 @@ package enum Preset: String, CaseIterable, Sendable {
         case .clickhouseStrictIncrease1: definition.clock = .microsecond
         }
     }
+}
+
+extension Preset {
+    /// The effect of an exclusion that names none.
+    var exclusionEffect: FunnelDefinition.Exclusion.Effect { self == .posthog1 ? .dropUser : .endAttempt }
 }
 
 /// A length of time as written in definitions: `<integer><unit>`, unit `us ms s m h d`.

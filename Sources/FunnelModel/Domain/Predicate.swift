@@ -1,5 +1,6 @@
 /// One condition on a property: `{"property", "op", "value"}`. Conditions of a step are ANDed.
 package struct Predicate: Equatable, Sendable {
+    /// A property of the event, or `user.<name>`, one of the user.
     package var property: ByteString
     package var comparison: Comparison
     /// One value, or the list of `in` and `not_in`; none for `exists` and `not_exists`.
@@ -25,6 +26,9 @@ package struct Predicate: Equatable, Sendable {
         self.comparison = comparison
         self.values = values
     }
+
+    /// The name of the user's property that is looked at; nil where it is one of the event.
+    package var userProperty: ByteString? { property.userPropertyName }
 
     /// Numbers compare as numbers, strings and booleans only with their own kind; another kind is unequal, and no order
     /// holds between them. An absent property satisfies only `!=`, `not_in` and `not_exists`.
@@ -78,6 +82,11 @@ extension PropertyValue {
 }
 
 extension ByteString {
+    /// What follows `user.`; nil where the text does not begin so.
+    package var userPropertyName: ByteString? {
+        bytes.starts(with: "user.".utf8) ? ByteString(bytes[5...]) : nil
+    }
+
     fileprivate func contains(_ part: ByteString) -> Bool {
         if part.isEmpty { return true }
         guard part.count <= count else { return false }

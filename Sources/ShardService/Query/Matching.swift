@@ -8,6 +8,8 @@ func matching<T>(_ body: () throws -> T) throws -> T {
         return try body()
     } catch MatchError.workBudget(let limit) {
         throw ProtocolError(.workBudget, "a user's history needs more than \(limit) steps of work under these rules: narrow the window, the limit or the repeated steps")
+    } catch MatchError.notPlain {
+        throw ProtocolError(.invalidQuery, "a rule of this funnel is not supported by this version of the shard")
     } catch MatchError.cancelled {
         throw ProtocolError(.cancelled, "the caller gave up")
     } catch let error as StoreError {
