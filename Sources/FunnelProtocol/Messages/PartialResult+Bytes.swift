@@ -4,14 +4,14 @@ extension PartialResult {
     package var body: [UInt8] {
         var out = ByteWriter(reserving: 1_024 + fromFirst.reduce(0) { $0 + $1.bytesGuess } + fromPrevious.reduce(0) { $0 + $1.bytesGuess })
         out.varint(UInt64(counts.count))
-        out.integer((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2) | (report?.flag ?? 0))
+        out.integer(UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2)))
         writeBuckets(buckets, &out)
         for count in counts { out.varint(count) }
         for count in open { out.varint(count) }
         if let newestEvent { out.zigzag(newestEvent) }
         for times in fromFirst.dropFirst() { times.write(to: &out) }
         for times in fromPrevious.dropFirst(2) { times.write(to: &out) }
-        report?.write(to: &out)
+        report.write(to: &out)
         return out.bytes
     }
 
@@ -19,15 +19,10 @@ extension PartialResult {
         var reader = ByteReader(body)
         let steps = try reader.count(limit: Limits.stepsPerFunnel, "steps")
         let flags: UInt8 = try reader.integer("flags")
-        guard flags & ~(3 | Report.flags) == 0 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
+        guard flags <= 3 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         self.init(steps: steps, times: flags & 1 != 0)
         buckets = try readBuckets(&reader)
-        for i in 0..<steps {
-            counts[i] = try reader.varint("count")
-            guard i == 0 || counts[i] <= counts[i - 1], counts[i] < 1 << 48 else {
-                throw ByteError(offset: reader.offset, reason: "count of step \(i + 1) is out of range")
-            }
-        }
+        counts = try reader.counts(steps: steps)
         for i in 0..<steps {
             open[i] = try reader.varint("open")
             guard open[i] < 1 << 48 else { throw ByteError(offset: reader.offset, reason: "open users are out of range") }
@@ -35,7 +30,7 @@ extension PartialResult {
         if flags & 2 != 0 { newestEvent = try reader.zigzag("newest event") }
         for i in fromFirst.indices.dropFirst() { fromFirst[i] = try TimeSummary.read(&reader) }
         for i in fromPrevious.indices.dropFirst(2) { fromPrevious[i] = try TimeSummary.read(&reader) }
-        report = try Report.read(flags, &reader, counts: counts)
+        report = try Report?.read(&reader, counts: counts)
         try reader.finish("partial result")
     }
 }
