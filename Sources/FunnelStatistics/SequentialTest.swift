@@ -11,7 +11,8 @@ import Glibc
 /// (H. Robbins, Annals of Mathematical Statistics 41, 1970, p. 1397). The smallest M(p) over all p is never above that of the true p,
 /// so by Ville's inequality it reaches 1/α with a probability of at most α, ever; its inverse is an always valid p-value (R. Johari
 /// et al., Operations Research 70, 2022, p. 1806; A. Ramdas et al., Statistical Science 38, 2023, p. 576, on e-processes of
-/// composite nulls). No approximation enters, so small counts are safe.
+/// composite nulls). No approximation enters, so small counts are safe. It takes that a counted user's outcome is final: users whose
+/// window is still open belong in neither count.
 ///
 /// ln M(p) is convex in p: per sample it is a sum of ln(κ + i/p), ln(κ + j/(1-p)) and constants, each convex or constant, and
 /// sums of log-convex functions are log-convex. So the minimum found by descent is the minimum.
@@ -45,6 +46,7 @@ package enum SequentialTest {
 
     private static func logMixture(_ pair: TwoProportions, logOdds: Double) -> Double {
         let (p, q) = (1 / (1 + exp(-logOdds)), 1 / (1 + exp(logOdds)))
+        guard min(p, q) > 1e-300 else { return .infinity }
         var largest = -Double.infinity
         var sum = 0.0
         for strength in strengths {

@@ -58,10 +58,10 @@ package enum SpecialFunctions {
             + logFactorialTail(n) - logFactorialTail(smaller) - logFactorialTail(larger)
     }
 
-    /// The regularised upper incomplete gamma function Q(a, x), a > 0, x >= 0: a series below a + 1, above it a continued
+    /// The regularised upper incomplete gamma function Q(a, x), 0 < a <= 10^6, x >= 0: a series below a + 1, above it a continued
     /// fraction (Abramowitz and Stegun, 1964, 6.5.29 and 6.5.31, by Lentz's method). Nil outside the domain.
     package static func regularizedGammaQ(_ a: Double, _ x: Double) -> Double? {
-        guard a > 0, a.isFinite, x >= 0 else { return nil }
+        guard a > 0, a <= 1e6, x >= 0 else { return nil }
         if x == 0 { return 1 }
         if x == .infinity { return 0 }
         // x^a e^-x / Γ(a)

@@ -49,8 +49,9 @@ package struct TwoProportions: Equatable, Sendable {
         return Interval(low: expm1(center - half), high: expm1(center + half))
     }
 
-    /// The pooled two-proportion z statistic (J. L. Fleiss, Statistical Methods for Rates and Proportions, 1981, eq. 2.5, without
-    /// continuity correction). Nil where a sample is empty, or where all users or none succeed.
+    /// The pooled two-proportion z statistic without continuity correction, (p2 - p1) / √(p(1-p)(1/n1 + 1/n2)); its square is
+    /// the chi-square of the 2x2 table (K. Pearson, Philosophical Magazine 50, 1900, p. 157). Nil where a sample is empty, or
+    /// where all users or none succeed.
     package var z: Double? {
         guard let d = difference else { return nil }
         let (successes, failures) = (first.x + second.x, first.failures + second.failures)
