@@ -40,7 +40,7 @@ struct MemoryFlags: Sendable {
             if absent == 0 { flags = [UInt8](repeating: 0, count: flags.count) }
             return
         }
-        let unknown: UInt8 = 2
+        let (string, unknown): (UInt8, UInt8) = (EventBatch.Tag.string, 2)
         var known = [UInt8](repeating: unknown, count: batch.strings.count)
         let (start, keys) = (batch.propertyStart.span, batch.propertyKey.span)
         let (tags, bits) = (batch.propertyTag.span, batch.propertyBits.span)
@@ -50,12 +50,12 @@ struct MemoryFlags: Sendable {
             while p < end, keys[p] != key { p &+= 1 }
             if p == end {
                 flags[row] = absent
-            } else if tags[p] != EventBatch.Tag.string {
+            } else if tags[p] != string {
                 flags[row] = condition.accepts(batch.value(ofProperty: p)) ? 1 : 0
             } else {
-                let string = Int(bits[p])
-                if known[string] == unknown { known[string] = condition.accepts(text: batch.strings.slice(string)) ? 1 : 0 }
-                flags[row] = known[string]
+                let code = Int(bits[p])
+                if known[code] == unknown { known[code] = condition.accepts(text: batch.strings.slice(code)) ? 1 : 0 }
+                flags[row] = known[code]
             }
         }
     }

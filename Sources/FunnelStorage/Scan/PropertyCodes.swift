@@ -115,11 +115,12 @@ package final class PropertyCodes {
         let run = memtable.runs[ref.source - pages.count]
         let number = run.batch[ref.row]
         guard let p = batchCodes.place(memtable, batch: number, row: Int(run.row[ref.row])) else { return Self.none }
-        let batch = memtable.batch(number).batch
-        guard batch.propertyTag[p] == EventBatch.Tag.string else { return try code(batch.value(ofProperty: p)) }
-        let (at, string) = (Int(number &- memtable.firstBatch), Int(batch.propertyBits[p]))
-        if batchStrings[at].isEmpty { batchStrings[at] = Array(repeating: Self.unknown, count: batch.strings.count) }
-        if batchStrings[at][string] == Self.unknown { batchStrings[at][string] = try code(batch.value(ofProperty: p)) }
+        // The batch's columns are not copied out of the object: each would be counted.
+        let stored = memtable.batch(number)
+        guard stored.batch.propertyTag[p] == EventBatch.Tag.string else { return try code(stored.batch.value(ofProperty: p)) }
+        let (at, string) = (Int(number &- memtable.firstBatch), Int(stored.batch.propertyBits[p]))
+        if batchStrings[at].isEmpty { batchStrings[at] = Array(repeating: Self.unknown, count: stored.batch.strings.count) }
+        if batchStrings[at][string] == Self.unknown { batchStrings[at][string] = try code(stored.batch.value(ofProperty: p)) }
         return batchStrings[at][string]
     }
 

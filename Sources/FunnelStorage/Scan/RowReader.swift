@@ -119,15 +119,16 @@ struct BatchCodes {
 
     /// Index of a row's property in the columns of its batch; nil where it has none.
     mutating func place(_ memtable: Memtable, batch number: UInt32, row: Int) -> Int? {
-        let batch = memtable.batch(number).batch
+        let stored = memtable.batch(number)
         let code: UInt32?
         switch codes[Int(number &- memtable.firstBatch)] {
         case .known(let known): code = known
         case .unknown:
-            code = batch.code(ofKey: key)
+            code = stored.batch.code(ofKey: key)
             codes[Int(number &- memtable.firstBatch)] = .known(code)
         }
-        return code.flatMap { batch.place(ofKey: $0, row: row) }
+        guard let code else { return nil }
+        return stored.batch.place(ofKey: code, row: row)
     }
 }
 
