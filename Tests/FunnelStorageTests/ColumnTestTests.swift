@@ -75,7 +75,8 @@ struct ColumnTestTests {
             case .exists, .notExists: return [Predicate(property: "p", comparison: comparison, values: [])]
             case .isIn, .notIn:
                 return (0..<4).map { _ in
-                    Predicate(property: "p", comparison: comparison, values: (0..<6).map { _ in operands.randomElement(using: &random) ?? .bool(true) })
+                    let values = (0..<6).map { _ in operands.randomElement(using: &random) ?? .bool(true) }
+                    return Predicate(property: "p", comparison: comparison, values: values)
                 }
             default: return operands.map { Predicate(property: "p", comparison: comparison, values: [$0]) }
             }
@@ -120,7 +121,8 @@ struct ColumnTestTests {
                 for _ in 0..<Int.random(in: 1...3, using: &random) where !bytes.isEmpty {
                     // Mostly where the forms stand.
                     let bound = Bool.random(using: &random) ? min(24, bytes.count) : bytes.count
-                    bytes[Int.random(in: 0..<bound, using: &random)] = [0, 1, 2, 0xFF, .random(in: 0...255, using: &random)].randomElement(using: &random) ?? 0
+                    let byte = [0, 1, 2, 0xFF, UInt8.random(in: 0...255, using: &random)].randomElement(using: &random) ?? 0
+                    bytes[Int.random(in: 0..<bound, using: &random)] = byte
                 }
                 let decoded = try? ColumnPage.decode(bytes, pageRows: rows)
                 let predicate = predicates.randomElement(using: &random) ?? Predicate(property: "p", comparison: .exists, values: [])

@@ -8,11 +8,18 @@ struct FilteredKeysTests {
         [Predicate(property: "plan", comparison: .equal, values: [.string("pro")])],
         [Predicate(property: "plan", comparison: .notEqual, values: [.string("pro")])],
         [Predicate(property: "n", comparison: .greater, values: [.integer(0)])],
-        [Predicate(property: "n", comparison: .exists, values: []), Predicate(property: "plan", comparison: .isIn, values: [.string("free"), .integer(1)])],
+        [
+            Predicate(property: "n", comparison: .exists, values: []),
+            Predicate(property: "plan", comparison: .isIn, values: [.string("free"), .integer(1)]),
+        ],
         [Predicate(property: "ok", comparison: .notExists, values: [])],
         [Predicate(property: "none", comparison: .exists, values: [])],
         [Predicate(property: "none", comparison: .notIn, values: [.bool(true)])],
     ]
+
+    private static func meets(_ event: Event, _ conditions: [Predicate]) -> Bool {
+        conditions.allSatisfy { condition in condition.accepts(event.properties.last { $0.key == condition.property }?.value) }
+    }
 
     /// Repeats with other properties lie in one page, in two segments, and in segment and memtable.
     @Test(arguments: 0..<8)
@@ -49,10 +56,9 @@ struct FilteredKeysTests {
                 var found: Set<UInt64> = []
                 for start in stride(from: 0, to: snapshot.places.users, by: size / 9) {
                     let slice = start..<min(snapshot.places.users, start + size / 9)
-                    var keys: [UInt64]
                     var rows = try loader.loadRows(number, places: slice, isOrdered: false)
                     try mine.filter(&rows)
-                    keys = (0..<rows.count).map { rows.keys[$0] }
+                    let keys = (0..<rows.count).map { rows.keys[$0] }
                     if !scan.isServerTimed(number) {
                         var list = KeyList()
                         try loader.load(number, places: slice, where: mine, into: &list)
@@ -64,9 +70,9 @@ struct FilteredKeysTests {
                 var want: Set<UInt64> = []
                 for history in histories {
                     let place = try #require(snapshot.place(of: history.user))
-                    for event in history.events where event.name == name && conditions.allSatisfy({ condition in
-                        condition.accepts(event.properties.last { $0.key == condition.property }?.value)
-                    }) { want.insert(UInt64(place) << UInt64(layout.timeBits) + UInt64(event.time - layout.base)) }
+                    for event in history.events where event.name == name && Self.meets(event, conditions) {
+                        want.insert(UInt64(place) << UInt64(layout.timeBits) + UInt64(event.time - layout.base))
+                    }
                 }
                 #expect(found == want, "seed \(seed) \(name) \(conditions)")
             }

@@ -91,9 +91,16 @@ package enum IntegerColumn {
         case .constant(let value): return [UInt32](repeating: value, count: count)
         case .packed(let values): return values
         case .runs(let heads, let lengths):
-            var values: [UInt32] = []
-            values.reserveCapacity(count)
-            for (head, length) in zip(heads, lengths) { values.append(contentsOf: repeatElement(head, count: Int(length))) }
+            var values = [UInt32](repeating: 0, count: count)
+            var out = values.mutableSpan
+            var at = 0
+            for i in heads.indices {
+                let (head, end) = (heads[i], at + Int(lengths[i]))
+                while at < end {
+                    out[at] = head
+                    at &+= 1
+                }
+            }
             return values
         }
     }

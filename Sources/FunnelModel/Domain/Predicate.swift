@@ -32,7 +32,6 @@ package struct Predicate: Equatable, Sendable {
         guard let value else {
             return comparison == .notEqual || comparison == .notIn || comparison == .notExists
         }
-        if case .string(let text) = value { return accepts(text: text.bytes[...]) }
         switch comparison {
         case .exists: return true
         case .notExists: return false
@@ -42,29 +41,9 @@ package struct Predicate: Equatable, Sendable {
         case .greaterOrEqual: return ordered(value) { $0 >= 0 }
         case .less: return ordered(value) { $0 < 0 }
         case .lessOrEqual: return ordered(value) { $0 <= 0 }
-        case .contains, .startsWith: return false
-        }
-    }
-
-    /// The same of a string's bytes.
-    package func accepts(text: ArraySlice<UInt8>) -> Bool {
-        func order(_ other: PropertyValue) -> Int? {
-            guard case .string(let other) = other else { return nil }
-            return compareBytes(text, other.bytes[...])
-        }
-        func ordered(_ test: (Int) -> Bool) -> Bool { values.first.flatMap(order).map(test) ?? false }
-        switch comparison {
-        case .exists: return true
-        case .notExists: return false
-        case .equal, .isIn: return values.contains { order($0) == 0 }
-        case .notEqual, .notIn: return !values.contains { order($0) == 0 }
-        case .greater: return ordered { $0 > 0 }
-        case .greaterOrEqual: return ordered { $0 >= 0 }
-        case .less: return ordered { $0 < 0 }
-        case .lessOrEqual: return ordered { $0 <= 0 }
         case .contains, .startsWith:
-            guard case .string(let part)? = values.first else { return false }
-            return comparison == .contains ? text.contains(part.bytes) : text.starts(with: part.bytes)
+            guard case .string(let text) = value, case .string(let part)? = values.first else { return false }
+            return comparison == .contains ? text.contains(part) : text.bytes.starts(with: part.bytes)
         }
     }
 
@@ -98,11 +77,11 @@ extension PropertyValue {
     }
 }
 
-extension ArraySlice<UInt8> {
-    fileprivate func contains(_ part: [UInt8]) -> Bool {
+extension ByteString {
+    fileprivate func contains(_ part: ByteString) -> Bool {
         if part.isEmpty { return true }
         guard part.count <= count else { return false }
-        for start in startIndex...(endIndex - part.count) where self[start...].starts(with: part) { return true }
+        for start in 0...(count - part.count) where bytes[start...].starts(with: part.bytes) { return true }
         return false
     }
 }

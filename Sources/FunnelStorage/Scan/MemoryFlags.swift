@@ -5,7 +5,7 @@ import Synchronization
 /// are read from front to back, since the rows that a scan asks for lie all over them.
 struct MemoryFlags: Sendable {
     private let words: [UInt64]
-    /// The first bit of each batch.
+    /// The first bit of each batch, a word's first.
     private let starts: [Int]
     private let firstBatch: UInt32
 
@@ -13,15 +13,17 @@ struct MemoryFlags: Sendable {
     init(_ memtable: Memtable, names: Set<UInt32>, _ conditions: [Predicate]) {
         firstBatch = memtable.firstBatch
         var starts: [Int] = []
-        var words = [UInt64](repeating: 0, count: memtable.rows / 64 + 1)
-        var start = 0
+        var words: [UInt64] = []
         for stored in memtable.batches {
-            starts.append(start)
+            starts.append(words.count * 64)
             let isWanted = stored.names.map(names.contains)
             var flags = stored.batch.name.map { isWanted[Int($0)] ? UInt8(1) : 0 }
             for condition in conditions { Self.check(stored.batch, condition, &flags) }
-            for i in flags.indices { words[(start + i) >> 6] |= UInt64(flags[i]) << UInt64((start + i) & 63) }
-            start += flags.count
+            for from in stride(from: 0, to: flags.count, by: 64) {
+                var word: UInt64 = 0
+                for i in from..<min(from + 64, flags.count) { word |= UInt64(flags[i]) &<< UInt64(i & 63) }
+                words.append(word)
+            }
         }
         self.starts = starts
         self.words = words
@@ -41,6 +43,7 @@ struct MemoryFlags: Sendable {
             return
         }
         let (string, unknown): (UInt8, UInt8) = (EventBatch.Tag.string, 2)
+        let (text, strings) = (TextTest(condition), batch.strings.heap.span)
         var known = [UInt8](repeating: unknown, count: batch.strings.count)
         let (start, keys) = (batch.propertyStart.span, batch.propertyKey.span)
         let (tags, bits) = (batch.propertyTag.span, batch.propertyBits.span)
@@ -54,7 +57,7 @@ struct MemoryFlags: Sendable {
                 flags[row] = condition.accepts(batch.value(ofProperty: p)) ? 1 : 0
             } else {
                 let code = Int(bits[p])
-                if known[code] == unknown { known[code] = condition.accepts(text: batch.strings.slice(code)) ? 1 : 0 }
+                if known[code] == unknown { known[code] = text.accepts(strings.extracting(batch.strings.range(code))) ? 1 : 0 }
                 flags[row] = known[code]
             }
         }

@@ -21,13 +21,22 @@ package final class RowConditions {
     /// Leaves the rows that meet the conditions.
     package func filter(_ rows: inout RowList) throws(StoreError) {
         var flags = [UInt8](repeating: 0, count: rows.count)
-        for i in flags.indices {
+        var i = 0
+        while i < flags.count {
             let ref = rows.ref(i)
-            if ref.source >= pages.count {
+            guard ref.source < pages.count else {
                 flags[i] = flag(snapshot.memtable.runs[ref.source - pages.count], ref.row)
-            } else {
-                try open(ref.source, page: ref.row / KeyPage.rows)
-                flags[i] = pages[ref.source].flags[ref.row % KeyPage.rows]
+                i += 1
+                continue
+            }
+            let page = ref.row / KeyPage.rows
+            try open(ref.source, page: page)
+            let mine = pages[ref.source].flags
+            let first = RowRef(source: ref.source, row: page * KeyPage.rows).bits
+            // As long as the rows lie in this page.
+            while i < flags.count, rows.ref(i).bits &- first < UInt64(KeyPage.rows) {
+                flags[i] = mine[Int(rows.ref(i).bits &- first)]
+                i += 1
             }
         }
         rows.keep(flags)
@@ -56,14 +65,10 @@ package final class RowConditions {
 
     private func open(_ segment: Int, page: Int) throws(StoreError) {
         if pages[segment].number == page { return }
-        var flags: [UInt8] = []
+        var flags = [UInt8](repeating: 1, count: KeyPage.rows)
         for (column, test) in tests {
             let mine = try snapshot.segments[segment].flags(test, of: column, page: page)
-            if flags.isEmpty {
-                flags = mine
-            } else {
-                for i in 0..<min(flags.count, mine.count) { flags[i] &= mine[i] }
-            }
+            for i in 0..<min(flags.count, mine.count) { flags[i] &= mine[i] }
         }
         pages[segment] = (page, flags)
     }

@@ -30,8 +30,8 @@ package final class RowReader {
         if ref.source < snapshot.segments.count { return try value(ref, .property(key)) }
         let memtable = snapshot.memtable
         let run = memtable.runs[ref.source - snapshot.segments.count]
-        let batch = run.batch[ref.row]
-        guard let p = keyCodes[key, default: BatchCodes(key, memtable)].place(memtable, batch: batch, row: Int(run.row[ref.row])) else { return nil }
+        let (batch, row) = (run.batch[ref.row], Int(run.row[ref.row]))
+        guard let p = keyCodes[key, default: BatchCodes(key, memtable)].place(memtable, batch: batch, row: row) else { return nil }
         return memtable.batch(batch).batch.value(ofProperty: p)
     }
 

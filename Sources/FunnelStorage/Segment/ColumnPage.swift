@@ -287,31 +287,31 @@ enum StringColumn {
         out.append(contentsOf: writer.bytes)
     }
 
-    /// Adds the strings to the table.
-    /// - Returns: each value's index among them; nil where there is one string a value, in order.
+    /// - Returns: the strings, and each value's index among them; nil where there is one string a value, in order.
     static func read(
-        _ reader: inout ByteReader, count: Int, _ strings: inout StringTable
-    ) throws(ByteError) -> IntegerColumn.Values? {
+        _ reader: inout ByteReader, count: Int
+    ) throws(ByteError) -> (strings: StringTable, codes: IntegerColumn.Values?) {
         let isDistinct: UInt8 = try reader.integer("strings")
         let distinct: UInt32 = try reader.integer("strings")
         guard isDistinct <= 1, distinct <= count, isDistinct == 0 || distinct == count else {
             throw ByteError(offset: reader.offset, reason: "\(distinct) strings for \(count) values")
         }
-        try decodeStrings(&reader, Int(distinct), &strings)
-        if isDistinct == 1 { return nil }
+        let strings = try decodeStrings(&reader, Int(distinct))
+        if isDistinct == 1 { return (strings, nil) }
         let codes = try IntegerColumn.read(&reader, count: count, "string codes")
         guard count == 0 || codes.areBelow(distinct) else { throw ByteError(offset: reader.offset, reason: "a string code is out of range") }
-        return codes
+        return (strings, codes)
     }
 
-    /// Adds the strings to the table, and tells each value's index there.
+    /// Each value's index in the table of strings.
     static func decode(_ reader: inout ByteReader, count: Int, _ strings: inout StringTable) throws(ByteError) -> [UInt64] {
-        let before = UInt64(strings.count)
-        guard let codes = try read(&reader, count: count, &strings) else { return (0..<UInt64(count)).map { before + $0 } }
-        return IntegerColumn.expand(codes, count: count).map { before + UInt64($0) }
+        let read = try read(&reader, count: count)
+        strings = read.strings
+        guard let codes = read.codes else { return (0..<UInt64(count)).map { $0 } }
+        return IntegerColumn.expand(codes, count: count).map { UInt64($0) }
     }
 
-    private static func decodeStrings(_ reader: inout ByteReader, _ count: Int, _ strings: inout StringTable) throws(ByteError) {
+    private static func decodeStrings(_ reader: inout ByteReader, _ count: Int) throws(ByteError) -> StringTable {
         let lengths = try IntegerColumn.decode(&reader, count: count, "string lengths")
         let form: UInt8 = try reader.integer("string heap")
         let size: UInt32 = try reader.integer("string heap")
@@ -329,11 +329,14 @@ enum StringColumn {
         case nil: throw ByteError(offset: range.lowerBound, reason: "string heap form \(form) is unknown")
         }
         guard heap.count == Int(size) else { throw ByteError(offset: range.lowerBound, reason: "string heap of \(heap.count) bytes, not \(size)") }
-        var at = 0
-        for length in lengths {
-            strings.append(heap[at..<(at + Int(length))])
-            at += Int(length)
+        var offsets: [UInt32] = [0]
+        offsets.reserveCapacity(count + 1)
+        // They end where the heap does, as was checked.
+        for length in lengths { offsets.append(offsets[offsets.count - 1] + length) }
+        guard let strings = StringTable(heap: heap, offsets: offsets) else {
+            throw ByteError(offset: range.lowerBound, reason: "string heap of \(size) bytes")
         }
+        return strings
     }
 }
 

@@ -6,6 +6,7 @@ import FunnelModel
 /// the values of `ColumnPage.decode`, and an error for the same bytes.
 package struct ColumnTest: Sendable {
     private let condition: Predicate
+    private let text: TextTest
     /// Flag of a row without a value.
     let absent: UInt8
 
@@ -14,6 +15,7 @@ package struct ColumnTest: Sendable {
 
     package init(_ condition: Predicate) {
         self.condition = condition
+        text = TextTest(condition)
         absent = condition.accepts(nil) ? 1 : 0
     }
 
@@ -57,9 +59,8 @@ package struct ColumnTest: Sendable {
     private func flags(tag: UInt8, count: Int, _ reader: inout ByteReader) throws(ByteError) -> [UInt8] {
         switch tag {
         case EventBatch.Tag.string:
-            var strings = StringTable()
-            let codes = try StringColumn.read(&reader, count: count, &strings)
-            let table = (0..<strings.count).map { condition.accepts(text: strings.slice($0)) ? UInt8(1) : 0 }
+            let (strings, codes) = try StringColumn.read(&reader, count: count)
+            let table = strings.flags(text)
             guard let codes else { return table + [UInt8](repeating: 0, count: Self.spare) }
             return Self.spread(codes, count: count) { Self.look(up: $0, in: table) }
         case EventBatch.Tag.integer:
