@@ -119,14 +119,16 @@ final class KernelReader {
         self.plan = plan
         let loader = plan.scan.loader(plan.layout)
         self.loader = loader
-        conditions = plan.lists.map { $0.conditions.isEmpty ? nil : RowConditions(loader, plan.scan, $0.conditions) }
+        conditions = plan.lists.map { $0.conditions.isEmpty ? nil : RowConditions(plan.scan, $0.conditions) }
         lists = plan.lists.map { _ in KeyList() }
     }
 
     func load(_ places: Range<Int>) throws {
         for (i, list) in plan.lists.enumerated() {
-            if conditions[i] != nil || list.names.contains(where: plan.scan.isServerTimed) {
+            if list.names.contains(where: plan.scan.isServerTimed) {
                 try loadRows(list, i, places)
+            } else if let conditions = conditions[i] {
+                try load(list, where: conditions, i, places)
             } else {
                 try loader.load(list.names, places: places, into: &lists[i])
             }
@@ -135,7 +137,18 @@ final class KernelReader {
         }
     }
 
-    /// Rows of which repeats must be known, since a condition or a server's time tells them apart.
+    private func load(_ list: KernelPlan.List, where conditions: RowConditions, _ i: Int, _ places: Range<Int>) throws {
+        if list.names.count == 1 { return try loader.load(list.names[0], places: places, where: conditions, into: &lists[i]) }
+        parts.clear()
+        for name in list.names {
+            var keys = parts.take()
+            try loader.load(name, places: places, where: conditions, into: &keys)
+            parts.add(keys)
+        }
+        parts.merge(into: &lists[i])
+    }
+
+    /// Rows of which repeats must be known, since a server's time tells them apart.
     private func loadRows(_ list: KernelPlan.List, _ i: Int, _ places: Range<Int>) throws {
         parts.clear()
         for name in list.names {

@@ -20,7 +20,7 @@ final class KernelRows {
         self.property = property
         let loader = plan.scan.loader(plan.layout)
         self.loader = loader
-        conditions = plan.lists.map { $0.conditions.isEmpty ? nil : RowConditions(loader, plan.scan, $0.conditions) }
+        conditions = plan.lists.map { $0.conditions.isEmpty ? nil : RowConditions(plan.scan, $0.conditions) }
         read = plan.lists.map { _ in nil }
     }
 

@@ -38,6 +38,13 @@ struct CheckedDamageTests {
             _ = try? snapshot.histories()
             _ = try? snapshot.histories(events: ["e"])
             _ = try? snapshot.scan(user: "many") { $0.count >= 0 }
+            let scan = snapshot.keyScan(["e", "name1"])
+            let loader = scan.loader(KeyLayout(unit: scan.unit, base: 0, timeBits: 40))
+            for property: ByteString in ["url", "n", "weight"] {
+                let conditions = RowConditions(scan, [Predicate(property: property, comparison: .greaterOrEqual, values: [.integer(1)])])
+                var list = KeyList()
+                for name in 0..<2 { _ = try? loader.load(name, places: 0..<snapshot.places.users, where: conditions, into: &list) }
+            }
             for place in 0..<min(50, snapshot.places.users) { _ = snapshot.ids(ofPlaces: [place]) }
         }
         _ = try? store.append([request([event("longish-user-1", "e", 1), event("new", "e", 2)], sequence: 77)])

@@ -29,6 +29,7 @@ package struct KeyScan: Sendable {
     package let times: ClosedRange<Int64>?
     /// Microseconds of the coarsest unit in which all of their times are whole.
     package let unit: Int64
+    private let memoryTests = MemoryTests()
 
     init(_ snapshot: Snapshot, _ wanted: [ByteString]) {
         self.snapshot = snapshot
@@ -72,6 +73,13 @@ package struct KeyScan: Sendable {
     package func isServerTimed(_ name: Int) -> Bool { names[name].serverTimed }
 
     package func loader(_ layout: KeyLayout) -> KeyLoader { KeyLoader(self, layout) }
+
+    /// Which rows of the memtable meet conditions; nil where it has none of the names.
+    func memoryFlags(_ conditions: [Predicate]) -> MemoryFlags? {
+        let codes = Set(names.compactMap { snapshot.nameCodes[$0.name] })
+        if codes.isEmpty || snapshot.memtable.rows == 0 { return nil }
+        return memoryTests.flags(conditions) { MemoryFlags(snapshot.memtable, names: codes, conditions) }
+    }
 }
 
 extension TimeUnit: Comparable {
@@ -133,20 +141,49 @@ package final class KeyLoader {
         dropHidden(places, &list)
     }
 
-    private func read(_ name: Int, _ source: Int, _ places: Range<Int>, into list: inout KeyList) throws(StoreError) {
+    /// The keys of the rows of a name that meet conditions, ascending. Repeats are among them, but not where one of them
+    /// meets the conditions and the row that stands does not. No row of the name is server-timed.
+    package func load(_ name: Int, places: Range<Int>, where conditions: RowConditions, into list: inout KeyList) throws(StoreError) {
+        buffers.clear()
+        for source in scan.names[name].sources.indices {
+            var keys = buffers.take()
+            try read(name, source, places, into: &keys, where: conditions)
+            buffers.add(keys)
+        }
+        buffers.merge(into: &list)
+        let disputed = list.keepMarked()
+        if !disputed.isEmpty {
+            var rows = try loadRows(name, places: places, isForFile: false, isOrdered: false, among: disputed)
+            try conditions.filter(&rows)
+            buffers.add(list)
+            buffers.add(rows.keys)
+            buffers.merge(into: &list)
+        }
+        if hidden.isEmpty { return }
+        dropHidden(places, &list)
+    }
+
+    private func read(
+        _ name: Int, _ source: Int, _ places: Range<Int>, into list: inout KeyList, where conditions: RowConditions? = nil
+    ) throws(StoreError) {
         switch scan.names[name].sources[source] {
-        case .segment:
+        case .segment(let number, _, _):
             guard let cursor = cursors[name][source] else { return }
             let rows = try cursor.rows(ofPlaces: places)
+            var firstRow = 0
             try unsafe list.fill(capacity: rows.count) { target throws(StoreError) in
-                try unsafe cursor.keys(of: rows, places: places, to: target, rowOf: nil)
+                let found = try unsafe cursor.keys(of: rows, places: places, to: target)
+                firstRow = found.lowerBound
+                return found.count
             }
+            try conditions?.mark(&list, segment: number, firstRow: firstRow)
         case .memory(_, let run, let rows):
             let mine = self.rows(of: run, rows, places)
             unsafe list.fill(capacity: mine.count) { target in
                 unsafe compose(run, mine, places.lowerBound, target)
                 return mine.count
             }
+            conditions?.mark(&list, run, firstRow: mine.lowerBound)
         }
     }
 
@@ -206,10 +243,14 @@ package final class KeyLoader {
         try loadRows(name, places: places, isForFile: true, isOrdered: false)
     }
 
-    private func loadRows(_ name: Int, places: Range<Int>, isForFile: Bool, isOrdered: Bool) throws(StoreError) -> RowList {
+    /// - Parameter wanted: keys, ascending, of which all rows are wanted; nil is all.
+    private func loadRows(
+        _ name: Int, places: Range<Int>, isForFile: Bool, isOrdered: Bool, among wanted: [UInt64]? = nil
+    ) throws(StoreError) -> RowList {
         var lists: [RowList] = []
         for source in scan.names[name].sources.indices {
-            let list = try readRows(name, source, places)
+            var list = try readRows(name, source, places)
+            if let wanted { list.keep(among: wanted) }
             if list.count > 0 { lists.append(list) }
         }
         while lists.count > 1 {
@@ -234,10 +275,10 @@ package final class KeyLoader {
             guard let cursor = cursors[name][source] else { return list }
             let rows = try cursor.rows(ofPlaces: places)
             try unsafe list.fill(capacity: rows.count) { keys, refs throws(StoreError) in
-                let count = try unsafe cursor.keys(of: rows, places: places, to: keys, rowOf: refs)
-                let base = RowRef.base(source: number)
-                for i in 0..<count { unsafe refs[i] |= base }
-                return count
+                let found = try unsafe cursor.keys(of: rows, places: places, to: keys)
+                let base = RowRef.base(source: number) + UInt64(found.lowerBound)
+                for i in 0..<found.count { unsafe refs[i] = base + UInt64(i) }
+                return found.count
             }
         case .memory(let number, let run, let rows):
             let mine = self.rows(of: run, rows, places)

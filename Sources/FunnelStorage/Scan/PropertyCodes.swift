@@ -1,7 +1,7 @@
 import FunnelModel
 
 /// Reads one property of many rows as codes of its values. A string that stands in a page many times is looked at once.
-/// One thread's; of each source it keeps the page that was read last.
+/// One thread's; of each segment it keeps the page that was read last, of each batch of the memtable its strings' codes.
 package final class PropertyCodes {
     private final class Page {
         let number: Int
@@ -27,13 +27,16 @@ package final class PropertyCodes {
 
     private let snapshot: Snapshot
     private let key: ByteString
-    private let reader: RowReader
     private var pages: [Page?]
+    private var batchCodes: BatchCodes
+    /// By batch of the memtable and its strings; none until a string of the batch is met.
+    private var batchStrings: [[Int32]]
 
     package init(_ snapshot: Snapshot, _ key: ByteString) {
         self.snapshot = snapshot
         self.key = key
-        reader = RowReader(snapshot)
+        batchCodes = BatchCodes(key, snapshot.memtable)
+        batchStrings = Array(repeating: [], count: snapshot.memtable.batches.count)
         pages = Array(repeating: nil, count: snapshot.segments.count)
     }
 
@@ -55,7 +58,7 @@ package final class PropertyCodes {
     private func take(_ refs: [RowRef], from start: Int, into codes: inout [Int32], _ code: (PropertyValue) throws -> Int32) throws -> Int {
         let source = refs[start].source
         guard source < pages.count else {
-            codes[start] = try self.code(of: refs[start], code)
+            codes[start] = try self.code(ofMemory: refs[start], code)
             return start + 1
         }
         let number = refs[start].row / KeyPage.rows
@@ -97,10 +100,7 @@ package final class PropertyCodes {
 
     private func code(of ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
         let source = ref.source
-        guard source < pages.count else {
-            guard let value = try reader.property(ref, key) else { return Self.none }
-            return try code(value)
-        }
+        guard source < pages.count else { return try self.code(ofMemory: ref, code) }
         let page = try page(source, ref.row / KeyPage.rows)
         let slot = Int(page.slots[ref.row % KeyPage.rows])
         guard slot >= 0 else { return Self.none }
@@ -108,6 +108,20 @@ package final class PropertyCodes {
         let string = Int(page.values.bits[slot])
         if page.codes[string] == Self.unknown { page.codes[string] = try code(page.values.value(slot)) }
         return page.codes[string]
+    }
+
+    private func code(ofMemory ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
+        let memtable = snapshot.memtable
+        let run = memtable.runs[ref.source - pages.count]
+        let number = run.batch[ref.row]
+        guard let p = batchCodes.place(memtable, batch: number, row: Int(run.row[ref.row])) else { return Self.none }
+        // The batch's columns are not copied out of the object: each would be counted.
+        let stored = memtable.batch(number)
+        guard stored.batch.propertyTag[p] == EventBatch.Tag.string else { return try code(stored.batch.value(ofProperty: p)) }
+        let (at, string) = (Int(number &- memtable.firstBatch), Int(stored.batch.propertyBits[p]))
+        if batchStrings[at].isEmpty { batchStrings[at] = Array(repeating: Self.unknown, count: stored.batch.strings.count) }
+        if batchStrings[at][string] == Self.unknown { batchStrings[at][string] = try code(stored.batch.value(ofProperty: p)) }
+        return batchStrings[at][string]
     }
 
     private func page(_ source: Int, _ number: Int) throws(StoreError) -> Page {

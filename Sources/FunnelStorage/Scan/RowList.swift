@@ -91,6 +91,15 @@ package struct RowList: Sendable {
         keep(flags)
     }
 
+    /// Leaves the rows of some keys, ascending.
+    mutating func keep(among wanted: [UInt64]) {
+        var next = 0
+        keep { key, _ in
+            while next < wanted.count, wanted[next] < key { next += 1 }
+            return next < wanted.count && wanted[next] == key
+        }
+    }
+
     /// Leaves the rows whose flag is 1.
     mutating func keep(_ flags: [UInt8]) {
         Self.compact(&keys, flags)
