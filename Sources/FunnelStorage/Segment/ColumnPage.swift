@@ -32,7 +32,7 @@ struct ColumnValues: Sendable {
 
 /// One column's values for the rows of one key page. Layout: `Protocol/SEGMENT.md`, "Column page".
 enum ColumnPage {
-    private static let allRows: UInt8 = 0
+    static let allRows: UInt8 = 0
     private static let someRows: UInt8 = 1
 
     /// - Parameter range: the values of `values` that belong to the page whose first row is `firstRow`.
@@ -231,17 +231,25 @@ enum StringColumn {
 
     /// Adds the strings to the table, and tells each value's index there.
     static func decode(_ reader: inout ByteReader, count: Int, _ strings: inout StringTable) throws(ByteError) -> [UInt64] {
+        let before = UInt64(strings.count)
+        return try decodeCodes(&reader, count: count, &strings).map { before + UInt64($0) }
+    }
+
+    /// Adds the strings to the table, and tells each value's index among them.
+    static func decodeCodes(_ reader: inout ByteReader, count: Int, _ strings: inout StringTable) throws(ByteError) -> [UInt32] {
         let isDistinct: UInt8 = try reader.integer("strings")
         let distinct: UInt32 = try reader.integer("strings")
         guard isDistinct <= 1, distinct <= count, isDistinct == 0 || distinct == count else {
             throw ByteError(offset: reader.offset, reason: "\(distinct) strings for \(count) values")
         }
-        let before = UInt64(strings.count)
         try decodeStrings(&reader, Int(distinct), &strings)
-        if isDistinct == 1 { return (0..<UInt64(count)).map { before + $0 } }
+        if isDistinct == 1 { return Array(0..<distinct) }
         let codes = try IntegerColumn.decode(&reader, count: count, "string codes")
-        guard codes.allSatisfy({ $0 < distinct }) else { throw ByteError(offset: reader.offset, reason: "a string code is out of range") }
-        return codes.map { before + UInt64($0) }
+        // Without a way out of the loop, so that several are compared at once.
+        guard codes.reduce(0, { max($0, $1) }) < max(1, distinct), distinct > 0 || codes.isEmpty else {
+            throw ByteError(offset: reader.offset, reason: "a string code is out of range")
+        }
+        return codes
     }
 
     private static func decodeStrings(_ reader: inout ByteReader, _ count: Int, _ strings: inout StringTable) throws(ByteError) {
