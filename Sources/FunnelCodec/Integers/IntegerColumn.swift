@@ -54,24 +54,35 @@ package enum IntegerColumn {
             guard runs <= count else { throw ByteError(offset: reader.offset, reason: "\(what): \(runs) runs of \(count) values") }
             let heads = try unpack(&reader, Int(runs), what)
             let lengths = try unpack(&reader, Int(runs), what)
-            var values = [UInt32](repeating: 0, count: count)
-            let at = unsafe values.withUnsafeMutableBufferPointer { target in
-                var at = 0
-                for i in heads.indices {
-                    let end = at + Int(lengths[i])
-                    guard end <= count else { break }
-                    let head = heads[i]
-                    while at < end {
-                        unsafe target[at] = head
-                        at &+= 1
-                    }
-                }
-                return at
+            guard let values = expand(heads, lengths, count) else {
+                throw ByteError(offset: reader.offset, reason: "\(what): runs don't add up to \(count)")
             }
-            guard at == count else { throw ByteError(offset: reader.offset, reason: "\(what): runs don't add up to \(count)") }
             return values
         case nil: throw ByteError(offset: reader.offset, reason: "\(what): form \(raw) is unknown")
         }
+    }
+
+    /// nil where the lengths don't add up to `count`. Most runs are short, so they are written eight values at a time, and what
+    /// is too much is written over by the next.
+    private static func expand(_ heads: [UInt32], _ lengths: [UInt32], _ count: Int) -> [UInt32]? {
+        var values = [UInt32](repeating: 0, count: count + 8)
+        let at = unsafe values.withUnsafeMutableBytes { target in
+            var at = 0
+            for i in heads.indices {
+                let end = at + Int(lengths[i])
+                guard end <= count else { break }
+                let head = SIMD8(repeating: heads[i])
+                repeat {
+                    unsafe target.storeBytes(of: head, toByteOffset: 4 &* at, as: SIMD8<UInt32>.self)
+                    at &+= 8
+                } while at < end
+                at = end
+            }
+            return at
+        }
+        guard at == count else { return nil }
+        values.removeLast(8)
+        return values
     }
 
     private static func width(_ values: [UInt32], _ start: Int) -> Int {

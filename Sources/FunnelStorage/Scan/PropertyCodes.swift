@@ -15,14 +15,15 @@ package struct PropertyCodes {
     /// Number of each segment's first page among the pages of all.
     private let firstPage: [Int]
 
-    private var kept: [(page: CodedPage, firstEntry: Int)] = []
+    private var kept: [CodedPage] = []
     private var keptBytes = 0
     /// By page: index in `kept`; -1 where it is not.
     private var place: [Int32]
-    /// By place in `kept` and row of the page: the entry, counted over all pages kept.
+    /// By place in `kept` and row of the page: the page's entry.
     private var entries: [UInt32] = []
-    /// By entry. Entry 0 is no value.
-    private var codes: [Int32] = [PropertyCodes.none]
+    /// By place in `kept`: index in `codes` of the page's entries.
+    private var firstCode: [Int] = []
+    private var codes: [Int32] = []
     /// Strings that have a code, and which.
     private var strings = StringInterner()
     private var stringCodes: [Int32] = []
@@ -49,9 +50,9 @@ package struct PropertyCodes {
                 if let value = try reader.property(ref, key) { found[i] = try code(value) }
                 continue
             }
-            let entry = try entry(ref)
-            let known = codes[entry]
-            found[i] = known == Self.unknown ? try self.code(ofEntry: entry, ref, code) : known
+            let (place, entry) = try entry(ref)
+            let known = codes[firstCode[place] &+ entry]
+            found[i] = known == Self.unknown ? try self.code(place, entry, code) : known
         }
         return found
     }
@@ -59,65 +60,62 @@ package struct PropertyCodes {
     /// Whether all of some rows have the same value.
     package mutating func areEqual(_ refs: [RowRef]) throws -> Bool {
         guard let first = refs.first else { return true }
-        var value: PropertyValue??
         for ref in refs.dropFirst() {
-            if ref.source < firstPage.count, first.source < firstPage.count, try entry(ref) == entry(first) { continue }
-            let wanted = try value ?? self.value(first)
-            value = wanted
-            if try self.value(ref) != wanted { return false }
+            // Most often they are neighbours, with one string between them.
+            let isOnePage = ref.source == first.source && ref.row / KeyPage.rows == first.row / KeyPage.rows
+            if isOnePage, ref.source < firstPage.count, try entry(ref) == entry(first) { continue }
+            if try value(ref) != value(first) { return false }
         }
         return true
     }
 
     private mutating func value(_ ref: RowRef) throws -> PropertyValue? {
         if ref.source >= firstPage.count { return try reader.property(ref, key) }
-        let entry = try entry(ref)
-        if entry == 0 { return nil }
-        let (page, firstEntry) = kept[Int(place[number(ref)])]
-        return page.value(entry - firstEntry)
+        let (place, entry) = try entry(ref)
+        return kept[place].value(entry)
     }
 
-    @inline(__always) private func number(_ ref: RowRef) -> Int { firstPage[ref.source] &+ ref.row / KeyPage.rows }
-
-    @inline(__always) private mutating func entry(_ ref: RowRef) throws(StoreError) -> Int {
-        let number = number(ref)
+    /// Where a row's page is kept, and the row's entry there.
+    @inline(__always) private mutating func entry(_ ref: RowRef) throws(StoreError) -> (place: Int, entry: Int) {
+        let number = firstPage[ref.source] &+ ref.row / KeyPage.rows
         if place[number] < 0 { try open(ref.source, number) }
-        return Int(entries[Int(place[number]) &* KeyPage.rows &+ ref.row % KeyPage.rows])
+        let place = Int(place[number])
+        return (place, Int(entries[place &* KeyPage.rows &+ ref.row % KeyPage.rows]))
     }
 
-    private mutating func code(ofEntry entry: Int, _ ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
-        let (page, firstEntry) = kept[Int(place[number(ref)])]
+    /// The code of an entry that has none yet.
+    private mutating func code(_ place: Int, _ entry: Int, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
         let found: Int32
-        if let table = page.strings {
-            let range = table.range(entry - firstEntry)
-            let string = Int(strings.code(table.heap.span.extracting(range)))
-            if string == stringCodes.count { stringCodes.append(try code(page.value(entry - firstEntry))) }
+        if let string = kept[place].code(entry, &strings) {
+            if string == stringCodes.count { stringCodes.append(try kept[place].value(entry).map(code) ?? Self.none) }
             found = stringCodes[string]
         } else {
-            found = try code(page.value(entry - firstEntry))
+            found = try kept[place].value(entry).map(code) ?? Self.none
         }
-        codes[entry] = found
+        codes[firstCode[place] + entry] = found
         return found
     }
 
     private mutating func open(_ source: Int, _ number: Int) throws(StoreError) {
-        let page = try snapshot.segments[source].codedColumn(.property(key), page: number - firstPage[source]) ?? CodedPage()
+        var page = try snapshot.segments[source].codedColumn(.property(key), page: number - firstPage[source]) ?? CodedPage()
         keptBytes += page.bytes
         if keptBytes > Self.keptBytesMax { drop(but: page) }
         place[number] = Int32(truncatingIfNeeded: kept.count)
-        let firstEntry = codes.count
-        kept.append((page, firstEntry))
-        codes.append(contentsOf: repeatElement(Self.unknown, count: page.entries))
-        let base = UInt32(truncatingIfNeeded: firstEntry)
-        entries.append(contentsOf: page.codes.lazy.map { $0 == CodedPage.none ? 0 : base &+ $0 })
+        entries.append(contentsOf: page.codes)
         entries.append(contentsOf: repeatElement(0, count: KeyPage.rows - page.codes.count))
+        page.codes = []
+        kept.append(page)
+        firstCode.append(codes.count)
+        codes.append(contentsOf: repeatElement(Self.unknown, count: page.entries))
+        codes.append(Self.none)
     }
 
     private mutating func drop(but page: CodedPage) {
         for i in place.indices { place[i] = -1 }
         kept.removeAll(keepingCapacity: true)
         entries.removeAll(keepingCapacity: true)
-        codes.removeLast(codes.count - 1)
+        firstCode.removeAll(keepingCapacity: true)
+        codes.removeAll(keepingCapacity: true)
         keptBytes = page.bytes
     }
 }

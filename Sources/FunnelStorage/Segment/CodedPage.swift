@@ -3,11 +3,9 @@ import FunnelModel
 /// A column page by codes: which of the page's entries each row has. Where all values are strings an entry is one of the
 /// page's distinct strings, else each value is its own.
 struct CodedPage: Sendable {
-    /// The code of a row without a value.
-    static let none = UInt32.max
-
-    /// By row of the page.
-    let codes: [UInt32]
+    /// By row of the page; `entries` where the row has no value.
+    var codes: [UInt32]
+    let entries: Int
     private let values: ColumnValues
     private let areStrings: Bool
 
@@ -16,47 +14,54 @@ struct CodedPage: Sendable {
         codes = []
         values = ColumnValues()
         areStrings = true
+        entries = 0
     }
 
+    /// - Parameter pageRows: rows of the key page.
     init(_ bytes: [UInt8], pageRows: Int) throws(ByteError) {
         var reader = ByteReader(bytes)
         let form: UInt8 = try reader.integer("column rows")
         let bitmap = form == ColumnPage.allRows ? nil : try reader.take((pageRows + 7) / 8, "column rows")
         let present: UInt8 = try reader.integer("column tags")
-        areStrings = present == 1 << EventBatch.Tag.string
-        guard areStrings else {
-            values = try ColumnPage.decode(bytes, pageRows: pageRows)
-            var codes = [UInt32](repeating: Self.none, count: pageRows)
-            for (i, row) in values.rows.enumerated() { codes[Int(row)] = UInt32(truncatingIfNeeded: i) }
-            self.codes = codes
+        guard present == 1 << EventBatch.Tag.string else {
+            self = CodedPage(try ColumnPage.decode(bytes, pageRows: pageRows), pageRows: pageRows)
             return
         }
+        let rows = bitmap.map { bitmap in (0..<pageRows).filter { bytes[bitmap.lowerBound + $0 >> 3] >> UInt8($0 & 7) & 1 == 1 } }
         var values = ColumnValues()
-        let count = bitmap.map { bytes[$0].reduce(0) { $0 + $1.nonzeroBitCount } } ?? pageRows
-        guard count <= pageRows else { throw ByteError(offset: 0, reason: "column rows") }
-        let found = try StringColumn.decodeCodes(&reader, count: count, &values.strings)
+        let found = try StringColumn.decodeCodes(&reader, count: rows?.count ?? pageRows, &values.strings)
         try reader.finish("column page")
         self.values = values
-        guard let bitmap else {
+        areStrings = true
+        entries = values.strings.count
+        guard let rows else {
             codes = found
             return
         }
-        var codes = [UInt32](repeating: Self.none, count: pageRows)
-        var at = 0
-        for row in 0..<pageRows where bytes[bitmap.lowerBound + row >> 3] >> UInt8(row & 7) & 1 == 1 {
-            codes[row] = found[at]
-            at += 1
-        }
-        self.codes = codes
+        codes = [UInt32](repeating: UInt32(truncatingIfNeeded: entries), count: pageRows)
+        for (row, code) in zip(rows, found) { codes[row] = code }
     }
 
-    var entries: Int { areStrings ? values.strings.count : values.rows.count }
+    private init(_ values: ColumnValues, pageRows: Int) {
+        self.values = values
+        areStrings = false
+        entries = values.rows.count
+        codes = [UInt32](repeating: UInt32(truncatingIfNeeded: entries), count: pageRows)
+        for (i, row) in values.rows.enumerated() { codes[Int(row)] = UInt32(truncatingIfNeeded: i) }
+    }
 
     /// Bytes that the page takes, roughly.
-    var bytes: Int { 64 + 4 * codes.count + 13 * values.rows.count + 4 * values.strings.count + values.strings.heap.count }
+    var bytes: Int { 64 + 4 * (codes.count + entries) + 13 * values.rows.count + 4 * values.strings.count + values.strings.heap.count }
 
-    func value(_ entry: Int) -> PropertyValue { areStrings ? .string(values.strings[entry]) : values.value(entry) }
+    /// nil is no value.
+    func value(_ entry: Int) -> PropertyValue? {
+        if entry >= entries { return nil }
+        return areStrings ? .string(values.strings[entry]) : values.value(entry)
+    }
 
-    /// The entries as strings; nil where not all are.
-    var strings: StringTable? { areStrings ? values.strings : nil }
+    /// The interner's code of an entry; nil where the entries are not strings.
+    func code(_ entry: Int, _ interner: inout StringInterner) -> Int? {
+        if !areStrings { return nil }
+        return Int(interner.code(values.strings.heap.span.extracting(values.strings.range(entry))))
+    }
 }
