@@ -9,25 +9,28 @@ struct World {
     var events: [Event] = []
     var times: ClosedRange<Int64> = 0...0
 
-    init(_ path: String, seed: Int, _ random: inout SplitMix64) throws {
+    /// - Parameter users: how many there may be.
+    init(_ path: String, seed: Int, users: Int = 60, _ random: inout SplitMix64) throws {
         var options = StoreOptions()
         options.sealRows = 100_000
         store = try ShardStore.open(
             directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: options)
         let units: [Int64] = [[1_000_000], [1_000], [1], [1_000_000, 1_000, 1]][seed % 4]
+        // Data of one month ends in one segment, whose lists are read otherwise than those of several sources.
+        let months: [Int64] = seed % 3 == 1 ? [1_700_000_000] : [1_700_000_000, 1_700_000_000, 1_702_000_000, 1_707_000_000]
         let hidden: Set<ByteString> = seed % 5 == 0 ? ["user3", "user17", "nobody"] : []
         for sequence in 0..<8 {
             var batch: [Event] = []
-            for user in 0..<60 where random.chance(40) {
+            for user in 0..<users where random.chance(40) {
                 for _ in 0..<(1 + random.below(3)) {
-                    batch.append(Self.event(ByteString("user\(user)"), units, serverTimed: seed % 3 == 1, &random))
+                    batch.append(Self.event(ByteString("user\(user)"), units, months, serverTimed: seed % 3 == 1, &random))
                 }
             }
             // Some come twice, in this batch or a later one.
             for _ in 0..<5 {
                 guard var copy = (events + batch).filter({ !$0.id.isEmpty }).randomElement(using: &random) else { break }
                 // The first copy stands, whatever another one says.
-                if random.chance(60) { copy.properties = Self.properties(&random) }
+                if random.chance(60) { copy.properties = Self.properties(random.below(5), &random) }
                 if copy.serverTimed { copy.time += units[0] * Int64(random.below(3)) }
                 batch.append(copy)
             }
@@ -64,24 +67,28 @@ struct World {
         }
     }
 
-    private static func properties(_ random: inout SplitMix64) -> [Event.Property] {
+    private static func properties(_ name: Int, _ random: inout SplitMix64) -> [Event.Property] {
         var properties: [Event.Property] = []
         if random.chance(60) { properties.append(.init("p", random.pick([.integer(0), .integer(1), .integer(2), .double(1), .double(0.5), .double(-0.0)]))) }
         if random.chance(30) { properties.append(.init("q", random.chance(50) ? .integer(1) : .string("x"))) }
+        // All names but one have it always, and it is a string always.
+        if name != 3 || random.chance(50) { properties.append(.init("s", .string(random.pick(["x", "y", "z", "a longer text", ""])))) }
         return properties
     }
 
-    private static func event(_ user: ByteString, _ units: [Int64], serverTimed: Bool, _ random: inout SplitMix64) -> Event {
+    private static func event(
+        _ user: ByteString, _ units: [Int64], _ months: [Int64], serverTimed: Bool, _ random: inout SplitMix64
+    ) -> Event {
         let name = random.below(5)
         // A name keeps to one unit, beside names of others.
         let unit = units[name % units.count]
-        let month: Int64 = random.pick([1_700_000_000, 1_700_000_000, 1_702_000_000, 1_707_000_000]) * 1_000_000
+        let month = random.pick(months) * 1_000_000
         let offset = Int64(random.below(9)) * 1_000_000 + Int64(random.below(4)) * 250_000 / unit * unit + (random.chance(10) ? unit : 0)
         // One name's events come from a client without a clock, in some stores.
         let id: ByteString = random.chance(50) ? ByteString("i\(random.next())") : ""
         return Event(
             user: user, name: ["a", "b", "c", "d", "e"][name], time: (month + offset) / unit * unit,
-            id: id, serverTimed: serverTimed && name == 1 && !id.isEmpty && random.chance(50), properties: properties(&random))
+            id: id, serverTimed: serverTimed && name == 1 && !id.isEmpty && random.chance(50), properties: properties(name, &random))
     }
 
     /// Every user who entered, with what the reference makes of them and the events of the chosen attempt.
