@@ -26,13 +26,20 @@ package struct FunnelScan: Sendable {
     package func counting(times: Bool) -> CountingScan { CountingScan(self, times: times) }
 
     /// The first `limit` users of a list, by the bytes of their ids, behind `after`.
+    /// - Parameter group: only users of this row of a breakdown.
+    /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
     package func users(
-        _ outcome: ListOutcome, step: Int, after: ByteString, limit: Int, isCancelled: () -> Bool
+        _ outcome: ListOutcome, step: Int, group: UserGroup? = nil, after: ByteString, limit: Int, isCancelled: () -> Bool
     ) throws -> [ByteString] {
         var found: [Int] = []
         let steps = plan.steps
-        try eachOutcome(isCancelled) { place, depth in
+        let take = { (place: Int, depth: Int) in
             if outcome.includes(depth: depth, step: step, of: steps) { found.append(place) }
+        }
+        if let group {
+            try breakdown(group.breakdown, times: false).eachUser(of: group.value, isCancelled, take)
+        } else {
+            try eachOutcome(isCancelled, take)
         }
         let ids = snapshot.ids(ofPlaces: found).filter { after.isEmpty || $0 > after }
         return Array(ids.sorted().prefix(limit))

@@ -36,6 +36,17 @@ struct GeneralScan {
         }
     }
 
+    /// - Parameter body: told each user who entered: what became of it, and its rows, which hold during the call alone.
+    func eachChosen(
+        _ queue: SliceQueue, _ isCancelled: () -> Bool, _ body: (UserOutcome, History, UserRows) throws -> Void
+    ) throws {
+        var matcher = UserMatcher(plan)
+        try each(queue, isCancelled) { history, user in
+            let outcome = try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled)
+            if outcome.depth > 0 { try body(outcome, history, user) }
+        }
+    }
+
     /// - Parameter body: told each user with a row of the funnel. Both hold during the call alone.
     func each(_ queue: SliceQueue, _ isCancelled: () -> Bool, _ body: (History, UserRows) throws -> Void) throws {
         let names = plan.events ?? snapshot.eventNames()

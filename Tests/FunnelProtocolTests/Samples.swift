@@ -23,7 +23,7 @@ enum Samples {
         ("frame", frames), ("hello", hellos), ("append", appends), ("query", queries),
         ("partial-query", partialQueries),
         ("partial-result", partialResults), ("user-list", userLists), ("health", healths), ("snapshot", snapshots),
-        ("error", errors),
+        ("error", errors), ("discovery", discoveries),
     ]
 
     static let frames: [Sample] = [
@@ -154,7 +154,7 @@ enum Samples {
     static let plainQuery = PartialQuery(
         definition: definition, buckets: [0..<512], asOf: 1_710_892_800_000_000, entryRange: nil, times: true)
 
-    private static func reporting(_ report: PartialQuery.Report) -> PartialQuery {
+    static func reporting(_ report: PartialQuery.Report) -> PartialQuery {
         var query = plainQuery
         query.report = report
         return query
@@ -179,6 +179,20 @@ enum Samples {
             message: .partialQuery(
                 reporting(.trend([-86_400_000_000, 0, 1_710_892_800_000_000, 1_710_892_800_000_001])))),
         Sample(name: "the span of entries", kind: .partialQuery, message: .partialQuery(reporting(.entrySpan))),
+        Sample(name: "times between two steps", kind: .partialQuery, message: .partialQuery(reporting(.between(from: 1, to: 3)))),
+        Sample(name: "one user explained", kind: .partialQuery, message: .partialQuery(reporting(.explain(user: "Zo\u{EB}")))),
+        Sample(
+            name: "users of a value", kind: .partialUsersQuery,
+            message: .partialUsersQuery(
+                PartialUsersQuery(
+                    query: plainQuery, step: 1, outcome: .reached,
+                    group: UserGroup(Breakdown(property: "plan", touch: .step(2)), value: .integer(-3)), limit: 1, after: ""))),
+        Sample(
+            name: "users without a value", kind: .partialUsersQuery,
+            message: .partialUsersQuery(
+                PartialUsersQuery(
+                    query: plainQuery, step: 1, outcome: .reached, group: UserGroup(Breakdown(property: "plan", touch: .first), value: nil),
+                    limit: 1, after: "bob"))),
         Sample(
             name: "users who dropped", kind: .partialUsersQuery,
             message: .partialUsersQuery(
@@ -217,7 +231,7 @@ enum Samples {
             Sample(
                 name: "no entries", kind: .partialResult,
                 message: .partialResult(reporting(.entrySpan(nil), counts: [0, 0]))),
-        ]
+        ] + peopleResults
     }()
 
     /// Every kind of value; the order is that of the values as text.
@@ -231,7 +245,7 @@ enum Samples {
         return reporting(.breakdown(groups), counts: [313, 207])
     }()
 
-    private static func reporting(_ report: PartialResult.Report, counts: [UInt64]) -> PartialResult {
+    static func reporting(_ report: PartialResult.Report, counts: [UInt64]) -> PartialResult {
         var result = PartialResult(steps: 2, times: false, buckets: [0..<1_024])
         result.counts = counts
         result.report = report

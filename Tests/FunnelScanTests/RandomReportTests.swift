@@ -74,7 +74,7 @@ struct RandomReportTests {
     }
 
     /// The value as the rules have it.
-    private static func value(_ breakdown: Breakdown, _ chain: [Event]) -> PropertyValue? {
+    static func value(_ breakdown: Breakdown, _ chain: [Event]) -> PropertyValue? {
         let values = chain.map { event in event.properties.last { $0.key == breakdown.property }?.value }
         let value: PropertyValue?
         switch breakdown.touch {

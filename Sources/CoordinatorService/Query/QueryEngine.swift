@@ -5,11 +5,11 @@ import FunnelRuntime
 
 /// Plans a query, asks the shards, and adds up what they say. One map for the whole answer.
 final class QueryEngine: Sendable {
-    private let fleet: ShardFleet
+    let fleet: ShardFleet
     private let catalogue: FunnelCatalogue
-    private let gate: AdmissionGate
+    let gate: AdmissionGate
     private let latency: LatencyHistogram
-    private let requests = RequestNumbers()
+    let requests = RequestNumbers()
 
     init(_ fleet: ShardFleet, catalogue: FunnelCatalogue, gate: AdmissionGate, metrics: Metrics) {
         self.fleet = fleet
@@ -44,7 +44,7 @@ final class QueryEngine: Sendable {
             try await fanOut(request.query.deadline, start) { [self] link, left, number in
                 let query = PartialUsersQuery(
                     query: plan(request.query, definition, link, nil), step: step, outcome: request.outcome,
-                    limit: request.limit + 1, after: request.after)
+                    group: request.group, limit: request.limit + 1, after: request.after)
                 var users: [ByteString] = []
                 try await link.bulk.call(.partialUsers, query.body, project: project, request: number, timeout: left) {
                     body throws(ProtocolError) in
@@ -61,7 +61,7 @@ final class QueryEngine: Sendable {
             completeness: completeness)
     }
 
-    private func resolve(_ subject: QueryRequest.Subject, _ project: UInt32) async throws -> FunnelDefinition {
+    func resolve(_ subject: QueryRequest.Subject, _ project: UInt32) async throws -> FunnelDefinition {
         switch subject {
         case .definition(let definition): return definition
         case .standing: return try await catalogue.standing(project: project)

@@ -3,44 +3,34 @@ import FunnelProtocol
 
 /// The body of `POST /v1/query/users`: a query, and which of its users.
 struct UsersRequest: Sendable {
-    enum StepName: Sendable {
-        case index(Int)
-        case name(ByteString)
-    }
-
     var query: QueryRequest
     var step: StepName
     var outcome: ListOutcome
+    /// Only users of this row of a breakdown.
+    var group: UserGroup?
     var limit: Int
     var after: ByteString
 
     static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> UsersRequest {
         var reader = FieldReader(document)
         let query = QueryRequest.read(&reader, now: now)
-        var step = StepName.index(1)
-        switch reader.value("step") {
-        case .integer(let index)? where (1...Int64(Limits.stepsPerFunnel)).contains(index): step = .index(Int(index))
-        case .string(let name)?: step = .name(name)
-        case nil: reader.faultAt("step", "is required: a step's number from 1, or its name")
-        default: reader.faultAt("step", "must be a step's number from 1, or its name")
-        }
+        let step = StepName.read(&reader, "step")
+        if reader.value("step") == nil { reader.faultAt("step", "is required: a step's number from 1, or its name") }
         let outcome: ListOutcome? = reader.choice("outcome")
+        let group = UserGroup.read(&reader)
         let limit = reader.integer("limit", in: 1...Int64(Limits.userListPage)) ?? 1_000
         let after = reader.string("after") ?? ""
         if after.count > Limits.userIDBytes { reader.faultAt("after", "is longer than a user id can be") }
         reader.rejectUnknown()
         guard reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
-        return UsersRequest(query: query, step: step, outcome: outcome ?? .reached, limit: Int(limit), after: after)
+        return UsersRequest(
+            query: query, step: step ?? .index(1), outcome: outcome ?? .reached, group: group, limit: Int(limit), after: after)
     }
 
-    /// The step's number in `definition`; a name stands for its first place.
+    /// The step's number in `definition`.
     func position(in definition: FunnelDefinition) throws(InvalidDocument) -> Int {
-        var found: Int?
-        switch step {
-        case .index(let index): found = index <= definition.steps.count ? index : nil
-        case .name(let name): found = definition.steps.firstIndex { $0.name == name }.map { $0 + 1 }
-        }
-        guard let found else { throw InvalidDocument([FieldFault("step", "is not a step of this funnel, which has \(definition.steps.count)")]) }
+        let found = try step.position(in: definition, "step")
+        try group?.breakdown.check(against: definition, "group.touch")
         if outcome == .dropped, found == 1 { throw InvalidDocument([FieldFault("outcome", "nobody can drop before step 1")]) }
         return found
     }

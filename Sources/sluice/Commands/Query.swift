@@ -15,6 +15,7 @@ struct Query: AsyncParsableCommand {
               sluice query --file funnel.json --start 2026-01-01 --end 2026-01-31 --format json
               sluice query shop --breakdown plan --touch step:2
               sluice query shop --trend week --time-zone Europe/Berlin --format csv
+              sluice query shop --explain ann
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv }
@@ -37,6 +38,7 @@ struct Query: AsyncParsableCommand {
     @Option(help: "first, last or step:N: whose event's property.") var touch: String?
     @Option(name: .customLong("k"), help: "Values shown of a breakdown.") var rows: Int?
     @Option(help: "hour, day, week or month: the funnel by the time of step 1.") var trend: String?
+    @Option(help: "A user id: what the funnel makes of this one user, and why.") var explain: String?
     @Flag(help: "Take an answer that lacks shards; it says which.") var allowPartial = false
     @Option(help: "table, json or csv.") var format: Format = .table
     @Option(help: "The coordinator's wire address.") var to = "127.0.0.1:8091"
@@ -47,7 +49,7 @@ struct Query: AsyncParsableCommand {
         let body = JSONValue.object(try members()).encoded
         let answer: [UInt8]
         do {
-            answer = try await client.call(.query, body, timeout: .seconds(60))
+            answer = try await client.call(explain == nil ? .query : .explain, body, timeout: .seconds(60))
         } catch {
             await client.shutdown()
             throw Failure(error)
@@ -57,7 +59,7 @@ struct Query: AsyncParsableCommand {
         switch format {
         case .json: Terminal.out(String(decoding: answer, as: UTF8.self))
         case .csv: Terminal.out(FunnelTable(report).csv)
-        case .table: Terminal.out(FunnelTable(report).text(width: Terminal.width))
+        case .table: Terminal.out(explain == nil ? FunnelTable(report).text(width: Terminal.width) : Explanation(report).text)
         }
     }
 
@@ -71,6 +73,10 @@ struct Query: AsyncParsableCommand {
         }
         for (name, value) in [("start", start), ("end", end), ("time_zone", timeZone), ("as_of", asOf)] {
             if let value { members.append(.init(ByteString(name), .text(value))) }
+        }
+        if let explain {
+            if format == .csv { throw ValidationError("--explain is a table or json") }
+            members.append(.init("user_id", .text(explain)))
         }
         if allowPartial { members.append(.init("allow_partial", true)) }
         if let trend { members.append(.init("trend", ["by": .text(trend)])) }
