@@ -110,8 +110,32 @@ extension CheckedDamageTests {
     @Test func usersBeyondABucketsEndAreDamage() throws {
         let files = try Self.small()
         var users = try #require(files["usr-00000001"])
-        users.put(.max, at: 56)
+        // Behind the head and two entries of the directory: the first block.
+        users.put(.max, at: 136)
         expectCorrupt(Self.mended("usr-00000001", users, files), "first user of a bucket")
+    }
+
+    /// Every number in the head, directory and blocks, and every bit of the tables.
+    @Test func everyByteOfAUserFileMayBeWrong() throws {
+        let files = try Self.small()
+        let users = try #require(files["usr-00000001"])
+        for at in 40..<(users.count - 16) {
+            for value: UInt8 in [0, 1, 2, 3, 5, 0x7F, 0x80, 0xFF, users[at] ^ 0x10] {
+                var wrong = users
+                wrong[at] = value
+                Self.read(Self.mended("usr-00000001", wrong, files))
+            }
+        }
+    }
+
+    @Test func tablesThatDoNotFitAreDamage() throws {
+        let files = try Self.small()
+        // Buckets, bits of a symbol; a block's size; users, entries, widths of offsets and forms.
+        for (at, value) in [(40, UInt32(3)), (40, .max), (44, 7), (124, 25), (124, .max), (140, 0), (140, 2), (140, .max), (144, 2), (156, 33), (157, 4)] {
+            var users = try #require(files["usr-00000001"])
+            users.put(value, at: at)
+            expectCorrupt(Self.mended("usr-00000001", users, files), "\(value) at \(at)")
+        }
     }
 
     @Test func numbersThatCannotBeCountedOnAreDamage() throws {
