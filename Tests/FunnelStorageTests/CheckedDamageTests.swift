@@ -38,7 +38,8 @@ struct CheckedDamageTests {
             _ = try? snapshot.histories()
             _ = try? snapshot.histories(events: ["e"])
             _ = try? snapshot.scan(user: "many") { $0.count >= 0 }
-            for place in 0..<min(50, snapshot.places.users) { _ = snapshot.ids(ofPlaces: [place]) }
+            for place in 0..<min(50, snapshot.places.users) { _ = snapshot.place(of: snapshot.ids(ofPlaces: [place])[0]) }
+            for user in ["u", "v", "many"] { _ = snapshot.place(of: ByteString(user)) }
         }
         _ = try? store.append([request([event("longish-user-1", "e", 1), event("new", "e", 2)], sequence: 77)])
         _ = try? store.seal()
@@ -131,7 +132,10 @@ extension CheckedDamageTests {
     @Test func tablesThatDoNotFitAreDamage() throws {
         let files = try Self.small()
         // Buckets, bits of a symbol; a block's size; users, entries, widths of offsets and forms.
-        for (at, value) in [(40, UInt32(3)), (40, .max), (44, 7), (124, 25), (124, .max), (140, 0), (140, 2), (140, .max), (144, 2), (156, 33), (157, 4)] {
+        let wrong: [(Int, UInt32)] = [
+            (40, 3), (40, .max), (44, 7), (124, 25), (124, .max), (140, 0), (140, 2), (140, .max), (144, 2), (156, 33), (157, 4),
+        ]
+        for (at, value) in wrong {
             var users = try #require(files["usr-00000001"])
             users.put(value, at: at)
             expectCorrupt(Self.mended("usr-00000001", users, files), "\(value) at \(at)")

@@ -33,7 +33,9 @@ import FunnelModel
     /// nil where the tables reach out of the range, or a number beyond what there can be. All look-ups rest on that.
     @inline(__always)
     init?(_ file: FileBytes, _ range: Range<Int>) {
-        guard range.count >= Self.headerBytes, let base = unsafe file.pointer(at: range.lowerBound, need: range.count + Self.slack) else { return nil }
+        guard range.count >= Self.headerBytes,
+            let base = unsafe file.pointer(at: range.lowerBound, need: range.count + Self.slack)
+        else { return nil }
         unsafe self.base = unsafe base
         end = range.count
         first = unsafe Self.load(base, 0)
@@ -50,9 +52,9 @@ import FunnelModel
         entriesAt = Self.headerBytes &+ BitWriter.bytes(groups &+ 1, placeBits)
         idsAt = entriesAt &+ BitWriter.bytes(entries, placeBits &+ Self.tagBits)
         heapAt = idsAt &+ BitWriter.bytes(users &+ 1, idBits)
-        guard users >= 1, entries <= users, Int(first) &+ users <= Limits.usersPerBucket, offsetBits <= 32, formBits <= 3, heapAt <= end else {
-            return nil
-        }
+        guard users >= 1, entries <= users, Int(first) &+ users <= Limits.usersPerBucket, offsetBits <= 32, formBits <= 3,
+            heapAt <= end
+        else { return nil }
     }
 
     static func groups(_ entries: Int) -> Int { max(1, (entries &+ groupUsers &- 1) / groupUsers) }
@@ -107,13 +109,16 @@ import FunnelModel
         let to = heapAt &+ (line &+ slope) &>> 16 &+ Int(truncatingIfNeeded: next &>> UInt64(formBits)) &- bias
         let form = leastForm &+ UInt8(truncatingIfNeeded: this & (1 &<< UInt64(formBits) &- 1))
         let isSound = from >= heapAt && to >= from && to <= end
-        return unsafe StoredID(UnsafeRawBufferPointer(start: base + (isSound ? from : 0), count: isSound ? to &- from : 0), form: form, symbols)
+        let bytes = unsafe UnsafeRawBufferPointer(start: base + (isSound ? from : 0), count: isSound ? to &- from : 0)
+        return unsafe StoredID(bytes, form: form, symbols)
     }
 
     /// - Parameters:
     ///   - places: the bucket's users in `ids`; those that are empty are holes.
     ///   - stored: the same users' ids as the file holds them.
-    static func encode(_ ids: StringTable, _ stored: StoredIDs, _ places: Range<Int>, first: UInt32, seed: UInt64, into out: inout ByteWriter) {
+    static func encode(
+        _ ids: StringTable, _ stored: StoredIDs, _ places: Range<Int>, first: UInt32, seed: UInt64, into out: inout ByteWriter
+    ) {
         let users = places.count
         let start = Int(stored.table.offsets[places.lowerBound])
         let offsets = (places.lowerBound...places.upperBound).map { Int(stored.table.offsets[$0]) - start }

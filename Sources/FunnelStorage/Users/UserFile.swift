@@ -45,7 +45,9 @@ final class UserFile: Sendable {
         let buckets = Int(file.load(UserFileFormat.bucketsAt, as: UInt32.self))
         seed = file.load(UserFileFormat.seedAt)
         guard buckets <= Limits.buckets, IDSymbols(file) != nil else {
-            throw .corrupt(name, offset: UserFileFormat.bucketsAt, expected: "a number of buckets and of a symbol's bits", found: "\(buckets) or else")
+            throw .corrupt(
+                name, offset: UserFileFormat.bucketsAt, expected: "at most \(Limits.buckets) buckets, \(IDAlphabet.bitsMax) bits a symbol",
+                found: "\(buckets), \(file.load(UserFileFormat.symbolBitsAt, as: UInt8.self))")
         }
         blocks = try Self.blocks(file, buckets, end, name)
         var users = 0
