@@ -96,7 +96,7 @@ package struct FunnelPlan: Sendable {
 
     package var readsProperties: Bool { admission.filtered != 0 }
 
-    package var excludingReadsProperties: Bool { exclusionAdmission.filtered != 0 }
+    package var exclusionsReadProperties: Bool { exclusionAdmission.filtered != 0 }
 
     /// The property whose codes `UserHistory.unit` holds.
     package var unitProperty: ByteString? {

@@ -13,22 +13,38 @@ package struct OneUser {
     }
 
     package func columns(for plan: FunnelPlan) -> (time: [Int64], mask: [UInt64]) {
-        let masks = events.map { event in
-            plan.narrow(plan.positions(ofEvent: event.name)) { key in
-                event.properties.last { $0.key == key }?.value
-            }
-        }
-        return (events.map(\.time), masks)
+        let history = history(for: plan)
+        return (history.time, history.mask)
     }
 
-    /// Outcome and seconds of each row of the chosen attempt from step 1.
-    package func match(_ definition: FunnelDefinition, asOf: Int64 = 1 << 59) throws -> (UserOutcome, [Double]) {
-        let plan = FunnelPlan(definition, entryRange: nil, asOf: asOf)
-        let (time, mask) = columns(for: plan)
-        var matcher = UserMatcher(plan)
-        let outcome = try matcher.match(time: time, mask: mask)
-        let first = outcome.chain.first.map { plan.ticks(time[$0]) } ?? 0
-        let seconds = outcome.chain.map { Double(max(0, plan.ticks(time[$0]) - first) * plan.tick) / 1e6 }
-        return (outcome, seconds)
+    /// A row for every event; users have no properties here.
+    package func history(for plan: FunnelPlan) -> UserHistory {
+        var codes: [PropertyValue: Int32] = [:]
+        func code(_ event: Event, _ property: ByteString) -> Int32 {
+            guard let value = Self.value(event, property)?.canonical else { return -1 }
+            let code = codes[value] ?? Int32(codes.count)
+            codes[value] = code
+            return code
+        }
+        return UserHistory(
+            time: events.map(\.time),
+            mask: events.map { event in plan.narrow(plan.positions(ofEvent: event.name)) { Self.value(event, $0) } },
+            excluded: events.map { event in plan.narrowExclusions(plan.exclusions(ofEvent: event.name)) { Self.value(event, $0) } },
+            held: plan.heldProperties.map { property in events.map { code($0, property) } },
+            unit: plan.unitProperty.map { property in events.map { code($0, property) } } ?? [])
+    }
+
+    private static func value(_ event: Event, _ property: ByteString) -> PropertyValue? {
+        event.properties.last { $0.key == property }?.value
+    }
+
+    /// What the reference makes of the user.
+    package func outcomes(_ plan: FunnelPlan) -> [UserOutcome] { ReferenceMatcher(plan).outcomes(of: history(for: plan)) }
+
+    /// By row of the chosen attempt, seconds from step 1; nil where an optional step was not done.
+    package func seconds(_ outcome: UserOutcome, _ plan: FunnelPlan) -> [Double?] {
+        outcome.chain.map { row in
+            row < 0 ? nil : Double(max(0, plan.ticks(events[row].time) - plan.ticks(events[outcome.chain[0]].time)) * plan.tick) / 1e6
+        }
     }
 }

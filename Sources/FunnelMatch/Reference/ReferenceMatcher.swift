@@ -13,7 +13,7 @@ package struct ReferenceMatcher {
     }
 
     /// One outcome for each unit that entered and is not left out: at most one for a user; attempts and sessions in order
-    /// of time; values in order of their codes.
+    /// of time; values in order of their first events.
     package func outcomes(of user: UserHistory) -> [UserOutcome] {
         let all = ReferenceHistory(plan: plan, user: user, rows: Array(user.time.indices))
         switch plan.definition.countBy {
@@ -89,9 +89,11 @@ extension ReferenceMatcher {
 
     /// The events of each value, for themselves; those without one are left out.
     private func values(of history: ReferenceHistory) -> [ReferenceHistory] {
-        Set(history.user.unit.filter { $0 >= 0 }).sorted().map { value in
-            history.restricted(to: history.rows.filter { history.user.unit[$0] == value })
+        var values: [Int32] = []
+        for row in history.rows where history.user.unit[row] >= 0 && !values.contains(history.user.unit[row]) {
+            values.append(history.user.unit[row])
         }
+        return values.map { value in history.restricted(to: history.rows.filter { history.user.unit[$0] == value }) }
     }
 }
 
