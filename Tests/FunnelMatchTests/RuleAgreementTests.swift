@@ -84,13 +84,13 @@ struct RuleAgreementTests {
 struct RuleBudgetTests {
     private func outcomes(
         _ steps: Int, rows: Int, workMax: Int, mask: (Int) -> UInt64, excluded: (Int) -> UInt64 = { _ in 0 },
-        _ change: (inout FunnelDefinition) -> Void
+        time: (Int) -> Int = { $0 }, _ change: (inout FunnelDefinition) -> Void
     ) throws -> [UserOutcome] {
         var definition = FunnelDefinition(steps: (0..<steps).map { .init(ByteString("s\($0)")) })
         change(&definition)
         let plan = FunnelPlan(definition, entryRange: nil, asOf: 1 << 59)
         let history = UserHistory(
-            time: (0..<rows).map { Int64($0) * 1_000_000 }, mask: (0..<rows).map(mask),
+            time: (0..<rows).map { Int64(time($0)) * 1_000_000 }, mask: (0..<rows).map(mask),
             excluded: definition.exclusions.isEmpty ? [] : (0..<rows).map(excluded))
         var matcher = RuleMatcher(plan, workMax: workMax)
         var outcomes: [UserOutcome] = []
@@ -114,27 +114,36 @@ struct RuleBudgetTests {
 
     private static let day: Int64 = 86_400_000_000
 
-    /// As many rows as there are steps, but two steps that share their only row.
+    /// Twelve rows for fourteen steps, and enough of them only behind the last step.
     @Test func permutationsFailByName() {
+        let steps = (0..<14).reduce(into: UInt64(0)) { $0 |= 2 << UInt64($1) }
         #expect(throws: MatchError.workBudget(limit: 20_000)) {
-            try outcomes(24, rows: 40, workMax: 20_000, mask: { $0 == 0 ? 1 : $0 < 38 ? 0x3F_FFFE : 0xC0_0000 }) {
-                $0.order = .flexible(limit: 2_000_000)
-            }
+            try outcomes(
+                16, rows: 40, workMax: 20_000, mask: { $0 == 0 ? 1 : $0 == 13 ? 1 << 15 : steps },
+                time: { $0 == 0 ? 0 : $0 < 13 ? 1 : $0 }
+            ) { $0.order = .flexible(limit: 1_000_000) }
         }
     }
 
+    /// An event that nothing can cover, and many that can be.
     @Test func exclusionsInFlexibleOrderFailByName() {
         #expect(throws: MatchError.workBudget(limit: 20_000)) {
-            try outcomes(8, rows: 400, workMax: 20_000, mask: { 1 << UInt64($0 % 8) }, excluded: { $0 % 3 == 0 ? 1 : 0 }) {
-                $0.order = .flexible(limit: Self.day)
-                $0.exclusions = [.init(events: .any, after: 2, before: 7)]
+            try outcomes(
+                8, rows: 400, workMax: 20_000, mask: { $0 == 0 ? 1 : $0 == 1 ? 0 : 2 << UInt64($0 % 7) },
+                excluded: { UInt64(min(1, $0)) }
+            ) {
+                $0.order = .flexible(limit: 86_400_000_000)
+                $0.exclusions = [.init(events: .any, after: 1, before: 8)]
             }
         }
     }
 
+    /// Each excluded event asks for the second of two rows for one step.
     @Test func coversInAnyOrderFailByName() {
         #expect(throws: MatchError.workBudget(limit: 20_000)) {
-            try outcomes(8, rows: 2_000, workMax: 20_000, mask: { 1 << UInt64($0 % 7) }, excluded: { $0 % 3 == 0 ? 1 : 0 }) {
+            try outcomes(
+                8, rows: 2_000, workMax: 20_000, mask: { 1 << UInt64($0 / 2 % 7) }, excluded: { UInt64($0 % 2) }
+            ) {
                 $0.order = .any
                 $0.exclusions = [.init(events: .any, after: 1, before: 8)]
             }

@@ -166,7 +166,7 @@ struct ChainSearch: Sendable {
             where excluding.has(e) && exclusion.after < i - 1 && previous < exclusion.before {
                 let from = lastDone(exclusion.after)
                 let since = unit.time[chain[from]]
-                let seen = chain[from...].filter { $0 >= 0 && unit.time[$0] > since }
+                let seen = chain[from...].filter { $0 >= 0 && unit.time[$0] > since && unit.isExcluded(e, at: unit.time[$0]) }
                 state += [since, Int64(seen.count)] + seen.map { unit.time[$0] }.sorted()
             }
         }

@@ -67,6 +67,15 @@ extension RuleMatcher {
 }
 
 extension UnitRows {
+    func isExcluded(_ exclusion: Int, at clock: Int64) -> Bool {
+        var x = excludedClock.firstIndex(after: clock - 1, in: excludedClock.indices)
+        while x < excludedClock.count, excludedClock[x] == clock {
+            if excludedBits[x].has(exclusion) { return true }
+            x += 1
+        }
+        return false
+    }
+
     /// The clock value of the last event of some exclusions up to a clock value; `Int64.min` if there is none.
     func lastExcluded(_ bits: UInt64, through end: Int64) -> Int64 {
         var x = excludedClock.firstIndex(after: end, in: excludedClock.indices) - 1

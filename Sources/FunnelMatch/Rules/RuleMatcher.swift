@@ -15,6 +15,9 @@ package struct RuleMatcher: Sendable {
     var budget: WorkBudget
     /// Attempts whose depth is not known yet.
     private var pending: [UnitRows.Start] = []
+    /// Rows by value, and the stretch of each value.
+    private var unitRows: [Int] = []
+    private var runs: [Range<Int>] = []
 
     private enum Units { case users, attempts, sessions, values }
 
@@ -38,7 +41,7 @@ package struct RuleMatcher: Sendable {
     /// - Parameters:
     ///   - isCancelled: polled now and then, since one long history may take a while.
     ///   - body: told the outcome of each unit that entered and is not left out: at most one for a user; attempts and
-    ///     sessions in order of time; values in order of their codes.
+    ///     sessions in order of time; values in order of their first events.
     package mutating func match(
         _ history: UserHistory, isCancelled: () -> Bool = { false }, body: (UserOutcome) -> Void
     ) throws(MatchError) {
@@ -88,18 +91,27 @@ package struct RuleMatcher: Sendable {
                 from = end
             }
         case .values:
-            let rows = history.unit.indices.filter { history.unit[$0] >= 0 }.sorted {
-                (history.unit[$0], $0) < (history.unit[$1], $1)
-            }
-            var from = 0
-            while from < rows.count {
-                var end = from + 1
-                while end < rows.count, history.unit[rows[end]] == history.unit[rows[from]] { end += 1 }
-                unit.load(history, rows[from..<end])
+            splitValues(history)
+            for run in runs {
+                unit.load(history, unitRows[run])
                 if let outcome = try outcome(history, range, isCancelled, isUser: false) { body(outcome) }
-                from = end
             }
         }
+    }
+
+    /// Rows by value, those of one after those of another, in order of the first events of the values.
+    private mutating func splitValues(_ history: UserHistory) {
+        unitRows.removeAll(keepingCapacity: true)
+        for row in history.unit.indices where history.unit[row] >= 0 { unitRows.append(row) }
+        unitRows.sort { (history.unit[$0], $0) < (history.unit[$1], $1) }
+        runs.removeAll(keepingCapacity: true)
+        var from = 0
+        for end in 1..<(unitRows.count + 1)
+        where end == unitRows.count || history.unit[unitRows[end]] != history.unit[unitRows[from]] {
+            runs.append(from..<end)
+            from = end
+        }
+        runs.sort { unitRows[$0.lowerBound] < unitRows[$1.lowerBound] }
     }
 
     /// Section 5: of the attempts of greatest rank, the one that `entry` says; nil where the unit did not enter or is left out.
