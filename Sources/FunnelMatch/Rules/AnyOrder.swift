@@ -12,6 +12,9 @@ struct AnyOrder: Sendable {
 
     /// Of the last attempt: rows of the unit, A first.
     private(set) var rows: [Int] = []
+    /// The attempt kept: the same, and its group.
+    private(set) var kept: [Int] = []
+    private(set) var keptGroup = -1
     /// Rows of the window that fit a position, with their positions; clock values of excluded events.
     private var window: [Candidate] = []
     private var barriers: [Int64] = []
@@ -27,6 +30,17 @@ struct AnyOrder: Sendable {
         matching = PositionMatching(positions: rules.steps)
     }
 
+    /// Deeper than the one kept, or as deep and nearer to A.
+    var rowsAreBetter: Bool {
+        rows.count != kept.count ? rows.count > kept.count : rows.lexicographicallyPrecedes(kept)
+    }
+
+    mutating func keep(_ group: Int) {
+        kept.removeAll(keepingCapacity: true)
+        for row in rows { kept.append(row) }
+        keptGroup = group
+    }
+
     /// Finds the deepest chain of an attempt: `rows`.
     mutating func find(
         _ a: Int, _ group: Int, _ unit: UnitRows, excluding: UInt64, _ budget: inout WorkBudget
@@ -36,9 +50,8 @@ struct AnyOrder: Sendable {
         findBarriers(unit, excluding, from: unit.clock[a], before: unit.clock[rows[rows.count - 1]])
         if barriers.allSatisfy({ x in rows.contains { unit.clock[$0] == x } }) { return }
         findBarriers(unit, excluding, from: unit.clock[a], before: unit.clock[a] + rules.window)
-        loadWindow(a, group, unit)
         let own = Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group))
-        let (covered, depth) = try reach(own, &budget)
+        let (covered, depth) = try reach(own, group, unit, &budget)
         try takeCovering(own, covered, depth, &budget)
     }
 
@@ -49,8 +62,20 @@ struct AnyOrder: Sendable {
         matching.reset()
         _ = matching.add(a, unit.positions(a, group))
         let from = unit.clock[a]
+        var near = a
+        while near > 0, unit.clock[near - 1] == from { near -= 1 }
+        if rules.held.isEmpty {
+            // Mostly the next few rows are all there is.
+            let end = min(unit.clock.count, near + 32)
+            while near < end, rows.count < rules.steps {
+                if unit.clock[near] - from > rules.window { return }
+                if near != a, unit.mask[near] & ~matching.saturated != 0, matching.add(near, unit.mask[near]) { rows.append(near) }
+                near += 1
+            }
+        }
+        if near == unit.clock.count || rows.count == rules.steps { return }
         cursors.removeAll(keepingCapacity: true)
-        for position in 0..<rules.steps { cursors.append(unit.time.firstIndex(after: from - 1, in: unit.list(group, position))) }
+        for position in 0..<rules.steps { cursors.append(unit.entry(near, unit.list(group, position))) }
         while rows.count < rules.steps {
             var row = Int.max
             var mask: UInt64 = 0
@@ -73,44 +98,53 @@ struct AnyOrder: Sendable {
     private mutating func findBarriers(_ unit: UnitRows, _ excluding: UInt64, from: Int64, before end: Int64) {
         barriers.removeAll(keepingCapacity: true)
         var x = unit.excludedClock.firstIndex(after: from, in: unit.excludedClock.indices)
-        while x < unit.excludedClock.count, unit.excludedClock[x] < end {
+        // No chain can cover as many as there are steps, so more of them need no look.
+        while x < unit.excludedClock.count, unit.excludedClock[x] < end, barriers.count < rules.steps {
             if unit.excludedBits[x] & excluding != 0, barriers.last != unit.excludedClock[x] { barriers.append(unit.excludedClock[x]) }
             x += 1
         }
     }
 
-    private mutating func loadWindow(_ a: Int, _ group: Int, _ unit: UnitRows) {
+    private mutating func loadWindow(_ a: Int, _ group: Int, _ unit: UnitRows, through end: Int64) {
         window.removeAll(keepingCapacity: true)
         var row = unit.clock.firstIndex(after: unit.clock[a] - 1, in: unit.clock.indices)
-        while row < unit.clock.count, unit.clock[row] - unit.clock[a] <= rules.window {
+        while row < unit.clock.count, unit.clock[row] <= end {
             let mask = row == a ? 0 : unit.positions(row, group)
             if mask != 0 { window.append(Candidate(row: row, clock: unit.clock[row], mask: mask)) }
             row += 1
         }
     }
 
-    /// How many barriers the chain can pass, and the greatest depth.
-    private mutating func reach(_ a: Candidate, _ budget: inout WorkBudget) throws(MatchError) -> (covered: Int, depth: Int) {
-        try budget.spend(window.count)
+    /// How many barriers the chain can pass, and the greatest depth. Loads the rows up to the barrier that it can't.
+    private mutating func reach(
+        _ a: Candidate, _ group: Int, _ unit: UnitRows, _ budget: inout WorkBudget
+    ) throws(MatchError) -> (covered: Int, depth: Int) {
         matching.reset()
         _ = matching.add(a.row, a.mask)
         var covered = 0
-        while covered < barriers.count, cover(barriers[covered], from: 0) { covered += 1 }
+        while covered < barriers.count {
+            let barrier = barriers[covered]
+            var mask: UInt64 = 0
+            var row = unit.clock.firstIndex(after: barrier - 1, in: unit.clock.indices)
+            while row < unit.clock.count, unit.clock[row] == barrier {
+                mask |= unit.positions(row, group)
+                row += 1
+            }
+            guard mask != 0, matching.add(-1, mask) else { break }
+            covered += 1
+        }
+        let end = a.clock + rules.window
+        loadWindow(a.row, group, unit, through: covered < barriers.count ? barriers[covered] : end)
+        try budget.spend(window.count)
         return (covered, rank([a], from: 0, covered))
     }
 
     /// Adds some row at this clock value to the matching. It stands for whichever of them serves.
     private mutating func cover(_ barrier: Int64, from: Int) -> Bool {
         var mask: UInt64 = 0
-        var low = from
-        var high = window.count
-        while low < high {
-            let middle = (low + high) / 2
-            if window[middle].clock < barrier { low = middle + 1 } else { high = middle }
-        }
-        while low < window.count, window[low].clock == barrier {
-            mask |= window[low].mask
-            low += 1
+        for candidate in window[from...] {
+            if candidate.clock > barrier { break }
+            if candidate.clock == barrier { mask |= candidate.mask }
         }
         return mask != 0 && matching.add(-1, mask)
     }
@@ -161,11 +195,11 @@ struct AnyOrder: Sendable {
     mutating func hasClean(
         _ a: Int, _ group: Int, _ unit: UnitRows, depth: Int, _ budget: inout WorkBudget
     ) throws(MatchError) -> Bool {
-        loadWindow(a, group, unit)
         // An event at the end of the window breaks no chain, but is one that drops the user.
         let end = unit.clock[a] + rules.window
         findBarriers(unit, rules.excluding, from: unit.clock[a], before: end + 1)
-        let (covered, reached) = try reach(Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group)), &budget)
+        let (covered, reached) = try reach(
+            Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group)), group, unit, &budget)
         if reached < depth { return false }
         if depth == rules.steps { return true }
         return covered == barriers.count || unit.lastExcluded(rules.dropping, through: end) < barriers[covered]
@@ -179,8 +213,8 @@ struct AnyOrder: Sendable {
         guard unit.excluded & excluding != 0 else { return rows.count }
         findBarriers(unit, excluding, from: unit.clock[a], before: unit.clock[a] + rules.window)
         if barriers.isEmpty { return rows.count }
-        loadWindow(a, group, unit)
-        return try reach(Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group)), &budget).depth
+        return try reach(
+            Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group)), group, unit, &budget).depth
     }
 
     /// The positions of the rows of a chain: for row after row the first that lets the others have one too.
@@ -204,17 +238,22 @@ extension UnitRows {
     func positions(_ i: Int, _ group: Int) -> UInt64 {
         if rules.held.isEmpty { return mask[i] }
         var positions: UInt64 = 0
-        for position in PositionBits(mask[i]) where contains(i, list(group, position)) { positions |= 1 << UInt64(position) }
+        for position in PositionBits(mask[i]) {
+            let list = list(group, position)
+            let index = entry(i, list)
+            if index < list.upperBound, row[index] == i { positions |= 1 << UInt64(position) }
+        }
         return positions
     }
 
-    private func contains(_ i: Int, _ list: Range<Int>) -> Bool {
+    /// The first entry of a list that is of this row or a later one.
+    func entry(_ i: Int, _ list: Range<Int>) -> Int {
         var low = list.lowerBound
         var high = list.upperBound
         while low < high {
             let middle = (low + high) / 2
             if row[middle] < i { low = middle + 1 } else { high = middle }
         }
-        return low < list.upperBound && row[low] == i
+        return low
     }
 }

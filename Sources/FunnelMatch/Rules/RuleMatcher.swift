@@ -13,6 +13,8 @@ package struct RuleMatcher: Sendable {
     var search: ChainSearch
     var anyOrder: AnyOrder
     var budget: WorkBudget
+    /// In any order: positions of the attempt kept, where they are known already.
+    var anyPositions: [Int] = []
     /// Attempts whose depth is not known yet.
     private var pending: [UnitRows.Start] = []
     /// Rows by value, and the stretch of each value.
@@ -120,7 +122,7 @@ package struct RuleMatcher: Sendable {
     ) throws(MatchError) -> UserOutcome? {
         search.beginUnit()
         if rules.isAny { return try anyOutcome(history, range, isCancelled, isUser: isUser) }
-        if isShallow, let outcome = shallowOutcome(history, range, isUser: isUser) { return outcome.depth > 0 ? outcome : nil }
+        if unit.depthMax <= 1, let outcome = shallowOutcome(history, range, isUser: isUser) { return outcome.depth > 0 ? outcome : nil }
         unit.arrange(history, entryRange: range)
         guard !unit.starts.isEmpty else { return nil }
         if try isLeftOut() { return nil }
@@ -130,12 +132,13 @@ package struct RuleMatcher: Sendable {
 
     // MARK: Depth one
 
-    /// Nobody gets past step 1, and nothing ends an attempt but its windows.
-    private var isShallow: Bool { unit.depthMax <= 1 && !rules.isStrict && unit.excluded == 0 }
+    /// Nothing ends an attempt but its windows and success.
+    private var hasNoStops: Bool { !rules.isStrict && unit.excluded == 0 }
 
-    /// Nil where it takes more than a look at the rows.
+    /// Of a unit that never gets past step 1; nil where it takes more than a look at the rows.
     private func shallowOutcome(_ history: UserHistory, _ range: Range<Int64>, isUser: Bool) -> UserOutcome? {
         guard unit.depthMax == 1 else { return UserOutcome() }
+        if unit.excluded & rules.dropping != 0 { return nil }
         var first = -1
         var latest = -1
         for i in unit.mask.indices where unit.fills(i, 0, history) && range.contains(history.time[unit.source[i]]) {
@@ -146,6 +149,7 @@ package struct RuleMatcher: Sendable {
         if plan.definition.entry == .first { latest = first }
         let closes = rules.closes(start: unit.clock[latest], last: unit.clock[latest], depth: 1)
         let isOpen = isUser && rules.steps > 1 && plan.ticks(plan.asOf) <= closes
+        if isOpen, !hasNoStops { return nil }
         return UserOutcome(depth: 1, chain: [unit.source[first]], openDepth: isOpen ? 1 : 0)
     }
 
@@ -237,7 +241,7 @@ package struct RuleMatcher: Sendable {
         search.beginUnit()
         if rules.isAny { return try anyAttempts(history, range, isCancelled, body) }
         var end = Int64.min
-        if isShallow {
+        if unit.depthMax <= 1, hasNoStops {
             for i in unit.mask.indices where unit.clock[i] > end && unit.fills(i, 0, history) {
                 guard range.contains(history.time[unit.source[i]]) else { continue }
                 body(UserOutcome(depth: 1, chain: [unit.source[i]]))
