@@ -28,7 +28,7 @@ final class CodedPage {
         let present: UInt8 = try reader.integer("column tags")
         guard present == 1 << EventBatch.Tag.string else {
             let values = try ColumnPage.decode(bytes, pageRows: pageRows)
-            let codes = spread(Array(0..<UInt32(truncatingIfNeeded: values.rows.count)), values.rows.map { Int($0) }, pageRows, none: values.rows.count)
+            let codes = spread(values.rows.indices.map { UInt32($0) }, values.rows.map { Int($0) }, pageRows, none: values.rows.count)
             return CodedPage(codes: codes, values, areStrings: false)
         }
         let rows = bitmap.map { bitmap in (0..<pageRows).filter { bytes[bitmap.lowerBound + $0 >> 3] >> UInt8($0 & 7) & 1 == 1 } }
