@@ -226,7 +226,9 @@ def sections(results):
                 f"{number(row['chdb']['median'] / row['sluice']['median'])}x",
                 number(row["rate"]),
                 number(row["resident"] / 1e6),
+                number(row["resident"] / row["users"]),
                 number(row["bytes"]),
+                number(median(row["restart"])),
             ]
             for row in results["growth"]
         ]
@@ -240,7 +242,9 @@ def sections(results):
                     "ratio",
                     "load events/s",
                     "resident MB",
+                    "of it B a user",
                     "bytes per event",
+                    "restart to first answer, s",
                 ],
                 rows,
             ),
