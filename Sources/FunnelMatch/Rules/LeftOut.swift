@@ -43,7 +43,8 @@ extension RuleMatcher {
                 guard table.latest(level: depth, optional: k, index: start.index) <= limit else { continue }
                 if isExact, depth == rules.steps { return true }
                 if !isExact {
-                    if try search.find(start, depth: depth, optional: k, unit, table, excluding: rules.excluding, wantsClean: true, &budget) {
+                    let excluding = rules.excluding
+                    if try search.find(start, depth: depth, optional: k, unit, table, excluding: excluding, wantsClean: true, &budget) {
                         return true
                     }
                     continue
