@@ -19,7 +19,10 @@ GOALS = [
     ("durable load, JSON 100k, vs chDB", 3, 1, "x", True, lambda r: load(r, "JSON 100k")),
     ("query p99 under load, vs idle median", 3, 6, "x", False, lambda r: r["latency"]["ratio"]),
     ("restart to first answer", 2, 10, "s", False, lambda r: median(r["restart"]["first_answer"])),
-    ("resident memory of the shards after the load", 300, 600, "MB", False, lambda r: sum(r["resident"]) / 1e6),
+    (
+        "resident memory of the shards, steady, after the queries", 300, 600, "MB", False,
+        lambda r: sum(r["resident"]["after the queries"]) / 1e6,
+    ),
 ]
 
 
@@ -114,7 +117,7 @@ def query_table(rows):
 def sections(results):
     """(title, text) of everything that was measured."""
     for name, rows in results.get("queries", {}).items():
-        if name in ("states", "not_available"):
+        if name == "states":
             continue
         state = results["queries"]["states"].get(name, {})
         text = (
@@ -128,8 +131,6 @@ def sections(results):
         else:
             text += table(["case", "ms: min / median"], [[row["case"], pair(row["sluice"])] for row in rows])
         yield f"Queries, {name}", text
-    for note in results.get("queries", {}).get("not_available", []):
-        yield f"Queries, {note}", "Not available: this version has no such command."
     if "storage" in results:
         rows = []
         for row in results["storage"].values():
@@ -213,7 +214,7 @@ def sections(results):
             ),
         )
     if "resident" in results:
-        moments = {"right after the load": results["resident"], **results.get("resident_later", {})}
+        moments = results["resident"]
         each = [f"{when} {', '.join(number(size / 1e6) for size in sizes)}" for when, sizes in moments.items()]
         yield "Memory", f"Anonymous resident MB of each shard: {'; '.join(each)}."
     if "growth" in results:

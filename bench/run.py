@@ -79,7 +79,7 @@ def version_of(programs):
 
 def run_queries(bench, running, chdb, engines):
     """States: right after the load, steady, compacted."""
-    found = {"states": {}, "not_available": []}
+    found = {"states": {}}
     bench.results["queries"] = found
     sluice = queries.Sluice(running)
     try:
@@ -93,13 +93,13 @@ def run_queries(bench, running, chdb, engines):
         found["states"]["steady"] = running.settle(bench.idle)
         times = queries.compare(sluice, engines, bench.rounds, bench.say, bench.options.query_minutes)
         found["steady"] = queries.table(times)
-        bench.say("asking for compaction")
-        if running.compact(bench.options.compact_path):
-            found["states"]["compacted"] = running.settle(bench.idle)
-            times = queries.compare(sluice, [chdb], bench.rounds, bench.say, bench.options.query_minutes)
-            found["compacted"] = queries.table(times)
-        else:
-            found["not_available"].append("compacted")
+        bench.say("compacting")
+        sluice.close()
+        running.compact()
+        sluice = queries.Sluice(running)
+        found["states"]["compacted"] = running.state()
+        times = queries.compare(sluice, [chdb], bench.rounds, bench.say, bench.options.query_minutes)
+        found["compacted"] = queries.table(times)
     finally:
         sluice.close()
 
@@ -131,11 +131,10 @@ def run_all(bench):
                 loaded = loading.fill(running, bench.events, bench.seed, bench.say)
                 rate = loaded.rate
                 bench.say(f"Sluice: {rate:,.0f} events/s; {running.state()}")
-                results["resident"] = running.resident()
-                results["resident_later"] = {}
+                results["resident"] = {"right after the load": running.resident()}
                 if bench.wants("queries"):
                     run_queries(bench, running, chdb, engines)
-                    results["resident_later"]["after the queries"] = running.resident()
+                    results["resident"]["after the queries"] = running.resident()
                 elif bench.wants("storage"):
                     running.settle(bench.idle)
                 main_storage = phases.sluice_bytes(running)
@@ -144,7 +143,7 @@ def run_all(bench):
                 engines = [chdb]
                 if bench.wants("restart"):
                     results["restart"] = phases.restart(running, bench.say)
-                    results["resident_later"]["after a restart"] = running.resident()
+                    results["resident"]["after a restart"] = running.resident()
                 if bench.wants("latency"):
                     seconds = options.latency_seconds
                     results["latency"] = loading.latency(running, bench.events, bench.seed, rate, seconds, bench.say)
@@ -185,9 +184,6 @@ def main():
     parser.add_argument("--latency-seconds", type=float, default=20, help="seconds of queries, idle and under load")
     parser.add_argument(
         "--query-minutes", type=float, default=30, help="after so long no further round of queries begins"
-    )
-    parser.add_argument(
-        "--compact-path", default="/compact", help="path of the shards that compacts, if this version has one"
     )
     parser.add_argument("--report", default=os.path.join(HERE, "REPORT.md"), help="file for the report")
     options = parser.parse_args()

@@ -7,16 +7,18 @@ package struct FunnelTally: Sendable {
     /// Users with a depth of at least i + 1.
     private var counts: [UInt64]
     private var open: [UInt64]
-    /// Ticks of the clock, by step.
+    /// By step; as `PartialResult` has them.
     private var fromFirst: [TimeCollector]
     private var fromPrevious: [TimeCollector]
+    private var batch = Batch()
 
-    package init(_ plan: FunnelPlan, times: Bool) {
+    /// - Parameter unit: the clock's ticks in one of the keys that are added.
+    package init(_ plan: FunnelPlan, times: Bool, unit: UInt64 = 1) {
         self.plan = plan
         self.times = times
         counts = Array(repeating: 0, count: plan.steps)
         open = counts
-        fromFirst = times ? Array(repeating: TimeCollector(), count: plan.steps) : []
+        fromFirst = times ? Array(repeating: TimeCollector(unit: unit), count: plan.steps) : []
         fromPrevious = fromFirst
     }
 
@@ -32,7 +34,7 @@ package struct FunnelTally: Sendable {
         for i in 1..<max(1, outcome.depth) {
             let at = max(first, plan.ticks(time[outcome.chain[i]]))
             fromFirst[i].add(UInt64(at - first))
-            fromPrevious[i].add(UInt64(max(0, at - previous)))
+            if i > 1 { fromPrevious[i].add(UInt64(max(0, at - previous))) }
             previous = at
         }
     }
@@ -49,10 +51,7 @@ package struct FunnelTally: Sendable {
     }
 
     /// A slice's users from step 2 on; who entered is told apart.
-    /// - Parameter scale: the clock's ticks in one of the keys'.
-    package mutating func add(
-        _ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], listOfStep: [Int], scale: UInt64
-    ) {
+    package mutating func add(_ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], listOfStep: [Int]) {
         for i in 0..<outcomes.count where outcomes.openDepth[i] > 0 { open[Int(outcomes.openDepth[i]) - 1] += 1 }
         for step in 1..<max(1, plan.steps) {
             let reached = countReached(outcomes, step)
@@ -61,7 +60,7 @@ package struct FunnelTally: Sendable {
             if !times { continue }
             let list = { lists[listOfStep[$0]] }
             unsafe list(step).withKeys { at in unsafe list(0).withKeys { first in unsafe list(step - 1).withKeys { previous in
-                unsafe addTimes(outcomes, step, at, first, previous, scale)
+                unsafe addTimes(outcomes, step, reached, at, first, previous)
             }}}
         }
     }
@@ -80,27 +79,16 @@ package struct FunnelTally: Sendable {
 
     /// Keys of one user differ as their ticks do.
     private mutating func addTimes(
-        _ outcomes: borrowing SliceOutcomes, _ step: Int, _ at: UnsafePointer<UInt64>, _ first: UnsafePointer<UInt64>,
-        _ previous: UnsafePointer<UInt64>, _ scale: UInt64
+        _ outcomes: borrowing SliceOutcomes, _ step: Int, _ reached: Int, _ at: UnsafePointer<UInt64>,
+        _ first: UnsafePointer<UInt64>, _ previous: UnsafePointer<UInt64>
     ) {
-        let depths = outcomes.depth.span
-        // Bound first, since a span may not outlive what it looks at.
-        let (columns0, columns1, columns2) = (outcomes.chosen[step], outcomes.chosen[0], outcomes.chosen[step - 1])
-        let chosen = columns0.span
-        let chosenFirst = columns1.span
-        let chosenPrevious = columns2.span
-        let depth = UInt8(step + 1)
-        var i = 0
-        while i < depths.count {
-            if depths[i] >= depth {
-                let key = unsafe at[Int(chosen[i])]
-                fromFirst[step].add(unsafe (key &- first[Int(chosenFirst[i])]) &* scale)
-                fromPrevious[step].add(unsafe (key &- previous[Int(chosenPrevious[i])]) &* scale)
-            }
-            i &+= 1
-        }
+        batch.reserve(reached + 1)
+        unsafe batch.fill(outcomes, step, at, first, previous)
+        fromFirst[step].add(batch.fromFirst, first: reached)
+        if step > 1 { fromPrevious[step].add(batch.fromPrevious, first: reached) }
     }
 
+    /// Adds a tally of the same scan.
     package mutating func merge(_ other: FunnelTally) {
         for i in counts.indices {
             counts[i] += other.counts[i]
@@ -120,10 +108,50 @@ package struct FunnelTally: Sendable {
         guard times else { return result }
         result.fromFirst = fromFirst.map { $0.finish() }
         result.fromPrevious = fromPrevious.map { $0.finish() }
-        // Step 1 took everyone no time.
-        var zeros = TimeCollector()
-        zeros.add(0, times: counts[0])
-        result.fromFirst[0] = zeros.finish()
         return result
+    }
+}
+
+/// Times of a slice's users who reached a step, before they are collected.
+private struct Batch {
+    private(set) var fromFirst: [UInt64] = []
+    private(set) var fromPrevious: [UInt64] = []
+
+    mutating func reserve(_ count: Int) {
+        guard fromFirst.count < count else { return }
+        fromFirst = Array(repeating: 0, count: max(count, 2 * fromFirst.count))
+        fromPrevious = fromFirst
+    }
+
+    /// Keys of one user differ as their ticks do. There must be room for one more than the users who reached the step.
+    mutating func fill(
+        _ outcomes: borrowing SliceOutcomes, _ step: Int, _ at: UnsafePointer<UInt64>, _ first: UnsafePointer<UInt64>,
+        _ previous: UnsafePointer<UInt64>
+    ) {
+        unsafe Self.fill(&fromFirst, &fromPrevious, outcomes, step, at, first, previous)
+    }
+
+    private static func fill(
+        _ fromFirst: inout [UInt64], _ fromPrevious: inout [UInt64], _ outcomes: borrowing SliceOutcomes, _ step: Int,
+        _ at: UnsafePointer<UInt64>, _ first: UnsafePointer<UInt64>, _ previous: UnsafePointer<UInt64>
+    ) {
+        let depths = outcomes.depth.span
+        // Bound first, since a span may not outlive what it looks at.
+        let (columns0, columns1, columns2) = (outcomes.chosen[step], outcomes.chosen[0], outcomes.chosen[step - 1])
+        let (chosen, chosenFirst, chosenPrevious) = (columns0.span, columns1.span, columns2.span)
+        var fromFirst = fromFirst.mutableSpan
+        var fromPrevious = fromPrevious.mutableSpan
+        let depth = UInt8(step + 1)
+        var kept = 0
+        var i = 0
+        // A user who did not get here is written too, and overwritten; the numbers of its rows mean nothing, so 0 is read.
+        while i < depths.count {
+            let isDeep = depths[i] >= depth
+            let key = unsafe at[isDeep ? Int(chosen[i]) : 0]
+            fromFirst[kept] = unsafe key &- first[isDeep ? Int(chosenFirst[i]) : 0]
+            fromPrevious[kept] = unsafe key &- previous[isDeep ? Int(chosenPrevious[i]) : 0]
+            kept &+= isDeep ? 1 : 0
+            i &+= 1
+        }
     }
 }

@@ -6,10 +6,8 @@ package struct GroupTally: Sendable {
     private let valuesMax: Int
     private let bytesMax: Int
     private var groups: [PropertyValue: Int32] = [:]
-    /// `depths[group * steps + i]`: users of the group with a depth of exactly i + 1.
-    private var depths: [UInt64] = []
-    /// The same for users without a value.
-    private var absent: [UInt64]
+    /// `depths[(group + 1) * steps + i]`: users of the group with a depth of exactly i + 1; group -1 has no value.
+    private var depths: [UInt64]
     /// Bytes of all values.
     private var bytes = 0
 
@@ -19,7 +17,7 @@ package struct GroupTally: Sendable {
         self.steps = steps
         self.valuesMax = valuesMax
         self.bytesMax = bytesMax
-        absent = Array(repeating: 0, count: steps)
+        depths = Array(repeating: 0, count: steps)
     }
 
     /// Adds a user.
@@ -31,12 +29,13 @@ package struct GroupTally: Sendable {
     }
 
     /// Adds a user by the code of the value; below 0 is none.
-    package mutating func add(code: Int32, depth: Int) {
-        if code < 0 {
-            absent[depth - 1] += 1
-        } else {
-            depths[Int(code) * steps + depth - 1] += 1
-        }
+    package mutating func add(code: Int32, depth: Int) { depths[(Int(code) + 1) * steps + depth - 1] += 1 }
+
+    /// Adds the users of a slice.
+    /// - Parameter codes: one for each.
+    package mutating func add(codes: [Int32], _ outcomes: borrowing SliceOutcomes) {
+        let (codes, reached) = (codes.span, outcomes.depth.span)
+        for i in 0..<min(codes.count, reached.count) { add(code: codes[i], depth: Int(reached[i])) }
     }
 
     /// The number by which this tally knows a value.
@@ -52,20 +51,23 @@ package struct GroupTally: Sendable {
     }
 
     package mutating func merge(_ other: GroupTally) throws(TooManyValues) {
-        for i in absent.indices { absent[i] += other.absent[i] }
+        for i in 0..<steps { depths[i] += other.depths[i] }
         for (value, theirs) in other.groups {
-            let mine = Int(try code(of: value))
-            for i in 0..<steps { depths[mine * steps + i] += other.depths[Int(theirs) * steps + i] }
+            let mine = Int(try code(of: value)) + 1
+            for i in 0..<steps { depths[mine * steps + i] += other.depths[(Int(theirs) + 1) * steps + i] }
         }
     }
 
     package func finish() -> ValueGroups {
         var result = ValueGroups(steps: steps)
-        result.absent = DepthCounts.reaching(absent[...])
-        for (value, group) in groups {
-            result.counts[value] = DepthCounts.reaching(depths[(Int(group) * steps)..<((Int(group) + 1) * steps)])
-        }
+        result.absent = reaching(-1)
+        for (value, group) in groups { result.counts[value] = reaching(group) }
         return result
+    }
+
+    private func reaching(_ group: Int32) -> [UInt64] {
+        let first = (Int(group) + 1) * steps
+        return DepthCounts.reaching(depths[first..<(first + steps)])
     }
 }
 

@@ -40,7 +40,7 @@ package struct BreakdownScan: Sendable {
     /// - Returns: all users together, and by value.
     /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
-        var whole = FunnelTally(scan.plan, times: times)
+        var whole = FunnelTally(scan.plan, times: times, unit: kernel?.scale ?? 1)
         var tally = GroupTally(steps: scan.plan.steps)
         if let kernel {
             try runAttempts(kernel, isCancelled, &whole, &tally)
@@ -52,7 +52,7 @@ package struct BreakdownScan: Sendable {
 
     private func runGeneral(_ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally) throws {
         var matcher = UserMatcher(scan.plan)
-        let values = PropertyCodes(scan.snapshot, breakdown.property)
+        var values = PropertyCodes(scan.snapshot, breakdown.property)
         // The chosen rows of many users are looked up together: one user's lie in pages far apart.
         var chains: [[RowRef]] = []
         try GeneralScan(scan).each(queue, isCancelled) { history, user in
@@ -61,15 +61,15 @@ package struct BreakdownScan: Sendable {
             whole.add(outcome, time: history.time)
             chains.append(outcome.chain.map { user.ref(history.row[$0]) })
             if chains.count < Self.chainsAtOnce { return }
-            try add(chains, values, &tally)
+            try add(chains, &values, &tally)
             chains.removeAll(keepingCapacity: true)
         }
-        try add(chains, values, &tally)
+        try add(chains, &values, &tally)
     }
 
     private static let chainsAtOnce = 4_096
 
-    private func add(_ chains: [[RowRef]], _ values: PropertyCodes, _ tally: inout GroupTally) throws {
+    private func add(_ chains: [[RowRef]], _ values: inout PropertyCodes, _ tally: inout GroupTally) throws {
         var codes = [Int32](repeating: PropertyCodes.none, count: chains.count)
         for step in steps {
             let users = chains.indices.filter { codes[$0] == PropertyCodes.none && step < chains[$0].count }
@@ -83,51 +83,17 @@ package struct BreakdownScan: Sendable {
         _ kernel: KernelPlan, _ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally
     ) throws {
         guard var attempts = AttemptScan(kernel.rules, includeShallow: true) else { return }
-        let reader = KernelReader(kernel)
-        let source = ValueSource(kernel, scan.snapshot, breakdown.property)
+        // Steps that are asked first, and with `last` the first step too, are so of nearly every user.
+        let eager = breakdown.touch == .last ? steps : Array(steps.prefix(1))
+        let reader = KernelReader(kernel, rowsOfLists: Set(eager.map { kernel.listOfStep[$0] }))
+        var values = ChosenValues(kernel, reader, PropertyCodes(scan.snapshot, breakdown.property))
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
             try reader.load(slice)
             attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
-            let codes = try source.codes(attempts.outcomes, reader.lists, steps, slice, &tally)
-            for i in codes.indices { tally.add(code: codes[i], depth: Int(attempts.outcomes.depth[i])) }
-            whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep, scale: kernel.scale)
+            tally.add(codes: try values.codes(attempts.outcomes, steps, &tally), attempts.outcomes)
+            whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
         }
         whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
-    }
-}
-
-/// One thread's reader of the value of each user of a slice.
-private struct ValueSource {
-    private let kernel: KernelPlan
-    private let rows: KernelRows
-    private let values: PropertyCodes
-
-    init(_ kernel: KernelPlan, _ snapshot: Snapshot, _ property: ByteString) {
-        self.kernel = kernel
-        rows = KernelRows(kernel, property)
-        values = PropertyCodes(snapshot, property)
-    }
-
-    /// By user, the tally's code of the value. Step by step: rows are read only of steps that some user's value may
-    /// still come from, and neighbouring rows of one step together.
-    func codes(
-        _ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], _ steps: [Int], _ places: Range<Int>, _ tally: inout GroupTally
-    ) throws -> [Int32] {
-        var codes = [Int32](repeating: PropertyCodes.none, count: outcomes.count)
-        for step in steps {
-            let list = kernel.listOfStep[step]
-            var users: [Int] = []
-            var keys: [UInt64] = []
-            for i in codes.indices where codes[i] == PropertyCodes.none && Int(outcomes.depth[i]) > step {
-                users.append(i)
-                keys.append(lists[list][Int(outcomes.chosen[step][i])])
-            }
-            if users.isEmpty { continue }
-            let refs = try rows.refs(keys, list: list, places: places)
-            let found = try values.codes(of: refs) { try tally.code(of: $0) }
-            for (user, code) in zip(users, found) { codes[user] = code }
-        }
-        return codes
     }
 }

@@ -96,10 +96,16 @@ package struct CountingScan: Sendable {
     /// Slices; more threads than these have nothing to do.
     package var slices: Int { queue.count }
 
+    /// The clock's ticks in one of what the tallies add.
+    private var unit: UInt64 {
+        if case .attempts(let kernel) = way { return kernel.scale }
+        return 1
+    }
+
     /// Takes slices until there are none left.
     /// - Parameter isCancelled: asked once a slice, and within long histories.
     package func run(isCancelled: () -> Bool) throws -> FunnelTally {
-        var tally = FunnelTally(scan.plan, times: times)
+        var tally = FunnelTally(scan.plan, times: times, unit: unit)
         switch way {
         case .counter(let kernel):
             let reader = KernelReader(kernel)
@@ -117,7 +123,7 @@ package struct CountingScan: Sendable {
                 if isCancelled() { throw MatchError.cancelled }
                 try reader.load(slice)
                 attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
-                tally.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep, scale: kernel.scale)
+                tally.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
             }
             tally.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
         case .general:

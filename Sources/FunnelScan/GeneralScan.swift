@@ -27,10 +27,12 @@ struct GeneralScan {
 
     /// - Parameter body: told the place of each user with a row of the funnel, what became of the user, and the times of
     ///   the rows, to which the outcome's chain refers.
-    func run(_ queue: SliceQueue, _ isCancelled: () -> Bool, _ body: (Int, UserOutcome, [Int64]) -> Void) throws {
+    func run(
+        _ queue: SliceQueue, _ isCancelled: () -> Bool, _ body: (Int, UserOutcome, [Int64]) throws -> Void
+    ) throws {
         var matcher = UserMatcher(plan)
         try each(queue, isCancelled) { history, _ in
-            body(history.place, try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled), history.time)
+            try body(history.place, try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled), history.time)
         }
     }
 

@@ -15,13 +15,18 @@ extension ClusterSuite {
 
         @Test(arguments: ["shard-0", "ingest"])
         func nothingAcknowledgedIsLostOrDoubledByKills(victim: String) async throws {
-            try await Cluster.with(shards: 2) { cluster in
+            // So few rows to a seal that seals and merges go on all the time, and kills meet them.
+            try await Cluster.with(shards: 2, arguments: ["--seal-rows", "1000"]) { cluster in
                 // A flag, not a cancelled task: cancelling a URLSession call that is just ending can deadlock Foundation.
                 let stop = StopFlag()
                 let load = Task { try await send(cluster, until: stop) }
+                var (seals, merges) = (0, 0)
                 for _ in 0..<TestCounts.kills {
                     try await Task.sleep(for: .milliseconds(Int.random(in: 200...600)))
                     try? cluster.reread()
+                    // Of the lives of shards that end here; those of the last are left out.
+                    seals += (try? await cluster.metric("sluice_store_seals_total")) ?? 0
+                    merges += (try? await cluster.metric("sluice_store_merges_total")) ?? 0
                     let pid = cluster.pid(ByteString(victim))
                     if pid > 0 { kill(pid, SIGKILL) }
                     try await untilReady(cluster)
@@ -30,6 +35,7 @@ extension ClusterSuite {
                 let ledger = try await load.value
                 try await untilReady(cluster)
                 #expect(ledger.acknowledged.count > 100, "the load must have got somewhere")
+                #expect(seals > 0 && merges > 0, "\(seals) seals, \(merges) merges")
                 let there = Set(try await cluster.users(["steps": ["a", "b"]], step: 2, outcome: "reached"))
                 let lost = ledger.acknowledged.filter { !there.contains($0) }
                 #expect(lost.isEmpty, "\(lost.count) of \(ledger.acknowledged.count) acknowledged users are lost, e.g. \(lost.prefix(3))")

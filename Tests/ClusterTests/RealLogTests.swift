@@ -14,9 +14,12 @@ extension ClusterSuite {
             var shuffled = false
             var pieces = 1
             var times = 1
+            /// Many segments, which are made one a month between two rounds of questions.
+            var compacted = false
 
             var testDescription: String {
                 "\(shards) shard(s), \(shuffled ? "shuffled" : "file order"), \(pieces) piece(s), loaded \(times) time(s)"
+                    + (compacted ? ", before and after compaction" : "")
             }
         }
 
@@ -32,13 +35,18 @@ extension ClusterSuite {
             if ProcessInfo.processInfo.environment["FUNNEL_FULL"] == "1" {
                 return [1, 2, 5].flatMap { shards in
                     [false, true].flatMap { shuffled in
-                        [1, 100].flatMap { pieces in
-                            [1, 2].map { Setup(shards: shards, shuffled: shuffled, pieces: pieces, times: $0) }
+                        [1, 10, 1_000].flatMap { pieces in
+                            [(1, true), (2, false)].map {
+                                Setup(shards: shards, shuffled: shuffled, pieces: pieces, times: $0.0, compacted: $0.1)
+                            }
                         }
                     }
                 }
             }
-            return [Setup(shards: 1), Setup(shards: 2, shuffled: true, pieces: 100, times: 2), Setup(shards: 5, shuffled: true, times: 2)]
+            return [
+                Setup(shards: 1), Setup(shards: 2, shuffled: true, pieces: 100, times: 2, compacted: true),
+                Setup(shards: 5, shuffled: true, times: 2),
+            ]
         }()
 
         static var present: Bool { !expected.isEmpty && Repository.shared("data") != nil }
@@ -46,7 +54,8 @@ extension ClusterSuite {
         @Test(.enabled(if: present, "the real logs are not beside the repository"), arguments: setups.indices)
         func countsMediansAndListsAreExact(index: Int) async throws {
             let setup = Self.setups[index]
-            try await Cluster.with(shards: setup.shards) { cluster in
+            let arguments = setup.compacted ? ["--seal-rows", "1000"] : []
+            try await Cluster.with(shards: setup.shards, arguments: arguments) { cluster in
                 let logs = try RealLogs(cluster.directory)
                 var random = SplitMix64(seed: UInt64(index) + 1)
                 for log in logs.files {
@@ -56,6 +65,16 @@ extension ClusterSuite {
                         #expect(done.status == 0, "\(done.err)")
                     }
                 }
+                try await Self.check(cluster, setup.testDescription)
+                guard setup.compacted else { return }
+                try await cluster.stop()
+                for shard in 0..<setup.shards {
+                    let folder = cluster.directory.appendingPathComponent("data/shard-\(shard)").path
+                    let done = try await Command.run("sluice", ["compact", folder])
+                    #expect(done.status == 0, "\(done.err)")
+                    #expect(done.out.contains("0 rows in memory"), "\(done.out)")
+                }
+                try await cluster.start()
                 try await Self.check(cluster, setup.testDescription)
             }
         }

@@ -224,12 +224,12 @@ extension Message {
 
     private static func json(_ summary: TimeSummary) -> JSONValue {
         switch summary.values {
-        case .exact(let list):
+        case .exact(let lists):
             return [
-                "count": number(summary.count), "sum": number(summary.sum), "exact": .array(list.map { number($0) }),
+                "count": number(summary.count), "sum": number(summary.sum), "exact": .array(lists.joined().map { number($0) }),
             ]
         case .histogram(let buckets):
-            let rows = buckets.sorted { $0.key < $1.key }.map { JSONValue.array([number($0.key), number($0.value)]) }
+            let rows = buckets.map { JSONValue.array([number($0.number), number($0.count)]) }
             return ["count": number(summary.count), "sum": number(summary.sum), "histogram": .array(rows)]
         }
     }
@@ -237,10 +237,10 @@ extension Message {
     private static func summary(_ m: JSONValue) throws -> TimeSummary {
         let values: TimeSummary.Values
         if m["exact"] != nil {
-            values = .exact(try m.list("exact").map { UInt64($0.int) })
+            values = .exact([try m.list("exact").map { UInt64($0.int) }])
         } else {
             let rows = try m.list("histogram").compactMap(\.asArray)
-            values = .histogram(Dictionary(uniqueKeysWithValues: rows.map { (UInt32($0[0].int), UInt64($0[1].int)) }))
+            values = .histogram(rows.map { TimeHistogram.Bucket(UInt32($0[0].int), count: UInt64($0[1].int)) })
         }
         return TimeSummary(count: try m.int("count"), sum: try m.int("sum"), values: values)
     }
@@ -252,8 +252,8 @@ extension Message {
         ]
         if let newest = result.newestEvent { members.append(.init("newest_event", number(newest))) }
         if !result.fromFirst.isEmpty {
-            members.append(.init("from_first", .array(result.fromFirst.map { json($0) })))
-            members.append(.init("from_previous", .array(result.fromPrevious.map { json($0) })))
+            members.append(.init("from_first", .array(result.fromFirst.dropFirst().map { json($0) })))
+            members.append(.init("from_previous", .array(result.fromPrevious.dropFirst(2).map { json($0) })))
         }
         if let report = result.report { members.append(report.meaning) }
         return .object(members)
@@ -265,10 +265,8 @@ extension Message {
         result.counts = counts
         result.open = try m.list("open").map { UInt64($0.int) }
         result.newestEvent = m["newest_event"] == nil ? nil : try m.int("newest_event")
-        for i in result.fromFirst.indices {
-            result.fromFirst[i] = try summary(m.list("from_first")[i])
-            result.fromPrevious[i] = try summary(m.list("from_previous")[i])
-        }
+        for i in result.fromFirst.indices.dropFirst() { result.fromFirst[i] = try summary(m.list("from_first")[i - 1]) }
+        for i in result.fromPrevious.indices.dropFirst(2) { result.fromPrevious[i] = try summary(m.list("from_previous")[i - 2]) }
         result.report = try PartialResult.Report(meaning: m)
         return result
     }

@@ -174,13 +174,13 @@ extension Samples {
 
     private static let messageRejects: [Reject] = {
         let hello = Hello(role: .client, phase: 1, nonce: nonce).body
-        let result = PartialResult(steps: 1, times: true, buckets: [0..<1_024]).body
-        // A partial query without its flags: as_of 0, all entries, no buckets, three steps.
-        let queryRest = Array(
+        let result = PartialResult(steps: 2, times: true, buckets: [0..<1_024]).body
+        // A partial query without its report: as_of 0, all entries, no buckets, three steps.
+        let query = Array(
             PartialQuery(
                 definition: FunnelDefinition(steps: [.init("a"), .init("b"), .init("c")]), buckets: [], asOf: 0, entryRange: nil,
                 times: false
-            ).body.dropFirst())
+            ).body.dropLast())
         return [
             message(
                 "append: idempotency key too long", .append,
@@ -197,44 +197,44 @@ extension Samples {
             message("partial query: bucket ranges overlap", .partialQuery, [0, 0, 0, 2, 2, 0, 5, 4, 9, 0]),
             message("partial query: empty bucket range", .partialQuery, [0, 0, 0, 2, 1, 5, 5, 0]),
             message("partial query: definition with a fault", .partialQuery, [0, 0, 0, 2, 0, 2] + ascii("{}")),
-            message("partial query: unknown flag", .partialQuery, [16] + queryRest),
-            message("partial query: two reports", .partialQuery, [6] + queryRest + [1, 112, 0, 2, 0, 2]),
-            message("partial query: breakdown without a property", .partialQuery, [2] + queryRest + [0, 0]),
-            message("partial query: breakdown by a step that there is not", .partialQuery, [2] + queryRest + [1, 112, 5]),
-            message("partial query: one trend bound", .partialQuery, [4] + queryRest + [1, 0]),
-            message("partial query: trend bounds that stand still", .partialQuery, [4] + queryRest + [2, 0, 0]),
-            message("partial query: too many trend bounds", .partialQuery, [4] + queryRest + [0xEA, 7]),
-            message("partial query: bytes after a request for the span", .partialQuery, [8] + queryRest + [0]),
-            message("partial users query: with a report", .partialUsersQuery, [8] + queryRest + [1, 0, 10, 0]),
-            message("partial result: unknown flag", .partialResult, [1, 32, 0, 0, 0]),
-            message("partial result: two reports", .partialResult, [1, 24, 0, 0, 0, 0, 0]),
-            message("partial result: groups that don't add up", .partialResult, [1, 4, 0, 2, 0, 0, 1, 4, 1, 1]),
-            message("partial result: groups that exceed the whole", .partialResult, [1, 4, 0, 2, 0, 0, 1, 4, 1, 3]),
-            message("partial result: a value twice", .partialResult, [1, 4, 0, 2, 0, 0, 2, 4, 1, 1, 4, 1, 1]),
-            message("partial result: value tag 5", .partialResult, [1, 4, 0, 1, 0, 0, 1, 5, 1, 1]),
-            message("partial result: boolean value of 2", .partialResult, [1, 4, 0, 1, 0, 0, 1, 4, 2, 1]),
+            message("partial query: unknown flag", .partialQuery, [2] + query.dropFirst() + [0]),
+            message("partial query: unknown report", .partialQuery, query + [9]),
+            message("partial query: breakdown without a property", .partialQuery, query + [1, 0, 0]),
+            message("partial query: breakdown by a step that there is not", .partialQuery, query + [1, 1, 112, 5]),
+            message("partial query: one trend bound", .partialQuery, query + [2, 1, 0]),
+            message("partial query: trend bounds that stand still", .partialQuery, query + [2, 2, 0, 0]),
+            message("partial query: too many trend bounds", .partialQuery, query + [2, 0xEA, 7]),
+            message("partial query: bytes after a request for the span", .partialQuery, query + [3, 0]),
+            message("partial users query: with a report", .partialUsersQuery, query + [3, 1, 0, 10, 0]),
+            message("partial result: unknown flag", .partialResult, [1, 4, 0, 0, 0, 0]),
+            message("partial result: unknown report", .partialResult, [1, 0, 0, 0, 0, 9]),
+            message("partial result: groups that don't add up", .partialResult, [1, 0, 0, 2, 0, 1, 0, 1, 4, 1, 1]),
+            message("partial result: groups that exceed the whole", .partialResult, [1, 0, 0, 2, 0, 1, 0, 1, 4, 1, 3]),
+            message("partial result: a value twice", .partialResult, [1, 0, 0, 2, 0, 1, 0, 2, 4, 1, 1, 4, 1, 1]),
+            message("partial result: value tag 5", .partialResult, [1, 0, 0, 1, 0, 1, 0, 1, 5, 1, 1]),
+            message("partial result: boolean value of 2", .partialResult, [1, 0, 0, 1, 0, 1, 0, 1, 4, 2, 1]),
             message(
                 "partial result: a double that is a whole number", .partialResult,
-                [1, 4, 0, 1, 0, 0, 1, 3] + littleEndian(Double(3).bitPattern) + [1]),
+                [1, 0, 0, 1, 0, 1, 0, 1, 3] + littleEndian(Double(3).bitPattern) + [1]),
             message(
                 "partial result: a value that is not a number", .partialResult,
-                [1, 4, 0, 1, 0, 0, 1, 3] + littleEndian(Double.nan.bitPattern) + [1]),
-            message("partial result: counts of a group rise", .partialResult, [2, 4, 0, 3, 3, 0, 0, 0, 0, 1, 4, 1, 2, 3]),
-            message("partial result: counts of a bucket rise", .partialResult, [2, 8, 0, 3, 3, 0, 0, 1, 2, 3]),
-            message("partial result: too many buckets of a trend", .partialResult, [1, 8, 0, 0, 0, 0xE9, 7]),
-            message("partial result: too many values", .partialResult, [1, 4, 0, 0, 0, 0, 0x81, 0x80, 4]),
-            message("partial result: an entry span that ends before it begins", .partialResult, [1, 16, 0, 0, 0, 1, 4, 2]),
-            message("partial result: counts rise", .partialResult, [2, 0, 0, 1, 2, 0, 0]),
+                [1, 0, 0, 1, 0, 1, 0, 1, 3] + littleEndian(Double.nan.bitPattern) + [1]),
+            message("partial result: a count of a group above its first", .partialResult, [2, 0, 0, 3, 3, 0, 0, 1, 0, 0, 1, 4, 1, 2, 3]),
+            message("partial result: a count of a bucket above its first", .partialResult, [2, 0, 0, 3, 3, 0, 0, 2, 1, 2, 3]),
+            message("partial result: too many buckets of a trend", .partialResult, [1, 0, 0, 0, 0, 2, 0xE9, 7]),
+            message("partial result: too many values", .partialResult, [1, 0, 0, 0, 0, 1, 0, 0x81, 0x80, 4]),
+            message("partial result: an entry span that ends before it begins", .partialResult, [1, 0, 0, 0, 0, 3, 1, 4, 2]),
+            message("partial result: a count above the first", .partialResult, [2, 0, 0, 1, 2, 0, 0, 0]),
             message("partial result: too many steps", .partialResult, [65, 0]),
             message(
                 "partial result: times announced, none given", .partialResult,
-                [1, 1, 0, 1, 0, 1] + [UInt8](repeating: 0, count: 18)),
+                [2, 1, 0, 1, 1, 0, 0, 1] + [UInt8](repeating: 0, count: 18) + [0]),
             message(
                 "partial result: unknown form of times", .partialResult,
-                [1, 1, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 16) + [2, 0]),
+                [2, 1, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 16) + [2, 0, 0]),
             message(
                 "partial result: count of times lies", .partialResult,
-                [1, 1, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 17) + [0xFF, 0xFF, 3]),
+                [2, 1, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 17) + [0xFF, 0xFF, 3, 0]),
             message("partial result: bytes after it", .partialResult, result + [0]),
             message("user list: too many users", .userList, [0x81, 0x20]),
             message("user list: cut short", .userList, [1, 3] + ascii("an")),

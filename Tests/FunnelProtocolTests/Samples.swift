@@ -188,19 +188,18 @@ enum Samples {
     static let partialResults: [Sample] = {
         var none = PartialResult(steps: 1, times: false, buckets: [0..<1_024])
         none.newestEvent = nil
-        var some = PartialResult(steps: 2, times: true, buckets: [512..<1_024])
-        some.counts = [3, 2]
-        some.open = [1, 0]
+        var some = PartialResult(steps: 3, times: true, buckets: [512..<1_024])
+        some.counts = [3, 2, 1]
+        some.open = [1, 0, 0]
         some.newestEvent = 1_710_892_800_990_000
-        let zeros = TimeSummary(count: 3, sum: 0, values: .exact([0, 0, 0]))
-        some.fromFirst = [zeros, TimeSummary(count: 2, sum: 65, values: .exact([5, 60]))]
-        some.fromPrevious = [TimeSummary(), TimeSummary(count: 2, sum: 65, values: .exact([5, 60]))]
+        some.fromFirst[1] = TimeSummary(count: 2, sum: 65, values: .exact([[5, 60]]))
+        some.fromFirst[2] = TimeSummary(count: 1, sum: 3_600, values: .exact([[3_600]]))
+        some.fromPrevious[2] = TimeSummary(count: 1, sum: 3_540, values: .exact([[3_540]]))
         var large = some
-        let counted = TimeSummary(
-            count: 70_000, sum: UInt128(UInt64.max) * 3, values: .histogram([0: 30_000, 300: 39_999, 7_423: 1]))
-        large.counts = [(1 << 48) - 1, 70_000]
-        large.fromFirst[1] = counted
-        large.fromPrevious[1] = counted
+        large.counts = [(1 << 48) - 1, 70_000, 1]
+        large.fromFirst[1] = TimeSummary(
+            count: 70_000, sum: UInt128(UInt64.max) * 3,
+            values: .histogram([.init(0, count: 30_000), .init(300, count: 39_999), .init(7_423, count: 1)]))
         return [
             Sample(name: "nobody, no times", kind: .partialResult, message: .partialResult(none)),
             Sample(name: "exact times", kind: .partialResult, message: .partialResult(some)),

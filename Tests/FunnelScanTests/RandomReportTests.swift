@@ -28,11 +28,29 @@ struct RandomReportTests {
         world.store.close()
     }
 
+    /// Lists that lie in many pages.
+    @Test(arguments: 0..<4)
+    func breakdownsOverManyPagesAgreeWithTheReference(seed: Int) throws {
+        var random = SplitMix64(seed: 0xC0 + UInt64(seed))
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-report-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let world = try World(path, seed: seed, users: 2_000, &random)
+        for round in 0..<8 {
+            let plan = world.randomPlan(&random)
+            let buckets = random.chance(50) ? [0..<1_024] : [0..<300, 512..<900]
+            let scan = FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets)
+            let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
+            try checkBreakdown(world, plan, scan, buckets, "seed \(seed), round \(round): \(definition) range \(plan.entryRange)", &random)
+            if round == 3 { try world.store.compact(everything: true) }
+        }
+        world.store.close()
+    }
+
     private func checkBreakdown(
         _ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ what: String, _ random: inout SplitMix64
     ) throws {
         let touch: Breakdown.Touch = random.pick([.first, .last, .step(1), .step(plan.steps)])
-        let breakdown = Breakdown(property: random.pick(["p", "q", "none"]), touch: touch)
+        let breakdown = Breakdown(property: random.pick(["p", "q", "s", "none"]), touch: touch)
         let running = scan.breakdown(breakdown, times: true)
         var (whole, tally) = try running.run { false }
         // The second finds no slices left.

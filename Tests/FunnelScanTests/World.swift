@@ -1,4 +1,3 @@
-import Foundation
 import FunnelMatch
 import FunnelModel
 import FunnelStorage
@@ -10,47 +9,86 @@ struct World {
     var events: [Event] = []
     var times: ClosedRange<Int64> = 0...0
 
-    init(_ path: String, seed: Int, _ random: inout SplitMix64) throws {
+    /// - Parameter users: how many there may be.
+    init(_ path: String, seed: Int, users: Int = 60, _ random: inout SplitMix64) throws {
         var options = StoreOptions()
         options.sealRows = 100_000
         store = try ShardStore.open(
             directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: options)
         let units: [Int64] = [[1_000_000], [1_000], [1], [1_000_000, 1_000, 1]][seed % 4]
+        // Data of one month ends in one segment, whose lists are read otherwise than those of several sources.
+        let months: [Int64] = seed % 3 == 1 ? [1_700_000_000] : [1_700_000_000, 1_700_000_000, 1_702_000_000, 1_707_000_000]
         let hidden: Set<ByteString> = seed % 5 == 0 ? ["user3", "user17", "nobody"] : []
         for sequence in 0..<8 {
             var batch: [Event] = []
-            for user in 0..<60 where random.chance(40) {
+            for user in 0..<users where random.chance(40) {
                 for _ in 0..<(1 + random.below(3)) {
-                    batch.append(Self.event(ByteString("user\(user)"), units, &random))
+                    batch.append(Self.event(ByteString("user\(user)"), units, months, serverTimed: seed % 3 == 1, &random))
                 }
             }
             // Some come twice, in this batch or a later one.
-            batch += (0..<5).compactMap { _ in (events + batch).filter { !$0.id.isEmpty }.randomElement(using: &random) }
+            for _ in 0..<5 {
+                guard var copy = (events + batch).filter({ !$0.id.isEmpty }).randomElement(using: &random) else { break }
+                // The first copy stands, whatever another one says.
+                if random.chance(60) { copy.properties = Self.properties(random.below(5), &random) }
+                if copy.serverTimed { copy.time += units[0] * Int64(random.below(3)) }
+                batch.append(copy)
+            }
             let request = AppendRequest(project: 1, producer: 1, sequence: UInt64(sequence), part: 0, batch: EventBatchBuilder(batch).finish())
             _ = try store.append([request]).map { try $0.get() }
             if random.chance(40) { try store.seal() }
             if sequence == 4, !hidden.isEmpty { try store.suppress(project: 1, users: Array(hidden)) }
-            for event in batch where event.id.isEmpty || !events.contains(where: { Self.same($0, event) }) { events.append(event) }
+            events += batch
         }
+        events = Self.standing(events)
         if seed % 2 == 0 { while store.sealIfDue() || store.mergeIfDue() {} }
         events.removeAll { hidden.contains($0.user) }
         times = (events.map(\.time).min() ?? 0)...(events.map(\.time).max() ?? 0)
     }
 
-    private static func same(_ a: Event, _ b: Event) -> Bool { a.user == b.user && a.name == b.name && a.time == b.time && a.id == b.id }
+    /// The rows that stand, of rows in the order in which they became durable.
+    private static func standing(_ rows: [Event]) -> [Event] {
+        struct Key: Hashable {
+            var user: ByteString
+            var name: ByteString
+            var id: ByteString
+            var time: Int64 = 0
+        }
+        var earliest: [Key: Int64] = [:]
+        for row in rows where row.serverTimed {
+            let key = Key(user: row.user, name: row.name, id: row.id)
+            earliest[key] = min(earliest[key] ?? row.time, row.time)
+        }
+        var seen: Set<Key> = []
+        return rows.filter { row in
+            if row.id.isEmpty { return true }
+            if row.serverTimed, earliest[Key(user: row.user, name: row.name, id: row.id)] != row.time { return false }
+            return seen.insert(Key(user: row.user, name: row.name, id: row.id, time: row.time)).inserted
+        }
+    }
 
-    private static func event(_ user: ByteString, _ units: [Int64], _ random: inout SplitMix64) -> Event {
-        let name = random.below(5)
-        // A name keeps to one unit, beside names of others.
-        let unit = units[name % units.count]
-        let month: Int64 = random.pick([1_700_000_000, 1_700_000_000, 1_702_000_000, 1_707_000_000]) * 1_000_000
-        let offset = Int64(random.below(9)) * 1_000_000 + Int64(random.below(4)) * 250_000 / unit * unit + (random.chance(10) ? unit : 0)
+    private static func properties(_ name: Int, _ random: inout SplitMix64) -> [Event.Property] {
         var properties: [Event.Property] = []
         if random.chance(60) { properties.append(.init("p", random.pick([.integer(0), .integer(1), .integer(2), .double(1), .double(0.5), .double(-0.0)]))) }
         if random.chance(30) { properties.append(.init("q", random.chance(50) ? .integer(1) : .string("x"))) }
+        // All names but one have it always, and it is a string always.
+        if name != 3 || random.chance(50) { properties.append(.init("s", .string(random.pick(["x", "y", "z", "a longer text", ""])))) }
+        return properties
+    }
+
+    private static func event(
+        _ user: ByteString, _ units: [Int64], _ months: [Int64], serverTimed: Bool, _ random: inout SplitMix64
+    ) -> Event {
+        let name = random.below(5)
+        // A name keeps to one unit, beside names of others.
+        let unit = units[name % units.count]
+        let month = random.pick(months) * 1_000_000
+        let offset = Int64(random.below(9)) * 1_000_000 + Int64(random.below(4)) * 250_000 / unit * unit + (random.chance(10) ? unit : 0)
+        // One name's events come from a client without a clock, in some stores.
+        let id: ByteString = random.chance(50) ? ByteString("i\(random.next())") : ""
         return Event(
             user: user, name: ["a", "b", "c", "d", "e"][name], time: (month + offset) / unit * unit,
-            id: random.chance(50) ? ByteString("i\(random.next())") : "", properties: properties)
+            id: id, serverTimed: serverTimed && name == 1 && !id.isEmpty && random.chance(50), properties: properties(name, &random))
     }
 
     /// Every user who entered, with what the reference makes of them and the events of the chosen attempt.
@@ -72,20 +110,32 @@ struct World {
     func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> ([ByteString: UserOutcome], PartialResult) {
         let attempts = attempts(plan, buckets)
         var result = PartialResult(steps: plan.steps, times: true, buckets: buckets)
+        var fromFirst = Array(repeating: TimeCollector(), count: plan.steps)
+        var fromPrevious = fromFirst
         for (outcome, events) in attempts.values {
             let chain = events.map { max(plan.ticks($0.time), plan.ticks(events[0].time)) }
             for i in 0..<outcome.depth {
                 result.counts[i] += 1
-                result.fromFirst[i].add(UInt64(chain[i] - chain[0]))
-                if i > 0 { result.fromPrevious[i].add(UInt64(max(0, chain[i] - chain[i - 1]))) }
+                if i > 0 { fromFirst[i].add(UInt64(chain[i] - chain[0])) }
+                if i > 1 { fromPrevious[i].add(UInt64(max(0, chain[i] - chain[i - 1]))) }
             }
             if outcome.openDepth > 0 { result.open[outcome.openDepth - 1] += 1 }
         }
-        for i in 0..<plan.steps {
-            result.fromFirst[i].seal()
-            result.fromPrevious[i].seal()
-        }
+        result.fromFirst = fromFirst.map { $0.finish() }
+        result.fromPrevious = fromPrevious.map { $0.finish() }
         return (attempts.mapValues(\.outcome), result)
+    }
+
+    private static func filter(_ random: inout SplitMix64) -> Predicate {
+        let comparison = random.pick(Predicate.Comparison.allCases)
+        let operands: [PropertyValue]
+        switch comparison {
+        case .exists, .notExists: operands = []
+        case .contains, .startsWith: operands = [random.pick([.string("x"), .string("")])]
+        case .isIn, .notIn: operands = [.integer(Int64(random.below(3))), random.pick([.string("x"), .double(0.5)])]
+        default: operands = [random.pick([.integer(1), .double(0.5), .string("x"), .integer(0)])]
+        }
+        return Predicate(property: random.pick(["p", "q"]), comparison: comparison, values: operands)
     }
 
     func randomPlan(_ random: inout SplitMix64) -> FunnelPlan {
@@ -94,11 +144,10 @@ struct World {
             [["b"], ["a"], ["b"]], [["a", "b"], ["b", "c"], ["a"]], [["a"], ["*"], ["c"]], [["a"], ["b"], ["c"], ["d"]], [["a"]],
             [["missing"], ["a"]], [["a"], ["missing"]],
         ]
-        let steps = random.pick(shapes).enumerated().map { i, names in
+        let steps = random.pick(shapes).enumerated().map { i, names -> FunnelDefinition.Step in
             var step = FunnelDefinition.Step(ByteString("s\(i)"), events: names == ["*"] ? .any : .named(names))
             if random.chance(25) {
-                step.filters = [Predicate(property: random.pick(["p", "q"]), comparison: random.pick([.equal, .notEqual, .exists]), values: [.integer(1)])]
-                if step.filters[0].comparison == .exists { step.filters[0].values = [] }
+                step.filters = (0..<(1 + random.below(5) / 4)).map { _ in Self.filter(&random) }
             }
             return step
         }

@@ -65,57 +65,58 @@ TOUCHES = ["first", "last"] + [f"step:{n}" for n in range(1, 65)]
 
 
 def encode_report(query):
-    """The flag and the fields of what is asked beside the counts."""
+    """The kind and the fields of what is asked beside the counts."""
     if "breakdown" in query:
         asked = query["breakdown"]
-        return 2, string(asked["property"]) + varint(TOUCHES.index(asked["touch"]))
+        return 1, string(asked["property"]) + varint(TOUCHES.index(asked["touch"]))
     if "trend" in query:
         bounds = query["trend"]
-        return 4, varint(len(bounds)) + zigzag(bounds[0]) + b"".join(
+        return 2, varint(len(bounds)) + zigzag(bounds[0]) + b"".join(
             varint(b - a) for a, b in zip(bounds, bounds[1:]))
-    return (8, b"") if query.get("entry_span") else (0, b"")
+    return (3, b"") if query.get("entry_span") else (0, b"")
 
 
-def read_report(flags, reader, steps):
-    if flags == 2:
+def read_report(kind, reader, steps):
+    if kind == 1:
         name = reader.text(256)
         if not name:
             raise invalid("an empty property")
         return {"breakdown": {"property": name, "touch": TOUCHES[reader.varint(steps + 1)]}}
-    if flags == 4:
+    if kind == 2:
         count, bounds = reader.varint(1001), [reader.zigzag()]
         while len(bounds) < count:
             bounds.append(bounds[-1] + reader.varint())
         if count < 2 or any(a >= b for a, b in zip(bounds, bounds[1:])) or bounds[-1] >= 1 << 63:
             raise invalid("bounds of a trend")
         return {"trend": bounds}
-    if flags not in (0, 8):
-        raise invalid(f"flags {flags}")
-    return {"entry_span": True} if flags else {}
+    if kind not in (0, 3):
+        raise invalid(f"report {kind}")
+    return {"entry_span": True} if kind else {}
 
 
 def encode_partial_query(query):
     start, end = query.get("start", ALL[0]), query.get("end", ALL[1])
-    flag, report = encode_report(query)
-    return (bytes([query["times"] | flag]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
-            + encode_ranges(query["buckets"]) + string(encode_json(query["definition"])) + report)
+    kind, report = encode_report(query)
+    return (bytes([query["times"]]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
+            + encode_ranges(query["buckets"]) + string(encode_json(query["definition"])) + bytes([kind]) + report)
 
 
 def read_partial_query(reader):
     flags, as_of = reader.u8(), reader.zigzag()
-    times = bool(flags & 1)
+    if flags > 1:
+        raise invalid(f"flags {flags}")
     if not 0 <= as_of < 1 << 60:
         raise invalid(f"as_of {as_of}")
     start, end = reader.zigzag(), reader.zigzag()
     if end < start:
         raise invalid("end before start")
-    query = {"times": times, "as_of": as_of, "buckets": read_ranges(reader)}
+    query = {"times": bool(flags), "as_of": as_of, "buckets": read_ranges(reader)}
     if (start, end) != ALL:
         query.update(start=start, end=end)
     query["definition"] = decode_json(reader.string(1 << 20))
     if not isinstance(query["definition"], dict) or not query["definition"].get("steps"):
         raise invalid("a definition without steps")
-    query.update(read_report(flags & ~1, reader, len(query["definition"]["steps"])))
+    query.update(read_report(reader.u8(), reader, len(query["definition"]["steps"])))
     return query
 
 
@@ -162,6 +163,8 @@ def read_times(reader):
         pairs = [[reader.varint(7423), reader.varint((1 << 48) - 1)] for _ in range(reader.varint(7424))]
         if any(a[0] >= b[0] for a, b in zip(pairs, pairs[1:])):
             raise invalid("histogram buckets out of order")
+        if any(count == 0 for _, count in pairs):
+            raise invalid("an empty histogram bucket")
         times["histogram"], held = pairs, sum(count for _, count in pairs)
     if held != times["count"]:
         raise invalid(f"{held} times held, {times['count']} announced")
@@ -195,28 +198,28 @@ def read_value(reader):
 
 def read_counts(reader, steps):
     counts = [reader.varint((1 << 48) - 1) for _ in range(steps)]
-    if any(a < b for a, b in zip(counts, counts[1:])):
-        raise invalid("counts rise")
+    if max(counts, default=0) > counts[0]:
+        raise invalid("a count above the first")
     return counts
 
 
 def encode_found(result):
-    """The flag and the fields of what was asked beside the counts."""
+    """The kind and the fields of what was asked beside the counts."""
     if "breakdown" in result:
         groups = result["breakdown"]["groups"]
         out = b"".join(map(varint, result["breakdown"]["absent"])) + varint(len(groups))
-        return 4, out + b"".join(encode_value(g["value"]) + b"".join(map(varint, g["counts"])) for g in groups)
+        return 1, out + b"".join(encode_value(g["value"]) + b"".join(map(varint, g["counts"])) for g in groups)
     if "trend" in result:
-        return 8, varint(len(result["trend"])) + b"".join(varint(n) for bucket in result["trend"] for n in bucket)
+        return 2, varint(len(result["trend"])) + b"".join(varint(n) for bucket in result["trend"] for n in bucket)
     if "entry_span" in result:
         span = result["entry_span"]
-        return 16, bytes([bool(span)]) + b"".join(map(zigzag, span))
+        return 3, bytes([bool(span)]) + b"".join(map(zigzag, span))
     return 0, b""
 
 
-def read_found(flags, reader, counts):
+def read_found(kind, reader, counts):
     steps = len(counts)
-    if flags == 4:
+    if kind == 1:
         absent = read_counts(reader, steps)
         groups = [{"value": read_value(reader), "counts": read_counts(reader, steps)}
                   for _ in range(reader.varint(65_536))]
@@ -225,41 +228,41 @@ def read_found(flags, reader, counts):
         if len({repr(g["value"]) for g in groups}) < len(groups):
             raise invalid("a value twice")
         return {"breakdown": {"absent": absent, "groups": groups}}
-    if flags == 8:
+    if kind == 2:
         return {"trend": [read_counts(reader, steps) for _ in range(reader.varint(1000))]}
-    if flags == 16:
+    if kind == 3:
         span = [reader.zigzag(), reader.zigzag()] if reader.flag() else []
         if span and not 0 <= span[0] <= span[1] < 1 << 60:
             raise invalid(f"span {span}")
         return {"entry_span": span}
-    if flags:
-        raise invalid(f"flags {flags}")
+    if kind:
+        raise invalid(f"report {kind}")
     return {}
 
 
 def encode_partial_result(result):
     with_times, newest = "from_first" in result, result.get("newest_event")
-    flag, found = encode_found(result)
-    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1 | flag])
+    kind, found = encode_found(result)
+    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1])
     out += encode_ranges(result["buckets"]) + b"".join(map(varint, result["counts"] + result["open"]))
     out += b"" if newest is None else zigzag(newest)
     if with_times:
-        out += b"".join(encode_times(a) + encode_times(b) for a, b in zip(result["from_first"], result["from_previous"]))
-    return out + found
+        out += b"".join(map(encode_times, result["from_first"] + result["from_previous"]))
+    return out + bytes([kind]) + found
 
 
 def read_partial_result(reader):
     steps, flags = reader.varint(64), reader.u8()
     result = {"buckets": read_ranges(reader), "counts": [reader.varint((1 << 48) - 1) for _ in range(steps)],
               "open": [reader.varint() for _ in range(steps)]}
-    if any(a < b for a, b in zip(result["counts"], result["counts"][1:])):
-        raise invalid("counts rise")
+    if flags > 3 or max(result["counts"], default=0) > result["counts"][0]:
+        raise invalid("flags, or a count above the first")
     if flags & 2:
         result["newest_event"] = reader.zigzag()
     if flags & 1:
-        pairs = [(read_times(reader), read_times(reader)) for _ in range(steps)]
-        result["from_first"], result["from_previous"] = [a for a, _ in pairs], [b for _, b in pairs]
-    result.update(read_found(flags & ~3, reader, result["counts"]))
+        result["from_first"] = [read_times(reader) for _ in range(steps - 1)]
+        result["from_previous"] = [read_times(reader) for _ in range(steps - 2)]
+    result.update(read_found(reader.u8(), reader, result["counts"]))
     return result
 
 

@@ -57,11 +57,14 @@ struct FunnelReport: Sendable {
         add("conversion_from_first", count, of: counts[0])
         add("conversion_from_previous", count, of: previous, isNull: i == 0)
         if !result.fromFirst.isEmpty {
-            addTimes(result.fromFirst[i], suffix: "", to: &members)
-            addTimes(i == 0 ? nil : result.fromPrevious[i], suffix: "_from_previous", to: &members)
+            addTimes(i == 0 ? stepOne : result.fromFirst[i], suffix: "", to: &members)
+            addTimes(i == 0 ? nil : (i == 1 ? result.fromFirst : result.fromPrevious)[i], suffix: "_from_previous", to: &members)
         }
         return .object(members)
     }
+
+    /// Step 1 takes no time: one user's tells everyone's.
+    private var stepOne: TimeSummary? { counts[0] > 0 ? TimeSummary(count: 1, sum: 0, values: .exact([[0]])) : nil }
 
     private func addTimes(_ times: TimeSummary?, suffix: String, to members: inout [JSONValue.Member]) {
         func seconds(_ ticks: Double?) -> JSONValue { .number(ticks.map { $0 * Double(definition.clock.tick) / 1e6 }) }

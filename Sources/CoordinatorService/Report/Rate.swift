@@ -1,4 +1,5 @@
 import FunnelModel
+import FunnelStatistics
 
 /// Fractions as reports give them: null, never 0 or NaN, where there is nobody to count.
 enum Rate {

@@ -43,35 +43,76 @@ package enum IntegerColumn {
         return (heads, lengths)
     }
 
+    /// A column as it is stored.
+    package enum Values: Sendable {
+        /// That of all.
+        case constant(UInt32)
+        /// One a value.
+        case packed([UInt32])
+        /// As many heads as lengths, which add up to the count.
+        case runs(heads: [UInt32], lengths: [UInt32])
+
+        /// Whether no value reaches a bound.
+        package func areBelow(_ bound: UInt32) -> Bool {
+            switch self {
+            case .constant(let value): value < bound
+            case .packed(let values), .runs(let values, _): values.reduce(0) { max($0, $1) } < bound || values.isEmpty
+            }
+        }
+    }
+
     /// - Parameter count: how many values the column holds; the caller has checked it against a limit.
-    package static func decode(_ reader: inout ByteReader, count: Int, _ what: String) throws(ByteError) -> [UInt32] {
+    package static func read(_ reader: inout ByteReader, count: Int, _ what: String) throws(ByteError) -> Values {
         let raw: UInt8 = try reader.integer(what)
         switch Form(rawValue: raw) {
-        case .constant: return [UInt32](repeating: try reader.integer(what), count: count)
-        case .packed: return try unpack(&reader, count, what)
+        case .constant: return .constant(try reader.integer(what))
+        case .packed: return .packed(try unpack(&reader, count, what))
         case .runs:
             let runs: UInt32 = try reader.integer(what)
             guard runs <= count else { throw ByteError(offset: reader.offset, reason: "\(what): \(runs) runs of \(count) values") }
             let heads = try unpack(&reader, Int(runs), what)
             let lengths = try unpack(&reader, Int(runs), what)
-            var values = [UInt32](repeating: 0, count: count)
-            let at = unsafe values.withUnsafeMutableBufferPointer { target in
-                var at = 0
-                for i in heads.indices {
-                    let end = at + Int(lengths[i])
-                    guard end <= count else { break }
-                    let head = heads[i]
-                    while at < end {
-                        unsafe target[at] = head
-                        at &+= 1
-                    }
-                }
-                return at
+            guard lengths.reduce(0, { $0 + Int($1) }) == count else {
+                throw ByteError(offset: reader.offset, reason: "\(what): runs don't add up to \(count)")
             }
-            guard at == count else { throw ByteError(offset: reader.offset, reason: "\(what): runs don't add up to \(count)") }
-            return values
+            return .runs(heads: heads, lengths: lengths)
         case nil: throw ByteError(offset: reader.offset, reason: "\(what): form \(raw) is unknown")
         }
+    }
+
+    /// The same, each value by itself.
+    package static func decode(_ reader: inout ByteReader, count: Int, _ what: String) throws(ByteError) -> [UInt32] {
+        expand(try read(&reader, count: count, what), count: count)
+    }
+
+    /// - Parameter count: that of the values' `read`.
+    package static func expand(_ values: Values, count: Int) -> [UInt32] {
+        switch values {
+        case .constant(let value): return [UInt32](repeating: value, count: count)
+        case .packed(let values): return values
+        case .runs(let heads, let lengths): return expand(heads, lengths, count)
+        }
+    }
+
+    /// Most runs are short, so they are written eight values at a time, and what is too much is written over by the next.
+    /// Their lengths add up to `count`, or values are 0.
+    private static func expand(_ heads: [UInt32], _ lengths: [UInt32], _ count: Int) -> [UInt32] {
+        var values = [UInt32](repeating: 0, count: count + 8)
+        unsafe values.withUnsafeMutableBytes { target in
+            var at = 0
+            for i in heads.indices {
+                let end = at + Int(lengths[i])
+                guard end <= count else { break }
+                let head = SIMD8(repeating: heads[i])
+                repeat {
+                    unsafe target.storeBytes(of: head, toByteOffset: 4 &* at, as: SIMD8<UInt32>.self)
+                    at &+= 8
+                } while at < end
+                at = end
+            }
+        }
+        values.removeLast(8)
+        return values
     }
 
     private static func width(_ values: [UInt32], _ start: Int) -> Int {

@@ -182,6 +182,10 @@ extension AttemptScan {
 
     /// Counts users and, unless they are wanted, takes those out who only reached step 1.
     private mutating func dropShallow() {
+        if includeShallow, groups.count == 1 {
+            entered[0] += rows.count
+            return
+        }
         let least: UInt64 = includeShallow ? 0 : AttemptScore.base(depth: 1) &+ 1
         let hasLaterSteps: UInt64 = rules.steps > 1 ? 1 : 0
         let hasGroups = groups.count > 1

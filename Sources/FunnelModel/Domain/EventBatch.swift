@@ -45,6 +45,23 @@ package struct EventBatch: Equatable, Sendable {
         }
     }
 
+    /// The code of a property key; nil where no row has it.
+    package func code(ofKey key: ByteString) -> UInt32? {
+        (0..<keys.count).first { keys.slice($0).elementsEqual(key.bytes) }.map { UInt32($0) }
+    }
+
+    /// Index of a row's property of a key; nil where the row has none.
+    package func place(ofKey code: UInt32, row: Int) -> Int? {
+        let keys = propertyKey.span
+        var p = Int(propertyStart[row])
+        let end = Int(propertyStart[row + 1])
+        while p < end {
+            if keys[p] == code { return p }
+            p &+= 1
+        }
+        return nil
+    }
+
     package func properties(ofRow row: Int) -> [Event.Property] {
         guard propertyStart.count > row + 1 else { return [] }
         return (Int(propertyStart[row])..<Int(propertyStart[row + 1])).map {

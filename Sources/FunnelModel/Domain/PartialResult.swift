@@ -4,9 +4,10 @@ package struct PartialResult: Equatable, Sendable {
     package var buckets: [Range<Int>]
     /// Users with a depth of at least i + 1.
     package var counts: [UInt64]
-    /// Ticks from step 1, of the users counted in row i; empty where times were not asked for.
+    /// Ticks from step 1, of the users counted in row i; empty where times were not asked for. Row 0, which takes no time,
+    /// stays empty.
     package var fromFirst: [TimeSummary]
-    /// Ticks from the previous step; row 0 stays empty.
+    /// Ticks from the previous step. Rows 0 and 1 stay empty: the step before row 1 is step 1.
     package var fromPrevious: [TimeSummary]
     /// Unconverted users whose deepest open attempt has depth i + 1.
     package var open: [UInt64]

@@ -1,17 +1,15 @@
 /// How long a step took, over many users, in ticks of the funnel's clock: all values while there are few, a histogram
 /// beyond that. Sums and counts stay exact either way.
-package struct TimeSummary: Equatable, Sendable {
+package struct TimeSummary: Sendable {
     package private(set) var count: UInt64 = 0
     package private(set) var sum = UInt128(0)
     package private(set) var values: Values = .exact([])
-    /// Values kept before they become a histogram.
-    private var exactMax = Limits.exactTimesPerStep
 
-    package enum Values: Equatable, Sendable {
-        /// In any order until `seal`, then ascending.
-        case exact([UInt64])
-        /// Count by bucket of `TimeHistogram`.
-        case histogram([UInt32: UInt64])
+    package enum Values: Sendable {
+        /// Ascending lists, one for each shard: to rank values they need not be made one.
+        case exact([[UInt64]])
+        /// Ascending, none of them empty.
+        case histogram([TimeHistogram.Bucket])
     }
 
     package init() {}
@@ -27,35 +25,15 @@ package struct TimeSummary: Equatable, Sendable {
         return false
     }
 
-    package mutating func add(_ value: UInt64) {
-        count += 1
-        sum += UInt128(value)
-        switch values {
-        case .exact(var list):
-            values = .exact([])
-            list.append(value)
-            values = list.count > exactMax ? .histogram(TimeHistogram.buckets(of: list)) : .exact(list)
-        case .histogram(var buckets):
-            values = .exact([])
-            buckets[TimeHistogram.bucket(of: value), default: 0] += 1
-            values = .histogram(buckets)
-        }
-    }
-
-    /// Sorts exact values, as they travel and are compared.
-    package mutating func seal() {
-        if case .exact(let list) = values { values = .exact(list.ascending) }
-    }
-
     /// Adds another shard's users. Exact only while both sides are, however many values that makes.
     package mutating func merge(_ other: TimeSummary) {
         count += other.count
         sum += other.sum
         switch (values, other.values) {
-        case (.exact(let a), .exact(let b)): values = .exact(.mergingAscending(a.ascending, b.ascending))
-        case (.histogram(let a), .histogram(let b)): values = .histogram(a.merging(b, uniquingKeysWith: +))
-        case (.exact(let list), .histogram(let buckets)), (.histogram(let buckets), .exact(let list)):
-            values = .histogram(buckets.merging(TimeHistogram.buckets(of: list), uniquingKeysWith: +))
+        case (.exact(let a), .exact(let b)): values = .exact(a + b)
+        case (.histogram(let a), .histogram(let b)): values = .histogram(TimeHistogram.merging(a, b))
+        case (.exact(let lists), .histogram(let buckets)), (.histogram(let buckets), .exact(let lists)):
+            values = .histogram(lists.reduce(buckets) { TimeHistogram.merging($0, TimeHistogram.buckets(of: $1)) })
         }
     }
 
@@ -65,33 +43,49 @@ package struct TimeSummary: Equatable, Sendable {
     /// Mean of the two middle values for an even count; nil where nobody was counted.
     package var median: Double? {
         guard count > 0 else { return nil }
-        let ranks = [(count + 1) / 2, count / 2 + 1]
-        let middle = self.values(atRanks: ranks)
-        return (middle[0] + middle[1]) / 2
+        return (value(atRank: (count + 1) / 2) + value(atRank: count / 2 + 1)) / 2
     }
 
     /// Nearest rank, ceil(p n), of a fraction in percent; nil where nobody was counted.
     package func percentile(_ percent: UInt64) -> Double? {
         guard count > 0 else { return nil }
-        return values(atRanks: [max(1, (count * percent + 99) / 100)])[0]
+        return value(atRank: max(1, (count * percent + 99) / 100))
     }
 
-    /// Values at 1-based ranks, ascending.
-    private func values(atRanks ranks: [UInt64]) -> [Double] {
+    /// The value at a rank from 1 to `count`.
+    private func value(atRank rank: UInt64) -> Double {
         switch values {
-        case .exact(let list):
-            let sorted = list.ascending
-            return ranks.map { Double(sorted[Int($0) - 1]) }
+        case .exact(let lists): return Double(Self.value(atRank: Int(rank), of: lists))
         case .histogram(let buckets):
-            let sorted = buckets.sorted { $0.key < $1.key }
-            return ranks.map { rank in
-                var seen: UInt64 = 0
-                for (bucket, n) in sorted {
-                    seen += n
-                    if seen >= rank { return TimeHistogram.middle(of: bucket) }
-                }
-                return 0
+            var seen: UInt64 = 0
+            for bucket in buckets {
+                seen += bucket.count
+                if seen >= rank { return TimeHistogram.middle(of: bucket.number) }
             }
+            return 0
+        }
+    }
+
+    /// The least value that so many values do not exceed, by halving the range in which it lies.
+    private static func value(atRank rank: Int, of lists: [[UInt64]]) -> UInt64 {
+        var low: UInt64 = 0
+        var high = lists.compactMap(\.last).max() ?? 0
+        while low < high {
+            let middle = low + (high - low) / 2
+            if lists.reduce(0, { $0 + $1.count(through: middle) }) >= rank { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}
+
+extension TimeSummary: Equatable {
+    /// Exact values may be spread over lists in different ways.
+    package static func == (a: TimeSummary, b: TimeSummary) -> Bool {
+        guard a.count == b.count, a.sum == b.sum else { return false }
+        switch (a.values, b.values) {
+        case (.exact(let x), .exact(let y)): return x == y || x.joined().sorted() == y.joined().sorted()
+        case (.histogram(let x), .histogram(let y)): return x == y
+        default: return false
         }
     }
 }
@@ -99,11 +93,22 @@ package struct TimeSummary: Equatable, Sendable {
 /// Log-linear buckets: values below 256 exactly, above that 128 buckets to a power of two, so that a bucket's middle is
 /// within 0.4 % of each value in it.
 package enum TimeHistogram {
+    package struct Bucket: Equatable, Sendable {
+        package var number: UInt32
+        /// Values in it.
+        package var count: UInt64
+
+        package init(_ number: UInt32, count: UInt64) {
+            self.number = number
+            self.count = count
+        }
+    }
+
     package static func bucket(of value: UInt64) -> UInt32 {
-        if value < 256 { return UInt32(value) }
-        let exponent = UInt64(63 - value.leadingZeroBitCount)
-        let shift = exponent - 7
-        return UInt32(256 + (shift - 1) * 128 + ((value >> shift) - 128))
+        if value < 256 { return UInt32(truncatingIfNeeded: value) }
+        let exponent = UInt64(truncatingIfNeeded: 63 &- value.leadingZeroBitCount)
+        let shift = exponent &- 7
+        return UInt32(truncatingIfNeeded: 256 &+ (shift &- 1) &* 128 &+ ((value &>> shift) &- 128))
     }
 
     package static let bucketCount: UInt32 = 256 + 56 * 128
@@ -117,9 +122,46 @@ package enum TimeHistogram {
         return low + (Double(UInt64(1) << shift) - 1) / 2
     }
 
-    package static func buckets(of values: [UInt64]) -> [UInt32: UInt64] {
-        var buckets: [UInt32: UInt64] = [:]
-        for value in values { buckets[bucket(of: value), default: 0] += 1 }
-        return buckets
+    package static func buckets(of values: [UInt64]) -> [Bucket] {
+        var counts = Array(repeating: UInt64(0), count: Int(bucketCount))
+        for value in values { counts[Int(bucket(of: value))] += 1 }
+        return buckets(counts)
+    }
+
+    /// The filled ones of all buckets' counts.
+    static func buckets(_ counts: [UInt64]) -> [Bucket] {
+        counts.indices.compactMap { counts[$0] == 0 ? nil : Bucket(UInt32($0), count: counts[$0]) }
+    }
+
+    static func merging(_ a: [Bucket], _ b: [Bucket]) -> [Bucket] {
+        var result: [Bucket] = []
+        result.reserveCapacity(a.count + b.count)
+        var j = 0
+        for bucket in a {
+            while j < b.count, b[j].number < bucket.number {
+                result.append(b[j])
+                j += 1
+            }
+            result.append(bucket)
+            if j < b.count, b[j].number == bucket.number {
+                result[result.count - 1].count += b[j].count
+                j += 1
+            }
+        }
+        result += b[j...]
+        return result
+    }
+}
+
+extension [UInt64] {
+    /// How many of ascending values are at most `bound`.
+    fileprivate func count(through bound: UInt64) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] <= bound { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

@@ -31,13 +31,13 @@ package struct PartialQuery: Equatable, Sendable {
     }
 
     func write(to out: inout ByteWriter) {
-        out.integer((times ? 1 : 0) | (report?.flag ?? 0))
+        out.integer(UInt8(times ? 1 : 0))
         out.zigzag(asOf)
         out.zigzag(entryRange?.lowerBound ?? Int64.min)
         out.zigzag(entryRange?.upperBound ?? Int64.max)
         writeBuckets(buckets, &out)
         out.string(ByteString(definition.json.encoded))
-        report?.write(to: &out)
+        report.write(to: &out)
     }
 
     package init(body: [UInt8]) throws(ByteError) {
@@ -48,7 +48,7 @@ package struct PartialQuery: Equatable, Sendable {
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> PartialQuery {
         let flags: UInt8 = try reader.integer("flags")
-        guard flags & ~(1 | Report.flags) == 0 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
+        guard flags <= 1 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         let asOf = try reader.zigzag("as_of")
         guard Limits.storableTimes.contains(asOf) else { throw ByteError(offset: 1, reason: "as_of is out of range") }
         let from = try reader.zigzag("start")
@@ -60,7 +60,7 @@ package struct PartialQuery: Equatable, Sendable {
         let definition = try parseDefinition(text, at: reader.offset)
         return PartialQuery(
             definition: definition, buckets: buckets, asOf: asOf, entryRange: whole ? nil : from..<to, times: flags & 1 != 0,
-            report: try Report.read(flags, &reader, steps: definition.steps.count))
+            report: try Report?.read(&reader, steps: definition.steps.count))
     }
 
     private static func parseDefinition(_ text: ByteString, at offset: Int) throws(ByteError) -> FunnelDefinition {

@@ -4,16 +4,14 @@ extension PartialResult {
     package var body: [UInt8] {
         var out = ByteWriter(reserving: 1_024 + fromFirst.reduce(0) { $0 + $1.bytesGuess } + fromPrevious.reduce(0) { $0 + $1.bytesGuess })
         out.varint(UInt64(counts.count))
-        out.integer((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2) | (report?.flag ?? 0))
+        out.integer(UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2)))
         writeBuckets(buckets, &out)
         for count in counts { out.varint(count) }
         for count in open { out.varint(count) }
         if let newestEvent { out.zigzag(newestEvent) }
-        for i in fromFirst.indices {
-            fromFirst[i].write(to: &out)
-            fromPrevious[i].write(to: &out)
-        }
-        report?.write(to: &out)
+        for times in fromFirst.dropFirst() { times.write(to: &out) }
+        for times in fromPrevious.dropFirst(2) { times.write(to: &out) }
+        report.write(to: &out)
         return out.bytes
     }
 
@@ -21,25 +19,18 @@ extension PartialResult {
         var reader = ByteReader(body)
         let steps = try reader.count(limit: Limits.stepsPerFunnel, "steps")
         let flags: UInt8 = try reader.integer("flags")
-        guard flags & ~(3 | Report.flags) == 0 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
+        guard flags <= 3 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         self.init(steps: steps, times: flags & 1 != 0)
         buckets = try readBuckets(&reader)
-        for i in 0..<steps {
-            counts[i] = try reader.varint("count")
-            guard i == 0 || counts[i] <= counts[i - 1], counts[i] < 1 << 48 else {
-                throw ByteError(offset: reader.offset, reason: "count of step \(i + 1) is out of range")
-            }
-        }
+        counts = try reader.counts(steps: steps)
         for i in 0..<steps {
             open[i] = try reader.varint("open")
             guard open[i] < 1 << 48 else { throw ByteError(offset: reader.offset, reason: "open users are out of range") }
         }
         if flags & 2 != 0 { newestEvent = try reader.zigzag("newest event") }
-        for i in fromFirst.indices {
-            fromFirst[i] = try TimeSummary.read(&reader)
-            fromPrevious[i] = try TimeSummary.read(&reader)
-        }
-        report = try Report.read(flags, &reader, counts: counts)
+        for i in fromFirst.indices.dropFirst() { fromFirst[i] = try TimeSummary.read(&reader) }
+        for i in fromPrevious.indices.dropFirst(2) { fromPrevious[i] = try TimeSummary.read(&reader) }
+        report = try Report?.read(&reader, counts: counts)
         try reader.finish("partial result")
     }
 }
@@ -48,7 +39,7 @@ extension TimeSummary {
     /// Bytes, roughly: an exact time takes three or four of them.
     fileprivate var bytesGuess: Int {
         switch values {
-        case .exact(let list): 64 + list.count * 4
+        case .exact(let lists): 64 + lists.reduce(0) { $0 + $1.count * 4 }
         case .histogram(let buckets): 64 + buckets.count * 5
         }
     }
@@ -57,28 +48,19 @@ extension TimeSummary {
         out.varint(count)
         out.integer(sum)
         switch values {
-        case .exact(let list):
+        case .exact(let lists):
+            let list = lists.count == 1 ? lists[0] : lists.joined().sorted()
             out.integer(UInt8(0))
             out.varint(UInt64(list.count))
-            Self.writeAscending(Self.ascends(list) ? list : list.sorted(), &out)
+            Self.writeAscending(list, &out)
         case .histogram(let buckets):
             out.integer(UInt8(1))
             out.varint(UInt64(buckets.count))
-            for (bucket, n) in buckets.sorted(by: { $0.key < $1.key }) {
-                out.varint(UInt64(bucket))
-                out.varint(n)
+            for bucket in buckets {
+                out.varint(UInt64(bucket.number))
+                out.varint(bucket.count)
             }
         }
-    }
-
-    private static func ascends(_ list: [UInt64]) -> Bool {
-        let span = list.span
-        var i = 1
-        while i < span.count {
-            if span[i] < span[i &- 1] { return false }
-            i &+= 1
-        }
-        return true
     }
 
     private static func writeAscending(_ list: [UInt64], _ out: inout ByteWriter) {
@@ -102,7 +84,7 @@ extension TimeSummary {
         case 0:
             let list = try readAscending(&reader, start)
             held = UInt64(list.count)
-            values = .exact(list)
+            values = .exact([list])
         case 1: values = .histogram(try readHistogram(&reader, start, &held))
         default: throw ByteError(offset: start, reason: "form \(form) of times is unknown")
         }
@@ -152,13 +134,16 @@ extension TimeSummary {
 
     private static func readHistogram(
         _ reader: inout ByteReader, _ start: Int, _ held: inout UInt64
-    ) throws(ByteError) -> [UInt32: UInt64] {
-        var buckets: [UInt32: UInt64] = [:]
+    ) throws(ByteError) -> [TimeHistogram.Bucket] {
+        var buckets: [TimeHistogram.Bucket] = []
         for _ in 0..<(try reader.count(limit: Int(TimeHistogram.bucketCount), "histogram buckets")) {
-            let bucket = try reader.count(limit: Int(TimeHistogram.bucketCount) - 1, "bucket")
+            let number = UInt32(try reader.count(limit: Int(TimeHistogram.bucketCount) - 1, "bucket"))
             let n = try reader.varint("bucket count")
             guard n < 1 << 48 else { throw ByteError(offset: start, reason: "bucket count is out of range") }
-            buckets[UInt32(bucket), default: 0] += n
+            guard buckets.last.map({ $0.number < number }) ?? true, n > 0 else {
+                throw ByteError(offset: start, reason: "buckets do not ascend, or one is empty")
+            }
+            buckets.append(TimeHistogram.Bucket(number, count: n))
             held += n
         }
         return buckets

@@ -76,8 +76,8 @@ package struct KeyLayout: Equatable, Sendable {
     /// Keys stay below this whatever a damaged file holds, so that a kernel's sentinels lie behind them.
     static let mask: UInt64 = 1 << 62 - 1
 
-    /// Places that fit beside the time.
-    package var placesMax: Int { timeBits >= 62 ? 1 : 1 << (62 - timeBits) }
+    /// Places that fit beside the time and a mark.
+    package var placesMax: Int { timeBits >= 61 ? 1 : 1 << (61 - timeBits) }
 
     /// Microseconds of a key.
     package func time(_ key: UInt64) -> Int64 { (Int64(key & (1 << UInt64(timeBits) - 1)) + base) * unit }

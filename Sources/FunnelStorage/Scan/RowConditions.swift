@@ -1,70 +1,75 @@
 import FunnelModel
 
-/// Conditions on properties, all of which must hold. Checked page by page, each distinct string of a page once; rows of
-/// the memtable one by one.
+/// Conditions on properties, all of which must hold. Segments are checked page by page, the memtable at once. One
+/// thread's.
 package final class RowConditions {
     private let snapshot: Snapshot
-    private let reader: RowReader
-    private let conditions: [Predicate]
-    /// By source: the page that was checked last, and which of its rows are accepted.
-    private var pages: [(number: Int, accepted: [UInt8])]
+    private let tests: [(column: ColumnKey, test: ColumnTest)]
+    /// By source: the page that was checked last, and the flags of its rows.
+    private var pages: [(number: Int, flags: [UInt8])]
+    private let memory: MemoryFlags?
+    /// Of the keys that are marked.
+    private var flags: [UInt8] = []
 
-    package init(_ loader: KeyLoader, _ scan: KeyScan, _ conditions: [Predicate]) {
+    package init(_ scan: KeyScan, _ conditions: [Predicate]) {
         snapshot = scan.snapshot
-        reader = loader.reader
-        self.conditions = conditions
+        tests = conditions.map { (.property($0.property), ColumnTest($0)) }
         pages = scan.snapshot.segments.map { _ in (-1, []) }
+        memory = scan.memoryFlags(conditions)
     }
 
     /// Leaves the rows that meet the conditions.
-    package func filter(_ rows: inout RowList) throws {
+    package func filter(_ rows: inout RowList) throws(StoreError) {
         var flags = [UInt8](repeating: 0, count: rows.count)
-        let count = rows.count
-        try unsafe rows.withRows { _, refs in
-            var i = 0
-            while i < count { i = try unsafe take(refs, from: i, count, into: &flags) }
+        var i = 0
+        while i < flags.count {
+            let ref = rows.ref(i)
+            guard ref.source < pages.count else {
+                flags[i] = flag(snapshot.memtable.runs[ref.source - pages.count], ref.row)
+                i += 1
+                continue
+            }
+            let page = ref.row / KeyPage.rows
+            try open(ref.source, page: page)
+            let mine = pages[ref.source].flags
+            let first = RowRef(source: ref.source, row: page * KeyPage.rows).bits
+            // As long as the rows lie in this page.
+            while i < flags.count, rows.ref(i).bits &- first < UInt64(KeyPage.rows) {
+                flags[i] = mine[Int(rows.ref(i).bits &- first)]
+                i += 1
+            }
         }
         rows.keep(flags)
     }
 
-    /// Rows from one on, as long as they lie in one page. Returns the first that does not.
-    private func take(_ refs: UnsafePointer<UInt64>, from start: Int, _ count: Int, into flags: inout [UInt8]) throws -> Int {
-        let ref = unsafe RowRef(bits: refs[start])
-        guard ref.source < pages.count else {
-            flags[start] = try accepts(ref) ? 1 : 0
-            return start + 1
+    /// Marks the keys of rows of a segment that follow each other; see `KeyList.mark`.
+    func mark(_ keys: inout KeyList, segment: Int, firstRow: Int) throws(StoreError) {
+        flags.removeAll(keepingCapacity: true)
+        while flags.count < keys.count {
+            let row = firstRow + flags.count
+            try open(segment, page: row / KeyPage.rows)
+            let from = row % KeyPage.rows
+            flags.append(contentsOf: pages[segment].flags[from..<min(KeyPage.rows, from + keys.count - flags.count)])
         }
-        let page = ref.row / KeyPage.rows
-        if pages[ref.source].number != page { pages[ref.source] = (page, try check(snapshot.segments[ref.source], page)) }
-        let accepted = pages[ref.source].accepted
-        let first = RowRef(source: ref.source, row: page * KeyPage.rows).bits
-        var i = start
-        while i < count {
-            let row = unsafe refs[i] &- first
-            if row >= UInt64(KeyPage.rows) { break }
-            flags[i] = accepted[Int(row)]
-            i += 1
-        }
-        return i
+        keys.mark(flags)
     }
 
-    private func accepts(_ ref: RowRef) throws -> Bool {
-        for condition in conditions where !condition.accepts(try reader.property(ref, condition.property)) { return false }
-        return true
+    /// Marks the keys of rows of the memtable that follow each other in a run.
+    func mark(_ keys: inout KeyList, _ run: RowRun, firstRow: Int) {
+        flags.removeAll(keepingCapacity: true)
+        for row in firstRow..<(firstRow + keys.count) { flags.append(flag(run, row)) }
+        keys.mark(flags)
     }
 
-    private func check(_ segment: Segment, _ page: Int) throws(StoreError) -> [UInt8] {
-        var accepted = [UInt8](repeating: 1, count: KeyPage.rows)
-        for condition in conditions {
-            let values = try segment.column(.property(condition.property), page: page)
-            var mine = [UInt8](repeating: condition.accepts(nil) ? 1 : 0, count: KeyPage.rows)
-            let strings = (0..<values.strings.count).map { condition.accepts(.string(values.strings[$0])) ? UInt8(1) : 0 }
-            for i in values.rows.indices {
-                let isString = values.tags[i] == EventBatch.Tag.string
-                mine[Int(values.rows[i])] = isString ? strings[Int(values.bits[i])] : (condition.accepts(values.value(i)) ? 1 : 0)
-            }
-            for i in accepted.indices { accepted[i] &= mine[i] }
+    private func flag(_ run: RowRun, _ row: Int) -> UInt8 { memory?.flag(batch: run.batch[row], row: run.row[row]) ?? 0 }
+
+    private func open(_ segment: Int, page: Int) throws(StoreError) {
+        if pages[segment].number == page { return }
+        var flags = [UInt8](repeating: 1, count: KeyPage.rows)
+        for (column, test) in tests {
+            let mine = try snapshot.segments[segment].flags(test, of: column, page: page)
+            for i in 0..<min(flags.count, mine.count) { flags[i] &= mine[i] }
         }
-        return accepted
+        pages[segment] = (page, flags)
     }
 }

@@ -4,7 +4,7 @@ import FunnelModel
 package struct RowList: Sendable {
     package private(set) var keys = KeyList()
     /// `RowRef.bits`, by row.
-    private var refs = KeyList()
+    package private(set) var refs = KeyList()
 
     package init() {}
 
@@ -59,6 +59,17 @@ package struct RowList: Sendable {
         }
     }
 
+    /// Two at a time, the shortest first, so that a row is moved as seldom as can be. Equal keys in no order.
+    package static func merging(_ lists: [RowList]) -> RowList {
+        var lists = lists.sorted { $0.count > $1.count }
+        while lists.count > 1 {
+            let (a, b) = (lists.removeLast(), lists.removeLast())
+            let both = merging(a, b)
+            lists.insert(both, at: lists.firstIndex { $0.count <= both.count } ?? lists.count)
+        }
+        return lists.first ?? RowList()
+    }
+
     /// Without a branch on the keys; see `KeyBuffers.merge`. Of equal keys those of `a` come first.
     static func merging(_ a: RowList, _ b: RowList) -> RowList {
         var out = RowList()
@@ -89,6 +100,36 @@ package struct RowList: Sendable {
         var flags = [UInt8](repeating: 0, count: count)
         for i in flags.indices where try isKept(keys[i], ref(i)) { flags[i] = 1 }
         keep(flags)
+    }
+
+    /// Leaves the rows of some keys, ascending.
+    mutating func keep(among wanted: [UInt64]) {
+        var next = 0
+        keep { key, _ in
+            while next < wanted.count, wanted[next] < key { next += 1 }
+            return next < wanted.count && wanted[next] == key
+        }
+    }
+
+    /// Leaves the rows whose key has its tick, the lowest `timeBits` bits, in a range.
+    package mutating func keep(ticks: Range<UInt64>, timeBits: Int) {
+        let mask: UInt64 = 1 << UInt64(timeBits) - 1
+        let width = ticks.upperBound &- ticks.lowerBound
+        unsafe refs.rewrite { refs, _ in
+            unsafe keys.rewrite { keys, count in
+                var kept = 0
+                var i = 0
+                while i < count {
+                    let key = unsafe keys[i]
+                    unsafe keys[kept] = key
+                    unsafe refs[kept] = refs[i]
+                    kept &+= (key & mask) &- ticks.lowerBound < width ? 1 : 0
+                    i &+= 1
+                }
+                return kept
+            }
+            return keys.count
+        }
     }
 
     /// Leaves the rows whose flag is 1.

@@ -28,16 +28,11 @@ package final class RowReader {
     /// A property's value; nil where the row has none.
     package func property(_ ref: RowRef, _ key: ByteString) throws(StoreError) -> PropertyValue? {
         if ref.source < snapshot.segments.count { return try value(ref, .property(key)) }
-        let (stored, row) = memory(ref)
-        guard let p = codes(key).place(in: stored, row) else { return nil }
-        return stored.batch.value(ofProperty: p)
-    }
-
-    private func codes(_ key: ByteString) -> BatchCodes {
-        if let known = keyCodes[key] { return known }
-        let codes = BatchCodes(key)
-        keyCodes[key] = codes
-        return codes
+        let memtable = snapshot.memtable
+        let run = memtable.runs[ref.source - snapshot.segments.count]
+        let (batch, row) = (run.batch[ref.row], Int(run.row[ref.row]))
+        guard let p = keyCodes[key, default: BatchCodes(key, memtable)].place(memtable, batch: batch, row: row) else { return nil }
+        return memtable.batch(batch).batch.value(ofProperty: p)
     }
 
     func id(_ ref: RowRef) throws(StoreError) -> ByteString {
@@ -107,38 +102,33 @@ package final class RowReader {
 }
 
 /// Each batch's own code of a property key, looked up once a batch.
-final class BatchCodes {
+struct BatchCodes {
     private let key: ByteString
-    /// -1 where the batch does not have the key.
-    private var codes: [ObjectIdentifier: Int64] = [:]
-    private var last: (batch: ObjectIdentifier, code: Int64)?
+    /// By the batch's number less the memtable's first.
+    private var codes: [Code]
 
-    init(_ key: ByteString) { self.key = key }
-
-    /// Index of the row's property in the batch's columns; nil where it has none.
-    func place(in stored: StoredBatch, _ row: Int) -> Int? {
-        let code = code(stored)
-        if code < 0 { return nil }
-        let batch = stored.batch
-        var p = Int(batch.propertyStart[row])
-        let end = Int(batch.propertyStart[row + 1])
-        while p < end {
-            if Int64(batch.propertyKey[p]) == code { return p }
-            p += 1
-        }
-        return nil
+    private enum Code {
+        case unknown
+        case known(UInt32?)
     }
 
-    private func code(_ stored: StoredBatch) -> Int64 {
-        let id = ObjectIdentifier(stored)
-        if let last, last.batch == id { return last.code }
-        if codes[id] == nil {
-            let keys = stored.batch.keys
-            codes[id] = (0..<keys.count).first { keys.slice($0).elementsEqual(key.bytes) }.map { Int64($0) } ?? -1
+    init(_ key: ByteString, _ memtable: Memtable) {
+        self.key = key
+        codes = Array(repeating: .unknown, count: memtable.batches.count)
+    }
+
+    /// Index of a row's property in the columns of its batch; nil where it has none.
+    mutating func place(_ memtable: Memtable, batch number: UInt32, row: Int) -> Int? {
+        let stored = memtable.batch(number)
+        let code: UInt32?
+        switch codes[Int(number &- memtable.firstBatch)] {
+        case .known(let known): code = known
+        case .unknown:
+            code = stored.batch.code(ofKey: key)
+            codes[Int(number &- memtable.firstBatch)] = .known(code)
         }
-        let code = codes[id] ?? -1
-        last = (id, code)
-        return code
+        guard let code else { return nil }
+        return stored.batch.place(ofKey: code, row: row)
     }
 }
 

@@ -59,12 +59,12 @@ final class SegmentCursor {
         return opened
     }
 
-    /// Writes the keys of the slice's rows among `rows` and tells how many; `rowOf` the row of each, where wanted.
-    /// `target` has room for all of `rows`.
+    /// Writes the keys of the slice's rows among `rows` and tells which rows they are of. `target` has room for all of `rows`.
     func keys(
-        of rows: Range<Int>, places slice: Range<Int>, to target: UnsafeMutablePointer<UInt64>, rowOf: UnsafeMutablePointer<UInt64>?
-    ) throws(StoreError) -> Int {
+        of rows: Range<Int>, places slice: Range<Int>, to target: UnsafeMutablePointer<UInt64>
+    ) throws(StoreError) -> Range<Int> {
         var written = 0
+        var firstRow = rows.lowerBound
         var row = rows.lowerBound
         let from = places.ordinal(slice.lowerBound)
         let to = slice.upperBound >= places.users ? UInt64(1) << 32 : places.ordinal(slice.upperBound)
@@ -75,6 +75,7 @@ final class SegmentCursor {
             guard let pack = view.pack(inPage / KeyPage.packRows) else { throw segment.damaged(page: number) }
             var start = inPage % KeyPage.packRows
             var end = min(KeyPage.packRows, start + rows.upperBound - row, view.rows - (inPage - start))
+            let packRow = row - inPage % KeyPage.packRows
             let next = row + (end - start)
             unsafe ordinals.withUnsafeMutableBufferPointer { ordinals in
                 unsafe low.withUnsafeMutableBufferPointer { low in
@@ -85,17 +86,17 @@ final class SegmentCursor {
                         while start < end, unsafe UInt64(o[end - 1]) >= to { end -= 1 }
                         if start == end { return }
                         unsafe compose(pack, view.unit, o + start, l + start, h + start, end - start, slice.lowerBound, target + written)
-                        if let rowOf = unsafe rowOf {
-                            let first = UInt64(row - inPage % KeyPage.packRows + start)
-                            for i in 0..<(end - start) { unsafe rowOf[written + i] = first + UInt64(i) }
-                        }
-                        written += end - start
                     }
                 }
             }
             row = next
+            if start == end { continue }
+            if written == 0 { firstRow = packRow + start }
+            // Ordinals ascend in a run, so the rows of a slice follow each other.
+            guard packRow + start == firstRow + written else { throw segment.damaged(page: number) }
+            written += end - start
         }
-        return written
+        return firstRow..<(firstRow + written)
     }
 
     /// Ordinals and times of `count` rows of a pack as keys.

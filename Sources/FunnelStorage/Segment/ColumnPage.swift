@@ -2,25 +2,27 @@ import FunnelCodec
 import FunnelModel
 
 /// Values of one column for some rows, as `EventBatch` holds them: a tag, and bits that for a string are an index.
-struct ColumnValues: Sendable {
+package struct ColumnValues: Sendable {
     /// Rows that have a value, ascending.
-    var rows: [UInt32] = []
-    var tags: [UInt8] = []
-    var bits: [UInt64] = []
-    var strings = StringTable()
+    package var rows: [UInt32] = []
+    package var tags: [UInt8] = []
+    package var bits: [UInt64] = []
+    package var strings = StringTable()
 
-    mutating func append(row: UInt32, tag: UInt8, bits value: UInt64) {
+    package init() {}
+
+    package mutating func append(row: UInt32, tag: UInt8, bits value: UInt64) {
         rows.append(row)
         tags.append(tag)
         bits.append(value)
     }
 
-    mutating func append(row: UInt32, string: ArraySlice<UInt8>) {
+    package mutating func append(row: UInt32, string: ArraySlice<UInt8>) {
         append(row: row, tag: EventBatch.Tag.string, bits: UInt64(strings.count))
         strings.append(string)
     }
 
-    func value(_ i: Int) -> PropertyValue {
+    package func value(_ i: Int) -> PropertyValue {
         switch tags[i] {
         case EventBatch.Tag.string: .string(strings[Int(bits[i])])
         case EventBatch.Tag.integer: .integer(Int64(bitPattern: bits[i]))
@@ -31,12 +33,12 @@ struct ColumnValues: Sendable {
 }
 
 /// One column's values for the rows of one key page. Layout: `Protocol/SEGMENT.md`, "Column page".
-enum ColumnPage {
-    private static let allRows: UInt8 = 0
+package enum ColumnPage {
+    static let allRows: UInt8 = 0
     private static let someRows: UInt8 = 1
 
     /// - Parameter range: the values of `values` that belong to the page whose first row is `firstRow`.
-    static func encode(_ values: ColumnValues, _ range: Range<Int>, firstRow: UInt32, pageRows: Int) -> [UInt8] {
+    package static func encode(_ values: ColumnValues, _ range: Range<Int>, firstRow: UInt32, pageRows: Int) -> [UInt8] {
         var out: [UInt8] = []
         if range.count == pageRows {
             out.append(allRows)
@@ -66,35 +68,66 @@ enum ColumnPage {
         return out
     }
 
+    /// What stands before the values.
+    struct Head {
+        /// Bytes of the bitmap of rows; nil where all have a value.
+        var bitmap: Range<Int>?
+        /// Values.
+        var count: Int
+        /// Bit t is set where some value has tag t.
+        var present: UInt8
+        /// The tag of all values, or none where there are several.
+        var tag: UInt8? { present & (present - 1) == 0 ? UInt8(present.trailingZeroBitCount) : nil }
+    }
+
+    static func head(_ reader: inout ByteReader, pageRows: Int) throws(ByteError) -> Head {
+        let form: UInt8 = try reader.integer("column rows")
+        var head = Head(bitmap: nil, count: pageRows, present: 0)
+        if form != allRows {
+            let bitmap = try reader.take((pageRows + 7) / 8, "column rows")
+            head.count = reader.bytes[bitmap].reduce(0) { $0 + $1.nonzeroBitCount }
+            let beyond = bitmap.count * 8 - pageRows
+            if beyond > 0 { head.count -= (reader.bytes[bitmap.upperBound - 1] >> UInt8(8 - beyond)).nonzeroBitCount }
+            head.bitmap = bitmap
+        }
+        head.present = try reader.integer("column tags")
+        guard head.present & ~0b1_1110 == 0, head.present != 0 else {
+            throw ByteError(offset: reader.offset, reason: "column tags \(head.present)")
+        }
+        return head
+    }
+
+    /// The tag of each value, where there are several.
+    static func tags(_ reader: inout ByteReader, _ head: Head) throws(ByteError) -> [UInt8] {
+        let tags = try IntegerColumn.decode(&reader, count: head.count, "column tags").map { UInt8(truncatingIfNeeded: $0) }
+        guard tags.allSatisfy({ $0 <= 4 && head.present >> $0 & 1 == 1 }) else { throw ByteError(offset: reader.offset, reason: "column tags") }
+        return tags
+    }
+
     /// - Parameter pageRows: rows of the key page.
     /// - Returns: rows counted from the page's first.
-    static func decode(_ bytes: [UInt8], pageRows: Int) throws(ByteError) -> ColumnValues {
+    package static func decode(_ bytes: [UInt8], pageRows: Int) throws(ByteError) -> ColumnValues {
         var reader = ByteReader(bytes)
         var values = ColumnValues()
-        let form: UInt8 = try reader.integer("column rows")
-        if form == allRows {
-            values.rows = (0..<UInt32(pageRows)).map { $0 }
-        } else {
-            let bitmap = try reader.take((pageRows + 7) / 8, "column rows")
-            values.rows.reserveCapacity(pageRows)
+        let head = try head(&reader, pageRows: pageRows)
+        if let bitmap = head.bitmap {
+            values.rows.reserveCapacity(head.count)
             for row in 0..<pageRows where bytes[bitmap.lowerBound + row >> 3] >> UInt8(row & 7) & 1 == 1 { values.rows.append(UInt32(row)) }
-        }
-        let count = values.rows.count
-        let present: UInt8 = try reader.integer("column tags")
-        guard present & ~0b1_1110 == 0, present != 0 else { throw ByteError(offset: reader.offset, reason: "column tags \(present)") }
-        if present & (present - 1) == 0 {
-            values.tags = [UInt8](repeating: UInt8(present.trailingZeroBitCount), count: count)
-            values.bits = try decode(tag: values.tags.first ?? UInt8(present.trailingZeroBitCount), count: count, &reader, &values.strings)
         } else {
-            values.tags = try IntegerColumn.decode(&reader, count: count, "column tags").map { UInt8(truncatingIfNeeded: $0) }
-            try decodeMixed(&values, present, &reader)
+            values.rows = (0..<UInt32(pageRows)).map { $0 }
+        }
+        if let tag = head.tag {
+            values.tags = [UInt8](repeating: tag, count: head.count)
+            values.bits = try decode(tag: tag, count: head.count, &reader, &values.strings)
+        } else {
+            values.tags = try tags(&reader, head)
+            try decodeMixed(&values, head.present, &reader)
         }
         try reader.finish("column page")
         return values
     }
 
     private static func decodeMixed(_ values: inout ColumnValues, _ present: UInt8, _ reader: inout ByteReader) throws(ByteError) {
-        guard values.tags.allSatisfy({ $0 <= 4 && present >> $0 & 1 == 1 }) else { throw ByteError(offset: reader.offset, reason: "column tags") }
         values.bits = [UInt64](repeating: 0, count: values.tags.count)
         for tag in UInt8(1)...4 where present >> tag & 1 == 1 {
             let places = values.tags.indices.filter { values.tags[$0] == tag }
@@ -110,11 +143,14 @@ enum ColumnPage {
         case EventBatch.Tag.string: return try StringColumn.decode(&reader, count: count, &strings)
         case EventBatch.Tag.integer: return try NumberColumn.decode(&reader, count: count)
         case EventBatch.Tag.double: return try NumberColumn.decodeDoubles(&reader, count: count)
-        default:
-            let values = try IntegerColumn.decode(&reader, count: count, "booleans")
-            guard values.allSatisfy({ $0 <= 1 }) else { throw ByteError(offset: reader.offset, reason: "a boolean over 1") }
-            return values.map { UInt64($0) }
+        default: return IntegerColumn.expand(try booleans(&reader, count: count), count: count).map { UInt64($0) }
         }
+    }
+
+    static func booleans(_ reader: inout ByteReader, count: Int) throws(ByteError) -> IntegerColumn.Values {
+        let values = try IntegerColumn.read(&reader, count: count, "booleans")
+        guard count == 0 || values.areBelow(2) else { throw ByteError(offset: reader.offset, reason: "a boolean over 1") }
+        return values
     }
 }
 
@@ -139,19 +175,35 @@ enum NumberColumn {
         }
     }
 
-    static func decode(_ reader: inout ByteReader, count: Int) throws(ByteError) -> [UInt64] {
+    /// Numbers as they are stored.
+    enum Values {
+        /// To be added to the least, modulo 2^64.
+        case above(Int64, IntegerColumn.Values)
+        case plain([Int64])
+
+        func expanded(count: Int) -> [Int64] {
+            switch self {
+            case .above(let least, let values): IntegerColumn.expand(values, count: count).map { least &+ Int64($0) }
+            case .plain(let values): values
+            }
+        }
+    }
+
+    static func read(_ reader: inout ByteReader, count: Int) throws(ByteError) -> Values {
         let form: UInt8 = try reader.integer("integers")
         switch Form(rawValue: form) {
-        case .above:
-            let least: Int64 = try reader.integer("least integer")
-            return try IntegerColumn.decode(&reader, count: count, "integers").map { UInt64(bitPattern: least &+ Int64($0)) }
+        case .above: return .above(try reader.integer("least integer"), try IntegerColumn.read(&reader, count: count, "integers"))
         case .plain:
-            var values: [UInt64] = []
+            var values: [Int64] = []
             values.reserveCapacity(count)
             for _ in 0..<count { values.append(try reader.integer("integers")) }
-            return values
+            return .plain(values)
         case nil: throw ByteError(offset: reader.offset, reason: "integer form \(form) is unknown")
         }
+    }
+
+    static func decode(_ reader: inout ByteReader, count: Int) throws(ByteError) -> [UInt64] {
+        try read(&reader, count: count).expanded(count: count).map { UInt64(bitPattern: $0) }
     }
 
     static func encode(doubles values: [Double], into out: inout [UInt8]) {
@@ -178,12 +230,18 @@ enum NumberColumn {
         return scaled
     }
 
-    static func decodeDoubles(_ reader: inout ByteReader, count: Int) throws(ByteError) -> [UInt64] {
+    /// What the numbers behind it are divided by; nil where they are the doubles' bits.
+    static func power(_ reader: inout ByteReader) throws(ByteError) -> Double? {
         let exponent: UInt8 = try reader.integer("doubles")
-        let values = try decode(&reader, count: count)
-        if exponent == .max { return values }
+        if exponent == .max { return nil }
         guard exponent < powers.count else { throw ByteError(offset: reader.offset, reason: "exponent \(exponent) of doubles") }
-        let power = powers[Int(exponent)]
+        return powers[Int(exponent)]
+    }
+
+    static func decodeDoubles(_ reader: inout ByteReader, count: Int) throws(ByteError) -> [UInt64] {
+        let power = try power(&reader)
+        let values = try decode(&reader, count: count)
+        guard let power else { return values }
         return values.map { (Double(Int64(bitPattern: $0)) / power).bitPattern }
     }
 }
@@ -229,22 +287,31 @@ enum StringColumn {
         out.append(contentsOf: writer.bytes)
     }
 
-    /// Adds the strings to the table, and tells each value's index there.
-    static func decode(_ reader: inout ByteReader, count: Int, _ strings: inout StringTable) throws(ByteError) -> [UInt64] {
+    /// - Returns: the strings, and each value's index among them; nil where there is one string a value, in order.
+    static func read(
+        _ reader: inout ByteReader, count: Int
+    ) throws(ByteError) -> (strings: StringTable, codes: IntegerColumn.Values?) {
         let isDistinct: UInt8 = try reader.integer("strings")
         let distinct: UInt32 = try reader.integer("strings")
         guard isDistinct <= 1, distinct <= count, isDistinct == 0 || distinct == count else {
             throw ByteError(offset: reader.offset, reason: "\(distinct) strings for \(count) values")
         }
-        let before = UInt64(strings.count)
-        try decodeStrings(&reader, Int(distinct), &strings)
-        if isDistinct == 1 { return (0..<UInt64(count)).map { before + $0 } }
-        let codes = try IntegerColumn.decode(&reader, count: count, "string codes")
-        guard codes.allSatisfy({ $0 < distinct }) else { throw ByteError(offset: reader.offset, reason: "a string code is out of range") }
-        return codes.map { before + UInt64($0) }
+        let strings = try decodeStrings(&reader, Int(distinct))
+        if isDistinct == 1 { return (strings, nil) }
+        let codes = try IntegerColumn.read(&reader, count: count, "string codes")
+        guard count == 0 || codes.areBelow(distinct) else { throw ByteError(offset: reader.offset, reason: "a string code is out of range") }
+        return (strings, codes)
     }
 
-    private static func decodeStrings(_ reader: inout ByteReader, _ count: Int, _ strings: inout StringTable) throws(ByteError) {
+    /// Each value's index in the table of strings.
+    static func decode(_ reader: inout ByteReader, count: Int, _ strings: inout StringTable) throws(ByteError) -> [UInt64] {
+        let read = try read(&reader, count: count)
+        strings = read.strings
+        guard let codes = read.codes else { return (0..<UInt64(count)).map { $0 } }
+        return IntegerColumn.expand(codes, count: count).map { UInt64($0) }
+    }
+
+    private static func decodeStrings(_ reader: inout ByteReader, _ count: Int) throws(ByteError) -> StringTable {
         let lengths = try IntegerColumn.decode(&reader, count: count, "string lengths")
         let form: UInt8 = try reader.integer("string heap")
         let size: UInt32 = try reader.integer("string heap")
@@ -262,11 +329,14 @@ enum StringColumn {
         case nil: throw ByteError(offset: range.lowerBound, reason: "string heap form \(form) is unknown")
         }
         guard heap.count == Int(size) else { throw ByteError(offset: range.lowerBound, reason: "string heap of \(heap.count) bytes, not \(size)") }
-        var at = 0
-        for length in lengths {
-            strings.append(heap[at..<(at + Int(length))])
-            at += Int(length)
+        var offsets: [UInt32] = [0]
+        offsets.reserveCapacity(count + 1)
+        // They end where the heap does, as was checked.
+        for length in lengths { offsets.append(offsets[offsets.count - 1] + length) }
+        guard let strings = StringTable(heap: heap, offsets: offsets) else {
+            throw ByteError(offset: range.lowerBound, reason: "string heap of \(size) bytes")
         }
+        return strings
     }
 }
 

@@ -94,10 +94,26 @@ final class Segment: Sendable {
 
     /// The column's values in a page, rows counted from the page's first; none where no row has one.
     func column(_ key: ColumnKey, page: Int) throws(StoreError) -> ColumnValues {
-        guard let directory = try directory(of: key), let chunk = directory.chunk(ofPage: page) else { return ColumnValues() }
+        try read(key, page) { bytes, rows throws(ByteError) in try ColumnPage.decode(bytes, pageRows: rows) } ?? ColumnValues()
+    }
+
+    /// The same as codes; nil where no row of the page has a value.
+    func codedColumn(_ key: ColumnKey, page: Int) throws(StoreError) -> CodedPage? {
+        try read(key, page) { bytes, rows throws(ByteError) in try CodedPage(bytes, pageRows: rows) }
+    }
+
+    /// Which rows of a page meet a condition on a column: at least as many flags as the page has rows.
+    func flags(_ test: ColumnTest, of key: ColumnKey, page: Int) throws(StoreError) -> [UInt8] {
+        try read(key, page) { bytes, rows throws(ByteError) in try test.flags(bytes, pageRows: rows) }
+            ?? [UInt8](repeating: test.absent, count: KeyPage.rows)
+    }
+
+    /// nil where no row of the page has a value.
+    private func read<T>(_ key: ColumnKey, _ page: Int, _ body: ([UInt8], Int) throws(ByteError) -> T) throws(StoreError) -> T? {
+        guard let directory = try directory(of: key), let chunk = directory.chunk(ofPage: page) else { return nil }
         let bytes = try read(chunk)
         let rows = min(KeyPage.rows, record.rows - page * KeyPage.rows)
-        do throws(ByteError) { return try ColumnPage.decode(bytes, pageRows: rows) } catch {
+        do throws(ByteError) { return try body(bytes, rows) } catch {
             throw .corrupt(name, offset: chunk.offset + error.offset, expected: "a column page", found: error.reason)
         }
     }

@@ -45,6 +45,11 @@ extension ShardStore {
         return store
     }
 
+    /// Whose directory it is; nil where it is not a shard's.
+    package static func identity(directory: String, files: Files) throws(StoreError) -> StoreIdentity? {
+        try DirectoryListing(directory, files).identity(directory, files)
+    }
+
     private static func writeIdentity(
         _ identity: StoreIdentity, _ directory: String, _ files: Files
     ) throws(StoreError) {

@@ -1,10 +1,16 @@
+import CFunnelShims
 import FunnelStorage
 import Glibc
 
 /// The work of a store that nobody waits for.
 enum Housekeeping {
     /// Seals what is due, so that memory stays bounded.
-    static func seal(_ store: ShardStore<POSIXFileSystem>) { while store.sealIfDue() {} }
+    static func seal(_ store: ShardStore<POSIXFileSystem>) {
+        var isDone = false
+        while store.sealIfDue() { isDone = true }
+        // The allocator would keep what many rows took for the next ones.
+        if isDone { sluice_trim_memory() }
+    }
 
     /// Does one merge if one is due.
     /// - Parameters:

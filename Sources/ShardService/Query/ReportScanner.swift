@@ -17,7 +17,7 @@ struct ReportScanner: Sendable {
     }
 
     func run(_ query: PartialQuery, _ scan: FunnelScan, newestEvent: Int64?) async throws -> PartialResult {
-        var tally = FunnelTally(scan.plan, times: query.times)
+        let tally: FunnelTally
         var report: PartialResult.Report?
         switch query.report {
         case nil: tally = try await counts(query, scan)
@@ -28,22 +28,24 @@ struct ReportScanner: Sendable {
         case .trend(let bounds):
             tally = try await counts(query, scan)
             report = .trend(try await trend(bounds, scan))
-        case .entrySpan: report = .entrySpan(try await entrySpan(scan))
+        case .entrySpan:
+            tally = FunnelTally(scan.plan, times: false)
+            report = .entrySpan(try await entrySpan(scan))
         }
         var result = tally.finish(buckets: query.buckets, newestEvent: newestEvent)
         result.report = report
         return result
     }
 
+    /// What each thread found; of one thread at least.
     private func all<T: Sendable>(_ slices: Int, _ body: @escaping @Sendable () throws -> T) async throws -> [T] {
         try await workers.run(parts: slices) { try matching(body) }
     }
 
     private func counts(_ query: PartialQuery, _ scan: FunnelScan) async throws -> FunnelTally {
         let running = scan.counting(times: query.times)
-        var whole = FunnelTally(scan.plan, times: query.times)
-        for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) { whole.merge(tally) }
-        return whole
+        let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+        return tallies.dropFirst().reduce(into: tallies[0]) { $0.merge($1) }
     }
 
     /// Counts by bucket and step.
@@ -65,9 +67,9 @@ struct ReportScanner: Sendable {
     private func groups(_ breakdown: Breakdown, _ scan: FunnelScan, times: Bool) async throws -> (FunnelTally, ValueGroups) {
         let running = scan.breakdown(breakdown, times: times)
         do {
-            var whole = FunnelTally(scan.plan, times: times)
-            var groups = GroupTally(steps: scan.plan.steps)
-            for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) {
+            let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+            var (whole, groups) = (tallies[0].whole, tallies[0].groups)
+            for tally in tallies.dropFirst() {
                 whole.merge(tally.whole)
                 try groups.merge(tally.groups)
             }

@@ -8,6 +8,7 @@ final class Cluster: @unchecked Sendable {
     // Unchecked: `process` and `info` are set before the cluster is handed out, `info` again only by the one test it belongs to.
     let directory: URL
     private let shards: Int
+    private let arguments: [String]
     private let environment: [String: String]
     private var process: Process?
     private(set) var info: JSONValue = .null
@@ -31,17 +32,18 @@ final class Cluster: @unchecked Sendable {
         return url
     }
 
-    init(shards: Int, directory: URL? = nil, environment: [String: String] = [:]) throws {
+    init(shards: Int, directory: URL? = nil, arguments: [String] = [], environment: [String: String] = [:]) throws {
         self.shards = shards
+        self.arguments = arguments
         self.environment = environment
         self.directory = try directory ?? Self.temporaryDirectory()
     }
 
     /// Runs `body` on a cluster that is ready, and stops it afterwards whatever happens.
     static func with<T>(
-        shards: Int, environment: [String: String] = [:], _ body: (Cluster) async throws -> T
+        shards: Int, arguments: [String] = [], environment: [String: String] = [:], _ body: (Cluster) async throws -> T
     ) async throws -> T {
-        let cluster = try Cluster(shards: shards, environment: environment)
+        let cluster = try Cluster(shards: shards, arguments: arguments, environment: environment)
         defer { try? FileManager.default.removeItem(at: cluster.directory) }
         try await cluster.start()
         do {
@@ -57,8 +59,8 @@ final class Cluster: @unchecked Sendable {
     func start(extra: [String] = []) async throws {
         let file = directory.appendingPathComponent("info.json")
         try? FileManager.default.removeItem(at: file)
-        let arguments = ["up", "--any-port", "--shards", "\(shards)", "--data", directory.appendingPathComponent("data").path, "--info", file.path]
-        process = try Command.spawn("sluice", arguments + extra, environment: environment)
+        let usual = ["up", "--any-port", "--shards", "\(shards)", "--data", directory.appendingPathComponent("data").path, "--info", file.path]
+        process = try Command.spawn("sluice", usual + arguments + extra, environment: environment)
         for _ in 0..<1_200 {
             if let data = try? Data(contentsOf: file), let read = try? JSONParser.parse(Array(data)) {
                 info = read
@@ -98,6 +100,17 @@ final class Cluster: @unchecked Sendable {
     }
 
     // MARK: - Talking to it
+
+    /// The sum over all shards of one of their metrics.
+    func metric(_ name: String) async throws -> Int {
+        var sum = 0
+        for shard in 0..<shards {
+            let lines = try await HTTP.call("GET", shardHTTP(shard), "/metrics").text.split(separator: "\n")
+            let line = lines.first { $0.hasPrefix(name + " ") }
+            sum += line.flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }.map { Int($0) } ?? 0
+        }
+        return sum
+    }
 
     func query(_ body: JSONValue, key: String? = nil) async throws -> JSONValue {
         let answer = try await HTTP.call("POST", coordinatorHTTP, "/v1/query", body: body.encoded, key: key)

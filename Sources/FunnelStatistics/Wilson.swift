@@ -1,11 +1,9 @@
 /// Wilson score interval without continuity correction (E. B. Wilson, JASA 22, 1927, p. 209), 95 %.
-enum Wilson {
-    /// The 97.5 % point of the standard normal distribution.
-    private static let z = 1.959963984540054
-
-    /// - Returns: low and high, each 0...1; nil where there were no trials.
-    static func interval(successes: UInt64, trials: UInt64) -> (low: Double, high: Double)? {
-        guard trials > 0 else { return nil }
+package enum Wilson {
+    /// - Returns: low and high, each 0...1; nil where there were no trials or more successes than trials.
+    package static func interval(successes: UInt64, trials: UInt64) -> (low: Double, high: Double)? {
+        guard trials > 0, successes <= trials else { return nil }
+        let z = Normal.z95
         let n = Double(trials)
         let p = Double(successes) / n
         let z2 = z * z

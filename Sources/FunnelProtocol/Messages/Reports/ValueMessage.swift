@@ -1,0 +1,39 @@
+import FunnelModel
+
+extension PropertyValue {
+    func write(to out: inout ByteWriter) {
+        switch self {
+        case .string(let text):
+            out.integer(EventBatch.Tag.string)
+            out.string(text)
+        case .integer(let value):
+            out.integer(EventBatch.Tag.integer)
+            out.zigzag(value)
+        case .double(let value):
+            out.integer(EventBatch.Tag.double)
+            out.integer(value.bitPattern)
+        case .bool(let value):
+            out.integer(EventBatch.Tag.bool)
+            out.integer(UInt8(value ? 1 : 0))
+        }
+    }
+
+    /// Only canonical values, so that those of several shards can be told equal.
+    static func read(_ reader: inout ByteReader) throws(ByteError) -> PropertyValue {
+        let start = reader.offset
+        let tag: UInt8 = try reader.integer("value tag")
+        switch tag {
+        case EventBatch.Tag.string: return .string(try reader.string(limit: Limits.propertyValueBytes, "value"))
+        case EventBatch.Tag.integer: return .integer(try reader.zigzag("value"))
+        case EventBatch.Tag.double:
+            let value = Double(bitPattern: try reader.integer("value"))
+            guard value.isFinite, PropertyValue.double(value).canonical == .double(value) else { break }
+            return .double(value)
+        case EventBatch.Tag.bool:
+            let value: UInt8 = try reader.integer("value")
+            if value <= 1 { return .bool(value == 1) }
+        default: break
+        }
+        throw ByteError(offset: start, reason: "not a value of a breakdown")
+    }
+}

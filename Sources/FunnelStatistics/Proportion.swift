@@ -1,0 +1,28 @@
+/// So many of so many independent users.
+package struct Proportion: Equatable, Sendable {
+    package let successes: UInt64
+    package let trials: UInt64
+
+    /// More users than anybody has; it bounds the work.
+    package static let trialsMax: UInt64 = 1 << 40
+
+    /// Nil unless successes <= trials <= 2^40.
+    package init?(_ successes: UInt64, of trials: UInt64) {
+        guard successes <= trials, trials <= Self.trialsMax else { return nil }
+        self.successes = successes
+        self.trials = trials
+    }
+
+    /// Nil where there were no trials.
+    package var rate: Double? { trials == 0 ? nil : x / n }
+
+    var x: Double { Double(successes) }
+    var n: Double { Double(trials) }
+    var failures: Double { Double(trials - successes) }
+}
+
+/// Low and high end, low <= high.
+package struct Interval: Equatable, Sendable {
+    package let low: Double
+    package let high: Double
+}
