@@ -148,9 +148,15 @@ struct AnyOrder: Sendable {
     /// Adds some row at this clock value to the matching. It stands for whichever of them serves.
     private mutating func cover(_ barrier: Int64, from: Int) -> Bool {
         var mask: UInt64 = 0
-        for candidate in window[from...] {
-            if candidate.clock > barrier { break }
-            if candidate.clock == barrier { mask |= candidate.mask }
+        var low = from
+        var high = window.count
+        while low < high {
+            let middle = (low + high) / 2
+            if window[middle].clock < barrier { low = middle + 1 } else { high = middle }
+        }
+        while low < window.count, window[low].clock == barrier {
+            mask |= window[low].mask
+            low += 1
         }
         return mask != 0 && matching.add(-1, mask)
     }
@@ -176,7 +182,7 @@ struct AnyOrder: Sendable {
         while chosen.count < depth, index < window.count {
             chosen.append(window[index])
             index += 1
-            try budget.spend(window.count - index + 1)
+            try budget.spend((window.count - index + 1) * (covered + 1))
             if !completes(chosen, from: index, covered, depth) { chosen.removeLast() }
         }
         rows.removeAll(keepingCapacity: true)

@@ -14,7 +14,7 @@ extension RuleMatcher {
     }
 
     private mutating func anyReaches(_ depth: Int, _ count: Int) throws(MatchError) -> Bool {
-        table.fill(depth, unit)
+        try table.fill(depth, unit, &budget)
         let excluding = rules.excluding & ~rules.dropping
         for start in unit.starts.prefix(count) {
             for k in 0...rules.optionals(after: 0, depth: depth) {
@@ -30,7 +30,7 @@ extension RuleMatcher {
     }
 
     private mutating func anyClean(_ depth: Int, _ count: Int) throws(MatchError) -> Bool {
-        table.fill(depth, unit)
+        try table.fill(depth, unit, &budget)
         let watching = rules.dropping & rules.watching(depth - 1, depth)
         let stride = rules.strideAfter(depth: depth)
         // The events that level 0 of the table is filtered by.

@@ -81,9 +81,16 @@ struct ReachTable: Sendable {
         return list.lowerBound..<(levels[level].firstIndex(after: limit, in: whole) - plane)
     }
 
-    mutating func fill(_ depth: Int, _ unit: UnitRows) {
+    /// Many optional steps make large levels; those count.
+    mutating func fill(_ depth: Int, _ unit: UnitRows, _ budget: inout WorkBudget) throws(MatchError) {
         if isFilled[depth] { return }
+        if !rules.isSerial, depth + 1 < levels.count {
+            // Depths are tried downwards, and only serial attempts come back to one.
+            levels.swapAt(depth, depth + 1)
+            isFilled[depth + 1] = false
+        }
         isFilled[depth] = true
+        try budget.spend(rows * rules.optionals(after: 0, depth: depth) / 4)
         fill(level: depth, depth: depth, unit) { _ in true }
     }
 
