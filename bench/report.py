@@ -131,6 +131,18 @@ def sections(results):
         else:
             text += table(["case", "ms: min / median"], [[row["case"], pair(row["sluice"])] for row in rows])
         yield f"Queries, {name}", text
+    if "rules" in results:
+        rows = [
+            [
+                row["name"],
+                pair(row["ms"]),
+                f"{number(row['times'])}x of {row['base']}" if row["base"] else "-",
+                f"{row['limit']}x" if row["limit"] else "-",
+                number(row["chdb"]),
+            ]
+            for row in results["rules"]
+        ]
+        yield "Rules and reports, steady", table(["query", "ms: min / median", "costs", "at most", "chDB 2 threads, ms"], rows)
     if "storage" in results:
         rows = []
         for row in results["storage"].values():
