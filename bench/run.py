@@ -33,7 +33,6 @@ import phases
 import queries
 import report
 import rules
-import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PHASES = ("queries", "storage", "load", "latency", "restart", "memory")
