@@ -51,32 +51,54 @@ package struct BreakdownScan: Sendable {
     }
 
     private func runGeneral(_ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally) throws {
-        var matcher = UserMatcher(scan.plan)
         var values = PropertyCodes(scan.snapshot, breakdown.property)
         // The chosen rows of many users are looked up together: one user's lie in pages far apart.
-        var chains: [[RowRef]] = []
-        try GeneralScan(scan).each(queue, isCancelled) { history, user in
-            let outcome = try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled)
-            if outcome.depth == 0 { return }
-            whole.add(outcome, time: history.time)
-            chains.append(outcome.chain.map { user.ref(history.row[$0]) })
-            if chains.count < Self.chainsAtOnce { return }
-            try add(chains, &values, &tally)
-            chains.removeAll(keepingCapacity: true)
+        var chosen: [Chosen] = []
+        try GeneralScan(scan).run(queue, isCancelled) { history, outcome in
+            whole.add(outcome, time: history.events.time)
+            chosen.append(Chosen(outcome, history.row, steps: scan.plan.steps))
+            if chosen.count < Self.chosenAtOnce { return }
+            try add(chosen, &values, &tally)
+            chosen.removeAll(keepingCapacity: true)
         }
-        try add(chains, &values, &tally)
+        try add(chosen, &values, &tally)
     }
 
-    private static let chainsAtOnce = 4_096
+    private static let chosenAtOnce = 4_096
 
-    private func add(_ chains: [[RowRef]], _ values: inout PropertyCodes, _ tally: inout GroupTally) throws {
-        var codes = [Int32](repeating: PropertyCodes.none, count: chains.count)
-        for step in steps {
-            let users = chains.indices.filter { codes[$0] == PropertyCodes.none && step < chains[$0].count }
-            let found = try values.codes(of: users.map { chains[$0][step] }) { try tally.code(of: $0) }
-            for (user, code) in zip(users, found) { codes[user] = code }
+    private struct Chosen {
+        let depth: Int
+        let skipped: UInt64
+        /// By step; nil where it was not done.
+        let rows: [RowRef?]
+
+        init(_ outcome: UserOutcome, _ row: [RowRef], steps: Int) {
+            depth = outcome.depth
+            skipped = outcome.skipped
+            guard !outcome.positions.isEmpty else {
+                rows = outcome.chain.map { $0 < 0 ? nil : row[$0] }
+                return
+            }
+            var rows = [RowRef?](repeating: nil, count: steps)
+            for (position, i) in zip(outcome.positions, outcome.chain) { rows[position] = row[i] }
+            self.rows = rows
         }
-        for (chain, code) in zip(chains, codes) { tally.add(code: code, depth: chain.count) }
+    }
+
+    private func add(_ chosen: [Chosen], _ values: inout PropertyCodes, _ tally: inout GroupTally) throws {
+        var codes = [Int32](repeating: PropertyCodes.none, count: chosen.count)
+        for step in steps {
+            var units: [Int] = []
+            var refs: [RowRef] = []
+            for (unit, attempt) in chosen.enumerated() where codes[unit] == PropertyCodes.none && step < attempt.rows.count {
+                guard let ref = attempt.rows[step] else { continue }
+                units.append(unit)
+                refs.append(ref)
+            }
+            let found = try values.codes(of: refs) { try tally.code(of: $0) }
+            for (unit, code) in zip(units, found) { codes[unit] = code }
+        }
+        for (attempt, code) in zip(chosen, codes) { tally.add(code: code, depth: attempt.depth, skipped: attempt.skipped) }
     }
 
     private func runAttempts(

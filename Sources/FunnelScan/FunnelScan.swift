@@ -25,21 +25,23 @@ package struct FunnelScan: Sendable {
     /// The counting of all users, with the times of their attempts if asked.
     package func counting(times: Bool) -> CountingScan { CountingScan(self, times: times) }
 
-    /// The first `limit` users of a list, by the bytes of their ids, behind `after`.
+    /// The first `limit` users of a list, by the bytes of their ids, behind `after`. The whole list is as long as the counts
+    /// say.
+    /// - Throws: `MatchError.notUsers` where other units are counted; `.optionalStep` for those who dropped at one.
     package func users(
         _ outcome: ListOutcome, step: Int, after: ByteString, limit: Int, isCancelled: () -> Bool
     ) throws -> [ByteString] {
+        let list = try UserList(outcome, step: step, plan)
         var found: [Int] = []
-        let steps = plan.steps
-        try eachOutcome(isCancelled) { place, depth in
-            if outcome.includes(depth: depth, step: step, of: steps) { found.append(place) }
+        try eachOutcome(isCancelled) { place, depth, skipped in
+            if list.includes(depth: depth, skipped: skipped) { found.append(place) }
         }
         let ids = snapshot.ids(ofPlaces: found).filter { after.isEmpty || $0 > after }
         return Array(ids.sorted().prefix(limit))
     }
 
-    /// Every user who entered, with the depth reached.
-    private func eachOutcome(_ isCancelled: () -> Bool, _ body: (Int, Int) -> Void) throws {
+    /// Every user who entered, with the depth reached and the optional steps that were skipped, as bits.
+    private func eachOutcome(_ isCancelled: () -> Bool, _ body: (Int, Int, UInt64) -> Void) throws {
         switch Way.choose(for: self, countsOnly: false) {
         case .attempts(let kernel):
             let reader = KernelReader(kernel)
@@ -49,13 +51,11 @@ package struct FunnelScan: Sendable {
                 if isCancelled() { throw MatchError.cancelled }
                 try reader.load(slice)
                 scan.scan(reader.lists, listOfStep: kernel.listOfStep)
-                for i in 0..<scan.outcomes.count { body(slice.lowerBound + Int(scan.outcomes.user[i]), Int(scan.outcomes.depth[i])) }
+                for i in 0..<scan.outcomes.count { body(slice.lowerBound + Int(scan.outcomes.user[i]), Int(scan.outcomes.depth[i]), 0) }
             }
         case .counter, .general:
             let queue = SliceQueue(places, size: GeneralScan.slicePlaces)
-            try GeneralScan(self).run(queue, isCancelled) { place, outcome, _ in
-                if outcome.depth > 0 { body(place, outcome.depth) }
-            }
+            try GeneralScan(self).run(queue, isCancelled) { history, outcome in body(history.place, outcome.depth, outcome.skipped) }
         }
     }
 }
@@ -127,7 +127,7 @@ package struct CountingScan: Sendable {
             }
             tally.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
         case .general:
-            try GeneralScan(scan).run(queue, isCancelled) { _, outcome, time in tally.add(outcome, time: time) }
+            try GeneralScan(scan).run(queue, isCancelled) { history, outcome in tally.add(outcome, time: history.events.time) }
         }
         return tally
     }

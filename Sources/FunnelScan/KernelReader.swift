@@ -36,7 +36,7 @@ final class KernelReader {
                 lists[i] = found.keys
                 rows[i] = found
             } else {
-                try loadKeys(i)
+                try loadKeys(i, into: &lists[i])
             }
             if plan.perTick > 1 { lists[i].divideTicks(by: plan.perTick, timeBits: plan.layout.timeBits) }
         }
@@ -45,7 +45,13 @@ final class KernelReader {
     /// What stands behind the keys of a list.
     func rows(_ i: Int) throws -> ListRows {
         if let known = rows[i] { return known }
-        let found = try loadRows(i, reusing: KeyList())
+        var found = try loadRows(i, reusing: KeyList())
+        if found.keys.count != lists[i].count {
+            // Keys that were read by themselves can have repeats among them.
+            var keys = KeyList()
+            try loadKeys(i, into: &keys)
+            found = found.repeated(as: keys)
+        }
         rows[i] = found
         return found
     }
@@ -56,29 +62,29 @@ final class KernelReader {
     /// A server's time tells repeats apart.
     private func isServerTimed(_ i: Int) -> Bool { plan.lists[i].names.contains(where: plan.scan.isServerTimed) }
 
-    private func loadKeys(_ i: Int) throws {
+    private func loadKeys(_ i: Int, into list: inout KeyList) throws {
         if isServerTimed(i) {
             parts.clear()
             for rows in try settled(i) { parts.add(rows.keys) }
-            parts.merge(into: &lists[i])
+            parts.merge(into: &list)
         } else if let conditions = conditions[i] {
-            try loadKeys(i, where: conditions)
+            try loadKeys(i, where: conditions, into: &list)
         } else {
-            try loader.load(plan.lists[i].names, places: places, into: &lists[i])
+            try loader.load(plan.lists[i].names, places: places, into: &list)
         }
-        if plan.lists[i].isEntry, let entry = plan.entry { lists[i].keep(ticks: entry, timeBits: plan.layout.timeBits) }
+        if plan.lists[i].isEntry, let entry = plan.entry { list.keep(ticks: entry, timeBits: plan.layout.timeBits) }
     }
 
-    private func loadKeys(_ i: Int, where conditions: RowConditions) throws {
+    private func loadKeys(_ i: Int, where conditions: RowConditions, into list: inout KeyList) throws {
         let names = plan.lists[i].names
-        if names.count == 1 { return try loader.load(names[0], places: places, where: conditions, into: &lists[i]) }
+        if names.count == 1 { return try loader.load(names[0], places: places, where: conditions, into: &list) }
         parts.clear()
         for name in names {
             var keys = parts.take()
             try loader.load(name, places: places, where: conditions, into: &keys)
             parts.add(keys)
         }
-        parts.merge(into: &lists[i])
+        parts.merge(into: &list)
     }
 
     private func loadRows(_ i: Int, reusing memory: consuming KeyList) throws -> ListRows {
@@ -122,6 +128,21 @@ struct ListRows {
         case .neighbours(let first): RowRef(bits: first.bits &+ UInt64(truncatingIfNeeded: i))
         case .each(let refs): RowRef(bits: refs[i])
         }
+    }
+}
+
+extension ListRows {
+    /// The same with each key as often as it is in a list that has more of some: its last row stands for the others.
+    func repeated(as all: KeyList) -> ListRows {
+        var refs: [UInt64] = []
+        refs.reserveCapacity(all.count)
+        var row = 0
+        for i in 0..<all.count {
+            while row < keys.count, keys[row] < all[i] { row += 1 }
+            refs.append(self[min(row, keys.count - 1)].bits)
+            if row + 1 < keys.count, keys[row + 1] == all[i] { row += 1 }
+        }
+        return ListRows(keys: all, from: .each(KeyList(refs)))
     }
 }
 

@@ -58,10 +58,10 @@ package struct TrendScan: Sendable {
             }
             tally.add(entered: attempts.entered)
         } else {
-            var matcher = UserMatcher(scan.plan)
-            try GeneralScan(scan).each(queue, isCancelled) { history, _ in
-                try matcher.match(time: history.time, mask: history.mask, bounds: bounds, isCancelled: isCancelled) { bucket, outcome in
-                    if outcome.depth > 0 { tally.add(bucket: bucket, depth: outcome.depth) }
+            var matcher = HistoryMatcher(scan.plan)
+            try GeneralScan(scan).each(queue, isCancelled) { history in
+                try matcher.match(history.events, bounds: bounds, isCancelled: isCancelled) { bucket, outcome in
+                    if outcome.depth > 0 { tally.add(bucket: bucket, depth: outcome.depth, skipped: outcome.skipped) }
                 }
             }
         }

@@ -48,7 +48,7 @@ struct RandomStoreTests {
     private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ what: String) throws {
         let snapshot = world.store.snapshot(project: 1)
         let scan = FunnelScan(plan, snapshot, buckets: buckets)
-        let (outcomes, expected) = world.reference(plan, buckets)
+        let (units, expected) = world.reference(plan, buckets)
         for times in [false, true] {
             let counting = scan.counting(times: times)
             // The second finds no slices left.
@@ -66,14 +66,52 @@ struct RandomStoreTests {
                 return
             }
         }
+        try checkAttempts(scan, snapshot, units, what)
         for list in ListOutcome.allCases {
-            let step = plan.steps > 1 ? 2 : 1
-            let want = outcomes.filter { list.includes(depth: $0.value.depth, step: step, of: plan.steps) }.keys.sorted()
-            #expect(try scan.users(list, step: step, after: "", limit: 1_000) { false } == want, "\(what) \(list)")
-            if let middle = want.dropFirst(want.count / 2).first {
-                let after = want.filter { $0 > middle }.prefix(3)
-                #expect(try scan.users(list, step: step, after: middle, limit: 3) { false } == Array(after), "\(what) \(list)")
+            for step in 1...plan.steps { try checkList(scan, list, step: step, units, expected.counts, what) }
+        }
+    }
+
+    private func checkAttempts(_ scan: FunnelScan, _ snapshot: Snapshot, _ units: [World.Unit], _ what: String) throws {
+        var got: [String] = []
+        try scan.chosenAttempts().run(isCancelled: { false }) { attempt in
+            let user = snapshot.ids(ofPlaces: [attempt.place])[0]
+            #expect(attempt.row.map { $0 == nil } == attempt.time.map { $0 == nil })
+            got.append("\(user) \(attempt.depth) \(attempt.time) \(attempt.positions)")
+        }
+        let want = units.map { "\($0.user) \($0.outcome.depth) \($0.chain.map { $0?.time }) \($0.outcome.positions)" }
+        #expect(got.sorted() == want.sorted(), "\(what)")
+    }
+
+    private func checkList(
+        _ scan: FunnelScan, _ list: ListOutcome, step: Int, _ units: [World.Unit], _ counts: [UInt64], _ what: String
+    ) throws {
+        let plan = scan.plan
+        let isOptional = plan.definition.steps[step - 1].isOptional
+        guard plan.definition.countBy == .users, list != .dropped || !isOptional else {
+            #expect(throws: MatchError.self) { try scan.users(list, step: step, after: "", limit: 1) { false } }
+            return
+        }
+        let previous = (0..<(step - 1)).last { !plan.definition.steps[$0].isOptional }
+        func did(_ unit: World.Unit, _ row: Int) -> Bool { row < unit.chain.count && unit.chain[row] != nil }
+        let want = units.filter { unit in
+            switch list {
+            case .reached: did(unit, step - 1)
+            case .dropped: previous.map { did(unit, $0) && !did(unit, step - 1) } ?? false
+            case .converted: did(unit, plan.steps - 1)
             }
+        }.map(\.user).sorted()
+        let count: UInt64
+        switch list {
+        case .reached: count = counts[step - 1]
+        case .dropped: count = previous.map { counts[$0] - counts[step - 1] } ?? 0
+        case .converted: count = counts[plan.steps - 1]
+        }
+        let got = try scan.users(list, step: step, after: "", limit: 1_000) { false }
+        #expect(got == want && got.count == Int(count), "\(what) \(list) \(step)")
+        if let middle = want.dropFirst(want.count / 2).first {
+            let after = want.filter { $0 > middle }.prefix(3)
+            #expect(try scan.users(list, step: step, after: middle, limit: 3) { false } == Array(after), "\(what) \(list)")
         }
     }
 }

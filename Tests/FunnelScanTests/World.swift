@@ -91,39 +91,60 @@ struct World {
             id: id, serverTimed: serverTimed && name == 1 && !id.isEmpty && random.chance(50), properties: properties(name, &random))
     }
 
-    /// Every user who entered, with what the reference makes of them and the events of the chosen attempt.
-    func attempts(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> [ByteString: (outcome: UserOutcome, chain: [Event])] {
-        var found: [ByteString: (outcome: UserOutcome, chain: [Event])] = [:]
+    /// A unit that entered: its user, what the reference makes of it, and by row the event of its chosen attempt.
+    struct Unit {
+        let user: ByteString
+        let outcome: UserOutcome
+        let chain: [Event?]
+
+        /// The events by step; nil where a step was not done.
+        func byStep(_ steps: Int) -> [Event?] {
+            if outcome.positions.isEmpty { return chain + Array(repeating: nil, count: steps - chain.count) }
+            return (0..<steps).map { step in outcome.positions.firstIndex(of: step).flatMap { chain[$0] } }
+        }
+    }
+
+    func units(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> [Unit] {
+        var found: [Unit] = []
         for (user, mine) in Dictionary(grouping: events, by: \.user) {
             let bucket = XXH64.bucket(ofUser: user)
             guard buckets.contains(where: { $0.contains(bucket) }) else { continue }
-            let history = OneUser(mine)
-            let (time, mask) = history.columns(for: plan)
-            // The reference tries everything, so it is given only what can fill a step.
-            let rows = mask.indices.filter { mask[$0] != 0 }
-            let outcome = ReferenceMatcher(plan).match(time: rows.map { time[$0] }, mask: rows.map { mask[$0] })
-            if outcome.depth > 0 { found[user] = (outcome, outcome.chain.map { history.events[rows[$0]] }) }
+            let one = OneUser(mine)
+            var history = one.history(for: plan)
+            var rows = Array(history.time.indices)
+            if !plan.needsEveryEvent {
+                // The reference tries everything, so it is given only what can fill a step or is excluded.
+                rows = rows.filter { history.mask[$0] | history.excluded[$0] != 0 }
+                history = UserHistory(
+                    time: rows.map { history.time[$0] }, mask: rows.map { history.mask[$0] }, excluded: rows.map { history.excluded[$0] },
+                    held: history.held.map { codes in rows.map { codes[$0] } }, unit: history.unit.isEmpty ? [] : rows.map { history.unit[$0] })
+            }
+            for outcome in ReferenceMatcher(plan).outcomes(of: history) where outcome.depth > 0 {
+                found.append(Unit(user: user, outcome: outcome, chain: outcome.chain.map { $0 < 0 ? nil : one.events[rows[$0]] }))
+            }
         }
         return found
     }
 
-    func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> ([ByteString: UserOutcome], PartialResult) {
-        let attempts = attempts(plan, buckets)
+    func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> ([Unit], PartialResult) {
+        let units = units(plan, buckets)
         var result = PartialResult(steps: plan.steps, times: true, buckets: buckets)
         var fromFirst = Array(repeating: TimeCollector(), count: plan.steps)
         var fromPrevious = fromFirst
-        for (outcome, events) in attempts.values {
-            let chain = events.map { max(plan.ticks($0.time), plan.ticks(events[0].time)) }
-            for i in 0..<outcome.depth {
+        for unit in units {
+            let times = unit.chain.map { event in event.map { max(plan.ticks($0.time), plan.ticks(unit.chain[0]?.time ?? 0)) } }
+            for (i, time) in times.enumerated() {
+                guard let time, let first = times[0] else { continue }
                 result.counts[i] += 1
-                if i > 0 { fromFirst[i].add(UInt64(chain[i] - chain[0])) }
-                if i > 1 { fromPrevious[i].add(UInt64(max(0, chain[i] - chain[i - 1]))) }
+                if i > 0 { fromFirst[i].add(UInt64(time - first)) }
+                let previous = (0..<i).last { !plan.definition.steps[$0].isOptional }
+                if i > 1, let previous, let before = times[previous] { fromPrevious[i].add(UInt64(max(0, time - before))) }
             }
-            if outcome.openDepth > 0 { result.open[outcome.openDepth - 1] += 1 }
+            if unit.outcome.openDepth > 0 { result.open[unit.outcome.openDepth - 1] += 1 }
         }
         result.fromFirst = fromFirst.map { $0.finish() }
         result.fromPrevious = fromPrevious.map { $0.finish() }
-        return (attempts.mapValues(\.outcome), result)
+        return (units, result)
     }
 
     private static func filter(_ random: inout SplitMix64) -> Predicate {
@@ -160,8 +181,31 @@ struct World {
         definition.entry = random.pick(FunnelDefinition.Entry.allCases)
         definition.window = random.pick([1, 2, 5, 86_400, 40 * 86_400, 366 * 86_400]) * 1_000_000
         if tick == 1, random.chance(40) { definition.window = random.pick([1, 999, 1_000, 250_000]) }
+        if random.chance(60) { definition = withRules(definition, &random) }
         let range = random.chance(30) ? times.lowerBound + 1..<(times.lowerBound + (random.chance(50) ? 5_250_000 : 70 * 86_400_000_000)) : nil
         let asOf = random.chance(50) ? random.pick(events).time + Int64(random.below(5)) * 1_000_000 : 1 << 59
         return FunnelPlan(definition, entryRange: range, asOf: asOf)
+    }
+
+    /// A definition with up to three more rules, where they can stand together.
+    private func withRules(_ plain: FunnelDefinition, _ random: inout SplitMix64) -> FunnelDefinition {
+        var definition = plain
+        var rules = Rule.allCases.filter { $0 != .flexible && $0 != .previousStep && $0.field != .entry }
+        for _ in 0..<(1 + random.below(3)) {
+            let rule = random.pick(rules)
+            rules.removeAll { $0.field == rule.field }
+            if definition.steps.count == 1, [.stepWindow, .excludeEnd, .excludeDrop].contains(rule.field) { continue }
+            rule.apply(to: &definition, &random)
+        }
+        // The data's times are some seconds apart.
+        let scale: Int64 = definition.clock.tick == 1 && random.chance(80) ? 1_000_000 : 1
+        definition.sessionGap *= definition.sessionGap == FunnelDefinition.defaultSessionGap ? 1 : scale
+        for i in definition.steps.indices { definition.steps[i].window = definition.steps[i].window.map { $0 * scale } }
+        for i in definition.exclusions.indices {
+            if random.chance(80) { definition.exclusions[i].events = .named([random.pick(["a", "c", "d", "e"])]) }
+            if random.chance(30) { definition.exclusions[i].filters = [Self.filter(&random)] }
+        }
+        if case .property = definition.countBy { definition.countBy = .property(random.pick(["p", "q", "s"])) }
+        return (try? definition.overriding(countBy: nil, sessionGap: nil)) ?? plain
     }
 }

@@ -1,0 +1,32 @@
+import FunnelMatch
+import FunnelModel
+
+/// Which users a list holds.
+struct UserList: Sendable {
+    private let depths: Range<Int>
+    /// An optional step that must have been done, as a bit.
+    private let done: UInt64
+
+    /// - Parameter step: from 1; means nothing for those who converted.
+    init(_ outcome: ListOutcome, step: Int, _ plan: FunnelPlan) throws(MatchError) {
+        guard plan.definition.countBy == .users else { throw .notUsers }
+        let isOptional = plan.optional >> UInt64(step - 1) & 1 == 1
+        switch outcome {
+        case .converted:
+            depths = plan.steps..<(plan.steps + 1)
+            done = 0
+        case .reached:
+            depths = step..<(plan.steps + 1)
+            done = isOptional ? 1 << UInt64(step - 1) : 0
+        case .dropped:
+            if isOptional { throw .optionalStep(step) }
+            // From the row before it: the nearest required one.
+            var previous = step - 1
+            while previous > 0, plan.optional >> UInt64(previous - 1) & 1 == 1 { previous -= 1 }
+            depths = max(1, previous)..<max(1, step)
+            done = 0
+        }
+    }
+
+    func includes(depth: Int, skipped: UInt64) -> Bool { depths.contains(depth) && skipped & done == 0 }
+}
