@@ -3,7 +3,7 @@ import FunnelModel
 import FunnelStorage
 
 extension FunnelScan {
-    /// The users by the value of a property of their chosen attempt.
+    /// The users by the value of a property of their chosen attempt, or of `user.<name>`.
     /// - Parameter times: whether the users' times are wanted too.
     package func breakdown(_ breakdown: Breakdown, times: Bool) -> BreakdownScan { BreakdownScan(self, breakdown, times: times) }
 }
@@ -42,12 +42,44 @@ package struct BreakdownScan: Sendable {
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
         var whole = FunnelTally(scan.plan, times: times, unit: kernel?.scale ?? 1)
         var tally = GroupTally(steps: scan.plan.steps)
-        if let kernel {
+        if let property = breakdown.property.userPropertyName {
+            try runUsers(property, isCancelled, &whole, &tally)
+        } else if let kernel {
             try runAttempts(kernel, isCancelled, &whole, &tally)
         } else {
             try runGeneral(isCancelled, &whole, &tally)
         }
         return (whole, tally)
+    }
+
+    /// By a property of the user; which step is asked makes no difference.
+    private func runUsers(
+        _ property: ByteString, _ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally
+    ) throws {
+        var values = TalliedUserValues(scan.snapshot, property)
+        if let kernel {
+            guard var attempts = AttemptScan(kernel.rules, includeShallow: true) else { return }
+            let reader = KernelReader(kernel)
+            while let slice = queue.next() {
+                if isCancelled() { throw MatchError.cancelled }
+                try reader.load(slice)
+                attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+                try values.load(slice)
+                tally.add(codes: try attempts.outcomes.user.map { try values.code(Int($0), &tally) }, attempts.outcomes)
+                whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+            }
+            whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
+            return
+        }
+        var first = 0
+        let begin = { (slice: Range<Int>) in
+            first = slice.lowerBound
+            try values.load(slice)
+        }
+        try GeneralScan(scan, looksAtRows: false).run(queue, isCancelled, begin: begin) { history, outcome in
+            whole.add(outcome, time: history.events.time)
+            tally.add(code: try values.code(history.place - first, &tally), depth: outcome.depth, skipped: outcome.skipped)
+        }
     }
 
     private func runGeneral(_ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally) throws {

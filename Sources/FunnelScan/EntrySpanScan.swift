@@ -20,7 +20,7 @@ package struct EntrySpanScan: Sendable {
         definition.eventTypes = own.eventTypes
         definition.clock = .microsecond
         let plan = FunnelPlan(definition, entryRange: scan.plan.entryRange, asOf: scan.plan.asOf)
-        self.scan = FunnelScan(plan, scan.snapshot, places: scan.places)
+        self.scan = scan.with(plan)
         kernel = KernelPlan(self.scan, starting: .max)
         queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
     }
@@ -44,7 +44,7 @@ package struct EntrySpanScan: Sendable {
                 }
             }
         } else {
-            try GeneralScan(scan).each(queue, isCancelled) { history in
+            try GeneralScan(scan, starting: .max, looksAtRows: false).each(queue, isCancelled) { history in
                 for time in history.events.time where scan.plan.entryRange.contains(time) { span.add(time) }
             }
         }

@@ -13,6 +13,9 @@ final class KernelReader {
     /// By list, what stands behind its keys; nil where that is not known yet.
     private var rows: [ListRows?]
     private var places = 0..<0
+    private let users: UserFlags?
+    /// By list, and place of the slice: 1 for users whose events are in it; nil is all.
+    private var userFlags: [[UInt8]?]
     /// One list of keys for each of the plan's, of the slice that was loaded last.
     private(set) var lists: [KeyList]
 
@@ -24,10 +27,13 @@ final class KernelReader {
         wantsRows = rowsOfLists
         lists = plan.lists.map { _ in KeyList() }
         rows = plan.lists.map { _ in nil }
+        users = plan.lists.contains(where: \.asksForUsers) ? UserFlags(plan.funnel) : nil
+        userFlags = plan.lists.map { _ in nil }
     }
 
     func load(_ places: Range<Int>) throws {
         self.places = places
+        try loadUsers()
         for i in lists.indices {
             // Also gives back the list's memory.
             rows[i] = nil
@@ -39,6 +45,16 @@ final class KernelReader {
                 try loadKeys(i, into: &lists[i])
             }
             if plan.perTick > 1 { lists[i].divideTicks(by: plan.perTick, timeBits: plan.layout.timeBits) }
+        }
+    }
+
+    private func loadUsers() throws {
+        guard let users else { return }
+        try users.load(places)
+        for (i, list) in plan.lists.enumerated() where list.asksForUsers {
+            var flags = try users.flags(list.userConditions)
+            if list.isOfMembers { for place in flags.indices { flags[place] &= users.members[place] } }
+            userFlags[i] = flags
         }
     }
 
@@ -72,6 +88,7 @@ final class KernelReader {
         } else {
             try loader.load(plan.lists[i].names, places: places, into: &list)
         }
+        if let flags = userFlags[i] { list.keep(users: flags, timeBits: plan.layout.timeBits) }
         if plan.lists[i].isEntry, let entry = plan.entry { list.keep(ticks: entry, timeBits: plan.layout.timeBits) }
     }
 
@@ -92,11 +109,12 @@ final class KernelReader {
         let entry = list.isEntry ? plan.entry : nil
         // A condition tells repeats apart too.
         let isSettled = conditions[i] != nil || isServerTimed(i)
-        if !isSettled, entry == nil, plan.scan.hasOneSource(list.names) {
+        if !isSettled, entry == nil, userFlags[i] == nil, plan.scan.hasOneSource(list.names) {
             var keys = memory
             if let first = try loader.load(list.names, places: places, into: &keys) { return ListRows(keys: keys, from: .neighbours(first)) }
         }
         var rows = isSettled ? RowList.merging(try settled(i)) : try loader.loadAll(list.names, places: places)
+        if let flags = userFlags[i] { rows.keep(users: flags, timeBits: plan.layout.timeBits) }
         if let entry { rows.keep(ticks: entry, timeBits: plan.layout.timeBits) }
         return ListRows(keys: rows.keys, from: .each(rows.refs))
     }
@@ -158,6 +176,24 @@ extension KeyList {
                 let key = unsafe keys[i]
                 unsafe keys[kept] = key
                 kept &+= (key & mask) &- ticks.lowerBound < width ? 1 : 0
+                i &+= 1
+            }
+            return kept
+        }
+    }
+
+    /// Leaves keys of users whose flag is 1.
+    /// - Parameter flags: by place of the slice.
+    mutating func keep(users flags: [UInt8], timeBits: Int) {
+        guard let last = flags.indices.last else { return }
+        let flags = flags.span
+        unsafe rewrite { keys, count in
+            var kept = 0
+            var i = 0
+            while i < count {
+                let key = unsafe keys[i]
+                unsafe keys[kept] = key
+                kept &+= Int(flags[min(Int(truncatingIfNeeded: key &>> UInt64(timeBits)), last)])
                 i &+= 1
             }
             return kept

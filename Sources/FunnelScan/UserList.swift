@@ -10,20 +10,22 @@ struct UserList: Sendable {
     /// - Parameter step: from 1; means nothing for those who converted.
     init(_ outcome: ListOutcome, step: Int, _ plan: FunnelPlan) throws(MatchError) {
         guard plan.definition.countBy == .users else { throw .notUsers }
-        let isOptional = plan.optional >> UInt64(step - 1) & 1 == 1
+        let bit: UInt64 = (1...plan.steps).contains(step) ? 1 << UInt64(step - 1) : 0
+        let isOptional = plan.optional & bit != 0
+        let end = plan.steps + 1
         switch outcome {
         case .converted:
-            depths = plan.steps..<(plan.steps + 1)
+            depths = plan.steps..<end
             done = 0
         case .reached:
-            depths = step..<(plan.steps + 1)
-            done = isOptional ? 1 << UInt64(step - 1) : 0
+            depths = max(1, min(step, end))..<end
+            done = isOptional ? bit : 0
         case .dropped:
             if isOptional { throw .optionalStep(step) }
             // From the row before it: the nearest required one.
-            var previous = step - 1
+            var previous = min(step, end) - 1
             while previous > 0, plan.optional >> UInt64(previous - 1) & 1 == 1 { previous -= 1 }
-            depths = max(1, previous)..<max(1, step)
+            depths = max(1, previous)..<max(1, previous, min(step, end))
             done = 0
         }
     }

@@ -18,7 +18,7 @@ struct RandomStoreTests {
         for round in 0..<(TestCounts.histories / 1_500) {
             let plan = world.randomPlan(&random)
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
-            try check(world, plan, buckets, "seed \(seed), round \(round)")
+            try check(world, plan, buckets, world.randomCohorts(&random), "seed \(seed), round \(round)")
             if round == 30 { try world.store.compact(everything: true) }
         }
         world.store.close()
@@ -45,10 +45,10 @@ struct RandomStoreTests {
         store.close()
     }
 
-    private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ what: String) throws {
+    private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String) throws {
         let snapshot = world.store.snapshot(project: 1)
-        let scan = FunnelScan(plan, snapshot, buckets: buckets)
-        let (units, expected) = world.reference(plan, buckets)
+        let scan = try FunnelScan(plan, snapshot, buckets: buckets, cohorts: cohorts)
+        let (units, expected) = world.reference(plan, buckets, cohorts)
         for times in [false, true] {
             let counting = scan.counting(times: times)
             // The second finds no slices left.
@@ -62,7 +62,7 @@ struct RandomStoreTests {
             }
             if got != want {
                 let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
-                Issue.record("\(what), times \(times): \(definition) range \(plan.entryRange) as of \(plan.asOf)\ngot \(got)\nwant \(want)")
+                Issue.record("\(what), times \(times): \(definition) range \(plan.entryRange) as of \(plan.asOf) cohorts \(cohorts)\ngot \(got)\nwant \(want)")
                 return
             }
         }
@@ -92,19 +92,11 @@ struct RandomStoreTests {
             #expect(throws: MatchError.self) { try scan.users(list, step: step, after: "", limit: 1) { false } }
             return
         }
-        let previous = (0..<(step - 1)).last { !plan.definition.steps[$0].isOptional }
-        func did(_ unit: World.Unit, _ row: Int) -> Bool { row < unit.chain.count && unit.chain[row] != nil }
-        let want = units.filter { unit in
-            switch list {
-            case .reached: did(unit, step - 1)
-            case .dropped: previous.map { did(unit, $0) && !did(unit, step - 1) } ?? false
-            case .converted: did(unit, plan.steps - 1)
-            }
-        }.map(\.user).sorted()
+        let want = units.filter { $0.isIn(list, step: step, plan) }.map(\.user).sorted()
         let count: UInt64
         switch list {
         case .reached: count = counts[step - 1]
-        case .dropped: count = previous.map { counts[$0] - counts[step - 1] } ?? 0
+        case .dropped: count = plan.requiredRow(before: step - 1).map { counts[$0] - counts[step - 1] } ?? 0
         case .converted: count = counts[plan.steps - 1]
         }
         let got = try scan.users(list, step: step, after: "", limit: 1_000) { false }

@@ -8,6 +8,7 @@ struct World {
     let store: ShardStore<POSIXFileSystem>
     var events: [Event] = []
     var times: ClosedRange<Int64> = 0...0
+    private(set) var users: [ByteString: OneUser] = [:]
 
     /// - Parameter users: how many there may be.
     init(_ path: String, seed: Int, users: Int = 60, _ random: inout SplitMix64) throws {
@@ -43,6 +44,7 @@ struct World {
         events = Self.standing(events)
         if seed % 2 == 0 { while store.sealIfDue() || store.mergeIfDue() {} }
         events.removeAll { hidden.contains($0.user) }
+        self.users = Dictionary(grouping: events, by: \.user).mapValues { OneUser($0) }
         times = (events.map(\.time).min() ?? 0)...(events.map(\.time).max() ?? 0)
     }
 
@@ -73,13 +75,14 @@ struct World {
         if random.chance(30) { properties.append(.init("q", random.chance(50) ? .integer(1) : .string("x"))) }
         // All names but one have it always, and it is a string always.
         if name != 3 || random.chance(50) { properties.append(.init("s", .string(random.pick(["x", "y", "z", "a longer text", ""])))) }
+        if name > 4, random.chance(70) { properties.append(.init("plan", random.pick([.string("x"), .integer(1), .double(1), .bool(true)]))) }
         return properties
     }
 
     private static func event(
         _ user: ByteString, _ units: [Int64], _ months: [Int64], serverTimed: Bool, _ random: inout SplitMix64
     ) -> Event {
-        let name = random.below(5)
+        let name = random.chance(12) ? 5 + random.below(2) : random.below(5)
         // A name keeps to one unit, beside names of others.
         let unit = units[name % units.count]
         let month = random.pick(months) * 1_000_000
@@ -87,7 +90,7 @@ struct World {
         // One name's events come from a client without a clock, in some stores.
         let id: ByteString = random.chance(50) ? ByteString("i\(random.next())") : ""
         return Event(
-            user: user, name: ["a", "b", "c", "d", "e"][name], time: (month + offset) / unit * unit,
+            user: user, name: ["a", "b", "c", "d", "e", "$identify", "$set"][name], time: (month + offset) / unit * unit,
             id: id, serverTimed: serverTimed && name == 1 && !id.isEmpty && random.chance(50), properties: properties(name, &random))
     }
 
@@ -102,14 +105,46 @@ struct World {
             if outcome.positions.isEmpty { return chain + Array(repeating: nil, count: steps - chain.count) }
             return (0..<steps).map { step in outcome.positions.firstIndex(of: step).flatMap { chain[$0] } }
         }
+
+        /// - Parameter step: from 1.
+        func isIn(_ list: ListOutcome, step: Int, _ plan: FunnelPlan) -> Bool {
+            func did(_ row: Int) -> Bool { row < chain.count && chain[row] != nil }
+            switch list {
+            case .reached: return did(step - 1)
+            case .dropped: return plan.requiredRow(before: step - 1).map { did($0) && !did(step - 1) } ?? false
+            case .converted: return did(plan.steps - 1)
+            }
+        }
     }
 
-    func units(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> [Unit] {
+    /// Users of a cohort.
+    private func members(_ cohort: Cohort, asOf: Int64) -> Set<ByteString> {
+        var definition = cohort.definition
+        definition.countBy = .users
+        let plan = FunnelPlan(definition, entryRange: nil, asOf: asOf)
+        return Set(units(plan, [0..<1_024]).filter { $0.isIn(cohort.outcome, step: cohort.step, plan) }.map(\.user))
+    }
+
+    /// Users of all of some cohorts.
+    func members(_ cohorts: [Cohort], asOf: Int64) -> Set<ByteString> {
+        cohorts.reduce(into: Set(users.keys)) { $0.formIntersection(members($1, asOf: asOf)) }
+    }
+
+    func randomCohorts(_ random: inout SplitMix64) -> [Cohort] {
+        (0..<(random.chance(70) ? 0 : 1 + random.below(2))).map { _ in
+            let definition = randomPlan(&random).definition
+            let step = 1 + random.below(definition.steps.count)
+            let outcome: ListOutcome = definition.steps[step - 1].isOptional ? .reached : random.pick(ListOutcome.allCases)
+            return Cohort(definition: definition, step: step, outcome: outcome)
+        }
+    }
+
+    func units(_ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort] = []) -> [Unit] {
+        let members = members(cohorts, asOf: plan.asOf)
         var found: [Unit] = []
-        for (user, mine) in Dictionary(grouping: events, by: \.user) {
+        for (user, one) in users where members.contains(user) {
             let bucket = XXH64.bucket(ofUser: user)
             guard buckets.contains(where: { $0.contains(bucket) }) else { continue }
-            let one = OneUser(mine)
             var history = one.history(for: plan)
             var rows = Array(history.time.indices)
             if !plan.needsEveryEvent {
@@ -126,8 +161,8 @@ struct World {
         return found
     }
 
-    func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> ([Unit], PartialResult) {
-        let units = units(plan, buckets)
+    func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort] = []) -> ([Unit], PartialResult) {
+        let units = units(plan, buckets, cohorts)
         var result = PartialResult(steps: plan.steps, times: true, buckets: buckets)
         var fromFirst = Array(repeating: TimeCollector(), count: plan.steps)
         var fromPrevious = fromFirst
@@ -137,8 +172,7 @@ struct World {
                 guard let time, let first = times[0] else { continue }
                 result.counts[i] += 1
                 if i > 0 { fromFirst[i].add(UInt64(time - first)) }
-                let previous = (0..<i).last { !plan.definition.steps[$0].isOptional }
-                if i > 1, let previous, let before = times[previous] { fromPrevious[i].add(UInt64(max(0, time - before))) }
+                if i > 1, let previous = plan.requiredRow(before: i), let before = times[previous] { fromPrevious[i].add(UInt64(max(0, time - before))) }
             }
             if unit.outcome.openDepth > 0 { result.open[unit.outcome.openDepth - 1] += 1 }
         }
@@ -156,7 +190,7 @@ struct World {
         case .isIn, .notIn: operands = [.integer(Int64(random.below(3))), random.pick([.string("x"), .double(0.5)])]
         default: operands = [random.pick([.integer(1), .double(0.5), .string("x"), .integer(0)])]
         }
-        return Predicate(property: random.pick(["p", "q"]), comparison: comparison, values: operands)
+        return Predicate(property: random.pick(["p", "q", "p", "q", "user.plan", "user.p"]), comparison: comparison, values: operands)
     }
 
     func randomPlan(_ random: inout SplitMix64) -> FunnelPlan {
@@ -208,4 +242,9 @@ struct World {
         if case .property = definition.countBy { definition.countBy = .property(random.pick(["p", "q", "s"])) }
         return (try? definition.overriding(countBy: nil, sessionGap: nil)) ?? plain
     }
+}
+
+extension FunnelPlan {
+    /// The nearest required row before one, both from 0.
+    func requiredRow(before row: Int) -> Int? { (0..<row).last { !definition.steps[$0].isOptional } }
 }
