@@ -29,10 +29,12 @@ final class KernelReader {
     func load(_ places: Range<Int>) throws {
         self.places = places
         for i in lists.indices {
-            // Also gives back the list's memory.
             rows[i] = nil
             if wantsRows.contains(i) {
-                let found = try loadRows(i, reusing: lists[i])
+                // Taken out, so that it can be filled again without a copy.
+                var memory = KeyList()
+                swap(&memory, &lists[i])
+                let found = try loadRows(i, reusing: memory)
                 lists[i] = found.keys
                 rows[i] = found
             } else {
@@ -46,6 +48,8 @@ final class KernelReader {
     func rows(_ i: Int) throws -> ListRows {
         if let known = rows[i] { return known }
         let found = try loadRows(i, reusing: KeyList())
+        // One snapshot was read both times, so one of them told of damaged bytes.
+        guard found.keys.count == lists[i].count else { throw StoreError(.corrupt, "a row changed while it was read") }
         rows[i] = found
         return found
     }
@@ -88,7 +92,9 @@ final class KernelReader {
         let isSettled = conditions[i] != nil || isServerTimed(i)
         if !isSettled, entry == nil, plan.scan.hasOneSource(list.names) {
             var keys = memory
-            if let first = try loader.load(list.names, places: places, into: &keys) { return ListRows(keys: keys, from: .neighbours(first)) }
+            if let first = try loader.load(list.names, places: places, into: &keys) {
+                return ListRows(keys: keys, from: .neighbours(first))
+            }
         }
         var rows = isSettled ? RowList.merging(try settled(i)) : try loader.loadAll(list.names, places: places)
         if let entry { rows.keep(ticks: entry, timeBits: plan.layout.timeBits) }
