@@ -5,18 +5,20 @@ import FunnelStorage
 extension FunnelScan {
     /// What the funnel makes of one user, by the matcher that counts.
     /// - Returns: the user's counts, and why they are so; nil where the user has no events here.
-    /// - Throws: `MatchError`, `StoreError`.
+    /// - Throws: `MatchError`, `.notUsers` where other units are counted; `StoreError`.
     package func explain(_ user: ByteString, isCancelled: () -> Bool) throws -> (whole: FunnelTally, explanation: UserExplanation?) {
+        guard plan.definition.countBy == .users else { throw MatchError.notUsers }
         var whole = FunnelTally(plan, times: false)
         guard let place = snapshot.place(of: user), places.contains(where: { $0.contains(place) }) else { return (whole, nil) }
         let alone = SliceQueue([place..<(place + 1)], size: 1)
         var found = ExplainScan(plan)
-        try GeneralScan(self).each(alone, isCancelled) { history, rows in
-            whole.add(try found.match(history, rows, isCancelled), time: history.time)
+        try GeneralScan(self).each(alone, isCancelled) { history in
+            whole.add(try found.match(history, isCancelled), time: history.events.time)
         }
+        let values = try snapshot.userValues(plan.userProperties, place: place)
         var explanation: UserExplanation?
         _ = try snapshot.rowScan(nil).each(in: place..<(place + 1)) { rows in
-            explanation = try found.explanation(rows, snapshot.eventNames())
+            explanation = try found.explanation(rows, snapshot.eventNames(), values)
             return true
         }
         return (whole, explanation)
@@ -36,26 +38,28 @@ private struct ExplainScan {
 
     init(_ plan: FunnelPlan) { self.plan = plan }
 
-    mutating func match(_ history: GeneralScan.History, _ rows: UserRows, _ isCancelled: () -> Bool) throws -> UserOutcome {
-        var matcher = UserMatcher(plan)
-        outcome = try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled)
-        chosen = outcome.chain.map { $0 < 0 ? nil : rows.ref(history.row[$0]) }
+    mutating func match(_ history: GeneralScan.History, _ isCancelled: () -> Bool) throws -> UserOutcome {
+        var matcher = HistoryMatcher(plan)
+        var outcomes: [UserOutcome] = []
+        try matcher.match(history.events, isCancelled: isCancelled) { outcomes.append($0) }
+        outcome = outcomes.first ?? UserOutcome()
+        chosen = outcome.chain.map { $0 < 0 ? nil : history.row[$0] }
         try matchEach(&matcher, history, isCancelled)
         return outcome
     }
 
     /// Every attempt by itself: all that begin at one instant are one.
-    private mutating func matchEach(_ matcher: inout UserMatcher, _ history: GeneralScan.History, _ isCancelled: () -> Bool) throws {
+    private mutating func matchEach(_ matcher: inout HistoryMatcher, _ history: GeneralScan.History, _ isCancelled: () -> Bool) throws {
         let begins: UInt64 = plan.definition.order == .any ? .max : 1
         var starts: [Int64] = []
-        for (time, mask) in zip(history.time, history.mask) {
+        for (time, mask) in zip(history.events.time, history.events.mask) {
             if mask & begins != 0, plan.entryRange.contains(time), time != starts.last { starts.append(time) }
         }
         starts = Array(starts.prefix(Self.attemptsMax))
         guard let last = starts.last else { return }
-        let own = outcome.chain.first.map { history.time[$0] }
+        let own = outcome.chain.first.map { history.events.time[$0] }
         var others: [UserExplanation.Attempt] = []
-        try matcher.match(time: history.time, mask: history.mask, bounds: starts + [last + 1], isCancelled: isCancelled) { i, other in
+        try matcher.match(history.events, bounds: starts + [last + 1], isCancelled: isCancelled) { i, other in
             if other.depth == 0 || starts[i] == own { return }
             others.append(
                 UserExplanation.Attempt(
@@ -66,7 +70,7 @@ private struct ExplainScan {
 
     private func took(_ outcome: UserOutcome, _ history: GeneralScan.History) -> UInt64 {
         guard let first = outcome.chain.first, let last = outcome.chain.last else { return 0 }
-        return UInt64(max(0, plan.ticks(history.time[last]) - plan.ticks(history.time[first])))
+        return UInt64(max(0, plan.ticks(history.events.time[last]) - plan.ticks(history.events.time[first])))
     }
 
     private func notChosen(_ other: UserOutcome, _ history: GeneralScan.History) -> UserExplanation.NotChosen {
@@ -79,8 +83,9 @@ private struct ExplainScan {
     }
 
     /// - Parameter rows: all events of the user.
-    func explanation(_ rows: UserRows, _ names: [ByteString]) throws -> UserExplanation {
-        let timeline = try Timeline(plan, rows, names)
+    /// - Parameter values: of the user's own properties that the plan asks for.
+    func explanation(_ rows: UserRows, _ names: [ByteString], _ values: [ByteString: PropertyValue]) throws -> UserExplanation {
+        let timeline = try Timeline(plan, rows, names, values)
         let chain = chosen.map { ref in ref.flatMap { timeline.row(of: $0) } ?? -1 }
         var explanation = UserExplanation()
         explanation.depth = outcome.depth
@@ -113,7 +118,8 @@ private struct ExplainScan {
 
 /// All events of one user in order, and what the plan admits them to. Holds as long as the rows do.
 struct Timeline {
-    let rows: UserRows
+    private let rows: UserRows
+    private let values: [ByteString: PropertyValue]
     private(set) var names: [ByteString] = []
     private(set) var time: [Int64] = []
     /// Positions that a row's name admits it to, and those whose conditions hold too.
@@ -122,23 +128,49 @@ struct Timeline {
     /// Exclusions that a row matches.
     private(set) var excluded: [UInt64] = []
 
-    init(_ plan: FunnelPlan, _ rows: UserRows, _ names: [ByteString]) throws {
+    init(_ plan: FunnelPlan, _ rows: UserRows, _ names: [ByteString], _ values: [ByteString: PropertyValue]) throws {
         self.rows = rows
+        self.values = values
         for i in 0..<rows.count {
             let name = names[rows.event(i)]
             let positions = plan.positions(ofEvent: name)
             self.names.append(name)
             time.append(rows.time(i))
             admitted.append(positions)
-            mask.append(positions == 0 ? 0 : try plan.narrow(positions) { try rows.property(i, $0) })
+            mask.append(positions == 0 ? 0 : try plan.narrow(positions) { try property(i, $0) })
             let exclusions = plan.exclusions(ofEvent: name)
-            excluded.append(exclusions == 0 ? 0 : try plan.narrowExclusions(exclusions) { try rows.property(i, $0) })
+            excluded.append(exclusions == 0 ? 0 : try plan.narrowExclusions(exclusions) { try property(i, $0) })
         }
     }
 
     var count: Int { time.count }
 
+    /// A property of the event, or `user.<name>`.
+    func property(_ i: Int, _ key: ByteString) throws -> PropertyValue? {
+        if let own = key.userPropertyName { return values[own] }
+        return try rows.property(i, key)
+    }
+
     func moment(_ i: Int) -> UserExplanation.Moment { UserExplanation.Moment(names[i], time[i]) }
 
     func row(of ref: RowRef) -> Int? { (0..<count).first { rows.ref($0) == ref } }
+}
+
+extension Snapshot {
+    /// Values of properties of one user; those that the user does not have are left out.
+    fileprivate func userValues(_ properties: [ByteString], place: Int) throws -> [ByteString: PropertyValue] {
+        if properties.isEmpty { return [:] }
+        let column = UserColumns(self, properties)
+        try column.load(place..<(place + 1))
+        var found: [ByteString: PropertyValue] = [:]
+        for (i, property) in properties.enumerated() {
+            var known: [PropertyValue] = []
+            let codes = try column.codes(i) { value in
+                known.append(value)
+                return Int32(known.count - 1)
+            }
+            if let code = codes.first, code != PropertyCodes.none { found[property] = known[Int(code)] }
+        }
+        return found
+    }
 }

@@ -1,6 +1,5 @@
 import FunnelMatch
 import FunnelModel
-import FunnelStorage
 
 /// Finds why an attempt has no next step: of the events that could be one by their name, the one that came nearest
 /// (`Protocol/FUNNEL.md`, section 6).
@@ -100,13 +99,13 @@ struct NearestMiss {
         if timeline.mask[row] & wanted == 0 {
             var condition = miss(.condition, row)
             let filters = plan.definition.steps[position].filters
-            condition.property = try filters.first { !$0.accepts(try timeline.rows.property(row, $0.property)) }?.property ?? ""
+            condition.property = try filters.first { !$0.accepts(try timeline.property(row, $0.property)) }?.property ?? ""
             found.append(condition)
         }
         for held in plan.definition.held {
             let name = held.name(atStep: position)
-            let value = try timeline.rows.property(row, name)?.canonical
-            let kept = try chain.first.map { try timeline.rows.property($0, held.name(atStep: begins))?.canonical } ?? value
+            let value = try timeline.property(row, name)?.canonical
+            let kept = try chain.first.map { try timeline.property($0, held.name(atStep: begins))?.canonical } ?? value
             if value != nil, value == kept { continue }
             var other = miss(.held, row)
             other.property = name

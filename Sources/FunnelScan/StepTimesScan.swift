@@ -46,9 +46,9 @@ package struct StepTimesScan: Sendable {
             }
             whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
         } else {
-            try GeneralScan(scan).run(queue, isCancelled) { _, outcome, time in
-                whole.add(outcome, time: time)
-                times.add(outcome, time: time)
+            try GeneralScan(scan, looksAtRows: false).run(queue, isCancelled) { history, outcome in
+                whole.add(outcome, time: history.events.time)
+                times.add(outcome, time: history.events.time)
             }
         }
         return (whole, times)

@@ -10,6 +10,8 @@ extension PartialQuery.Report {
         case .entrySpan: return .init("entry_span", true)
         case .between(let from, let to): return .init("between", [number(from), number(to)])
         case .explain(let user): return .init("explain", ["user": .string(user)])
+        case .paths(let question): return .init("paths", question.meaning)
+        case .predictors(let question): return .init("predictors", question.meaning)
         }
     }
 
@@ -27,6 +29,10 @@ extension PartialQuery.Report {
             self = .between(from: steps[0], to: steps[1])
         } else if let explain = m["explain"] {
             self = .explain(user: try explain.text("user"))
+        } else if let paths = m["paths"] {
+            self = .paths(try PathQuestion(meaning: paths))
+        } else if let predictors = m["predictors"] {
+            self = .predictors(try PredictorQuestion(meaning: predictors))
         } else {
             return nil
         }
@@ -53,6 +59,8 @@ extension PartialResult.Report {
                     "range": .array(times.range.map { [number($0.lowerBound), number($0.upperBound)] } ?? []),
                 ])
         case .explain(let explanation): return .init("explain", .array(explanation.map { [$0.meaning] } ?? []))
+        case .paths(let paths): return .init("paths", paths.meaning)
+        case .predictors(let counts): return .init("predictors", counts.meaning)
         }
     }
 
@@ -79,6 +87,10 @@ extension PartialResult.Report {
                     skipped: try between.int("skipped")))
         } else if m["explain"] != nil {
             self = .explain(try m.list("explain").first.map { try UserExplanation(meaning: $0) })
+        } else if m["paths"] != nil {
+            self = .paths(try PathCounts(meaning: try m.list("paths")))
+        } else if let predictors = m["predictors"] {
+            self = .predictors(try PredictorCounts(meaning: predictors))
         } else {
             return nil
         }

@@ -21,8 +21,8 @@ enum Samples {
 
     static let files: [(file: String, samples: [Sample])] = [
         ("frame", frames), ("hello", hellos), ("append", appends), ("query", queries),
-        ("partial-query", partialQueries),
-        ("partial-result", partialResults), ("user-list", userLists), ("health", healths), ("snapshot", snapshots),
+        ("partial-query", partialQueries + behaviourQueries),
+        ("partial-result", partialResults + behaviourResults), ("user-list", userLists), ("health", healths), ("snapshot", snapshots),
         ("error", errors), ("discovery", discoveries),
     ]
 

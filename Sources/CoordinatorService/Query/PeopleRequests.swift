@@ -1,34 +1,5 @@
 import FunnelModel
 
-/// A step as a request names it: by its number from 1, or by its name, which stands for its first place.
-enum StepName: Sendable {
-    case index(Int)
-    case name(ByteString)
-
-    /// Nil where the key is absent, or at fault.
-    static func read(_ reader: inout FieldReader, _ key: ByteString) -> StepName? {
-        switch reader.value(key) {
-        case nil: return nil
-        case .integer(let index)? where (1...Int64(Limits.stepsPerFunnel)).contains(index): return .index(Int(index))
-        case .string(let name)?: return .name(name)
-        default:
-            reader.faultAt(key, "must be a step's number from 1, or its name")
-            return nil
-        }
-    }
-
-    /// The step's number from 1.
-    func position(in definition: FunnelDefinition, _ field: String) throws(InvalidDocument) -> Int {
-        let found: Int?
-        switch self {
-        case .index(let index): found = index <= definition.steps.count ? index : nil
-        case .name(let name): found = definition.steps.firstIndex { $0.name == name }.map { $0 + 1 }
-        }
-        guard let found else { throw InvalidDocument([FieldFault(field, "is not a step of this funnel, which has \(definition.steps.count)")]) }
-        return found
-    }
-}
-
 /// The body of `POST /v1/query/times`: a query, and two steps.
 struct TimesRequest: Sendable {
     var query: QueryRequest
@@ -53,8 +24,8 @@ struct TimesRequest: Sendable {
 
     /// Numbers from 1.
     func steps(of definition: FunnelDefinition) throws(InvalidDocument) -> (from: Int, to: Int) {
-        let from = try from?.position(in: definition, "from") ?? 1
-        let to = try to?.position(in: definition, "to") ?? definition.steps.count
+        let from = try from?.position(in: definition, field: "from") ?? 1
+        let to = try to?.position(in: definition, field: "to") ?? definition.steps.count
         guard from < to else { throw InvalidDocument([FieldFault("to", "must be a step after step \(from)")]) }
         return (from, to)
     }

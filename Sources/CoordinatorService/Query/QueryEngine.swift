@@ -8,8 +8,8 @@ final class QueryEngine: Sendable {
     let fleet: ShardFleet
     private let catalogue: FunnelCatalogue
     let gate: AdmissionGate
-    private let latency: LatencyHistogram
-    let requests = RequestNumbers()
+    let latency: LatencyHistogram
+    private let requests = RequestNumbers()
 
     init(_ fleet: ShardFleet, catalogue: FunnelCatalogue, gate: AdmissionGate, metrics: Metrics) {
         self.fleet = fleet

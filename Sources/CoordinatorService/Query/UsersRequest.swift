@@ -14,8 +14,7 @@ struct UsersRequest: Sendable {
     static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> UsersRequest {
         var reader = FieldReader(document)
         let query = QueryRequest.read(&reader, now: now)
-        let step = StepName.read(&reader, "step")
-        if reader.value("step") == nil { reader.faultAt("step", "is required: a step's number from 1, or its name") }
+        let step = StepName.readRequired(&reader) ?? .index(1)
         let outcome: ListOutcome? = reader.choice("outcome")
         let group = UserGroup.read(&reader)
         let limit = reader.integer("limit", in: 1...Int64(Limits.userListPage)) ?? 1_000
@@ -29,10 +28,12 @@ struct UsersRequest: Sendable {
 
     /// The step's number in `definition`.
     func position(in definition: FunnelDefinition) throws(InvalidDocument) -> Int {
-        let found = try step.position(in: definition, "step")
+        let position = try step.position(in: definition, field: "step")
         try group?.breakdown.check(against: definition, "group.touch")
-        if outcome == .dropped, found == 1 { throw InvalidDocument([FieldFault("outcome", "nobody can drop before step 1")]) }
-        return found
+        if outcome == .dropped, let reason = definition.noDropReason(step: position) {
+            throw InvalidDocument([FieldFault("outcome", reason)])
+        }
+        return position
     }
 }
 

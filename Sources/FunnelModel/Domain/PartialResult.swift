@@ -25,6 +25,8 @@ package struct PartialResult: Equatable, Sendable {
         case between(StepTimes)
         /// Of one user, whom the counts are of too; nil where the user is not known.
         case explain(UserExplanation?)
+        case paths(PathCounts)
+        case predictors(PredictorCounts)
     }
 
     package init(steps: Int, times: Bool, buckets: [Range<Int>] = []) {
@@ -65,6 +67,14 @@ package struct PartialResult: Equatable, Sendable {
             report = nil
             times.merge(more)
             report = .between(times)
+        case (.paths(var paths), .paths(let more)):
+            report = nil
+            paths.merge(more)
+            report = .paths(paths)
+        case (.predictors(var counts), .predictors(let more)):
+            report = nil
+            counts.merge(more)
+            report = .predictors(counts)
         default: report = other
         }
     }

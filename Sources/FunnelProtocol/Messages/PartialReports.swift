@@ -12,6 +12,10 @@ extension PartialQuery {
         case between(from: Int, to: Int)
         /// One user, whom the counts are of too.
         case explain(user: ByteString)
+        /// What users do next to the steps, and no counts.
+        case paths(PathQuestion)
+        /// What users did before a step, and no counts.
+        case predictors(PredictorQuestion)
     }
 }
 
@@ -23,6 +27,8 @@ enum ReportKind {
     static let entrySpan: UInt8 = 3
     static let between: UInt8 = 4
     static let explain: UInt8 = 8
+    static let paths: UInt8 = 5
+    static let predictors: UInt8 = 6
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> UInt8 { try reader.integer("report") }
 
@@ -49,6 +55,12 @@ extension PartialQuery.Report? {
         case .explain(let user)?:
             out.integer(ReportKind.explain)
             out.string(user)
+        case .paths(let question)?:
+            out.integer(ReportKind.paths)
+            question.write(to: &out)
+        case .predictors(let question)?:
+            out.integer(ReportKind.predictors)
+            question.write(to: &out)
         }
     }
 
@@ -63,6 +75,8 @@ extension PartialQuery.Report? {
             let pair = try StepPairMessage.read(&reader, steps: steps)
             return .between(from: pair.from, to: pair.to)
         case ReportKind.explain: return .explain(user: try ExplainMessage.readUser(&reader))
+        case ReportKind.paths: return .paths(try PathQuestion.read(&reader, steps: steps))
+        case ReportKind.predictors: return .predictors(try PredictorQuestion.read(&reader, steps: steps))
         default: throw ReportKind.unknown(kind, reader)
         }
     }
@@ -87,6 +101,12 @@ extension PartialResult.Report? {
         case .explain(let explanation)?:
             out.integer(ReportKind.explain)
             ExplainMessage.write(explanation, to: &out)
+        case .paths(let paths)?:
+            out.integer(ReportKind.paths)
+            paths.write(to: &out)
+        case .predictors(let counts)?:
+            out.integer(ReportKind.predictors)
+            counts.write(to: &out)
         }
     }
 
@@ -100,6 +120,8 @@ extension PartialResult.Report? {
         case ReportKind.entrySpan: return .entrySpan(try EntrySpanMessage.read(&reader))
         case ReportKind.between: return .between(try StepTimes.read(&reader, entered: counts.first ?? 0))
         case ReportKind.explain: return .explain(try ExplainMessage.read(&reader, steps: counts.count))
+        case ReportKind.paths: return .paths(try PathCounts.read(&reader))
+        case ReportKind.predictors: return .predictors(try PredictorCounts.read(&reader))
         default: throw ReportKind.unknown(kind, reader)
         }
     }

@@ -73,6 +73,13 @@ package struct KeyScan: Sendable {
 
     package var places: PlaceMap { snapshot.places }
 
+    /// The least layout that is exact for all times of the names; nil without rows.
+    package var exactLayout: KeyLayout? {
+        guard let times else { return nil }
+        let span = UInt64(times.upperBound / unit - times.lowerBound / unit)
+        return KeyLayout(unit: unit, base: times.lowerBound / unit, timeBits: 64 - span.leadingZeroBitCount)
+    }
+
     /// Rows of a name, repeats included.
     package func rows(_ name: Int) -> Int { names[name].sources.reduce(0) { $0 + $1.rows } }
 
@@ -94,17 +101,6 @@ package struct KeyScan: Sendable {
 
 extension TimeUnit: Comparable {
     static func < (a: TimeUnit, b: TimeUnit) -> Bool { a.rawValue < b.rawValue }
-}
-
-/// A row of a snapshot: the source's number, and the row's number there.
-package struct RowRef: Equatable, Sendable {
-    package let bits: UInt64
-
-    init(source: Int, row: Int) { bits = UInt64(source) << 32 | UInt64(row) }
-    @inlinable package init(bits: UInt64) { self.bits = bits }
-
-    var source: Int { Int(bits >> 32) }
-    var row: Int { Int(bits & 0xFFFF_FFFF) }
 }
 
 /// One thread's reader of a scan. Slices are quickest in ascending order.
