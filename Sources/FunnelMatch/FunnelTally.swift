@@ -73,7 +73,7 @@ package struct FunnelTally: Sendable {
         var reached = 0
         var i = 0
         while i < depths.count {
-            reached &+= depths[unchecked: i] >= depth ? 1 : 0
+            reached &+= unsafe depths[unchecked: i] >= depth ? 1 : 0
             i &+= 1
         }
         return reached

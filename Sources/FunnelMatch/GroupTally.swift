@@ -83,7 +83,7 @@ package struct TooManyValues: Error, Equatable, Sendable {
 
 extension PropertyValue {
     /// Bytes that the value takes in a partial result, at most.
-    fileprivate var wireBytes: Int {
+    package var wireBytes: Int {
         if case .string(let text) = self { return text.count + 4 }
         return 11
     }

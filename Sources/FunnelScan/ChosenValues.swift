@@ -44,36 +44,30 @@ struct ChosenValues {
         case .neighbours(let first): for i in indexes { refs.append(RowRef(bits: first.bits &+ UInt64(i))) }
         case .each(let places): for i in indexes { refs.append(RowRef(bits: places[Int(i)])) }
         }
-        for user in tied(indexes, list) { refs[user] = try first(Int(indexes[user]), list, rows) }
+        for user in Self.tied(indexes, rows.keys) { refs[user] = try first(Int(indexes[user]), list, rows) }
         return try values.codes(of: refs) { try tally.code(of: $0) }
     }
 
-    /// Which of some keys, by index, are not the only ones of their tick.
-    private func tied(_ indexes: [UInt32], _ list: Int) -> [Int] {
-        let keys = reader.lists[list]
-        return unsafe keys.withKeys { key in
+    /// Which of some keys, by index, are followed by their equal. A kernel takes the first of those that its clock cannot
+    /// tell apart.
+    private static func tied(_ indexes: [UInt32], _ keys: KeyList) -> [Int] {
+        unsafe keys.withKeys { key in
             var tied: [Int] = []
             for (user, index) in indexes.enumerated() {
                 let i = Int(index)
-                // Keys can be read one before the first and beyond the last.
-                guard i < keys.count else { continue }
-                if unsafe key[i] == key[i - 1] || key[i] == key[i + 1] { tied.append(user) }
+                // Behind the last key there is a sentinel.
+                if i < keys.count, unsafe key[i] == key[i + 1] { tied.append(user) }
             }
             return tied
         }
     }
 
-    /// The first row, in the order of section 1 of `Protocol/FUNNEL.md`, of those whose keys the kernel cannot tell from
-    /// key i. To find the order costs a look at everything that they hold; not so if their values are the same.
+    /// Of the rows with key i the first in the order of section 1 of `Protocol/FUNNEL.md`. To find that costs a look at
+    /// everything that they hold; not so if their values are the same.
     private mutating func first(_ i: Int, _ list: Int, _ rows: ListRows) throws -> RowRef {
-        let keys = reader.lists[list]
-        var start = i
-        while start > 0, keys[start - 1] == keys[i] { start -= 1 }
-        // Of one tick of a coarser clock the earliest is the first.
-        var end = start + 1
-        while end < rows.keys.count, rows.keys[end] == rows.keys[start] { end += 1 }
-        if end - start == 1 { return rows[start] }
-        let refs = (start..<end).map { rows[$0] }
+        var end = i + 1
+        while end < rows.keys.count, rows.keys[end] == rows.keys[i] { end += 1 }
+        let refs = (i..<end).map { rows[$0] }
         return try values.areEqual(refs) ? refs[0] : reader.first(of: refs, list: list)
     }
 }

@@ -35,10 +35,12 @@ final class KernelReader {
         self.places = places
         try loadUsers()
         for i in lists.indices {
-            // Also gives back the list's memory.
             rows[i] = nil
             if wantsRows.contains(i) {
-                let found = try loadRows(i, reusing: lists[i])
+                // Taken out, so that it can be filled again without a copy.
+                var memory = KeyList()
+                swap(&memory, &lists[i])
+                let found = try loadRows(i, reusing: memory)
                 lists[i] = found.keys
                 rows[i] = found
             } else {
@@ -111,7 +113,9 @@ final class KernelReader {
         let isSettled = conditions[i] != nil || isServerTimed(i)
         if !isSettled, entry == nil, userFlags[i] == nil, plan.scan.hasOneSource(list.names) {
             var keys = memory
-            if let first = try loader.load(list.names, places: places, into: &keys) { return ListRows(keys: keys, from: .neighbours(first)) }
+            if let first = try loader.load(list.names, places: places, into: &keys) {
+                return ListRows(keys: keys, from: .neighbours(first))
+            }
         }
         var rows = isSettled ? RowList.merging(try settled(i)) : try loader.loadAll(list.names, places: places)
         if let flags = userFlags[i] { rows.keep(users: flags, timeBits: plan.layout.timeBits) }

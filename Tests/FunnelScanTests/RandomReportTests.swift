@@ -47,6 +47,35 @@ struct RandomReportTests {
         world.store.close()
     }
 
+    @Test(arguments: [0, 20_000, 64 << 20])
+    func codesAreThoseOfTheValuesHoweverFewPagesAreKept(bytes: Int) throws {
+        var random = SplitMix64(seed: 0xD0)
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-report-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let world = try World(path, seed: 2, users: 1_000, &random)
+        let snapshot = world.store.snapshot(project: 1)
+        for key in ["p", "q", "s"] as [ByteString] {
+            var refs: [RowRef] = []
+            var values: [PropertyValue?] = []
+            try snapshot.scan { user in
+                for row in 0..<user.count {
+                    refs.append(user.ref(row))
+                    values.append(try user.property(row, key))
+                }
+                return true
+            }
+            var known: [PropertyValue] = []
+            var codes = PropertyCodes(snapshot, key, keptBytesMax: bytes)
+            let found = try codes.codes(of: refs) { value in
+                if !known.contains(value) { known.append(value) }
+                return Int32(known.firstIndex(of: value) ?? -1)
+            }
+            #expect(found.map { $0 == PropertyCodes.none ? nil : known[Int($0)] } == values)
+            #expect(try codes.areEqual([refs[0], refs[0]]) && codes.areEqual(refs) == (Set(values).count == 1))
+        }
+        world.store.close()
+    }
+
     private func checkBreakdown(
         _ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String, _ random: inout SplitMix64
     ) throws {

@@ -50,6 +50,13 @@ package struct OneUser {
         event.properties.last { $0.key == property }?.value
     }
 
+    package func matched(_ plan: FunnelPlan) throws -> [UserOutcome] {
+        var matcher = RuleMatcher(plan)
+        var outcomes: [UserOutcome] = []
+        try matcher.match(history(for: plan)) { outcomes.append($0) }
+        return outcomes
+    }
+
     /// What the reference makes of the user.
     package func outcomes(_ plan: FunnelPlan) -> [UserOutcome] { ReferenceMatcher(plan).outcomes(of: history(for: plan)) }
 

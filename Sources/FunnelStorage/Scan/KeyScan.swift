@@ -103,17 +103,6 @@ extension TimeUnit: Comparable {
     static func < (a: TimeUnit, b: TimeUnit) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// A row of a snapshot: the source's number, and the row's number there.
-package struct RowRef: Equatable, Sendable {
-    package let bits: UInt64
-
-    init(source: Int, row: Int) { bits = UInt64(source) << 32 | UInt64(row) }
-    @inlinable package init(bits: UInt64) { self.bits = bits }
-
-    var source: Int { Int(bits >> 32) }
-    var row: Int { Int(bits & 0xFFFF_FFFF) }
-}
-
 /// One thread's reader of a scan. Slices are quickest in ascending order.
 package final class KeyLoader {
     private let scan: KeyScan

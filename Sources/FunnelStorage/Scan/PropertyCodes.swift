@@ -6,9 +6,9 @@ package struct PropertyCodes {
     /// The code of a row without a value.
     package static let none: Int32 = -1
     private static let unknown: Int32 = -2
-    /// Bytes of pages kept; above it all are dropped.
-    private static let keptBytesMax = 64 << 20
 
+    /// Bytes of pages kept; above it all are dropped.
+    private let keptBytesMax: Int
     private let snapshot: Snapshot
     private let key: ByteString
     private let reader: RowReader
@@ -20,6 +20,7 @@ package struct PropertyCodes {
 
     private var kept: [CodedPage] = []
     private var keptBytes = 0
+    private var drops = 0
     /// By page: index in `kept`; -1 where it is not.
     private var place: [Int32]
     /// By place in `kept` and row of the page: the page's entry.
@@ -31,7 +32,8 @@ package struct PropertyCodes {
     private var strings = StringInterner()
     private var stringCodes: [Int32] = []
 
-    package init(_ snapshot: Snapshot, _ key: ByteString) {
+    package init(_ snapshot: Snapshot, _ key: ByteString, keptBytesMax: Int = 64 << 20) {
+        self.keptBytesMax = keptBytesMax
         self.snapshot = snapshot
         self.key = key
         reader = RowReader(snapshot)
@@ -49,17 +51,22 @@ package struct PropertyCodes {
     /// - Parameter code: gives a value its code, not below 0; always the same.
     package mutating func codes(of refs: [RowRef], _ code: (PropertyValue) throws -> Int32) throws -> [Int32] {
         var found = [Int32](repeating: Self.none, count: refs.count)
-        for i in refs.indices {
-            let ref = refs[i]
-            if ref.source >= firstPage.count {
-                found[i] = try self.code(ofMemory: ref, code)
-                continue
-            }
-            let (place, entry) = try entry(ref)
-            let known = codes[firstCode[place] &+ entry]
-            found[i] = known == Self.unknown ? try self.code(place, entry, code) : known
+        let dropsBefore = drops
+        var i = 0
+        while i < refs.count, drops == dropsBefore {
+            found[i] = try self.code(of: refs[i], code)
+            i += 1
         }
+        // Pages may be more than can be kept: the rest where they lie one after the other, so that none is opened twice.
+        for i in (i..<refs.count).sorted(by: { refs[$0].bits < refs[$1].bits }) { found[i] = try self.code(of: refs[i], code) }
         return found
+    }
+
+    @inline(__always) private mutating func code(of ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
+        if ref.source >= firstPage.count { return try self.code(ofMemory: ref, code) }
+        let (place, entry) = try entry(ref)
+        let known = codes[firstCode[place] &+ entry]
+        return known == Self.unknown ? try self.code(place, entry, code) : known
     }
 
     /// Whether all of some rows have the same value.
@@ -118,7 +125,7 @@ package struct PropertyCodes {
     private mutating func open(_ source: Int, _ number: Int) throws(StoreError) {
         let page = try snapshot.segments[source].codedColumn(.property(key), page: number - firstPage[source]) ?? CodedPage()
         keptBytes += page.bytes
-        if keptBytes > Self.keptBytesMax { drop(but: page) }
+        if keptBytes > keptBytesMax { drop(but: page) }
         place[number] = Int32(truncatingIfNeeded: kept.count)
         entries.append(contentsOf: page.codes)
         entries.append(contentsOf: repeatElement(0, count: KeyPage.rows - page.codes.count))
@@ -135,5 +142,6 @@ package struct PropertyCodes {
         firstCode.removeAll(keepingCapacity: true)
         codes.removeAll(keepingCapacity: true)
         keptBytes = page.bytes
+        drops += 1
     }
 }

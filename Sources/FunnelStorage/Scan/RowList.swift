@@ -1,5 +1,16 @@
 import FunnelModel
 
+/// A row of a snapshot: the source's number, and the row's number there.
+package struct RowRef: Equatable, Sendable {
+    package let bits: UInt64
+
+    init(source: Int, row: Int) { bits = UInt64(source) << 32 | UInt64(row) }
+    @inlinable package init(bits: UInt64) { self.bits = bits }
+
+    var source: Int { Int(bits >> 32) }
+    var row: Int { Int(bits & 0xFFFF_FFFF) }
+}
+
 /// Rows of a slice in ascending order of their keys, each with the place where it stands.
 package struct RowList: Sendable {
     package private(set) var keys = KeyList()

@@ -99,7 +99,7 @@ final class Segment: Sendable {
 
     /// The same as codes; nil where no row of the page has a value.
     func codedColumn(_ key: ColumnKey, page: Int) throws(StoreError) -> CodedPage? {
-        try read(key, page) { bytes, rows throws(ByteError) in try CodedPage(bytes, pageRows: rows) }
+        try read(key, page) { bytes, rows throws(ByteError) in try CodedPage.decode(bytes, pageRows: rows) }
     }
 
     /// Which rows of a page meet a condition on a column: at least as many flags as the page has rows.
