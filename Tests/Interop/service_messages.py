@@ -183,8 +183,7 @@ def encode_partial_users_query(ask):
 
 def read_partial_users_query(reader):
     query, step, outcome = read_partial_query(reader), reader.varint(64), reader.u8()
-    if query.keys() & {"breakdown", "trend", "entry_span", "between", "explain"}:
-    if query.keys() & {"breakdown", "trend", "entry_span", "paths", "predictors"}:
+    if query.keys() & {"breakdown", "trend", "entry_span", "between", "explain", "paths", "predictors"}:
         raise invalid("a list with a report")
     if outcome > 2 or step == 0:
         raise invalid(f"step {step}, outcome {outcome}")
