@@ -48,6 +48,11 @@ package enum Limits {
     /// Rows of a breakdown that a query can ask for.
     package static let breakdownRows = 1_000
     package static let trendBuckets = 1_000
+    package static let segments = 10
+    package static let segmentNameBytes = 256
+    package static let cohorts = 10
+    /// Values of an experiment's property.
+    package static let variants = 10
 
     /// 1971-01-01T00:00:00Z; an earlier timestamp is taken for a unit error.
     package static let earliestTimestamp: Int64 = 365 * 86_400 * 1_000_000

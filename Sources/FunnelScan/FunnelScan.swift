@@ -11,7 +11,15 @@ package struct FunnelScan: Sendable {
     /// Places of the buckets asked for.
     let places: [Range<Int>]
 
-    /// - Parameter buckets: whose users are counted, ascending and disjoint.
+    /// - Parameters:
+    ///   - buckets: whose users are counted, ascending and disjoint.
+    ///   - cohorts: only users of all of them count; none is everyone.
+    /// - Throws: `CohortsNotSupported` where there is any.
+    package init(_ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>], cohorts: [Cohort]) throws(CohortsNotSupported) {
+        guard cohorts.isEmpty else { throw CohortsNotSupported() }
+        self.init(plan, snapshot, buckets: buckets)
+    }
+
     package init(_ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>]) {
         self.init(plan, snapshot, places: buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty })
     }
@@ -59,6 +67,9 @@ package struct FunnelScan: Sendable {
         }
     }
 }
+
+/// Users can't be told by cohort yet.
+package struct CohortsNotSupported: Error {}
 
 /// How a funnel is matched. Where several ways can, they agree; the quickest is taken.
 enum Way: Sendable {

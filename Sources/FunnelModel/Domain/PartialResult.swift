@@ -22,6 +22,7 @@ package struct PartialResult: Equatable, Sendable {
         case trend([[UInt64]])
         /// Microseconds of the earliest and the latest event that may start an attempt; nil where there are none.
         case entrySpan(ClosedRange<Int64>?)
+        case paired(PairedCounts)
     }
 
     package init(steps: Int, times: Bool, buckets: [Range<Int>] = []) {
@@ -58,6 +59,9 @@ package struct PartialResult: Equatable, Sendable {
         case (.entrySpan(let a?), .entrySpan(let b?)):
             report = .entrySpan(min(a.lowerBound, b.lowerBound)...max(a.upperBound, b.upperBound))
         case (.entrySpan, .entrySpan(nil)): break
+        case (.paired(var pairs), .paired(let more)):
+            pairs.merge(more)
+            report = .paired(pairs)
         default: report = other
         }
     }

@@ -8,6 +8,8 @@ extension PartialQuery {
         case trend([Int64])
         /// The earliest and the latest step-1 event, and no counts.
         case entrySpan
+        /// The same users in another funnel.
+        case paired(FunnelDefinition)
     }
 }
 
@@ -17,6 +19,7 @@ enum ReportKind {
     static let breakdown: UInt8 = 1
     static let trend: UInt8 = 2
     static let entrySpan: UInt8 = 3
+    static let paired: UInt8 = 7
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> UInt8 { try reader.integer("report") }
 
@@ -36,6 +39,9 @@ extension PartialQuery.Report? {
             out.integer(ReportKind.trend)
             TrendMessage.write(bounds, to: &out)
         case .entrySpan?: out.integer(ReportKind.entrySpan)
+        case .paired(let second)?:
+            out.integer(ReportKind.paired)
+            second.write(to: &out)
         }
     }
 
@@ -46,6 +52,7 @@ extension PartialQuery.Report? {
         case ReportKind.breakdown: return .breakdown(try Breakdown.read(&reader, steps: steps))
         case ReportKind.trend: return .trend(try TrendMessage.readBounds(&reader))
         case ReportKind.entrySpan: return .entrySpan
+        case ReportKind.paired: return .paired(try FunnelDefinition.read(&reader))
         default: throw ReportKind.unknown(kind, reader)
         }
     }
@@ -64,6 +71,9 @@ extension PartialResult.Report? {
         case .entrySpan(let span)?:
             out.integer(ReportKind.entrySpan)
             EntrySpanMessage.write(span, to: &out)
+        case .paired(let pairs)?:
+            out.integer(ReportKind.paired)
+            pairs.write(to: &out)
         }
     }
 
@@ -75,6 +85,7 @@ extension PartialResult.Report? {
         case ReportKind.breakdown: return .breakdown(try ValueGroups.read(&reader, counts))
         case ReportKind.trend: return .trend(try TrendMessage.readBuckets(&reader, steps: counts.count))
         case ReportKind.entrySpan: return .entrySpan(try EntrySpanMessage.read(&reader))
+        case ReportKind.paired: return .paired(try PairedCounts.read(&reader, counts))
         default: throw ReportKind.unknown(kind, reader)
         }
     }
