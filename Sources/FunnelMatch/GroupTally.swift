@@ -6,10 +6,9 @@ package struct GroupTally: Sendable {
     private let valuesMax: Int
     private let bytesMax: Int
     private var groups: [PropertyValue: Int32] = [:]
-    /// `depths[group * steps + i]`: users of the group with a depth of exactly i + 1.
-    private var depths: [UInt64] = []
-    /// The same for users without a value.
-    private var absent: [UInt64]
+    /// `depths[(group + 1) * steps + i]`: users of the group in row i less those in row i + 1, which with optional steps may
+    /// be below zero and wraps; group -1 has no value.
+    private var depths: [UInt64]
     /// Bytes of all values.
     private var bytes = 0
 
@@ -19,7 +18,7 @@ package struct GroupTally: Sendable {
         self.steps = steps
         self.valuesMax = valuesMax
         self.bytesMax = bytesMax
-        absent = Array(repeating: 0, count: steps)
+        depths = Array(repeating: 0, count: steps)
     }
 
     /// Adds a user.
@@ -31,12 +30,16 @@ package struct GroupTally: Sendable {
     }
 
     /// Adds a user by the code of the value; below 0 is none.
-    package mutating func add(code: Int32, depth: Int) {
-        if code < 0 {
-            absent[depth - 1] += 1
-        } else {
-            depths[Int(code) * steps + depth - 1] += 1
-        }
+    /// - Parameter skipped: optional steps that were not done, as bits.
+    package mutating func add(code: Int32, depth: Int, skipped: UInt64 = 0) {
+        DepthCounts.add(&depths, (Int(code) + 1) * steps, depth: depth, skipped: skipped)
+    }
+
+    /// Adds the users of a slice.
+    /// - Parameter codes: one for each.
+    package mutating func add(codes: [Int32], _ outcomes: borrowing SliceOutcomes) {
+        let (codes, reached) = (codes.span, outcomes.depth.span)
+        for i in 0..<min(codes.count, reached.count) { add(code: codes[i], depth: Int(reached[i])) }
     }
 
     /// The number by which this tally knows a value.
@@ -52,20 +55,23 @@ package struct GroupTally: Sendable {
     }
 
     package mutating func merge(_ other: GroupTally) throws(TooManyValues) {
-        for i in absent.indices { absent[i] += other.absent[i] }
+        for i in 0..<steps { depths[i] &+= other.depths[i] }
         for (value, theirs) in other.groups {
-            let mine = Int(try code(of: value))
-            for i in 0..<steps { depths[mine * steps + i] += other.depths[Int(theirs) * steps + i] }
+            let mine = Int(try code(of: value)) + 1
+            for i in 0..<steps { depths[mine * steps + i] &+= other.depths[(Int(theirs) + 1) * steps + i] }
         }
     }
 
     package func finish() -> ValueGroups {
         var result = ValueGroups(steps: steps)
-        result.absent = DepthCounts.reaching(absent[...])
-        for (value, group) in groups {
-            result.counts[value] = DepthCounts.reaching(depths[(Int(group) * steps)..<((Int(group) + 1) * steps)])
-        }
+        result.absent = reaching(-1)
+        for (value, group) in groups { result.counts[value] = reaching(group) }
         return result
+    }
+
+    private func reaching(_ group: Int32) -> [UInt64] {
+        let first = (Int(group) + 1) * steps
+        return DepthCounts.reaching(depths[first..<(first + steps)])
     }
 }
 
@@ -77,7 +83,7 @@ package struct TooManyValues: Error, Equatable, Sendable {
 
 extension PropertyValue {
     /// Bytes that the value takes in a partial result, at most.
-    fileprivate var wireBytes: Int {
+    package var wireBytes: Int {
         if case .string(let text) = self { return text.count + 4 }
         return 11
     }
@@ -87,7 +93,7 @@ extension PropertyValue {
 package struct TrendTally: Sendable {
     private let steps: Int
     private let buckets: Int
-    /// `depths[bucket * steps + i]`: users with a depth of exactly i + 1.
+    /// `depths[bucket * steps + i]`: users in row i less those in row i + 1, as in `GroupTally`.
     private var depths: [UInt64]
 
     package init(buckets: Int, steps: Int) {
@@ -96,8 +102,12 @@ package struct TrendTally: Sendable {
         depths = Array(repeating: 0, count: buckets * steps)
     }
 
-    /// - Parameter depth: at least 1.
-    package mutating func add(bucket: Int, depth: Int, users: Int = 1) { depths[bucket * steps + depth - 1] += UInt64(users) }
+    /// - Parameters:
+    ///   - depth: at least 1.
+    ///   - skipped: optional steps that were not done, as bits.
+    package mutating func add(bucket: Int, depth: Int, skipped: UInt64 = 0, users: Int = 1) {
+        DepthCounts.add(&depths, bucket * steps, depth: depth, skipped: skipped, users: UInt64(users))
+    }
 
     /// The users of a slice who got beyond step 1.
     package mutating func add(deep outcomes: borrowing SliceOutcomes) {
@@ -114,21 +124,35 @@ package struct TrendTally: Sendable {
     }
 
     package mutating func merge(_ other: TrendTally) {
-        for i in depths.indices { depths[i] += other.depths[i] }
+        for i in depths.indices { depths[i] &+= other.depths[i] }
     }
 
-    /// By bucket, users with a depth of at least i + 1.
+    /// By bucket, users in row i.
     package func finish() -> [[UInt64]] {
         (0..<buckets).map { DepthCounts.reaching(depths[($0 * steps)..<(($0 + 1) * steps)]) }
     }
 }
 
 enum DepthCounts {
-    /// Users who reached each step, from those who got exactly so far.
-    static func reaching(_ exactly: ArraySlice<UInt64>) -> [UInt64] {
+    /// Adds users to a group's differences between neighbouring rows.
+    @inline(__always)
+    static func add(_ depths: inout [UInt64], _ first: Int, depth: Int, skipped: UInt64, users: UInt64 = 1) {
+        depths[first + depth - 1] &+= users
+        var rest = skipped
+        while rest != 0 {
+            // Never the first step.
+            let i = first + rest.trailingZeroBitCount
+            rest &= rest - 1
+            depths[i] &-= users
+            depths[i - 1] &+= users
+        }
+    }
+
+    /// Users in each row, from the differences.
+    static func reaching(_ differences: ArraySlice<UInt64>) -> [UInt64] {
         var total: UInt64 = 0
-        let sums = exactly.reversed().map { users in
-            total += users
+        let sums = differences.reversed().map { users in
+            total &+= users
             return total
         }
         return sums.reversed()

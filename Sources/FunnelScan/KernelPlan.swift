@@ -8,11 +8,18 @@ struct KernelPlan: Sendable {
     struct List: Equatable, Sendable {
         /// Indexes of names in the scan.
         var names: [Int]
+        /// On the events, and on their users.
         var conditions: [Predicate]
-        /// Only events that may start an attempt.
+        var userConditions: [Predicate]
+        /// Only events in the range of those that may start an attempt.
         var isEntry: Bool
+        /// Only events of users who are in all cohorts.
+        var isOfMembers: Bool
+
+        var asksForUsers: Bool { isOfMembers || !userConditions.isEmpty }
     }
 
+    let funnel: FunnelScan
     let scan: KeyScan
     let lists: [List]
     let listOfStep: [Int]
@@ -35,15 +42,17 @@ struct KernelPlan: Sendable {
     private static let sliceKeys = 24_000
 
     /// nil where nothing can be matched by kernels, or the span of times is too great for their keys.
-    init?(_ scan: FunnelScan) {
+    /// - Parameter starting: steps whose events may start an attempt, as bits.
+    init?(_ scan: FunnelScan, starting: UInt64 = 1) {
         let plan = scan.plan
         guard plan.isPlain else { return nil }
         let wanted = plan.events ?? scan.snapshot.eventNames()
         let keys = scan.snapshot.keyScan(wanted)
         guard let times = keys.times else { return nil }
+        funnel = scan
         self.scan = keys
         let ranged = plan.entryRange != Int64.min..<Int64.max
-        (lists, listOfStep) = Self.lists(plan, wanted, ranged: ranged)
+        (lists, listOfStep) = Self.lists(plan, wanted, entry: ranged ? starting : 0, members: scan.cohorts.isEmpty ? 0 : starting)
 
         let tick = max(plan.tick, keys.unit)
         perTick = UInt64(tick / keys.unit)
@@ -77,12 +86,16 @@ struct KernelPlan: Sendable {
     }
 
     /// Steps that read the same rows share a list.
-    private static func lists(_ plan: FunnelPlan, _ names: [ByteString], ranged: Bool) -> ([List], [Int]) {
+    private static func lists(_ plan: FunnelPlan, _ names: [ByteString], entry: UInt64, members: UInt64) -> ([List], [Int]) {
         var lists: [List] = []
         var listOfStep: [Int] = []
         for step in 0..<plan.steps {
             let admitted = names.indices.filter { plan.positions(ofEvent: names[$0]) >> UInt64(step) & 1 == 1 }
-            let list = List(names: admitted, conditions: plan.definition.steps[step].filters, isEntry: ranged && step == 0)
+            let filters = plan.definition.steps[step].filters
+            let list = List(
+                names: admitted, conditions: filters.filter { $0.userProperty == nil },
+                userConditions: filters.filter { $0.userProperty != nil }, isEntry: entry >> UInt64(step) & 1 == 1,
+                isOfMembers: members >> UInt64(step) & 1 == 1)
             if let known = lists.firstIndex(of: list) {
                 listOfStep.append(known)
             } else {
@@ -103,108 +116,5 @@ struct KernelPlan: Sendable {
         }
         let low = tick(range.lowerBound)
         return low..<max(low, tick(range.upperBound))
-    }
-}
-
-/// One thread's reader of the lists of a kernel plan.
-final class KernelReader {
-    private let plan: KernelPlan
-    private let loader: KeyLoader
-    private let conditions: [RowConditions?]
-    private var parts = KeyBuffers()
-    /// One list of keys for each of the plan's, of the slice that was loaded last.
-    private(set) var lists: [KeyList]
-
-    init(_ plan: KernelPlan) {
-        self.plan = plan
-        let loader = plan.scan.loader(plan.layout)
-        self.loader = loader
-        conditions = plan.lists.map { $0.conditions.isEmpty ? nil : RowConditions(plan.scan, $0.conditions) }
-        lists = plan.lists.map { _ in KeyList() }
-    }
-
-    func load(_ places: Range<Int>) throws {
-        for (i, list) in plan.lists.enumerated() {
-            if list.names.contains(where: plan.scan.isServerTimed) {
-                try loadRows(list, i, places)
-            } else if let conditions = conditions[i] {
-                try load(list, where: conditions, i, places)
-            } else {
-                try loader.load(list.names, places: places, into: &lists[i])
-            }
-            if list.isEntry, let entry = plan.entry { lists[i].keep(ticks: entry, timeBits: plan.layout.timeBits) }
-            if plan.perTick > 1 { lists[i].divideTicks(by: plan.perTick, timeBits: plan.layout.timeBits) }
-        }
-    }
-
-    private func load(_ list: KernelPlan.List, where conditions: RowConditions, _ i: Int, _ places: Range<Int>) throws {
-        if list.names.count == 1 { return try loader.load(list.names[0], places: places, where: conditions, into: &lists[i]) }
-        parts.clear()
-        for name in list.names {
-            var keys = parts.take()
-            try loader.load(name, places: places, where: conditions, into: &keys)
-            parts.add(keys)
-        }
-        parts.merge(into: &lists[i])
-    }
-
-    /// Rows of which repeats must be known, since a server's time tells them apart.
-    private func loadRows(_ list: KernelPlan.List, _ i: Int, _ places: Range<Int>) throws {
-        parts.clear()
-        for name in list.names {
-            var rows = try loader.loadRows(name, places: places, isOrdered: false)
-            try conditions[i]?.filter(&rows)
-            parts.add(rows.keys)
-        }
-        parts.merge(into: &lists[i])
-    }
-}
-
-extension KeyList {
-    /// Leaves keys whose tick lies in a range.
-    mutating func keep(ticks: Range<UInt64>, timeBits: Int) {
-        let mask: UInt64 = 1 << UInt64(timeBits) - 1
-        let width = ticks.upperBound &- ticks.lowerBound
-        unsafe rewrite { keys, count in
-            var kept = 0
-            var i = 0
-            while i < count {
-                let key = unsafe keys[i]
-                unsafe keys[kept] = key
-                kept &+= (key & mask) &- ticks.lowerBound < width ? 1 : 0
-                i &+= 1
-            }
-            return kept
-        }
-    }
-
-    /// Ticks of a coarser clock: what is left is cut off.
-    mutating func divideTicks(by divisor: UInt64, timeBits: Int) {
-        let mask: UInt64 = 1 << UInt64(timeBits) - 1
-        unsafe rewrite { keys, count in
-            var i = 0
-            // Divisions by a constant are multiplications.
-            switch divisor {
-            case 1_000:
-                while i < count {
-                    let key = unsafe keys[i]
-                    unsafe keys[i] = key & ~mask | (key & mask) / 1_000
-                    i &+= 1
-                }
-            case 1_000_000:
-                while i < count {
-                    let key = unsafe keys[i]
-                    unsafe keys[i] = key & ~mask | (key & mask) / 1_000_000
-                    i &+= 1
-                }
-            default:
-                while i < count {
-                    let key = unsafe keys[i]
-                    unsafe keys[i] = key & ~mask | (key & mask) / divisor
-                    i &+= 1
-                }
-            }
-            return count
-        }
     }
 }

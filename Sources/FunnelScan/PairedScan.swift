@@ -6,7 +6,7 @@ extension FunnelScan {
     /// The same users in this funnel and in another, entered in the same range.
     package func paired(with second: FunnelDefinition) -> PairedScan {
         let plan = FunnelPlan(second, entryRange: self.plan.entryRange, asOf: self.plan.asOf)
-        return PairedScan(self, FunnelScan(plan, snapshot, places: places))
+        return PairedScan(self, with(plan))
     }
 }
 

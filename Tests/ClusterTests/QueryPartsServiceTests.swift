@@ -31,6 +31,7 @@ extension ClusterSuite {
             try await Cluster.with(shards: 2) { cluster in
                 #expect(try await cluster.send(traffic()).status == 200)
                 try await segments(cluster)
+                try await cohorts(cluster)
                 try await comparison(cluster)
                 try await experiment(cluster)
                 try await pairs(cluster)
@@ -61,6 +62,29 @@ extension ClusterSuite {
             for key in ["entered", "conversion_ci", "steps", "biggest_dropoff", "expected_conversions", "times"] as [ByteString] {
                 #expect(segments[1][key] == same[key], "\(key.string)")
             }
+        }
+
+        /// Into the cart: i % 10 < 3, 12 of each variant; of the buyers 0-2 of control, 0-2 and 10-12 of b, 0-2 of c.
+        private func cohorts(_ cluster: Cluster) async throws {
+            let saved: JSONValue = ["steps": ["view", "cart"], "window_duration": "1h", "count_by": "attempts"]
+            #expect(try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/carted", body: saved.encoded).status == 201)
+            let reached: JSONValue = ["reached": ["funnel_id": "carted", "step": "cart"]]
+            let dropped: JSONValue = ["dropped": ["funnel_id": "carted", "step": 2]]
+            let b: JSONValue = [["property": "v", "op": "=", "value": "b"]]
+            let answer = try await cluster.query([
+                "funnel": Self.funnel, "segments": [["name": "cart", "cohort": reached], ["name": "no cart", "cohort": dropped], ["name": "b", "where": b, "cohort": reached]],
+                // A cohort is of all time.
+                "start": "2023-11-14", "end": "2023-11-15", "times": "none",
+            ])
+            #expect((answer["segments"]?.asArray ?? []).map { Report($0).counts } == [[36, 12], [85, 25], [12, 6]])
+            let part = try await cluster.query([
+                "funnel": Self.funnel, "cohort": dropped, "segments": [["name": "b", "where": b], ["name": "both", "cohort": reached]],
+            ])
+            #expect(Report(part).counts == [85, 25])
+            #expect((part["segments"]?.asArray ?? []).map { Report($0).counts } == [[28, 12], [0, 0]])
+            let list: JSONValue = ["funnel": Self.funnel, "cohort": dropped, "step": "buy"]
+            let users = try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query/users", body: list.encoded)
+            #expect(users.json["users"]?.asArray?.count == 25, "\(users.text)")
         }
 
         private func comparison(_ cluster: Cluster) async throws {
@@ -102,7 +126,6 @@ extension ClusterSuite {
                     ]
                 ]
             ])
-            // Into the cart: i % 10 < 3, 12 of each variant. Of the buyers: 0-2 of control, 0-2 and 10-12 of b, 0-2 of c.
             let both = try #require(answer["variants"]?["table"]?["entered_both"])
             #expect(Report(answer).counts == [121, 37] && both["users"] == 121)
             #expect(both["converted_both"] == 12 && both["converted_first_only"] == 25 && both["converted_second_only"] == 24)

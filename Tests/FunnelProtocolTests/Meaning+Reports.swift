@@ -9,6 +9,8 @@ extension PartialQuery.Report {
         case .trend(let bounds): return .init("trend", .array(bounds.map { number($0) }))
         case .entrySpan: return .init("entry_span", true)
         case .paired(let second): return .init("paired", second.json)
+        case .paths(let question): return .init("paths", question.meaning)
+        case .predictors(let question): return .init("predictors", question.meaning)
         }
     }
 
@@ -23,6 +25,10 @@ extension PartialQuery.Report {
             self = .entrySpan
         } else if let second = m["paired"] {
             self = .paired(try FunnelDefinition.parse(second))
+        } else if let paths = m["paths"] {
+            self = .paths(try PathQuestion(meaning: paths))
+        } else if let predictors = m["predictors"] {
+            self = .predictors(try PredictorQuestion(meaning: predictors))
         } else {
             return nil
         }
@@ -42,6 +48,8 @@ extension PartialResult.Report {
         case .entrySpan(let span):
             return .init("entry_span", .array(span.map { [number($0.lowerBound), number($0.upperBound)] } ?? []))
         case .paired(let pairs): return .init("paired", list(PairedCounts.fields.map { pairs[keyPath: $0] }))
+        case .paths(let paths): return .init("paths", paths.meaning)
+        case .predictors(let counts): return .init("predictors", counts.meaning)
         }
     }
 
@@ -64,6 +72,10 @@ extension PartialResult.Report {
             var pairs = PairedCounts()
             for (field, count) in zip(PairedCounts.fields, counts(try m.list("paired"))) { pairs[keyPath: field] = count }
             self = .paired(pairs)
+        } else if m["paths"] != nil {
+            self = .paths(try PathCounts(meaning: try m.list("paths")))
+        } else if let predictors = m["predictors"] {
+            self = .predictors(try PredictorCounts(meaning: predictors))
         } else {
             return nil
         }

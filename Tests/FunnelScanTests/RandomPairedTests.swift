@@ -15,18 +15,29 @@ struct RandomPairedTests {
         defer { try? FileManager.default.removeItem(atPath: path) }
         let world = try World(path, seed: seed, &random)
         for round in 0..<(TestCounts.histories / 3_000) {
-            let first = world.randomPlan(&random)
-            let other = world.randomPlan(&random)
+            // Pairs are of users.
+            func plan(_ like: FunnelPlan) -> FunnelPlan {
+                var definition = like.definition
+                definition.countBy = .users
+                return FunnelPlan(definition, entryRange: like.entryRange, asOf: like.asOf)
+            }
+            let first = plan(world.randomPlan(&random))
+            let other = plan(world.randomPlan(&random))
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
-            let running = FunnelScan(first, world.store.snapshot(project: 1), buckets: buckets).paired(with: other.definition)
+            let cohorts = world.randomCohorts(&random)
+            let scan = try FunnelScan(first, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)
+            let running = scan.paired(with: other.definition)
             try running.run { false }
             // The second finds no slices left.
             try running.run { false }
             let second = FunnelPlan(other.definition, entryRange: first.entryRange, asOf: first.asOf)
-            let (a, b) = (world.attempts(first, buckets), world.attempts(second, buckets))
+            func depths(_ plan: FunnelPlan) -> [ByteString: Int] {
+                Dictionary(uniqueKeysWithValues: world.units(plan, buckets, cohorts).map { ($0.user, $0.outcome.depth) })
+            }
+            let (a, b) = (depths(first), depths(second))
             var want = PairedCounts()
             for user in Set(a.keys).union(b.keys) {
-                let did = [a[user]?.outcome.depth == first.steps, b[user]?.outcome.depth == second.steps]
+                let did = [a[user] == first.steps, b[user] == second.steps]
                 switch (a[user] != nil, b[user] != nil) {
                 case (true, true):
                     let cell: WritableKeyPath<PairedCounts, UInt64> = did[0] ? (did[1] ? \.both : \.firstOnly) : (did[1] ? \.secondOnly : \.neither)

@@ -45,7 +45,8 @@ struct CheckedDamageTests {
                 var list = KeyList()
                 for name in 0..<2 { _ = try? loader.load(name, places: 0..<snapshot.places.users, where: conditions, into: &list) }
             }
-            for place in 0..<min(50, snapshot.places.users) { _ = snapshot.ids(ofPlaces: [place]) }
+            for place in 0..<min(50, snapshot.places.users) { _ = snapshot.place(of: snapshot.ids(ofPlaces: [place])[0]) }
+            for user in ["u", "v", "many"] { _ = snapshot.place(of: ByteString(user)) }
         }
         _ = try? store.append([request([event("longish-user-1", "e", 1), event("new", "e", 2)], sequence: 77)])
         _ = try? store.seal()
@@ -117,8 +118,35 @@ extension CheckedDamageTests {
     @Test func usersBeyondABucketsEndAreDamage() throws {
         let files = try Self.small()
         var users = try #require(files["usr-00000001"])
-        users.put(.max, at: 56)
+        // Behind the head and two entries of the directory: the first block.
+        users.put(.max, at: 136)
         expectCorrupt(Self.mended("usr-00000001", users, files), "first user of a bucket")
+    }
+
+    /// Every number in the head, directory and blocks, and every bit of the tables.
+    @Test func everyByteOfAUserFileMayBeWrong() throws {
+        let files = try Self.small()
+        let users = try #require(files["usr-00000001"])
+        for at in 40..<(users.count - 16) {
+            for value: UInt8 in [0, 1, 2, 3, 5, 0x7F, 0x80, 0xFF, users[at] ^ 0x10] {
+                var wrong = users
+                wrong[at] = value
+                Self.read(Self.mended("usr-00000001", wrong, files))
+            }
+        }
+    }
+
+    @Test func tablesThatDoNotFitAreDamage() throws {
+        let files = try Self.small()
+        // Buckets, bits of a symbol; a block's size; users, entries, widths of offsets and forms.
+        let wrong: [(Int, UInt32)] = [
+            (40, 3), (40, .max), (44, 7), (124, 25), (124, .max), (140, 0), (140, 2), (140, .max), (144, 2), (156, 33), (157, 4),
+        ]
+        for (at, value) in wrong {
+            var users = try #require(files["usr-00000001"])
+            users.put(value, at: at)
+            expectCorrupt(Self.mended("usr-00000001", users, files), "\(value) at \(at)")
+        }
     }
 
     @Test func numbersThatCannotBeCountedOnAreDamage() throws {

@@ -132,7 +132,6 @@ struct QueryPartsTests {
         (#""compare": "previous_period", "start": "2024-01-01""#, ["compare"]), (#""compare": "last_year""#, ["compare"]),
         (#""compare": "previous_period", "start": "2024-01-01", "end": "x""#, ["end"]),
         (#""variants": {}"#, ["variants.property"]), (#""variants": "p""#, ["variants"]),
-        (#""variants": {"property": "user.p"}"#, ["variants.property"]),
         (#""variants": {"property": "p", "touch": "step:0"}"#, ["variants.touch"]),
         (#""variants": {"property": "p", "control": ["a"]}"#, ["variants.control"]),
         (#""variants": {"property": "p", "expected": {"a": 1}}"#, ["variants.expected"]),

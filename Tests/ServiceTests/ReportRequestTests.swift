@@ -32,7 +32,6 @@ struct ReportRequestTests {
     @Test(arguments: [
         (#""breakdown": "plan""#, "breakdown"), (#""breakdown": []"#, "breakdown"), (#""breakdown": {}"#, "breakdown.property"),
         (#""breakdown": {"property": ""}"#, "breakdown.property"), (#""breakdown": {"property": 3}"#, "breakdown.property"),
-        (#""breakdown": {"property": "user.plan"}"#, "breakdown.property"),
         (#""breakdown": {"property": "p", "touch": "middle"}"#, "breakdown.touch"),
         (#""breakdown": {"property": "p", "touch": "step:0"}"#, "breakdown.touch"),
         (#""breakdown": {"property": "p", "touch": "step:"}"#, "breakdown.touch"),
@@ -48,15 +47,6 @@ struct ReportRequestTests {
     ])
     func namesTheFieldAtFault(text: String, field: String) {
         #expect(faults(text) == [field])
-    }
-
-    @Test func aPropertyOfTheUserIsRefusedByName() {
-        do {
-            _ = try parse(#""breakdown": {"property": "user.plan"}"#)
-            Issue.record("accepted")
-        } catch {
-            #expect("\(error)".contains("not supported by this version"))
-        }
     }
 
     @Test func theStepMustBeOneOfTheFunnel() throws {

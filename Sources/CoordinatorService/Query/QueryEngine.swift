@@ -7,8 +7,8 @@ import FunnelRuntime
 final class QueryEngine: Sendable {
     private let fleet: ShardFleet
     let catalogue: FunnelCatalogue
-    private let gate: AdmissionGate
-    private let latency: LatencyHistogram
+    let gate: AdmissionGate
+    let latency: LatencyHistogram
     private let requests = RequestNumbers()
 
     init(_ fleet: ShardFleet, catalogue: FunnelCatalogue, gate: AdmissionGate, metrics: Metrics) {

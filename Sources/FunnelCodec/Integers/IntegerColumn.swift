@@ -90,19 +90,29 @@ package enum IntegerColumn {
         switch values {
         case .constant(let value): return [UInt32](repeating: value, count: count)
         case .packed(let values): return values
-        case .runs(let heads, let lengths):
-            var values = [UInt32](repeating: 0, count: count)
-            var out = values.mutableSpan
+        case .runs(let heads, let lengths): return expand(heads, lengths, count)
+        }
+    }
+
+    /// Most runs are short, so they are written eight values at a time, and what is too much is written over by the next.
+    /// Their lengths add up to `count`, or values are 0.
+    private static func expand(_ heads: [UInt32], _ lengths: [UInt32], _ count: Int) -> [UInt32] {
+        var values = [UInt32](repeating: 0, count: count + 8)
+        unsafe values.withUnsafeMutableBytes { target in
             var at = 0
             for i in heads.indices {
-                let (head, end) = (heads[i], at + Int(lengths[i]))
-                while at < end {
-                    out[at] = head
-                    at &+= 1
-                }
+                let end = at + Int(lengths[i])
+                guard end <= count else { break }
+                let head = SIMD8(repeating: heads[i])
+                repeat {
+                    unsafe target.storeBytes(of: head, toByteOffset: 4 &* at, as: SIMD8<UInt32>.self)
+                    at &+= 8
+                } while at < end
+                at = end
             }
-            return values
         }
+        values.removeLast(8)
+        return values
     }
 
     private static func width(_ values: [UInt32], _ start: Int) -> Int {

@@ -108,6 +108,7 @@ package struct AttemptScan: ~Copyable {
         let users = findFirsts()
         rows.reserve(users)
         let openFrom = rules.openFrom ?? .max
+        let canBeOpen = rules.openFrom != nil
         let tickMask: UInt64 = (1 << UInt64(rules.timeBits)) - 1
         let reader = segments
         let shallow = AttemptScore.base(depth: 1)
@@ -121,10 +122,13 @@ package struct AttemptScan: ~Copyable {
         var row = 0
         while row < users {
             let first = unsafe firsts.base[row]
-            let last = unsafe starts.keys[Int(firsts.base[row &+ 1]) &- 1]
             let segment = reader.segment(Int(first))
             let isDeep = unsafe deepRows.segment.base[deep] == segment
-            let shallowOpen = (last & tickMask) >= openFrom ? shallow : 0
+            var shallowOpen: UInt64 = 0
+            if canBeOpen {
+                let last = unsafe starts.keys[Int(firsts.base[row &+ 1]) &- 1]
+                shallowOpen = (last & tickMask) >= openFrom ? shallow : 0
+            }
             unsafe rows.segment.base[row] = segment
             unsafe rows.best.base[row] = isDeep ? deepRows.best.base[deep] : shallow
             unsafe rows.open.base[row] = max(isDeep ? deepRows.open.base[deep] : 0, shallowOpen)
@@ -182,6 +186,10 @@ extension AttemptScan {
 
     /// Counts users and, unless they are wanted, takes those out who only reached step 1.
     private mutating func dropShallow() {
+        if includeShallow, groups.count == 1 {
+            entered[0] += rows.count
+            return
+        }
         let least: UInt64 = includeShallow ? 0 : AttemptScore.base(depth: 1) &+ 1
         let hasLaterSteps: UInt64 = rules.steps > 1 ? 1 : 0
         let hasGroups = groups.count > 1

@@ -10,6 +10,10 @@ extension PartialQuery {
         case entrySpan
         /// The same users in another funnel.
         case paired(FunnelDefinition)
+        /// What users do next to the steps, and no counts.
+        case paths(PathQuestion)
+        /// What users did before a step, and no counts.
+        case predictors(PredictorQuestion)
     }
 }
 
@@ -20,6 +24,8 @@ enum ReportKind {
     static let trend: UInt8 = 2
     static let entrySpan: UInt8 = 3
     static let paired: UInt8 = 7
+    static let paths: UInt8 = 5
+    static let predictors: UInt8 = 6
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> UInt8 { try reader.integer("report") }
 
@@ -42,6 +48,12 @@ extension PartialQuery.Report? {
         case .paired(let second)?:
             out.integer(ReportKind.paired)
             second.write(to: &out)
+        case .paths(let question)?:
+            out.integer(ReportKind.paths)
+            question.write(to: &out)
+        case .predictors(let question)?:
+            out.integer(ReportKind.predictors)
+            question.write(to: &out)
         }
     }
 
@@ -53,6 +65,8 @@ extension PartialQuery.Report? {
         case ReportKind.trend: return .trend(try TrendMessage.readBounds(&reader))
         case ReportKind.entrySpan: return .entrySpan
         case ReportKind.paired: return .paired(try FunnelDefinition.read(&reader))
+        case ReportKind.paths: return .paths(try PathQuestion.read(&reader, steps: steps))
+        case ReportKind.predictors: return .predictors(try PredictorQuestion.read(&reader, steps: steps))
         default: throw ReportKind.unknown(kind, reader)
         }
     }
@@ -74,6 +88,12 @@ extension PartialResult.Report? {
         case .paired(let pairs)?:
             out.integer(ReportKind.paired)
             pairs.write(to: &out)
+        case .paths(let paths)?:
+            out.integer(ReportKind.paths)
+            paths.write(to: &out)
+        case .predictors(let counts)?:
+            out.integer(ReportKind.predictors)
+            counts.write(to: &out)
         }
     }
 
@@ -86,6 +106,8 @@ extension PartialResult.Report? {
         case ReportKind.trend: return .trend(try TrendMessage.readBuckets(&reader, steps: counts.count))
         case ReportKind.entrySpan: return .entrySpan(try EntrySpanMessage.read(&reader))
         case ReportKind.paired: return .paired(try PairedCounts.read(&reader, counts))
+        case ReportKind.paths: return .paths(try PathCounts.read(&reader))
+        case ReportKind.predictors: return .predictors(try PredictorCounts.read(&reader))
         default: throw ReportKind.unknown(kind, reader)
         }
     }

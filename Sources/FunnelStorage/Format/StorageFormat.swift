@@ -30,9 +30,9 @@ enum FileName {
 
 /// Constants of the files; `Protocol/SEGMENT.md` is the page for outsiders.
 enum StorageFormat {
-    static let version: UInt16 = 2
-    /// Version 1 was never released.
-    static let oldestVersion: UInt16 = 2
+    static let version: UInt16 = 3
+    /// Earlier ones were never released.
+    static let oldestVersion: UInt16 = 3
     static let prefixBytes = 24
     static let identityBytes = 32
     static let logHeaderBytes = 44

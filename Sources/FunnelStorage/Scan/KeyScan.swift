@@ -13,6 +13,13 @@ enum RunSource: Sendable {
         case .memory(_, _, let rows): rows.count
         }
     }
+
+    func contains(_ ref: RowRef) -> Bool {
+        switch self {
+        case .segment(let number, _, let run): ref.source == number && run.range.contains(ref.row)
+        case .memory(let number, _, let rows): ref.source == number && rows.contains(ref.row)
+        }
+    }
 }
 
 /// The rows of some event names in a snapshot, prepared once for a query and read slice by slice by any number of threads.
@@ -66,11 +73,21 @@ package struct KeyScan: Sendable {
 
     package var places: PlaceMap { snapshot.places }
 
+    /// The least layout that is exact for all times of the names; nil without rows.
+    package var exactLayout: KeyLayout? {
+        guard let times else { return nil }
+        let span = UInt64(times.upperBound / unit - times.lowerBound / unit)
+        return KeyLayout(unit: unit, base: times.lowerBound / unit, timeBits: 64 - span.leadingZeroBitCount)
+    }
+
     /// Rows of a name, repeats included.
     package func rows(_ name: Int) -> Int { names[name].sources.reduce(0) { $0 + $1.rows } }
 
     /// Whether the rows of a name must be read with their ids, since a server's time decides which of them stand.
     package func isServerTimed(_ name: Int) -> Bool { names[name].serverTimed }
+
+    /// Whether all rows of some names are in one source.
+    package func hasOneSource(_ wanted: [Int]) -> Bool { wanted.reduce(0) { $0 + names[$1].sources.count } == 1 }
 
     package func loader(_ layout: KeyLayout) -> KeyLoader { KeyLoader(self, layout) }
 
@@ -84,20 +101,6 @@ package struct KeyScan: Sendable {
 
 extension TimeUnit: Comparable {
     static func < (a: TimeUnit, b: TimeUnit) -> Bool { a.rawValue < b.rawValue }
-}
-
-/// A row of a snapshot: the source's number, and the row's number there.
-package struct RowRef: Equatable, Sendable {
-    let bits: UInt64
-
-    init(source: Int, row: Int) { bits = UInt64(source) << 32 | UInt64(row) }
-    package init(bits: UInt64) { self.bits = bits }
-
-    /// Of row 0 of a source; a row's number is added.
-    static func base(source: Int) -> UInt64 { UInt64(source) << 32 }
-
-    var source: Int { Int(bits >> 32) }
-    var row: Int { Int(bits & 0xFFFF_FFFF) }
 }
 
 /// One thread's reader of a scan. Slices are quickest in ascending order.
@@ -124,21 +127,26 @@ package final class KeyLoader {
     }
 
     /// The keys of all rows of some names in a slice of places, ascending; repeats are among them.
-    package func load(_ names: [Int], places: Range<Int>, into list: inout KeyList) throws(StoreError) {
+    /// - Returns: the row of the first key where they are the keys of neighbouring rows; nil where there are several sources,
+    ///   or rows were left out.
+    @discardableResult
+    package func load(_ names: [Int], places: Range<Int>, into list: inout KeyList) throws(StoreError) -> RowRef? {
         buffers.clear()
-        let sources = names.flatMap { name in scan.names[name].sources.indices.map { (name, $0) } }
+        let sources = sources(of: names)
+        var first: RowRef?
         if sources.count == 1 {
-            try read(sources[0].0, sources[0].1, places, into: &list)
+            first = try read(sources[0].name, sources[0].source, places, into: &list)
         } else {
             for (name, source) in sources {
                 var keys = buffers.take()
-                try read(name, source, places, into: &keys)
+                _ = try read(name, source, places, into: &keys)
                 buffers.add(keys)
             }
             buffers.merge(into: &list)
         }
-        if hidden.isEmpty { return }
-        dropHidden(places, &list)
+        let count = list.count
+        if !hidden.isEmpty { dropHidden(places, &list) }
+        return list.count == count ? first : nil
     }
 
     /// The keys of the rows of a name that meet conditions, ascending. Repeats are among them, but not where one of them
@@ -147,7 +155,7 @@ package final class KeyLoader {
         buffers.clear()
         for source in scan.names[name].sources.indices {
             var keys = buffers.take()
-            try read(name, source, places, into: &keys, where: conditions)
+            _ = try read(name, source, places, into: &keys, where: conditions)
             buffers.add(keys)
         }
         buffers.merge(into: &list)
@@ -163,27 +171,41 @@ package final class KeyLoader {
         dropHidden(places, &list)
     }
 
+    /// The same rows as `load` has keys of, each with the place where it stands; equal keys in no order.
+    package func loadAll(_ names: [Int], places: Range<Int>) throws(StoreError) -> RowList {
+        var list = try merged(sources(of: names), places)
+        if !hidden.isEmpty { list.keep { key, _ in !isHidden(key, places) } }
+        return list
+    }
+
+    private func sources(of names: [Int]) -> [(name: Int, source: Int)] {
+        names.flatMap { name in scan.names[name].sources.indices.map { (name, $0) } }
+    }
+
+    /// Returns the row of the first key; with conditions, keys are marked where they hold.
     private func read(
         _ name: Int, _ source: Int, _ places: Range<Int>, into list: inout KeyList, where conditions: RowConditions? = nil
-    ) throws(StoreError) {
+    ) throws(StoreError) -> RowRef? {
         switch scan.names[name].sources[source] {
         case .segment(let number, _, _):
-            guard let cursor = cursors[name][source] else { return }
+            guard let cursor = cursors[name][source] else { return nil }
             let rows = try cursor.rows(ofPlaces: places)
-            var firstRow = 0
+            var first = 0
             try unsafe list.fill(capacity: rows.count) { target throws(StoreError) in
-                let found = try unsafe cursor.keys(of: rows, places: places, to: target)
-                firstRow = found.lowerBound
-                return found.count
+                let mine = try unsafe cursor.keys(of: rows, places: places, to: target)
+                first = mine.lowerBound
+                return mine.count
             }
-            try conditions?.mark(&list, segment: number, firstRow: firstRow)
-        case .memory(_, let run, let rows):
+            try conditions?.mark(&list, segment: number, firstRow: first)
+            return RowRef(source: number, row: first)
+        case .memory(let number, let run, let rows):
             let mine = self.rows(of: run, rows, places)
             unsafe list.fill(capacity: mine.count) { target in
                 unsafe compose(run, mine, places.lowerBound, target)
                 return mine.count
             }
             conditions?.mark(&list, run, firstRow: mine.lowerBound)
+            return RowRef(source: number, row: mine.lowerBound)
         }
     }
 
@@ -232,10 +254,16 @@ package final class KeyLoader {
         try loadRows(name, places: places, isForFile: false, isOrdered: isOrdered)
     }
 
-    /// Of rows of one user, name and time the first in the order of event id, property bytes and durability.
-    package func first(of refs: [RowRef]) throws(StoreError) -> RowRef {
-        var ties = Ties(reader, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
-        return try ties.standing(refs).first ?? refs[0]
+    /// Of rows of one user and time the first in the order of name, event id, property bytes and durability.
+    /// - Parameter names: those that the rows may have, ascending.
+    package func first(of refs: [RowRef], names: [Int]) throws(StoreError) -> RowRef {
+        for name in names {
+            let mine = refs.filter { ref in scan.names[name].sources.contains { $0.contains(ref) } }
+            if mine.isEmpty { continue }
+            var ties = Ties(reader, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
+            return try ties.standing(mine).first ?? mine[0]
+        }
+        return refs[0]
     }
 
     /// What a seal or a merge writes of one name.
@@ -247,25 +275,25 @@ package final class KeyLoader {
     private func loadRows(
         _ name: Int, places: Range<Int>, isForFile: Bool, isOrdered: Bool, among wanted: [UInt64]? = nil
     ) throws(StoreError) -> RowList {
-        var lists: [RowList] = []
-        for source in scan.names[name].sources.indices {
-            var list = try readRows(name, source, places)
-            if let wanted { list.keep(among: wanted) }
-            if list.count > 0 { lists.append(list) }
-        }
-        while lists.count > 1 {
-            // Smallest first, so that a row is moved as seldom as can be.
-            lists.sort { $0.count > $1.count }
-            let (a, b) = (lists.removeLast(), lists.removeLast())
-            lists.append(RowList.merging(a, b))
-        }
-        var list = lists.first ?? RowList()
+        var list = try merged(sources(of: [name]), places, among: wanted)
         if !hidden.isEmpty { list.keep { key, _ in !isHidden(key, places) } }
         let serverTimed = scan.names[name].serverTimed
         guard serverTimed || list.hasTies else { return list }
         var ties = Ties(reader, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile, isOrdered: isOrdered)
         try ties.settle(&list)
         return list
+    }
+
+    private func merged(
+        _ sources: [(name: Int, source: Int)], _ places: Range<Int>, among wanted: [UInt64]? = nil
+    ) throws(StoreError) -> RowList {
+        var lists: [RowList] = []
+        for (name, source) in sources {
+            var list = try readRows(name, source, places)
+            if let wanted { list.keep(among: wanted) }
+            if list.count > 0 { lists.append(list) }
+        }
+        return RowList.merging(lists)
     }
 
     private func readRows(_ name: Int, _ source: Int, _ places: Range<Int>) throws(StoreError) -> RowList {
@@ -275,17 +303,17 @@ package final class KeyLoader {
             guard let cursor = cursors[name][source] else { return list }
             let rows = try cursor.rows(ofPlaces: places)
             try unsafe list.fill(capacity: rows.count) { keys, refs throws(StoreError) in
-                let found = try unsafe cursor.keys(of: rows, places: places, to: keys)
-                let base = RowRef.base(source: number) + UInt64(found.lowerBound)
-                for i in 0..<found.count { unsafe refs[i] = base + UInt64(i) }
-                return found.count
+                let mine = try unsafe cursor.keys(of: rows, places: places, to: keys)
+                let first = RowRef(source: number, row: mine.lowerBound).bits
+                for i in 0..<mine.count { unsafe refs[i] = first &+ UInt64(truncatingIfNeeded: i) }
+                return mine.count
             }
         case .memory(let number, let run, let rows):
             let mine = self.rows(of: run, rows, places)
             unsafe list.fill(capacity: mine.count) { keys, refs in
                 unsafe compose(run, mine, places.lowerBound, keys)
-                let base = RowRef.base(source: number) + UInt64(mine.lowerBound)
-                for i in 0..<mine.count { unsafe refs[i] = base + UInt64(i) }
+                let first = RowRef(source: number, row: mine.lowerBound).bits
+                for i in 0..<mine.count { unsafe refs[i] = first &+ UInt64(truncatingIfNeeded: i) }
                 return mine.count
             }
         }

@@ -1,118 +1,116 @@
 import FunnelModel
 
-/// Reads one property of many rows as codes of its values. A string that stands in a page many times is looked at once.
-/// One thread's; of each segment it keeps the page that was read last, of each batch of the memtable its strings' codes.
-package final class PropertyCodes {
-    private final class Page {
-        let number: Int
-        let values: ColumnValues
-        /// Index into the values by row of the page; -1 is no value.
-        let slots: [Int32]
-        /// By the page's strings; `unknown` until one is asked for.
-        var codes: [Int32]
-
-        init(_ number: Int, _ values: ColumnValues) {
-            self.number = number
-            self.values = values
-            var slots = [Int32](repeating: -1, count: KeyPage.rows)
-            for (i, row) in values.rows.enumerated() { slots[Int(row)] = Int32(truncatingIfNeeded: i) }
-            self.slots = slots
-            codes = [Int32](repeating: PropertyCodes.unknown, count: values.strings.count)
-        }
-    }
-
+/// Reads one property of many rows as codes of its values; each distinct string is looked up once, whatever pages it stands
+/// in. One thread's. Pages that were read are kept, since the rows of a slice go back and forth between them.
+package struct PropertyCodes {
     /// The code of a row without a value.
     package static let none: Int32 = -1
     private static let unknown: Int32 = -2
 
+    /// Bytes of pages kept; above it all are dropped.
+    private let keptBytesMax: Int
     private let snapshot: Snapshot
     private let key: ByteString
-    private var pages: [Page?]
+    private let reader: RowReader
     private var batchCodes: BatchCodes
     /// By batch of the memtable and its strings; none until a string of the batch is met.
     private var batchStrings: [[Int32]]
+    /// Number of each segment's first page among the pages of all.
+    private let firstPage: [Int]
 
-    package init(_ snapshot: Snapshot, _ key: ByteString) {
+    private var kept: [CodedPage] = []
+    private var keptBytes = 0
+    private var drops = 0
+    /// By page: index in `kept`; -1 where it is not.
+    private var place: [Int32]
+    /// By place in `kept` and row of the page: the page's entry.
+    private var entries: [UInt32] = []
+    /// By place in `kept`: index in `codes` of the page's entries.
+    private var firstCode: [Int] = []
+    private var codes: [Int32] = []
+    /// Strings that have a code, and which.
+    private var strings = StringInterner()
+    private var stringCodes: [Int32] = []
+
+    package init(_ snapshot: Snapshot, _ key: ByteString, keptBytesMax: Int = 64 << 20) {
+        self.keptBytesMax = keptBytesMax
         self.snapshot = snapshot
         self.key = key
+        reader = RowReader(snapshot)
         batchCodes = BatchCodes(key, snapshot.memtable)
         batchStrings = Array(repeating: [], count: snapshot.memtable.batches.count)
-        pages = Array(repeating: nil, count: snapshot.segments.count)
+        var pages = 0
+        firstPage = snapshot.segments.map { segment in
+            pages += segment.footer.pages.count
+            return pages - segment.footer.pages.count
+        }
+        place = Array(repeating: -1, count: pages)
     }
 
-    /// The code of each row's value, in the order of `refs`.
-    /// - Parameter code: gives a value its code, not below 0.
-    package func codes(of refs: [RowRef], _ code: (PropertyValue) throws -> Int32) throws -> [Int32] {
-        var codes = [Int32](repeating: Self.none, count: refs.count)
-        if turnsBack(refs) {
-            // Read where they lie one after the other, so that no page is opened twice.
-            for i in refs.indices.sorted(by: { refs[$0].bits < refs[$1].bits }) { codes[i] = try self.code(of: refs[i], code) }
-        } else {
-            var i = 0
-            while i < refs.count { i = try take(refs, from: i, into: &codes, code) }
-        }
-        return codes
-    }
-
-    /// Rows from one on, as long as they lie in one page. Returns the first that does not.
-    private func take(_ refs: [RowRef], from start: Int, into codes: inout [Int32], _ code: (PropertyValue) throws -> Int32) throws -> Int {
-        let source = refs[start].source
-        guard source < pages.count else {
-            codes[start] = try self.code(ofMemory: refs[start], code)
-            return start + 1
-        }
-        let number = refs[start].row / KeyPage.rows
-        let page = try page(source, number)
-        let slots = page.slots
-        let tags = page.values.tags
-        let bits = page.values.bits
-        var known = page.codes
-        page.codes = []
-        defer { page.codes = known }
-        let first = RowRef(source: source, row: number * KeyPage.rows).bits
-        var i = start
-        while i < refs.count, refs[i].bits &- first < UInt64(KeyPage.rows) {
-            let slot = Int(slots[Int(refs[i].bits &- first)])
-            if slot < 0 {
-                codes[i] = Self.none
-            } else if tags[slot] != EventBatch.Tag.string {
-                codes[i] = try code(page.values.value(slot))
-            } else {
-                let string = Int(bits[slot])
-                if known[string] == Self.unknown { known[string] = try code(page.values.value(slot)) }
-                codes[i] = known[string]
-            }
+    /// The code of each row's value, in the order of `refs`. Quickest where neighbours in `refs` are so in the files.
+    /// - Parameter code: gives a value its code, not below 0; always the same.
+    package mutating func codes(of refs: [RowRef], _ code: (PropertyValue) throws -> Int32) throws -> [Int32] {
+        var found = [Int32](repeating: Self.none, count: refs.count)
+        let dropsBefore = drops
+        var i = 0
+        while i < refs.count, drops == dropsBefore {
+            found[i] = try self.code(of: refs[i], code)
             i += 1
         }
-        return i
+        // Pages may be more than can be kept: the rest where they lie one after the other, so that none is opened twice.
+        for i in (i..<refs.count).sorted(by: { refs[$0].bits < refs[$1].bits }) { found[i] = try self.code(of: refs[i], code) }
+        return found
     }
 
-    /// Whether some row lies in an earlier page of its source than a row before it.
-    private func turnsBack(_ refs: [RowRef]) -> Bool {
-        var last = [Int](repeating: 0, count: pages.count)
-        for ref in refs where ref.source < last.count {
-            let page = ref.row / KeyPage.rows
-            if page < last[ref.source] { return true }
-            last[ref.source] = page
+    @inline(__always) private mutating func code(of ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
+        if ref.source >= firstPage.count { return try self.code(ofMemory: ref, code) }
+        let (place, entry) = try entry(ref)
+        let known = codes[firstCode[place] &+ entry]
+        return known == Self.unknown ? try self.code(place, entry, code) : known
+    }
+
+    /// Whether all of some rows have the same value.
+    package mutating func areEqual(_ refs: [RowRef]) throws -> Bool {
+        guard let first = refs.first else { return true }
+        for ref in refs.dropFirst() {
+            // Most often they are neighbours, with one string between them.
+            let isOnePage = ref.source == first.source && ref.row / KeyPage.rows == first.row / KeyPage.rows
+            if isOnePage, ref.source < firstPage.count, try entry(ref) == entry(first) { continue }
+            if try value(ref) != value(first) { return false }
         }
-        return false
+        return true
     }
 
-    private func code(of ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
-        let source = ref.source
-        guard source < pages.count else { return try self.code(ofMemory: ref, code) }
-        let page = try page(source, ref.row / KeyPage.rows)
-        let slot = Int(page.slots[ref.row % KeyPage.rows])
-        guard slot >= 0 else { return Self.none }
-        guard page.values.tags[slot] == EventBatch.Tag.string else { return try code(page.values.value(slot)) }
-        let string = Int(page.values.bits[slot])
-        if page.codes[string] == Self.unknown { page.codes[string] = try code(page.values.value(slot)) }
-        return page.codes[string]
+    private mutating func value(_ ref: RowRef) throws -> PropertyValue? {
+        if ref.source >= firstPage.count { return try reader.property(ref, key) }
+        let (place, entry) = try entry(ref)
+        return kept[place].value(entry)
     }
 
-    private func code(ofMemory ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
+    /// Where a row's page is kept, and the row's entry there.
+    @inline(__always) private mutating func entry(_ ref: RowRef) throws(StoreError) -> (place: Int, entry: Int) {
+        let number = firstPage[ref.source] &+ ref.row / KeyPage.rows
+        if place[number] < 0 { try open(ref.source, number) }
+        let place = Int(place[number])
+        return (place, Int(entries[place &* KeyPage.rows &+ ref.row % KeyPage.rows]))
+    }
+
+    /// The code of an entry that has none yet.
+    private mutating func code(_ place: Int, _ entry: Int, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
+        let found: Int32
+        if let string = kept[place].code(entry, &strings) {
+            if string == stringCodes.count { stringCodes.append(try kept[place].value(entry).map(code) ?? Self.none) }
+            found = stringCodes[string]
+        } else {
+            found = try kept[place].value(entry).map(code) ?? Self.none
+        }
+        codes[firstCode[place] + entry] = found
+        return found
+    }
+
+    private mutating func code(ofMemory ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
         let memtable = snapshot.memtable
-        let run = memtable.runs[ref.source - pages.count]
+        let run = memtable.runs[ref.source - firstPage.count]
         let number = run.batch[ref.row]
         guard let p = batchCodes.place(memtable, batch: number, row: Int(run.row[ref.row])) else { return Self.none }
         // The batch's columns are not copied out of the object: each would be counted.
@@ -124,10 +122,26 @@ package final class PropertyCodes {
         return batchStrings[at][string]
     }
 
-    private func page(_ source: Int, _ number: Int) throws(StoreError) -> Page {
-        if let open = pages[source], open.number == number { return open }
-        let page = Page(number, try snapshot.segments[source].column(.property(key), page: number))
-        pages[source] = page
-        return page
+    private mutating func open(_ source: Int, _ number: Int) throws(StoreError) {
+        let page = try snapshot.segments[source].codedColumn(.property(key), page: number - firstPage[source]) ?? CodedPage()
+        keptBytes += page.bytes
+        if keptBytes > keptBytesMax { drop(but: page) }
+        place[number] = Int32(truncatingIfNeeded: kept.count)
+        entries.append(contentsOf: page.codes)
+        entries.append(contentsOf: repeatElement(0, count: KeyPage.rows - page.codes.count))
+        kept.append(page)
+        firstCode.append(codes.count)
+        codes.append(contentsOf: repeatElement(Self.unknown, count: page.entries))
+        codes.append(Self.none)
+    }
+
+    private mutating func drop(but page: CodedPage) {
+        for i in place.indices { place[i] = -1 }
+        kept.removeAll(keepingCapacity: true)
+        entries.removeAll(keepingCapacity: true)
+        firstCode.removeAll(keepingCapacity: true)
+        codes.removeAll(keepingCapacity: true)
+        keptBytes = page.bytes
+        drops += 1
     }
 }

@@ -1,12 +1,31 @@
 import FunnelModel
 
+/// A row of a snapshot: the source's number, and the row's number there.
+package struct RowRef: Equatable, Sendable {
+    package let bits: UInt64
+
+    init(source: Int, row: Int) { bits = UInt64(source) << 32 | UInt64(row) }
+    @inlinable package init(bits: UInt64) { self.bits = bits }
+
+    var source: Int { Int(bits >> 32) }
+    var row: Int { Int(bits & 0xFFFF_FFFF) }
+}
+
 /// Rows of a slice in ascending order of their keys, each with the place where it stands.
 package struct RowList: Sendable {
     package private(set) var keys = KeyList()
     /// `RowRef.bits`, by row.
-    private var refs = KeyList()
+    package private(set) var refs = KeyList()
 
     package init() {}
+
+    /// - Parameters:
+    ///   - keys: ascending.
+    ///   - refs: as many.
+    package init(keys: KeyList, refs: KeyList) {
+        self.keys = keys
+        self.refs = refs
+    }
 
     package var count: Int { keys.count }
 
@@ -59,8 +78,19 @@ package struct RowList: Sendable {
         }
     }
 
+    /// Two at a time, the shortest first, so that a row is moved as seldom as can be. Equal keys in no order.
+    package static func merging(_ lists: [RowList]) -> RowList {
+        var lists = lists.sorted { $0.count > $1.count }
+        while lists.count > 1 {
+            let (a, b) = (lists.removeLast(), lists.removeLast())
+            let both = merging(a, b)
+            lists.insert(both, at: lists.firstIndex { $0.count <= both.count } ?? lists.count)
+        }
+        return lists.first ?? RowList()
+    }
+
     /// Without a branch on the keys; see `KeyBuffers.merge`. Of equal keys those of `a` come first.
-    static func merging(_ a: RowList, _ b: RowList) -> RowList {
+    package static func merging(_ a: RowList, _ b: RowList) -> RowList {
         var out = RowList()
         let total = a.count + b.count
         unsafe out.fill(capacity: total) { keys, refs in
@@ -100,8 +130,51 @@ package struct RowList: Sendable {
         }
     }
 
+    /// Leaves the rows whose key has its tick, the lowest `timeBits` bits, in a range.
+    package mutating func keep(ticks: Range<UInt64>, timeBits: Int) {
+        let mask: UInt64 = 1 << UInt64(timeBits) - 1
+        let width = ticks.upperBound &- ticks.lowerBound
+        unsafe refs.rewrite { refs, _ in
+            unsafe keys.rewrite { keys, count in
+                var kept = 0
+                var i = 0
+                while i < count {
+                    let key = unsafe keys[i]
+                    unsafe keys[kept] = key
+                    unsafe refs[kept] = refs[i]
+                    kept &+= (key & mask) &- ticks.lowerBound < width ? 1 : 0
+                    i &+= 1
+                }
+                return kept
+            }
+            return keys.count
+        }
+    }
+
+    /// Leaves the rows of users whose flag is 1.
+    /// - Parameter flags: by place of the slice.
+    package mutating func keep(users flags: [UInt8], timeBits: Int) {
+        guard let last = flags.indices.last else { return }
+        let flags = flags.span
+        unsafe refs.rewrite { refs, _ in
+            unsafe keys.rewrite { keys, count in
+                var kept = 0
+                var i = 0
+                while i < count {
+                    let key = unsafe keys[i]
+                    unsafe keys[kept] = key
+                    unsafe refs[kept] = refs[i]
+                    kept &+= Int(flags[min(Int(truncatingIfNeeded: key &>> UInt64(timeBits)), last)])
+                    i &+= 1
+                }
+                return kept
+            }
+            return keys.count
+        }
+    }
+
     /// Leaves the rows whose flag is 1.
-    mutating func keep(_ flags: [UInt8]) {
+    package mutating func keep(_ flags: [UInt8]) {
         Self.compact(&keys, flags)
         Self.compact(&refs, flags)
     }

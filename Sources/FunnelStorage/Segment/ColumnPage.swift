@@ -34,7 +34,7 @@ package struct ColumnValues: Sendable {
 
 /// One column's values for the rows of one key page. Layout: `Protocol/SEGMENT.md`, "Column page".
 package enum ColumnPage {
-    private static let allRows: UInt8 = 0
+    static let allRows: UInt8 = 0
     private static let someRows: UInt8 = 1
 
     /// - Parameter range: the values of `values` that belong to the page whose first row is `firstRow`.

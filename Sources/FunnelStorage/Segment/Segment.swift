@@ -97,6 +97,11 @@ final class Segment: Sendable {
         try read(key, page) { bytes, rows throws(ByteError) in try ColumnPage.decode(bytes, pageRows: rows) } ?? ColumnValues()
     }
 
+    /// The same as codes; nil where no row of the page has a value.
+    func codedColumn(_ key: ColumnKey, page: Int) throws(StoreError) -> CodedPage? {
+        try read(key, page) { bytes, rows throws(ByteError) in try CodedPage.decode(bytes, pageRows: rows) }
+    }
+
     /// Which rows of a page meet a condition on a column: at least as many flags as the page has rows.
     func flags(_ test: ColumnTest, of key: ColumnKey, page: Int) throws(StoreError) -> [UInt8] {
         try read(key, page) { bytes, rows throws(ByteError) in try test.flags(bytes, pageRows: rows) }

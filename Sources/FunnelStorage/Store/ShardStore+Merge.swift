@@ -85,7 +85,7 @@ extension ShardStore {
         let numbers = Set(old.map(\.record.number))
         let merged = try writing { (written) throws(StoreError) in
             let (ids, buckets) = UserFileMerge.ids(of: old)
-            let merged = try writeUsers(ids, buckets, number, &written, pace)
+            let merged = try writeUsers(ids, buckets, seed: project.users.seed, number, &written, pace)
             try replaceManifest { manifest in
                 let place = manifest.userFiles.firstIndex { numbers.contains($0.number) } ?? 0
                 manifest.userFiles.insert(merged.record, at: place)

@@ -87,7 +87,7 @@ extension ShardStore {
             for (number, (project, users)) in frozen.projects.sorted(by: { $0.key < $1.key }) {
                 if !users.isEmpty {
                     let (ids, buckets) = UserFileMerge.ids(of: users)
-                    sealed.users[number] = try writeUsers(ids, buckets, number, &numbers, pace)
+                    sealed.users[number] = try writeUsers(ids, buckets, seed: project.users.seed, number, &numbers, pace)
                 }
                 guard project.memtable.rows > 0 else { continue }
                 let written = try writeSegments(of: project.sealing(), project: number, &numbers, pace)
@@ -186,11 +186,11 @@ extension ShardStore {
     }
 
     func writeUsers(
-        _ ids: StringTable, _ buckets: [(bucket: Int, first: UInt32, count: UInt32)], _ project: UInt32, _ numbers: inout [UInt64],
-        _ pace: (Int) -> Void
+        _ ids: StringTable, _ buckets: [(bucket: Int, first: UInt32, count: UInt32)], seed: UInt64, _ project: UInt32,
+        _ numbers: inout [UInt64], _ pace: (Int) -> Void
     ) throws(StoreError) -> UserFile {
         let number = newNumber(&numbers)
-        let (bytes, record) = UserFileFormat.encode(ids: ids, buckets: buckets, number: number, project: project, identity)
+        let (bytes, record) = UserFileFormat.encode(ids: ids, buckets: buckets, seed: seed, number: number, project: project, identity)
         pace(bytes.count)
         _ = try io { () throws(FileError) in try files.writeDurably(bytes, to: "\(directory)/\(FileName.users(number))") }
         return try UserFile(record, directory: directory, files: files, identity: identity)

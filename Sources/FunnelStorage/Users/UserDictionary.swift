@@ -11,9 +11,13 @@ final class UserDictionary: Sendable {
         var parts = [UserPart(first: [UInt32](repeating: 0, count: Limits.buckets))]
     }
 
+    /// Of all hashes by which users are found, so that nobody can choose ids that collide; a project's files have the
+    /// same, unless another wrote them.
+    let seed: UInt64
     private let state: Mutex<State>
 
     init(files: [UserFile] = []) {
+        seed = files.last?.seed ?? .random(in: 0 ... .max)
         var first = [UInt32](repeating: 0, count: Limits.buckets)
         for file in files {
             for bucket in 0..<Limits.buckets { first[bucket] = max(first[bucket], file.range(ofBucket: bucket).upperBound) }
@@ -26,9 +30,9 @@ final class UserDictionary: Sendable {
         state.withLock { state in
             (0..<users.count).map { i in
                 let user = users.slice(i)
-                let hash = XXH64.hash(user)
-                if let known = state.find(user, hash) { return known }
-                let bucket = Int(hash % UInt64(Limits.buckets))
+                let bucket = XXH64.bucket(of: XXH64.hash(user))
+                let hash = XXH64.hash(user, seed: seed)
+                if let known = state.find(user, bucket, hash, seed) { return known }
                 let low = state.parts[state.parts.count - 1].next[bucket]
                 guard low < usersPerBucketMax else { return nil }
                 let ordinal = Ordinal.make(bucket, low)
@@ -44,20 +48,25 @@ final class UserDictionary: Sendable {
         state.withLock { state in
             for i in 0..<min(users.count, ordinals.count) {
                 let user = users.slice(i)
-                let hash = XXH64.hash(user)
-                if let known = state.find(user, hash) {
+                let bucket = XXH64.bucket(of: XXH64.hash(user))
+                let hash = XXH64.hash(user, seed: seed)
+                if let known = state.find(user, bucket, hash, seed) {
                     if known != ordinals[i] { return false }
                     continue
                 }
                 let last = state.parts.count - 1
-                guard Ordinal.bucket(ordinals[i]) == Int(hash % UInt64(Limits.buckets)), state.parts[last].isFree(ordinals[i]) else { return false }
+                guard Ordinal.bucket(ordinals[i]) == bucket, state.parts[last].isFree(ordinals[i]) else { return false }
                 state.parts[last].add(user, hash, ordinals[i])
             }
             return users.count == ordinals.count
         }
     }
 
-    func find(_ user: ByteString) -> UInt32? { state.withLock { $0.find(user.bytes[...], XXH64.hash(user.bytes)) } }
+    func find(_ user: ByteString) -> UInt32? {
+        let bucket = XXH64.bucket(ofUser: user)
+        let hash = XXH64.hash(user.bytes, seed: seed)
+        return state.withLock { $0.find(user.bytes[...], bucket, hash, seed) }
+    }
 
     /// The ids of users, in the order asked; empty where there is none.
     func ids(_ ordinals: some Collection<UInt32>) -> [ByteString] {
@@ -103,15 +112,19 @@ final class UserDictionary: Sendable {
 }
 
 extension UserDictionary.State {
-    fileprivate func find(_ user: ArraySlice<UInt8>, _ hash: UInt64) -> UInt32? {
-        for part in parts.reversed() { if let ordinal = part.find(user, hash) { return ordinal } }
-        for file in files.reversed() { if let ordinal = file.find(user, hash: hash) { return ordinal } }
+    /// - Parameter hash: of the user's id with `seed`.
+    fileprivate func find(_ user: ArraySlice<UInt8>, _ bucket: Int, _ hash: UInt64, _ seed: UInt64) -> UInt32? {
+        for i in parts.indices.reversed() { if let ordinal = parts[i].find(user, hash) { return ordinal } }
+        for i in files.indices.reversed() {
+            let hash = files[i].seed == seed ? hash : XXH64.hash(user, seed: files[i].seed)
+            if let ordinal = files[i].find(user, bucket: bucket, hash: hash) { return ordinal }
+        }
         return nil
     }
 
     fileprivate func id(_ ordinal: UInt32) -> ByteString {
-        for part in parts { if let id = part.id(ordinal) { return id } }
-        for file in files { if let range = file.range(ofOrdinal: ordinal) { return ByteString(file.bytes(range)) } }
+        for i in parts.indices { if let id = parts[i].id(ordinal) { return id } }
+        for file in files { if let id = file.id(ordinal) { return id } }
         return ""
     }
 }
@@ -212,7 +225,7 @@ enum UserFileMerge {
             next[bucket] = ranges.map(\.upperBound).max() ?? 0
         }
         return collect(first: first, next: next) { ordinal in
-            for file in files { if let range = file.range(ofOrdinal: ordinal) { return ByteString(file.bytes(range)) } }
+            for file in files { if let id = file.id(ordinal) { return id } }
             return ""
         }
     }

@@ -1,6 +1,5 @@
 import FunnelCodec
 import FunnelModel
-import Glibc
 
 /// What a manifest says of a user file.
 struct UserFileRecord: Equatable, Sendable {
@@ -12,20 +11,15 @@ struct UserFileRecord: Equatable, Sendable {
     var checksum: UInt32
 }
 
-/// Some users of a project, immutable and mapped: found by id through a hash table, and by ordinal through their
-/// bucket's range. Layout: `Protocol/SEGMENT.md`, "Users".
+/// Some users of a project, immutable and mapped: found by id through their bucket's index, and by ordinal through its
+/// range. Layout: `Protocol/SEGMENT.md`, "Users".
 final class UserFile: Sendable {
     let record: UserFileRecord
+    /// Of the index's hashes.
+    let seed: UInt64
     private let file: FileBytes
-    /// The first low part of a bucket's ordinals here.
-    let first: [UInt32]
-    /// The place of a bucket's first user; one more for the end.
-    private let start: [UInt32]
-    private let slots: Int
-    private let offsetsAt: Int
-    private let tagsAt: Int
-    private let slotsAt: Int
-    private let heapAt: Int
+    /// Where each bucket's block begins; one more for the end.
+    private let blocks: [Int]
 
     /// Opens a file and checks every byte of it, so that later look-ups need no checks but of bounds.
     init<Files: FileSystem>(
@@ -35,7 +29,7 @@ final class UserFile: Sendable {
         let file = try io { () throws(FileError) in try files.open("\(directory)/\(name)", .read).map() }
         self.record = record
         self.file = file
-        guard file.count == record.bytes, file.count >= UserFileFormat.headerBytes + UserFileFormat.trailerBytes else {
+        guard file.count == record.bytes, file.count >= UserFileFormat.headBytes + UserFileFormat.trailerBytes else {
             throw .corrupt(name, offset: 0, expected: "\(record.bytes) bytes", found: "\(file.count)")
         }
         let header = UserFileFormat.header(number: record.number, project: record.project, identity)
@@ -48,80 +42,64 @@ final class UserFile: Sendable {
         guard sum == record.checksum, file.bytes(end..<file.count) == UserFileFormat.trailer(checksum: sum) else {
             throw .corrupt(name, offset: end, expected: "checksum \(hex(record.checksum))", found: hex(sum))
         }
-        var at = header.count
-        let users = Int(file.load(at, as: UInt32.self))
-        slots = Int(file.load(at + 4, as: UInt32.self))
-        let buckets = Int(file.load(at + 8, as: UInt32.self))
-        at += 12
-        var first = [UInt32](repeating: 0, count: Limits.buckets)
-        var counts = [UInt32](repeating: 0, count: Limits.buckets)
-        guard buckets <= Limits.buckets, users == record.users else {
-            throw .corrupt(name, offset: at, expected: "\(record.users) users", found: "\(users) in \(buckets) buckets")
+        let buckets = Int(file.load(UserFileFormat.bucketsAt, as: UInt32.self))
+        seed = file.load(UserFileFormat.seedAt)
+        guard buckets <= Limits.buckets, IDSymbols(file) != nil else {
+            throw .corrupt(
+                name, offset: UserFileFormat.bucketsAt, expected: "at most \(Limits.buckets) buckets, \(IDAlphabet.bitsMax) bits a symbol",
+                found: "\(buckets), \(file.load(UserFileFormat.symbolBitsAt, as: UInt8.self))")
         }
-        for _ in 0..<buckets {
-            let bucket = Int(file.load(at, as: UInt32.self)) % Limits.buckets
-            first[bucket] = file.load(at + 4)
-            counts[bucket] = file.load(at + 8)
-            at += 12
-            guard Int(first[bucket]) + Int(counts[bucket]) <= Limits.usersPerBucket else {
-                throw .corrupt(name, offset: at, expected: "\(Limits.usersPerBucket) users in a bucket", found: "more")
+        blocks = try Self.blocks(file, buckets, end, name)
+        var users = 0
+        for bucket in 0..<Limits.buckets {
+            let range = blocks[bucket]..<blocks[bucket + 1]
+            if range.isEmpty { continue }
+            guard let block = UserBlock(file, range) else {
+                throw .corrupt(name, offset: range.lowerBound, expected: "tables that fit", found: "a block of \(range.count) bytes")
             }
+            users += block.users
         }
-        var start: [UInt32] = [0]
-        for count in counts { start.append(start[start.count - 1] &+ count) }
-        self.first = first
-        self.start = start
-        offsetsAt = at
-        tagsAt = at + 4 * (users + 1)
-        slotsAt = tagsAt + (slots + 3) / 4 * 4
-        heapAt = slotsAt + 4 * slots
-        guard slots > 0, heapAt <= end, Int(start[Limits.buckets]) == users,
-            heapAt + Int(file.load(offsetsAt + 4 * users, as: UInt32.self)) == end
-        else { throw .corrupt(name, offset: header.count, expected: "tables that fit", found: "\(users) users, \(slots) slots") }
+        guard users == record.users else { throw .corrupt(name, offset: 0, expected: "\(record.users) users", found: "\(users)") }
     }
+
+    private static func blocks(_ file: FileBytes, _ buckets: Int, _ end: Int, _ name: String) throws(StoreError) -> [Int] {
+        var sizes = [Int](repeating: 0, count: Limits.buckets)
+        for at in stride(from: UserFileFormat.headBytes, to: UserFileFormat.headBytes + 8 * buckets, by: 8) {
+            sizes[Int(file.load(at, as: UInt32.self)) % Limits.buckets] = Int(file.load(at + 4, as: UInt32.self))
+        }
+        var blocks = [UserFileFormat.headBytes + 8 * buckets]
+        for size in sizes { blocks.append(blocks[blocks.count - 1] + size) }
+        guard blocks[Limits.buckets] == end else {
+            throw .corrupt(name, offset: UserFileFormat.headBytes, expected: "blocks up to \(end)", found: "\(blocks[Limits.buckets])")
+        }
+        return blocks
+    }
+
+    @inline(__always)
+    private func block(_ bucket: Int) -> UserBlock? { UserBlock(file, blocks[bucket]..<blocks[bucket + 1]) }
 
     /// Users of a bucket here, by the low part of the ordinal.
-    func range(ofBucket bucket: Int) -> Range<UInt32> { first[bucket]..<(first[bucket] &+ (start[bucket + 1] &- start[bucket])) }
+    func range(ofBucket bucket: Int) -> Range<UInt32> {
+        block(bucket).map { $0.first..<($0.first + UInt32($0.users)) } ?? 0..<0
+    }
 
-    /// The bytes of a user's id: a range of the file; nil where the ordinal is none of this file's.
-    func range(ofOrdinal ordinal: UInt32) -> Range<Int>? {
-        let bucket = Ordinal.bucket(ordinal)
+    /// The id of a user, empty for a hole; nil where the ordinal is none of this file's.
+    func id(_ ordinal: UInt32) -> ByteString? {
         let low = Ordinal.low(ordinal)
-        guard range(ofBucket: bucket).contains(low) else { return nil }
-        return range(atPlace: Int(start[bucket] + (low - first[bucket])))
+        guard let block = block(Ordinal.bucket(ordinal)), let symbols = IDSymbols(file), low >= block.first,
+            Int(low - block.first) < block.users
+        else { return nil }
+        return ByteString(block.id(Int(low - block.first), symbols).text)
     }
 
-    private func range(atPlace place: Int) -> Range<Int> {
-        let from = Int(file.load(offsetsAt + 4 * place, as: UInt32.self))
-        let to = Int(file.load(offsetsAt + 4 * place + 4, as: UInt32.self))
-        return heapAt + from..<max(heapAt + from, min(heapAt + to, file.count))
-    }
-
-    func bytes(_ range: Range<Int>) -> [UInt8] { file.bytes(range) }
-
-    /// The ordinal of a user; `hash` is XXH64 of its id.
-    func find(_ user: ArraySlice<UInt8>, hash: UInt64) -> UInt32? {
-        let bucket = Int(hash % UInt64(Limits.buckets))
-        if start[bucket] == start[bucket + 1] { return nil }
-        var slot = UserFileFormat.slot(hash, of: slots)
-        let tag = UserFileFormat.tag(hash)
-        for _ in 0..<slots {
-            let found: UInt8 = file.load(tagsAt + slot)
-            if found == 0 { return nil }
-            if found == tag {
-                let place = Int(file.load(slotsAt + 4 * slot, as: UInt32.self))
-                if place < record.users, equals(range(atPlace: place), user), place >= start[bucket], place < start[bucket + 1] {
-                    return Ordinal.make(bucket, first[bucket] + (UInt32(place) - start[bucket]))
-                }
-            }
-            slot = slot + 1 == slots ? 0 : slot + 1
-        }
-        return nil
-    }
-
-    private func equals(_ range: Range<Int>, _ user: ArraySlice<UInt8>) -> Bool {
-        guard range.count == user.count, let at = unsafe file.pointer(at: range.lowerBound, need: range.count) else { return false }
-        return unsafe user.withUnsafeBytes { unsafe $0.baseAddress.map { unsafe memcmp(at, $0, user.count) == 0 } ?? true }
+    /// The ordinal of a user.
+    /// - Parameters:
+    ///   - bucket: the user's.
+    ///   - hash: XXH64 of its id with the file's seed.
+    func find(_ user: ArraySlice<UInt8>, bucket: Int, hash: UInt64) -> UInt32? {
+        guard let block = block(bucket), let symbols = IDSymbols(file) else { return nil }
+        let place = unsafe user.withUnsafeBytes { user in block.place(hash) { unsafe block.id($0, symbols).equals(user) } }
+        return place.map { Ordinal.make(bucket, block.first &+ UInt32(truncatingIfNeeded: $0)) }
     }
 }
 
@@ -137,6 +115,12 @@ enum Ordinal {
 
 enum UserFileFormat {
     static let headerBytes = 40
+    static let bucketsAt = 40
+    static let symbolBitsAt = 44
+    static let seedAt = 48
+    static let symbolsAt = 56
+    static let headBytes = symbolsAt + IDAlphabet.symbolsMax
+    /// At least `UserBlock.slack`.
     static let trailerBytes = 16
     private static let trailerMagic: UInt64 = 0x444E_4552_5355_4C53
 
@@ -152,44 +136,32 @@ enum UserFileFormat {
         return out.bytes
     }
 
-    /// Where a search begins: the hash's upper half, scaled to the table.
-    static func slot(_ hash: UInt64, of slots: Int) -> Int { Int(((hash >> 32) * UInt64(slots)) >> 32) }
-
-    /// One byte that tells most other users apart without a look at them; never 0, which marks a free slot.
-    static func tag(_ hash: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: hash >> 10) | 1 }
-
     /// A whole file. `ids` are grouped by bucket and within it in order of the low part; an empty id is a hole.
     static func encode(
-        ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)], number: UInt64, project: UInt32,
+        ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)], seed: UInt64, number: UInt64, project: UInt32,
         _ identity: StoreIdentity
     ) -> (bytes: [UInt8], record: UserFileRecord) {
-        let slots = max(4, ids.count + ids.count / 2)
-        var tags = [UInt8](repeating: 0, count: (slots + 3) / 4 * 4)
-        var table = [UInt32](repeating: 0, count: slots)
-        for place in 0..<ids.count where !ids.isEmpty(place) {
-            let hash = XXH64.hash(ids.slice(place))
-            var at = slot(hash, of: slots)
-            while tags[at] != 0 { at = at + 1 == slots ? 0 : at + 1 }
-            tags[at] = tag(hash)
-            table[at] = UInt32(truncatingIfNeeded: place)
+        let stored = StoredIDs(ids)
+        var directory = ByteWriter()
+        var blocks = ByteWriter(reserving: stored.table.heap.count + ids.count * 4)
+        var place = 0
+        for (bucket, first, count) in buckets {
+            let before = blocks.count
+            UserBlock.encode(ids, stored, place..<(place + Int(count)), first: first, seed: seed, into: &blocks)
+            directory.integer(UInt32(truncatingIfNeeded: bucket))
+            directory.integer(UInt32(truncatingIfNeeded: blocks.count - before))
+            place += Int(count)
         }
-        var out = ByteWriter(reserving: ids.heap.count + ids.count * 16 + 1_024)
+        var out = ByteWriter(reserving: headBytes + directory.count + blocks.count + trailerBytes)
         out.append(header(number: number, project: project, identity))
-        out.integer(UInt32(truncatingIfNeeded: ids.count))
-        out.integer(UInt32(truncatingIfNeeded: slots))
         out.integer(UInt32(truncatingIfNeeded: buckets.count))
-        for entry in buckets {
-            out.integer(UInt32(truncatingIfNeeded: entry.bucket))
-            out.integer(entry.first)
-            out.integer(entry.count)
-        }
-        for offset in ids.offsets { out.integer(offset) }
-        out.append(tags)
-        for slot in table { out.integer(slot) }
-        out.append(ids.heap)
+        out.integer(UInt32(stored.alphabet.bits))
+        out.integer(seed)
+        out.append(stored.alphabet.symbols + [UInt8](repeating: 0, count: IDAlphabet.symbolsMax - stored.alphabet.symbols.count))
+        out.append(directory.bytes)
+        out.append(blocks.bytes)
         let sum = CRC32C.checksum(out.bytes)
         out.append(trailer(checksum: sum))
-        let record = UserFileRecord(number: number, project: project, bytes: out.count, users: ids.count, checksum: sum)
-        return (out.bytes, record)
+        return (out.bytes, UserFileRecord(number: number, project: project, bytes: out.count, users: ids.count, checksum: sum))
     }
 }

@@ -1,0 +1,251 @@
+/// The chain that one attempt takes (section 5): instances step by step, the one nearest to A first, among those that lead to
+/// the depth wanted. Where the table tells the truth the search never turns back; elsewhere it remembers states that
+/// failed and counts its work.
+struct ChainSearch: Sendable {
+    private let rules: ChainRules
+
+    /// By position: entry of the unit's lists, -1 where an optional step is skipped.
+    private(set) var chain: [Int] = []
+    private var depth = 0
+    private var group = 0
+    private var origin: Int64 = 0
+    private var limit: Int64 = 0
+    private var isExact = true
+    private var mayRepeat = false
+    private var mayBreak = false
+    private var wantsClean = false
+    private var excluding: UInt64 = 0
+    private var failed: Set<[Int64]> = []
+
+    /// By row of the unit: used by earlier attempts. Empty where there are none.
+    private var isUsed: [Bool] = []
+    private var latestUsed = Int64.min
+
+    init(_ rules: ChainRules) { self.rules = rules }
+
+    mutating func beginUnit() {
+        isUsed.removeAll(keepingCapacity: true)
+        latestUsed = Int64.min
+    }
+
+    /// Takes the rows of the chain found out of the reach of later attempts.
+    mutating func use(_ unit: UnitRows) {
+        if rules.isMonotone { return }
+        if isUsed.isEmpty { isUsed.append(contentsOf: repeatElement(false, count: unit.clock.count)) }
+        for j in chain where j >= 0 {
+            isUsed[unit.row[j]] = true
+            latestUsed = max(latestUsed, unit.time[j])
+        }
+    }
+
+    func isUsed(_ row: Int) -> Bool { !isUsed.isEmpty && isUsed[row] }
+
+    /// Is the table the truth for an attempt from this clock value?
+    func isExact(_ unit: UnitRows, start: Int64, excluding: UInt64) -> Bool {
+        if rules.slack == 0 { return true }
+        if unit.shares { return false }
+        return rules.isMonotone || (unit.excluded & excluding == 0 && latestUsed <= start - rules.slack * Int64(rules.steps - 1))
+    }
+
+    /// Finds the chain from `start` of a depth that does k optional steps; false if there is none.
+    /// - Parameter wantsClean: a chain behind which no event drops the user.
+    mutating func find(
+        _ start: UnitRows.Start, depth: Int, optional k: Int, _ unit: UnitRows, _ table: ReachTable, excluding: UInt64,
+        wantsClean: Bool = false, _ budget: inout WorkBudget
+    ) throws(MatchError) -> Bool {
+        origin = unit.time[start.index]
+        limit = rules.limit(start: origin)
+        guard table.latest(level: depth, optional: k, index: start.index) <= limit else { return false }
+        self.depth = depth
+        self.wantsClean = wantsClean
+        self.excluding = excluding & unit.excluded
+        group = start.group
+        isExact = !wantsClean && isExact(unit, start: origin, excluding: excluding)
+        mayRepeat = unit.shares && rules.slack > 0
+        mayBreak = !rules.isMonotone && self.excluding != 0
+        chain.removeAll(keepingCapacity: true)
+        chain.append(start.index)
+        if depth == 1 { return !wantsClean || isClean(unit) }
+        if !isExact {
+            failed.removeAll(keepingCapacity: true)
+            if mayRepeat, try !distinctRowsExist(unit, &budget) { return false }
+        }
+        return try extend(1, 0, k, unit, table, &budget)
+    }
+
+    /// Fills the positions from `i` on; the last one done is `previous`.
+    private mutating func extend(
+        _ i: Int, _ previous: Int, _ k: Int, _ unit: UnitRows, _ table: ReachTable,
+        _ budget: inout WorkBudget
+    ) throws(MatchError) -> Bool {
+        if i == depth { return true }
+        let state = isExact ? [] : state(i, previous, k, unit)
+        if !isExact, failed.contains(state) { return false }
+        let before = chain[previous]
+        let left = rules.optional.has(i) ? k - 1 : k
+        if left >= 0 {
+            let low = unit.time[before] - rules.slack
+            let high = min(limit, table.latest(unit, before, previous, i))
+            let list = table.leading(unit.list(group, i), level: depth, optional: left, through: limit)
+            var order = NearestRows(unit.time, list, to: origin, after: low, through: high)
+            while let j = order.next(unit.time) {
+                if table.latest(level: depth, optional: left, index: j) <= limit, isFree(j, unit) {
+                    chain.append(j)
+                    if isAllowed(i, previous, unit), try extend(i + 1, i, left, unit, table, &budget) { return true }
+                    chain.removeLast()
+                }
+                // Only what led nowhere is counted, so that a linear mode never runs out of its budget.
+                try budget.spend(1)
+            }
+        }
+        // A step is skipped only where no chain of the rank does it.
+        if rules.optional.has(i), i < depth - 1 {
+            chain.append(-1)
+            if try extend(i + 1, previous, k, unit, table, &budget) { return true }
+            chain.removeLast()
+        }
+        if !isExact { failed.insert(state) }
+        return false
+    }
+
+    private func isFree(_ j: Int, _ unit: UnitRows) -> Bool {
+        let row = unit.row[j]
+        if isUsed(row) { return false }
+        return !mayRepeat || !chain.contains { $0 >= 0 && unit.row[$0] == row }
+    }
+
+    /// With the row at position i just put down behind `previous`.
+    private func isAllowed(_ i: Int, _ previous: Int, _ unit: UnitRows) -> Bool {
+        let isLast = i == depth - 1
+        if mayBreak {
+            var bits = excluding & rules.watching(previous, i)
+            while bits != 0 {
+                let e = bits.trailingZeroBitCount
+                bits &= bits - 1
+                // Judged when the first step at or behind `before` is done, or the last one of all.
+                if isLast || i >= rules.exclusions[e].before, breaks(e, i, unit) { return false }
+            }
+        }
+        return !(isLast && wantsClean) || isClean(unit)
+    }
+
+    /// Does an event of the exclusion lie between the steps done, up to that at `through`, and share no clock value with one?
+    private func breaks(_ e: Int, _ through: Int, _ unit: UnitRows) -> Bool {
+        let from = lastDone(rules.exclusions[e].after)
+        let end = unit.time[chain[through]]
+        var x = unit.excludedClock.firstIndex(after: unit.time[chain[from]], in: unit.excludedClock.indices)
+        while x < unit.excludedClock.count, unit.excludedClock[x] < end {
+            if unit.excludedBits[x].has(e), !isTied(unit.excludedClock[x], from, unit) { return true }
+            x += 1
+        }
+        return false
+    }
+
+    private func lastDone(_ position: Int) -> Int {
+        var position = position
+        while chain[position] < 0 { position -= 1 }
+        return position
+    }
+
+    private func isTied(_ clock: Int64, _ from: Int, _ unit: UnitRows) -> Bool {
+        chain[from...].contains { $0 >= 0 && unit.time[$0] == clock }
+    }
+
+    /// What decides whether the rest can be filled: the last row, the used rows that a later step could ask for, and what
+    /// exclusions under way have seen.
+    private func state(_ i: Int, _ previous: Int, _ k: Int, _ unit: UnitRows) -> [Int64] {
+        var state = [Int64(i), Int64(previous), Int64(chain[previous]), Int64(k)]
+        if mayRepeat {
+            let ahead = ~UInt64.lowest(i) & UInt64.lowest(depth)
+            let reach = unit.time[chain[previous]] - rules.slack * Int64(depth - i)
+            let used = chain.filter { $0 >= 0 && unit.time[$0] > reach && unit.mask[unit.row[$0]] & ahead != 0 }
+            state.append(Int64(used.count))
+            state += used.map { Int64(unit.row[$0]) }.sorted()
+        }
+        if mayBreak {
+            for (e, exclusion) in rules.exclusions.enumerated()
+            where excluding.has(e) && exclusion.after < i - 1 && previous < exclusion.before {
+                let from = lastDone(exclusion.after)
+                let since = unit.time[chain[from]]
+                let seen = chain[from...].filter { $0 >= 0 && unit.time[$0] > since && unit.isExcluded(e, at: unit.time[$0]) }
+                state += [since, Int64(seen.count)] + seen.map { unit.time[$0] }.sorted()
+            }
+        }
+        return state
+    }
+}
+
+// MARK: - The end of an attempt
+
+extension ChainSearch {
+    /// The first clock value behind the chain's last step after which no event can become a further step.
+    func stop(_ unit: UnitRows, _ table: ReachTable, excluding: UInt64) -> Int64 {
+        let last = chain[chain.count - 1]
+        if chain.count == rules.steps { return Int64.max }
+        if rules.isMonotone { return table.stop(last, skipped: 0) }
+        return firstExcluded(unit, excluding & rules.watching(chain.count - 1, chain.count))
+    }
+
+    /// The first event behind the last step, and behind `after`, of an exclusion under way.
+    private func firstExcluded(_ unit: UnitRows, _ watching: UInt64) -> Int64 {
+        let last = unit.time[chain[chain.count - 1]]
+        var x = unit.excludedClock.firstIndex(after: last, in: unit.excludedClock.indices)
+        while x < unit.excludedClock.count {
+            let clock = unit.excludedClock[x]
+            var bits = unit.excludedBits[x] & watching
+            while bits != 0 {
+                let from = lastDone(rules.exclusions[bits.trailingZeroBitCount].after)
+                if clock > unit.time[chain[from]], !isTied(clock, from, unit) { return clock }
+                bits &= bits - 1
+            }
+            x += 1
+        }
+        return Int64.max
+    }
+
+    func closes(_ unit: UnitRows) -> Int64 {
+        rules.closes(start: unit.time[chain[0]], last: unit.time[chain[chain.count - 1]], depth: chain.count)
+    }
+
+    /// `drop_user`: no such event lies behind the chain and within its windows.
+    private func isClean(_ unit: UnitRows) -> Bool {
+        let watching = excluding & rules.dropping & rules.watching(chain.count - 1, chain.count)
+        if chain.count == rules.steps || watching == 0 { return true }
+        return firstExcluded(unit, watching) > closes(unit)
+    }
+
+    /// Hall's condition: each required step can be given a row of its own (Kuhn's augmenting paths). Without it the search
+    /// would have to try every permutation to learn the same.
+    private mutating func distinctRowsExist(_ unit: UnitRows, _ budget: inout WorkBudget) throws(MatchError) -> Bool {
+        var owner = [unit.row[chain[0]]: 0]
+        var choices: [[Int]] = [[]]
+        let low = origin - rules.slack * Int64(depth)
+        for i in 1..<depth {
+            let list = rules.optional.has(i) && i < depth - 1 ? 0..<0 : unit.list(group, i)
+            let from = unit.time.firstIndex(after: low, in: list)
+            let end = unit.time.firstIndex(after: limit, in: list)
+            // A step with as many rows as there are steps can always be served, so more of them need no look.
+            var own: [Int] = []
+            for j in from..<max(from, end) where own.count < depth && !isUsed(unit.row[j]) { own.append(unit.row[j]) }
+            choices.append(own)
+        }
+        var visits = 0
+        func place(_ step: Int, _ seen: inout Set<Int>) -> Bool {
+            for row in choices[step] where seen.insert(row).inserted {
+                visits += 1
+                if let holder = owner[row], holder == 0 || !place(holder, &seen) { continue }
+                owner[row] = step
+                return true
+            }
+            return false
+        }
+        for i in 1..<depth where !(rules.optional.has(i) && i < depth - 1) {
+            var seen: Set<Int> = []
+            let placed = place(i, &seen)
+            try budget.spend(visits - (placed ? 1 : 0))
+            visits = 0
+            if !placed { return false }
+        }
+        return true
+    }
+}

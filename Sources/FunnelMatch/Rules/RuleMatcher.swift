@@ -1,0 +1,276 @@
+import FunnelModel
+
+/// Matches one user's history exactly by any rules (`Protocol/FUNNEL.md`, sections 3-5 and 7). Reused over users.
+///
+/// A table tells for all attempts of a unit at once how deep they come (`ReachTable`), a search picks their chains
+/// (`ChainSearch`); any order has matchings instead (`AnyOrder`).
+package struct RuleMatcher: Sendable {
+    let plan: FunnelPlan
+    let rules: ChainRules
+    private let units: Units
+    var unit: UnitRows
+    var table: ReachTable
+    var search: ChainSearch
+    var anyOrder: AnyOrder
+    var budget: WorkBudget
+    /// In any order: positions of the attempt kept, where they are known already.
+    var anyPositions: [Int] = []
+    /// Attempts whose depth is not known yet.
+    private var pending: [UnitRows.Start] = []
+    /// Rows by value, and the stretch of each value.
+    private var unitRows: [Int] = []
+    private var runs: [Range<Int>] = []
+
+    private enum Units { case users, attempts, sessions, values }
+
+    /// - Parameter workMax: visits that a search may waste on one user, before the query fails by name.
+    package init(_ plan: FunnelPlan, workMax: Int = 4_000_000) {
+        self.plan = plan
+        rules = ChainRules(plan)
+        unit = UnitRows(plan, rules)
+        table = ReachTable(rules)
+        search = ChainSearch(rules)
+        budget = WorkBudget(limit: workMax)
+        anyOrder = AnyOrder(rules)
+        switch plan.definition.countBy {
+        case .users: units = .users
+        case .attempts: units = .attempts
+        case .sessions: units = .sessions
+        case .property: units = .values
+        }
+    }
+
+    /// - Parameters:
+    ///   - isCancelled: polled now and then, since one long history may take a while.
+    ///   - body: told the outcome of each unit that entered and is not left out: at most one for a user; attempts and
+    ///     sessions in order of time; values in order of their first events.
+    package mutating func match(
+        _ history: UserHistory, isCancelled: () -> Bool = { false }, body: (UserOutcome) -> Void
+    ) throws(MatchError) {
+        try match(history, plan.entryRange, isCancelled, body)
+    }
+
+    /// Matches once for each of some adjoining entry ranges, as if each were the plan's own.
+    ///
+    /// - Parameters:
+    ///   - bounds: ascending instants in microseconds; range b is `bounds[b]..<bounds[b + 1]`.
+    ///   - body: told the ranges in ascending order, each with the outcomes of its units.
+    package mutating func match(
+        _ history: UserHistory, bounds: [Int64], isCancelled: () -> Bool = { false }, body: (Int, UserOutcome) -> Void
+    ) throws(MatchError) {
+        var row = 0
+        for b in 0..<max(0, bounds.count - 1) {
+            while row < history.time.count, history.time[row] < bounds[b] { row += 1 }
+            var hasStart = false
+            while row < history.time.count, history.time[row] < bounds[b + 1] {
+                if rules.isAny ? history.mask[row] != 0 : history.mask[row].has(0) { hasStart = true }
+                row += 1
+            }
+            if hasStart { try match(history, bounds[b]..<bounds[b + 1], isCancelled) { body(b, $0) } }
+        }
+    }
+
+    private mutating func match(
+        _ history: UserHistory, _ range: Range<Int64>, _ isCancelled: () -> Bool, _ body: (UserOutcome) -> Void
+    ) throws(MatchError) {
+        budget.reset()
+        switch units {
+        case .users:
+            unit.load(history, history.time.indices)
+            if let outcome = try outcome(history, range, isCancelled, isUser: true) { body(outcome) }
+        case .attempts:
+            unit.load(history, history.time.indices)
+            try attempts(history, range, isCancelled, body)
+        case .sessions:
+            var from = 0
+            while from < history.time.count {
+                var end = from + 1
+                while end < history.time.count,
+                    plan.ticks(history.time[end]) - plan.ticks(history.time[end - 1]) <= plan.sessionGap
+                { end += 1 }
+                unit.load(history, from..<end)
+                if let outcome = try outcome(history, range, isCancelled, isUser: false) { body(outcome) }
+                from = end
+            }
+        case .values:
+            splitValues(history)
+            for run in runs {
+                unit.load(history, unitRows[run])
+                if let outcome = try outcome(history, range, isCancelled, isUser: false) { body(outcome) }
+            }
+        }
+    }
+
+    /// Rows by value, those of one after those of another, in order of the first events of the values.
+    private mutating func splitValues(_ history: UserHistory) {
+        unitRows.removeAll(keepingCapacity: true)
+        for row in history.unit.indices where history.unit[row] >= 0 { unitRows.append(row) }
+        unitRows.sort { (history.unit[$0], $0) < (history.unit[$1], $1) }
+        runs.removeAll(keepingCapacity: true)
+        var from = 0
+        for end in 1..<(unitRows.count + 1)
+        where end == unitRows.count || history.unit[unitRows[end]] != history.unit[unitRows[from]] {
+            runs.append(from..<end)
+            from = end
+        }
+        runs.sort { unitRows[$0.lowerBound] < unitRows[$1.lowerBound] }
+    }
+
+    /// Section 5: of the attempts of greatest rank, the one that `entry` says; nil where the unit did not enter or is left out.
+    private mutating func outcome(
+        _ history: UserHistory, _ range: Range<Int64>, _ isCancelled: () -> Bool, isUser: Bool
+    ) throws(MatchError) -> UserOutcome? {
+        search.beginUnit()
+        if rules.isAny { return try anyOutcome(history, range, isCancelled, isUser: isUser) }
+        if unit.depthMax <= 1, let outcome = shallowOutcome(history, range, isUser: isUser) { return outcome.depth > 0 ? outcome : nil }
+        unit.arrange(history, entryRange: range)
+        guard !unit.starts.isEmpty else { return nil }
+        if try isLeftOut() { return nil }
+        table.reset(unit, excluding: rules.excluding)
+        return try choose(isCancelled, isUser: isUser)
+    }
+
+    // MARK: Depth one
+
+    /// Nothing ends an attempt but its windows and success.
+    private var hasNoStops: Bool { !rules.isStrict && unit.excluded == 0 }
+
+    /// Of a unit that never gets past step 1; nil where it takes more than a look at the rows.
+    private func shallowOutcome(_ history: UserHistory, _ range: Range<Int64>, isUser: Bool) -> UserOutcome? {
+        guard unit.depthMax == 1 else { return UserOutcome() }
+        if unit.excluded & rules.dropping != 0 { return nil }
+        var first = -1
+        var latest = -1
+        for i in unit.mask.indices where unit.fills(i, 0, history) && range.contains(history.time[unit.source[i]]) {
+            if first < 0 { first = i }
+            latest = i
+        }
+        if first < 0 { return UserOutcome() }
+        if plan.definition.entry == .first { latest = first }
+        let closes = rules.closes(start: unit.clock[latest], last: unit.clock[latest], depth: 1)
+        let isOpen = isUser && rules.steps > 1 && plan.ticks(plan.asOf) <= closes
+        if isOpen, !hasNoStops { return nil }
+        return UserOutcome(depth: 1, chain: [unit.source[first]], openDepth: isOpen ? 1 : 0)
+    }
+
+    // MARK: One outcome of a unit
+
+    private mutating func choose(_ isCancelled: () -> Bool, isUser: Bool) throws(MatchError) -> UserOutcome {
+        pending.removeAll(keepingCapacity: true)
+        pending.append(contentsOf: plan.definition.entry == .first ? unit.starts.prefix(1) : unit.starts[...])
+        let openFrom = isUser ? firstOpenClock() : Int64.max
+        var best = UserOutcome()
+        for depth in (1...max(1, unit.depthMax)).reversed() {
+            try table.fill(depth, unit, &budget)
+            for k in (0...rules.optionals(after: 0, depth: depth)).reversed() {
+                if isCancelled() { throw MatchError.cancelled }
+                try judge(depth, k, isCandidate: best.depth == 0, openFrom, &best)
+            }
+            if best.depth == rules.steps || best.openDepth > 0 { break }
+            if best.depth > 0, !pending.contains(where: { unit.time[$0.index] >= openFrom }) { break }
+        }
+        if best.depth == rules.steps { best.openDepth = 0 }
+        return best
+    }
+
+    /// Finds the attempts of one rank, takes them from the pending, and keeps the best where that is still to be found.
+    private mutating func judge(
+        _ depth: Int, _ k: Int, isCandidate: Bool, _ openFrom: Int64, _ best: inout UserOutcome
+    ) throws(MatchError) {
+        let isCandidate = isCandidate && best.depth == 0
+        var bestTook = Int64.max
+        var kept = 0
+        for n in pending.indices {
+            let start = pending[n]
+            let clock = unit.time[start.index]
+            let mayBeOpen = clock >= openFrom && depth < rules.steps
+            if isCandidate || mayBeOpen, try reaches(start, depth, k, &best, &bestTook, isCandidate: isCandidate, mayBeOpen: mayBeOpen) {
+                continue
+            }
+            pending[kept] = start
+            kept += 1
+        }
+        pending.removeLast(pending.count - kept)
+    }
+
+    private mutating func reaches(
+        _ start: UnitRows.Start, _ depth: Int, _ k: Int, _ best: inout UserOutcome, _ bestTook: inout Int64, isCandidate: Bool,
+        mayBeOpen: Bool
+    ) throws(MatchError) -> Bool {
+        let clock = unit.time[start.index]
+        let end = table.latest(level: depth, optional: k, index: start.index)
+        guard end <= rules.limit(start: clock) else { return false }
+        let isShortest = plan.definition.entry == .shortest
+        if !mayBeOpen, bestTook < Int64.max {
+            // Later attempts must be shorter. In strictly rising order the nearest instances are also the first to arrive:
+            // of two chains the one that is behind can be followed by all that is left of the other, or is overtaken.
+            if !isShortest || bestTook == 0 || (rules.slack == 0 && rules.optional == 0 && end - clock >= bestTook) { return true }
+        }
+        guard try search.find(start, depth: depth, optional: k, unit, table, excluding: rules.excluding, &budget) else { return false }
+        if mayBeOpen, isOpen() { best.openDepth = max(best.openDepth, depth) }
+        let took = max(0, unit.time[search.chain[depth - 1]] - clock)
+        if isCandidate, bestTook == Int64.max || (isShortest && took < bestTook) {
+            bestTook = took
+            best.depth = depth
+            best.chain.removeAll(keepingCapacity: true)
+            for j in search.chain { best.chain.append(j < 0 ? -1 : unit.source[unit.row[j]]) }
+        }
+        return true
+    }
+
+    /// The clock value from which an attempt may still be open at `as_of`; `Int64.max` where none can be.
+    private func firstOpenClock() -> Int64 {
+        let now = plan.ticks(plan.asOf)
+        let newest = unit.clock[unit.clock.count - 1]
+        if now > newest + plan.window { return Int64.max }
+        return rules.fromFirst ? now - plan.window : Int64.min
+    }
+
+    private func isOpen() -> Bool {
+        let now = plan.ticks(plan.asOf)
+        return now <= search.closes(unit) && search.stop(unit, table, excluding: rules.excluding) >= now
+    }
+
+    // MARK: Serial attempts
+
+    /// Step-1 events in order; each one's deepest chain, of events that no earlier attempt used; the next one strictly later
+    /// than its end.
+    private mutating func attempts(
+        _ history: UserHistory, _ range: Range<Int64>, _ isCancelled: () -> Bool, _ body: (UserOutcome) -> Void
+    ) throws(MatchError) {
+        search.beginUnit()
+        if rules.isAny { return try anyAttempts(history, range, isCancelled, body) }
+        var end = Int64.min
+        if unit.depthMax <= 1, hasNoStops {
+            for i in unit.mask.indices where unit.clock[i] > end && unit.fills(i, 0, history) {
+                guard range.contains(history.time[unit.source[i]]) else { continue }
+                body(UserOutcome(depth: 1, chain: [unit.source[i]]))
+                end = rules.steps == 1 ? unit.clock[i] : rules.closes(start: unit.clock[i], last: unit.clock[i], depth: 1)
+            }
+            return
+        }
+        unit.arrange(history, entryRange: range)
+        guard !unit.starts.isEmpty, try !isLeftOut() else { return }
+        table.reset(unit, excluding: rules.excluding)
+        for (number, start) in unit.starts.enumerated() where unit.time[start.index] > end && !search.isUsed(start.row) {
+            if number % 1_024 == 1_023, isCancelled() { throw MatchError.cancelled }
+            try findDeepest(start)
+            body(UserOutcome(depth: search.chain.count, chain: search.chain.map { $0 < 0 ? -1 : unit.source[unit.row[$0]] }))
+            search.use(unit)
+            if search.chain.count == rules.steps {
+                end = search.chain.reduce(Int64.min) { $1 < 0 ? $0 : max($0, unit.time[$1]) }
+            } else {
+                end = min(search.closes(unit), search.stop(unit, table, excluding: rules.excluding))
+            }
+        }
+    }
+
+    private mutating func findDeepest(_ start: UnitRows.Start) throws(MatchError) {
+        for depth in (1...max(1, unit.depthMax)).reversed() {
+            try table.fill(depth, unit, &budget)
+            for k in (0...rules.optionals(after: 0, depth: depth)).reversed() {
+                if try search.find(start, depth: depth, optional: k, unit, table, excluding: rules.excluding, &budget) { return }
+            }
+        }
+    }
+}
