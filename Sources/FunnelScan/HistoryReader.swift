@@ -13,7 +13,8 @@ final class HistoryReader {
     private let names: [Name]
     private let conditions: [RowConditions]
     private let snapshot: Snapshot
-    /// Of the held properties, and last that of the units.
+    /// The held properties, and last that of the units.
+    private let properties: [ByteString]
     private var codes: [PropertyCodes]
     private var numbers = ValueNumbers()
 
@@ -45,7 +46,7 @@ final class HistoryReader {
         plan = scan.plan
         snapshot = scan.snapshot
         self.starting = starting ?? (plan.definition.order == .any ? .max : 1)
-        let properties = plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])
+        properties = plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])
         self.ordersTies = ordersTies || !properties.isEmpty || plan.readsProperties || plan.exclusionsReadProperties
         let wanted = plan.events ?? snapshot.eventNames()
         let keys = snapshot.keyScan(wanted)
@@ -150,7 +151,7 @@ final class HistoryReader {
 
     private func forget() {
         numbers = ValueNumbers()
-        codes = (plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])).map { PropertyCodes(snapshot, $0) }
+        codes = properties.map { PropertyCodes(snapshot, $0) }
     }
 
     private func startsAttempts(_ name: Int) -> Bool {

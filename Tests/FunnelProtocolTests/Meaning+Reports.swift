@@ -10,6 +10,7 @@ extension PartialQuery.Report {
         case .entrySpan: return .init("entry_span", true)
         case .between(let from, let to): return .init("between", [number(from), number(to)])
         case .explain(let user): return .init("explain", ["user": .string(user)])
+        case .paired(let second): return .init("paired", second.json)
         case .paths(let question): return .init("paths", question.meaning)
         case .predictors(let question): return .init("predictors", question.meaning)
         }
@@ -29,6 +30,8 @@ extension PartialQuery.Report {
             self = .between(from: steps[0], to: steps[1])
         } else if let explain = m["explain"] {
             self = .explain(user: try explain.text("user"))
+        } else if let second = m["paired"] {
+            self = .paired(try FunnelDefinition.parse(second))
         } else if let paths = m["paths"] {
             self = .paths(try PathQuestion(meaning: paths))
         } else if let predictors = m["predictors"] {
@@ -59,6 +62,7 @@ extension PartialResult.Report {
                     "range": .array(times.range.map { [number($0.lowerBound), number($0.upperBound)] } ?? []),
                 ])
         case .explain(let explanation): return .init("explain", .array(explanation.map { [$0.meaning] } ?? []))
+        case .paired(let pairs): return .init("paired", list(PairedCounts.fields.map { pairs[keyPath: $0] }))
         case .paths(let paths): return .init("paths", paths.meaning)
         case .predictors(let counts): return .init("predictors", counts.meaning)
         }
@@ -87,6 +91,10 @@ extension PartialResult.Report {
                     skipped: try between.int("skipped")))
         } else if m["explain"] != nil {
             self = .explain(try m.list("explain").first.map { try UserExplanation(meaning: $0) })
+        } else if m["paired"] != nil {
+            var pairs = PairedCounts()
+            for (field, count) in zip(PairedCounts.fields, counts(try m.list("paired"))) { pairs[keyPath: field] = count }
+            self = .paired(pairs)
         } else if m["paths"] != nil {
             self = .paths(try PathCounts(meaning: try m.list("paths")))
         } else if let predictors = m["predictors"] {
@@ -94,5 +102,14 @@ extension PartialResult.Report {
         } else {
             return nil
         }
+    }
+}
+
+extension Cohort {
+    var meaning: JSONValue { ["definition": definition.json, "step": number(step), "outcome": .text(outcome.rawValue)] }
+
+    init(meaning m: JSONValue) throws {
+        guard let outcome = ListOutcome(rawValue: try m.text("outcome").string) else { throw MeaningError(field: "outcome") }
+        self.init(definition: try FunnelDefinition.parse(m["definition"] ?? .null), step: try m.int("step"), outcome: outcome)
     }
 }

@@ -62,6 +62,41 @@ def read_ranges(reader):
     return ranges
 
 
+OUTCOMES = ("reached", "dropped", "converted")
+
+
+def read_definition(reader):
+    definition = decode_json(reader.string(8 << 20))
+    if not isinstance(definition, dict) or not definition.get("steps"):
+        raise invalid("a definition without steps")
+    return definition
+
+
+def read_outcome(reader):
+    code = reader.u8()
+    if code > 2:
+        raise invalid(f"outcome {code}")
+    return OUTCOMES[code]
+
+
+def encode_cohorts(cohorts):
+    return varint(len(cohorts)) + b"".join(
+        string(encode_json(c["definition"])) + varint(c["step"]) + bytes([OUTCOMES.index(c["outcome"])]) for c in cohorts)
+
+
+def read_cohorts(reader):
+    cohorts = []
+    for _ in range(reader.varint(10)):
+        definition = read_definition(reader)
+        step = reader.varint(len(definition["steps"]))
+        if step == 0:
+            raise invalid("step 0 of a cohort")
+        cohorts.append({"definition": definition, "step": step, "outcome": read_outcome(reader)})
+    if not cohorts:
+        raise invalid("cohorts announced, none given")
+    return cohorts
+
+
 PATH_EVENTS = ["", "events", "exclude_events"]
 TOUCHES = ["first", "last"] + [f"step:{n}" for n in range(1, 65)]
 
@@ -79,6 +114,8 @@ def encode_report(query):
         return 4, b"".join(map(varint, query["between"]))
     if "explain" in query:
         return 8, string(query["explain"]["user"])
+    if "paired" in query:
+        return 7, string(encode_json(query["paired"]))
     if "paths" in query:
         return 5, encode_paths_asked(query["paths"])
     if "predictors" in query:
@@ -139,6 +176,8 @@ def read_report(kind, reader, steps):
         if not user:
             raise invalid("an empty user id")
         return {"explain": {"user": user}}
+    if kind == 7:
+        return {"paired": read_definition(reader)}
     if kind == 5:
         return read_paths_asked(reader, steps)
     if kind == 6:
@@ -151,43 +190,45 @@ def read_report(kind, reader, steps):
 def encode_partial_query(query):
     start, end = query.get("start", ALL[0]), query.get("end", ALL[1])
     kind, report = encode_report(query)
-    return (bytes([query["times"]]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
-            + encode_ranges(query["buckets"]) + string(encode_json(query["definition"])) + bytes([kind]) + report)
+    cohorts = query.get("cohorts", [])
+    return (bytes([query["times"] | bool(cohorts) << 1]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
+            + encode_ranges(query["buckets"]) + string(encode_json(query["definition"]))
+            + (encode_cohorts(cohorts) if cohorts else b"") + bytes([kind]) + report)
 
 
 def read_partial_query(reader):
     flags, as_of = reader.u8(), reader.zigzag()
-    if flags > 1:
+    if flags > 3:
         raise invalid(f"flags {flags}")
     if not 0 <= as_of < 1 << 60:
         raise invalid(f"as_of {as_of}")
     start, end = reader.zigzag(), reader.zigzag()
     if end < start:
         raise invalid("end before start")
-    query = {"times": bool(flags), "as_of": as_of, "buckets": read_ranges(reader)}
+    query = {"times": bool(flags & 1), "as_of": as_of, "buckets": read_ranges(reader)}
     if (start, end) != ALL:
         query.update(start=start, end=end)
-    query["definition"] = decode_json(reader.string(1 << 20))
-    if not isinstance(query["definition"], dict) or not query["definition"].get("steps"):
-        raise invalid("a definition without steps")
+    query["definition"] = read_definition(reader)
+    if flags & 2:
+        query["cohorts"] = read_cohorts(reader)
     query.update(read_report(reader.u8(), reader, len(query["definition"]["steps"])))
     return query
 
 
 def encode_partial_users_query(ask):
     return (encode_partial_query(ask["query"]) + varint(ask["step"])
-            + bytes([("reached", "dropped", "converted").index(ask["outcome"])]) + varint(ask["limit"])
+            + bytes([OUTCOMES.index(ask["outcome"])]) + varint(ask["limit"])
             + string(ask["after"])
             + (people.encode_group(ask["group"], encode_value, TOUCHES) if "group" in ask else b""))
 
 
 def read_partial_users_query(reader):
-    query, step, outcome = read_partial_query(reader), reader.varint(64), reader.u8()
-    if query.keys() & {"breakdown", "trend", "entry_span", "between", "explain", "paths", "predictors"}:
+    query, step, outcome = read_partial_query(reader), reader.varint(64), read_outcome(reader)
+    if query.keys() & {"breakdown", "trend", "entry_span", "between", "explain", "paired", "paths", "predictors"}:
         raise invalid("a list with a report")
-    if outcome > 2 or step == 0:
-        raise invalid(f"step {step}, outcome {outcome}")
-    ask = {"query": query, "step": step, "outcome": ("reached", "dropped", "converted")[outcome],
+    if step == 0:
+        raise invalid("step 0")
+    ask = {"query": query, "step": step, "outcome": outcome,
            "limit": reader.varint(10_001), "after": reader.text(512)}
     if reader.left:
         ask["group"] = people.read_group(reader, len(query["definition"]["steps"]), read_value, TOUCHES)
@@ -276,6 +317,8 @@ def encode_found(result):
         return 4, people.encode_between(result["between"], encode_times)
     if "explain" in result:
         return 8, people.encode_explanation(result["explain"], encode_value)
+    if "paired" in result:
+        return 7, b"".join(map(varint, result["paired"]))
     if "paths" in result:
         return 5, encode_paths(result["paths"])
     if "predictors" in result:
@@ -363,6 +406,13 @@ def read_found(kind, reader, counts):
         return {"between": people.read_between(reader, counts, read_times)}
     if kind == 8:
         return {"explain": people.read_explanation(reader, steps, read_value)}
+    if kind == 7:
+        # Converted in neither, the first, the second, both; then who entered one alone: entered, converted, of each.
+        users = [reader.varint((1 << 48) - 1) for _ in range(8)]
+        if users[5] > users[4] or users[7] > users[6] or [
+                sum(users[:5]), users[1] + users[3] + users[5]] != [counts[0], counts[-1]]:
+            raise invalid("users of two funnels that don't add up")
+        return {"paired": users}
     if kind == 5:
         return read_paths(reader)
     if kind == 6:

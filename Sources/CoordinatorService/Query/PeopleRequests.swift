@@ -12,7 +12,7 @@ struct TimesRequest: Sendable {
 
     static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> TimesRequest {
         var reader = FieldReader(document)
-        var request = TimesRequest(query: QueryRequest.read(&reader, now: now), bins: 20)
+        var request = TimesRequest(query: QueryRequest.readAlone(&reader, now: now), bins: 20)
         request.query.times = false
         request.from = StepName.read(&reader, "from")
         request.to = StepName.read(&reader, "to")
@@ -38,7 +38,7 @@ struct ExplainRequest: Sendable {
 
     static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> ExplainRequest {
         var reader = FieldReader(document)
-        var query = QueryRequest.read(&reader, now: now)
+        var query = QueryRequest.readAlone(&reader, now: now)
         query.times = false
         let user = reader.string("user_id")
         if user == nil, reader.value("user_id") == nil { reader.faultAt("user_id", "is required") }

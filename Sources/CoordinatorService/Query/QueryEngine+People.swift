@@ -6,10 +6,11 @@ import FunnelRPC
 extension QueryEngine {
     func times(_ request: TimesRequest, project: UInt32) async throws -> TimesReport {
         let start = ContinuousClock.now
-        let definition = try await resolve(request.query.subject, project)
+        let query = try await resolve(request.query, project)
+        let definition = query.definition
         let (from, to) = try request.steps(of: definition)
         let gathered = try await gate.run(until: start + request.query.deadline) {
-            try await ask(request.query, definition, .between(from: from, to: to), project, start)
+            try await ask(query, .between(from: from, to: to), project, start)
         }
         var whole = PartialResult(steps: definition.steps.count, times: false)
         whole.report = .between(StepTimes())
@@ -24,12 +25,13 @@ extension QueryEngine {
     /// Asks only the shard that has the user; without it there is no answer.
     func explain(_ request: ExplainRequest, project: UInt32) async throws -> ExplainReport {
         let start = ContinuousClock.now
-        let definition = try await resolve(request.query.subject, project)
+        let query = try await resolve(request.query, project)
+        let definition = query.definition
         try request.check(against: definition)
         let bucket = XXH64.bucket(ofUser: request.user)
         let others = fleet.links.filter { !$0.buckets.contains(bucket) }.map(\.id)
         let gathered = try await gate.run(until: start + request.query.deadline) {
-            try await ask(request.query, definition, .explain(user: request.user), project, start, without: Set(others))
+            try await ask(query, .explain(user: request.user), project, start, without: Set(others))
         }
         _ = try judge(gathered.missing, newest: nil, false)
         let answer = gathered.answers.first

@@ -12,6 +12,8 @@ extension PartialQuery {
         case between(from: Int, to: Int)
         /// One user, whom the counts are of too.
         case explain(user: ByteString)
+        /// The same users in another funnel.
+        case paired(FunnelDefinition)
         /// What users do next to the steps, and no counts.
         case paths(PathQuestion)
         /// What users did before a step, and no counts.
@@ -27,6 +29,7 @@ enum ReportKind {
     static let entrySpan: UInt8 = 3
     static let between: UInt8 = 4
     static let explain: UInt8 = 8
+    static let paired: UInt8 = 7
     static let paths: UInt8 = 5
     static let predictors: UInt8 = 6
 
@@ -55,6 +58,9 @@ extension PartialQuery.Report? {
         case .explain(let user)?:
             out.integer(ReportKind.explain)
             out.string(user)
+        case .paired(let second)?:
+            out.integer(ReportKind.paired)
+            second.write(to: &out)
         case .paths(let question)?:
             out.integer(ReportKind.paths)
             question.write(to: &out)
@@ -75,6 +81,7 @@ extension PartialQuery.Report? {
             let pair = try StepPairMessage.read(&reader, steps: steps)
             return .between(from: pair.from, to: pair.to)
         case ReportKind.explain: return .explain(user: try ExplainMessage.readUser(&reader))
+        case ReportKind.paired: return .paired(try FunnelDefinition.read(&reader))
         case ReportKind.paths: return .paths(try PathQuestion.read(&reader, steps: steps))
         case ReportKind.predictors: return .predictors(try PredictorQuestion.read(&reader, steps: steps))
         default: throw ReportKind.unknown(kind, reader)
@@ -101,6 +108,9 @@ extension PartialResult.Report? {
         case .explain(let explanation)?:
             out.integer(ReportKind.explain)
             ExplainMessage.write(explanation, to: &out)
+        case .paired(let pairs)?:
+            out.integer(ReportKind.paired)
+            pairs.write(to: &out)
         case .paths(let paths)?:
             out.integer(ReportKind.paths)
             paths.write(to: &out)
@@ -120,6 +130,7 @@ extension PartialResult.Report? {
         case ReportKind.entrySpan: return .entrySpan(try EntrySpanMessage.read(&reader))
         case ReportKind.between: return .between(try StepTimes.read(&reader, entered: counts.first ?? 0))
         case ReportKind.explain: return .explain(try ExplainMessage.read(&reader, steps: counts.count))
+        case ReportKind.paired: return .paired(try PairedCounts.read(&reader, counts))
         case ReportKind.paths: return .paths(try PathCounts.read(&reader))
         case ReportKind.predictors: return .predictors(try PredictorCounts.read(&reader))
         default: throw ReportKind.unknown(kind, reader)

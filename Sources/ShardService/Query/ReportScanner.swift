@@ -39,6 +39,9 @@ struct ReportScanner: Sendable {
         case .entrySpan:
             tally = FunnelTally(scan.plan, times: false)
             report = .entrySpan(try await entrySpan(scan))
+        case .paired(let second):
+            tally = try await counts(query, scan)
+            report = .paired(try await pairs(scan.paired(with: second)))
         case .paths(let question):
             tally = FunnelTally(scan.plan, times: false)
             report = .paths(try await paths(scan.paths(question)))
@@ -89,6 +92,11 @@ struct ReportScanner: Sendable {
             times.merge(tally.times)
         }
         return (whole, times.finish())
+    }
+
+    private func pairs(_ running: PairedScan) async throws -> PairedCounts {
+        _ = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+        return running.finish()
     }
 
     /// All users together, and by value.
