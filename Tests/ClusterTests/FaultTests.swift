@@ -21,7 +21,10 @@ extension ClusterSuite {
                 let stop = StopFlag()
                 let load = Task { try await send(cluster, until: stop) }
                 var (seals, merges) = (0, 0)
-                for _ in 0..<TestCounts.kills {
+                var kills = 0
+                // A slow machine may need more of them before a seal and a merge were met.
+                while kills < TestCounts.kills || ((seals == 0 || merges == 0) && kills < 10 * TestCounts.kills) {
+                    kills += 1
                     try await Task.sleep(for: .milliseconds(Int.random(in: 200...600)))
                     try? cluster.reread()
                     // Of the lives of shards that end here; those of the last are left out.
