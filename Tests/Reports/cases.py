@@ -1,0 +1,111 @@
+"""The questions asked of both logs. Every body goes as it stands to the cluster and to our own computation."""
+
+OFFERS = ["A_SUBMITTED", "A_PREACCEPTED", "A_ACCEPTED", "O_SENT", "A_ACTIVATED"]
+TIES = ["O_SENT_BACK", "A_APPROVED", "A_REGISTERED", "A_ACTIVATED", "O_ACCEPTED"]
+CALLS = ["W_Completeren aanvraag:start", "W_Nabellen offertes:start", "W_Valideren aanvraag:start"]
+EMERGENCY = ["ER Registration", "ER Triage", "ER Sepsis Triage", "IV Antibiotics", "Admission NC", "Release A"]
+LAB = ["Leucocytes", "CRP", "LacticAcid"]
+RETURN = ["ER Registration", "Release A", "Return ER"]
+AS_OF = "2012-02-20T12:00:00Z"
+
+
+def flexible(limit):
+    return {"flexible": {"limit": limit}}
+
+
+def funnel(steps, **rules):
+    return {"steps": steps, **rules}
+
+
+def ask(name, steps, query=None, **rules):
+    return name, {"funnel": funnel(steps, **rules), "as_of": AS_OF, **(query or {})}
+
+
+PLAIN = [
+    ask("offers, sequential, 30d", OFFERS),
+    ask("offers, sequential, 1d, earliest", OFFERS, window_duration="1d", entry="earliest"),
+    ask("offers, previous step, 3d", OFFERS, window_duration="3d", window_anchor="previous_step"),
+    ask("offers, flexible 1h, weights by step", OFFERS, conversion_order=flexible("1h"), probability={"A_PREACCEPTED": 0.25, "O_SENT": 0.9}),
+    ask("ties, flexible 1s", TIES, conversion_order=flexible("1s")),
+    ask("ties, flexible 1m, previous step, 1h", TIES, conversion_order=flexible("1m"), window_anchor="previous_step", window_duration="1h"),
+    ask("ties, microseconds, sequential", TIES, clock="microsecond"),
+    ask("ties, microseconds, flexible 1us", TIES, preset="clickhouse-default/1"),
+    ask("ties, microseconds, flexible 500ms, previous step", TIES, clock="microsecond", conversion_order=flexible("500ms"),
+        window_anchor="previous_step", window_duration="2h"),
+    ask("calls, shortest", CALLS, window_duration="10d"),
+    ask("calls, earliest", CALLS, window_duration="10d", entry="earliest"),
+    ask("calls, first", CALLS, window_duration="10d", entry="first"),
+    ask("calls, first, days of New York", CALLS, {"start": "2011-11-05", "end": "2012-01-31", "time_zone": "America/New_York"},
+        window_duration="10d", entry="first"),
+    ask("calls, previous step, 12h, instants", CALLS, {"start": "2011-10-30T00:30:00+02:00", "end": "2011-12-24T18:00:00.250Z"},
+        window_duration="12h", window_anchor="previous_step"),
+    ask("calls, flexible 1d, previous step, 36h", CALLS, conversion_order=flexible("1d"), window_anchor="previous_step", window_duration="36h"),
+    ask("calls, a start alone, days of Apia", CALLS, {"start": "2011-12-30", "time_zone": "Pacific/Apia"}, window_duration="5d"),
+    ask("calls, an empty range", CALLS, {"start": "2013-01-01", "end": "2013-01-02"}),
+    ask("a step twice, sequential", ["O_SENT", "O_SENT", "A_ACTIVATED"], window_duration="20d"),
+    ask("one step", ["A_CANCELLED"]),
+    ask("joined events", [{"name": "offer", "events": ["O_SELECTED", "O_CREATED"]}, "sent", {"name": "end", "events": ["O_ACCEPTED", "O_DECLINED"]}],
+        event_types={"O_SENT": "sent", "O_CANCELLED": "end"}),
+    ask("conditions: numbers", [{"name": "A_SUBMITTED", "where": [{"property": "amount_req", "op": ">=", "value": 10000},
+                                                                  {"property": "amount_req", "op": "<", "value": 25000.5}]},
+                                {"name": "O_SENT", "where": [{"property": "resource", "op": "in", "value": [10138, 11181, 11169, 10972]}]},
+                                {"name": "A_ACTIVATED", "where": [{"property": "resource", "op": "!=", "value": 10629}]}]),
+    ask("conditions: strings and absent values", [
+        {"name": "ER Registration", "where": [{"property": "org_group", "op": "=", "value": "A"}]},
+        {"name": "Admission NC", "where": [{"property": "org_group", "op": "not_in", "value": ["F", "O", 3]}]},
+        {"name": "Release A", "where": [{"property": "amount_req", "op": "not_exists"}, {"property": "org_group", "op": "exists"}]}]),
+    ask("conditions: kinds", [
+        {"name": "Assigned", "where": [{"property": "mixed", "op": "in", "value": ["1", 1, True]}, {"property": "mixed", "op": "!=", "value": "1"},
+                                       {"property": "arm", "op": "contains", "value": "r"}]},
+        {"name": "W_Completeren aanvraag:start", "where": [{"property": "resource", "op": "<=", "value": 11100}]},
+        {"name": "A_ACCEPTED", "where": [{"property": "mixed", "op": "not_in", "value": [1, "x"]}]}]),
+    ask("emergency, sequential", EMERGENCY),
+    ask("emergency, flexible 1h", EMERGENCY, conversion_order=flexible("1h")),
+    ask("emergency, flexible 1d, earliest", EMERGENCY, conversion_order=flexible("1d"), entry="earliest"),
+    ask("lab, flexible 1m, 2h", LAB, conversion_order=flexible("1m"), window_duration="2h"),
+    ask("lab, flexible 1d, first, previous step, 6h", LAB, conversion_order=flexible("1d"), entry="first", window_anchor="previous_step",
+        window_duration="6h"),
+    ask("return, 90d", RETURN, window_duration="90d"),
+    ask("return, days of Amsterdam", RETURN, {"start": "2014-03-30", "end": "2014-10-26", "time_zone": "Europe/Amsterdam"}, window_duration="366d"),
+]
+
+BREAKDOWNS = [
+    ask("emergency by group, first", EMERGENCY, {"breakdown": {"property": "org_group"}}),
+    ask("emergency by group, last, k 3", EMERGENCY, {"breakdown": {"property": "org_group", "touch": "last", "k": 3}}),
+    ask("emergency by group of step 5, k 1000", EMERGENCY, {"breakdown": {"property": "org_group", "touch": "step:5", "k": 1000}},
+        conversion_order=flexible("1h")),
+    ask("calls by resource, first", CALLS, {"breakdown": {"property": "resource", "touch": "first", "k": 7}}, window_duration="10d"),
+    ask("calls by resource, last, earliest", CALLS, {"breakdown": {"property": "resource", "touch": "last", "k": 200}}, window_duration="10d",
+        entry="earliest"),
+    ask("calls by amount of step 2", CALLS, {"breakdown": {"property": "amount_req", "touch": "step:2"}, "start": "2011-11-01", "end": "2011-12-31"}),
+    ask("ties by resource, microseconds", TIES, {"breakdown": {"property": "resource", "k": 2}}, preset="clickhouse-default/1"),
+    ask("values of several kinds", ["Assigned", "A_ACCEPTED"], {"breakdown": {"property": "mixed"}}),
+    ask("a property that none of them has", ["Assigned", "A_ACCEPTED"], {"breakdown": {"property": "tier"}}),
+]
+
+TRENDS = [
+    ask("offers by week", OFFERS, {"trend": {"by": "week"}}),
+    ask("offers by day, Amsterdam, clocks back", OFFERS, {"trend": {"by": "day"}, "time_zone": "Europe/Amsterdam", "start": "2011-10-20"},
+        window_duration="2d"),
+    ask("offers by day, Apia, which left out a day", OFFERS, {"trend": {"by": "day"}, "time_zone": "Pacific/Apia", "start": "2011-12-20",
+                                                               "end": "2012-01-10"}),
+    ask("calls by hour, Amsterdam, clocks back", CALLS, {"trend": {"by": "hour"}, "time_zone": "Europe/Amsterdam", "start": "2011-10-28",
+                                                         "end": "2011-11-03"}, window_duration="10d"),
+    ask("calls by hour, Kolkata, half an hour off", CALLS, {"trend": {"by": "hour"}, "time_zone": "Asia/Kolkata",
+                                                           "start": "2011-12-01T10:10:00Z", "end": "2011-12-09T10:20:00Z"}),
+    ask("calls by month, New York, first", CALLS, {"trend": {"by": "month"}, "time_zone": "America/New_York"}, entry="first"),
+    ask("calls by week, earliest, previous step", CALLS, {"trend": {"by": "week"}, "start": "2011-10-12", "end": "2012-01-31"},
+        entry="earliest", window_anchor="previous_step", window_duration="9d"),
+    ask("emergency by month, Amsterdam", EMERGENCY, {"trend": {"by": "month"}, "time_zone": "Europe/Amsterdam", "end": "2014-12-10"}),
+    ask("emergency by day, New York, clocks forward and back", EMERGENCY, {"trend": {"by": "day"}, "time_zone": "America/New_York",
+                                                                           "start": "2014-02-20", "end": "2014-11-20"}),
+]
+
+# name, body, and the lists asked of it.
+LISTS = [
+    (*ask("offers", OFFERS), [(1, "reached"), (3, "reached"), (4, "dropped"), (5, "converted")]),
+    (*ask("ties, flexible 1s", TIES, conversion_order=flexible("1s")), [(2, "dropped"), (5, "reached")]),
+    (*ask("emergency, flexible 1h", EMERGENCY, conversion_order=flexible("1h")), [(i, "dropped") for i in range(2, 7)]),
+    (*ask("calls in New York", CALLS, {"start": "2011-11-05", "end": "2012-01-31", "time_zone": "America/New_York"}, window_duration="10d",
+          entry="first"), [(1, "reached"), (2, "dropped"), (3, "converted")]),
+]

@@ -1,0 +1,91 @@
+"""A cluster of its own for one run: `sluice up`, `sluice load`, and questions over HTTP."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+from urllib.parse import quote
+
+
+class Unsupported(Exception):
+    """The product says that it does not have this."""
+
+
+class Refused(Exception):
+    """Any other error of the product."""
+
+
+class Cluster:
+    def __init__(self, programs, directory, shards=2):
+        self.sluice = os.path.join(os.path.abspath(programs), "sluice")
+        self.directory, self.shards = directory, shards
+        self.info = self.process = None
+
+    def __enter__(self):
+        info = os.path.join(self.directory, "info.json")
+        command = [self.sluice, "up", "--shards", str(self.shards), "--any-port", "--data", os.path.join(self.directory, "data")]
+        with open(os.path.join(self.directory, "log"), "wb") as log:
+            self.process = subprocess.Popen(command + ["--info", info], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        end = time.monotonic() + 120
+        while self.info is None:
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.__exit__()
+                raise SystemExit(f"sluice up did not get ready; see {log.name}")
+            time.sleep(0.05)
+            try:
+                with open(info) as file:
+                    self.info = json.load(file)
+            except (FileNotFoundError, ValueError):
+                pass  # not there, or being written
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+
+    def load(self, files):
+        command = [self.sluice, "load", "--to", self.info["ingest"]["wire"], *files]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            raise SystemExit(f"sluice load failed: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def request(self, method, path, document=None):
+        host, port = self.info["coordinator"]["http"].rsplit(":", 1)
+        connection = http.client.HTTPConnection(host, int(port), timeout=300)
+        body = None if document is None else json.dumps(document).encode()
+        connection.request(method, path, body, {"content-type": "application/json"} if body else {})
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        if response.status // 100 == 2:
+            return json.loads(text) if text else None
+        if response.status in (404, 405) and "unknown_funnel" not in text or "not supported by this version" in text:
+            raise Unsupported(reason(text) or f"status {response.status}")
+        raise Refused(f"status {response.status}: {text:.300}")
+
+    def ask(self, path, document):
+        return self.request("POST", path, document)
+
+    def get(self, path, **parameters):
+        query = "&".join(f"{key}={quote(str(value))}" for key, value in parameters.items())
+        return self.request("GET", path + ("?" + query if query else ""))
+
+    def save(self, funnel):
+        return self.request("PUT", f"/v1/funnels/{funnel['funnel_id']}", funnel)
+
+
+def reason(text):
+    """The first fault of an error's document."""
+    try:
+        error = json.loads(text)["error"]
+        faults = error.get("faults") or []
+        return f"{faults[0]['field']}: {faults[0]['reason']}" if faults else error["message"]
+    except (ValueError, KeyError, TypeError):
+        return text[:80]

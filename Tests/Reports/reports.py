@@ -1,0 +1,144 @@
+"""What the cluster should answer to a query's body: the whole, breakdown, trend and lists."""
+
+import copy
+import json
+
+import attempts_loop
+import figures
+import spans
+from definition import Funnel, fill
+from figures import ALWAYS, rate
+
+
+def funnel_of(body):
+    return Funnel(body["funnel"], body.get("count_by"), body.get("session_gap"))
+
+
+def whole(con, body, users=None):
+    """The members of the answer itself; leaves the tables `attempts`, `matched` and `speaking` of the query."""
+    funnel, span = funnel_of(body), spans.span(body, ALWAYS)
+    figures.attempts(con, funnel, span)
+    figures.speak(con, funnel, span, users)
+    found = figures.summary(con, funnel)
+    if funnel.order == "any":
+        found["order"] = "any"
+    if "as_of" in body:
+        found["expected_conversions"] = figures.expected_conversions(con, funnel, spans.instant(body["as_of"]), span, users)
+    return found | {"times": "exact"}
+
+
+def row(funnel, counts):
+    """A row of a breakdown, from the counts of its steps."""
+    entered, converted = counts[0], counts[-1]
+    ci = None if funnel.count_by == "attempts" else figures.interval(converted, entered)
+    steps = []
+    for i, n in enumerate(counts, 1):
+        before = counts[funnel.before(i) - 1] if i > 1 else None
+        steps.append({
+            "step": funnel.steps[i - 1].name, "index": i, "count": n, "conversion_from_first": rate(n, entered),
+            "conversion_from_previous": rate(n, before), "dropoff": before - n if i > 1 and not funnel.steps[i - 1].optional else None})
+    return {"entered": entered, "converted": converted, "conversion": rate(converted, entered), "conversion_ci": ci, "steps": steps}
+
+
+# Each chosen attempt's value: of the first or the last step whose event has it, or of one step.
+VALUED = """
+CREATE OR REPLACE TEMP TABLE valued AS
+SELECT s.attempt, {pick} AS value
+FROM speaking s JOIN matched m USING (attempt) JOIN events e USING (row)
+GROUP BY s.attempt
+"""
+PICK = {
+    "first": 'arg_min(e."{p}", m.step) FILTER (e."{p}" IS NOT NULL)', "last": 'arg_max(e."{p}", m.step) FILTER (e."{p}" IS NOT NULL)',
+    "step": 'any_value(e."{p}") FILTER (m.step = {n})'}
+GROUPS = "SELECT value, step, count(*) FROM valued JOIN matched USING (attempt) GROUP BY value, step"
+
+
+def as_text(value):
+    """The order of values: a string's own bytes, of others their JSON text; of equal ones the string comes last."""
+    return (value if isinstance(value, str) else json.dumps(value)).encode(), isinstance(value, str)
+
+
+def value_counts(con, funnel, prop, touch):
+    """Of each value, as JSON text, or None the counts of its steps."""
+    kind, _, number = touch.partition(":")
+    con.execute(VALUED.format(pick=PICK[kind].format(p=prop, n=number)))
+    found = {}
+    for value, step, n in con.execute(GROUPS).fetchall():
+        found.setdefault(value, [0] * len(funnel.steps))[step - 1] = n
+    return found
+
+
+def breakdown(con, body):
+    """After `whole`."""
+    funnel, asked = funnel_of(body), body["breakdown"]
+    found = value_counts(con, funnel, asked["property"], asked.get("touch", "first"))
+    nothing = found.pop(None, [0] * len(funnel.steps))
+    order = sorted(found, key=lambda text: (-found[text][0], *as_text(json.loads(text))))
+    k = asked.get("k", 10)
+    rows = [{"value": json.loads(text)} | row(funnel, found[text]) for text in order[:k]]
+    rows.append({"value": None} | row(funnel, nothing))
+    rest = order[k:]
+    other = {"values": len(rest)} | row(funnel, [sum(c) for c in zip(*(found[text] for text in rest))]) if rest else None
+    return {"property": asked["property"], "touch": asked.get("touch", "first"), "k": k, "rows": rows, "other": other}
+
+
+# Each bucket is the same query with the bucket as its range.
+TREND = """
+SELECT bucket, step, count(*) FROM (
+    FROM (SELECT b.bucket, a.* FROM buckets b JOIN attempts a ON a.a_us >= b.low AND a.a_us < b.high {first})
+    QUALIFY row_number() OVER (PARTITION BY bucket, unit ORDER BY depth DESC, optional DESC, {entry}, a) = 1)
+JOIN matched USING (attempt) GROUP BY bucket, step
+"""
+
+
+def trend(con, body):
+    """After `whole`. Bounds of buckets are microseconds."""
+    funnel, asked, zone = funnel_of(body), body["trend"], spans.zone_of(body)
+    low, high = spans.span(body, ALWAYS)
+    steps = "true" if funnel.order == "any" else "step = 1"
+    first, last = con.execute(f"SELECT min(us), max(us) FROM fills WHERE {steps} AND us >= {low} AND us < {high}").fetchone()
+    first, last = first if low == ALWAYS[0] else low, last if high == ALWAYS[1] else high - 1
+    bounds = spans.buckets(asked["by"], zone, first, last) if first is not None and first <= last else []
+    pairs = [(max(a, low), min(b, high)) for a, b in zip(bounds, bounds[1:])]
+    found = [[0] * len(funnel.steps) for _ in pairs]
+    if funnel.is_plain:
+        con.execute("CREATE OR REPLACE TEMP TABLE buckets AS SELECT unnest(range(len($1))) AS bucket, unnest($1) AS low, unnest($2) AS high",
+                    [[p[0] for p in pairs], [p[1] for p in pairs]])
+        only = "QUALIFY row_number() OVER (PARTITION BY bucket, unit ORDER BY a) = 1" if funnel.entry == "first" else ""
+        for bucket, step, n in con.execute(TREND.format(first=only, entry="took" if funnel.entry == "shortest" else "a")).fetchall():
+            found[bucket][step - 1] = n
+    else:
+        fill(con, funnel)
+        for k, pair in enumerate(pairs):
+            attempts_loop.build(con, funnel, *pair)
+            figures.speak(con, funnel, pair)
+            found[k] = figures.counts(con, funnel)
+    matures = funnel.window * funnel.tick * (len(funnel.steps) - 1 if funnel.from_previous else 1)
+    as_of = spans.instant(body["as_of"])
+    return {"by": asked["by"], "time_zone": body.get("time_zone", "UTC"), "buckets": [
+        {
+            "start": pair[0], "end": pair[1], "immature": pair[1] + matures > as_of, "entered": counts[0], "converted": counts[-1],
+            "conversion": rate(counts[-1], counts[0]),
+            "steps": [{"step": s.name, "index": i, "count": n} for i, (s, n) in enumerate(zip(funnel.steps, counts), 1)],
+        } for pair, counts in zip(pairs, found)]}
+
+
+def with_instants(answer):
+    """The answer's trend with bounds in microseconds, as ours."""
+    answer = copy.deepcopy(answer)
+    for bucket in answer["buckets"]:
+        bucket["start"], bucket["end"] = spans.instant(bucket["start"]), spans.instant(bucket["end"])
+    return answer
+
+
+def users(con, body, step, outcome):
+    """After `whole`: ids of the users of a row, in order."""
+    funnel = funnel_of(body)
+    did = f"attempt IN (SELECT attempt FROM matched WHERE step = {step})"
+    if outcome == "converted":
+        test = f"depth = {len(funnel.steps)}"
+    elif outcome == "dropped":
+        test = f"depth >= {funnel.before(step)} AND NOT {did}"
+    else:
+        test = did
+    return [row[0] for row in con.execute(f"SELECT DISTINCT user_id FROM speaking WHERE {test} ORDER BY user_id").fetchall()]
