@@ -6,7 +6,8 @@ CALLS = ["W_Completeren aanvraag:start", "W_Nabellen offertes:start", "W_Valider
 EMERGENCY = ["ER Registration", "ER Triage", "ER Sepsis Triage", "IV Antibiotics", "Admission NC", "Release A"]
 LAB = ["Leucocytes", "CRP", "LacticAcid"]
 RETURN = ["ER Registration", "Release A", "Return ER"]
-AS_OF = "2012-02-20T12:00:00Z"
+# Instants at which some attempts were still open: of loans, and of patients.
+AS_OF = {True: "2012-02-20T12:00:00Z", False: "2014-09-15T09:00:00Z"}
 
 
 def flexible(limit):
@@ -18,7 +19,7 @@ def funnel(steps, **rules):
 
 
 def ask(name, steps, query=None, **rules):
-    return name, {"funnel": funnel(steps, **rules), "as_of": AS_OF, **(query or {})}
+    return name, {"funnel": funnel(steps, **rules), "as_of": AS_OF["_" in str(steps[0]) or steps[0] == "Assigned"], **(query or {})}
 
 
 PLAIN = [
@@ -108,4 +109,82 @@ LISTS = [
     (*ask("emergency, flexible 1h", EMERGENCY, conversion_order=flexible("1h")), [(i, "dropped") for i in range(2, 7)]),
     (*ask("calls in New York", CALLS, {"start": "2011-11-05", "end": "2012-01-31", "time_zone": "America/New_York"}, window_duration="10d",
           entry="first"), [(1, "reached"), (2, "dropped"), (3, "converted")]),
+]
+
+ACCEPT = ["A_PREACCEPTED", "A_ACCEPTED", "A_FINALIZED"]
+VALIDATE = ["A_SUBMITTED", {"name": "W_Completeren aanvraag:start", "optional": True}, "A_ACCEPTED",
+            {"name": "W_Nabellen incomplete dossiers:start", "optional": True, "window_duration": "20d"}, "A_APPROVED"]
+CARE = ["ER Registration", {"name": "IV Liquid", "optional": True}, {"name": "LacticAcid", "optional": True}, "IV Antibiotics",
+        {"name": "Admission IC", "optional": True}, "Release A"]
+
+RULES = [
+    ask("strict", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], conversion_order="strict"),
+    ask("strict, repeated steps, earliest", ["W_Nabellen offertes:start", "W_Nabellen offertes:complete", "W_Nabellen offertes:start"],
+        conversion_order="strict", entry="earliest"),
+    ask("strict, previous step, first", ["ER Registration", "ER Triage", "ER Sepsis Triage", "Leucocytes"], conversion_order="strict",
+        window_anchor="previous_step", window_duration="2h", entry="first"),
+    ask("any", TIES, conversion_order="any"),
+    ask("any, earliest, 2h", LAB + ["IV Antibiotics"], conversion_order="any", entry="earliest", window_duration="2h"),
+    ask("any, first, steps that share events", ["CRP", {"name": "blood", "events": ["CRP", "Leucocytes"]}, "LacticAcid"],
+        {"start": "2014-01-01", "end": "2014-06-30"}, conversion_order="any", entry="first", window_duration="3d"),
+    ask("any, microseconds, weights", TIES, conversion_order="any", clock="microsecond", window_duration="6h", probability=0.25),
+    ask("a step twice, flexible 1m", ["O_SENT", "O_SENT", "A_ACTIVATED"], conversion_order=flexible("1m")),
+    ask("steps that share events, flexible 1h", ["LacticAcid", {"name": "blood", "events": ["CRP", "Leucocytes"]}, "CRP", "Leucocytes"],
+        conversion_order=flexible("1h"), window_duration="12h"),
+    ask("any event between, flexible 1s", ["A_ACCEPTED", {"name": "anything", "events": ["*"]}, "O_SENT"], conversion_order=flexible("1s"),
+        window_duration="3d"),
+    ask("optional steps", VALIDATE),
+    ask("optional steps, earliest, microseconds", VALIDATE, clock="microsecond", entry="earliest", window_duration="14d"),
+    ask("optional steps, flexible 1h", CARE, conversion_order=flexible("1h")),
+    ask("optional steps, previous step", CARE, window_anchor="previous_step", window_duration="5d"),
+    ask("windows of steps", ["A_SUBMITTED", {"name": "A_PREACCEPTED", "window_duration": "1m"}, {"name": "A_ACCEPTED", "window_duration": "2d"},
+                             {"name": "O_SENT_BACK", "window_duration": "10d"}]),
+    ask("windows of steps, flexible 1h", ["ER Registration", {"name": "IV Liquid", "window_duration": "30m"},
+                                          {"name": "IV Antibiotics", "window_duration": "20m"}], conversion_order=flexible("1h")),
+    ask("exclude, ends an attempt", ACCEPT, exclude=[{"events": ["W_Completeren aanvraag:start"], "after": 2, "before": 3}]),
+    ask("exclude, between all steps", ["O_SENT", "O_SENT_BACK", "A_APPROVED"],
+        exclude=[{"events": ["W_Nabellen incomplete dossiers:start"], "after": 1, "before": 3},
+                 {"events": ["O_CANCELLED", "O_SELECTED"], "after": 1, "before": 2}]),
+    ask("exclude with a condition, shortest and earliest", CALLS, entry="earliest", window_duration="10d",
+        exclude=[{"events": ["*"], "where": [{"property": "resource", "op": "=", "value": 11169}], "after": 1, "before": 3}]),
+    ask("exclude, drops users", ["O_SENT", "O_SENT_BACK", "A_APPROVED"],
+        exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]),
+    ask("exclude, both effects, previous step", CALLS, window_anchor="previous_step", window_duration="5d",
+        exclude=[{"events": ["A_CANCELLED", "A_DECLINED"], "after": 1, "before": 3, "effect": "drop_user"},
+                 {"events": ["W_Completeren aanvraag:start"], "after": 2, "before": 3}]),
+    ask("exclude, flexible 1h", ["ER Registration", "IV Antibiotics", "Admission NC"], conversion_order=flexible("1h"),
+        exclude=[{"events": ["Leucocytes"], "after": 1, "before": 2}, {"events": ["CRP"], "after": 2, "before": 3, "effect": "drop_user"}]),
+    ask("exclude, preset posthog/1", ["ER Registration", "IV Antibiotics", "Admission NC"], preset="posthog/1",
+        exclude=[{"events": ["IV Liquid"], "after": 1, "before": 3}]),
+    ask("exclude, optional steps", CARE, exclude=[{"events": ["Admission NC"], "after": 2, "before": 5},
+                                                  {"events": ["CRP"], "after": 1, "before": 3, "effect": "drop_user"}]),
+    ask("exclude, any", ["A_APPROVED", "A_REGISTERED", "O_ACCEPTED"], conversion_order="any",
+        exclude=[{"events": ["A_ACTIVATED"], "after": 1, "before": 3}]),
+    ask("hold_constant", CALLS, hold_constant=["resource"]),
+    ask("hold_constant, flexible 1h, first", LAB, hold_constant=["org_group"], conversion_order=flexible("1h"), entry="first"),
+    ask("hold_constant, a name for each step", ["Assigned", "W_Completeren aanvraag:start", "W_Nabellen offertes:start"],
+        hold_constant=[["mixed", "resource", "resource"]]),
+    ask("hold_constant, numbers and strings", ["Assigned", "Renewed"], hold_constant=[["mixed", "level"]], window_duration="366d"),
+    ask("hold_constant, two", CALLS, hold_constant=["resource", "amount_req"], window_anchor="previous_step", window_duration="3d"),
+    ask("hold_constant, any", CALLS, hold_constant=["resource"], conversion_order="any", window_duration="10d"),
+    ask("everything at once", VALIDATE, hold_constant=["amount_req"], conversion_order=flexible("1m"), entry="earliest",
+        exclude=[{"events": ["A_CANCELLED"], "after": 3, "before": 5, "effect": "drop_user"}], probability=0.75),
+]
+
+COUNTED = [
+    ask("attempts", CALLS, count_by="attempts", window_duration="3d"),
+    ask("attempts, flexible 1d, earliest", LAB, count_by="attempts", conversion_order=flexible("1d"), entry="earliest", window_duration="1d"),
+    ask("attempts, excluded", CALLS, {"count_by": "attempts", "start": "2011-11-01"}, window_anchor="previous_step", window_duration="4d",
+        exclude=[{"events": ["A_DECLINED", "A_CANCELLED"], "after": 1, "before": 3}]),
+    ask("attempts, strict", ["W_Nabellen offertes:start", "W_Nabellen offertes:complete", "W_Valideren aanvraag:start"], {"count_by": "attempts"},
+        conversion_order="strict"),
+    ask("attempts, any", LAB, {"count_by": "attempts"}, conversion_order="any", window_duration="1d"),
+    ask("attempts, drop_user", ["O_SENT", "O_SENT_BACK"], {"count_by": "attempts"}, preset="mixpanel-totals/1",
+        exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 2, "effect": "drop_user"}]),
+    ask("sessions", CALLS[:1] + ["W_Completeren aanvraag:complete", "A_ACCEPTED"], {"count_by": "sessions"}),
+    ask("sessions, gap of a day, first", LAB, {"count_by": "sessions", "session_gap": "1d"}, entry="first"),
+    ask("sessions, drop_user", ["LacticAcid", "IV Antibiotics"], count_by="sessions", session_gap="2h",
+        exclude=[{"events": ["CRP"], "after": 1, "before": 2, "effect": "drop_user"}]),
+    ask("a property's values", CALLS, {"count_by": "property:resource"}),
+    ask("a property's values, strict", ["Leucocytes", "CRP"], {"count_by": "property:org_group"}, conversion_order="strict"),
 ]

@@ -8,7 +8,7 @@ import duckdb
 
 NAMES = ("bpi2012_loan_applications.csv.gz", "sepsis_hospital.csv.gz")
 # The table's columns of properties.
-PROPERTIES = ("resource", "amount_req", "org_group", "arm", "mixed", "score", "tier")
+PROPERTIES = ("resource", "amount_req", "org_group", "arm", "level", "mixed", "score", "tier")
 
 MACROS = r"""
 -- A cell of CSV follows JSON's grammar: a number, true or false; what else is not empty is a string.
@@ -33,8 +33,8 @@ WITH everything AS (
     UNION ALL BY NAME
     SELECT event_id, user_id, event, timestamp, cell(org_group) AS org_group FROM read_csv($sepsis, all_varchar = true)
     UNION ALL BY NAME
-    SELECT event_id, user_id, event, timestamp, member(properties -> '$.arm') AS arm, member(properties -> '$.mixed') AS mixed,
-        member(properties -> '$.score') AS score, member(properties -> '$.tier') AS tier
+    SELECT event_id, user_id, event, timestamp, member(properties -> '$.arm') AS arm, member(properties -> '$.level') AS level,
+        member(properties -> '$.mixed') AS mixed, member(properties -> '$.score') AS score, member(properties -> '$.tier') AS tier
     FROM read_json($own, columns = {event_id: 'VARCHAR', user_id: 'VARCHAR', event: 'VARCHAR', timestamp: 'VARCHAR', properties: 'JSON'})
 )
 SELECT row_number() OVER (ORDER BY user_id, us, event, event_id) AS row, *
@@ -57,6 +57,7 @@ def write_own_events(directory, file):
             n = int.from_bytes(hashlib.sha256(user.encode()).digest()[:4], "big")
             arm = ["control", "blue", "green", "red"][n % 10 % 4]
             rows = [("Assigned", at, {"arm": arm, "mixed": mixed[n // 16 % 10], "score": n % 7})]
+            rows += [("Renewed", f"2012-03-01T00:00:{k:02}.5Z", {"level": mixed[(n // 16 + k * n) % 10]}) for k in range(n % 4)]
             if n % 5:  # the later of two values is the user's
                 rows += [("$set", "2011-09-01T00:00:00Z", {"tier": ["gold", 2][n // 32 % 2]})]
                 rows += [("$set", "2012-01-01T00:00:00Z", {"tier": ["gold", "silver", 2][n // 64 % 3]})]

@@ -59,6 +59,8 @@ class Run:
         con = self.con
         for name, body in cases.PLAIN:
             self.query(f"funnel: {name}", body, lambda: reports.whole(con, body))
+        for name, body in cases.RULES + cases.COUNTED:
+            self.query(f"rules: {name}", body, lambda: reports.whole(con, body))
         for name, body in cases.BREAKDOWNS:
             self.query(f"breakdown: {name}", body, lambda: reports.whole(con, body) | {"breakdown": reports.breakdown(con, body)})
         for name, body in cases.TRENDS:
