@@ -3,7 +3,7 @@
 # One optimised build serves both.
 build_dir := .build/release
 
-.PHONY: build demo test verify-reports kills bench bench-micro lint image-test clean
+.PHONY: build demo test verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -27,6 +27,12 @@ N ?= 50
 kills:
 	swift build -c release --build-tests
 	FUNNEL_KILLS=$(N) SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build --filter FaultTests
+
+# make fuzz SECONDS=60 SEED=1 SURFACE="lines batch": what takes bytes from outside, under libFuzzer and the address sanitizer.
+SECONDS ?= 30
+SEED ?= 1
+fuzz:
+	Tests/Fuzz/run.sh $(SECONDS) $(SEED) $(SURFACE)
 
 # make bench EVENTS=1000000 ROUNDS=3: side by side with chDB, DuckDB and Polars; the report is bench/REPORT.md.
 EVENTS ?= 10000000

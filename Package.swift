@@ -107,3 +107,11 @@ if ProcessInfo.processInfo.environment["SLUICE_BENCH"] != nil {
         .executableTarget(
             name: "kernel-twin", dependencies: ["FunnelMatch", "FunnelModel"], path: "bench/Micro/KernelTwin", swiftSettings: strict))
 }
+
+// Nor are fuzzers, which need the sanitizer throughout.
+if ProcessInfo.processInfo.environment["FUNNEL_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "funnel-fuzz", dependencies: ["FunnelModel", "FunnelCodec", "FunnelProtocol", "FunnelStorage"], path: "Tests/Fuzz",
+            exclude: ["run.sh"], swiftSettings: strict))
+}

@@ -122,6 +122,8 @@ def growth(bench, chdb, sizes):
                     "rate": loaded.rate,
                     "resident": sum(running.resident()),
                     "bytes": sluice_bytes(running)["total"],
+                    "users": generate.user_count(events),
+                    "restart": restart(running, bench.say, 3)["first_answer"],
                 }
             )
         chdb.run("DROP TABLE bench.grown SYNC")

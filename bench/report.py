@@ -131,6 +131,18 @@ def sections(results):
         else:
             text += table(["case", "ms: min / median"], [[row["case"], pair(row["sluice"])] for row in rows])
         yield f"Queries, {name}", text
+    if "rules" in results:
+        rows = [
+            [
+                row["name"],
+                pair(row["ms"]),
+                f"{number(row['times'])}x of {row['base']}" if row["base"] else "-",
+                f"{row['limit']}x" if row["limit"] else "-",
+                number(row["chdb"]),
+            ]
+            for row in results["rules"]
+        ]
+        yield "Rules and reports, steady", table(["query", "ms: min / median", "costs", "at most", "chDB 2 threads, ms"], rows)
     if "storage" in results:
         rows = []
         for row in results["storage"].values():
@@ -226,7 +238,9 @@ def sections(results):
                 f"{number(row['chdb']['median'] / row['sluice']['median'])}x",
                 number(row["rate"]),
                 number(row["resident"] / 1e6),
+                number(row["resident"] / row["users"]),
                 number(row["bytes"]),
+                number(median(row["restart"])),
             ]
             for row in results["growth"]
         ]
@@ -240,7 +254,9 @@ def sections(results):
                     "ratio",
                     "load events/s",
                     "resident MB",
+                    "of it B a user",
                     "bytes per event",
+                    "restart to first answer, s",
                 ],
                 rows,
             ),

@@ -32,6 +32,7 @@ import peers
 import phases
 import queries
 import report
+import rules
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PHASES = ("queries", "storage", "load", "latency", "restart", "memory")
@@ -93,6 +94,7 @@ def run_queries(bench, running, chdb, engines):
         found["states"]["steady"] = running.settle(bench.idle)
         times = queries.compare(sluice, engines, bench.rounds, bench.say, bench.options.query_minutes)
         found["steady"] = queries.table(times)
+        bench.results["rules"] = rules.measure(running, chdb, bench.rounds, bench.say)
         bench.say("compacting")
         sluice.close()
         running.compact()

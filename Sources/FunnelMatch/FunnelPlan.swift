@@ -83,11 +83,10 @@ package struct FunnelPlan: Sendable {
     }
 
     /// Only the rules that `UserMatcher` and the kernels know: sequential or flexible order, the funnel's window, the
-    /// conditions of steps on the event itself, one outcome per user. Anything else is for whoever takes a `UserHistory`.
+    /// conditions of steps, one outcome per user. Anything else is for whoever takes a `UserHistory`.
     package var isPlain: Bool {
         definition.order != .strict && definition.order != .any && optional == 0
             && stepWindow.allSatisfy { $0 == nil } && exclusions.isEmpty && held.isEmpty && definition.countBy == .users
-            && userProperties.isEmpty
     }
 
     /// Whether a history must have a row for every event of the user, of any name: strict order and sessions look at

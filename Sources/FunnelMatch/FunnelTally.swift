@@ -4,7 +4,7 @@ import FunnelModel
 package struct FunnelTally: Sendable {
     private let plan: FunnelPlan
     private let times: Bool
-    /// Users with a depth of at least i + 1.
+    /// Units in row i.
     private var counts: [UInt64]
     private var open: [UInt64]
     /// By step; as `PartialResult` has them.
@@ -22,20 +22,22 @@ package struct FunnelTally: Sendable {
         fromPrevious = fromFirst
     }
 
+    /// Adds a unit: a user, or an attempt, a session or a value of one.
     /// - Parameter time: the user's event times in microseconds, to which the outcome's chain refers.
     package mutating func add(_ outcome: UserOutcome, time: [Int64]) {
         guard outcome.depth > 0 else { return }
-        for i in 0..<outcome.depth { counts[i] += 1 }
         if outcome.openDepth > 0 { open[outcome.openDepth - 1] += 1 }
-        guard times else { return }
         // A step before A's clock value took no time.
         let first = plan.ticks(time[outcome.chain[0]])
         var previous = first
-        for i in 1..<max(1, outcome.depth) {
-            let at = max(first, plan.ticks(time[outcome.chain[i]]))
+        for (i, row) in outcome.chain.enumerated() where row >= 0 {
+            counts[i] += 1
+            guard times, i > 0 else { continue }
+            let at = max(first, plan.ticks(time[row]))
             fromFirst[i].add(UInt64(at - first))
             if i > 1 { fromPrevious[i].add(UInt64(max(0, at - previous))) }
-            previous = at
+            // The previous row of any row is the nearest required one.
+            if plan.optional >> UInt64(i) & 1 == 0 { previous = at }
         }
     }
 
@@ -71,7 +73,7 @@ package struct FunnelTally: Sendable {
         var reached = 0
         var i = 0
         while i < depths.count {
-            reached &+= depths[unchecked: i] >= depth ? 1 : 0
+            reached &+= unsafe depths[unchecked: i] >= depth ? 1 : 0
             i &+= 1
         }
         return reached

@@ -6,7 +6,8 @@ package struct GroupTally: Sendable {
     private let valuesMax: Int
     private let bytesMax: Int
     private var groups: [PropertyValue: Int32] = [:]
-    /// `depths[(group + 1) * steps + i]`: users of the group with a depth of exactly i + 1; group -1 has no value.
+    /// `depths[(group + 1) * steps + i]`: users of the group in row i less those in row i + 1, which with optional steps may
+    /// be below zero and wraps; group -1 has no value.
     private var depths: [UInt64]
     /// Bytes of all values.
     private var bytes = 0
@@ -29,7 +30,10 @@ package struct GroupTally: Sendable {
     }
 
     /// Adds a user by the code of the value; below 0 is none.
-    package mutating func add(code: Int32, depth: Int) { depths[(Int(code) + 1) * steps + depth - 1] += 1 }
+    /// - Parameter skipped: optional steps that were not done, as bits.
+    package mutating func add(code: Int32, depth: Int, skipped: UInt64 = 0) {
+        DepthCounts.add(&depths, (Int(code) + 1) * steps, depth: depth, skipped: skipped)
+    }
 
     /// Adds the users of a slice.
     /// - Parameter codes: one for each.
@@ -51,10 +55,10 @@ package struct GroupTally: Sendable {
     }
 
     package mutating func merge(_ other: GroupTally) throws(TooManyValues) {
-        for i in 0..<steps { depths[i] += other.depths[i] }
+        for i in 0..<steps { depths[i] &+= other.depths[i] }
         for (value, theirs) in other.groups {
             let mine = Int(try code(of: value)) + 1
-            for i in 0..<steps { depths[mine * steps + i] += other.depths[(Int(theirs) + 1) * steps + i] }
+            for i in 0..<steps { depths[mine * steps + i] &+= other.depths[(Int(theirs) + 1) * steps + i] }
         }
     }
 
@@ -79,7 +83,7 @@ package struct TooManyValues: Error, Equatable, Sendable {
 
 extension PropertyValue {
     /// Bytes that the value takes in a partial result, at most.
-    fileprivate var wireBytes: Int {
+    package var wireBytes: Int {
         if case .string(let text) = self { return text.count + 4 }
         return 11
     }
@@ -89,7 +93,7 @@ extension PropertyValue {
 package struct TrendTally: Sendable {
     private let steps: Int
     private let buckets: Int
-    /// `depths[bucket * steps + i]`: users with a depth of exactly i + 1.
+    /// `depths[bucket * steps + i]`: users in row i less those in row i + 1, as in `GroupTally`.
     private var depths: [UInt64]
 
     package init(buckets: Int, steps: Int) {
@@ -98,8 +102,12 @@ package struct TrendTally: Sendable {
         depths = Array(repeating: 0, count: buckets * steps)
     }
 
-    /// - Parameter depth: at least 1.
-    package mutating func add(bucket: Int, depth: Int, users: Int = 1) { depths[bucket * steps + depth - 1] += UInt64(users) }
+    /// - Parameters:
+    ///   - depth: at least 1.
+    ///   - skipped: optional steps that were not done, as bits.
+    package mutating func add(bucket: Int, depth: Int, skipped: UInt64 = 0, users: Int = 1) {
+        DepthCounts.add(&depths, bucket * steps, depth: depth, skipped: skipped, users: UInt64(users))
+    }
 
     /// The users of a slice who got beyond step 1.
     package mutating func add(deep outcomes: borrowing SliceOutcomes) {
@@ -116,21 +124,35 @@ package struct TrendTally: Sendable {
     }
 
     package mutating func merge(_ other: TrendTally) {
-        for i in depths.indices { depths[i] += other.depths[i] }
+        for i in depths.indices { depths[i] &+= other.depths[i] }
     }
 
-    /// By bucket, users with a depth of at least i + 1.
+    /// By bucket, users in row i.
     package func finish() -> [[UInt64]] {
         (0..<buckets).map { DepthCounts.reaching(depths[($0 * steps)..<(($0 + 1) * steps)]) }
     }
 }
 
 enum DepthCounts {
-    /// Users who reached each step, from those who got exactly so far.
-    static func reaching(_ exactly: ArraySlice<UInt64>) -> [UInt64] {
+    /// Adds users to a group's differences between neighbouring rows.
+    @inline(__always)
+    static func add(_ depths: inout [UInt64], _ first: Int, depth: Int, skipped: UInt64, users: UInt64 = 1) {
+        depths[first + depth - 1] &+= users
+        var rest = skipped
+        while rest != 0 {
+            // Never the first step.
+            let i = first + rest.trailingZeroBitCount
+            rest &= rest - 1
+            depths[i] &-= users
+            depths[i - 1] &+= users
+        }
+    }
+
+    /// Users in each row, from the differences.
+    static func reaching(_ differences: ArraySlice<UInt64>) -> [UInt64] {
         var total: UInt64 = 0
-        let sums = exactly.reversed().map { users in
-            total += users
+        let sums = differences.reversed().map { users in
+            total &+= users
             return total
         }
         return sums.reversed()

@@ -43,10 +43,23 @@ package struct UserOutcome: Equatable, Sendable {
     }
 }
 
+extension UserOutcome {
+    /// Optional steps that were not done, before the deepest one that was, as bits.
+    package var skipped: UInt64 {
+        var bits: UInt64 = 0
+        for (i, row) in chain.enumerated() where row < 0 { bits |= 1 << UInt64(i) }
+        return bits
+    }
+}
+
 package enum MatchError: Error, Equatable, Sendable {
     /// The history needs more work than one user may cost; the query fails rather than guess.
     case workBudget(limit: Int)
     /// The plan has rules that this matcher does not know.
     case notPlain
+    /// The plan counts something else than users, so no list of users is as long as its counts.
+    case notUsers
+    /// An optional step, from 1, has no drop-off.
+    case optionalStep(Int)
     case cancelled
 }

@@ -48,6 +48,19 @@ package enum Limits {
     /// Rows of a breakdown that a query can ask for.
     package static let breakdownRows = 1_000
     package static let trendBuckets = 1_000
+    package static let pathLength = 5
+    /// Distinct paths on one shard, and the bytes that all of them take on the wire.
+    package static let paths = 65_536
+    package static let pathBytes = 8 << 20
+    package static let pathRows = 100
+    /// Names of events that paths look at, or leave out.
+    package static let pathEvents = 256
+    /// Names of events and values of properties on one shard, and the bytes that all of them take on the wire.
+    package static let predictorFeatures = 100_000
+    package static let predictorBytes = 8 << 20
+    /// Values of one property; with more it predicts nothing.
+    package static let predictorValues = 1_000
+    package static let predictorRows = 1_000
 
     /// 1971-01-01T00:00:00Z; an earlier timestamp is taken for a unit error.
     package static let earliestTimestamp: Int64 = 365 * 86_400 * 1_000_000

@@ -3,7 +3,7 @@ import FunnelModel
 import FunnelStorage
 
 extension FunnelScan {
-    /// The users by the value of a property of their chosen attempt.
+    /// The users by the value of a property of their chosen attempt, or of `user.<name>`.
     /// - Parameter times: whether the users' times are wanted too.
     package func breakdown(_ breakdown: Breakdown, times: Bool) -> BreakdownScan { BreakdownScan(self, breakdown, times: times) }
 }
@@ -42,7 +42,9 @@ package struct BreakdownScan: Sendable {
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
         var whole = FunnelTally(scan.plan, times: times, unit: kernel?.scale ?? 1)
         var tally = GroupTally(steps: scan.plan.steps)
-        if let kernel {
+        if let property = breakdown.property.userPropertyName {
+            try runUsers(property, isCancelled, &whole, &tally)
+        } else if let kernel {
             try runAttempts(kernel, isCancelled, &whole, &tally)
         } else {
             try runGeneral(isCancelled, &whole, &tally)
@@ -50,33 +52,85 @@ package struct BreakdownScan: Sendable {
         return (whole, tally)
     }
 
-    private func runGeneral(_ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally) throws {
-        var matcher = UserMatcher(scan.plan)
-        var values = PropertyCodes(scan.snapshot, breakdown.property)
-        // The chosen rows of many users are looked up together: one user's lie in pages far apart.
-        var chains: [[RowRef]] = []
-        try GeneralScan(scan).each(queue, isCancelled) { history, user in
-            let outcome = try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled)
-            if outcome.depth == 0 { return }
-            whole.add(outcome, time: history.time)
-            chains.append(outcome.chain.map { user.ref(history.row[$0]) })
-            if chains.count < Self.chainsAtOnce { return }
-            try add(chains, &values, &tally)
-            chains.removeAll(keepingCapacity: true)
+    /// By a property of the user; which step is asked makes no difference.
+    private func runUsers(
+        _ property: ByteString, _ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally
+    ) throws {
+        var values = TalliedUserValues(scan.snapshot, property)
+        if let kernel {
+            guard var attempts = AttemptScan(kernel.rules, includeShallow: true) else { return }
+            let reader = KernelReader(kernel)
+            while let slice = queue.next() {
+                if isCancelled() { throw MatchError.cancelled }
+                try reader.load(slice)
+                attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+                try values.load(slice)
+                tally.add(codes: try attempts.outcomes.user.map { try values.code(Int($0), &tally) }, attempts.outcomes)
+                whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+            }
+            whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
+            return
         }
-        try add(chains, &values, &tally)
+        var first = 0
+        let begin = { (slice: Range<Int>) in
+            first = slice.lowerBound
+            try values.load(slice)
+        }
+        try GeneralScan(scan, looksAtRows: false).run(queue, isCancelled, begin: begin) { history, outcome in
+            whole.add(outcome, time: history.events.time)
+            tally.add(code: try values.code(history.place - first, &tally), depth: outcome.depth, skipped: outcome.skipped)
+        }
     }
 
-    private static let chainsAtOnce = 4_096
-
-    private func add(_ chains: [[RowRef]], _ values: inout PropertyCodes, _ tally: inout GroupTally) throws {
-        var codes = [Int32](repeating: PropertyCodes.none, count: chains.count)
-        for step in steps {
-            let users = chains.indices.filter { codes[$0] == PropertyCodes.none && step < chains[$0].count }
-            let found = try values.codes(of: users.map { chains[$0][step] }) { try tally.code(of: $0) }
-            for (user, code) in zip(users, found) { codes[user] = code }
+    private func runGeneral(_ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally) throws {
+        var values = PropertyCodes(scan.snapshot, breakdown.property)
+        // The chosen rows of many users are looked up together: one user's lie in pages far apart.
+        var chosen: [Chosen] = []
+        try GeneralScan(scan).run(queue, isCancelled) { history, outcome in
+            whole.add(outcome, time: history.events.time)
+            chosen.append(Chosen(outcome, history.row, steps: scan.plan.steps))
+            if chosen.count < Self.chosenAtOnce { return }
+            try add(chosen, &values, &tally)
+            chosen.removeAll(keepingCapacity: true)
         }
-        for (chain, code) in zip(chains, codes) { tally.add(code: code, depth: chain.count) }
+        try add(chosen, &values, &tally)
+    }
+
+    private static let chosenAtOnce = 4_096
+
+    private struct Chosen {
+        let depth: Int
+        let skipped: UInt64
+        /// By step; nil where it was not done.
+        let rows: [RowRef?]
+
+        init(_ outcome: UserOutcome, _ row: [RowRef], steps: Int) {
+            depth = outcome.depth
+            skipped = outcome.skipped
+            guard !outcome.positions.isEmpty else {
+                rows = outcome.chain.map { $0 < 0 ? nil : row[$0] }
+                return
+            }
+            var rows = [RowRef?](repeating: nil, count: steps)
+            for (position, i) in zip(outcome.positions, outcome.chain) { rows[position] = row[i] }
+            self.rows = rows
+        }
+    }
+
+    private func add(_ chosen: [Chosen], _ values: inout PropertyCodes, _ tally: inout GroupTally) throws {
+        var codes = [Int32](repeating: PropertyCodes.none, count: chosen.count)
+        for step in steps {
+            var units: [Int] = []
+            var refs: [RowRef] = []
+            for (unit, attempt) in chosen.enumerated() where codes[unit] == PropertyCodes.none && step < attempt.rows.count {
+                guard let ref = attempt.rows[step] else { continue }
+                units.append(unit)
+                refs.append(ref)
+            }
+            let found = try values.codes(of: refs) { try tally.code(of: $0) }
+            for (unit, code) in zip(units, found) { codes[unit] = code }
+        }
+        for (attempt, code) in zip(chosen, codes) { tally.add(code: code, depth: attempt.depth, skipped: attempt.skipped) }
     }
 
     private func runAttempts(

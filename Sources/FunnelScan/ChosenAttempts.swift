@@ -2,7 +2,8 @@ import FunnelMatch
 import FunnelModel
 import FunnelStorage
 
-/// The attempt that speaks for a user (`Protocol/FUNNEL.md`, section 5).
+/// The attempt that speaks for a user (`Protocol/FUNNEL.md`, section 5), or for an attempt, a session or a value of one
+/// where those are counted.
 package struct ChosenAttempt: Sendable {
     /// Of the user, in the snapshot.
     package var place: Int
@@ -10,10 +11,15 @@ package struct ChosenAttempt: Sendable {
     package var depth: Int
     /// Microseconds of the event of each step reached; nil for an optional step that was not done.
     package var time: [Int64?]
+    /// Where those events stand in the snapshot.
+    package var row: [RowRef?]
+    /// In any order, where `time` and `row` go by the moment that so many steps were done: the step, from 0, that each of
+    /// the events fills. Empty otherwise.
+    package var positions: [Int]
 }
 
 extension FunnelScan {
-    /// The chosen attempts of all users who entered.
+    /// The chosen attempts of all users who entered; where other units are counted, a user may have several.
     package func chosenAttempts() -> ChosenAttemptsScan { ChosenAttemptsScan(self) }
 }
 
@@ -34,9 +40,11 @@ package struct ChosenAttemptsScan: Sendable {
     /// - Parameter isCancelled: asked once a slice, and within long histories.
     /// - Throws: `MatchError`, `StoreError`, and what `body` throws.
     package func run(isCancelled: () -> Bool, _ body: (ChosenAttempt) throws -> Void) throws {
-        try GeneralScan(scan).run(queue, isCancelled) { place, outcome, time in
-            if outcome.depth == 0 { return }
-            try body(ChosenAttempt(place: place, depth: outcome.depth, time: outcome.chain.map { $0 < 0 ? nil : time[$0] }))
+        try GeneralScan(scan).run(queue, isCancelled) { history, outcome in
+            try body(
+                ChosenAttempt(
+                    place: history.place, depth: outcome.depth, time: outcome.chain.map { $0 < 0 ? nil : history.events.time[$0] },
+                    row: outcome.chain.map { $0 < 0 ? nil : history.row[$0] }, positions: outcome.positions))
         }
     }
 }

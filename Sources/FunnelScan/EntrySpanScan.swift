@@ -7,21 +7,21 @@ extension FunnelScan {
     package func entrySpan() -> EntrySpanScan { EntrySpanScan(self) }
 }
 
-/// A search for the first and last step-1 event under way; `run` may be called on several threads at once.
+/// A search for the first and last event that may start an attempt under way: one of step 1, in any order of any step; `run` may be called on several threads at once.
 package struct EntrySpanScan: Sendable {
     private let scan: FunnelScan
     private let kernel: KernelPlan?
     private let queue: SliceQueue
 
     init(_ scan: FunnelScan) {
-        // Of step 1 alone, and by microseconds, so that every time is told as it is.
-        var definition = scan.plan.definition
-        definition.steps = [definition.steps[0]]
-        definition.order = .sequential
+        // By microseconds, so that every time is told as it is.
+        let own = scan.plan.definition
+        var definition = FunnelDefinition(steps: own.order == .any ? own.steps : [own.steps[0]])
+        definition.eventTypes = own.eventTypes
         definition.clock = .microsecond
         let plan = FunnelPlan(definition, entryRange: scan.plan.entryRange, asOf: scan.plan.asOf)
-        self.scan = FunnelScan(plan, scan.snapshot, places: scan.places)
-        kernel = KernelPlan(self.scan)
+        self.scan = scan.with(plan)
+        kernel = KernelPlan(self.scan, starting: .max)
         queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
     }
 
@@ -39,12 +39,13 @@ package struct EntrySpanScan: Sendable {
             while let slice = queue.next() {
                 if isCancelled() { throw MatchError.cancelled }
                 try reader.load(slice)
-                let list = reader.lists[kernel.listOfStep[0]]
-                for i in 0..<list.count { span.add(kernel.layout.time(list[i] & mask)) }
+                for list in reader.lists {
+                    for i in 0..<list.count { span.add(kernel.layout.time(list[i] & mask)) }
+                }
             }
         } else {
-            try GeneralScan(scan).each(queue, isCancelled) { history, _ in
-                for time in history.time where scan.plan.entryRange.contains(time) { span.add(time) }
+            try GeneralScan(scan, starting: .max, looksAtRows: false).each(queue, isCancelled) { history in
+                for time in history.events.time where scan.plan.entryRange.contains(time) { span.add(time) }
             }
         }
         return span.least <= span.greatest ? span.least...span.greatest : nil

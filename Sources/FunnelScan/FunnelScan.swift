@@ -10,52 +10,61 @@ package struct FunnelScan: Sendable {
     let snapshot: Snapshot
     /// Places of the buckets asked for.
     let places: [Range<Int>]
+    /// Only users of all of them count.
+    let cohorts: [CohortScan]
 
     /// - Parameter buckets: whose users are counted, ascending and disjoint.
     package init(_ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>]) {
-        self.init(plan, snapshot, places: buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty })
+        self.init(
+            plan, snapshot, places: buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty }, cohorts: [])
     }
 
-    init(_ plan: FunnelPlan, _ snapshot: Snapshot, places: [Range<Int>]) {
+    /// - Parameters:
+    ///   - buckets: whose users are counted, ascending and disjoint.
+    ///   - cohorts: only users of all of them count; none is everyone.
+    /// - Throws: `MatchError.optionalStep` for a cohort of those who dropped at one.
+    package init(_ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>], cohorts: [Cohort]) throws(MatchError) {
+        let everyone = FunnelScan(plan, snapshot, buckets: buckets)
+        var scans: [CohortScan] = []
+        for cohort in cohorts { scans.append(try CohortScan(cohort, everyone)) }
+        self.init(plan, snapshot, places: everyone.places, cohorts: scans)
+    }
+
+    init(_ plan: FunnelPlan, _ snapshot: Snapshot, places: [Range<Int>], cohorts: [CohortScan]) {
         self.plan = plan
         self.snapshot = snapshot
         self.places = places
+        self.cohorts = cohorts
     }
+
+    /// Another funnel over the same users.
+    func with(_ plan: FunnelPlan) -> FunnelScan { FunnelScan(plan, snapshot, places: places, cohorts: cohorts) }
 
     /// The counting of all users, with the times of their attempts if asked.
     package func counting(times: Bool) -> CountingScan { CountingScan(self, times: times) }
 
-    /// The first `limit` users of a list, by the bytes of their ids, behind `after`.
+    /// The first `limit` users of a list, by the bytes of their ids, behind `after`. The whole list is as long as the counts
+    /// say.
+    /// - Throws: `MatchError.notUsers` where other units are counted; `.optionalStep` for those who dropped at one.
     package func users(
         _ outcome: ListOutcome, step: Int, after: ByteString, limit: Int, isCancelled: () -> Bool
     ) throws -> [ByteString] {
+        let list = try UserList(outcome, step: step, plan)
         var found: [Int] = []
-        let steps = plan.steps
-        try eachOutcome(isCancelled) { place, depth in
-            if outcome.includes(depth: depth, step: step, of: steps) { found.append(place) }
+        try eachOutcome(isCancelled) { place, depth, skipped in
+            if list.includes(depth: depth, skipped: skipped) { found.append(place) }
         }
         let ids = snapshot.ids(ofPlaces: found).filter { after.isEmpty || $0 > after }
         return Array(ids.sorted().prefix(limit))
     }
 
-    /// Every user who entered, with the depth reached.
-    private func eachOutcome(_ isCancelled: () -> Bool, _ body: (Int, Int) -> Void) throws {
-        switch Way.choose(for: self, countsOnly: false) {
-        case .attempts(let kernel):
-            let reader = KernelReader(kernel)
-            guard var scan = AttemptScan(kernel.rules, includeShallow: true) else { return }
-            let queue = SliceQueue(places, size: kernel.slicePlaces)
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
-                try reader.load(slice)
-                scan.scan(reader.lists, listOfStep: kernel.listOfStep)
-                for i in 0..<scan.outcomes.count { body(slice.lowerBound + Int(scan.outcomes.user[i]), Int(scan.outcomes.depth[i])) }
-            }
-        case .counter, .general:
-            let queue = SliceQueue(places, size: GeneralScan.slicePlaces)
-            try GeneralScan(self).run(queue, isCancelled) { place, outcome, _ in
-                if outcome.depth > 0 { body(place, outcome.depth) }
-            }
+    /// Every user who entered, with the depth reached and the optional steps that were skipped, as bits.
+    private func eachOutcome(_ isCancelled: () -> Bool, _ body: (Int, Int, UInt64) -> Void) throws {
+        let reader = OutcomeReader(self, Way.choose(for: self, countsOnly: false))
+        let queue = SliceQueue(places, size: reader.slicePlaces)
+        while let slice = queue.next() {
+            if isCancelled() { throw MatchError.cancelled }
+            try reader.each(in: slice, isCancelled, body)
         }
     }
 }
@@ -127,7 +136,7 @@ package struct CountingScan: Sendable {
             }
             tally.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
         case .general:
-            try GeneralScan(scan).run(queue, isCancelled) { _, outcome, time in tally.add(outcome, time: time) }
+            try GeneralScan(scan, looksAtRows: false).run(queue, isCancelled) { history, outcome in tally.add(outcome, time: history.events.time) }
         }
         return tally
     }

@@ -2,64 +2,57 @@ import FunnelMatch
 import FunnelModel
 import FunnelStorage
 
-/// Matches user by user, whatever the rules: gathers each user's rows in order of time and hands them to `UserMatcher`.
+/// Matches user by user, whatever the rules: gathers each user's rows in order of time and hands them to the matcher.
 struct GeneralScan {
     static let slicePlaces = 1_024
 
-    /// The rows of one user that can fill a step, in order of time.
+    /// What the plan asks for of one user.
     struct History {
         var place = 0
-        /// Microseconds.
-        var time: [Int64] = []
-        /// Positions that each row can fill, as bits.
-        var mask: [UInt64] = []
-        /// Indexes in the scan's rows of the user.
-        var row: [Int] = []
+        var events = UserHistory(time: [], mask: [])
+        /// Where each of the events stands.
+        var row: [RowRef] = []
     }
 
-    private let plan: FunnelPlan
-    private let snapshot: Snapshot
+    private let scan: FunnelScan
+    private let starting: UInt64?
+    private let looksAtRows: Bool
 
-    init(_ scan: FunnelScan) {
-        plan = scan.plan
-        snapshot = scan.snapshot
+    /// - Parameters:
+    ///   - starting: steps whose events may start an attempt, as bits; nil is as the order has it.
+    ///   - looksAtRows: whether more than the times of chosen rows is looked at.
+    init(_ scan: FunnelScan, starting: UInt64? = nil, looksAtRows: Bool = true) {
+        self.scan = scan
+        self.starting = starting
+        self.looksAtRows = looksAtRows
     }
 
-    /// - Parameter body: told the place of each user with a row of the funnel, what became of the user, and the times of
-    ///   the rows, to which the outcome's chain refers.
+    /// - Parameters:
+    ///   - begin: told each slice first.
+    ///   - body: told each unit that entered: its user, and what became of it.
     func run(
-        _ queue: SliceQueue, _ isCancelled: () -> Bool, _ body: (Int, UserOutcome, [Int64]) throws -> Void
+        _ queue: SliceQueue, _ isCancelled: () -> Bool, begin: (Range<Int>) throws -> Void = { _ in },
+        _ body: (History, UserOutcome) throws -> Void
     ) throws {
-        var matcher = UserMatcher(plan)
-        try each(queue, isCancelled) { history, _ in
-            try body(history.place, try matcher.match(time: history.time, mask: history.mask, isCancelled: isCancelled), history.time)
+        var matcher = HistoryMatcher(scan.plan)
+        var outcomes: [UserOutcome] = []
+        try each(queue, isCancelled, begin: begin) { history in
+            outcomes.removeAll(keepingCapacity: true)
+            try matcher.match(history.events, isCancelled: isCancelled) { outcomes.append($0) }
+            for outcome in outcomes { try body(history, outcome) }
         }
     }
 
-    /// - Parameter body: told each user with a row of the funnel. Both hold during the call alone.
-    func each(_ queue: SliceQueue, _ isCancelled: () -> Bool, _ body: (History, UserRows) throws -> Void) throws {
-        let names = plan.events ?? snapshot.eventNames()
-        let masks = names.map { plan.positions(ofEvent: $0) }
-        var history = History()
-        let scan = snapshot.rowScan(plan.events)
+    /// - Parameter body: told each user with an event that may start an attempt. It holds during the call alone.
+    func each(
+        _ queue: SliceQueue, _ isCancelled: () -> Bool, begin: (Range<Int>) throws -> Void = { _ in }, _ body: (History) throws -> Void
+    ) throws {
+        let reader = HistoryReader(scan, starting: starting, ordersTies: looksAtRows)
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
-            _ = try scan.each(in: slice) { user in
-                history.place = user.place
-                history.time.removeAll(keepingCapacity: true)
-                history.mask.removeAll(keepingCapacity: true)
-                history.row.removeAll(keepingCapacity: true)
-                for row in 0..<user.count {
-                    var positions = masks[user.event(row)]
-                    if plan.readsProperties { positions = try plan.narrow(positions) { try user.property(row, $0) } }
-                    if positions == 0 { continue }
-                    history.time.append(user.time(row))
-                    history.mask.append(positions)
-                    history.row.append(row)
-                }
-                if !history.time.isEmpty { try body(history, user) }
-                return true
-            }
+            try begin(slice)
+            reader.load(slice)
+            while try reader.next() { try body(reader.history) }
         }
     }
 }

@@ -8,11 +8,18 @@ struct KernelPlan: Sendable {
     struct List: Equatable, Sendable {
         /// Indexes of names in the scan.
         var names: [Int]
+        /// On the events, and on their users.
         var conditions: [Predicate]
-        /// Only events that may start an attempt.
+        var userConditions: [Predicate]
+        /// Only events in the range of those that may start an attempt.
         var isEntry: Bool
+        /// Only events of users who are in all cohorts.
+        var isOfMembers: Bool
+
+        var asksForUsers: Bool { isOfMembers || !userConditions.isEmpty }
     }
 
+    let funnel: FunnelScan
     let scan: KeyScan
     let lists: [List]
     let listOfStep: [Int]
@@ -35,15 +42,17 @@ struct KernelPlan: Sendable {
     private static let sliceKeys = 24_000
 
     /// nil where nothing can be matched by kernels, or the span of times is too great for their keys.
-    init?(_ scan: FunnelScan) {
+    /// - Parameter starting: steps whose events may start an attempt, as bits.
+    init?(_ scan: FunnelScan, starting: UInt64 = 1) {
         let plan = scan.plan
         guard plan.isPlain else { return nil }
         let wanted = plan.events ?? scan.snapshot.eventNames()
         let keys = scan.snapshot.keyScan(wanted)
         guard let times = keys.times else { return nil }
+        funnel = scan
         self.scan = keys
         let ranged = plan.entryRange != Int64.min..<Int64.max
-        (lists, listOfStep) = Self.lists(plan, wanted, ranged: ranged)
+        (lists, listOfStep) = Self.lists(plan, wanted, entry: ranged ? starting : 0, members: scan.cohorts.isEmpty ? 0 : starting)
 
         let tick = max(plan.tick, keys.unit)
         perTick = UInt64(tick / keys.unit)
@@ -77,12 +86,16 @@ struct KernelPlan: Sendable {
     }
 
     /// Steps that read the same rows share a list.
-    private static func lists(_ plan: FunnelPlan, _ names: [ByteString], ranged: Bool) -> ([List], [Int]) {
+    private static func lists(_ plan: FunnelPlan, _ names: [ByteString], entry: UInt64, members: UInt64) -> ([List], [Int]) {
         var lists: [List] = []
         var listOfStep: [Int] = []
         for step in 0..<plan.steps {
             let admitted = names.indices.filter { plan.positions(ofEvent: names[$0]) >> UInt64(step) & 1 == 1 }
-            let list = List(names: admitted, conditions: plan.definition.steps[step].filters, isEntry: ranged && step == 0)
+            let filters = plan.definition.steps[step].filters
+            let list = List(
+                names: admitted, conditions: filters.filter { $0.userProperty == nil },
+                userConditions: filters.filter { $0.userProperty != nil }, isEntry: entry >> UInt64(step) & 1 == 1,
+                isOfMembers: members >> UInt64(step) & 1 == 1)
             if let known = lists.firstIndex(of: list) {
                 listOfStep.append(known)
             } else {

@@ -13,6 +13,9 @@ final class KernelReader {
     /// By list, what stands behind its keys; nil where that is not known yet.
     private var rows: [ListRows?]
     private var places = 0..<0
+    private let users: UserFlags?
+    /// By list, and place of the slice: 1 for users whose events are in it; nil is all.
+    private var userFlags: [[UInt8]?]
     /// One list of keys for each of the plan's, of the slice that was loaded last.
     private(set) var lists: [KeyList]
 
@@ -24,10 +27,13 @@ final class KernelReader {
         wantsRows = rowsOfLists
         lists = plan.lists.map { _ in KeyList() }
         rows = plan.lists.map { _ in nil }
+        users = plan.lists.contains(where: \.asksForUsers) ? UserFlags(plan.funnel) : nil
+        userFlags = plan.lists.map { _ in nil }
     }
 
     func load(_ places: Range<Int>) throws {
         self.places = places
+        try loadUsers()
         for i in lists.indices {
             rows[i] = nil
             if wantsRows.contains(i) {
@@ -38,18 +44,32 @@ final class KernelReader {
                 lists[i] = found.keys
                 rows[i] = found
             } else {
-                try loadKeys(i)
+                try loadKeys(i, into: &lists[i])
             }
             if plan.perTick > 1 { lists[i].divideTicks(by: plan.perTick, timeBits: plan.layout.timeBits) }
+        }
+    }
+
+    private func loadUsers() throws {
+        guard let users else { return }
+        try users.load(places)
+        for (i, list) in plan.lists.enumerated() where list.asksForUsers {
+            var flags = try users.flags(list.userConditions)
+            if list.isOfMembers { for place in flags.indices { flags[place] &= users.members[place] } }
+            userFlags[i] = flags
         }
     }
 
     /// What stands behind the keys of a list.
     func rows(_ i: Int) throws -> ListRows {
         if let known = rows[i] { return known }
-        let found = try loadRows(i, reusing: KeyList())
-        // One snapshot was read both times, so one of them told of damaged bytes.
-        guard found.keys.count == lists[i].count else { throw StoreError(.corrupt, "a row changed while it was read") }
+        var found = try loadRows(i, reusing: KeyList())
+        if found.keys.count != lists[i].count {
+            // Keys that were read by themselves can have repeats among them.
+            var keys = KeyList()
+            try loadKeys(i, into: &keys)
+            found = found.repeated(as: keys)
+        }
         rows[i] = found
         return found
     }
@@ -60,29 +80,30 @@ final class KernelReader {
     /// A server's time tells repeats apart.
     private func isServerTimed(_ i: Int) -> Bool { plan.lists[i].names.contains(where: plan.scan.isServerTimed) }
 
-    private func loadKeys(_ i: Int) throws {
+    private func loadKeys(_ i: Int, into list: inout KeyList) throws {
         if isServerTimed(i) {
             parts.clear()
             for rows in try settled(i) { parts.add(rows.keys) }
-            parts.merge(into: &lists[i])
+            parts.merge(into: &list)
         } else if let conditions = conditions[i] {
-            try loadKeys(i, where: conditions)
+            try loadKeys(i, where: conditions, into: &list)
         } else {
-            try loader.load(plan.lists[i].names, places: places, into: &lists[i])
+            try loader.load(plan.lists[i].names, places: places, into: &list)
         }
-        if plan.lists[i].isEntry, let entry = plan.entry { lists[i].keep(ticks: entry, timeBits: plan.layout.timeBits) }
+        if let flags = userFlags[i] { list.keep(users: flags, timeBits: plan.layout.timeBits) }
+        if plan.lists[i].isEntry, let entry = plan.entry { list.keep(ticks: entry, timeBits: plan.layout.timeBits) }
     }
 
-    private func loadKeys(_ i: Int, where conditions: RowConditions) throws {
+    private func loadKeys(_ i: Int, where conditions: RowConditions, into list: inout KeyList) throws {
         let names = plan.lists[i].names
-        if names.count == 1 { return try loader.load(names[0], places: places, where: conditions, into: &lists[i]) }
+        if names.count == 1 { return try loader.load(names[0], places: places, where: conditions, into: &list) }
         parts.clear()
         for name in names {
             var keys = parts.take()
             try loader.load(name, places: places, where: conditions, into: &keys)
             parts.add(keys)
         }
-        parts.merge(into: &lists[i])
+        parts.merge(into: &list)
     }
 
     private func loadRows(_ i: Int, reusing memory: consuming KeyList) throws -> ListRows {
@@ -90,13 +111,14 @@ final class KernelReader {
         let entry = list.isEntry ? plan.entry : nil
         // A condition tells repeats apart too.
         let isSettled = conditions[i] != nil || isServerTimed(i)
-        if !isSettled, entry == nil, plan.scan.hasOneSource(list.names) {
+        if !isSettled, entry == nil, userFlags[i] == nil, plan.scan.hasOneSource(list.names) {
             var keys = memory
             if let first = try loader.load(list.names, places: places, into: &keys) {
                 return ListRows(keys: keys, from: .neighbours(first))
             }
         }
         var rows = isSettled ? RowList.merging(try settled(i)) : try loader.loadAll(list.names, places: places)
+        if let flags = userFlags[i] { rows.keep(users: flags, timeBits: plan.layout.timeBits) }
         if let entry { rows.keep(ticks: entry, timeBits: plan.layout.timeBits) }
         return ListRows(keys: rows.keys, from: .each(rows.refs))
     }
@@ -131,6 +153,21 @@ struct ListRows {
     }
 }
 
+extension ListRows {
+    /// The same with each key as often as it is in a list that has more of some: its last row stands for the others.
+    func repeated(as all: KeyList) -> ListRows {
+        var refs: [UInt64] = []
+        refs.reserveCapacity(all.count)
+        var row = 0
+        for i in 0..<all.count {
+            while row < keys.count, keys[row] < all[i] { row += 1 }
+            refs.append(self[min(row, keys.count - 1)].bits)
+            if row + 1 < keys.count, keys[row + 1] == all[i] { row += 1 }
+        }
+        return ListRows(keys: all, from: .each(KeyList(refs)))
+    }
+}
+
 extension KeyList {
     /// Leaves keys whose tick lies in a range.
     mutating func keep(ticks: Range<UInt64>, timeBits: Int) {
@@ -143,6 +180,24 @@ extension KeyList {
                 let key = unsafe keys[i]
                 unsafe keys[kept] = key
                 kept &+= (key & mask) &- ticks.lowerBound < width ? 1 : 0
+                i &+= 1
+            }
+            return kept
+        }
+    }
+
+    /// Leaves keys of users whose flag is 1.
+    /// - Parameter flags: by place of the slice.
+    mutating func keep(users flags: [UInt8], timeBits: Int) {
+        guard let last = flags.indices.last else { return }
+        let flags = flags.span
+        unsafe rewrite { keys, count in
+            var kept = 0
+            var i = 0
+            while i < count {
+                let key = unsafe keys[i]
+                unsafe keys[kept] = key
+                kept &+= Int(flags[min(Int(truncatingIfNeeded: key &>> UInt64(timeBits)), last)])
                 i &+= 1
             }
             return kept

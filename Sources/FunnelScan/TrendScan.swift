@@ -20,7 +20,7 @@ package struct TrendScan: Sendable {
     init(_ scan: FunnelScan, _ bounds: [Int64]) {
         let whole = bounds[0]..<max(bounds[0], bounds[bounds.count - 1])
         let plan = FunnelPlan(scan.plan.definition, entryRange: whole, asOf: scan.plan.asOf)
-        self.scan = FunnelScan(plan, scan.snapshot, places: scan.places)
+        self.scan = scan.with(plan)
         self.bounds = bounds
         kernel = Self.kernel(self.scan, bounds)
         queue = SliceQueue(scan.places, size: kernel?.plan.slicePlaces ?? GeneralScan.slicePlaces)
@@ -58,10 +58,10 @@ package struct TrendScan: Sendable {
             }
             tally.add(entered: attempts.entered)
         } else {
-            var matcher = UserMatcher(scan.plan)
-            try GeneralScan(scan).each(queue, isCancelled) { history, _ in
-                try matcher.match(time: history.time, mask: history.mask, bounds: bounds, isCancelled: isCancelled) { bucket, outcome in
-                    if outcome.depth > 0 { tally.add(bucket: bucket, depth: outcome.depth) }
+            var matcher = HistoryMatcher(scan.plan)
+            try GeneralScan(scan, looksAtRows: false).each(queue, isCancelled) { history in
+                try matcher.match(history.events, bounds: bounds, isCancelled: isCancelled) { bucket, outcome in
+                    if outcome.depth > 0 { tally.add(bucket: bucket, depth: outcome.depth, skipped: outcome.skipped) }
                 }
             }
         }

@@ -25,6 +25,7 @@ struct FunnelVectorTests {
         for item in try #require(vector["users"]?.asArray) {
             let user = OneUser(try (item["events"]?.asArray ?? []).map(Self.event))
             let outcomes = user.outcomes(plan)
+            #expect(try user.matched(plan) == outcomes, why)
             let wanted = item["outcomes"]?.asArray ?? (item["depth"] == 0 ? [] : [item])
             try #require(outcomes.count == wanted.count, why)
             for (outcome, want) in zip(outcomes, wanted) {

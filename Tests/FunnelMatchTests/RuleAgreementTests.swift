@@ -26,14 +26,14 @@ struct RuleAgreementTests {
     @Test(arguments: combinations.indices)
     func matcherEqualsReference(index: Int) throws {
         var random = SplitMix64(seed: 0x4011 + UInt64(index))
-        for round in 0..<(TestCounts.histories / Self.combinations.count) {
+        for round in 0..<(TestCounts.histories / Self.combinations.count / 2) {
             try compare(Self.combinations[index], round, &random)
         }
     }
 
     @Test func mixturesEqualReference() throws {
         var random = SplitMix64(seed: 0x3117)
-        for round in 0..<(TestCounts.histories / 4) {
+        for round in 0..<(TestCounts.histories / 8) {
             let rules = Rule.allCases.shuffled(using: &random).prefix(2 + random.below(5))
             var fields: Set<Rule.Field> = []
             try compare(rules.filter { fields.insert($0.field).inserted }, round, &random)
@@ -60,6 +60,20 @@ struct RuleAgreementTests {
             }
             try #require(gotByRange == wantByRange, "round \(round): \(rules.plan.definition)\n\(history)\n\(bounds)")
         }
+    }
+
+    /// In flexible order a later step can share its clock value with an excluded event and so save the chain: two ways to one
+    /// row are not the same state.
+    @Test func waysThatCoverAnExcludedEventAreToldApart() throws {
+        var definition = FunnelDefinition(steps: ["a", "b", "c", "d"].map { .init($0) })
+        definition.order = .flexible(limit: 2_000_000)
+        definition.exclusions = [.init(events: .any, after: 1, before: 4)]
+        let plan = FunnelPlan(definition, entryRange: nil, asOf: 1 << 59)
+        let history = UserHistory(
+            time: [0, 1, 2, 2, 3, 4].map { $0 * 1_000_000 }, mask: [1, 2, 2, 0, 4, 8], excluded: [0, 0, 0, 1, 0, 0])
+        var matcher = RuleMatcher(plan)
+        try matcher.match(history) { #expect($0 == UserOutcome(depth: 4, chain: [0, 2, 4, 5])) }
+        #expect(ReferenceMatcher(plan).outcomes(of: history) == [UserOutcome(depth: 4, chain: [0, 2, 4, 5])])
     }
 
     /// Plain plans have a matcher of their own, which must agree also where the reference can't follow.

@@ -64,6 +64,7 @@ struct SharedCasesTests {
             let plan = FunnelPlan(definition, entryRange: day..<(day + 86_400_000_000), asOf: 1 << 59)
             #expect(Self.counts(users.flatMap { $0.outcomes(plan) }, plan.steps) == member.value, id)
         }
+        for user in users { #expect(try user.matched(plan) == user.outcomes(plan), id) }
         guard plan.isPlain else { return }
         for user in users {
             let (time, mask) = user.columns(for: plan)

@@ -8,6 +8,8 @@ extension PartialQuery.Report {
             return .init("breakdown", ["property": .string(breakdown.property), "touch": .text(breakdown.touch.text)])
         case .trend(let bounds): return .init("trend", .array(bounds.map { number($0) }))
         case .entrySpan: return .init("entry_span", true)
+        case .paths(let question): return .init("paths", question.meaning)
+        case .predictors(let question): return .init("predictors", question.meaning)
         }
     }
 
@@ -20,6 +22,10 @@ extension PartialQuery.Report {
             self = .trend(try m.list("trend").map { try JSONValue.object([.init("bound", $0)]).int("bound") })
         } else if m["entry_span"] != nil {
             self = .entrySpan
+        } else if let paths = m["paths"] {
+            self = .paths(try PathQuestion(meaning: paths))
+        } else if let predictors = m["predictors"] {
+            self = .predictors(try PredictorQuestion(meaning: predictors))
         } else {
             return nil
         }
@@ -38,6 +44,8 @@ extension PartialResult.Report {
         case .trend(let buckets): return .init("trend", .array(buckets.map(list)))
         case .entrySpan(let span):
             return .init("entry_span", .array(span.map { [number($0.lowerBound), number($0.upperBound)] } ?? []))
+        case .paths(let paths): return .init("paths", paths.meaning)
+        case .predictors(let counts): return .init("predictors", counts.meaning)
         }
     }
 
@@ -56,6 +64,10 @@ extension PartialResult.Report {
         } else if m["entry_span"] != nil {
             let ends = try m.list("entry_span").map { Int64($0.int) }
             self = .entrySpan(ends.count == 2 ? ends[0]...ends[1] : nil)
+        } else if m["paths"] != nil {
+            self = .paths(try PathCounts(meaning: try m.list("paths")))
+        } else if let predictors = m["predictors"] {
+            self = .predictors(try PredictorCounts(meaning: predictors))
         } else {
             return nil
         }

@@ -21,8 +21,8 @@ enum Samples {
 
     static let files: [(file: String, samples: [Sample])] = [
         ("frame", frames), ("hello", hellos), ("append", appends), ("query", queries),
-        ("partial-query", partialQueries),
-        ("partial-result", partialResults), ("user-list", userLists), ("health", healths), ("snapshot", snapshots),
+        ("partial-query", partialQueries + behaviourQueries),
+        ("partial-result", partialResults + behaviourResults), ("user-list", userLists), ("health", healths), ("snapshot", snapshots),
         ("error", errors),
     ]
 
@@ -154,7 +154,7 @@ enum Samples {
     static let plainQuery = PartialQuery(
         definition: definition, buckets: [0..<512], asOf: 1_710_892_800_000_000, entryRange: nil, times: true)
 
-    private static func reporting(_ report: PartialQuery.Report) -> PartialQuery {
+    static func reporting(_ report: PartialQuery.Report) -> PartialQuery {
         var query = plainQuery
         query.report = report
         return query
@@ -231,7 +231,7 @@ enum Samples {
         return reporting(.breakdown(groups), counts: [313, 207])
     }()
 
-    private static func reporting(_ report: PartialResult.Report, counts: [UInt64]) -> PartialResult {
+    static func reporting(_ report: PartialResult.Report, counts: [UInt64]) -> PartialResult {
         var result = PartialResult(steps: 2, times: false, buckets: [0..<1_024])
         result.counts = counts
         result.report = report

@@ -17,12 +17,13 @@ struct RandomReportTests {
         for round in 0..<(TestCounts.histories / 3_000) {
             let plan = world.randomPlan(&random)
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
-            let scan = FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets)
+            let cohorts = world.randomCohorts(&random)
+            let scan = try FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
-            let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange)"
-            try checkBreakdown(world, plan, scan, buckets, what, &random)
-            try checkTrend(world, plan, scan, buckets, what, &random)
-            try checkSpan(world, plan, scan, buckets, what)
+            let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange) cohorts \(cohorts)"
+            try checkBreakdown(world, plan, scan, buckets, cohorts, what, &random)
+            try checkTrend(world, plan, scan, buckets, cohorts, what, &random)
+            try checkSpan(world, plan, scan, buckets, cohorts, what)
             if round == 15 { try world.store.compact(everything: true) }
         }
         world.store.close()
@@ -40,7 +41,7 @@ struct RandomReportTests {
             let buckets = random.chance(50) ? [0..<1_024] : [0..<300, 512..<900]
             let scan = FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
-            try checkBreakdown(world, plan, scan, buckets, "seed \(seed), round \(round): \(definition) range \(plan.entryRange)", &random)
+            try checkBreakdown(world, plan, scan, buckets, [], "seed \(seed), round \(round): \(definition) range \(plan.entryRange)", &random)
             if round == 3 { try world.store.compact(everything: true) }
         }
         world.store.close()
@@ -76,10 +77,10 @@ struct RandomReportTests {
     }
 
     private func checkBreakdown(
-        _ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ what: String, _ random: inout SplitMix64
+        _ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String, _ random: inout SplitMix64
     ) throws {
         let touch: Breakdown.Touch = random.pick([.first, .last, .step(1), .step(plan.steps)])
-        let breakdown = Breakdown(property: random.pick(["p", "q", "s", "none"]), touch: touch)
+        let breakdown = Breakdown(property: random.pick(["p", "q", "s", "none", "user.plan", "user.p"]), touch: touch)
         let running = scan.breakdown(breakdown, times: true)
         var (whole, tally) = try running.run { false }
         // The second finds no slices left.
@@ -89,9 +90,9 @@ struct RandomReportTests {
         let plain = try scan.counting(times: true).run { false }
         #expect(whole.finish(buckets: buckets, newestEvent: nil) == plain.finish(buckets: buckets, newestEvent: nil), "\(what)")
         var want = ValueGroups(steps: plan.steps)
-        for (outcome, chain) in world.attempts(plan, buckets).values {
-            let value = Self.value(breakdown, chain)
-            for i in 0..<outcome.depth {
+        for unit in world.units(plan, buckets, cohorts) {
+            let value = Self.value(breakdown, unit.byStep(plan.steps), world.users[unit.user])
+            for i in unit.chain.indices where unit.chain[i] != nil {
                 if let value {
                     want.counts[value, default: Array(repeating: 0, count: plan.steps)][i] += 1
                 } else {
@@ -103,9 +104,10 @@ struct RandomReportTests {
     }
 
     /// The value as the rules have it.
-    private static func value(_ breakdown: Breakdown, _ chain: [Event]) -> PropertyValue? {
-        let values = chain.map { event in event.properties.last { $0.key == breakdown.property }?.value }
+    private static func value(_ breakdown: Breakdown, _ chain: [Event?], _ user: OneUser?) -> PropertyValue? {
+        let values = chain.map { event in event.flatMap { user?.value($0, breakdown.property) } }
         let value: PropertyValue?
+        if let property = breakdown.property.userPropertyName { return user?.userValue(property)?.canonical }
         switch breakdown.touch {
         case .first: value = values.compactMap(\.self).first
         case .last: value = values.compactMap(\.self).last
@@ -116,7 +118,7 @@ struct RandomReportTests {
     }
 
     private func checkTrend(
-        _ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ what: String, _ random: inout SplitMix64
+        _ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String, _ random: inout SplitMix64
     ) throws {
         // Whole seconds go through the kernel in one pass, others need not.
         let grain: Int64 = random.chance(70) ? 1_000_000 : 1
@@ -130,16 +132,19 @@ struct RandomReportTests {
         var tally = try running.run { false }
         tally.merge(try running.run { false })
         let want = zip(sorted, sorted.dropFirst()).map { low, high in
-            world.reference(FunnelPlan(plan.definition, entryRange: low..<high, asOf: plan.asOf), buckets).1.counts
+            world.reference(FunnelPlan(plan.definition, entryRange: low..<high, asOf: plan.asOf), buckets, cohorts).1.counts
         }
         #expect(tally.finish() == want, "\(what), bounds \(sorted)")
     }
 
-    private func checkSpan(_ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ what: String) throws {
+    private func checkSpan(_ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String) throws {
+        let starting: UInt64 = plan.definition.order == .any ? .max : 1
+        let members = world.members(cohorts, asOf: plan.asOf)
         let times = world.events.filter { event in
             let bucket = XXH64.bucket(ofUser: event.user)
-            guard buckets.contains(where: { $0.contains(bucket) }), plan.entryRange.contains(event.time) else { return false }
-            return plan.narrow(plan.positions(ofEvent: event.name)) { key in event.properties.last { $0.key == key }?.value } & 1 == 1
+            guard buckets.contains(where: { $0.contains(bucket) }), plan.entryRange.contains(event.time), members.contains(event.user) else { return false }
+            let user = world.users[event.user]
+            return plan.narrow(plan.positions(ofEvent: event.name)) { user?.value(event, $0) } & starting != 0
         }.map(\.time).sorted()
         let got = try scan.entrySpan().run { false }
         #expect(got?.lowerBound == times.first && got?.upperBound == times.last, "\(what)")

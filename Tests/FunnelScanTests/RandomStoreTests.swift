@@ -18,7 +18,7 @@ struct RandomStoreTests {
         for round in 0..<(TestCounts.histories / 1_500) {
             let plan = world.randomPlan(&random)
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
-            try check(world, plan, buckets, "seed \(seed), round \(round)")
+            try check(world, plan, buckets, world.randomCohorts(&random), "seed \(seed), round \(round)")
             if round == 30 { try world.store.compact(everything: true) }
         }
         world.store.close()
@@ -45,10 +45,10 @@ struct RandomStoreTests {
         store.close()
     }
 
-    private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ what: String) throws {
+    private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String) throws {
         let snapshot = world.store.snapshot(project: 1)
-        let scan = FunnelScan(plan, snapshot, buckets: buckets)
-        let (outcomes, expected) = world.reference(plan, buckets)
+        let scan = try FunnelScan(plan, snapshot, buckets: buckets, cohorts: cohorts)
+        let (units, expected) = world.reference(plan, buckets, cohorts)
         for times in [false, true] {
             let counting = scan.counting(times: times)
             // The second finds no slices left.
@@ -62,18 +62,48 @@ struct RandomStoreTests {
             }
             if got != want {
                 let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
-                Issue.record("\(what), times \(times): \(definition) range \(plan.entryRange) as of \(plan.asOf)\ngot \(got)\nwant \(want)")
+                Issue.record("\(what), times \(times): \(definition) range \(plan.entryRange) as of \(plan.asOf) cohorts \(cohorts)\ngot \(got)\nwant \(want)")
                 return
             }
         }
+        try checkAttempts(scan, snapshot, units, what)
         for list in ListOutcome.allCases {
-            let step = plan.steps > 1 ? 2 : 1
-            let want = outcomes.filter { list.includes(depth: $0.value.depth, step: step, of: plan.steps) }.keys.sorted()
-            #expect(try scan.users(list, step: step, after: "", limit: 1_000) { false } == want, "\(what) \(list)")
-            if let middle = want.dropFirst(want.count / 2).first {
-                let after = want.filter { $0 > middle }.prefix(3)
-                #expect(try scan.users(list, step: step, after: middle, limit: 3) { false } == Array(after), "\(what) \(list)")
-            }
+            for step in 1...plan.steps { try checkList(scan, list, step: step, units, expected.counts, what) }
+        }
+    }
+
+    private func checkAttempts(_ scan: FunnelScan, _ snapshot: Snapshot, _ units: [World.Unit], _ what: String) throws {
+        var got: [String] = []
+        try scan.chosenAttempts().run(isCancelled: { false }) { attempt in
+            let user = snapshot.ids(ofPlaces: [attempt.place])[0]
+            #expect(attempt.row.map { $0 == nil } == attempt.time.map { $0 == nil })
+            got.append("\(user) \(attempt.depth) \(attempt.time) \(attempt.positions)")
+        }
+        let want = units.map { "\($0.user) \($0.outcome.depth) \($0.chain.map { $0?.time }) \($0.outcome.positions)" }
+        #expect(got.sorted() == want.sorted(), "\(what)")
+    }
+
+    private func checkList(
+        _ scan: FunnelScan, _ list: ListOutcome, step: Int, _ units: [World.Unit], _ counts: [UInt64], _ what: String
+    ) throws {
+        let plan = scan.plan
+        let isOptional = plan.definition.steps[step - 1].isOptional
+        guard plan.definition.countBy == .users, list != .dropped || !isOptional else {
+            #expect(throws: MatchError.self) { try scan.users(list, step: step, after: "", limit: 1) { false } }
+            return
+        }
+        let want = units.filter { $0.isIn(list, step: step, plan) }.map(\.user).sorted()
+        let count: UInt64
+        switch list {
+        case .reached: count = counts[step - 1]
+        case .dropped: count = plan.requiredRow(before: step - 1).map { counts[$0] - counts[step - 1] } ?? 0
+        case .converted: count = counts[plan.steps - 1]
+        }
+        let got = try scan.users(list, step: step, after: "", limit: 1_000) { false }
+        #expect(got == want && got.count == Int(count), "\(what) \(list) \(step)")
+        if let middle = want.dropFirst(want.count / 2).first {
+            let after = want.filter { $0 > middle }.prefix(3)
+            #expect(try scan.users(list, step: step, after: middle, limit: 3) { false } == Array(after), "\(what) \(list)")
         }
     }
 }

@@ -8,6 +8,7 @@ struct World {
     let store: ShardStore<POSIXFileSystem>
     var events: [Event] = []
     var times: ClosedRange<Int64> = 0...0
+    private(set) var users: [ByteString: OneUser] = [:]
 
     /// - Parameter users: how many there may be.
     init(_ path: String, seed: Int, users: Int = 60, _ random: inout SplitMix64) throws {
@@ -43,6 +44,7 @@ struct World {
         events = Self.standing(events)
         if seed % 2 == 0 { while store.sealIfDue() || store.mergeIfDue() {} }
         events.removeAll { hidden.contains($0.user) }
+        self.users = Dictionary(grouping: events, by: \.user).mapValues { OneUser($0) }
         times = (events.map(\.time).min() ?? 0)...(events.map(\.time).max() ?? 0)
     }
 
@@ -73,13 +75,14 @@ struct World {
         if random.chance(30) { properties.append(.init("q", random.chance(50) ? .integer(1) : .string("x"))) }
         // All names but one have it always, and it is a string always.
         if name != 3 || random.chance(50) { properties.append(.init("s", .string(random.pick(["x", "y", "z", "a longer text", ""])))) }
+        if name > 4, random.chance(70) { properties.append(.init("plan", random.pick([.string("x"), .integer(1), .double(1), .bool(true)]))) }
         return properties
     }
 
     private static func event(
         _ user: ByteString, _ units: [Int64], _ months: [Int64], serverTimed: Bool, _ random: inout SplitMix64
     ) -> Event {
-        let name = random.below(5)
+        let name = random.chance(12) ? 5 + random.below(2) : random.below(5)
         // A name keeps to one unit, beside names of others.
         let unit = units[name % units.count]
         let month = random.pick(months) * 1_000_000
@@ -87,43 +90,95 @@ struct World {
         // One name's events come from a client without a clock, in some stores.
         let id: ByteString = random.chance(50) ? ByteString("i\(random.next())") : ""
         return Event(
-            user: user, name: ["a", "b", "c", "d", "e"][name], time: (month + offset) / unit * unit,
+            user: user, name: ["a", "b", "c", "d", "e", "$identify", "$set"][name], time: (month + offset) / unit * unit,
             id: id, serverTimed: serverTimed && name == 1 && !id.isEmpty && random.chance(50), properties: properties(name, &random))
     }
 
-    /// Every user who entered, with what the reference makes of them and the events of the chosen attempt.
-    func attempts(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> [ByteString: (outcome: UserOutcome, chain: [Event])] {
-        var found: [ByteString: (outcome: UserOutcome, chain: [Event])] = [:]
-        for (user, mine) in Dictionary(grouping: events, by: \.user) {
+    /// A unit that entered: its user, what the reference makes of it, and by row the event of its chosen attempt.
+    struct Unit {
+        let user: ByteString
+        let outcome: UserOutcome
+        let chain: [Event?]
+
+        /// The events by step; nil where a step was not done.
+        func byStep(_ steps: Int) -> [Event?] {
+            if outcome.positions.isEmpty { return chain + Array(repeating: nil, count: steps - chain.count) }
+            return (0..<steps).map { step in outcome.positions.firstIndex(of: step).flatMap { chain[$0] } }
+        }
+
+        /// - Parameter step: from 1.
+        func isIn(_ list: ListOutcome, step: Int, _ plan: FunnelPlan) -> Bool {
+            func did(_ row: Int) -> Bool { row < chain.count && chain[row] != nil }
+            switch list {
+            case .reached: return did(step - 1)
+            case .dropped: return plan.requiredRow(before: step - 1).map { did($0) && !did(step - 1) } ?? false
+            case .converted: return did(plan.steps - 1)
+            }
+        }
+    }
+
+    /// Users of a cohort.
+    private func members(_ cohort: Cohort, asOf: Int64) -> Set<ByteString> {
+        var definition = cohort.definition
+        definition.countBy = .users
+        let plan = FunnelPlan(definition, entryRange: nil, asOf: asOf)
+        return Set(units(plan, [0..<1_024]).filter { $0.isIn(cohort.outcome, step: cohort.step, plan) }.map(\.user))
+    }
+
+    /// Users of all of some cohorts.
+    func members(_ cohorts: [Cohort], asOf: Int64) -> Set<ByteString> {
+        cohorts.reduce(into: Set(users.keys)) { $0.formIntersection(members($1, asOf: asOf)) }
+    }
+
+    func randomCohorts(_ random: inout SplitMix64) -> [Cohort] {
+        (0..<(random.chance(70) ? 0 : 1 + random.below(2))).map { _ in
+            let definition = randomPlan(&random).definition
+            let step = 1 + random.below(definition.steps.count)
+            let outcome: ListOutcome = definition.steps[step - 1].isOptional ? .reached : random.pick(ListOutcome.allCases)
+            return Cohort(definition: definition, step: step, outcome: outcome)
+        }
+    }
+
+    func units(_ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort] = []) -> [Unit] {
+        let members = members(cohorts, asOf: plan.asOf)
+        var found: [Unit] = []
+        for (user, one) in users where members.contains(user) {
             let bucket = XXH64.bucket(ofUser: user)
             guard buckets.contains(where: { $0.contains(bucket) }) else { continue }
-            let history = OneUser(mine)
-            let (time, mask) = history.columns(for: plan)
-            // The reference tries everything, so it is given only what can fill a step.
-            let rows = mask.indices.filter { mask[$0] != 0 }
-            let outcome = ReferenceMatcher(plan).match(time: rows.map { time[$0] }, mask: rows.map { mask[$0] })
-            if outcome.depth > 0 { found[user] = (outcome, outcome.chain.map { history.events[rows[$0]] }) }
+            var history = one.history(for: plan)
+            var rows = Array(history.time.indices)
+            if !plan.needsEveryEvent {
+                // The reference tries everything, so it is given only what can fill a step or is excluded.
+                rows = rows.filter { history.mask[$0] | history.excluded[$0] != 0 }
+                history = UserHistory(
+                    time: rows.map { history.time[$0] }, mask: rows.map { history.mask[$0] }, excluded: rows.map { history.excluded[$0] },
+                    held: history.held.map { codes in rows.map { codes[$0] } }, unit: history.unit.isEmpty ? [] : rows.map { history.unit[$0] })
+            }
+            for outcome in ReferenceMatcher(plan).outcomes(of: history) where outcome.depth > 0 {
+                found.append(Unit(user: user, outcome: outcome, chain: outcome.chain.map { $0 < 0 ? nil : one.events[rows[$0]] }))
+            }
         }
         return found
     }
 
-    func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> ([ByteString: UserOutcome], PartialResult) {
-        let attempts = attempts(plan, buckets)
+    func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort] = []) -> ([Unit], PartialResult) {
+        let units = units(plan, buckets, cohorts)
         var result = PartialResult(steps: plan.steps, times: true, buckets: buckets)
         var fromFirst = Array(repeating: TimeCollector(), count: plan.steps)
         var fromPrevious = fromFirst
-        for (outcome, events) in attempts.values {
-            let chain = events.map { max(plan.ticks($0.time), plan.ticks(events[0].time)) }
-            for i in 0..<outcome.depth {
+        for unit in units {
+            let times = unit.chain.map { event in event.map { max(plan.ticks($0.time), plan.ticks(unit.chain[0]?.time ?? 0)) } }
+            for (i, time) in times.enumerated() {
+                guard let time, let first = times[0] else { continue }
                 result.counts[i] += 1
-                if i > 0 { fromFirst[i].add(UInt64(chain[i] - chain[0])) }
-                if i > 1 { fromPrevious[i].add(UInt64(max(0, chain[i] - chain[i - 1]))) }
+                if i > 0 { fromFirst[i].add(UInt64(time - first)) }
+                if i > 1, let previous = plan.requiredRow(before: i), let before = times[previous] { fromPrevious[i].add(UInt64(max(0, time - before))) }
             }
-            if outcome.openDepth > 0 { result.open[outcome.openDepth - 1] += 1 }
+            if unit.outcome.openDepth > 0 { result.open[unit.outcome.openDepth - 1] += 1 }
         }
         result.fromFirst = fromFirst.map { $0.finish() }
         result.fromPrevious = fromPrevious.map { $0.finish() }
-        return (attempts.mapValues(\.outcome), result)
+        return (units, result)
     }
 
     private static func filter(_ random: inout SplitMix64) -> Predicate {
@@ -135,7 +190,7 @@ struct World {
         case .isIn, .notIn: operands = [.integer(Int64(random.below(3))), random.pick([.string("x"), .double(0.5)])]
         default: operands = [random.pick([.integer(1), .double(0.5), .string("x"), .integer(0)])]
         }
-        return Predicate(property: random.pick(["p", "q"]), comparison: comparison, values: operands)
+        return Predicate(property: random.pick(["p", "q", "p", "q", "user.plan", "user.p"]), comparison: comparison, values: operands)
     }
 
     func randomPlan(_ random: inout SplitMix64) -> FunnelPlan {
@@ -160,8 +215,36 @@ struct World {
         definition.entry = random.pick(FunnelDefinition.Entry.allCases)
         definition.window = random.pick([1, 2, 5, 86_400, 40 * 86_400, 366 * 86_400]) * 1_000_000
         if tick == 1, random.chance(40) { definition.window = random.pick([1, 999, 1_000, 250_000]) }
+        if random.chance(60) { definition = withRules(definition, &random) }
         let range = random.chance(30) ? times.lowerBound + 1..<(times.lowerBound + (random.chance(50) ? 5_250_000 : 70 * 86_400_000_000)) : nil
         let asOf = random.chance(50) ? random.pick(events).time + Int64(random.below(5)) * 1_000_000 : 1 << 59
         return FunnelPlan(definition, entryRange: range, asOf: asOf)
     }
+
+    /// A definition with up to three more rules, where they can stand together.
+    private func withRules(_ plain: FunnelDefinition, _ random: inout SplitMix64) -> FunnelDefinition {
+        var definition = plain
+        var rules = Rule.allCases.filter { $0 != .flexible && $0 != .previousStep && $0.field != .entry }
+        for _ in 0..<(1 + random.below(3)) {
+            let rule = random.pick(rules)
+            rules.removeAll { $0.field == rule.field }
+            if definition.steps.count == 1, [.stepWindow, .excludeEnd, .excludeDrop].contains(rule.field) { continue }
+            rule.apply(to: &definition, &random)
+        }
+        // The data's times are some seconds apart.
+        let scale: Int64 = definition.clock.tick == 1 && random.chance(80) ? 1_000_000 : 1
+        definition.sessionGap *= definition.sessionGap == FunnelDefinition.defaultSessionGap ? 1 : scale
+        for i in definition.steps.indices { definition.steps[i].window = definition.steps[i].window.map { $0 * scale } }
+        for i in definition.exclusions.indices {
+            if random.chance(80) { definition.exclusions[i].events = .named([random.pick(["a", "c", "d", "e"])]) }
+            if random.chance(30) { definition.exclusions[i].filters = [Self.filter(&random)] }
+        }
+        if case .property = definition.countBy { definition.countBy = .property(random.pick(["p", "q", "s"])) }
+        return (try? definition.overriding(countBy: nil, sessionGap: nil)) ?? plain
+    }
+}
+
+extension FunnelPlan {
+    /// The nearest required row before one, both from 0.
+    func requiredRow(before row: Int) -> Int? { (0..<row).last { !definition.steps[$0].isOptional } }
 }

@@ -61,6 +61,7 @@ def read_ranges(reader):
     return ranges
 
 
+PATH_EVENTS = ["", "events", "exclude_events"]
 TOUCHES = ["first", "last"] + [f"step:{n}" for n in range(1, 65)]
 
 
@@ -73,7 +74,41 @@ def encode_report(query):
         bounds = query["trend"]
         return 2, varint(len(bounds)) + zigzag(bounds[0]) + b"".join(
             varint(b - a) for a, b in zip(bounds, bounds[1:]))
+    if "paths" in query:
+        return 5, encode_paths_asked(query["paths"])
+    if "predictors" in query:
+        asked = query["predictors"]
+        return 6, varint(asked["of"]) + varint(asked["step"]) + bytes([asked["properties"]])
     return (3, b"") if query.get("entry_span") else (0, b"")
+
+
+def encode_paths_asked(asked):
+    steps = [asked["dropped"]] if "dropped" in asked else asked["between"]
+    form = next((i for i, key in enumerate(PATH_EVENTS) if key in asked), 0)
+    out = bytes([len(steps) - 1]) + b"".join(map(varint, steps)) + varint(asked["length"]) + bytes([form])
+    names = asked.get(PATH_EVENTS[form], [])
+    return out + (varint(len(names)) + b"".join(map(string, names)) if form else b"")
+
+
+def read_paths_asked(reader, steps):
+    kind = reader.u8()
+    places = [reader.varint(steps) for _ in range(kind + 1)] if kind < 2 else []
+    if kind > 1 or kind == 0 and places[0] < 2 or kind == 1 and not 0 < places[0] < places[1]:
+        raise invalid(f"paths from {kind}, steps {places}")
+    asked = {"dropped": places[0]} if kind == 0 else {"between": places}
+    asked["length"], form = reader.varint(5), reader.u8()
+    if asked["length"] == 0 or form > 2:
+        raise invalid("length or events of paths")
+    if form:
+        asked[PATH_EVENTS[form]] = [reader.text(256) for _ in range(reader.varint(256))]
+    return {"paths": asked}
+
+
+def read_predictors_asked(reader, steps):
+    asked = {"of": reader.varint(steps), "step": reader.varint(steps), "properties": reader.flag()}
+    if not 0 < asked["of"] < asked["step"]:
+        raise invalid("steps of predictors")
+    return {"predictors": asked}
 
 
 def read_report(kind, reader, steps):
@@ -89,6 +124,10 @@ def read_report(kind, reader, steps):
         if count < 2 or any(a >= b for a, b in zip(bounds, bounds[1:])) or bounds[-1] >= 1 << 63:
             raise invalid("bounds of a trend")
         return {"trend": bounds}
+    if kind == 5:
+        return read_paths_asked(reader, steps)
+    if kind == 6:
+        return read_predictors_asked(reader, steps)
     if kind not in (0, 3):
         raise invalid(f"report {kind}")
     return {"entry_span": True} if kind else {}
@@ -128,7 +167,7 @@ def encode_partial_users_query(ask):
 
 def read_partial_users_query(reader):
     query, step, outcome = read_partial_query(reader), reader.varint(64), reader.u8()
-    if query.keys() & {"breakdown", "trend", "entry_span"}:
+    if query.keys() & {"breakdown", "trend", "entry_span", "paths", "predictors"}:
         raise invalid("a list with a report")
     if outcome > 2 or step == 0:
         raise invalid(f"step {step}, outcome {outcome}")
@@ -214,7 +253,69 @@ def encode_found(result):
     if "entry_span" in result:
         span = result["entry_span"]
         return 3, bytes([bool(span)]) + b"".join(map(zigzag, span))
+    if "paths" in result:
+        return 5, encode_paths(result["paths"])
+    if "predictors" in result:
+        return 6, encode_predictors(result["predictors"])
     return 0, b""
+
+
+def encode_paths(paths):
+    names = sorted({name.encode() for path in paths for name in path["events"]})
+    out = varint(len(names)) + b"".join(varint(len(name)) + name for name in names) + varint(len(paths))
+    return out + b"".join(
+        varint(len(path["events"])) + b"".join(varint(names.index(name.encode())) for name in path["events"])
+        + varint(path["users"]) for path in paths)
+
+
+def read_paths(reader):
+    names = [reader.text(256) for _ in range(reader.varint(5 * 65_536))]
+    paths = []
+    for _ in range(reader.varint(65_536)):
+        codes = [reader.varint() for _ in range(reader.varint(5))]
+        users = reader.varint((1 << 48) - 1)
+        if max(codes, default=-1) >= len(names) or users == 0:
+            raise invalid("an event or the users of a path")
+        paths.append({"events": [names[code] for code in codes], "users": users})
+    if len({tuple(path["events"]) for path in paths}) < len(paths):
+        raise invalid("a path twice")
+    return {"paths": paths}
+
+
+def encode_predictors(found):
+    def pair(users):
+        return b"".join(map(varint, users))
+    out = pair(found["users"]) + varint(len(found["events"]))
+    out += b"".join(string(row["event"]) + pair(row["users"]) for row in found["events"])
+    out += varint(len(found["properties"]))
+    for row in found["properties"]:
+        out += string(row["property"]) + varint(len(row["values"]))
+        out += b"".join(encode_value(value["value"]) + pair(value["users"]) for value in row["values"])
+    return out + varint(len(found["left_out"])) + b"".join(map(string, found["left_out"]))
+
+
+def read_predictors(reader):
+    whole = [reader.varint((1 << 48) - 1), reader.varint()]
+
+    def pair():
+        users = [reader.varint(), reader.varint()]
+        rest = [a - b for a, b in zip(whole, users)]
+        if users[0] == 0 or not users[1] <= users[0] or not 0 <= rest[1] <= rest[0]:
+            raise invalid(f"users {users} of {whole}")
+        return users
+
+    if whole[1] > whole[0]:
+        raise invalid(f"users {whole}")
+    events = [{"event": reader.text(256), "users": pair()} for _ in range(reader.varint(100_000))]
+    properties = [{"property": reader.text(256), "values": [{"value": read_value(reader), "users": pair()}
+                                                            for _ in range(reader.varint(1000))]}
+                  for _ in range(reader.varint(100_000))]
+    left_out = [reader.text(256) for _ in range(reader.varint(100_000))]
+    for names in ([e["event"] for e in events], [p["property"] for p in properties] + left_out,
+                  *([repr(v["value"]) for v in p["values"]] for p in properties)):
+        if len(set(names)) < len(names):
+            raise invalid("an event, a property or a value twice")
+    return {"predictors": {"users": whole, "events": events, "properties": properties, "left_out": left_out}}
 
 
 def read_found(kind, reader, counts):
@@ -235,6 +336,10 @@ def read_found(kind, reader, counts):
         if span and not 0 <= span[0] <= span[1] < 1 << 60:
             raise invalid(f"span {span}")
         return {"entry_span": span}
+    if kind == 5:
+        return read_paths(reader)
+    if kind == 6:
+        return read_predictors(reader)
     if kind:
         raise invalid(f"report {kind}")
     return {}

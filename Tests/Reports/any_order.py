@@ -17,6 +17,16 @@ def deal(hands, e):
     return frozenset(hand | 1 << step for hand in hands for step in e.fills if not hand >> step & 1)
 
 
+def positions(chain, taken=()):
+    """The step that each event did: the first takes the lowest that it can, then the second, and so on."""
+    if len(taken) == len(chain):
+        return taken
+    for step in sorted(chain[len(taken)][1].fills):
+        if step not in taken and (found := positions(chain, (*taken, step))):
+            return found
+    return None
+
+
 def may_come_next(unit, p, c, exclusions):
     return not any(p.sec < x.sec < c.sec for place, _ in exclusions for x in unit.excluded[place])
 

@@ -3,7 +3,7 @@
 A chain is a tuple of `(step, event)`, steps from 1; with `any` order row i of the chain has step i.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import count
 
 import pandas
@@ -63,12 +63,8 @@ class Unit:
         if f.steps[i - 1].window is not None and c.sec - p.sec > f.steps[i - 1].window:
             return False
         if f.order == "strict":
-            between = self.events[bisect_right(self.clock, p.sec):]
-            for x in between:
-                if x.sec >= c.sec:
-                    break
-                if step not in x.fills and i not in x.fills:
-                    return False
+            between = range(bisect_right(self.clock, p.sec), bisect_left(self.clock, c.sec))
+            return all(step in self.events[k].fills or i in self.events[k].fills for k in between)
         return True
 
     def breaks(self, step, p, i, c, exclusions):
@@ -231,14 +227,16 @@ def held_sql(funnel):
 
 
 def histories(con, funnel):
-    """The events of every user that has one of a step, in order."""
-    marks = "[" + ", ".join(matches(x.events, x.where) for x in funnel.exclusions) + "]"
+    """The events of every user that can begin an attempt, in order; where others make no difference only those with a part in it."""
+    marks = "[" + ", ".join(matches(x.events, x.where) for x in funnel.exclusions) + "]::BOOLEAN[]"
     value = f'e."{funnel.count_by[9:]}"' if funnel.count_by.startswith("property:") else "NULL"
     found = con.execute(f"""
         SELECT e.row, e.user_id, e.us, e.us // {funnel.tick}, coalesce(f.steps, []), {marks}, {held_sql(funnel) if funnel.held else "NULL"}, {value}
         FROM events e LEFT JOIN user_properties u USING (user_id)
         LEFT JOIN (SELECT row, list(step) AS steps FROM fills GROUP BY row) f USING (row)
-        WHERE e.user_id IN (SELECT user_id FROM fills) ORDER BY e.row""").fetchall()
+        WHERE e.user_id IN (SELECT user_id FROM fills WHERE step = 1 OR {funnel.order == "any"})
+            AND (f.steps IS NOT NULL OR list_contains({marks}, true) OR {funnel.order == "strict" or funnel.count_by == "sessions"})
+        ORDER BY e.row""").fetchall()
     user = []
     for row, user_id, us, sec, fills, marked, held, value in found:
         if user and user[0].user != user_id:
@@ -279,9 +277,10 @@ def build(con, funnel, start, end):
                 took = max(0, (max(e.sec for _, e in chain) if funnel.order == "any" else chain[-1][1].sec) - a.sec)
                 until = unit.ends(a, chain) if funnel.count_by == "users" and depth < len(funnel.steps) else 0
                 attempts.append((number, a.user, key, a.row, a.us, depth, optional, took, until))
-                matched += [(number, step, e.row, e.sec) for step, e in chain]
+                did = any_order.positions(chain) if funnel.order == "any" else [step for step, _ in chain]
+                matched += [(number, step, position, e.row, e.sec) for (step, e), position in zip(chain, did)]
     for table, rows, columns in (
-            ("attempts", attempts, "attempt user_id unit a a_us depth optional took open_until"), ("matched", matched, "attempt step row sec")):
+            ("attempts", attempts, "attempt user_id unit a a_us depth optional took open_until"), ("matched", matched, "attempt step position row sec")):
         frame = pandas.DataFrame(rows, columns=columns.split())
         con.register("frame", frame)
         kinds = ", ".join(f"{c}::{'VARCHAR' if c in ('user_id', 'unit') else 'BIGINT'} AS {c}" for c in frame.columns)

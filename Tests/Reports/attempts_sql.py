@@ -38,7 +38,7 @@ WITH RECURSIVE chosen AS (
     WHERE {follows}
     GROUP BY p.step, p.a, p.a_sec
 )
-SELECT a AS attempt, step, event.row, event.sec FROM chosen
+SELECT a AS attempt, step, step AS position, event.row, event.sec FROM chosen
 """
 
 ATTEMPTS = """
@@ -52,7 +52,8 @@ GROUP BY ALL
 
 
 def build(con, funnel):
-    """From `fills` the tables `attempts`, one row for every A whatever the range, and `matched`, one for every step of it.
+    """From `fills` the tables `attempts`, one row for every A whatever the range, and `matched`, one for every step of it;
+    `position` is the step that the event did, which is another one only in any order.
 
     `took` is in ticks from A to the last step, `open_until` the last clock value at which a next step would be in the window.
     """

@@ -174,17 +174,72 @@ RULES = [
 COUNTED = [
     ask("attempts", CALLS, count_by="attempts", window_duration="3d"),
     ask("attempts, flexible 1d, earliest", LAB, count_by="attempts", conversion_order=flexible("1d"), entry="earliest", window_duration="1d"),
-    ask("attempts, excluded", CALLS, {"count_by": "attempts", "start": "2011-11-01"}, window_anchor="previous_step", window_duration="4d",
+    ask("attempts, excluded", CALLS, {"start": "2011-11-01"}, count_by="attempts", window_anchor="previous_step", window_duration="4d",
         exclude=[{"events": ["A_DECLINED", "A_CANCELLED"], "after": 1, "before": 3}]),
-    ask("attempts, strict", ["W_Nabellen offertes:start", "W_Nabellen offertes:complete", "W_Valideren aanvraag:start"], {"count_by": "attempts"},
+    ask("attempts, strict", ["W_Nabellen offertes:start", "W_Nabellen offertes:complete", "W_Valideren aanvraag:start"], count_by="attempts",
         conversion_order="strict"),
-    ask("attempts, any", LAB, {"count_by": "attempts"}, conversion_order="any", window_duration="1d"),
-    ask("attempts, drop_user", ["O_SENT", "O_SENT_BACK"], {"count_by": "attempts"}, preset="mixpanel-totals/1",
+    ask("attempts, any", LAB, count_by="attempts", conversion_order="any", window_duration="1d"),
+    ask("attempts, drop_user", ["O_SENT", "O_SENT_BACK"], preset="mixpanel-totals/1",
         exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 2, "effect": "drop_user"}]),
-    ask("sessions", CALLS[:1] + ["W_Completeren aanvraag:complete", "A_ACCEPTED"], {"count_by": "sessions"}),
+    ask("sessions", CALLS[:1] + ["W_Completeren aanvraag:complete", "A_ACCEPTED"], count_by="sessions"),
     ask("sessions, gap of a day, first", LAB, {"count_by": "sessions", "session_gap": "1d"}, entry="first"),
     ask("sessions, drop_user", ["LacticAcid", "IV Antibiotics"], count_by="sessions", session_gap="2h",
         exclude=[{"events": ["CRP"], "after": 1, "before": 2, "effect": "drop_user"}]),
-    ask("a property's values", CALLS, {"count_by": "property:resource"}),
+    ask("a property's values", CALLS, count_by="property:resource"),
     ask("a property's values, strict", ["Leucocytes", "CRP"], {"count_by": "property:org_group"}, conversion_order="strict"),
+]
+
+# As above, with the members of `/v1/query/times`.
+TIMES = [
+    ask("offers, linear", OFFERS, {"from": 3, "to": "A_ACTIVATED"}),
+    ask("offers, log", OFFERS, {"to": 2, "bins": 40}),
+    ask("offers, thinned out", OFFERS, {"to": 3, "bins": 6}),
+    ask("ties, microseconds, flexible 1us", TIES, {"from": 2, "to": 4, "bins": 60}, preset="clickhouse-default/1"),
+    ask("emergency, flexible 1h", EMERGENCY, {"bins": 100}, conversion_order=flexible("1h")),
+    ask("return, few bars", RETURN, {"from": "Release A", "bins": 5}, window_duration="366d"),
+    ask("nobody", CALLS, {"start": "2013-01-01"}),
+    ask("optional steps", CARE, {"from": "LacticAcid", "to": "IV Antibiotics"}),
+]
+
+GROUPS = [
+    ask("emergency, group A", EMERGENCY, {"group": {"property": "org_group", "value": "A"}, "step": 4, "outcome": "reached"}),
+    ask("emergency, last group E", EMERGENCY, {"group": {"property": "org_group", "touch": "last", "value": "E"}, "step": 6, "outcome": "converted"}),
+    ask("emergency, nobody got so far", EMERGENCY, {"group": {"property": "org_group", "touch": "step:5", "value": None}, "step": 5, "outcome": "dropped"}),
+    ask("a number", ["Assigned", "A_ACCEPTED"], {"group": {"property": "mixed", "value": 1}, "step": 2, "outcome": "dropped"}),
+    ask("a string", ["Assigned", "A_ACCEPTED"], {"group": {"property": "mixed", "value": "1"}, "step": 1}),
+    ask("a boolean", ["Assigned", "A_ACCEPTED"], {"group": {"property": "mixed", "value": True}, "step": 2, "outcome": "reached"}),
+    ask("no value", ["Assigned", "A_ACCEPTED"], {"group": {"property": "mixed", "value": None}, "step": 2, "outcome": "reached"}),
+]
+
+# Users are taken at even distances from all that there are.
+EXPLAINED = [ask("offers, flexible 1h", OFFERS, conversion_order=flexible("1h")), ask("emergency", EMERGENCY, entry="earliest"),
+             ask("ties", TIES, preset="clickhouse-default/1", window_duration="1d"), ask("care", CARE, conversion_order=flexible("1h"))]
+
+PATHS = [
+    ask("after the offer", OFFERS, {"from": {"dropped": "A_ACTIVATED"}}),
+    ask("after the offer, length 1", OFFERS, {"from": {"dropped": 5}, "length": 1, "k": 4}, conversion_order=flexible("1h")),
+    ask("between acceptance and offer, length 5", OFFERS, {"from": {"between": ["A_ACCEPTED", 4]}, "length": 5, "k": 100}),
+    ask("between calls, some events", CALLS, {"from": {"between": [1, 2]}, "events": ["O_SENT", "O_CANCELLED", "W_Nabellen offertes:complete"]},
+        window_anchor="previous_step", window_duration="3d"),
+    ask("after calls, but for some events", CALLS, {"from": {"dropped": 2}, "exclude_events": ["Renewed", "W_Completeren aanvraag:complete"],
+                                                    "start": "2011-11-01", "end": "2011-11-30", "time_zone": "Europe/Amsterdam"},
+        window_anchor="previous_step", window_duration="3d"),
+    ask("ties, flexible 1us", TIES, {"from": {"between": [1, 4]}, "length": 5}, preset="clickhouse-default/1"),
+    ask("after admission", EMERGENCY, {"from": {"dropped": 6}, "length": 4}, conversion_order=flexible("1d")),
+    ask("after IV Antibiotics, optional steps", CARE, {"from": {"dropped": "Release A"}}),
+    ask("between optional steps", CARE, {"from": {"between": [3, 6]}, "length": 2}, conversion_order=flexible("1h")),
+    ask("after CRP, any order", LAB, {"from": {"dropped": 3}}, conversion_order="any", window_duration="2h"),
+    ask("nobody", CALLS, {"from": {"dropped": 2}, "start": "2013-01-01"}),
+]
+
+PREDICTORS = [
+    ask("offers", OFFERS, {"k": 1000}),
+    ask("offers, step 3 of 1, 2d", OFFERS, {"step": 3, "of": 1, "k": 50, "min_users": 100}, window_duration="2d"),
+    ask("offers, names alone", OFFERS, {"properties": False}, conversion_order=flexible("1h")),
+    ask("emergency", EMERGENCY, {"k": 1000, "min_users": 1}),
+    ask("emergency, admission, flexible 1h", EMERGENCY, {"step": "Admission NC", "of": 2, "k": 100}, conversion_order=flexible("1h")),
+    ask("return, previous step", RETURN, {"k": 30}, window_anchor="previous_step", window_duration="60d"),
+    ask("ties, microseconds", TIES, {"step": 2}, preset="clickhouse-default/1"),
+    ask("care, optional steps", CARE, {"of": "IV Liquid", "k": 40}),
+    ask("calls, a step for any event", ["A_ACCEPTED", {"name": "anything", "events": ["*"]}, "A_ACTIVATED"], {"k": 60}),
 ]

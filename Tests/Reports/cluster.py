@@ -9,6 +9,10 @@ import time
 from urllib.parse import quote
 
 
+# Keys of a query that older versions do not know.
+LATER = ("cohort", "compare", "group")
+
+
 class Unsupported(Exception):
     """The product says that it does not have this."""
 
@@ -60,14 +64,20 @@ class Cluster:
         host, port = self.info["coordinator"]["http"].rsplit(":", 1)
         connection = http.client.HTTPConnection(host, int(port), timeout=300)
         body = None if document is None else json.dumps(document).encode()
-        connection.request(method, path, body, {"content-type": "application/json"} if body else {})
-        response = connection.getresponse()
-        text = response.read().decode()
-        connection.close()
+        try:
+            connection.request(method, path, body, {"content-type": "application/json"} if body else {})
+            response = connection.getresponse()
+            text = response.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            time.sleep(2)  # a member that died is started again
+            raise Refused(f"no answer: {error!r}") from None
+        finally:
+            connection.close()
         if response.status // 100 == 2:
             return json.loads(text) if text else None
-        if response.status in (404, 405) and "unknown_funnel" not in text or "not supported by this version" in text:
-            raise Unsupported(reason(text) or f"status {response.status}")
+        lacks = ("not supported by this version", "no such path", *(f"{key} is not a known key" for key in LATER))
+        if any(lack in reason(text) for lack in lacks):
+            raise Unsupported(reason(text))
         raise Refused(f"status {response.status}: {text:.300}")
 
     def ask(self, path, document):
@@ -84,8 +94,8 @@ class Cluster:
 def reason(text):
     """The first fault of an error's document."""
     try:
-        error = json.loads(text)["error"]
-        faults = error.get("faults") or []
-        return f"{faults[0]['field']}: {faults[0]['reason']}" if faults else error["message"]
+        error = json.loads(text)
+        faults = error.get("errors") or []
+        return f"{faults[0]['field']} {faults[0]['reason']}" if faults else error["detail"]
     except (ValueError, KeyError, TypeError):
         return text[:80]

@@ -118,11 +118,11 @@ def condition(c):
     return f"coalesce({test}, false)"
 
 
-# The value of a user's latest `$set` or `identify`, by time and then id, each property by itself.
+# Of each property of a user the latest that a `$set` or `$identify` gave, by time and then id.
 USER_PROPERTIES = """
 CREATE OR REPLACE TEMP TABLE user_properties AS
 SELECT user_id, arg_max(tier, (us, event_id)) FILTER (tier IS NOT NULL) AS tier
-FROM events WHERE event IN ('$set', 'identify') GROUP BY user_id
+FROM events WHERE event IN ('$set', '$identify') GROUP BY user_id
 """
 
 

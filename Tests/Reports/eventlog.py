@@ -60,7 +60,7 @@ def write_own_events(directory, file):
             rows += [("Renewed", f"2012-03-01T00:00:{k:02}.5Z", {"level": mixed[(n // 16 + k * n) % 10]}) for k in range(n % 4)]
             if n % 5:  # the later of two values is the user's
                 rows += [("$set", "2011-09-01T00:00:00Z", {"tier": ["gold", 2][n // 32 % 2]})]
-                rows += [("$set", "2012-01-01T00:00:00Z", {"tier": ["gold", "silver", 2][n // 64 % 3]})]
+                rows += [("$identify", "2012-01-01T00:00:00Z", {"tier": ["gold", "silver", 2, None][n // 64 % 4]})]
             for i, (event, at, properties) in enumerate(rows):
                 out.write(json.dumps({"event_id": f"own-{user}-{i}", "user_id": user, "event": event, "timestamp": at,
                                       "properties": properties}) + "\n")

@@ -40,16 +40,16 @@ def row(funnel, counts):
     return {"entered": entered, "converted": converted, "conversion": rate(converted, entered), "conversion_ci": ci, "steps": steps}
 
 
-# Each chosen attempt's value: of the first or the last step whose event has it, or of one step.
+# Each chosen attempt's value: of the first or the last step whose event has it, or of one step; or of its user.
 VALUED = """
 CREATE OR REPLACE TEMP TABLE valued AS
 SELECT s.attempt, {pick} AS value
-FROM speaking s JOIN matched m USING (attempt) JOIN events e USING (row)
+FROM speaking s JOIN matched m USING (attempt) JOIN events e USING (row) LEFT JOIN user_properties u ON u.user_id = s.user_id
 GROUP BY s.attempt
 """
 PICK = {
-    "first": 'arg_min(e."{p}", m.step) FILTER (e."{p}" IS NOT NULL)', "last": 'arg_max(e."{p}", m.step) FILTER (e."{p}" IS NOT NULL)',
-    "step": 'any_value(e."{p}") FILTER (m.step = {n})'}
+    "first": 'arg_min(e."{p}", m.position) FILTER (e."{p}" IS NOT NULL)', "last": 'arg_max(e."{p}", m.position) FILTER (e."{p}" IS NOT NULL)',
+    "step": 'any_value(e."{p}") FILTER (m.position = {n})'}
 GROUPS = "SELECT value, step, count(*) FROM valued JOIN matched USING (attempt) GROUP BY value, step"
 
 
@@ -61,7 +61,8 @@ def as_text(value):
 def value_counts(con, funnel, prop, touch):
     """Of each value, as JSON text, or None the counts of its steps."""
     kind, _, number = touch.partition(":")
-    con.execute(VALUED.format(pick=PICK[kind].format(p=prop, n=number)))
+    pick = f"any_value(u.{prop[5:]})" if prop.startswith("user.") else PICK[kind].format(p=prop, n=number)
+    con.execute(VALUED.format(pick=pick))
     found = {}
     for value, step, n in con.execute(GROUPS).fetchall():
         found.setdefault(value, [0] * len(funnel.steps))[step - 1] = n
@@ -131,8 +132,8 @@ def with_instants(answer):
     return answer
 
 
-def users(con, body, step, outcome):
-    """After `whole`: ids of the users of a row, in order."""
+def users(con, body, step, outcome, among="true"):
+    """After `whole`: ids of the users of a row, in order; `among` is a condition in SQL."""
     funnel = funnel_of(body)
     did = f"attempt IN (SELECT attempt FROM matched WHERE step = {step})"
     if outcome == "converted":
@@ -141,4 +142,14 @@ def users(con, body, step, outcome):
         test = f"depth >= {funnel.before(step)} AND NOT {did}"
     else:
         test = did
-    return [row[0] for row in con.execute(f"SELECT DISTINCT user_id FROM speaking WHERE {test} ORDER BY user_id").fetchall()]
+    return [row[0] for row in con.execute(f"SELECT DISTINCT user_id FROM speaking WHERE {test} AND {among} ORDER BY user_id").fetchall()]
+
+
+def group_users(con, body):
+    """Users of a row of a breakdown."""
+    group = body["group"]
+    whole(con, body)
+    value_counts(con, funnel_of(body), group["property"], group.get("touch", "first"))
+    value = None if group["value"] is None else json.dumps(group["value"], ensure_ascii=False)
+    test = "value IS NULL" if value is None else "value = '" + value.replace("'", "''") + "'"
+    return users(con, body, body["step"], body.get("outcome", "reached"), f"attempt IN (SELECT attempt FROM valued WHERE {test})")

@@ -17,7 +17,7 @@ def instant(con, text):
 
 
 def answer(con, case):
-    """The same members as the case has: counts, open attempts and, per user, depths and seconds."""
+    """The same members as the case has: counts, open attempts and, per user, depths, seconds and the places of steps, from 0."""
     funnel = Funnel(case["definition"])
     keys = {key for user in case["users"] for _, _, *more in user["events"] for key in (more[0] if more else {})} | {"tier"}
     keys |= {c["property"] for part in funnel.steps + funnel.exclusions for c in part.where}
@@ -42,10 +42,11 @@ def answer(con, case):
         found["open"] = [by_depth.get(d, 0) for d in range(1, len(funnel.steps) + 1)]
     outcomes = {}
     for user, depth, chain in con.execute(f"""
-            SELECT s.user_id, s.depth, list({{'step': m.step, 's': greatest(0, m.sec - e.us // {funnel.tick})}} ORDER BY m.step)
+            SELECT s.user_id, s.depth, list({{'step': m.step, 'did': m.position - 1, 's': greatest(0, m.sec - e.us // {funnel.tick})}} ORDER BY m.step)
             FROM speaking s JOIN matched m USING (attempt) JOIN events e ON e.row = s.a GROUP BY s.attempt, s.a, s.user_id, s.depth ORDER BY s.a""").fetchall():
         at = {c["step"]: c["s"] * funnel.tick / 1e6 for c in chain}
-        outcomes.setdefault(user, []).append({"depth": depth, "seconds": [at.get(i) for i in range(1, depth + 1)]})
+        outcomes.setdefault(user, []).append({"depth": depth, "seconds": [at.get(i) for i in range(1, depth + 1)],
+                                             "positions": [c["did"] for c in chain]})
     found["users"] = [
         {"outcomes": outcomes.get(f"u{u}", [])} if "outcomes" in user else outcomes.get(f"u{u}", [{"depth": 0, "seconds": []}])[0]
         for u, user in enumerate(case["users"])]
@@ -59,7 +60,7 @@ def run(checks):
     expected, got = [], []
     for case in cases:
         expected.append({k: case[k] for k in ("counts", "open") if k in case} | {
-            "users": [{k: user[k] for k in ("depth", "seconds", "outcomes") if k in user} for user in case["users"]]})
+            "users": [{k: user[k] for k in ("depth", "seconds", "outcomes", "positions") if k in user} for user in case["users"]]})
         got.append(answer(con, case))
     checks.compare(f"our own loops: the {len(cases)} worked cases", expected, got)
 

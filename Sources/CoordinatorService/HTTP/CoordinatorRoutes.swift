@@ -25,6 +25,16 @@ struct CoordinatorRoutes {
             let query = try UsersRequest.parse(try await document(request), now: WallClock.now())
             return EdgeResponse.json(try await engine.users(query, project: project).json(withUsers: true))
         }
+        router.post("/v1/query/paths") { request, _ in
+            let project = try admit(request, for: .read)
+            let query = try PathsRequest.parse(try await document(request), now: WallClock.now())
+            return EdgeResponse.json(try await engine.paths(query, project: project))
+        }
+        router.post("/v1/query/predictors") { request, _ in
+            let project = try admit(request, for: .read)
+            let query = try PredictorsRequest.parse(try await document(request), now: WallClock.now())
+            return EdgeResponse.json(try await engine.predictors(query, project: project))
+        }
         router.get("/v1/funnels") { request, _ in
             let saved = try await catalogue.list(project: try admit(request, for: .read))
             return EdgeResponse.json(["funnels": .array(saved.map { $0.definition.json })])

@@ -28,7 +28,7 @@ extension QueryEngine {
         return (bounds, results)
     }
 
-    private func ask(
+    func ask(
         _ request: QueryRequest, _ definition: FunnelDefinition, _ report: PartialQuery.Report?, _ project: UInt32,
         _ start: ContinuousClock.Instant, without absent: Set<Int> = []
     ) async throws -> Gathered<PartialResult> {
@@ -68,7 +68,7 @@ extension PartialQuery {
     /// Whether a result tells what was asked.
     fileprivate func isAnswered(by result: PartialResult) -> Bool {
         switch (report, result.report) {
-        case (nil, nil), (.breakdown, .breakdown), (.entrySpan, .entrySpan): true
+        case (nil, nil), (.breakdown, .breakdown), (.entrySpan, .entrySpan), (.paths, .paths), (.predictors, .predictors): true
         case (.trend(let bounds), .trend(let buckets)): buckets.count == bounds.count - 1
         default: false
         }

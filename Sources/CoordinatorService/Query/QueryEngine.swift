@@ -7,8 +7,8 @@ import FunnelRuntime
 final class QueryEngine: Sendable {
     private let fleet: ShardFleet
     private let catalogue: FunnelCatalogue
-    private let gate: AdmissionGate
-    private let latency: LatencyHistogram
+    let gate: AdmissionGate
+    let latency: LatencyHistogram
     private let requests = RequestNumbers()
 
     init(_ fleet: ShardFleet, catalogue: FunnelCatalogue, gate: AdmissionGate, metrics: Metrics) {
@@ -61,7 +61,7 @@ final class QueryEngine: Sendable {
             completeness: completeness)
     }
 
-    private func resolve(_ subject: QueryRequest.Subject, _ project: UInt32) async throws -> FunnelDefinition {
+    func resolve(_ subject: QueryRequest.Subject, _ project: UInt32) async throws -> FunnelDefinition {
         switch subject {
         case .definition(let definition): return definition
         case .standing: return try await catalogue.standing(project: project)

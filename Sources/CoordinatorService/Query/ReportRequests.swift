@@ -24,10 +24,6 @@ package struct BreakdownRequest: Equatable, Sendable {
             inner.faultAt("property", "is required: a property's name of 1 to \(Limits.propertyKeyBytes) bytes")
             return nil
         }
-        if property.bytes.starts(with: "user.".utf8) {
-            inner.faultAt("property", "user properties are not supported by this version")
-            return nil
-        }
         guard let parsed = touch.map({ Breakdown.Touch(text: $0) }) ?? .first else {
             inner.faultAt("touch", "must be first, last or step:N with N from 1; \"\(touch?.string.prefix(40) ?? "")\" is not")
             return nil

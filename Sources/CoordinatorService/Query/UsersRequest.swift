@@ -3,11 +3,6 @@ import FunnelProtocol
 
 /// The body of `POST /v1/query/users`: a query, and which of its users.
 struct UsersRequest: Sendable {
-    enum StepName: Sendable {
-        case index(Int)
-        case name(ByteString)
-    }
-
     var query: QueryRequest
     var step: StepName
     var outcome: ListOutcome
@@ -17,13 +12,7 @@ struct UsersRequest: Sendable {
     static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> UsersRequest {
         var reader = FieldReader(document)
         let query = QueryRequest.read(&reader, now: now)
-        var step = StepName.index(1)
-        switch reader.value("step") {
-        case .integer(let index)? where (1...Int64(Limits.stepsPerFunnel)).contains(index): step = .index(Int(index))
-        case .string(let name)?: step = .name(name)
-        case nil: reader.faultAt("step", "is required: a step's number from 1, or its name")
-        default: reader.faultAt("step", "must be a step's number from 1, or its name")
-        }
+        let step = StepName.read(&reader) ?? .index(1)
         let outcome: ListOutcome? = reader.choice("outcome")
         let limit = reader.integer("limit", in: 1...Int64(Limits.userListPage)) ?? 1_000
         let after = reader.string("after") ?? ""
@@ -35,14 +24,11 @@ struct UsersRequest: Sendable {
 
     /// The step's number in `definition`; a name stands for its first place.
     func position(in definition: FunnelDefinition) throws(InvalidDocument) -> Int {
-        var found: Int?
-        switch step {
-        case .index(let index): found = index <= definition.steps.count ? index : nil
-        case .name(let name): found = definition.steps.firstIndex { $0.name == name }.map { $0 + 1 }
+        let position = try step.position(in: definition, field: "step")
+        if outcome == .dropped, let reason = definition.noDropReason(step: position) {
+            throw InvalidDocument([FieldFault("outcome", reason)])
         }
-        guard let found else { throw InvalidDocument([FieldFault("step", "is not a step of this funnel, which has \(definition.steps.count)")]) }
-        if outcome == .dropped, found == 1 { throw InvalidDocument([FieldFault("outcome", "nobody can drop before step 1")]) }
-        return found
+        return position
     }
 }
 

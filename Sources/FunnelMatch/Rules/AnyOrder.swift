@@ -45,18 +45,19 @@ struct AnyOrder: Sendable {
     mutating func find(
         _ a: Int, _ group: Int, _ unit: UnitRows, excluding: UInt64, _ budget: inout WorkBudget
     ) throws(MatchError) {
-        takeFirst(a, group, unit)
+        let end = unit.clock[a] + rules.window
+        takeFirst(a, group, unit, through: end)
         guard unit.excluded & excluding != 0 else { return }
         findBarriers(unit, excluding, from: unit.clock[a], before: unit.clock[rows[rows.count - 1]])
         if barriers.allSatisfy({ x in rows.contains { unit.clock[$0] == x } }) { return }
-        findBarriers(unit, excluding, from: unit.clock[a], before: unit.clock[a] + rules.window)
+        findBarriers(unit, excluding, from: unit.clock[a], before: end)
         let own = Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group))
         let (covered, depth) = try reach(own, group, unit, &budget)
-        try takeCovering(own, covered, depth, &budget)
+        if covered > 0 { try takeCovering(own, covered, depth, &budget) }
     }
 
     /// Row after row, whatever is excluded.
-    private mutating func takeFirst(_ a: Int, _ group: Int, _ unit: UnitRows) {
+    private mutating func takeFirst(_ a: Int, _ group: Int, _ unit: UnitRows, through end: Int64) {
         rows.removeAll(keepingCapacity: true)
         rows.append(a)
         matching.reset()
@@ -66,9 +67,9 @@ struct AnyOrder: Sendable {
         while near > 0, unit.clock[near - 1] == from { near -= 1 }
         if rules.held.isEmpty {
             // Mostly the next few rows are all there is.
-            let end = min(unit.clock.count, near + 32)
-            while near < end, rows.count < rules.steps {
-                if unit.clock[near] - from > rules.window { return }
+            let far = min(unit.clock.count, near + 32)
+            while near < far, rows.count < rules.steps {
+                if unit.clock[near] > end { return }
                 if near != a, unit.mask[near] & ~matching.saturated != 0, matching.add(near, unit.mask[near]) { rows.append(near) }
                 near += 1
             }
@@ -89,7 +90,7 @@ struct AnyOrder: Sendable {
                 }
                 if candidate == row { mask |= 1 << UInt64(position) }
             }
-            if row == Int.max || unit.clock[row] - from > rules.window { return }
+            if row == Int.max || unit.clock[row] > end { return }
             for position in PositionBits(mask) { cursors[position] += 1 }
             if row != a, matching.add(row, mask) { rows.append(row) }
         }
@@ -115,7 +116,8 @@ struct AnyOrder: Sendable {
         }
     }
 
-    /// How many barriers the chain can pass, and the greatest depth. Loads the rows up to the barrier that it can't.
+    /// How many barriers the chain can pass, and the greatest depth. If it can pass none, `rows` is the chain; else this loads
+    /// the rows up to the barrier that it can't pass.
     private mutating func reach(
         _ a: Candidate, _ group: Int, _ unit: UnitRows, _ budget: inout WorkBudget
     ) throws(MatchError) -> (covered: Int, depth: Int) {
@@ -133,8 +135,12 @@ struct AnyOrder: Sendable {
             guard mask != 0, matching.add(-1, mask) else { break }
             covered += 1
         }
-        let end = a.clock + rules.window
-        loadWindow(a.row, group, unit, through: covered < barriers.count ? barriers[covered] : end)
+        let end = covered < barriers.count ? barriers[covered] : a.clock + rules.window
+        if covered == 0 {
+            takeFirst(a.row, group, unit, through: end)
+            return (0, rows.count)
+        }
+        loadWindow(a.row, group, unit, through: end)
         try budget.spend(window.count)
         return (covered, rank([a], from: 0, covered))
     }
@@ -142,9 +148,15 @@ struct AnyOrder: Sendable {
     /// Adds some row at this clock value to the matching. It stands for whichever of them serves.
     private mutating func cover(_ barrier: Int64, from: Int) -> Bool {
         var mask: UInt64 = 0
-        for candidate in window[from...] {
-            if candidate.clock > barrier { break }
-            if candidate.clock == barrier { mask |= candidate.mask }
+        var low = from
+        var high = window.count
+        while low < high {
+            let middle = (low + high) / 2
+            if window[middle].clock < barrier { low = middle + 1 } else { high = middle }
+        }
+        while low < window.count, window[low].clock == barrier {
+            mask |= window[low].mask
+            low += 1
         }
         return mask != 0 && matching.add(-1, mask)
     }
@@ -170,7 +182,7 @@ struct AnyOrder: Sendable {
         while chosen.count < depth, index < window.count {
             chosen.append(window[index])
             index += 1
-            try budget.spend(window.count - index + 1)
+            try budget.spend((window.count - index + 1) * (covered + 1))
             if !completes(chosen, from: index, covered, depth) { chosen.removeLast() }
         }
         rows.removeAll(keepingCapacity: true)
@@ -198,8 +210,8 @@ struct AnyOrder: Sendable {
         // An event at the end of the window breaks no chain, but is one that drops the user.
         let end = unit.clock[a] + rules.window
         findBarriers(unit, rules.excluding, from: unit.clock[a], before: end + 1)
-        let (covered, reached) = try reach(
-            Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group)), group, unit, &budget)
+        let own = Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group))
+        let (covered, reached) = try reach(own, group, unit, &budget)
         if reached < depth { return false }
         if depth == rules.steps { return true }
         return covered == barriers.count || unit.lastExcluded(rules.dropping, through: end) < barriers[covered]
@@ -209,12 +221,9 @@ struct AnyOrder: Sendable {
     mutating func depth(
         _ a: Int, _ group: Int, _ unit: UnitRows, excluding: UInt64, _ budget: inout WorkBudget
     ) throws(MatchError) -> Int {
-        takeFirst(a, group, unit)
-        guard unit.excluded & excluding != 0 else { return rows.count }
         findBarriers(unit, excluding, from: unit.clock[a], before: unit.clock[a] + rules.window)
-        if barriers.isEmpty { return rows.count }
-        return try reach(
-            Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group)), group, unit, &budget).depth
+        let own = Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group))
+        return try reach(own, group, unit, &budget).depth
     }
 
     /// The positions of the rows of a chain: for row after row the first that lets the others have one too.

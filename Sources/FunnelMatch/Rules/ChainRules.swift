@@ -11,6 +11,7 @@ struct ChainRules: Sendable {
     let optional: UInt64
     let isStrict: Bool
     let isAny: Bool
+    let isSerial: Bool
     let exclusions: [FunnelPlan.Exclusion]
     /// Exclusions as bits: all of them, and those that drop the user.
     let excluding: UInt64
@@ -26,6 +27,7 @@ struct ChainRules: Sendable {
         optional = plan.optional
         isStrict = plan.definition.order == .strict
         isAny = plan.definition.order == .any
+        isSerial = plan.definition.countBy == .attempts
         slack = plan.slack
         exclusions = plan.exclusions
         held = plan.held

@@ -86,7 +86,8 @@ struct ChainSearch: Sendable {
         if left >= 0 {
             let low = unit.time[before] - rules.slack
             let high = min(limit, table.latest(unit, before, previous, i))
-            var order = NearestRows(unit.time, unit.list(group, i), to: origin, after: low, through: high)
+            let list = table.leading(unit.list(group, i), level: depth, optional: left, through: limit)
+            var order = NearestRows(unit.time, list, to: origin, after: low, through: high)
             while let j = order.next(unit.time) {
                 if table.latest(level: depth, optional: left, index: j) <= limit, isFree(j, unit) {
                     chain.append(j)

@@ -14,7 +14,7 @@ extension RuleMatcher {
     }
 
     private mutating func anyReaches(_ depth: Int, _ count: Int) throws(MatchError) -> Bool {
-        table.fill(depth, unit)
+        try table.fill(depth, unit, &budget)
         let excluding = rules.excluding & ~rules.dropping
         for start in unit.starts.prefix(count) {
             for k in 0...rules.optionals(after: 0, depth: depth) {
@@ -30,7 +30,7 @@ extension RuleMatcher {
     }
 
     private mutating func anyClean(_ depth: Int, _ count: Int) throws(MatchError) -> Bool {
-        table.fill(depth, unit)
+        try table.fill(depth, unit, &budget)
         let watching = rules.dropping & rules.watching(depth - 1, depth)
         let stride = rules.strideAfter(depth: depth)
         // The events that level 0 of the table is filtered by.
@@ -43,7 +43,8 @@ extension RuleMatcher {
                 guard table.latest(level: depth, optional: k, index: start.index) <= limit else { continue }
                 if isExact, depth == rules.steps { return true }
                 if !isExact {
-                    if try search.find(start, depth: depth, optional: k, unit, table, excluding: rules.excluding, wantsClean: true, &budget) {
+                    let excluding = rules.excluding
+                    if try search.find(start, depth: depth, optional: k, unit, table, excluding: excluding, wantsClean: true, &budget) {
                         return true
                     }
                     continue

@@ -15,11 +15,14 @@ struct ReachTable: Sendable {
     /// By skipped steps and row: the first clock value behind which no next step can lie; empty where nothing stops.
     private var stops: [Int64] = []
     private var queue: [Int] = []
+    /// No next step has an end but the window from step 1: then a later row never leads further than an earlier one.
+    private let hasNoEnds: Bool
 
     init(_ rules: ChainRules) {
         self.rules = rules
         levels = Array(repeating: [], count: rules.steps + 1)
         isFilled = Array(repeating: false, count: rules.steps + 1)
+        hasNoEnds = (0..<rules.steps).allSatisfy { rules.stride(to: $0) == Int64.max }
     }
 
     /// - Parameter excluding: exclusions that count, as bits.
@@ -70,9 +73,24 @@ struct ReachTable: Sendable {
     /// The entry of a row; the level must be filled. Level 0 is that of `fillFiltered`.
     func latest(level: Int, optional k: Int, index: Int) -> Int64 { levels[level][k * rows + index] }
 
-    mutating func fill(_ depth: Int, _ unit: UnitRows) {
+    /// The rows of a list that may lead to a depth within the limit of an attempt, for a search outward from A.
+    func leading(_ list: Range<Int>, level: Int, optional k: Int, through limit: Int64) -> Range<Int> {
+        guard rules.slack > 1, hasNoEnds else { return list }
+        let plane = k * rows
+        let whole = (plane + list.lowerBound)..<(plane + list.upperBound)
+        return list.lowerBound..<(levels[level].firstIndex(after: limit, in: whole) - plane)
+    }
+
+    /// Many optional steps make large levels; those count.
+    mutating func fill(_ depth: Int, _ unit: UnitRows, _ budget: inout WorkBudget) throws(MatchError) {
         if isFilled[depth] { return }
+        if !rules.isSerial, depth + 1 < levels.count {
+            // Depths are tried downwards, and only serial attempts come back to one.
+            levels.swapAt(depth, depth + 1)
+            isFilled[depth + 1] = false
+        }
         isFilled[depth] = true
+        try budget.spend(rows * rules.optionals(after: 0, depth: depth) / 4)
         fill(level: depth, depth: depth, unit) { _ in true }
     }
 
@@ -94,7 +112,8 @@ struct ReachTable: Sendable {
                 for next in (position + 1)..<depth {
                     let done = rules.optional.has(next) ? 1 : 0
                     for k in 0...rules.optionals(after: next, depth: depth) {
-                        lead(&entries, unit, unit.list(group, position), unit.list(group, next), (position, next), k * rows, (k + done) * rows)
+                        let planes = (from: k * rows, to: (k + done) * rows)
+                        lead(&entries, planes, unit, group, position, next)
                     }
                     if done == 0 { break }
                 }
@@ -105,16 +124,18 @@ struct ReachTable: Sendable {
 
     /// Improves the entries of one position by what those of a next one can do.
     private mutating func lead(
-        _ entries: inout [Int64], _ unit: UnitRows, _ own: Range<Int>, _ others: Range<Int>, _ pair: (Int, Int), _ from: Int, _ to: Int
+        _ entries: inout [Int64], _ planes: (from: Int, to: Int), _ unit: UnitRows, _ group: Int, _ position: Int, _ next: Int
     ) {
-        let stride = rules.stride(to: pair.1)
-        let plane = (pair.1 - pair.0 - 1) * rows
+        let stride = rules.stride(to: next)
+        let others = unit.list(group, next)
+        let from = planes.from
+        let plane = (next - position - 1) * rows
         let hasStops = !stops.isEmpty
         // Ascending entries of rows in reach, the smallest first.
         queue.removeAll(keepingCapacity: true)
         var head = 0
         var entering = others.lowerBound
-        for j in own {
+        for j in unit.list(group, position) {
             let t = unit.time[j]
             var end = t.adding(stride)
             if hasStops { end = min(end, stops[plane + j]) }
@@ -127,7 +148,7 @@ struct ReachTable: Sendable {
                 entering += 1
             }
             while head < queue.count, unit.time[queue[head]] <= t - rules.slack { head += 1 }
-            if head < queue.count { entries[to + j] = min(entries[to + j], max(t, entries[from + queue[head]])) }
+            if head < queue.count { entries[planes.to + j] = min(entries[planes.to + j], max(t, entries[from + queue[head]])) }
         }
     }
 }

@@ -10,6 +10,7 @@ extension RuleMatcher {
         if plan.definition.entry == .first { unit.keepFirstStart() }
         if try isLeftOutAny() { return nil }
         let now = plan.ticks(plan.asOf)
+        let mayBeOpen = isUser && now <= unit.clock[unit.clock.count - 1] + rules.window
         let isShortest = plan.definition.entry == .shortest
         var best = UserOutcome()
         var bestTook = Int64.max
@@ -22,7 +23,7 @@ extension RuleMatcher {
             let rows = anyOrder.kept
             let first = unit.clock[rows[0]]
             let took = unit.clock[rows[rows.count - 1]] - first
-            if rows.count > open, rows.count < rules.steps, now <= first + rules.window, anyStop() >= now { open = rows.count }
+            if mayBeOpen, rows.count > open, rows.count < rules.steps, now <= first + rules.window, anyStop() >= now { open = rows.count }
             if rows.count > best.depth || (rows.count == best.depth && isShortest && took < bestTook) {
                 best.depth = rows.count
                 best.chain.removeAll(keepingCapacity: true)
@@ -30,7 +31,9 @@ extension RuleMatcher {
                 bestTook = took
                 group = anyOrder.keptGroup
                 best.positions = anyPositions
-                if best.depth == rules.steps, !isShortest || took == 0 { break }
+                // Nothing can be better, nor as deep and open.
+                let isDeepest = best.depth == unit.depthMax && (best.depth == rules.steps || !mayBeOpen)
+                if isDeepest, !isShortest || took == 0 { break }
             }
         }
         if best.positions.isEmpty { best.positions = anyOrder.positions(best.chain, group, unit) }

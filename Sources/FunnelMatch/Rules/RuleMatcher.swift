@@ -161,7 +161,7 @@ package struct RuleMatcher: Sendable {
         let openFrom = isUser ? firstOpenClock() : Int64.max
         var best = UserOutcome()
         for depth in (1...max(1, unit.depthMax)).reversed() {
-            table.fill(depth, unit)
+            try table.fill(depth, unit, &budget)
             for k in (0...rules.optionals(after: 0, depth: depth)).reversed() {
                 if isCancelled() { throw MatchError.cancelled }
                 try judge(depth, k, isCandidate: best.depth == 0, openFrom, &best)
@@ -267,7 +267,7 @@ package struct RuleMatcher: Sendable {
 
     private mutating func findDeepest(_ start: UnitRows.Start) throws(MatchError) {
         for depth in (1...max(1, unit.depthMax)).reversed() {
-            table.fill(depth, unit)
+            try table.fill(depth, unit, &budget)
             for k in (0...rules.optionals(after: 0, depth: depth)).reversed() {
                 if try search.find(start, depth: depth, optional: k, unit, table, excluding: rules.excluding, &budget) { return }
             }

@@ -13,7 +13,7 @@ struct UnitRows: Sendable {
     private(set) var excludedClock: [Int64] = []
     private(set) var excludedBits: [UInt64] = []
     private(set) var excluded: UInt64 = 0
-    /// No chain is deeper, as far as one look at the rows tells. Not in any order.
+    /// No chain is deeper, as far as one look at the rows tells.
     private(set) var depthMax = 0
 
     /// Rows that can fill a position, in groups of equal held values, in each by position, in each by time.
@@ -27,10 +27,11 @@ struct UnitRows: Sendable {
     private var entries: [Entry] = []
     private var cursors: [Int] = []
 
-    /// Entries that may start an attempt, in order of time. In any order there may be several of one row.
+    /// What may start an attempt, in order of time. In any order there may be several of one row.
     private(set) var starts: [Start] = []
 
     struct Start {
+        /// Its entry in the lists; means nothing in any order.
         let index: Int
         let group: Int
         let row: Int
@@ -64,7 +65,7 @@ struct UnitRows: Sendable {
         shares = false
         var reached: UInt64 = 0
         // Positions that the next row could reach.
-        var ahead: UInt64 = rules.slack == 0 ? 1 : ~0
+        var ahead: UInt64 = rules.slack == 0 && !rules.isAny ? 1 : ~0
         for i in chosen {
             let positions = history.mask[i]
             let tick = plan.ticks(history.time[i])
@@ -84,7 +85,8 @@ struct UnitRows: Sendable {
                 excluded |= history.excluded[i]
             }
         }
-        depthMax = 0
+        depthMax = rules.isAny ? reached.nonzeroBitCount : 0
+        if rules.isAny { return }
         while depthMax < rules.steps, reached.has(depthMax) || rules.optional.has(depthMax) { depthMax += 1 }
         while depthMax > 0, !reached.has(depthMax - 1) { depthMax -= 1 }
     }
@@ -100,6 +102,12 @@ struct UnitRows: Sendable {
     mutating func arrange(_ history: UserHistory, entryRange: Range<Int64>) {
         if rules.held.isEmpty { arrangeAll() } else { arrangeHeld(history) }
         starts.removeAll(keepingCapacity: true)
+        if rules.isAny, rules.held.isEmpty {
+            for i in mask.indices where mask[i] != 0 && entryRange.contains(history.time[source[i]]) {
+                starts.append(Start(index: i, group: 0, row: i))
+            }
+            return
+        }
         for group in 0..<groups {
             for position in 0..<(rules.isAny ? rules.steps : 1) {
                 for index in list(group, position) where entryRange.contains(history.time[source[row[index]]]) {

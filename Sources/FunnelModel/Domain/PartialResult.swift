@@ -22,6 +22,8 @@ package struct PartialResult: Equatable, Sendable {
         case trend([[UInt64]])
         /// Microseconds of the earliest and the latest event that may start an attempt; nil where there are none.
         case entrySpan(ClosedRange<Int64>?)
+        case paths(PathCounts)
+        case predictors(PredictorCounts)
     }
 
     package init(steps: Int, times: Bool, buckets: [Range<Int>] = []) {
@@ -58,6 +60,14 @@ package struct PartialResult: Equatable, Sendable {
         case (.entrySpan(let a?), .entrySpan(let b?)):
             report = .entrySpan(min(a.lowerBound, b.lowerBound)...max(a.upperBound, b.upperBound))
         case (.entrySpan, .entrySpan(nil)): break
+        case (.paths(var paths), .paths(let more)):
+            report = nil
+            paths.merge(more)
+            report = .paths(paths)
+        case (.predictors(var counts), .predictors(let more)):
+            report = nil
+            counts.merge(more)
+            report = .predictors(counts)
         default: report = other
         }
     }

@@ -104,7 +104,7 @@ enum RadixSort {
         var places = next.mutableSpan
         var out = target.mutableSpan
         for i in places.indices { places[i] = 0 }
-        func digit(_ i: Int) -> Int { Int(truncatingIfNeeded: (source[unchecked: i] &>> shift) & (1 << Self.digit - 1)) }
+        func digit(_ i: Int) -> Int { Int(truncatingIfNeeded: unsafe (source[unchecked: i] &>> shift) & (1 << Self.digit - 1)) }
         var i = 0
         while i < source.count {
             unsafe places[unchecked: digit(i)] &+= 1

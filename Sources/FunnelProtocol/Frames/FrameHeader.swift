@@ -29,7 +29,8 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
         // counts with 32 MiB of values.
         case .partialResult: return 128 << 20
         case .query, .usersQuery: return Limits.definitionBytes
-        case .partialQuery, .partialUsersQuery: return Limits.effectiveDefinitionBytes + 16_384
+        // Two definitions at their longest, or more of the usual size.
+        case .partialQuery, .partialUsersQuery: return Limits.frameBytes
         case .userList, .snapshot: return 8 << 20
         case .hello, .helloResult, .health, .healthResult, .snapshotRequest: return 4_096
         case .error: return 64 << 10

@@ -8,6 +8,10 @@ extension PartialQuery {
         case trend([Int64])
         /// The earliest and the latest step-1 event, and no counts.
         case entrySpan
+        /// What users do next to the steps, and no counts.
+        case paths(PathQuestion)
+        /// What users did before a step, and no counts.
+        case predictors(PredictorQuestion)
     }
 }
 
@@ -17,6 +21,8 @@ enum ReportKind {
     static let breakdown: UInt8 = 1
     static let trend: UInt8 = 2
     static let entrySpan: UInt8 = 3
+    static let paths: UInt8 = 5
+    static let predictors: UInt8 = 6
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> UInt8 { try reader.integer("report") }
 
@@ -36,6 +42,12 @@ extension PartialQuery.Report? {
             out.integer(ReportKind.trend)
             TrendMessage.write(bounds, to: &out)
         case .entrySpan?: out.integer(ReportKind.entrySpan)
+        case .paths(let question)?:
+            out.integer(ReportKind.paths)
+            question.write(to: &out)
+        case .predictors(let question)?:
+            out.integer(ReportKind.predictors)
+            question.write(to: &out)
         }
     }
 
@@ -46,6 +58,8 @@ extension PartialQuery.Report? {
         case ReportKind.breakdown: return .breakdown(try Breakdown.read(&reader, steps: steps))
         case ReportKind.trend: return .trend(try TrendMessage.readBounds(&reader))
         case ReportKind.entrySpan: return .entrySpan
+        case ReportKind.paths: return .paths(try PathQuestion.read(&reader, steps: steps))
+        case ReportKind.predictors: return .predictors(try PredictorQuestion.read(&reader, steps: steps))
         default: throw ReportKind.unknown(kind, reader)
         }
     }
@@ -64,6 +78,12 @@ extension PartialResult.Report? {
         case .entrySpan(let span)?:
             out.integer(ReportKind.entrySpan)
             EntrySpanMessage.write(span, to: &out)
+        case .paths(let paths)?:
+            out.integer(ReportKind.paths)
+            paths.write(to: &out)
+        case .predictors(let counts)?:
+            out.integer(ReportKind.predictors)
+            counts.write(to: &out)
         }
     }
 
@@ -75,6 +95,8 @@ extension PartialResult.Report? {
         case ReportKind.breakdown: return .breakdown(try ValueGroups.read(&reader, counts))
         case ReportKind.trend: return .trend(try TrendMessage.readBuckets(&reader, steps: counts.count))
         case ReportKind.entrySpan: return .entrySpan(try EntrySpanMessage.read(&reader))
+        case ReportKind.paths: return .paths(try PathCounts.read(&reader))
+        case ReportKind.predictors: return .predictors(try PredictorCounts.read(&reader))
         default: throw ReportKind.unknown(kind, reader)
         }
     }

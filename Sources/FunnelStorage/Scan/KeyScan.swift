@@ -73,6 +73,13 @@ package struct KeyScan: Sendable {
 
     package var places: PlaceMap { snapshot.places }
 
+    /// The least layout that is exact for all times of the names; nil without rows.
+    package var exactLayout: KeyLayout? {
+        guard let times else { return nil }
+        let span = UInt64(times.upperBound / unit - times.lowerBound / unit)
+        return KeyLayout(unit: unit, base: times.lowerBound / unit, timeBits: 64 - span.leadingZeroBitCount)
+    }
+
     /// Rows of a name, repeats included.
     package func rows(_ name: Int) -> Int { names[name].sources.reduce(0) { $0 + $1.rows } }
 

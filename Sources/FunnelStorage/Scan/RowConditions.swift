@@ -19,7 +19,10 @@ package final class RowConditions {
     }
 
     /// Leaves the rows that meet the conditions.
-    package func filter(_ rows: inout RowList) throws(StoreError) {
+    package func filter(_ rows: inout RowList) throws(StoreError) { rows.keep(try flags(of: rows)) }
+
+    /// 1 for each row that meets the conditions, else 0.
+    package func flags(of rows: RowList) throws(StoreError) -> [UInt8] {
         var flags = [UInt8](repeating: 0, count: rows.count)
         var i = 0
         while i < flags.count {
@@ -39,7 +42,7 @@ package final class RowConditions {
                 i += 1
             }
         }
-        rows.keep(flags)
+        return flags
     }
 
     /// Marks the keys of rows of a segment that follow each other; see `KeyList.mark`.

@@ -19,6 +19,14 @@ package struct RowList: Sendable {
 
     package init() {}
 
+    /// - Parameters:
+    ///   - keys: ascending.
+    ///   - refs: as many.
+    package init(keys: KeyList, refs: KeyList) {
+        self.keys = keys
+        self.refs = refs
+    }
+
     package var count: Int { keys.count }
 
     package func ref(_ i: Int) -> RowRef { RowRef(bits: refs[i]) }
@@ -82,7 +90,7 @@ package struct RowList: Sendable {
     }
 
     /// Without a branch on the keys; see `KeyBuffers.merge`. Of equal keys those of `a` come first.
-    static func merging(_ a: RowList, _ b: RowList) -> RowList {
+    package static func merging(_ a: RowList, _ b: RowList) -> RowList {
         var out = RowList()
         let total = a.count + b.count
         unsafe out.fill(capacity: total) { keys, refs in
@@ -143,8 +151,30 @@ package struct RowList: Sendable {
         }
     }
 
+    /// Leaves the rows of users whose flag is 1.
+    /// - Parameter flags: by place of the slice.
+    package mutating func keep(users flags: [UInt8], timeBits: Int) {
+        guard let last = flags.indices.last else { return }
+        let flags = flags.span
+        unsafe refs.rewrite { refs, _ in
+            unsafe keys.rewrite { keys, count in
+                var kept = 0
+                var i = 0
+                while i < count {
+                    let key = unsafe keys[i]
+                    unsafe keys[kept] = key
+                    unsafe refs[kept] = refs[i]
+                    kept &+= Int(flags[min(Int(truncatingIfNeeded: key &>> UInt64(timeBits)), last)])
+                    i &+= 1
+                }
+                return kept
+            }
+            return keys.count
+        }
+    }
+
     /// Leaves the rows whose flag is 1.
-    mutating func keep(_ flags: [UInt8]) {
+    package mutating func keep(_ flags: [UInt8]) {
         Self.compact(&keys, flags)
         Self.compact(&refs, flags)
     }

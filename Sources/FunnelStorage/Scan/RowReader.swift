@@ -35,7 +35,7 @@ package final class RowReader {
         return memtable.batch(batch).batch.value(ofProperty: p)
     }
 
-    func id(_ ref: RowRef) throws(StoreError) -> ByteString {
+    package func id(_ ref: RowRef) throws(StoreError) -> ByteString {
         if ref.source >= snapshot.segments.count {
             let (stored, row) = memory(ref)
             return ByteString(stored.id(row))

@@ -68,13 +68,11 @@ package final class RowScan {
     private let placesMax: Int
 
     init(_ scan: KeyScan) {
-        guard let times = scan.times else {
+        guard let layout = scan.exactLayout else {
             rows = nil
             placesMax = 1
             return
         }
-        let span = UInt64(times.upperBound / scan.unit - times.lowerBound / scan.unit)
-        let layout = KeyLayout(unit: scan.unit, base: times.lowerBound / scan.unit, timeBits: 64 - span.leadingZeroBitCount)
         rows = UserRows(scan, scan.loader(layout))
         placesMax = layout.placesMax
     }

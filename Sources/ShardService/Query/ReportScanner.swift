@@ -31,6 +31,12 @@ struct ReportScanner: Sendable {
         case .entrySpan:
             tally = FunnelTally(scan.plan, times: false)
             report = .entrySpan(try await entrySpan(scan))
+        case .paths(let question):
+            tally = FunnelTally(scan.plan, times: false)
+            report = .paths(try await paths(scan.paths(question)))
+        case .predictors(let question):
+            tally = FunnelTally(scan.plan, times: false)
+            report = .predictors(try await predictors(scan.predictors(question)))
         }
         var result = tally.finish(buckets: query.buckets, newestEvent: newestEvent)
         result.report = report
@@ -38,7 +44,7 @@ struct ReportScanner: Sendable {
     }
 
     /// What each thread found; of one thread at least.
-    private func all<T: Sendable>(_ slices: Int, _ body: @escaping @Sendable () throws -> T) async throws -> [T] {
+    func all<T: Sendable>(_ slices: Int, _ body: @escaping @Sendable () throws -> T) async throws -> [T] {
         try await workers.run(parts: slices) { try matching(body) }
     }
 

@@ -1,16 +1,15 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
 
 /// What a definition can ask for beyond the defaults.
-enum Rule: CaseIterable, Sendable {
+package enum Rule: CaseIterable, Sendable {
     case flexible, strict, anyOrder, previousStep, earliest, first, optional, stepWindow, excludeEnd, excludeDrop, hold
     case attempts, sessions, property
 
     /// Two rules of one field exclude each other.
-    enum Field { case order, anchor, entry, optional, stepWindow, excludeEnd, excludeDrop, hold, countBy }
+    package enum Field { case order, anchor, entry, optional, stepWindow, excludeEnd, excludeDrop, hold, countBy }
 
-    var field: Field {
+    package var field: Field {
         switch self {
         case .flexible, .strict, .anyOrder: .order
         case .previousStep: .anchor
@@ -23,32 +22,11 @@ enum Rule: CaseIterable, Sendable {
         case .attempts, .sessions, .property: .countBy
         }
     }
-}
 
-/// A random plan of some rules, and random histories for it: small clocks, so that ties, borders and repeats are frequent.
-struct RandomRules {
-    let plan: FunnelPlan
-
-    /// Nil where a definition refuses the rules together.
-    init?(
-        _ rules: [Rule], steps: Int, anchor: FunnelDefinition.WindowAnchor = .firstStep, _ random: inout SplitMix64
-    ) {
-        var definition = FunnelDefinition(steps: (0..<steps).map { .init(ByteString("s\($0)")) })
-        definition.clock = random.chance(75) ? .second : .microsecond
-        definition.anchor = anchor
-        let tick = definition.clock.tick
-        definition.window = Int64(random.pick([1, 2, 3, 5, 100])) * tick
-        for rule in rules { Self.apply(rule, to: &definition, &random) }
-        guard let checked = try? definition.overriding(countBy: nil, sessionGap: nil) else { return nil }
-        let unit: Int64 = 1_000_000
-        let range = random.chance(30) ? (Int64(random.below(4)) * unit)..<(Int64(4 + random.below(6)) * unit) : nil
-        plan = FunnelPlan(checked, entryRange: range, asOf: random.chance(50) ? Int64(random.below(14)) * unit : 1 << 59)
-    }
-
-    private static func apply(_ rule: Rule, to definition: inout FunnelDefinition, _ random: inout SplitMix64) {
+    package func apply(to definition: inout FunnelDefinition, _ random: inout SplitMix64) {
         let steps = definition.steps.count
         let tick = definition.clock.tick
-        switch rule {
+        switch self {
         case .flexible: definition.order = .flexible(limit: Int64(random.pick([1, 1, 2, 3, 6])) * tick)
         case .strict: definition.order = .strict
         case .anyOrder: definition.order = .any
@@ -66,7 +44,7 @@ struct RandomRules {
                 let after = isAny ? 1 : 1 + random.below(steps - 1)
                 let before = isAny ? steps : after + 1 + random.below(steps - after)
                 definition.exclusions.append(
-                    .init(events: .any, after: after, before: before, effect: rule == .excludeDrop ? .dropUser : .endAttempt))
+                    .init(events: .any, after: after, before: before, effect: self == .excludeDrop ? .dropUser : .endAttempt))
             }
         case .hold:
             for _ in 0..<random.pick([1, 1, 2, 3]) {
@@ -80,9 +58,30 @@ struct RandomRules {
         case .property: definition.countBy = .property("u")
         }
     }
+}
+
+/// A random plan of some rules, and random histories for it: small clocks, so that ties, borders and repeats are frequent.
+package struct RandomRules {
+    package let plan: FunnelPlan
+
+    /// Nil where a definition refuses the rules together.
+    package init?(
+        _ rules: [Rule], steps: Int, anchor: FunnelDefinition.WindowAnchor = .firstStep, _ random: inout SplitMix64
+    ) {
+        var definition = FunnelDefinition(steps: (0..<steps).map { .init(ByteString("s\($0)")) })
+        definition.clock = random.chance(75) ? .second : .microsecond
+        definition.anchor = anchor
+        let tick = definition.clock.tick
+        definition.window = Int64(random.pick([1, 2, 3, 5, 100])) * tick
+        for rule in rules { rule.apply(to: &definition, &random) }
+        guard let checked = try? definition.overriding(countBy: nil, sessionGap: nil) else { return nil }
+        let unit: Int64 = 1_000_000
+        let range = random.chance(30) ? (Int64(random.below(4)) * unit)..<(Int64(4 + random.below(6)) * unit) : nil
+        plan = FunnelPlan(checked, entryRange: range, asOf: random.chance(50) ? Int64(random.below(14)) * unit : 1 << 59)
+    }
 
     /// - Parameter span: seconds, or with a clock of microseconds mostly as many ticks.
-    func history(rows: Int, span: Int = 9, _ random: inout SplitMix64) -> UserHistory {
+    package func history(rows: Int, span: Int = 9, _ random: inout SplitMix64) -> UserHistory {
         let ticks = plan.tick == 1 && random.chance(70)
         let coarse = random.chance(50)
         let times: [Int64] = (0..<rows).map { _ in

@@ -1,0 +1,46 @@
+import FunnelModel
+import FunnelProtocol
+
+/// The body of `POST /v1/query/predictors`: a query, and the step to predict.
+package struct PredictorsRequest: Sendable {
+    let query: QueryRequest
+    /// Nil is the last.
+    private let step: StepName?
+    /// Nil is the one before it that may not be skipped.
+    private let of: StepName?
+    private let properties: Bool
+    /// Predictors shown.
+    let rows: Int
+    /// Users who must have done something for it to be tested.
+    let usersMin: Int
+
+    package static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> PredictorsRequest {
+        var reader = FieldReader(document)
+        let query = QueryRequest.readAlone(&reader, now: now)
+        let step = readStep(&reader, "step")
+        let of = readStep(&reader, "of")
+        let properties = reader.bool("properties") ?? true
+        let rows = reader.integer("k", in: 1...Int64(Limits.predictorRows)) ?? 20
+        let usersMin = reader.integer("min_users", in: 1...1_000_000) ?? 10
+        reader.rejectUnknown()
+        guard reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
+        return PredictorsRequest(query: query, step: step, of: of, properties: properties, rows: Int(rows), usersMin: Int(usersMin))
+    }
+
+    private static func readStep(_ reader: inout FieldReader, _ key: ByteString) -> StepName? {
+        guard let value = reader.value(key) else { return nil }
+        if let step = StepName(value) { return step }
+        reader.faultAt(key, "must be a step's number from 1, or its name")
+        return nil
+    }
+
+    /// What it asks of a funnel.
+    package func question(for definition: FunnelDefinition) throws(InvalidDocument) -> PredictorQuestion {
+        try definition.checkCountsUsers()
+        let step = try self.step?.position(in: definition, field: "step") ?? definition.steps.count
+        guard step > 1 else { throw InvalidDocument([FieldFault("step", "must be behind step 1, which all users have done")]) }
+        let of = try self.of?.position(in: definition, field: "of") ?? definition.requiredStep(before: step)
+        guard of < step else { throw InvalidDocument([FieldFault("of", "must be a step before step \(step)")]) }
+        return PredictorQuestion(step: step, of: of, properties: properties)
+    }
+}

@@ -1,0 +1,43 @@
+import FunnelModel
+import FunnelProtocol
+import FunnelRuntime
+
+/// What users do around the steps: reports by themselves, without the counts of the steps.
+extension QueryEngine {
+    func paths(_ request: PathsRequest, project: UInt32) async throws -> JSONValue {
+        let definition = try await resolve(request.query.subject, project)
+        let question = try request.question(for: definition)
+        return try await alone(.paths(question), request.query, definition, project) { report in
+            var counts = PathCounts()
+            if case .paths(let found)? = report { counts = found }
+            return PathsReport(question, counts, rows: request.rows).json
+        }
+    }
+
+    func predictors(_ request: PredictorsRequest, project: UInt32) async throws -> JSONValue {
+        let definition = try await resolve(request.query.subject, project)
+        let question = try request.question(for: definition)
+        return try await alone(.predictors(question), request.query, definition, project) { report in
+            var counts = PredictorCounts()
+            if case .predictors(let found)? = report { counts = found }
+            return PredictorsReport(question, counts, usersMin: request.usersMin, rows: request.rows).json
+        }
+    }
+
+    /// - Parameter json: the report's own members; it is given what the shards found together, nil where none answered.
+    private func alone(
+        _ report: PartialQuery.Report, _ query: QueryRequest, _ definition: FunnelDefinition, _ project: UInt32,
+        json: (PartialResult.Report?) -> [JSONValue.Member]
+    ) async throws -> JSONValue {
+        let start = ContinuousClock.now
+        defer { latency.record(ContinuousClock.now - start) }
+        let gathered = try await gate.run(until: start + query.deadline) { try await ask(query, definition, report, project, start) }
+        var whole = PartialResult(steps: definition.steps.count, times: false)
+        for result in gathered.answers { whole.merge(result) }
+        let completeness = try judge(gathered.missing, newest: whole.newestEvent, query.allowPartial)
+        let head: [JSONValue.Member] = [
+            .init("funnel", definition.json), .init("rules", .text(definition.rules)), .init("as_of", .text(Timestamp.format(query.asOf))),
+        ]
+        return .object(head + json(whole.report) + [.init("completeness", completeness.json)])
+    }
+}

@@ -1,0 +1,38 @@
+import FunnelModel
+
+/// A step as queries name it: its number from 1, or its name, which stands for its first place.
+enum StepName: Sendable {
+    case index(Int)
+    case name(ByteString)
+
+    /// `"step"`, which is required.
+    static func read(_ reader: inout FieldReader) -> StepName? {
+        switch reader.value("step") {
+        case .integer(let index)? where (1...Int64(Limits.stepsPerFunnel)).contains(index): return .index(Int(index))
+        case .string(let name)?: return .name(name)
+        case nil: reader.faultAt("step", "is required: a step's number from 1, or its name")
+        default: reader.faultAt("step", "must be a step's number from 1, or its name")
+        }
+        return nil
+    }
+
+    /// - Parameter field: of the step, for faults.
+    /// - Returns: the step's number from 1.
+    func position(in definition: FunnelDefinition, field: String) throws(InvalidDocument) -> Int {
+        var found: Int?
+        switch self {
+        case .index(let index): found = index <= definition.steps.count ? index : nil
+        case .name(let name): found = definition.steps.firstIndex { $0.name == name }.map { $0 + 1 }
+        }
+        guard let found else { throw InvalidDocument([FieldFault(field, "is not a step of this funnel, which has \(definition.steps.count)")]) }
+        return found
+    }
+}
+
+extension FunnelDefinition {
+    /// Why nobody can drop before a step, 1-based; nil where users can.
+    func noDropReason(step: Int) -> String? {
+        if step == 1 { return "nobody can drop before step 1" }
+        return steps[step - 1].isOptional ? "nobody drops at an optional step" : nil
+    }
+}

@@ -1,0 +1,67 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+/// Walks users' chosen attempts, each beside the user's events of some names; `run` may be called on several threads at
+/// once.
+struct AttemptTimelines: Sendable {
+    private let snapshot: Snapshot
+    private let attempts: ChosenAttemptsScan
+    /// What `UserRows.event` refers to.
+    let names: [ByteString]
+
+    /// - Parameter names: of the events to read.
+    init(_ scan: FunnelScan, names: [ByteString]) {
+        snapshot = scan.snapshot
+        attempts = scan.chosenAttempts()
+        self.names = names
+    }
+
+    var slices: Int { attempts.slices }
+
+    /// Takes slices until there are none left.
+    /// - Parameters:
+    ///   - isCancelled: asked once a slice, and within long histories.
+    ///   - isWanted: whether `body` is to be told an attempt.
+    ///   - body: told the attempt and the user's events in order of time, which hold during the call alone; nil where there
+    ///     are none.
+    func run(
+        isCancelled: () -> Bool, isWanted: (ChosenAttempt) -> Bool, _ body: (ChosenAttempt, UserRows?) throws -> Void
+    ) throws {
+        let rows = snapshot.rowScan(names)
+        // Attempts come in order of place, but between two of them may lie what other threads took.
+        var waiting: [ChosenAttempt] = []
+        func tell() throws {
+            guard let first = waiting.first, let last = waiting.last else { return }
+            var next = 0
+            _ = try rows.each(in: first.place..<(last.place + 1)) { user in
+                while next < waiting.count, waiting[next].place <= user.place {
+                    try body(waiting[next], waiting[next].place == user.place ? user : nil)
+                    next += 1
+                }
+                return true
+            }
+            for attempt in waiting[next...] { try body(attempt, nil) }
+            waiting.removeAll(keepingCapacity: true)
+        }
+        try attempts.run(isCancelled: isCancelled) { attempt in
+            guard isWanted(attempt) else { return }
+            if let first = waiting.first, !(first.place..<(first.place + Self.placesAtOnce)).contains(attempt.place) { try tell() }
+            waiting.append(attempt)
+        }
+        try tell()
+    }
+
+    private static let placesAtOnce = 1_024
+}
+
+extension ChosenAttempt {
+    /// Microseconds of a step's event, the step counted from 1; nil where the user did not do it.
+    func time(ofStep step: Int) -> Int64? { step <= depth ? time[step - 1] : nil }
+
+    /// The first microsecond after the attempt's window.
+    func windowEnd(_ plan: FunnelPlan) -> Int64 {
+        let base = plan.definition.anchor == .firstStep ? time[0] : time[depth - 1]
+        return base.map { (plan.ticks($0) + plan.window + 1) * plan.tick } ?? .min
+    }
+}

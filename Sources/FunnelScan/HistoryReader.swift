@@ -1,0 +1,187 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+/// One thread's reader of what a plan asks for of users, slice by slice and in it user by user. Users without an event
+/// that may start an attempt are left out.
+final class HistoryReader {
+    private let plan: FunnelPlan
+    private let starting: UInt64
+    private let ordersTies: Bool
+    private let loader: KeyLoader?
+    private let users: UserFlags?
+    private let names: [Name]
+    private let conditions: [RowConditions]
+    private let snapshot: Snapshot
+    /// Of the held properties, and last that of the units.
+    private var codes: [PropertyCodes]
+    private var numbers = ValueNumbers()
+
+    /// Places that are still to be read.
+    private var pending = 0..<0
+    private var firstPlace = 0
+    /// The part's rows, name by name. `merged` has them in order, by index.
+    private var columns: HistoryColumns
+    private var merged = RowList()
+    private var row = 0
+    private(set) var history = GeneralScan.History()
+
+    /// What rows of a name can be.
+    private struct Name {
+        /// Without conditions.
+        let positions: UInt64
+        let exclusions: UInt64
+        let tests: [Test]
+    }
+
+    private struct Test {
+        let conditions: Int
+        var positions: UInt64 = 0
+        var exclusions: UInt64 = 0
+    }
+
+    /// - Parameters:
+    ///   - starting: steps whose events may start an attempt, as bits; nil is as the order has it.
+    ///   - ordersTies: whether it matters which of some rows of one name and time comes first.
+    init(_ scan: FunnelScan, starting: UInt64? = nil, ordersTies: Bool = false) {
+        plan = scan.plan
+        snapshot = scan.snapshot
+        self.starting = starting ?? (plan.definition.order == .any ? .max : 1)
+        let properties = plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])
+        self.ordersTies = ordersTies || !properties.isEmpty || plan.readsProperties || plan.exclusionsReadProperties
+        let wanted = plan.events ?? snapshot.eventNames()
+        let keys = snapshot.keyScan(wanted)
+        loader = keys.exactLayout.map(keys.loader)
+        users = UserFlags(scan)
+        var distinct: [[Predicate]] = []
+        names = wanted.map { Self.name($0, scan.plan, &distinct) }
+        conditions = distinct.map { RowConditions(keys, $0) }
+        codes = properties.map { PropertyCodes(scan.snapshot, $0) }
+        columns = HistoryColumns(excludes: !plan.exclusions.isEmpty, codes: properties.count)
+    }
+
+    private static func name(_ name: ByteString, _ plan: FunnelPlan, _ distinct: inout [[Predicate]]) -> Name {
+        var (positions, exclusions) = (plan.positions(ofEvent: name), plan.exclusions(ofEvent: name))
+        var tests: [Test] = []
+        func test(_ filters: [Predicate]) -> Int? {
+            let own = filters.filter { $0.userProperty == nil }
+            if own.isEmpty { return nil }
+            let known = distinct.firstIndex(of: own) ?? distinct.count
+            if known == distinct.count { distinct.append(own) }
+            if let i = tests.firstIndex(where: { $0.conditions == known }) { return i }
+            tests.append(Test(conditions: known))
+            return tests.count - 1
+        }
+        for (i, step) in plan.definition.steps.enumerated() where positions >> UInt64(i) & 1 == 1 {
+            guard let test = test(step.filters) else { continue }
+            positions &= ~(1 << UInt64(i))
+            tests[test].positions |= 1 << UInt64(i)
+        }
+        for (i, exclusion) in plan.definition.exclusions.enumerated() where exclusions >> UInt64(i) & 1 == 1 {
+            guard let test = test(exclusion.filters) else { continue }
+            exclusions &= ~(1 << UInt64(i))
+            tests[test].exclusions |= 1 << UInt64(i)
+        }
+        return Name(positions: positions, exclusions: exclusions, tests: tests)
+    }
+
+    func load(_ places: Range<Int>) {
+        pending = places
+        row = 0
+        merged = RowList()
+    }
+
+    /// Goes on to the next user: `history`; false where there is none left.
+    /// - Throws: `MatchError`, `StoreError`.
+    func next() throws -> Bool {
+        guard let loader else { return false }
+        while row == merged.count {
+            if pending.isEmpty { return false }
+            let part = pending.lowerBound..<min(pending.upperBound, pending.lowerBound + loader.layout.placesMax)
+            pending = part.upperBound..<pending.upperBound
+            try load(part, loader)
+        }
+        let place = loader.layout.place(merged.keys[row])
+        var end = row + 1
+        while end < merged.count, loader.layout.place(merged.keys[end]) == place { end += 1 }
+        history.place = firstPlace + place
+        columns.copy(merged, row..<end, loader.layout, to: &history, held: plan.heldProperties.count)
+        row = end
+        return true
+    }
+
+    // MARK: A part of a slice
+
+    private func load(_ places: Range<Int>, _ loader: KeyLoader) throws {
+        firstPlace = places.lowerBound
+        row = 0
+        merged = RowList()
+        columns.removeAll()
+        if numbers.values.count > ValueNumbers.kept { forget() }
+        try users?.load(places)
+        let allowed = try Allowed(plan, users)
+        var entered = [UInt8](repeating: 0, count: places.count)
+        var loaded: [(name: Int, rows: RowList, kinds: RowKinds)] = []
+        // First those that may start an attempt: of users without one nothing else matters.
+        let (first, others) = (names.indices.filter(startsAttempts), names.indices.filter { !startsAttempts($0) })
+        for name in first {
+            var rows = try loader.loadRows(name, places: places, isOrdered: ordersTies)
+            if let users { rows.keep(users: users.members, timeBits: loader.layout.timeBits) }
+            let kinds = try kinds(name, rows, allowed, loader.layout)
+            mark(rows, kinds, loader.layout, &entered)
+            loaded.append((name, rows, kinds))
+        }
+        guard entered.contains(1) else { return }
+        for name in others {
+            var rows = try loader.loadRows(name, places: places, isOrdered: ordersTies)
+            rows.keep(users: entered, timeBits: loader.layout.timeBits)
+            loaded.append((name, rows, try kinds(name, rows, allowed, loader.layout)))
+        }
+        // Rows of one time go by their names.
+        loaded.sort { $0.name < $1.name }
+        var lists: [RowList] = []
+        for (_, rows, kinds) in loaded {
+            let list = columns.append(rows, kinds, entered, loader.layout, everyRow: plan.needsEveryEvent)
+            if list.count > 0 { lists.append(list) }
+            for i in codes.indices {
+                columns.append(codes: try codes[i].codes(of: columns.newest(list.count)) { numbers.number(of: $0) }, to: i)
+            }
+        }
+        // Neighbours two by two, the earlier name first where times are equal.
+        while lists.count > 1 {
+            lists = stride(from: 0, to: lists.count, by: 2).map { i in
+                i + 1 < lists.count ? RowList.merging(lists[i], lists[i + 1]) : lists[i]
+            }
+        }
+        merged = lists.first ?? RowList()
+    }
+
+    private func forget() {
+        numbers = ValueNumbers()
+        codes = (plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])).map { PropertyCodes(snapshot, $0) }
+    }
+
+    private func startsAttempts(_ name: Int) -> Bool {
+        (names[name].positions | names[name].tests.reduce(0) { $0 | $1.positions }) & starting != 0
+    }
+
+    private func kinds(_ name: Int, _ rows: RowList, _ allowed: Allowed, _ layout: KeyLayout) throws -> RowKinds {
+        var kinds = RowKinds(names[name].positions, names[name].exclusions, rows: rows.count)
+        for test in names[name].tests {
+            kinds.add(test.positions, test.exclusions, where: try conditions[test.conditions].flags(of: rows))
+        }
+        if !allowed.isAll { kinds.narrow(rows.keys, layout, allowed) }
+        return kinds
+    }
+
+    /// Notes users with an event that may start an attempt.
+    private func mark(_ rows: RowList, _ kinds: RowKinds, _ layout: KeyLayout, _ entered: inout [UInt8]) {
+        let last = entered.count - 1
+        let isRanged = plan.entryRange != Int64.min..<Int64.max
+        for i in 0..<rows.count where kinds.positions(i) & starting != 0 {
+            let key = rows.keys[i]
+            if isRanged, !plan.entryRange.contains(layout.time(key)) { continue }
+            entered[min(layout.place(key), last)] = 1
+        }
+    }
+}

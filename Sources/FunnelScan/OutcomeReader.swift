@@ -1,0 +1,53 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+/// One thread's reader of how far users got.
+final class OutcomeReader {
+    let slicePlaces: Int
+    private var kernel: Kernel?
+    private let general: HistoryReader?
+    private var matcher: HistoryMatcher
+
+    private struct Kernel: ~Copyable {
+        let listOfStep: [Int]
+        let reader: KernelReader
+        var attempts: AttemptScan
+
+        mutating func each(_ slice: Range<Int>, _ body: (Int, Int, UInt64) -> Void) throws {
+            try reader.load(slice)
+            attempts.scan(reader.lists, listOfStep: listOfStep)
+            for i in 0..<attempts.outcomes.count {
+                body(slice.lowerBound + Int(attempts.outcomes.user[i]), Int(attempts.outcomes.depth[i]), 0)
+            }
+        }
+    }
+
+    init(_ scan: FunnelScan, _ way: Way) {
+        matcher = HistoryMatcher(scan.plan)
+        if case .attempts(let plan) = way, let attempts = AttemptScan(plan.rules, includeShallow: true) {
+            slicePlaces = plan.slicePlaces
+            kernel = Kernel(listOfStep: plan.listOfStep, reader: KernelReader(plan), attempts: attempts)
+            general = nil
+        } else {
+            slicePlaces = GeneralScan.slicePlaces
+            kernel = nil
+            general = HistoryReader(scan)
+        }
+    }
+
+    /// - Parameter body: told the place of each user who entered, the depth reached, and the optional steps that were
+    ///   skipped, as bits.
+    func each(in places: Range<Int>, _ isCancelled: () -> Bool, _ body: (Int, Int, UInt64) -> Void) throws {
+        for start in stride(from: places.lowerBound, to: places.upperBound, by: slicePlaces) {
+            let slice = start..<min(places.upperBound, start + slicePlaces)
+            try kernel?.each(slice, body)
+            guard let general else { continue }
+            general.load(slice)
+            while try general.next() {
+                let place = general.history.place
+                try matcher.match(general.history.events, isCancelled: isCancelled) { body(place, $0.depth, $0.skipped) }
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import FunnelModel
+
+/// More distinct paths, or longer names in them, than one shard tells apart. An estimate would not be exact.
+package struct TooManyPaths: Error, Equatable, Sendable {}
+
+/// Adds users up by path. Several threads each fill one of their own; `merge` makes them one.
+package struct PathTally: Sendable {
+    /// Indexes of names, less one of them for nothing, `bits` each, the first lowest.
+    package struct Path: Sendable {
+        fileprivate static let bits = 128 / Limits.pathLength
+        fileprivate var codes: UInt128 = 0
+        package private(set) var length = 0
+
+        package init() {}
+
+        package mutating func append(_ name: Int) {
+            codes |= UInt128(truncatingIfNeeded: name + 1) << UInt128(Self.bits * length)
+            length += 1
+        }
+    }
+
+    private let names: [ByteString]
+    private let pathsMax: Int
+    private let bytesMax: Int
+    private var users: [UInt128: UInt64] = [:]
+
+    /// - Parameter names: to which paths refer; below 2^25 of them.
+    package init(names: [ByteString]) { self.init(names: names, pathsMax: Limits.paths, bytesMax: Limits.pathBytes) }
+
+    package init(names: [ByteString], pathsMax: Int, bytesMax: Int) {
+        self.names = names
+        self.pathsMax = pathsMax
+        self.bytesMax = bytesMax
+    }
+
+    /// Adds a user.
+    package mutating func add(_ path: Path) throws(TooManyPaths) { try add(path.codes, users: 1) }
+
+    private mutating func add(_ codes: UInt128, users more: UInt64) throws(TooManyPaths) {
+        users[codes, default: 0] += more
+        guard users.count <= pathsMax else { throw TooManyPaths() }
+    }
+
+    package mutating func merge(_ other: PathTally) throws(TooManyPaths) {
+        for (codes, more) in other.users { try add(codes, users: more) }
+    }
+
+    package func finish() throws(TooManyPaths) -> PathCounts {
+        var counts = PathCounts()
+        var used = [Bool](repeating: false, count: names.count)
+        var bytes = 0
+        for (codes, count) in users {
+            var path: [ByteString] = []
+            var rest = codes
+            while rest != 0 {
+                let name = Int(truncatingIfNeeded: rest & (1 << UInt128(Path.bits) - 1)) - 1
+                path.append(names[name])
+                rest >>= UInt128(Path.bits)
+                if !used[name] { bytes += names[name].count + PathCounts.bytesPerName }
+                used[name] = true
+            }
+            bytes += PathCounts.bytesPerPath
+            counts.users[path] = count
+        }
+        guard bytes <= bytesMax else { throw TooManyPaths() }
+        return counts
+    }
+}

@@ -1,0 +1,34 @@
+import FunnelMatch
+import FunnelModel
+
+/// Which users a list holds.
+struct UserList: Sendable {
+    private let depths: Range<Int>
+    /// An optional step that must have been done, as a bit.
+    private let done: UInt64
+
+    /// - Parameter step: from 1; means nothing for those who converted.
+    init(_ outcome: ListOutcome, step: Int, _ plan: FunnelPlan) throws(MatchError) {
+        guard plan.definition.countBy == .users else { throw .notUsers }
+        let bit: UInt64 = (1...plan.steps).contains(step) ? 1 << UInt64(step - 1) : 0
+        let isOptional = plan.optional & bit != 0
+        let end = plan.steps + 1
+        switch outcome {
+        case .converted:
+            depths = plan.steps..<end
+            done = 0
+        case .reached:
+            depths = max(1, min(step, end))..<end
+            done = isOptional ? bit : 0
+        case .dropped:
+            if isOptional { throw .optionalStep(step) }
+            // From the row before it: the nearest required one.
+            var previous = min(step, end) - 1
+            while previous > 0, plan.optional >> UInt64(previous - 1) & 1 == 1 { previous -= 1 }
+            depths = max(1, previous)..<max(1, previous, min(step, end))
+            done = 0
+        }
+    }
+
+    func includes(depth: Int, skipped: UInt64) -> Bool { depths.contains(depth) && skipped & done == 0 }
+}

@@ -1,0 +1,15 @@
+import FunnelModel
+
+extension Snapshot {
+    /// The names of all properties of events, in ascending byte order.
+    package func propertyNames() -> [ByteString] {
+        var names: Set<ByteString> = []
+        for column in segments.lazy.flatMap(\.footer.columns) {
+            if case .property(let name) = column.key { names.insert(name) }
+        }
+        for stored in memtable.batches {
+            for i in 0..<stored.batch.keys.count { names.insert(stored.batch.keys[i]) }
+        }
+        return names.sorted()
+    }
+}

@@ -1,0 +1,190 @@
+import Foundation
+import FunnelMatch
+import FunnelModel
+import FunnelScan
+import FunnelStorage
+import FunnelTestSupport
+import Testing
+
+/// Random paths and predictors over random stores, whole and by shards, against a look at every user by hand.
+struct RandomBehaviourTests {
+    @Test(arguments: 0..<24)
+    func pathsAndPredictorsAgreeWithALookAtEveryUser(seed: Int) throws {
+        var random = SplitMix64(seed: 0xD0 + UInt64(seed))
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-behaviour-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let world = try World(path, seed: seed, &random)
+        for round in 0..<(TestCounts.histories / 3_000) {
+            let plan = world.randomPlan(&random)
+            let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
+            let shards = random.pick([1, 2, 5])
+            let what = "seed \(seed), round \(round), \(shards) shards: \(definition) range \(plan.entryRange)"
+            if plan.steps > 1 {
+                try checkPaths(world, plan, shards, what, &random)
+                try checkPredictors(world, plan, shards, what, &random)
+            }
+            if round == 15 { try world.store.compact(everything: true) }
+        }
+        world.store.close()
+    }
+
+    private func scans(_ world: World, _ plan: FunnelPlan, _ shards: Int) -> [FunnelScan] {
+        (0..<shards).map { FunnelScan(plan, world.store.snapshot(project: 1), buckets: [ClusterMap.buckets(ofShard: $0, of: shards)]) }
+    }
+
+    private func events(_ world: World, of user: ByteString) -> [Event] { OneUser(world.events.filter { $0.user == user }).events }
+
+    // MARK: - Paths
+
+    private func checkPaths(_ world: World, _ plan: FunnelPlan, _ shards: Int, _ what: String, _ random: inout SplitMix64) throws {
+        let first = 1 + random.below(plan.steps - 1)
+        let question = PathQuestion(
+            random.chance(60) ? .dropped(2 + random.below(plan.steps - 1)) : .between(first, first + 1 + random.below(plan.steps - first)),
+            length: 1 + random.below(5), events: random.pick([.all, .all, .only(["e", "a", "missing", "a"]), .except(["b", "missing"])]))
+        var got = PathCounts()
+        for scan in scans(world, plan, shards) {
+            let running = scan.paths(question)
+            var tally = try running.run { false }
+            // The second finds no slices left.
+            try tally.merge(try running.run { false })
+            got.merge(try tally.finish())
+        }
+        var want = PathCounts()
+        for (user, attempt) in world.attempts(plan, [0..<1_024]) {
+            let after: Int64
+            let isBefore: (Event) -> Bool
+            switch question.origin {
+            case .dropped(let step):
+                guard attempt.outcome.depth == step - 1, let last = attempt.chain.map(\.time).max() else { continue }
+                after = last
+                isBefore = isInWindow(plan, attempt.chain)
+            case .between(let i, let j):
+                guard attempt.outcome.depth >= j else { continue }
+                after = attempt.chain[i - 1].time
+                isBefore = { $0.time < attempt.chain[j - 1].time }
+            }
+            let next = events(world, of: user).filter { event in
+                switch question.events {
+                case .all: break
+                case .only(let names): if !names.contains(event.name) { return false }
+                case .except(let names): if names.contains(event.name) { return false }
+                }
+                return event.time > after && isBefore(event)
+            }
+            want.users[next.prefix(question.length).map(\.name), default: 0] += 1
+        }
+        #expect(got == want, "\(what), \(question)")
+    }
+
+    private func isInWindow(_ plan: FunnelPlan, _ chain: [Event]) -> (Event) -> Bool {
+        let base = plan.definition.anchor == .firstStep ? chain[0] : chain[chain.count - 1]
+        return { plan.ticks($0.time) - plan.ticks(base.time) <= plan.window }
+    }
+
+    // MARK: - Predictors
+
+    private func checkPredictors(_ world: World, _ plan: FunnelPlan, _ shards: Int, _ what: String, _ random: inout SplitMix64) throws {
+        let step = 2 + random.below(plan.steps - 1)
+        let question = PredictorQuestion(step: step, of: 1 + random.below(step - 1), properties: random.chance(80))
+        var got = PredictorCounts()
+        for scan in scans(world, plan, shards) {
+            let running = scan.predictors(question)
+            var tally = try running.run { false }
+            try tally.merge(try running.run { false })
+            got.merge(try tally.finish())
+        }
+        #expect(got == predictors(world, plan, question), "\(what), \(question)")
+    }
+
+    private func predictors(_ world: World, _ plan: FunnelPlan, _ question: PredictorQuestion) -> PredictorCounts {
+        func names(_ steps: ArraySlice<FunnelDefinition.Step>) -> Set<ByteString> {
+            var names: Set<ByteString> = []
+            for step in steps { if case .named(let own) = step.events { names.formUnion(own) } }
+            return names
+        }
+        let ofSteps = names(plan.definition.steps[...])
+        let ofLater = names(plan.definition.steps[question.of...])
+        var want = PredictorCounts()
+        for (user, attempt) in world.attempts(plan, [0..<1_024]) where attempt.outcome.depth >= question.of {
+            let converted = attempt.outcome.depth >= question.step
+            let one = PredictorCounts.Users(1, converted: converted ? 1 : 0)
+            want.whole = want.whole + one
+            let isInWindow = isInWindow(plan, attempt.chain)
+            let seen = events(world, of: user).filter { event in
+                event.time >= attempt.chain[0].time && (converted ? event.time < attempt.chain[question.step - 1].time : isInWindow(event))
+            }
+            for name in Set(seen.map(\.name)).subtracting(ofSteps) { want.events[name] = (want.events[name] ?? .init()) + one }
+            if !question.properties { continue }
+            var pairs: [ByteString: Set<PropertyValue>] = [:]
+            for event in seen where event.time <= attempt.chain[question.of - 1].time || !ofLater.contains(event.name) {
+                for property in event.properties { pairs[property.key, default: []].insert(property.value.canonical) }
+            }
+            for (property, values) in pairs {
+                for value in values { want.properties[property, default: [:]][value] = (want.properties[property]?[value] ?? .init()) + one }
+            }
+        }
+        return want
+    }
+}
+
+/// What is refused, or left out, rather than guessed.
+struct BehaviourLimitTests {
+    @Test func tooManyPathsAreAnErrorAndNotAnEstimate() throws {
+        func path(_ names: Int...) -> PathTally.Path { names.reduce(into: PathTally.Path()) { $0.append($1) } }
+        var tally = PathTally(names: ["a", "b"], pathsMax: 3, bytesMax: 1_000)
+        for next in [path(), path(0), path(0, 1), path(0)] { try tally.add(next) }
+        #expect(try tally.finish().users == [[]: 1, ["a"]: 2, ["a", "b"]: 1])
+        #expect(throws: TooManyPaths.self) { try tally.add(path(1, 1, 1, 1, 1)) }
+        var long = PathTally(names: [ByteString(String(repeating: "x", count: 80))], pathsMax: 3, bytesMax: 100)
+        try long.add(path(0))
+        #expect(throws: TooManyPaths.self) { try long.finish() }
+    }
+
+    @Test func tooManyFeaturesAreAnError() throws {
+        var tally = PredictorTally(events: ["a", "b", "c"], properties: [], featuresMax: 2, bytesMax: 1_000)
+        let user = tally.add(converted: true)
+        for event in [0, 1, 1] { tally.add(event: event, of: user) }
+        #expect(try tally.finish().events == ["a": .init(1, converted: 1), "b": .init(1, converted: 1)])
+        tally.add(event: 2, of: user)
+        #expect(throws: TooManyFeatures.self) { try tally.finish() }
+    }
+
+    /// In one shard and over two, which each have fewer.
+    @Test func aPropertyOfTooManyValuesIsLeftOutAndNamed() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-values-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let store = try ShardStore.open(
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+        let events = (0..<Limits.predictorValues + 1).map { i in
+            Event(
+                user: ByteString("u\(i)"), name: "a", time: 1_700_000_000_000_000 + Int64(i),
+                properties: [.init("all", .integer(7)), .init("each", .integer(Int64(i))), .init("few", .integer(Int64(i % Limits.predictorValues)))])
+        }
+        _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
+        let plan = FunnelPlan(FunnelDefinition(steps: [.init("a"), .init("b")]), entryRange: nil, asOf: 1 << 59)
+        func counts(_ buckets: Range<Int>) throws -> PredictorCounts {
+            let scan = FunnelScan(plan, store.snapshot(project: 1), buckets: [buckets])
+            return try scan.predictors(PredictorQuestion(step: 2, of: 1, properties: true)).run { false }.finish()
+        }
+        let whole = try counts(0..<1_024)
+        #expect(whole.leftOut == ["each"] && whole.properties.keys.sorted() == ["all", "few"])
+        #expect(whole.properties["few"]?.count == Limits.predictorValues && whole.properties["few"]?[.integer(0)]?.count == 2)
+        var halves = try counts(0..<512)
+        #expect(halves.leftOut.isEmpty)
+        halves.merge(try counts(512..<1_024))
+        #expect(halves == whole)
+        store.close()
+    }
+
+    @Test func aScanEndsWhenItIsCancelled() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-cancel-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var random = SplitMix64(seed: 1)
+        let world = try World(path, seed: 1, &random)
+        let plan = FunnelPlan(FunnelDefinition(steps: [.init("a"), .init("b")]), entryRange: nil, asOf: 1 << 59)
+        let scan = FunnelScan(plan, world.store.snapshot(project: 1), buckets: [0..<1_024])
+        #expect(throws: MatchError.self) { try scan.paths(PathQuestion(.dropped(2), length: 3)).run { true } }
+        #expect(throws: MatchError.self) { try scan.predictors(PredictorQuestion(step: 2, of: 1, properties: true)).run { true } }
+        world.store.close()
+    }
+}
