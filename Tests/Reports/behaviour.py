@@ -109,22 +109,21 @@ def predictors(con, body, columns):
     rows = []
     for name, value, n, x in found:
         is_event = name == "event"
-        if n < body.get("min_users", 10) or name in left_out or users == n or not (is_event or body.get("properties", True)):
+        if n < body.get("min_users", 10) or name in left_out or not (is_event or body.get("properties", True)):
             continue
         feature = {"event": value} if is_event else {"property": name, "value": json.loads(value)}
         place = (0, value.encode()) if is_event else (1, name.encode(), *reports.as_text(json.loads(value)))
         rows.append((feature, place, (converted - x, users - n), (x, n)))
-    q_values = tests.benjamini_hochberg([tests.p_value_of(*a, *b)[0] for _, _, a, b in rows])
+    compared = [tests.versus(*without, *with_it) for _, _, without, with_it in rows]
+    q_values = tests.benjamini_hochberg([c["p_value"] for c in compared])
     whole = lambda pair: {"users": pair[1], "converted": pair[0], "conversion": rate(*pair)}
     shown = []
-    for (feature, place, without, with_it), q in zip(rows, q_values):
-        compared = tests.lifts(*without, *with_it)
-        p, method = tests.p_value_of(*without, *with_it)
+    for (feature, place, without, with_it), c, q in zip(rows, compared, q_values):
         p1, p2 = rate(*without), rate(*with_it)
-        times = 1 if p1 == p2 else float("inf") if 0 in (p1, p2) else max(p1 / p2, p2 / p1)
-        shown.append(((q, -times, place), feature | {
-            "with": whole(with_it), "without": whole(without), "p_value": p, "method": method, "q_value": q,
-            "direction": None if p1 == p2 else "up" if p2 > p1 else "down"} | compared))
+        alike = p1 is None or p1 == p2
+        times = 1 if alike else float("inf") if 0 in (p1, p2) else max(p1 / p2, p2 / p1)
+        shown.append(((q is None, q or 0, -times, place), feature | c | {
+            "with": whole(with_it), "without": whole(without), "q_value": q, "direction": None if alike else "up" if p2 > p1 else "down"}))
     shown.sort(key=lambda s: s[0])
     k = body.get("k", 20)
     return {"step": step, "of": of, "k": k, "min_users": body.get("min_users", 10), "users": users, "converted": converted,

@@ -91,25 +91,22 @@ def sample_ratio(users, shares):
     return float(stats.chisquare(users, [share / sum(shares) * sum(users) for share in shares]).pvalue)
 
 
-def p_value_of(x1, n1, x2, n2):
-    """As `p_value`, and 1 where all or none succeed in both."""
-    return p_value(x1, n1, x2, n2) if 0 < x1 + x2 < n1 + n2 else (1.0, "fisher_exact")
-
-
-def lifts(x1, n1, x2, n2):
-    return {"lift": x2 / n2 / (x1 / n1) - 1 if x1 else None, "lift_ci": lift_interval(x1, n1, x2, n2) if x1 else None}
+def versus(x1, n1, x2, n2):
+    """Lift and p-value; None where a group is empty."""
+    if not n1 or not n2:
+        return dict.fromkeys(("lift", "lift_ci", "p_value", "method"))
+    p, method = p_value(x1, n1, x2, n2) if 0 < x1 + x2 < n1 + n2 else (1.0, "fisher_exact")
+    return {"lift": x2 / n2 / (x1 / n1) - 1 if x1 else None, "lift_ci": lift_interval(x1, n1, x2, n2) if x1 else None,
+            "p_value": p, "method": method}
 
 
 def comparison(x1, n1, x2, n2):
-    """All but the adjusted values."""
+    """All that is said of a variant but the adjusted values."""
     if not n1 or not n2:
-        return {key: None for key in ("difference", "difference_ci", "lift", "lift_ci", "p_value", "method", "sequential_p_value", "chance_to_win")}
-    p, method = p_value_of(x1, n1, x2, n2)
-    return lifts(x1, n1, x2, n2) | {
+        return versus(x1, n1, x2, n2) | dict.fromkeys(("difference", "difference_ci", "sequential_p_value", "chance_to_win"))
+    return versus(x1, n1, x2, n2) | {
         "difference": x2 / n2 - x1 / n1, "difference_ci": difference_interval(x1, n1, x2, n2),
-        "p_value": p, "method": method, "sequential_p_value": sequential_p_value([(x1, n1), (x2, n2)]),
-        "chance_to_win": chance_to_be_best([(x1, n1), (x2, n2)])[1],
-    }
+        "sequential_p_value": sequential_p_value([(x1, n1), (x2, n2)]), "chance_to_win": chance_to_be_best([(x1, n1), (x2, n2)])[1]}
 
 
 def paired(both, first, second, neither):
