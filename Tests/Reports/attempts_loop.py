@@ -38,8 +38,7 @@ class Unit:
         """Events that may begin an attempt, in order."""
         steps = range(1, len(self.at)) if self.funnel.order == "any" else [1]
         rows = {e.row: e for i in steps for e in self.at[i] if start <= e.us < end and (not self.funnel.held or e.held[i - 1])}
-        found = [rows[row] for row in sorted(rows)]
-        return found[:1] if self.funnel.entry == "first" else found
+        return [rows[row] for row in sorted(rows)]
 
     # ---- which event may follow which
 
@@ -181,6 +180,7 @@ class Unit:
         return min(until)
 
     def is_left_out(self, starts):
+        starts = starts[:1] if self.funnel.entry == "first" else starts
         dropping = [(k, x) for k, x in self.exclusions() if x.drops_user]
         if not dropping or not starts:
             return False
@@ -265,10 +265,15 @@ def units(funnel, user):
         yield "", user
 
 
-def build(con, funnel, start, end):
-    """As `attempts_sql.build`, but only attempts of the range, and only of units that are not left out."""
+def depends_on_range(funnel):
+    """Whether a range does more than choose among the attempts of all time."""
+    return funnel.count_by == "attempts" or any(x.drops_user for x in funnel.exclusions)
+
+
+def build(con, funnel, start, end, users=None):
+    """As `attempts_sql.build`, but only attempts of the range, and only of units that are not left out; `users` are histories."""
     attempts, matched, ids = [], [], count()
-    for user in histories(con, funnel):
+    for user in users or histories(con, funnel):
         for name, events in units(funnel, user):
             unit = Unit(funnel, events)
             for a, (depth, optional), chain in unit.attempts(start, end):

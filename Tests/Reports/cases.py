@@ -243,3 +243,134 @@ PREDICTORS = [
     ask("care, optional steps", CARE, {"of": "IV Liquid", "k": 40}),
     ask("calls, a step for any event", ["A_ACCEPTED", {"name": "anything", "events": ["*"]}, "A_ACTIVATED"], {"k": 60}),
 ]
+
+BREAKDOWNS += [
+    ask("any order, first", LAB, {"breakdown": {"property": "org_group"}}, conversion_order="any", window_duration="2h"),
+    ask("any order, step 2, shared events", ["CRP", {"name": "blood", "events": ["CRP", "Leucocytes"]}, "Admission NC"],
+        {"breakdown": {"property": "org_group", "touch": "step:3", "k": 4}}, conversion_order="any"),
+    ask("any order, last, ties", TIES, {"breakdown": {"property": "resource", "touch": "last"}}, conversion_order="any", entry="earliest"),
+    ask("optional steps, step 3", CARE, {"breakdown": {"property": "org_group", "touch": "step:3"}}, conversion_order=flexible("1h")),
+    ask("optional steps, last", CARE, {"breakdown": {"property": "org_group", "touch": "last"}}),
+    ask("strict", ["ER Registration", "ER Triage", "ER Sepsis Triage"], {"breakdown": {"property": "org_group", "touch": "last", "k": 2}},
+        conversion_order="strict"),
+    ask("attempts by resource", CALLS, {"breakdown": {"property": "resource", "k": 5}}, count_by="attempts", window_duration="3d"),
+    ask("sessions by resource", CALLS[:1] + ["W_Completeren aanvraag:complete"], {"breakdown": {"property": "resource", "touch": "last", "k": 5}},
+        count_by="sessions"),
+    ask("units by the amount", CALLS, {"breakdown": {"property": "amount_req", "k": 5}}, count_by="property:resource"),
+    ask("held values", CALLS, {"breakdown": {"property": "resource", "k": 20}}, hold_constant=["resource"]),
+    ask("excluded, users dropped", ["O_SENT", "O_SENT_BACK", "A_APPROVED"], {"breakdown": {"property": "resource", "touch": "step:2"}},
+        exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]),
+    ask("users by their tier", CALLS, {"breakdown": {"property": "user.tier", "touch": "last"}}, window_duration="10d"),
+]
+
+TRENDS += [
+    ask("any order by month", TIES, {"trend": {"by": "month"}}, conversion_order="any"),
+    ask("strict by week", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], {"trend": {"by": "week"}, "start": "2011-12-01",
+                                                                                   "end": "2012-01-15"}, conversion_order="strict"),
+    ask("optional steps by month, Amsterdam", CARE, {"trend": {"by": "month"}, "time_zone": "Europe/Amsterdam"}, conversion_order=flexible("1h")),
+    ask("attempts by month", CALLS, {"trend": {"by": "month"}}, count_by="attempts", window_duration="3d"),
+    ask("sessions by month, first", LAB, {"trend": {"by": "month"}}, count_by="sessions", session_gap="1d", entry="first"),
+    ask("excluded, users dropped, by month", ["LacticAcid", "IV Antibiotics", "Admission NC"], {"trend": {"by": "month"}},
+        exclude=[{"events": ["CRP"], "after": 1, "before": 2, "effect": "drop_user"}]),
+    ask("held values by month", LAB, {"trend": {"by": "month"}, "start": "2014-01-15", "end": "2014-08-10"}, hold_constant=["org_group"],
+        conversion_order=flexible("1h")),
+]
+
+LISTS += [
+    (*ask("optional steps", CARE), [(2, "reached"), (3, "reached"), (4, "dropped"), (6, "dropped"), (6, "converted")]),
+    (*ask("any order", TIES, conversion_order="any"), [(3, "reached"), (2, "dropped"), (5, "dropped")]),
+    (*ask("strict", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], conversion_order="strict"), [(2, "dropped"), (3, "converted")]),
+    (*ask("held values", CALLS, hold_constant=["resource"]), [(1, "reached"), (3, "converted")]),
+    (*ask("users dropped", ["O_SENT", "O_SENT_BACK", "A_APPROVED"],
+          exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]), [(1, "reached"), (3, "dropped")]),
+    (*ask("of a cohort", CALLS, {"cohort": {"reached": {"funnel_id": "offers", "step": 4}}}), [(1, "reached"), (2, "dropped")]),
+]
+
+EXPLAINED += [
+    ask("any order", TIES, conversion_order="any", window_duration="2d"), ask("strict", EMERGENCY[:3], conversion_order="strict"),
+    ask("held and excluded", LAB, hold_constant=["org_group"], exclude=[{"events": ["IV Liquid"], "after": 1, "before": 2, "effect": "drop_user"}])]
+
+# Properties of users.
+RULES += [
+    ask("gold users, a property of theirs", ["A_SUBMITTED", {"name": "A_ACCEPTED", "where": [{"property": "user.tier", "op": "=", "value": "gold"}]},
+                                             {"name": "O_SENT", "where": [{"property": "user.tier", "op": "!=", "value": 2}]}]),
+    ask("excluded for a property of theirs", CALLS, exclude=[{"events": ["*"], "where": [{"property": "user.tier", "op": "in", "value": [2, "silver"]}],
+                                                               "after": 1, "before": 2, "effect": "drop_user"}]),
+]
+
+# Funnels that cohorts and experiments name.
+SAVED = {
+    "calls": funnel(CALLS, funnel_id="calls", window_duration="10d"),
+    "offers": funnel(OFFERS, funnel_id="offers"),
+    "care": funnel(CARE, funnel_id="care", conversion_order=flexible("1h")),
+    "emergency": funnel(EMERGENCY, funnel_id="emergency"),
+    "attempts": funnel(["O_SENT", "O_SENT_BACK"], funnel_id="attempts", preset="mixpanel-totals/1"),
+}
+
+
+def did(funnel_id, step):
+    return {"reached": {"funnel_id": funnel_id, "step": step}}
+
+
+def left(funnel_id, step):
+    return {"dropped": {"funnel_id": funnel_id, "step": step}}
+
+
+COHORTS = [
+    ask("offers of those who got calls", OFFERS, {"cohort": did("calls", 2)}),
+    ask("offers of those who dropped", OFFERS, {"cohort": left("offers", "A_ACTIVATED"), "start": "2011-12-01"}),
+    ask("calls of a funnel of attempts", CALLS, {"cohort": left("attempts", 2)}, window_duration="10d", entry="earliest"),
+    ask("any order, of a cohort", LAB, {"cohort": did("emergency", "Release A")}, conversion_order="any", window_duration="2h"),
+    ask("of a funnel with optional steps", RETURN, {"cohort": did("care", "LacticAcid")}, window_duration="90d"),
+]
+
+SEGMENTS = [
+    ask("emergency by group and cohort", EMERGENCY, {"segments": [
+        {"name": "A", "where": [{"property": "org_group", "op": "=", "value": "A"}]},
+        {"name": "not A, admitted", "where": [{"property": "org_group", "op": "!=", "value": "A"}], "cohort": did("emergency", 5)},
+        {"name": "not released", "cohort": left("emergency", 6)},
+        {"name": "nobody", "where": [{"property": "org_group", "op": "not_exists"}]}]}),
+    ask("calls by amount, own cohort", CALLS, {"cohort": did("offers", 3), "segments": [
+        {"name": "small", "where": [{"property": "amount_req", "op": "<", "value": 6000}]},
+        {"name": "large", "where": [{"property": "amount_req", "op": ">=", "value": 20000}], "cohort": did("calls", 3)}]}, window_duration="10d",
+        entry="first"),
+    ask("with conditions of its own", [{"name": "Assigned", "where": [{"property": "score", "op": ">", "value": 1}]}, "A_ACCEPTED"], {"segments": [
+        {"name": "blue", "where": [{"property": "arm", "op": "=", "value": "blue"}, {"property": "score", "op": "<", "value": 5}]}]}),
+    ask("with a breakdown", EMERGENCY, {"breakdown": {"property": "org_group"}, "segments": [{"name": "admitted", "cohort": did("emergency", 5)}]}),
+    ask("gold users", CALLS, {"segments": [{"name": "gold", "where": [{"property": "user.tier", "op": "=", "value": "gold"}]},
+                                           {"name": "without", "where": [{"property": "user.tier", "op": "not_exists"}]}]}),
+]
+
+PERIODS = [
+    ask("offers, days", OFFERS, {"compare": "previous_period", "start": "2011-12-01", "end": "2011-12-31"}),
+    ask("offers, days of Amsterdam with clocks back", OFFERS, {"compare": "previous_period", "start": "2011-10-29", "end": "2011-11-14",
+                                                              "time_zone": "Europe/Amsterdam"}, window_duration="7d"),
+    ask("calls, instants, immature", CALLS, {"compare": "previous_period", "start": "2012-02-10T12:00:00Z", "end": "2012-02-17T12:00:00.5Z"},
+        window_anchor="previous_step", window_duration="4d"),
+    ask("emergency, nobody before", EMERGENCY, {"compare": "previous_period", "start": "2013-06-01", "end": "2014-05-31"}),
+]
+
+EXPERIMENTS = [
+    ask("arms", ["Assigned", "A_ACCEPTED", "A_ACTIVATED"], {"variants": {"property": "arm"}, "end": "2012-01-01"}),
+    ask("arms, planned shares", ["Assigned", "A_ACCEPTED"], {"variants": {"property": "arm", "expected": {"control": 3, "blue": 3, "green": 2, "red": 2}}}),
+    ask("arms, shares that do not hold", ["Assigned", "A_ACCEPTED"],
+        {"variants": {"property": "arm", "control": "blue", "expected": {"control": 1, "blue": 1, "green": 1, "red": 1, "white": 1}}}),
+    ask("rare conversions", ["Assigned", "W_Wijzigen contractgegevens:schedule"], {"variants": {"property": "arm"}}, window_duration="300d"),
+    ask("arms over a few weeks, fraud", ["Assigned", "W_Beoordelen fraude:start"], {"variants": {"property": "arm"}, "start": "2011-11-01",
+                                                                                     "end": "2011-11-20"}),
+    ask("numbers", ["Assigned", "A_ACCEPTED"], {"variants": {"property": "score", "touch": "first", "control": 3}}),
+    ask("values of several kinds", ["Assigned", "O_SENT"], {"variants": {"property": "mixed"}}),
+    ask("groups of patients", RETURN, {"variants": {"property": "org_group"}, "start": "2014-01-01", "end": "2014-05-31"}, window_duration="28d"),
+]
+
+
+def two(name, one, other, **query):
+    return name, {"variants": {"funnels": [{"name": "one", "funnel": one}, {"name": "other", "funnel": other}]}, "as_of": AS_OF[True], **query}
+
+
+PAIRS = [
+    two("sequential and flexible", funnel(TIES), funnel(TIES, conversion_order=flexible("1s"))),
+    two("two windows", funnel(OFFERS, window_duration="10d"), funnel(OFFERS, window_duration="15d"), start="2011-11-01", end="2011-12-31"),
+    two("other steps", funnel(CALLS), funnel(["A_SUBMITTED", "A_ACCEPTED", "A_ACTIVATED"], entry="earliest")),
+    two("the same", funnel(RETURN), funnel(RETURN)),
+]

@@ -75,9 +75,10 @@ class Cluster:
             connection.close()
         if response.status // 100 == 2:
             return json.loads(text) if text else None
-        lacks = ("not supported by this version", "no such path", *(f"{key} is not a known key" for key in LATER))
-        if any(lack in reason(text) for lack in lacks):
-            raise Unsupported(reason(text))
+        lacks = ("not supported by this", "no such path", *(f"{key} is not a known key" for key in LATER))
+        for fault in faults(text):
+            if any(lack in fault for lack in lacks):
+                raise Unsupported(fault)
         raise Refused(f"status {response.status}: {text:.300}")
 
     def ask(self, path, document):
@@ -91,11 +92,10 @@ class Cluster:
         return self.request("PUT", f"/v1/funnels/{funnel['funnel_id']}", funnel)
 
 
-def reason(text):
-    """The first fault of an error's document."""
+def faults(text):
+    """An error's faults, each with its field, or else what it says."""
     try:
         error = json.loads(text)
-        faults = error.get("errors") or []
-        return f"{faults[0]['field']} {faults[0]['reason']}" if faults else error["detail"]
+        return [f"{fault['field']} {fault['reason']}" for fault in error.get("errors") or []] or [error["detail"]]
     except (ValueError, KeyError, TypeError):
-        return text[:80]
+        return [text[:80]]

@@ -96,13 +96,15 @@ def trend(con, body):
     """After `whole`. Bounds of buckets are microseconds."""
     funnel, asked, zone = funnel_of(body), body["trend"], spans.zone_of(body)
     low, high = spans.span(body, ALWAYS)
+    if not funnel.is_plain and not attempts_loop.depends_on_range(funnel):
+        figures.attempts(con, funnel)  # of all time, not of the query's range alone
     steps = "true" if funnel.order == "any" else "step = 1"
     first, last = con.execute(f"SELECT min(us), max(us) FROM fills WHERE {steps} AND us >= {low} AND us < {high}").fetchone()
     first, last = first if low == ALWAYS[0] else low, last if high == ALWAYS[1] else high - 1
     bounds = spans.buckets(asked["by"], zone, first, last) if first is not None and first <= last else []
     pairs = [(max(a, low), min(b, high)) for a, b in zip(bounds, bounds[1:])]
     found = [[0] * len(funnel.steps) for _ in pairs]
-    if funnel.is_plain:
+    if not attempts_loop.depends_on_range(funnel):
         con.execute("CREATE OR REPLACE TEMP TABLE buckets AS SELECT unnest(range(len($1))) AS bucket, unnest($1) AS low, unnest($2) AS high",
                     [[p[0] for p in pairs], [p[1] for p in pairs]])
         only = "QUALIFY row_number() OVER (PARTITION BY bucket, unit ORDER BY a) = 1" if funnel.entry == "first" else ""
@@ -110,8 +112,9 @@ def trend(con, body):
             found[bucket][step - 1] = n
     else:
         fill(con, funnel)
+        users = list(attempts_loop.histories(con, funnel))
         for k, pair in enumerate(pairs):
-            attempts_loop.build(con, funnel, *pair)
+            attempts_loop.build(con, funnel, *pair, users)
             figures.speak(con, funnel, pair)
             found[k] = figures.counts(con, funnel)
     matures = funnel.window * funnel.tick * (len(funnel.steps) - 1 if funnel.from_previous else 1)

@@ -14,6 +14,7 @@ import time
 
 import behaviour
 import cases
+import comparisons
 import eventlog
 import people
 import reports
@@ -22,7 +23,7 @@ from cluster import Cluster, Refused, Unsupported
 from compare import Checks
 
 
-PARTS = ("funnels", "rules", "rows", "lists", "people", "behaviour", "discovery")
+PARTS = ("funnels", "rules", "rows", "lists", "people", "behaviour", "discovery", "comparisons")
 
 
 class Run:
@@ -45,6 +46,11 @@ class Run:
     def query(self, title, body, compute, path="/v1/query", shape=lambda answer: answer):
         self.check(title, lambda: shape(self.cluster.ask(path, body)), compute)
 
+    def whole(self, body):
+        """Of a query's cohort, where it has one."""
+        users = comparisons.cohort(self.con, body["cohort"], cases.SAVED) if "cohort" in body else None
+        return reports.whole(self.con, body, users)
+
     def ids(self, body):
         """Whole lists by pages of odd sizes."""
         found, body = [], body | {"limit": 997}
@@ -58,7 +64,7 @@ class Run:
     def lists(self):
         con = self.con
         for name, body, wanted in cases.LISTS:
-            reports.whole(con, body)
+            self.whole(body)
             for step, outcome in wanted:
                 self.check(f"list: {name}: {outcome} {step}", lambda: self.ids(body | {"step": step, "outcome": outcome}),
                            lambda: reports.users(con, body, step, outcome))
@@ -86,6 +92,26 @@ class Run:
             self.query(f"paths: {name}", body, lambda: behaviour.paths(con, body), path="/v1/query/paths")
         for name, body in cases.PREDICTORS:
             self.query(f"predictors: {name}", body, lambda: behaviour.predictors(con, body, eventlog.PROPERTIES), path="/v1/query/predictors")
+
+    def comparisons(self):
+        con = self.con
+
+        def segments(body):
+            found = {"segments": comparisons.segments(con, body, cases.SAVED)}
+            return self.whole(body) | found | ({"breakdown": reports.breakdown(con, body)} if "breakdown" in body else {})
+
+        for name, body in cases.COHORTS:
+            self.query(f"cohort: {name}", body, lambda: self.whole(body))
+        for name, body in cases.SEGMENTS:
+            self.query(f"segments: {name}", body, lambda: segments(body))
+        for name, body in cases.PERIODS:
+            self.query(f"compare: {name}", body, lambda: reports.whole(con, body) | comparisons.previous_period(con, body),
+                       shape=comparisons.with_instants)
+        for name, body in cases.EXPERIMENTS:
+            self.query(f"variants: {name}", body, lambda: reports.whole(con, body) | {"variants": comparisons.experiment(con, body)},
+                       shape=comparisons.with_groups_by_value)
+        for name, body in cases.PAIRS:
+            self.query(f"variants: {name}", body, lambda: comparisons.two_funnels(con, body))
 
     def discovery(self):
         con, get = self.con, self.cluster.get
@@ -134,6 +160,8 @@ def main():
         con = eventlog.connect(given.logs, own)
         with Cluster(given.programs, directory) as cluster:
             cluster.load(eventlog.paths(given.logs) + [own])
+            for definition in cases.SAVED.values():
+                cluster.save(definition)
             run = Run(checks, con, cluster)
             for part in given.only or PARTS:
                 getattr(run, part)()
