@@ -8,9 +8,10 @@ import reports
 import spans
 from figures import ALWAYS
 
-# In ticks, of users who did both steps; who got as far but skipped one of the two has none.
+# In ticks, of users who did both steps; NULL of those who got as far but skipped one of the two.
 TIMES = """
-SELECT greatest(0, greatest(t.sec, a.us // {tick}) - greatest(f.sec, a.us // {tick})) AS took
+SELECT CASE WHEN f.sec IS NOT NULL AND t.sec IS NOT NULL
+    THEN greatest(0, greatest(t.sec, a.us // {tick}) - greatest(f.sec, a.us // {tick})) END AS took
 FROM speaking s JOIN events a ON a.row = s.a
 LEFT JOIN matched f ON f.attempt = s.attempt AND f.step = {first} LEFT JOIN matched t ON t.attempt = s.attempt AND t.step = {last}
 WHERE s.depth >= {last} ORDER BY took
