@@ -6,8 +6,14 @@ CALLS = ["W_Completeren aanvraag:start", "W_Nabellen offertes:start", "W_Valider
 EMERGENCY = ["ER Registration", "ER Triage", "ER Sepsis Triage", "IV Antibiotics", "Admission NC", "Release A"]
 LAB = ["Leucocytes", "CRP", "LacticAcid"]
 RETURN = ["ER Registration", "Release A", "Return ER"]
-# Instants at which some attempts were still open: of loans, and of patients.
-AS_OF = {True: "2012-02-20T12:00:00Z", False: "2014-09-15T09:00:00Z"}
+ACCEPT = ["A_PREACCEPTED", "A_ACCEPTED", "A_FINALIZED"]
+VALIDATE = ["A_SUBMITTED", {"name": "W_Completeren aanvraag:start", "optional": True}, "A_ACCEPTED",
+            {"name": "W_Nabellen incomplete dossiers:start", "optional": True, "window_duration": "20d"}, "A_APPROVED"]
+CARE = ["ER Registration", {"name": "IV Liquid", "optional": True}, {"name": "LacticAcid", "optional": True}, "IV Antibiotics",
+        {"name": "Admission IC", "optional": True}, "Release A"]
+
+# Instants at which some attempts were still open.
+LOANS_AS_OF, PATIENTS_AS_OF = "2012-02-20T12:00:00Z", "2014-09-15T09:00:00Z"
 
 
 def flexible(limit):
@@ -19,7 +25,9 @@ def funnel(steps, **rules):
 
 
 def ask(name, steps, query=None, **rules):
-    return name, {"funnel": funnel(steps, **rules), "as_of": AS_OF["_" in str(steps[0]) or steps[0] == "Assigned"], **(query or {})}
+    """A name and a query's body; `query` are members beside the funnel."""
+    of_patients = any(event in str(steps) for event in ("ER Registration", "CRP", "LacticAcid"))
+    return name, {"funnel": funnel(steps, **rules), "as_of": PATIENTS_AS_OF if of_patients else LOANS_AS_OF, **(query or {})}
 
 
 PLAIN = [
@@ -82,6 +90,22 @@ BREAKDOWNS = [
     ask("ties by resource, microseconds", TIES, {"breakdown": {"property": "resource", "k": 2}}, preset="clickhouse-default/1"),
     ask("values of several kinds", ["Assigned", "A_ACCEPTED"], {"breakdown": {"property": "mixed"}}),
     ask("a property that none of them has", ["Assigned", "A_ACCEPTED"], {"breakdown": {"property": "tier"}}),
+    ask("any order, first", LAB, {"breakdown": {"property": "org_group"}}, conversion_order="any", window_duration="2h"),
+    ask("any order, step 2, shared events", ["CRP", {"name": "blood", "events": ["CRP", "Leucocytes"]}, "Admission NC"],
+        {"breakdown": {"property": "org_group", "touch": "step:3", "k": 4}}, conversion_order="any"),
+    ask("any order, last, ties", TIES, {"breakdown": {"property": "resource", "touch": "last"}}, conversion_order="any", entry="earliest"),
+    ask("optional steps, step 3", CARE, {"breakdown": {"property": "org_group", "touch": "step:3"}}, conversion_order=flexible("1h")),
+    ask("optional steps, last", CARE, {"breakdown": {"property": "org_group", "touch": "last"}}),
+    ask("strict", ["ER Registration", "ER Triage", "ER Sepsis Triage"], {"breakdown": {"property": "org_group", "touch": "last", "k": 2}},
+        conversion_order="strict"),
+    ask("attempts by resource", CALLS, {"breakdown": {"property": "resource", "k": 5}}, count_by="attempts", window_duration="3d"),
+    ask("sessions by resource", CALLS[:1] + ["W_Completeren aanvraag:complete"], {"breakdown": {"property": "resource", "touch": "last", "k": 5}},
+        count_by="sessions"),
+    ask("units by the amount", CALLS, {"breakdown": {"property": "amount_req", "k": 5}}, count_by="property:resource"),
+    ask("held values", CALLS, {"breakdown": {"property": "resource", "k": 20}}, hold_constant=["resource"]),
+    ask("excluded, users dropped", ["O_SENT", "O_SENT_BACK", "A_APPROVED"], {"breakdown": {"property": "resource", "touch": "step:2"}},
+        exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]),
+    ask("users by their tier", CALLS, {"breakdown": {"property": "user.tier", "touch": "last"}}, window_duration="10d"),
 ]
 
 TRENDS = [
@@ -100,6 +124,16 @@ TRENDS = [
     ask("emergency by month, Amsterdam", EMERGENCY, {"trend": {"by": "month"}, "time_zone": "Europe/Amsterdam", "end": "2014-12-10"}),
     ask("emergency by day, New York, clocks forward and back", EMERGENCY, {"trend": {"by": "day"}, "time_zone": "America/New_York",
                                                                            "start": "2014-02-20", "end": "2014-11-20"}),
+    ask("any order by month", TIES, {"trend": {"by": "month"}}, conversion_order="any"),
+    ask("strict by week", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], {"trend": {"by": "week"}, "start": "2011-12-01",
+                                                                                   "end": "2012-01-15"}, conversion_order="strict"),
+    ask("optional steps by month, Amsterdam", CARE, {"trend": {"by": "month"}, "time_zone": "Europe/Amsterdam"}, conversion_order=flexible("1h")),
+    ask("attempts by month", CALLS, {"trend": {"by": "month"}}, count_by="attempts", window_duration="3d"),
+    ask("sessions by month, first", LAB, {"trend": {"by": "month"}}, count_by="sessions", session_gap="1d", entry="first"),
+    ask("excluded, users dropped, by month", ["LacticAcid", "IV Antibiotics", "Admission NC"], {"trend": {"by": "month"}},
+        exclude=[{"events": ["CRP"], "after": 1, "before": 2, "effect": "drop_user"}]),
+    ask("held values by month", LAB, {"trend": {"by": "month"}, "start": "2014-01-15", "end": "2014-08-10"}, hold_constant=["org_group"],
+        conversion_order=flexible("1h")),
 ]
 
 # name, body, and the lists asked of it.
@@ -109,13 +143,14 @@ LISTS = [
     (*ask("emergency, flexible 1h", EMERGENCY, conversion_order=flexible("1h")), [(i, "dropped") for i in range(2, 7)]),
     (*ask("calls in New York", CALLS, {"start": "2011-11-05", "end": "2012-01-31", "time_zone": "America/New_York"}, window_duration="10d",
           entry="first"), [(1, "reached"), (2, "dropped"), (3, "converted")]),
+    (*ask("optional steps", CARE), [(2, "reached"), (3, "reached"), (4, "dropped"), (6, "dropped"), (6, "converted")]),
+    (*ask("any order", TIES, conversion_order="any"), [(3, "reached"), (2, "dropped"), (5, "dropped")]),
+    (*ask("strict", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], conversion_order="strict"), [(2, "dropped"), (3, "converted")]),
+    (*ask("held values", CALLS, hold_constant=["resource"]), [(1, "reached"), (3, "converted")]),
+    (*ask("users dropped", ["O_SENT", "O_SENT_BACK", "A_APPROVED"],
+          exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]), [(1, "reached"), (3, "dropped")]),
+    (*ask("of a cohort", CALLS, {"cohort": {"reached": {"funnel_id": "offers", "step": 4}}}), [(1, "reached"), (2, "dropped")]),
 ]
-
-ACCEPT = ["A_PREACCEPTED", "A_ACCEPTED", "A_FINALIZED"]
-VALIDATE = ["A_SUBMITTED", {"name": "W_Completeren aanvraag:start", "optional": True}, "A_ACCEPTED",
-            {"name": "W_Nabellen incomplete dossiers:start", "optional": True, "window_duration": "20d"}, "A_APPROVED"]
-CARE = ["ER Registration", {"name": "IV Liquid", "optional": True}, {"name": "LacticAcid", "optional": True}, "IV Antibiotics",
-        {"name": "Admission IC", "optional": True}, "Release A"]
 
 RULES = [
     ask("strict", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], conversion_order="strict"),
@@ -169,6 +204,10 @@ RULES = [
     ask("hold_constant, any", CALLS, hold_constant=["resource"], conversion_order="any", window_duration="10d"),
     ask("everything at once", VALIDATE, hold_constant=["amount_req"], conversion_order=flexible("1m"), entry="earliest",
         exclude=[{"events": ["A_CANCELLED"], "after": 3, "before": 5, "effect": "drop_user"}], probability=0.75),
+    ask("gold users, a property of theirs", ["A_SUBMITTED", {"name": "A_ACCEPTED", "where": [{"property": "user.tier", "op": "=", "value": "gold"}]},
+                                             {"name": "O_SENT", "where": [{"property": "user.tier", "op": "!=", "value": 2}]}]),
+    ask("excluded for a property of theirs", CALLS, exclude=[{"events": ["*"], "where": [{"property": "user.tier", "op": "in", "value": [2, "silver"]}],
+                                                               "after": 1, "before": 2, "effect": "drop_user"}]),
 ]
 
 COUNTED = [
@@ -212,8 +251,15 @@ GROUPS = [
 ]
 
 # Users are taken at even distances from all that there are.
-EXPLAINED = [ask("offers, flexible 1h", OFFERS, conversion_order=flexible("1h")), ask("emergency", EMERGENCY, entry="earliest"),
-             ask("ties", TIES, preset="clickhouse-default/1", window_duration="1d"), ask("care", CARE, conversion_order=flexible("1h"))]
+EXPLAINED = [
+    ask("offers, flexible 1h", OFFERS, conversion_order=flexible("1h")), ask("emergency", EMERGENCY, entry="earliest"),
+             ask("calls, previous step", CALLS, window_anchor="previous_step", window_duration="2d"), ask("lab", LAB, window_duration="1h"),
+             ask("a condition", ["A_SUBMITTED", {"name": "O_SENT", "where": [{"property": "resource", "op": "<", "value": 11000}]}, "O_SENT_BACK"],
+                 window_duration="12d"),
+             ask("ties", TIES, preset="clickhouse-default/1", window_duration="1d"), ask("care", CARE, conversion_order=flexible("1h")),
+    ask("any order", TIES, conversion_order="any", window_duration="2d"), ask("strict", EMERGENCY[:3], conversion_order="strict"),
+    ask("held and excluded", LAB, hold_constant=["org_group"], exclude=[{"events": ["IV Liquid"], "after": 1, "before": 2, "effect": "drop_user"}]),
+]
 
 PATHS = [
     ask("after the offer", OFFERS, {"from": {"dropped": "A_ACTIVATED"}}),
@@ -242,60 +288,6 @@ PREDICTORS = [
     ask("ties, microseconds", TIES, {"step": 2}, preset="clickhouse-default/1"),
     ask("care, optional steps", CARE, {"of": "IV Liquid", "k": 40}),
     ask("calls, a step for any event", ["A_ACCEPTED", {"name": "anything", "events": ["*"]}, "A_ACTIVATED"], {"k": 60}),
-]
-
-BREAKDOWNS += [
-    ask("any order, first", LAB, {"breakdown": {"property": "org_group"}}, conversion_order="any", window_duration="2h"),
-    ask("any order, step 2, shared events", ["CRP", {"name": "blood", "events": ["CRP", "Leucocytes"]}, "Admission NC"],
-        {"breakdown": {"property": "org_group", "touch": "step:3", "k": 4}}, conversion_order="any"),
-    ask("any order, last, ties", TIES, {"breakdown": {"property": "resource", "touch": "last"}}, conversion_order="any", entry="earliest"),
-    ask("optional steps, step 3", CARE, {"breakdown": {"property": "org_group", "touch": "step:3"}}, conversion_order=flexible("1h")),
-    ask("optional steps, last", CARE, {"breakdown": {"property": "org_group", "touch": "last"}}),
-    ask("strict", ["ER Registration", "ER Triage", "ER Sepsis Triage"], {"breakdown": {"property": "org_group", "touch": "last", "k": 2}},
-        conversion_order="strict"),
-    ask("attempts by resource", CALLS, {"breakdown": {"property": "resource", "k": 5}}, count_by="attempts", window_duration="3d"),
-    ask("sessions by resource", CALLS[:1] + ["W_Completeren aanvraag:complete"], {"breakdown": {"property": "resource", "touch": "last", "k": 5}},
-        count_by="sessions"),
-    ask("units by the amount", CALLS, {"breakdown": {"property": "amount_req", "k": 5}}, count_by="property:resource"),
-    ask("held values", CALLS, {"breakdown": {"property": "resource", "k": 20}}, hold_constant=["resource"]),
-    ask("excluded, users dropped", ["O_SENT", "O_SENT_BACK", "A_APPROVED"], {"breakdown": {"property": "resource", "touch": "step:2"}},
-        exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]),
-    ask("users by their tier", CALLS, {"breakdown": {"property": "user.tier", "touch": "last"}}, window_duration="10d"),
-]
-
-TRENDS += [
-    ask("any order by month", TIES, {"trend": {"by": "month"}}, conversion_order="any"),
-    ask("strict by week", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], {"trend": {"by": "week"}, "start": "2011-12-01",
-                                                                                   "end": "2012-01-15"}, conversion_order="strict"),
-    ask("optional steps by month, Amsterdam", CARE, {"trend": {"by": "month"}, "time_zone": "Europe/Amsterdam"}, conversion_order=flexible("1h")),
-    ask("attempts by month", CALLS, {"trend": {"by": "month"}}, count_by="attempts", window_duration="3d"),
-    ask("sessions by month, first", LAB, {"trend": {"by": "month"}}, count_by="sessions", session_gap="1d", entry="first"),
-    ask("excluded, users dropped, by month", ["LacticAcid", "IV Antibiotics", "Admission NC"], {"trend": {"by": "month"}},
-        exclude=[{"events": ["CRP"], "after": 1, "before": 2, "effect": "drop_user"}]),
-    ask("held values by month", LAB, {"trend": {"by": "month"}, "start": "2014-01-15", "end": "2014-08-10"}, hold_constant=["org_group"],
-        conversion_order=flexible("1h")),
-]
-
-LISTS += [
-    (*ask("optional steps", CARE), [(2, "reached"), (3, "reached"), (4, "dropped"), (6, "dropped"), (6, "converted")]),
-    (*ask("any order", TIES, conversion_order="any"), [(3, "reached"), (2, "dropped"), (5, "dropped")]),
-    (*ask("strict", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], conversion_order="strict"), [(2, "dropped"), (3, "converted")]),
-    (*ask("held values", CALLS, hold_constant=["resource"]), [(1, "reached"), (3, "converted")]),
-    (*ask("users dropped", ["O_SENT", "O_SENT_BACK", "A_APPROVED"],
-          exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]), [(1, "reached"), (3, "dropped")]),
-    (*ask("of a cohort", CALLS, {"cohort": {"reached": {"funnel_id": "offers", "step": 4}}}), [(1, "reached"), (2, "dropped")]),
-]
-
-EXPLAINED += [
-    ask("any order", TIES, conversion_order="any", window_duration="2d"), ask("strict", EMERGENCY[:3], conversion_order="strict"),
-    ask("held and excluded", LAB, hold_constant=["org_group"], exclude=[{"events": ["IV Liquid"], "after": 1, "before": 2, "effect": "drop_user"}])]
-
-# Properties of users.
-RULES += [
-    ask("gold users, a property of theirs", ["A_SUBMITTED", {"name": "A_ACCEPTED", "where": [{"property": "user.tier", "op": "=", "value": "gold"}]},
-                                             {"name": "O_SENT", "where": [{"property": "user.tier", "op": "!=", "value": 2}]}]),
-    ask("excluded for a property of theirs", CALLS, exclude=[{"events": ["*"], "where": [{"property": "user.tier", "op": "in", "value": [2, "silver"]}],
-                                                               "after": 1, "before": 2, "effect": "drop_user"}]),
 ]
 
 # Funnels that cohorts and experiments name.
@@ -365,7 +357,7 @@ EXPERIMENTS = [
 
 
 def two(name, one, other, **query):
-    return name, {"variants": {"funnels": [{"name": "one", "funnel": one}, {"name": "other", "funnel": other}]}, "as_of": AS_OF[True], **query}
+    return name, {"variants": {"funnels": [{"name": "one", "funnel": one}, {"name": "other", "funnel": other}]}, "as_of": LOANS_AS_OF, **query}
 
 
 PAIRS = [

@@ -6,6 +6,7 @@ from itertools import accumulate
 import figures
 import reports
 import spans
+from definition import matches
 from figures import ALWAYS
 
 # In ticks, of users who did both steps; NULL of those who got as far but skipped one of the two.
@@ -120,6 +121,48 @@ FROM speaking s JOIN matched m USING (attempt) JOIN events e USING (row) WHERE s
 """
 
 
+# Of a plain funnel: the event whose name the next step admits that fails fewest rules, nearest to the last matched event.
+MISS = """
+WITH chain AS (SELECT arg_max(m.sec, m.step) AS last, arg_min(m.sec, m.step) AS a_sec, list(m.row) AS rows, any_value(s.user_id) AS user_id
+    FROM speaking s JOIN matched m USING (attempt) WHERE s.user_id = $user),
+tested AS (
+    SELECT e.event, e.us, e.row, e.us // {tick} AS sec, last, [
+        ('condition', e.row NOT IN (SELECT row FROM fills WHERE step = {step})),
+        ('used', list_contains(rows, e.row)),
+        ('same_time', {forward} AND sec = last),
+        ('order', CASE WHEN {forward} THEN sec < last ELSE last - sec >= {limit} END),
+        ('window', sec - {base} > {window})] AS rules
+    FROM chain c JOIN events e USING (user_id) WHERE {admits} AND c.a_sec - sec <= {window})
+SELECT list_filter(rules, lambda r: r[2])[1][1], event, us FROM tested
+ORDER BY len(list_filter(rules, lambda r: r[2])), abs(sec - last), sec < last, row LIMIT 1
+"""
+
+# The other instants at which an attempt could begin, each with its best attempt.
+OTHERS = """
+SELECT a.a_us, a.depth, a.took,
+    CASE WHEN a.depth < s.depth THEN 'shallower' WHEN a.took > s.took AND {shortest} THEN 'slower' ELSE 'later' END
+FROM attempts a JOIN speaking s USING (user_id) WHERE user_id = $user AND a.a_us <> s.a_us
+QUALIFY row_number() OVER (PARTITION BY a.a_us ORDER BY a.depth DESC, {entry}, a.a) = 1
+ORDER BY a.a_us
+"""
+
+
+def stopped(con, funnel, user, depth):
+    step = funnel.steps[depth]
+    row = con.execute(MISS.format(
+        tick=funnel.tick, step=depth + 1, forward=funnel.order == "sequential", limit=funnel.limit or 0, window=funnel.window,
+        base="last" if funnel.from_previous else "a_sec", admits=matches(step.events, [])), {"user": user}).fetchone()
+    reason, event, us = row or ("no_event", None, None)
+    return {"step": step.name, "index": depth + 1, "reason": reason, "event": event, "time": us}
+
+
+def others(con, funnel, user):
+    entry = "a.took" if funnel.entry == "shortest" else "a.a"
+    rows = con.execute(OTHERS.format(shortest=funnel.entry == "shortest", entry=entry), {"user": user}).fetchall()
+    told = [{"time": us, "depth": depth, "seconds": took * funnel.tick / 1e6, "not_chosen": why} for us, depth, took, why in rows]
+    return {"attempts_total": len(rows)} | ({"attempts": told} if len(rows) <= 20 else {})
+
+
 def explain(con, body, user, names):
     """After `reports.whole`: what is known of the chosen attempt. Times of day are microseconds."""
     funnel = reports.funnel_of(body)
@@ -132,9 +175,16 @@ def explain(con, body, user, names):
             "step": funnel.steps[step - 1].name, "index": step, "event": event, "time": us, "seconds_from_first": (at[k] - at[0]) * funnel.tick / 1e6,
             "seconds_from_previous": max(0, at[k] - at[k - 1]) * funnel.tick / 1e6 if k else None,
             "properties": {name: json.loads(v) for name, v in zip(names, values) if v is not None}})
-    return {"user_id": user, "found": True, "depth": depth, "chosen": chosen,
-            "outcome": "not_entered" if not depth else "converted" if depth == len(funnel.steps) else "dropped"}
+    found = {"user_id": user, "found": True, "depth": depth, "chosen": chosen,
+             "outcome": "not_entered" if not depth else "converted" if depth == len(funnel.steps) else "dropped"}
+    if depth == len(funnel.steps):
+        found["stopped"] = None
+    elif depth and funnel.is_plain:
+        found["stopped"] = stopped(con, funnel, user, depth)
+    return found | others(con, funnel, user) if depth and funnel.is_plain else found
 
 
 def explain_with_instants(answer):
-    return answer | {"chosen": [c | {"time": spans.instant(c["time"])} for c in answer["chosen"]]}
+    timed = lambda entry: entry if entry is None or entry["time"] is None else entry | {"time": spans.instant(entry["time"])}
+    return answer | {"chosen": [timed(c) for c in answer["chosen"]], "attempts": [timed(a) for a in answer["attempts"]],
+                     "stopped": timed(answer["stopped"])}
