@@ -48,6 +48,11 @@ package enum Limits {
     /// Rows of a breakdown that a query can ask for.
     package static let breakdownRows = 1_000
     package static let trendBuckets = 1_000
+    package static let segments = 10
+    package static let segmentNameBytes = 256
+    package static let cohorts = 10
+    /// Values of an experiment's property.
+    package static let variants = 10
     package static let pathLength = 5
     /// Distinct paths on one shard, and the bytes that all of them take on the wire.
     package static let paths = 65_536

@@ -13,7 +13,6 @@ package struct FunnelScan: Sendable {
     /// Only users of all of them count.
     let cohorts: [CohortScan]
 
-    /// - Parameter buckets: whose users are counted, ascending and disjoint.
     package init(_ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>]) {
         self.init(
             plan, snapshot, places: buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty }, cohorts: [])

@@ -48,11 +48,12 @@ struct GeneralScan {
         _ queue: SliceQueue, _ isCancelled: () -> Bool, begin: (Range<Int>) throws -> Void = { _ in }, _ body: (History) throws -> Void
     ) throws {
         let reader = HistoryReader(scan, starting: starting, ordersTies: looksAtRows)
+        var history = History()
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
             try begin(slice)
             reader.load(slice)
-            while try reader.next() { try body(reader.history) }
+            while try reader.next(&history) { try body(history) }
         }
     }
 }

@@ -69,83 +69,123 @@ struct RowKinds {
     }
 }
 
-/// Rows of a slice in no order, column by column.
+/// The rows of a slice's users, column by column: first gathered name by name, then put in order.
 struct HistoryColumns {
-    private var rows: [RowRef] = []
-    private var mask: [UInt64] = []
-    private var excluded: [UInt64] = []
-    private var codes: [[Int32]]
-    private let excludes: Bool
-    /// One user's, exchanged with the history's so that both keep their memory.
-    private var spare = UserHistory(time: [], mask: [])
+    private struct Columns {
+        var row: [RowRef] = []
+        var mask: [UInt64] = []
+        /// Empty where nothing is excluded.
+        var excluded: [UInt64] = []
+        var codes: [[Int32]]
+    }
 
-    init(excludes: Bool, codes: Int) {
+    private var gathered: Columns
+    private var ordered: Columns
+    /// Of the rows in order, microseconds.
+    private var time: [Int64] = []
+    /// Where each user's rows begin, and one more for the end; the users' places in the slice.
+    private var starts: [Int] = [0]
+    private var places: [Int] = []
+    private let excludes: Bool
+    private let held: Int
+
+    /// - Parameters:
+    ///   - held: so many columns of codes are of held properties.
+    ///   - units: whether one behind them is of units.
+    init(excludes: Bool, held: Int, units: Bool) {
         self.excludes = excludes
-        self.codes = Array(repeating: [], count: codes)
+        self.held = held
+        gathered = Columns(codes: Array(repeating: [], count: held + (units ? 1 : 0)))
+        ordered = gathered
     }
 
     mutating func removeAll() {
-        rows.removeAll(keepingCapacity: true)
-        mask.removeAll(keepingCapacity: true)
-        excluded.removeAll(keepingCapacity: true)
-        for i in codes.indices { codes[i].removeAll(keepingCapacity: true) }
+        gathered.row.removeAll(keepingCapacity: true)
+        gathered.mask.removeAll(keepingCapacity: true)
+        gathered.excluded.removeAll(keepingCapacity: true)
+        for i in gathered.codes.indices { gathered.codes[i].removeAll(keepingCapacity: true) }
+        places.removeAll(keepingCapacity: true)
+        starts.removeAll(keepingCapacity: true)
     }
 
     /// Takes the rows of users who entered that are a step's, an exclusion's, or any.
-    /// - Returns: their keys, and in place of their refs their indexes here.
-    mutating func append(_ list: RowList, _ kinds: RowKinds, _ entered: [UInt8], _ layout: KeyLayout, everyRow: Bool) -> RowList {
+    /// - Returns: their keys, and in place of their refs the order in which they were taken.
+    mutating func gather(_ list: RowList, _ kinds: RowKinds, _ entered: [UInt8], _ layout: KeyLayout, everyRow: Bool) -> RowList {
         var keys = KeyList()
-        var indexes = KeyList()
+        var numbers = KeyList()
         let last = entered.count - 1
-        unsafe indexes.fill(capacity: list.count) { index in
-            unsafe keys.fill(capacity: list.count) { target in
-                var kept = 0
-                for i in 0..<list.count {
-                    let (positions, exclusions) = (kinds.positions(i), kinds.exclusions(i))
-                    let key = list.keys[i]
-                    guard everyRow || positions | exclusions != 0, entered[min(layout.place(key), last)] == 1 else { continue }
-                    unsafe target[kept] = key
-                    unsafe index[kept] = UInt64(rows.count)
-                    kept += 1
-                    rows.append(list.ref(i))
-                    mask.append(positions)
-                    if excludes { excluded.append(exclusions) }
+        unsafe list.withRows { key, ref in
+            unsafe numbers.fill(capacity: list.count) { number in
+                unsafe keys.fill(capacity: list.count) { target in
+                    var kept = 0
+                    for i in 0..<list.count {
+                        let (positions, exclusions) = (kinds.positions(i), kinds.exclusions(i))
+                        guard everyRow || positions | exclusions != 0 else { continue }
+                        guard entered[min(layout.place(unsafe key[i]), last)] == 1 else { continue }
+                        unsafe target[kept] = unsafe key[i]
+                        unsafe number[kept] = UInt64(gathered.row.count)
+                        kept += 1
+                        gathered.row.append(RowRef(bits: unsafe ref[i]))
+                        gathered.mask.append(positions)
+                        if excludes { gathered.excluded.append(exclusions) }
+                    }
+                    return kept
                 }
-                return kept
+                return keys.count
             }
-            return keys.count
         }
-        return RowList(keys: keys, refs: indexes)
+        return RowList(keys: keys, refs: numbers)
     }
 
     /// Where the rows stand that were taken last.
-    func newest(_ count: Int) -> [RowRef] { Array(rows.suffix(count)) }
+    func newest(_ count: Int) -> [RowRef] { Array(gathered.row.suffix(count)) }
 
-    mutating func append(codes more: [Int32], to column: Int) { codes[column].append(contentsOf: more) }
+    mutating func gather(codes more: [Int32], to column: Int) { gathered.codes[column].append(contentsOf: more) }
 
-    /// One user's rows.
-    /// - Parameters:
-    ///   - merged: keys of the rows in order, with their indexes here.
-    ///   - held: so many of the columns of codes are of held properties; one behind them is of units.
-    mutating func copy(_ merged: RowList, _ range: Range<Int>, _ layout: KeyLayout, to history: inout GeneralScan.History, held: Int) {
-        history.row.removeAll(keepingCapacity: true)
-        var (time, masks, exclusions) = (spare.time, spare.mask, spare.excluded)
-        (spare.time, spare.mask, spare.excluded) = ([], [], [])
+    /// Puts the rows in order.
+    /// - Parameter list: the keys of all of them, and the order in which they were taken.
+    mutating func order(_ list: RowList, _ layout: KeyLayout) {
+        let (keys, numbers) = (list.keys, list.refs)
         time.removeAll(keepingCapacity: true)
-        masks.removeAll(keepingCapacity: true)
-        exclusions.removeAll(keepingCapacity: true)
-        for i in range {
-            let index = Int(truncatingIfNeeded: merged.refs[i])
-            time.append(layout.time(merged.keys[i]))
-            masks.append(mask[index])
-            if excludes { exclusions.append(excluded[index]) }
-            history.row.append(rows[index])
+        var place = -1
+        for i in 0..<keys.count {
+            let key = keys[i]
+            time.append(layout.time(key))
+            if layout.place(key) == place { continue }
+            place = layout.place(key)
+            places.append(place)
+            starts.append(i)
         }
-        (spare.time, spare.mask, spare.excluded) = (history.events.time, history.events.mask, history.events.excluded)
-        (history.events.time, history.events.mask, history.events.excluded) = (time, masks, exclusions)
-        if codes.isEmpty { return }
-        let perUser = codes.map { column in range.map { column[Int(truncatingIfNeeded: merged.refs[$0])] } }
-        history.events.held = Array(perUser.prefix(held))
-        history.events.unit = perUser.count > held ? perUser[held] : []
+        starts.append(keys.count)
+        Self.order(gathered.row, numbers, into: &ordered.row)
+        Self.order(gathered.mask, numbers, into: &ordered.mask)
+        Self.order(gathered.excluded, excludes ? numbers : KeyList(), into: &ordered.excluded)
+        for i in gathered.codes.indices { Self.order(gathered.codes[i], numbers, into: &ordered.codes[i]) }
+    }
+
+    private static func order<T>(_ column: [T], _ numbers: KeyList, into ordered: inout [T]) {
+        ordered.removeAll(keepingCapacity: true)
+        let (numbers, column) = (numbers.span, column.span)
+        for i in numbers.indices { ordered.append(column[Int(truncatingIfNeeded: numbers[i])]) }
+    }
+
+    var users: Int { places.count }
+
+    /// - Returns: the user's place in the slice.
+    mutating func copy(user: Int, to history: inout GeneralScan.History) -> Int {
+        let range = starts[user]..<starts[user + 1]
+        Self.copy(ordered.row, range, to: &history.row)
+        Self.copy(time, range, to: &history.events.time)
+        Self.copy(ordered.mask, range, to: &history.events.mask)
+        if excludes { Self.copy(ordered.excluded, range, to: &history.events.excluded) }
+        if history.events.held.count < held { history.events.held = Array(repeating: [], count: held) }
+        for i in 0..<held { Self.copy(ordered.codes[i], range, to: &history.events.held[i]) }
+        if ordered.codes.count > held { Self.copy(ordered.codes[held], range, to: &history.events.unit) }
+        return places[user]
+    }
+
+    private static func copy<T>(_ column: [T], _ range: Range<Int>, to target: inout [T]) {
+        target.removeAll(keepingCapacity: true)
+        target.append(contentsOf: column[range])
     }
 }

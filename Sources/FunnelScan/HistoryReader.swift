@@ -13,18 +13,17 @@ final class HistoryReader {
     private let names: [Name]
     private let conditions: [RowConditions]
     private let snapshot: Snapshot
-    /// Of the held properties, and last that of the units.
+    /// The held properties, and last that of the units.
+    private let properties: [ByteString]
     private var codes: [PropertyCodes]
     private var numbers = ValueNumbers()
 
     /// Places that are still to be read.
     private var pending = 0..<0
     private var firstPlace = 0
-    /// The part's rows, name by name. `merged` has them in order, by index.
     private var columns: HistoryColumns
-    private var merged = RowList()
-    private var row = 0
-    private(set) var history = GeneralScan.History()
+    /// The next user in the columns.
+    private var user = 0
 
     /// What rows of a name can be.
     private struct Name {
@@ -47,7 +46,7 @@ final class HistoryReader {
         plan = scan.plan
         snapshot = scan.snapshot
         self.starting = starting ?? (plan.definition.order == .any ? .max : 1)
-        let properties = plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])
+        properties = plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])
         self.ordersTies = ordersTies || !properties.isEmpty || plan.readsProperties || plan.exclusionsReadProperties
         let wanted = plan.events ?? snapshot.eventNames()
         let keys = snapshot.keyScan(wanted)
@@ -57,7 +56,7 @@ final class HistoryReader {
         names = wanted.map { Self.name($0, scan.plan, &distinct) }
         conditions = distinct.map { RowConditions(keys, $0) }
         codes = properties.map { PropertyCodes(scan.snapshot, $0) }
-        columns = HistoryColumns(excludes: !plan.exclusions.isEmpty, codes: properties.count)
+        columns = HistoryColumns(excludes: !plan.exclusions.isEmpty, held: plan.heldProperties.count, units: plan.unitProperty != nil)
     }
 
     private static func name(_ name: ByteString, _ plan: FunnelPlan, _ distinct: inout [[Predicate]]) -> Name {
@@ -87,26 +86,21 @@ final class HistoryReader {
 
     func load(_ places: Range<Int>) {
         pending = places
-        row = 0
-        merged = RowList()
+        user = columns.users
     }
 
-    /// Goes on to the next user: `history`; false where there is none left.
+    /// Goes on to the next user; false where there is none left.
     /// - Throws: `MatchError`, `StoreError`.
-    func next() throws -> Bool {
+    func next(_ history: inout GeneralScan.History) throws -> Bool {
         guard let loader else { return false }
-        while row == merged.count {
+        while user == columns.users {
             if pending.isEmpty { return false }
             let part = pending.lowerBound..<min(pending.upperBound, pending.lowerBound + loader.layout.placesMax)
             pending = part.upperBound..<pending.upperBound
             try load(part, loader)
         }
-        let place = loader.layout.place(merged.keys[row])
-        var end = row + 1
-        while end < merged.count, loader.layout.place(merged.keys[end]) == place { end += 1 }
-        history.place = firstPlace + place
-        columns.copy(merged, row..<end, loader.layout, to: &history, held: plan.heldProperties.count)
-        row = end
+        history.place = firstPlace + columns.copy(user: user, to: &history)
+        user += 1
         return true
     }
 
@@ -114,8 +108,7 @@ final class HistoryReader {
 
     private func load(_ places: Range<Int>, _ loader: KeyLoader) throws {
         firstPlace = places.lowerBound
-        row = 0
-        merged = RowList()
+        user = 0
         columns.removeAll()
         if numbers.values.count > ValueNumbers.kept { forget() }
         try users?.load(places)
@@ -141,10 +134,10 @@ final class HistoryReader {
         loaded.sort { $0.name < $1.name }
         var lists: [RowList] = []
         for (_, rows, kinds) in loaded {
-            let list = columns.append(rows, kinds, entered, loader.layout, everyRow: plan.needsEveryEvent)
+            let list = columns.gather(rows, kinds, entered, loader.layout, everyRow: plan.needsEveryEvent)
             if list.count > 0 { lists.append(list) }
             for i in codes.indices {
-                columns.append(codes: try codes[i].codes(of: columns.newest(list.count)) { numbers.number(of: $0) }, to: i)
+                columns.gather(codes: try codes[i].codes(of: columns.newest(list.count)) { numbers.number(of: $0) }, to: i)
             }
         }
         // Neighbours two by two, the earlier name first where times are equal.
@@ -153,12 +146,12 @@ final class HistoryReader {
                 i + 1 < lists.count ? RowList.merging(lists[i], lists[i + 1]) : lists[i]
             }
         }
-        merged = lists.first ?? RowList()
+        columns.order(lists.first ?? RowList(), loader.layout)
     }
 
     private func forget() {
         numbers = ValueNumbers()
-        codes = (plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])).map { PropertyCodes(snapshot, $0) }
+        codes = properties.map { PropertyCodes(snapshot, $0) }
     }
 
     private func startsAttempts(_ name: Int) -> Bool {

@@ -8,6 +8,7 @@ final class OutcomeReader {
     private var kernel: Kernel?
     private let general: HistoryReader?
     private var matcher: HistoryMatcher
+    private var history = GeneralScan.History()
 
     private struct Kernel: ~Copyable {
         let listOfStep: [Int]
@@ -44,9 +45,9 @@ final class OutcomeReader {
             try kernel?.each(slice, body)
             guard let general else { continue }
             general.load(slice)
-            while try general.next() {
-                let place = general.history.place
-                try matcher.match(general.history.events, isCancelled: isCancelled) { body(place, $0.depth, $0.skipped) }
+            while try general.next(&history) {
+                let place = history.place
+                try matcher.match(history.events, isCancelled: isCancelled) { body(place, $0.depth, $0.skipped) }
             }
         }
     }

@@ -43,6 +43,7 @@ final class UserFlags {
         members = [UInt8](repeating: 1, count: places.count)
         for cohort in cohorts {
             var mine = [UInt8](repeating: 0, count: places.count)
+            // Whoever asks for the slice has looked whether the query is cancelled.
             try cohort.outcomes.each(in: places, { false }) { place, depth, skipped in
                 if cohort.list.includes(depth: depth, skipped: skipped) { mine[place - places.lowerBound] = 1 }
             }

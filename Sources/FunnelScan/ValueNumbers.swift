@@ -2,8 +2,8 @@ import FunnelModel
 
 /// Numbers for values: equal values, equal numbers.
 struct ValueNumbers {
-    /// With more values than these a reader that can forget them does so.
-    static let kept = 1 << 20
+    /// With more values than these a reader forgets them between slices: what it asks of them is of one user.
+    static let kept = 1 << 16
 
     private var numbers: [PropertyValue: Int32] = [:]
     private(set) var values: [PropertyValue] = []

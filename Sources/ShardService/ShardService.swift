@@ -230,7 +230,7 @@ package final class ShardService: Sendable {
             throw ProtocolError(.wrongBucket, "shard \(shard) has buckets \(own.lowerBound) to \(own.upperBound - 1)")
         }
         let plan = FunnelPlan(query.definition, entryRange: query.entryRange, asOf: query.asOf)
-        return FunnelScan(plan, snapshot, buckets: query.buckets)
+        return try matching { try FunnelScan(plan, snapshot, buckets: query.buckets, cohorts: query.cohorts) }
     }
 
     private func checkEpoch(_ call: FrameCall, _ map: ClusterMap) throws {

@@ -84,7 +84,6 @@ extension ClusterSuite {
         private func refusals(_ cluster: Cluster) async throws {
             let cases: [(JSONValue.Member, JSONValue.Member?, String)] = [
                 (.init("breakdown", ["property": "plan", "touch": "step:4"]), nil, "breakdown.touch"),
-                (.init("breakdown", ["property": "user.plan"]), nil, "breakdown.property"),
                 (.init("trend", ["by": "hour"]), .init("start", "2020-01-01"), "trend.by"),
                 (.init("trend", ["by": "day"]), .init("breakdown", ["property": "plan"]), "trend"),
                 (.init("segments", []), nil, "segments"),

@@ -8,6 +8,7 @@ extension PartialQuery.Report {
             return .init("breakdown", ["property": .string(breakdown.property), "touch": .text(breakdown.touch.text)])
         case .trend(let bounds): return .init("trend", .array(bounds.map { number($0) }))
         case .entrySpan: return .init("entry_span", true)
+        case .paired(let second): return .init("paired", second.json)
         case .paths(let question): return .init("paths", question.meaning)
         case .predictors(let question): return .init("predictors", question.meaning)
         }
@@ -22,6 +23,8 @@ extension PartialQuery.Report {
             self = .trend(try m.list("trend").map { try JSONValue.object([.init("bound", $0)]).int("bound") })
         } else if m["entry_span"] != nil {
             self = .entrySpan
+        } else if let second = m["paired"] {
+            self = .paired(try FunnelDefinition.parse(second))
         } else if let paths = m["paths"] {
             self = .paths(try PathQuestion(meaning: paths))
         } else if let predictors = m["predictors"] {
@@ -44,6 +47,7 @@ extension PartialResult.Report {
         case .trend(let buckets): return .init("trend", .array(buckets.map(list)))
         case .entrySpan(let span):
             return .init("entry_span", .array(span.map { [number($0.lowerBound), number($0.upperBound)] } ?? []))
+        case .paired(let pairs): return .init("paired", list(PairedCounts.fields.map { pairs[keyPath: $0] }))
         case .paths(let paths): return .init("paths", paths.meaning)
         case .predictors(let counts): return .init("predictors", counts.meaning)
         }
@@ -64,6 +68,10 @@ extension PartialResult.Report {
         } else if m["entry_span"] != nil {
             let ends = try m.list("entry_span").map { Int64($0.int) }
             self = .entrySpan(ends.count == 2 ? ends[0]...ends[1] : nil)
+        } else if m["paired"] != nil {
+            var pairs = PairedCounts()
+            for (field, count) in zip(PairedCounts.fields, counts(try m.list("paired"))) { pairs[keyPath: field] = count }
+            self = .paired(pairs)
         } else if m["paths"] != nil {
             self = .paths(try PathCounts(meaning: try m.list("paths")))
         } else if let predictors = m["predictors"] {
@@ -71,5 +79,14 @@ extension PartialResult.Report {
         } else {
             return nil
         }
+    }
+}
+
+extension Cohort {
+    var meaning: JSONValue { ["definition": definition.json, "step": number(step), "outcome": .text(outcome.rawValue)] }
+
+    init(meaning m: JSONValue) throws {
+        guard let outcome = ListOutcome(rawValue: try m.text("outcome").string) else { throw MeaningError(field: "outcome") }
+        self.init(definition: try FunnelDefinition.parse(m["definition"] ?? .null), step: try m.int("step"), outcome: outcome)
     }
 }

@@ -212,14 +212,15 @@ extension Message {
         }
         return .object(
             members + [.init("buckets", json(query.buckets)), .init("definition", query.definition.json)]
-                + (query.report.map { [$0.meaning] } ?? []))
+                + (query.cohorts.isEmpty ? [] : [.init("cohorts", .array(query.cohorts.map(\.meaning)))]) + (query.report.map { [$0.meaning] } ?? []))
     }
 
     private static func partialQuery(_ m: JSONValue) throws -> PartialQuery {
         let range: Range<Int64>? = m["start"] == nil ? nil : try m.int("start")..<m.int("end")
         return PartialQuery(
             definition: try FunnelDefinition.parse(m["definition"] ?? .null), buckets: try buckets(m),
-            asOf: try m.int("as_of"), entryRange: range, times: try m.flag("times"), report: try PartialQuery.Report(meaning: m))
+            asOf: try m.int("as_of"), entryRange: range, cohorts: m["cohorts"] == nil ? [] : try m.list("cohorts").map { try Cohort(meaning: $0) },
+            times: try m.flag("times"), report: try PartialQuery.Report(meaning: m))
     }
 
     private static func json(_ summary: TimeSummary) -> JSONValue {

@@ -181,6 +181,7 @@ extension Samples {
                 definition: FunnelDefinition(steps: [.init("a"), .init("b"), .init("c")]), buckets: [], asOf: 0, entryRange: nil,
                 times: false
             ).body.dropLast())
+        let cohort = [19] + ascii(#"{"steps":["a","b"]}"#)
         return [
             message(
                 "append: idempotency key too long", .append,
@@ -197,7 +198,13 @@ extension Samples {
             message("partial query: bucket ranges overlap", .partialQuery, [0, 0, 0, 2, 2, 0, 5, 4, 9, 0]),
             message("partial query: empty bucket range", .partialQuery, [0, 0, 0, 2, 1, 5, 5, 0]),
             message("partial query: definition with a fault", .partialQuery, [0, 0, 0, 2, 0, 2] + ascii("{}")),
-            message("partial query: unknown flag", .partialQuery, [2] + query.dropFirst() + [0]),
+            message("partial query: unknown flag", .partialQuery, [4] + query.dropFirst() + [0]),
+            message("partial query: cohorts announced, none given", .partialQuery, [2] + query.dropFirst() + [0, 0]),
+            message("partial query: eleven cohorts", .partialQuery, [2] + query.dropFirst() + [11]),
+            message("partial query: step 0 of a cohort", .partialQuery, [2] + query.dropFirst() + [1] + cohort + [0, 0, 0]),
+            message("partial query: step 3 of a cohort of two", .partialQuery, [2] + query.dropFirst() + [1] + cohort + [3, 0, 0]),
+            message("partial query: unknown outcome of a cohort", .partialQuery, [2] + query.dropFirst() + [1] + cohort + [1, 3, 0]),
+            message("partial query: second funnel with a fault", .partialQuery, query + [7, 2] + ascii("{}")),
             message("partial query: unknown report", .partialQuery, query + [9]),
             message("partial query: breakdown without a property", .partialQuery, query + [1, 0, 0]),
             message("partial query: breakdown by a step that there is not", .partialQuery, query + [1, 1, 112, 5]),
@@ -234,6 +241,8 @@ extension Samples {
             message("partial result: too many buckets of a trend", .partialResult, [1, 0, 0, 0, 0, 2, 0xE9, 7]),
             message("partial result: too many values", .partialResult, [1, 0, 0, 0, 0, 1, 0, 0x81, 0x80, 4]),
             message("partial result: an entry span that ends before it begins", .partialResult, [1, 0, 0, 0, 0, 3, 1, 4, 2]),
+            message("partial result: users of two funnels that don't add up", .partialResult, [1, 0, 0, 2, 0, 7, 1, 0, 0, 0, 0, 0, 0, 0]),
+            message("partial result: more conversions than users", .partialResult, [1, 0, 0, 2, 0, 7, 0, 0, 0, 2, 0, 0, 0, 1]),
             message("partial result: a path twice", .partialResult, [1, 0, 0, 0, 0, 5, 1, 1, 97, 2, 1, 0, 1, 1, 0, 1]),
             message("partial result: an event of a path without a name", .partialResult, [1, 0, 0, 0, 0, 5, 0, 1, 1, 0, 1]),
             message("partial result: a path that nobody took", .partialResult, [1, 0, 0, 0, 0, 5, 0, 1, 0, 0]),

@@ -180,6 +180,16 @@ enum Samples {
                 reporting(.trend([-86_400_000_000, 0, 1_710_892_800_000_000, 1_710_892_800_000_001])))),
         Sample(name: "the span of entries", kind: .partialQuery, message: .partialQuery(reporting(.entrySpan))),
         Sample(
+            name: "the users of two cohorts, and a second funnel", kind: .partialQuery,
+            message: .partialQuery(
+                PartialQuery(
+                    definition: FunnelDefinition(steps: [.init("a"), .init("b")]), buckets: [0..<1_024], asOf: 1_710_892_800_000_000,
+                    entryRange: nil,
+                    cohorts: [
+                        Cohort(definition: FunnelDefinition(id: "shop", steps: [.init("c"), .init("d")]), step: 2, outcome: .dropped),
+                        Cohort(definition: FunnelDefinition(steps: [.init("e")]), step: 1, outcome: .reached),
+                    ], times: true, report: .paired(FunnelDefinition(steps: [.init("a"), .init("c"), .init("b")]))))),
+        Sample(
             name: "users who dropped", kind: .partialUsersQuery,
             message: .partialUsersQuery(
                 PartialUsersQuery(query: plainQuery, step: 3, outcome: .dropped, limit: 10_001, after: "ann"))),
@@ -217,6 +227,8 @@ enum Samples {
             Sample(
                 name: "no entries", kind: .partialResult,
                 message: .partialResult(reporting(.entrySpan(nil), counts: [0, 0]))),
+            Sample(
+                name: "two funnels", kind: .partialResult, message: .partialResult(reporting(.paired(paired), counts: [337, 13]))),
         ]
     }()
 
@@ -229,6 +241,12 @@ enum Samples {
             .integer(.min): [1, 0], .double(0.5): [1, 1], .double(1e300): [1, 0], .bool(true): [1, 0], .bool(false): [1, 1],
         ]
         return reporting(.breakdown(groups), counts: [313, 207])
+    }()
+
+    private static let paired: PairedCounts = {
+        var pairs = PairedCounts()
+        for (field, count) in zip(PairedCounts.fields, [300, 3, 7, 9, 18, 1, 5, 0] as [UInt64]) { pairs[keyPath: field] = count }
+        return pairs
     }()
 
     static func reporting(_ report: PartialResult.Report, counts: [UInt64]) -> PartialResult {

@@ -15,7 +15,7 @@ struct RandomBehaviourTests {
         defer { try? FileManager.default.removeItem(atPath: path) }
         let world = try World(path, seed: seed, &random)
         for round in 0..<(TestCounts.histories / 3_000) {
-            let plan = world.randomPlan(&random)
+            let plan = world.randomPlan(&random, rules: false)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
             let shards = random.pick([1, 2, 5])
             let what = "seed \(seed), round \(round), \(shards) shards: \(definition) range \(plan.entryRange)"

@@ -161,6 +161,11 @@ struct World {
         return found
     }
 
+    /// Users by their one attempt, of a plan without further rules.
+    func attempts(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> [ByteString: (outcome: UserOutcome, chain: [Event])] {
+        units(plan, buckets).reduce(into: [:]) { $0[$1.user] = ($1.outcome, $1.chain.compactMap(\.self)) }
+    }
+
     func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort] = []) -> ([Unit], PartialResult) {
         let units = units(plan, buckets, cohorts)
         var result = PartialResult(steps: plan.steps, times: true, buckets: buckets)
@@ -193,7 +198,8 @@ struct World {
         return Predicate(property: random.pick(["p", "q", "p", "q", "user.plan", "user.p"]), comparison: comparison, values: operands)
     }
 
-    func randomPlan(_ random: inout SplitMix64) -> FunnelPlan {
+    /// - Parameter rules: whether there may be more than the plain ones.
+    func randomPlan(_ random: inout SplitMix64, rules: Bool = true) -> FunnelPlan {
         let shapes: [[[ByteString]]] = [
             [["a"], ["b"]], [["a"], ["b"], ["c"]], [["a"], ["a"]], [["a"], ["a", "b"], ["c"]], [["a", "b"], ["c", "d"], ["e"]],
             [["b"], ["a"], ["b"]], [["a", "b"], ["b", "c"], ["a"]], [["a"], ["*"], ["c"]], [["a"], ["b"], ["c"], ["d"]], [["a"]],
@@ -215,7 +221,7 @@ struct World {
         definition.entry = random.pick(FunnelDefinition.Entry.allCases)
         definition.window = random.pick([1, 2, 5, 86_400, 40 * 86_400, 366 * 86_400]) * 1_000_000
         if tick == 1, random.chance(40) { definition.window = random.pick([1, 999, 1_000, 250_000]) }
-        if random.chance(60) { definition = withRules(definition, &random) }
+        if rules, random.chance(60) { definition = withRules(definition, &random) }
         let range = random.chance(30) ? times.lowerBound + 1..<(times.lowerBound + (random.chance(50) ? 5_250_000 : 70 * 86_400_000_000)) : nil
         let asOf = random.chance(50) ? random.pick(events).time + Int64(random.below(5)) * 1_000_000 : 1 << 59
         return FunnelPlan(definition, entryRange: range, asOf: asOf)

@@ -61,6 +61,41 @@ def read_ranges(reader):
     return ranges
 
 
+OUTCOMES = ("reached", "dropped", "converted")
+
+
+def read_definition(reader):
+    definition = decode_json(reader.string(8 << 20))
+    if not isinstance(definition, dict) or not definition.get("steps"):
+        raise invalid("a definition without steps")
+    return definition
+
+
+def read_outcome(reader):
+    code = reader.u8()
+    if code > 2:
+        raise invalid(f"outcome {code}")
+    return OUTCOMES[code]
+
+
+def encode_cohorts(cohorts):
+    return varint(len(cohorts)) + b"".join(
+        string(encode_json(c["definition"])) + varint(c["step"]) + bytes([OUTCOMES.index(c["outcome"])]) for c in cohorts)
+
+
+def read_cohorts(reader):
+    cohorts = []
+    for _ in range(reader.varint(10)):
+        definition = read_definition(reader)
+        step = reader.varint(len(definition["steps"]))
+        if step == 0:
+            raise invalid("step 0 of a cohort")
+        cohorts.append({"definition": definition, "step": step, "outcome": read_outcome(reader)})
+    if not cohorts:
+        raise invalid("cohorts announced, none given")
+    return cohorts
+
+
 PATH_EVENTS = ["", "events", "exclude_events"]
 TOUCHES = ["first", "last"] + [f"step:{n}" for n in range(1, 65)]
 
@@ -74,6 +109,8 @@ def encode_report(query):
         bounds = query["trend"]
         return 2, varint(len(bounds)) + zigzag(bounds[0]) + b"".join(
             varint(b - a) for a, b in zip(bounds, bounds[1:]))
+    if "paired" in query:
+        return 7, string(encode_json(query["paired"]))
     if "paths" in query:
         return 5, encode_paths_asked(query["paths"])
     if "predictors" in query:
@@ -124,6 +161,8 @@ def read_report(kind, reader, steps):
         if count < 2 or any(a >= b for a, b in zip(bounds, bounds[1:])) or bounds[-1] >= 1 << 63:
             raise invalid("bounds of a trend")
         return {"trend": bounds}
+    if kind == 7:
+        return {"paired": read_definition(reader)}
     if kind == 5:
         return read_paths_asked(reader, steps)
     if kind == 6:
@@ -136,42 +175,44 @@ def read_report(kind, reader, steps):
 def encode_partial_query(query):
     start, end = query.get("start", ALL[0]), query.get("end", ALL[1])
     kind, report = encode_report(query)
-    return (bytes([query["times"]]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
-            + encode_ranges(query["buckets"]) + string(encode_json(query["definition"])) + bytes([kind]) + report)
+    cohorts = query.get("cohorts", [])
+    return (bytes([query["times"] | bool(cohorts) << 1]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
+            + encode_ranges(query["buckets"]) + string(encode_json(query["definition"]))
+            + (encode_cohorts(cohorts) if cohorts else b"") + bytes([kind]) + report)
 
 
 def read_partial_query(reader):
     flags, as_of = reader.u8(), reader.zigzag()
-    if flags > 1:
+    if flags > 3:
         raise invalid(f"flags {flags}")
     if not 0 <= as_of < 1 << 60:
         raise invalid(f"as_of {as_of}")
     start, end = reader.zigzag(), reader.zigzag()
     if end < start:
         raise invalid("end before start")
-    query = {"times": bool(flags), "as_of": as_of, "buckets": read_ranges(reader)}
+    query = {"times": bool(flags & 1), "as_of": as_of, "buckets": read_ranges(reader)}
     if (start, end) != ALL:
         query.update(start=start, end=end)
-    query["definition"] = decode_json(reader.string(1 << 20))
-    if not isinstance(query["definition"], dict) or not query["definition"].get("steps"):
-        raise invalid("a definition without steps")
+    query["definition"] = read_definition(reader)
+    if flags & 2:
+        query["cohorts"] = read_cohorts(reader)
     query.update(read_report(reader.u8(), reader, len(query["definition"]["steps"])))
     return query
 
 
 def encode_partial_users_query(ask):
     return (encode_partial_query(ask["query"]) + varint(ask["step"])
-            + bytes([("reached", "dropped", "converted").index(ask["outcome"])]) + varint(ask["limit"])
+            + bytes([OUTCOMES.index(ask["outcome"])]) + varint(ask["limit"])
             + string(ask["after"]))
 
 
 def read_partial_users_query(reader):
-    query, step, outcome = read_partial_query(reader), reader.varint(64), reader.u8()
-    if query.keys() & {"breakdown", "trend", "entry_span", "paths", "predictors"}:
+    query, step, outcome = read_partial_query(reader), reader.varint(64), read_outcome(reader)
+    if query.keys() & {"breakdown", "trend", "entry_span", "paired", "paths", "predictors"}:
         raise invalid("a list with a report")
-    if outcome > 2 or step == 0:
-        raise invalid(f"step {step}, outcome {outcome}")
-    return {"query": query, "step": step, "outcome": ("reached", "dropped", "converted")[outcome],
+    if step == 0:
+        raise invalid("step 0")
+    return {"query": query, "step": step, "outcome": outcome,
             "limit": reader.varint(10_001), "after": reader.text(512)}
 
 
@@ -253,6 +294,8 @@ def encode_found(result):
     if "entry_span" in result:
         span = result["entry_span"]
         return 3, bytes([bool(span)]) + b"".join(map(zigzag, span))
+    if "paired" in result:
+        return 7, b"".join(map(varint, result["paired"]))
     if "paths" in result:
         return 5, encode_paths(result["paths"])
     if "predictors" in result:
@@ -336,6 +379,13 @@ def read_found(kind, reader, counts):
         if span and not 0 <= span[0] <= span[1] < 1 << 60:
             raise invalid(f"span {span}")
         return {"entry_span": span}
+    if kind == 7:
+        # Converted in neither, the first, the second, both; then who entered one alone: entered, converted, of each.
+        users = [reader.varint((1 << 48) - 1) for _ in range(8)]
+        if users[5] > users[4] or users[7] > users[6] or [
+                sum(users[:5]), users[1] + users[3] + users[5]] != [counts[0], counts[-1]]:
+            raise invalid("users of two funnels that don't add up")
+        return {"paired": users}
     if kind == 5:
         return read_paths(reader)
     if kind == 6:

@@ -14,7 +14,7 @@ struct ReportTests {
     }
 
     private func report(_ groups: ValueGroups, k: Int = 10) -> JSONValue {
-        BreakdownReport(BreakdownRequest(Breakdown(property: "plan", touch: .step(2)), rows: k), groups, steps: Self.steps).json
+        BreakdownReport(BreakdownRequest(Breakdown(property: "plan", touch: .step(2)), rows: k), groups, FunnelDefinition(steps: Self.steps)).json
     }
 
     private func values(_ report: JSONValue) -> [JSONValue?] { (report["rows"]?.asArray ?? []).map { $0["value"] } }

@@ -14,6 +14,7 @@ struct CoordinatorRoutes {
 
     func add(to router: EdgeRouter) {
         router.get("/") { _, _ in FirstPage.response }
+        router.get("/openapi.json") { _, _ in OpenAPI.response }
         router.get("/funnel-performance") { request, _ in try await performance(request) }
         router.post("/v1/query") { request, _ in
             let project = try admit(request, for: .read)

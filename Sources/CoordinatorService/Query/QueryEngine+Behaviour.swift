@@ -5,9 +5,9 @@ import FunnelRuntime
 /// What users do around the steps: reports by themselves, without the counts of the steps.
 extension QueryEngine {
     func paths(_ request: PathsRequest, project: UInt32) async throws -> JSONValue {
-        let definition = try await resolve(request.query.subject, project)
-        let question = try request.question(for: definition)
-        return try await alone(.paths(question), request.query, definition, project) { report in
+        let query = try await resolve(request.query, project)
+        let question = try request.question(for: query.definition)
+        return try await alone(.paths(question), query, project) { report in
             var counts = PathCounts()
             if case .paths(let found)? = report { counts = found }
             return PathsReport(question, counts, rows: request.rows).json
@@ -15,9 +15,9 @@ extension QueryEngine {
     }
 
     func predictors(_ request: PredictorsRequest, project: UInt32) async throws -> JSONValue {
-        let definition = try await resolve(request.query.subject, project)
-        let question = try request.question(for: definition)
-        return try await alone(.predictors(question), request.query, definition, project) { report in
+        let query = try await resolve(request.query, project)
+        let question = try request.question(for: query.definition)
+        return try await alone(.predictors(question), query, project) { report in
             var counts = PredictorCounts()
             if case .predictors(let found)? = report { counts = found }
             return PredictorsReport(question, counts, usersMin: request.usersMin, rows: request.rows).json
@@ -26,17 +26,18 @@ extension QueryEngine {
 
     /// - Parameter json: the report's own members; it is given what the shards found together, nil where none answered.
     private func alone(
-        _ report: PartialQuery.Report, _ query: QueryRequest, _ definition: FunnelDefinition, _ project: UInt32,
+        _ report: PartialQuery.Report, _ query: ResolvedQuery, _ project: UInt32,
         json: (PartialResult.Report?) -> [JSONValue.Member]
     ) async throws -> JSONValue {
         let start = ContinuousClock.now
         defer { latency.record(ContinuousClock.now - start) }
-        let gathered = try await gate.run(until: start + query.deadline) { try await ask(query, definition, report, project, start) }
+        let (request, definition) = (query.request, query.definition)
+        let gathered = try await gate.run(until: start + request.deadline) { try await ask(query, report, project, start) }
         var whole = PartialResult(steps: definition.steps.count, times: false)
         for result in gathered.answers { whole.merge(result) }
-        let completeness = try judge(gathered.missing, newest: whole.newestEvent, query.allowPartial)
+        let completeness = try judge(gathered.missing, newest: whole.newestEvent, request.allowPartial)
         let head: [JSONValue.Member] = [
-            .init("funnel", definition.json), .init("rules", .text(definition.rules)), .init("as_of", .text(Timestamp.format(query.asOf))),
+            .init("funnel", definition.json), .init("rules", .text(definition.rules)), .init("as_of", .text(Timestamp.format(request.asOf))),
         ]
         return .object(head + json(whole.report) + [.init("completeness", completeness.json)])
     }

@@ -3,62 +3,124 @@ import FunnelProtocol
 import FunnelRPC
 
 extension QueryEngine {
-    /// What the shards say to a query, and the bounds of its trend. Where the buckets of a trend depend on the events,
-    /// the shards are asked for the first and last of those before.
+    /// What the shards say to a query, its parts in the order of `ResolvedQuery.partials`, and the bounds of its trend. Where
+    /// the buckets of a trend depend on the events, the shards are asked for the first and last of those before.
     func gather(
-        _ request: QueryRequest, _ definition: FunnelDefinition, _ project: UInt32, _ start: ContinuousClock.Instant
-    ) async throws -> (bounds: [Int64], results: Gathered<PartialResult>) {
+        _ query: ResolvedQuery, _ project: UInt32, _ start: ContinuousClock.Instant
+    ) async throws -> (bounds: [Int64], results: Gathered<[PartialResult]>) {
+        let request = query.request
         var span: ClosedRange<Int64>?
         var missing: [(shard: ShardFleet.Link, error: ProtocolError)] = []
         if request.trend != nil, TrendRequest.needsSpan(request.entryRange) {
-            let found = try await ask(request, definition, .entrySpan, project, start)
+            let found = try await ask(query, .entrySpan, project, start)
             _ = try judge(found.missing, newest: nil, request.allowPartial)
             missing = found.missing
-            var whole = PartialResult(steps: definition.steps.count, times: false)
+            var whole = PartialResult(steps: query.definition.steps.count, times: false)
             for result in found.answers { whole.merge(result) }
             if case .entrySpan(let known)? = whole.report { span = known }
         }
         let bounds = try request.trend?.bounds(request.entryRange, span: span) ?? []
-        var report = request.breakdown.map { PartialQuery.Report.breakdown($0.breakdown) }
-        if bounds.count > 1 { report = .trend(bounds) }
+        let report = bounds.count > 1 ? .trend(bounds) : query.report
         // A shard that missed the first question would be in the counts and not in the buckets.
-        var results = try await ask(request, definition, report, project, start, without: Set(missing.map(\.shard.id)))
+        var results: Gathered<[PartialResult]>
+        do {
+            results = try await askAll(query, project, start, without: Set(missing.map(\.shard.id))) {
+                query.partials(report, buckets: $0)
+            }
+        } catch var error as ProtocolError where request.variants != nil {
+            // A shard knows variants as the breakdown that they are.
+            for i in error.faults.indices where error.faults[i].field == "breakdown.property" { error.faults[i].field = "variants.property" }
+            throw error
+        }
         results.missing += missing
         results.missing.sort { $0.shard.id < $1.shard.id }
         return (bounds, results)
     }
 
+    /// Asks every shard for one report.
+    /// - Parameter absent: ids of shards not to be asked.
     func ask(
-        _ request: QueryRequest, _ definition: FunnelDefinition, _ report: PartialQuery.Report?, _ project: UInt32,
-        _ start: ContinuousClock.Instant, without absent: Set<Int> = []
+        _ query: ResolvedQuery, _ report: PartialQuery.Report?, _ project: UInt32, _ start: ContinuousClock.Instant,
+        without absent: Set<Int> = []
     ) async throws -> Gathered<PartialResult> {
-        try await fanOut(request.deadline, start, without: absent) { [self] link, left, number in
-            let query = plan(request, definition, link, report)
-            let body = try await link.queries.call(.partialQuery, query.body, project: project, request: number, timeout: left)
-            let result = try decoding("partial result") { () throws(ByteError) in try PartialResult(body: body) }
-            guard result.buckets == [link.buckets], result.counts.count == definition.steps.count, query.isAnswered(by: result) else {
-                throw ProtocolError(.invalidMessage, "\(link.name) answered for other buckets, steps or reports", shards: [link.name])
+        let found = try await askAll(query, project, start, without: absent) { [query.partial(report, buckets: $0)] }
+        return Gathered(answers: found.answers.map { $0[0] }, missing: found.missing)
+    }
+
+    /// Asks every shard some questions, one after the other: a shard answers all of them or is missing.
+    private func askAll(
+        _ query: ResolvedQuery, _ project: UInt32, _ start: ContinuousClock.Instant, without absent: Set<Int>,
+        _ questions: @escaping @Sendable (Range<Int>) -> [PartialQuery]
+    ) async throws -> Gathered<[PartialResult]> {
+        let end = start + query.request.deadline
+        return try await fanOut(query.request.deadline, start, without: absent) { link, _, number in
+            var results: [PartialResult] = []
+            for question in questions(link.buckets) {
+                let left = end - ContinuousClock.now
+                guard left > .zero else { throw ProtocolError(.deadlineExceeded, "the time was up", shards: [link.name]) }
+                let body = try await link.queries.call(.partialQuery, question.body, project: project, request: number, timeout: left)
+                let result = try decoding("partial result") { () throws(ByteError) in try PartialResult(body: body) }
+                guard result.buckets == [link.buckets], result.counts.count == question.definition.steps.count, question.isAnswered(by: result)
+                else {
+                    throw ProtocolError(.invalidMessage, "\(link.name) answered for other buckets, steps or reports", shards: [link.name])
+                }
+                results.append(result)
             }
-            return result
+            return results
+        }
+    }
+
+    /// All shards' answers to each question as one.
+    static func merge(_ answers: [[PartialResult]], _ query: ResolvedQuery, _ bounds: [Int64]) -> [PartialResult] {
+        let questions = query.partials(nil, buckets: 0..<0)
+        return questions.enumerated().map { i, question in
+            var whole = PartialResult(steps: question.definition.steps.count, times: question.times)
+            if i == 0 { whole.report = emptyReport(query, bounds) }
+            for results in answers { whole.merge(results[i]) }
+            return whole
         }
     }
 
     /// What no shard at all would have said.
-    static func emptyReport(_ request: QueryRequest, _ bounds: [Int64], steps: Int) -> PartialResult.Report? {
-        if request.breakdown != nil { return .breakdown(ValueGroups(steps: steps)) }
-        guard request.trend != nil else { return nil }
+    private static func emptyReport(_ query: ResolvedQuery, _ bounds: [Int64]) -> PartialResult.Report? {
+        let steps = query.definition.steps.count
+        switch query.report {
+        case .breakdown?: return .breakdown(ValueGroups(steps: steps))
+        case .paired?: return .paired(PairedCounts())
+        default: break
+        }
+        guard query.request.trend != nil else { return nil }
         return .trend(Array(repeating: Array(repeating: 0, count: steps), count: max(0, bounds.count - 1)))
     }
 
+    /// - Parameter results: in the order of the questions.
     static func report(
-        _ request: QueryRequest, _ definition: FunnelDefinition, _ whole: PartialResult, _ bounds: [Int64], _ completeness: Completeness
-    ) -> FunnelReport {
-        var report = FunnelReport(definition: definition, asOf: request.asOf, result: whole, completeness: completeness)
-        if let asked = request.breakdown, case .breakdown(let groups)? = whole.report {
-            report.breakdown = BreakdownReport(asked, groups, steps: definition.steps)
+        _ query: ResolvedQuery, _ results: [PartialResult], _ bounds: [Int64], _ completeness: Completeness
+    ) throws -> FunnelReport {
+        let (request, definition) = (query.request, query.definition)
+        var report = FunnelReport(definition: definition, asOf: request.asOf, result: results[0], completeness: completeness)
+        switch results[0].report {
+        case .breakdown(let groups)?:
+            if let asked = request.breakdown { report.breakdown = BreakdownReport(asked, groups, definition) }
+            if case .property(let asked)? = request.variants {
+                let immature = definition.isImmature(request.entryRange, newest: results[0].newestEvent, asOf: request.asOf)
+                report.variants = try VariantsReport(asked, groups, definition, immature: immature).json
+            }
+        case .trend(let counts)?:
+            if let asked = request.trend { report.trend = TrendReport(asked, definition, asOf: request.asOf, bounds: bounds, counts: counts) }
+        case .paired(let pairs)?:
+            if case .funnels(let funnels)? = request.variants, let second = query.second {
+                report.variants = PairedReport(names: funnels.map(\.name), definitions: [definition, second], pairs).json
+            }
+        default: break
         }
-        if let asked = request.trend, case .trend(let counts)? = whole.report {
-            report.trend = TrendReport(asked, definition, asOf: request.asOf, bounds: bounds, counts: counts)
+        report.segments = zip(query.segments, results.dropFirst()).map { segment, result in
+            (segment.name, FunnelFigures(definition: segment.definition, result: result))
+        }
+        if let range = request.previous {
+            report.previous = PreviousPeriod(
+                definition, asOf: request.asOf, range: range, counts: results[results.count - 1].counts, current: results[0].counts,
+                currentEnd: request.entryRange?.upperBound ?? range.upperBound)
         }
         return report
     }
@@ -68,7 +130,9 @@ extension PartialQuery {
     /// Whether a result tells what was asked.
     fileprivate func isAnswered(by result: PartialResult) -> Bool {
         switch (report, result.report) {
-        case (nil, nil), (.breakdown, .breakdown), (.entrySpan, .entrySpan), (.paths, .paths), (.predictors, .predictors): true
+        case (nil, nil), (.breakdown, .breakdown), (.entrySpan, .entrySpan), (.paired, .paired), (.paths, .paths),
+            (.predictors, .predictors):
+            true
         case (.trend(let bounds), .trend(let buckets)): buckets.count == bounds.count - 1
         default: false
         }

@@ -6,7 +6,7 @@ import FunnelRuntime
 /// Plans a query, asks the shards, and adds up what they say. One map for the whole answer.
 final class QueryEngine: Sendable {
     private let fleet: ShardFleet
-    private let catalogue: FunnelCatalogue
+    let catalogue: FunnelCatalogue
     let gate: AdmissionGate
     let latency: LatencyHistogram
     private let requests = RequestNumbers()
@@ -23,27 +23,26 @@ final class QueryEngine: Sendable {
     func report(_ request: QueryRequest, project: UInt32) async throws -> FunnelReport {
         let start = ContinuousClock.now
         defer { latency.record(ContinuousClock.now - start) }
-        let definition = try await resolve(request.subject, project)
-        try request.breakdown?.check(against: definition)
+        let query = try await resolve(request, project)
+        try request.breakdown?.check(against: query.definition)
+        try request.variants?.check(against: [query.definition] + (query.second.map { [$0] } ?? []))
         let (bounds, gathered) = try await gate.run(until: start + request.deadline) {
-            try await gather(request, definition, project, start)
+            try await gather(query, project, start)
         }
-        var whole = PartialResult(steps: definition.steps.count, times: request.times)
-        whole.report = Self.emptyReport(request, bounds, steps: definition.steps.count)
-        for result in gathered.answers { whole.merge(result) }
-        let completeness = try judge(gathered.missing, newest: whole.newestEvent, request.allowPartial)
-        return Self.report(request, definition, whole, bounds, completeness)
+        let results = Self.merge(gathered.answers, query, bounds)
+        let completeness = try judge(gathered.missing, newest: results[0].newestEvent, request.allowPartial)
+        return try Self.report(query, results, bounds, completeness)
     }
 
     /// One page of user ids.
     func users(_ request: UsersRequest, project: UInt32) async throws -> UsersPage {
         let start = ContinuousClock.now
-        let definition = try await resolve(request.query.subject, project)
-        let step = try request.position(in: definition)
+        let resolved = try await resolve(request.query, project)
+        let step = try request.position(in: resolved.definition)
         let gathered = try await gate.run(until: start + request.query.deadline) {
-            try await fanOut(request.query.deadline, start) { [self] link, left, number in
+            try await fanOut(request.query.deadline, start) { link, left, number in
                 let query = PartialUsersQuery(
-                    query: plan(request.query, definition, link, nil), step: step, outcome: request.outcome,
+                    query: resolved.partial(nil, buckets: link.buckets), step: step, outcome: request.outcome,
                     limit: request.limit + 1, after: request.after)
                 var users: [ByteString] = []
                 try await link.bulk.call(.partialUsers, query.body, project: project, request: number, timeout: left) {
@@ -59,26 +58,6 @@ final class QueryEngine: Sendable {
         return UsersPage(
             users: page, next: sorted.count > request.limit ? page.last : nil, asOf: request.query.asOf,
             completeness: completeness)
-    }
-
-    func resolve(_ subject: QueryRequest.Subject, _ project: UInt32) async throws -> FunnelDefinition {
-        switch subject {
-        case .definition(let definition): return definition
-        case .standing: return try await catalogue.standing(project: project)
-        case .saved(let id):
-            guard let saved = try await catalogue.get(id, project: project) else {
-                throw ProtocolError(.unknownFunnel, "no funnel is saved as \"\(id.string.prefix(Limits.funnelIDBytes))\"")
-            }
-            return saved.definition
-        }
-    }
-
-    func plan(
-        _ request: QueryRequest, _ definition: FunnelDefinition, _ link: ShardFleet.Link, _ report: PartialQuery.Report?
-    ) -> PartialQuery {
-        PartialQuery(
-            definition: definition, buckets: [link.buckets], asOf: request.asOf, entryRange: request.entryRange,
-            times: request.times && report != .entrySpan, report: report)
     }
 
     struct Gathered<T: Sendable>: Sendable {

@@ -15,9 +15,18 @@ package struct QueryRequest: Sendable {
     package var entryRange: Range<Int64>?
     package var asOf: Int64
     var times = true
-    /// At most one of these two.
+    /// Only users of this cohort count.
+    package var cohort: CohortRequest?
+    /// These override the definition's.
+    package var countBy: FunnelDefinition.CountBy?
+    package var sessionGap: Int64?
+    /// At most one of these three.
     package var breakdown: BreakdownRequest?
     package var trend: TrendRequest?
+    package var variants: VariantRequest?
+    package var segments: [SegmentRequest] = []
+    /// Step-1 times to compare with.
+    package var previous: Range<Int64>?
     var allowPartial = false
     var deadline: Duration = defaultDeadline
 
@@ -42,7 +51,15 @@ package struct QueryRequest: Sendable {
 
     static func read(_ reader: inout FieldReader, now: Int64) -> QueryRequest {
         var request = QueryRequest(subject: .standing, entryRange: nil, asOf: now, allowPartial: false)
-        request.subject = readSubject(&reader)
+        request.variants = VariantRequest.read(&reader)
+        if reader.value("variants")?["funnels"] != nil {
+            if case .funnels(let funnels)? = request.variants { request.subject = funnels[0].subject }
+            for key in ["funnel", "funnel_id"] as [ByteString] where reader.value(key) != nil {
+                reader.faultAt(key, "and \"variants.funnels\" exclude each other: the first of the two is the query's own")
+            }
+        } else {
+            request.subject = readSubject(&reader)
+        }
         let zone = reader.string("time_zone")
         request.entryRange = readRange(&reader, zone: zone, from: "start", to: "end")
         if let text = reader.string("as_of") {
@@ -60,14 +77,20 @@ package struct QueryRequest: Sendable {
         if let microseconds = reader.duration("deadline", in: deadlineMicroseconds) { request.deadline = .microseconds(microseconds) }
         request.breakdown = BreakdownRequest.read(&reader)
         request.trend = TrendRequest.read(&reader, zone: zone)
-        if reader.value("breakdown") != nil, reader.value("trend") != nil {
-            reader.faultAt("trend", "and \"breakdown\" exclude each other; ask for one at a time")
+        for (key, other) in [("trend", "breakdown"), ("variants", "breakdown"), ("variants", "trend")] as [(ByteString, ByteString)]
+        where reader.value(key) != nil && reader.value(other) != nil {
+            reader.faultAt(key, "and \"\(other.string)\" exclude each other; ask for one at a time")
         }
-        reader.refuse(["segments", "variants", "count_by", "session_gap"])
+        request.cohort = CohortRequest.read(&reader)
+        request.countBy = FunnelDefinition.readCountBy(&reader)
+        request.sessionGap = FunnelDefinition.readSessionGap(&reader)
+        request.segments = SegmentRequest.readList(&reader)
+        request.previous = CompareRequest.read(&reader, range: request.entryRange, zone: zone)
         return request
     }
 
-    private static func readSubject(_ reader: inout FieldReader) -> Subject {
+    /// `"funnel"` or `"funnel_id"`.
+    static func readSubject(_ reader: inout FieldReader) -> Subject {
         let inline = reader.value("funnel")
         let name = reader.string("funnel_id")
         if inline != nil, name != nil { reader.faultAt("funnel_id", "and \"funnel\" exclude each other") }
@@ -77,7 +100,7 @@ package struct QueryRequest: Sendable {
             return .standing
         }
         do {
-            return .definition(try FunnelDefinition.parse(inline, path: "funnel."))
+            return .definition(try FunnelDefinition.parse(inline, path: reader.path + "funnel."))
         } catch {
             reader.merge(error.faults)
             return .standing
@@ -92,7 +115,7 @@ package struct QueryRequest: Sendable {
         let start = readBound(&reader, from, days, isEnd: false)
         let end = readBound(&reader, to, days, isEnd: true)
         if start == nil, end == nil { return nil }
-        if let first = day(reader.value(from)), let last = day(reader.value(to)), last < first {
+        if let first = day(reader.value(from)?.asString), let last = day(reader.value(to)?.asString), last < first {
             reader.faultAt(to, "is before \(from.string)")
             return nil
         }
@@ -106,9 +129,7 @@ package struct QueryRequest: Sendable {
     }
 
     /// The text of a bound that is a whole day; such texts are in the order of their days.
-    private static func day(_ value: JSONValue?) -> ByteString? {
-        value?.asString.flatMap { $0.count == 10 ? $0 : nil }
-    }
+    static func day(_ bound: ByteString?) -> ByteString? { bound.flatMap { $0.count == 10 ? $0 : nil } }
 
     private static func readBound(_ reader: inout FieldReader, _ key: ByteString, _ days: DayCalendar, isEnd: Bool) -> Int64? {
         guard let text = reader.string(key) else { return nil }

@@ -15,11 +15,18 @@ package struct BreakdownRequest: Equatable, Sendable {
         guard let value = reader.value("breakdown") else { return nil }
         var inner = FieldReader(value, path: reader.path + "breakdown.")
         defer { reader.merge(inner.faults) }
-        let property = inner.string("property") ?? ""
-        let touch = inner.string("touch")
+        let breakdown = readBreakdown(&inner)
         let rows = inner.integer("k", in: 1...Int64(Limits.breakdownRows)) ?? 10
         inner.rejectUnknown()
-        if value.asObject == nil || !inner.faults.isEmpty { return nil }
+        guard let breakdown, inner.faults.isEmpty else { return nil }
+        return BreakdownRequest(breakdown, rows: Int(rows))
+    }
+
+    /// `property` and `touch`; nil where one of them is at fault.
+    static func readBreakdown(_ inner: inout FieldReader) -> Breakdown? {
+        let property = inner.string("property") ?? ""
+        let touch = inner.string("touch")
+        if !inner.faults.isEmpty { return nil }
         guard (1...Limits.propertyKeyBytes).contains(property.count) else {
             inner.faultAt("property", "is required: a property's name of 1 to \(Limits.propertyKeyBytes) bytes")
             return nil
@@ -28,12 +35,18 @@ package struct BreakdownRequest: Equatable, Sendable {
             inner.faultAt("touch", "must be first, last or step:N with N from 1; \"\(touch?.string.prefix(40) ?? "")\" is not")
             return nil
         }
-        return BreakdownRequest(Breakdown(property: property, touch: parsed), rows: Int(rows))
+        return Breakdown(property: property, touch: parsed)
     }
 
     package func check(against definition: FunnelDefinition) throws(InvalidDocument) {
-        guard case .step(let number) = breakdown.touch, number > definition.steps.count else { return }
-        throw InvalidDocument([FieldFault("breakdown.touch", "is not a step of this funnel, which has \(definition.steps.count)")])
+        try breakdown.check(against: definition, "breakdown.touch")
+    }
+}
+
+extension Breakdown {
+    func check(against definition: FunnelDefinition, _ field: String) throws(InvalidDocument) {
+        guard case .step(let number) = touch, number > definition.steps.count else { return }
+        throw InvalidDocument([FieldFault(field, "is not a step of this funnel, which has \(definition.steps.count)")])
     }
 }
 

@@ -3,16 +3,16 @@ import FunnelModel
 /// A funnel's users by the value of a property. Fields and order: `Protocol/FUNNEL.md`, section 6.
 package struct BreakdownReport: Sendable {
     private let request: BreakdownRequest
-    private let steps: [FunnelDefinition.Step]
+    private let definition: FunnelDefinition
     /// The largest groups, in the order of the answer.
     private let rows: [(value: PropertyValue, counts: [UInt64])]
     private let absent: [UInt64]
     /// The rest, added up, and how many values that is; nil where all are shown.
     private let other: (values: Int, counts: [UInt64])?
 
-    package init(_ request: BreakdownRequest, _ groups: ValueGroups, steps: [FunnelDefinition.Step]) {
+    package init(_ request: BreakdownRequest, _ groups: ValueGroups, _ definition: FunnelDefinition) {
         self.request = request
-        self.steps = steps
+        self.definition = definition
         absent = groups.absent
         let largest = Self.largest(request.rows, of: groups)
         rows = largest.map { ($0, groups.counts[$0] ?? groups.absent) }
@@ -40,29 +40,16 @@ package struct BreakdownReport: Sendable {
     }
 
     package var json: JSONValue {
-        var list = rows.map { Self.object(.init("value", $0.value.json), $0.counts, steps) }
-        list.append(Self.object(.init("value", .null), absent, steps))
+        var list = rows.map { object(.init("value", $0.value.json), $0.counts) }
+        list.append(object(.init("value", .null), absent))
         return [
             "property": .string(request.breakdown.property), "touch": .text(request.breakdown.touch.text), "k": .count(request.rows),
-            "rows": .array(list), "other": other.map { Self.object(.init("values", .count($0.values)), $0.counts, steps) } ?? .null,
+            "rows": .array(list), "other": other.map { object(.init("values", .count($0.values)), $0.counts) } ?? .null,
         ]
     }
 
-    private static func object(_ head: JSONValue.Member, _ counts: [UInt64], _ steps: [FunnelDefinition.Step]) -> JSONValue {
-        let last = counts[counts.count - 1]
-        return .object([
-            head, .init("entered", .integer(Int64(counts[0]))), .init("converted", .integer(Int64(last))),
-            .init("conversion", .number(Rate.of(last, counts[0]))), .init("conversion_ci", Rate.interval(last, of: counts[0])),
-            .init("steps", .array(counts.indices.map { step($0, counts, steps[$0].name) })),
-        ])
-    }
-
-    private static func step(_ i: Int, _ counts: [UInt64], _ name: ByteString) -> JSONValue {
-        [
-            "step": .string(name), "index": .count(i + 1), "count": .integer(Int64(counts[i])),
-            "conversion_from_first": .number(Rate.of(counts[i], counts[0])),
-            "conversion_from_previous": i == 0 ? .null : .number(Rate.of(counts[i], counts[i - 1])),
-            "dropoff": i == 0 ? .null : .integer(Int64(counts[i - 1] - counts[i])),
-        ]
+    private func object(_ first: JSONValue.Member, _ counts: [UInt64]) -> JSONValue {
+        let rows = CountRows(definition, counts)
+        return .object([first] + rows.head + [.init("steps", rows.steps)])
     }
 }

@@ -8,32 +8,64 @@ struct FunnelReport: Sendable {
     var completeness: Completeness
     var breakdown: BreakdownReport?
     var trend: TrendReport?
+    var segments: [(name: ByteString, figures: FunnelFigures)] = []
+    var previous: PreviousPeriod?
+    var variants: JSONValue?
 
-    private var counts: [UInt64] { result.counts }
-    private var last: UInt64 { counts[counts.count - 1] }
+    static let segmentsNote = "segments may overlap and are not tested against each other"
 
-    var json: JSONValue {
-        var members = whole.asObject ?? []
-        if let breakdown { members.append(.init("breakdown", breakdown.json)) }
-        if let trend { members.append(.init("trend", trend.json)) }
-        return .object(members)
+    init(definition: FunnelDefinition, asOf: Int64, result: PartialResult, completeness: Completeness) {
+        self.definition = definition
+        self.asOf = asOf
+        self.result = result
+        self.completeness = completeness
     }
 
-    private var whole: JSONValue {
-        [
-            "funnel": definition.json, "rules": .text(definition.rules), "as_of": .text(Timestamp.format(asOf)),
-            "entered": .integer(Int64(counts[0])), "converted": .integer(Int64(last)),
-            "conversion": .number(Rate.of(last, counts[0])), "conversion_ci": Rate.interval(last, of: counts[0]),
-            "steps": .array(counts.indices.map(step)), "biggest_dropoff": biggestDropoff,
-            "expected_conversions": .number(expectedConversions), "times": .text(timesForm),
-            "completeness": completeness.json,
+    private var figures: FunnelFigures { FunnelFigures(definition: definition, result: result) }
+
+    var json: JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("funnel", definition.json), .init("rules", .text(definition.rules)), .init("as_of", .text(Timestamp.format(asOf))),
         ]
+        if definition.order == .any { members.append(.init("order", "any")) }
+        members += figures.members + [.init("completeness", completeness.json)]
+        if let breakdown { members.append(.init("breakdown", breakdown.json)) }
+        if let trend { members.append(.init("trend", trend.json)) }
+        if !segments.isEmpty {
+            let list = segments.map { JSONValue.object([.init("name", .string($0.name))] + $0.figures.members) }
+            members += [.init("segments", .array(list)), .init("segments_note", .text(Self.segmentsNote))]
+        }
+        members += previous?.members ?? []
+        if let variants { members.append(.init("variants", variants)) }
+        return .object(members)
     }
 
     /// The answer of `GET /funnel-performance`.
     var performanceJSON: JSONValue {
-        ["steps": .array(counts.indices.map(step)), "funnel_id": definition.id.map { .string($0) } ?? .null, "completeness": completeness.json]
+        ["steps": figures.steps, "funnel_id": definition.id.map { .string($0) } ?? .null, "completeness": completeness.json]
     }
+}
+
+/// All figures of one funnel over some users.
+package struct FunnelFigures: Sendable {
+    private let definition: FunnelDefinition
+    private let result: PartialResult
+
+    package init(definition: FunnelDefinition, result: PartialResult) {
+        self.definition = definition
+        self.result = result
+    }
+
+    private var rows: CountRows { CountRows(definition, result.counts) }
+
+    package var members: [JSONValue.Member] {
+        rows.head + [
+            .init("steps", steps), .init("biggest_dropoff", biggestDropoff), .init("expected_conversions", .number(expectedConversions)),
+            .init("times", .text(timesForm)),
+        ]
+    }
+
+    var steps: JSONValue { .array(result.counts.indices.map(step)) }
 
     private var timesForm: String {
         if result.fromFirst.isEmpty { return "none" }
@@ -41,21 +73,23 @@ struct FunnelReport: Sendable {
     }
 
     private func step(_ i: Int) -> JSONValue {
-        let count = counts[i]
-        let previous = i > 0 ? counts[i - 1] : 0
+        let rows = rows
+        let count = rows.counts[i]
+        let previous = rows.previous(i)
+        let lost = rows.lost(i)
         var members: [JSONValue.Member] = [
-            .init("step", .string(definition.steps[i].name)), .init("index", .count(i + 1)), .init("count", .integer(Int64(count))),
-            .init("dropoff", i == 0 ? .null : .integer(Int64(previous - count))),
-            .init("dropout_rate", i == 0 ? .null : .number(Rate.of(100 * (previous - count), previous))),
-            .init("dropout_rate_ci", i == 0 ? .null : Rate.interval(previous - count, of: previous, scale: 100)),
+            .init("step", .string(definition.steps[i].name)), .init("index", .count(i + 1)), .init("count", rows.json(count)),
+            .init("dropoff", rows.json(lost)), .init("dropout_rate", CountRows.rate(lost, of: previous, scale: 100)),
+            .init("dropout_rate_ci", rows.interval(lost, of: previous, scale: 100)),
         ]
-        func add(_ name: String, _ successes: UInt64, of trials: UInt64, isNull: Bool = false) {
-            members.append(.init(ByteString(name), isNull ? .null : .number(Rate.of(successes, trials))))
-            members.append(.init(ByteString(name + "_ci"), isNull ? .null : Rate.interval(successes, of: trials)))
+        func add(_ name: String, _ successes: UInt64?, of trials: UInt64?) {
+            members.append(.init(ByteString(name), CountRows.rate(successes, of: trials)))
+            members.append(.init(ByteString(name + "_ci"), rows.interval(successes, of: trials)))
         }
-        add("conversion_rate", last, of: count)
-        add("conversion_from_first", count, of: counts[0])
-        add("conversion_from_previous", count, of: previous, isNull: i == 0)
+        // Who of an optional row finished is not counted.
+        add("conversion_rate", rows.isOptional(i) ? nil : rows.converted, of: count)
+        add("conversion_from_first", count, of: rows.entered)
+        add("conversion_from_previous", count, of: previous)
         if !result.fromFirst.isEmpty {
             addTimes(i == 0 ? stepOne : result.fromFirst[i], suffix: "", to: &members)
             addTimes(i == 0 ? nil : (i == 1 ? result.fromFirst : result.fromPrevious)[i], suffix: "_from_previous", to: &members)
@@ -64,7 +98,7 @@ struct FunnelReport: Sendable {
     }
 
     /// Step 1 takes no time: one user's tells everyone's.
-    private var stepOne: TimeSummary? { counts[0] > 0 ? TimeSummary(count: 1, sum: 0, values: .exact([[0]])) : nil }
+    private var stepOne: TimeSummary? { rows.entered > 0 ? TimeSummary(count: 1, sum: 0, values: .exact([[0]])) : nil }
 
     private func addTimes(_ times: TimeSummary?, suffix: String, to members: inout [JSONValue.Member]) {
         func seconds(_ ticks: Double?) -> JSONValue { .number(ticks.map { $0 * Double(definition.clock.tick) / 1e6 }) }
@@ -73,18 +107,20 @@ struct FunnelReport: Sendable {
         members.append(.init(ByteString("p90_seconds" + suffix), seconds(times?.percentile(90))))
     }
 
-    /// The step that most users did not reach from the one before it; ties go to the earlier.
+    /// The required step that most users did not reach from the one before it; ties go to the earlier.
     private var biggestDropoff: JSONValue {
         var worst: (index: Int, users: UInt64)?
-        for i in counts.indices.dropFirst() where counts[i - 1] - counts[i] > worst?.users ?? 0 {
-            worst = (i, counts[i - 1] - counts[i])
+        for i in result.counts.indices {
+            if let lost = rows.lost(i), lost > worst?.users ?? 0 { worst = (i, lost) }
         }
         guard let worst else { return .null }
         return ["step": .string(definition.steps[worst.index].name), "index": .count(worst.index + 1), "users": .integer(Int64(worst.users))]
     }
 
-    /// Converted, and of the rest those who still can, each by the probability of the step they are at.
-    private var expectedConversions: Double {
-        zip(result.open, definition.probability).reduce(Double(last)) { $0 + Double($1.0) * $1.1 }
+    /// Converted, and of the rest those who still can, each by the probability of the step they are at; nil where other
+    /// than users are counted.
+    private var expectedConversions: Double? {
+        guard definition.countBy == .users else { return nil }
+        return zip(result.open, definition.probability).reduce(Double(rows.converted)) { $0 + Double($1.0) * $1.1 }
     }
 }

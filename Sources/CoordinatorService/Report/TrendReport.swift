@@ -35,13 +35,8 @@ package struct TrendReport: Sendable {
         }
         return [
             "start": .text(Timestamp.format(bounds[i])), "end": .text(Timestamp.format(bounds[i + 1])),
-            "immature": .bool(bounds[i + 1] + longest > asOf), "entered": .integer(Int64(counts[0])),
+            "immature": .bool(definition.isImmature(end: bounds[i + 1], asOf: asOf)), "entered": .integer(Int64(counts[0])),
             "converted": .integer(Int64(last)), "conversion": .number(Rate.of(last, counts[0])), "steps": .array(steps),
         ]
-    }
-
-    /// Microseconds after which no attempt can go on.
-    private var longest: Int64 {
-        definition.anchor == .firstStep ? definition.window : definition.window * Int64(definition.steps.count - 1)
     }
 }

@@ -120,7 +120,7 @@ extension FunnelDefinition {
         return names.contains("*") ? .any : .named(names)
     }
 
-    static func readFilters(_ reader: inout FieldReader) -> [Predicate] {
+    package static func readFilters(_ reader: inout FieldReader) -> [Predicate] {
         guard let value = reader.value("where") else { return [] }
         guard let list = value.asArray, list.count <= Limits.filtersPerStep else {
             reader.faultAt("where", "must be a list of at most \(Limits.filtersPerStep) conditions")

@@ -24,6 +24,7 @@ package struct PartialResult: Equatable, Sendable {
         case entrySpan(ClosedRange<Int64>?)
         case paths(PathCounts)
         case predictors(PredictorCounts)
+        case paired(PairedCounts)
     }
 
     package init(steps: Int, times: Bool, buckets: [Range<Int>] = []) {
@@ -68,6 +69,9 @@ package struct PartialResult: Equatable, Sendable {
             report = nil
             counts.merge(more)
             report = .predictors(counts)
+        case (.paired(var pairs), .paired(let more)):
+            pairs.merge(more)
+            report = .paired(pairs)
         default: report = other
         }
     }

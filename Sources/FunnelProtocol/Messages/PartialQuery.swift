@@ -9,17 +9,20 @@ package struct PartialQuery: Equatable, Sendable {
     package var asOf: Int64
     /// Step-1 times that start an attempt; nil is all.
     package var entryRange: Range<Int64>?
+    /// Only users of all of these count.
+    package var cohorts: [Cohort]
     package var times: Bool
     package var report: Report?
 
     package init(
-        definition: FunnelDefinition, buckets: [Range<Int>], asOf: Int64, entryRange: Range<Int64>?, times: Bool,
-        report: Report? = nil
+        definition: FunnelDefinition, buckets: [Range<Int>], asOf: Int64, entryRange: Range<Int64>?, cohorts: [Cohort] = [],
+        times: Bool, report: Report? = nil
     ) {
         self.definition = definition
         self.buckets = buckets
         self.asOf = asOf
         self.entryRange = entryRange
+        self.cohorts = cohorts
         self.times = times
         self.report = report
     }
@@ -31,12 +34,13 @@ package struct PartialQuery: Equatable, Sendable {
     }
 
     func write(to out: inout ByteWriter) {
-        out.integer(UInt8(times ? 1 : 0))
+        out.integer(UInt8((times ? 1 : 0) | (cohorts.isEmpty ? 0 : 2)))
         out.zigzag(asOf)
         out.zigzag(entryRange?.lowerBound ?? Int64.min)
         out.zigzag(entryRange?.upperBound ?? Int64.max)
         writeBuckets(buckets, &out)
-        out.string(ByteString(definition.json.encoded))
+        definition.write(to: &out)
+        if !cohorts.isEmpty { Cohort.write(cohorts, to: &out) }
         report.write(to: &out)
     }
 
@@ -48,30 +52,19 @@ package struct PartialQuery: Equatable, Sendable {
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> PartialQuery {
         let flags: UInt8 = try reader.integer("flags")
-        guard flags <= 1 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
+        guard flags <= 3 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         let asOf = try reader.zigzag("as_of")
         guard Limits.storableTimes.contains(asOf) else { throw ByteError(offset: 1, reason: "as_of is out of range") }
         let from = try reader.zigzag("start")
         let to = try reader.zigzag("end")
         guard from <= to else { throw ByteError(offset: reader.offset, reason: "end is before start") }
         let buckets = try readBuckets(&reader)
-        let text = try reader.string(limit: Limits.effectiveDefinitionBytes, "definition")
         let whole = from == Int64.min && to == Int64.max
-        let definition = try parseDefinition(text, at: reader.offset)
+        let definition = try FunnelDefinition.read(&reader)
+        let cohorts = flags & 2 != 0 ? try Cohort.readList(&reader) : []
         return PartialQuery(
-            definition: definition, buckets: buckets, asOf: asOf, entryRange: whole ? nil : from..<to, times: flags & 1 != 0,
-            report: try Report?.read(&reader, steps: definition.steps.count))
-    }
-
-    private static func parseDefinition(_ text: ByteString, at offset: Int) throws(ByteError) -> FunnelDefinition {
-        do {
-            return try FunnelDefinition.parse(try JSONParser.parse(text.bytes))
-        } catch let error as InvalidDocument {
-            let fault = error.faults.first
-            throw ByteError(offset: offset, reason: "definition: \(fault?.field ?? ""): \(fault?.reason ?? "")")
-        } catch {
-            throw ByteError(offset: offset, reason: "definition: \(error)")
-        }
+            definition: definition, buckets: buckets, asOf: asOf, entryRange: whole ? nil : from..<to, cohorts: cohorts,
+            times: flags & 1 != 0, report: try Report?.read(&reader, steps: definition.steps.count))
     }
 }
 
@@ -93,13 +86,11 @@ package struct PartialUsersQuery: Equatable, Sendable {
         self.after = after
     }
 
-    private static let outcomes: [ListOutcome] = [.reached, .dropped, .converted]
-
     package var body: [UInt8] {
         var out = ByteWriter()
         query.write(to: &out)
         out.varint(UInt64(step))
-        out.integer(UInt8(Self.outcomes.firstIndex(of: outcome) ?? 0))
+        outcome.write(to: &out)
         out.varint(UInt64(limit))
         out.string(after)
         return out.bytes
@@ -110,11 +101,8 @@ package struct PartialUsersQuery: Equatable, Sendable {
         query = try PartialQuery.read(&reader)
         guard query.report == nil else { throw ByteError(offset: 0, reason: "a list has no report") }
         step = try reader.count(limit: query.definition.steps.count, "step")
-        let outcome: UInt8 = try reader.integer("outcome")
-        guard step > 0, Int(outcome) < Self.outcomes.count else {
-            throw ByteError(offset: reader.offset, reason: "step \(step), outcome \(outcome)")
-        }
-        self.outcome = Self.outcomes[Int(outcome)]
+        guard step > 0 else { throw ByteError(offset: reader.offset, reason: "step 0") }
+        outcome = try ListOutcome.read(&reader)
         limit = try reader.count(limit: Limits.userListPage + 1, "limit")
         after = try reader.string(limit: Limits.userIDBytes, "after")
         try reader.finish("partial users query")

@@ -8,6 +8,8 @@ extension PartialQuery {
         case trend([Int64])
         /// The earliest and the latest step-1 event, and no counts.
         case entrySpan
+        /// The same users in another funnel.
+        case paired(FunnelDefinition)
         /// What users do next to the steps, and no counts.
         case paths(PathQuestion)
         /// What users did before a step, and no counts.
@@ -21,6 +23,7 @@ enum ReportKind {
     static let breakdown: UInt8 = 1
     static let trend: UInt8 = 2
     static let entrySpan: UInt8 = 3
+    static let paired: UInt8 = 7
     static let paths: UInt8 = 5
     static let predictors: UInt8 = 6
 
@@ -42,6 +45,9 @@ extension PartialQuery.Report? {
             out.integer(ReportKind.trend)
             TrendMessage.write(bounds, to: &out)
         case .entrySpan?: out.integer(ReportKind.entrySpan)
+        case .paired(let second)?:
+            out.integer(ReportKind.paired)
+            second.write(to: &out)
         case .paths(let question)?:
             out.integer(ReportKind.paths)
             question.write(to: &out)
@@ -58,6 +64,7 @@ extension PartialQuery.Report? {
         case ReportKind.breakdown: return .breakdown(try Breakdown.read(&reader, steps: steps))
         case ReportKind.trend: return .trend(try TrendMessage.readBounds(&reader))
         case ReportKind.entrySpan: return .entrySpan
+        case ReportKind.paired: return .paired(try FunnelDefinition.read(&reader))
         case ReportKind.paths: return .paths(try PathQuestion.read(&reader, steps: steps))
         case ReportKind.predictors: return .predictors(try PredictorQuestion.read(&reader, steps: steps))
         default: throw ReportKind.unknown(kind, reader)
@@ -78,6 +85,9 @@ extension PartialResult.Report? {
         case .entrySpan(let span)?:
             out.integer(ReportKind.entrySpan)
             EntrySpanMessage.write(span, to: &out)
+        case .paired(let pairs)?:
+            out.integer(ReportKind.paired)
+            pairs.write(to: &out)
         case .paths(let paths)?:
             out.integer(ReportKind.paths)
             paths.write(to: &out)
@@ -95,6 +105,7 @@ extension PartialResult.Report? {
         case ReportKind.breakdown: return .breakdown(try ValueGroups.read(&reader, counts))
         case ReportKind.trend: return .trend(try TrendMessage.readBuckets(&reader, steps: counts.count))
         case ReportKind.entrySpan: return .entrySpan(try EntrySpanMessage.read(&reader))
+        case ReportKind.paired: return .paired(try PairedCounts.read(&reader, counts))
         case ReportKind.paths: return .paths(try PathCounts.read(&reader))
         case ReportKind.predictors: return .predictors(try PredictorCounts.read(&reader))
         default: throw ReportKind.unknown(kind, reader)

@@ -31,6 +31,9 @@ struct ReportScanner: Sendable {
         case .entrySpan:
             tally = FunnelTally(scan.plan, times: false)
             report = .entrySpan(try await entrySpan(scan))
+        case .paired(let second):
+            tally = try await counts(query, scan)
+            report = .paired(try await pairs(scan.paired(with: second)))
         case .paths(let question):
             tally = FunnelTally(scan.plan, times: false)
             report = .paths(try await paths(scan.paths(question)))
@@ -67,6 +70,11 @@ struct ReportScanner: Sendable {
         let found = try await all(running.slices) { try running.run(isCancelled: isCancelled) }.compactMap(\.self)
         guard let least = found.map(\.lowerBound).min(), let greatest = found.map(\.upperBound).max() else { return nil }
         return least...greatest
+    }
+
+    private func pairs(_ running: PairedScan) async throws -> PairedCounts {
+        _ = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+        return running.finish()
     }
 
     /// All users together, and by value.

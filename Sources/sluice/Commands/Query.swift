@@ -15,6 +15,13 @@ struct Query: AsyncParsableCommand {
               sluice query --file funnel.json --start 2026-01-01 --end 2026-01-31 --format json
               sluice query shop --breakdown plan --touch step:2
               sluice query shop --trend week --time-zone Europe/Berlin --format csv
+              sluice query --steps "Visit,Add to Cart,Purchase" --order any --count-by sessions --session-gap 30m
+              sluice query shop --start 2026-02-01 --end 2026-02-28 --compare previous_period
+              sluice query shop --variants experiment.checkout --control old
+              sluice query shop --segment pro=pro.json --segment buyers=buyers.json
+            where pro.json holds {"where": [{"property": "plan", "op": "=", "value": "pro"}]}, and
+            buyers.json {"cohort": {"reached": {"funnel_id": "checkout", "step": "Purchase"}}}.
+            Conditions on steps, exclusions and held properties come from a definition: --file.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv }
@@ -24,19 +31,26 @@ struct Query: AsyncParsableCommand {
     @Option(help: "Step names, separated by commas.") var steps: String?
     @Option(name: .customLong("step"), help: "A step name; may be given again, and may hold commas.") var step: [String] = []
     @Option(help: "Conversion window: 30d, 12h, …") var window: String?
-    @Option(help: "sequential, or flexible:LIMIT such as flexible:1h.") var order: String?
+    @Option(help: "sequential, strict, any, or flexible:LIMIT such as flexible:1h.") var order: String?
     @Option(help: "second or microsecond.") var clock: String?
     @Option(help: "first_step or previous_step.") var anchor: String?
     @Option(help: "shortest, earliest or first.") var entry: String?
     @Option(help: "A rule set, such as amplitude/1.") var preset: String?
+    @Option(help: "users, attempts, sessions or property:NAME: what is counted.") var countBy: String?
+    @Option(help: "The longest pause within a session: 30m, …") var sessionGap: String?
     @Option(help: "First day or instant of step 1.") var start: String?
     @Option(help: "Last day (inclusive) or instant (exclusive) of step 1.") var end: String?
     @Option(help: "IANA time zone of the days.") var timeZone: String?
     @Option(help: "Instant that decides which attempts are still open.") var asOf: String?
     @Option(help: "A property of the chosen attempt to break the users down by.") var breakdown: String?
-    @Option(help: "first, last or step:N: whose event's property.") var touch: String?
+    @Option(help: "first, last or step:N: whose event's property; with --breakdown or --variants.") var touch: String?
     @Option(name: .customLong("k"), help: "Values shown of a breakdown.") var rows: Int?
     @Option(help: "hour, day, week or month: the funnel by the time of step 1.") var trend: String?
+    @Option(help: "previous_period: beside it the range of the same length before; needs --start and --end.") var compare: String?
+    @Option(help: "A property that tells an experiment's variants apart.") var variants: String?
+    @Option(help: "The value that the other variants are compared with.") var control: String?
+    @Option(help: "NAME=FILE: the same over some users; FILE has \"where\", \"cohort\" or both, as JSON. May be given again.")
+    var segment: [String] = []
     @Flag(help: "Take an answer that lacks shards; it says which.") var allowPartial = false
     @Option(help: "table, json or csv.") var format: Format = .table
     @Option(help: "The coordinator's wire address.") var to = "127.0.0.1:8091"
@@ -69,29 +83,46 @@ struct Query: AsyncParsableCommand {
         } else {
             members.append(.init("funnel", try definition()))
         }
-        for (name, value) in [("start", start), ("end", end), ("time_zone", timeZone), ("as_of", asOf)] {
+        for (name, value) in [
+            ("start", start), ("end", end), ("time_zone", timeZone), ("as_of", asOf), ("count_by", countBy), ("session_gap", sessionGap),
+            ("compare", compare),
+        ] {
             if let value { members.append(.init(ByteString(name), .text(value))) }
         }
         if allowPartial { members.append(.init("allow_partial", true)) }
         if let trend { members.append(.init("trend", ["by": .text(trend)])) }
-        if let breakdown {
-            var asked: [JSONValue.Member] = [.init("property", .text(breakdown))]
+        if !segment.isEmpty { members.append(.init("segments", .array(try segment.map(segment(_:))))) }
+        if breakdown == nil, variants == nil, touch != nil { throw ValidationError("--touch goes with --breakdown or --variants") }
+        if breakdown == nil, rows != nil { throw ValidationError("--k goes with --breakdown") }
+        if variants == nil, control != nil { throw ValidationError("--control goes with --variants") }
+        for (name, property) in [("breakdown", breakdown), ("variants", variants)] as [(ByteString, String?)] {
+            guard let property else { continue }
+            var asked: [JSONValue.Member] = [.init("property", .text(property))]
             if let touch { asked.append(.init("touch", .text(touch))) }
-            if let rows { asked.append(.init("k", .count(rows))) }
-            members.append(.init("breakdown", .object(asked)))
-        } else if touch != nil || rows != nil {
-            throw ValidationError("--touch and --k go with --breakdown")
+            if name == "breakdown", let rows { asked.append(.init("k", .count(rows))) }
+            if name == "variants", let control { asked.append(.init("control", .text(control))) }
+            members.append(.init(name, .object(asked)))
         }
         return members
     }
 
+    /// `NAME=FILE` as a segment of the query.
+    private func segment(_ text: String) throws -> JSONValue {
+        let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+        guard parts.count == 2 else { throw ValidationError("--segment is NAME=FILE; \"\(text)\" is not") }
+        return .object([.init("name", .text(parts[0]))] + (try Self.object(parts[1], "--segment")))
+    }
+
+    /// The members of the JSON object in a file.
+    private static func object(_ file: String, _ option: String) throws -> [JSONValue.Member] {
+        guard let bytes = DurableFile.read(file) else { throw ValidationError("cannot read \(option) \(file)") }
+        guard let object = try JSONParser.parse(bytes).asObject else { throw ValidationError("\(file) must hold one JSON object") }
+        return object
+    }
+
     private func definition() throws -> JSONValue {
         var members: [JSONValue.Member] = []
-        if let file {
-            guard let bytes = DurableFile.read(file) else { throw ValidationError("cannot read --file \(file)") }
-            guard let object = try JSONParser.parse(bytes).asObject else { throw ValidationError("\(file) must hold one JSON object") }
-            members = object
-        }
+        if let file { members = try Self.object(file, "--file") }
         func set(_ key: ByteString, _ value: JSONValue) {
             members.removeAll { $0.key == key }
             members.append(.init(key, value))

@@ -1,8 +1,9 @@
 import FunnelModel
 
-/// A report as a table with a bar per step, or as CSV; of a breakdown or a trend, CSV has its rows.
+/// A report as a table with a bar per step, or as CSV; where a breakdown, a trend, segments or variants were asked for, CSV has
+/// their rows.
 struct FunnelTable {
-    private let report: JSONValue
+    let report: JSONValue
     private let steps: [JSONValue]
 
     init(_ report: JSONValue) {
@@ -26,7 +27,7 @@ struct FunnelTable {
         }
         lines.append("")
         lines.append(summary)
-        lines += breakdownLines + trendLines
+        lines += breakdownLines + trendLines + segmentLines + comparisonLines + variantLines
         return lines.joined(separator: "\n")
     }
 
@@ -47,19 +48,19 @@ struct FunnelTable {
         return ["", part(Self.text(trend["by"]), "entered", "converted", "of first")] + lines + [Self.text(trend["note"])]
     }
 
-    private func part(_ name: String, _ row: JSONValue) -> String {
+    func part(_ name: String, _ row: JSONValue) -> String {
         part(
             name, Terminal.number(Int(row["entered"]?.asInteger ?? 0)), Terminal.number(Int(row["converted"]?.asInteger ?? 0)),
             row["conversion"]?.asDouble.map { "\(Self.decimal($0 * 100)) %" } ?? "–")
     }
 
-    private func part(_ name: String, _ entered: String, _ converted: String, _ share: String) -> String {
+    func part(_ name: String, _ entered: String, _ converted: String, _ share: String) -> String {
         // Values are what clients sent: no control character of theirs reaches the terminal.
         let shown = String(name.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : Character($0) })
         return "\(pad(shown, 32)) \(padLeft(entered, 10)) \(padLeft(converted, 10)) \(padLeft(share, 9))"
     }
 
-    private static func text(_ value: JSONValue?) -> String {
+    static func text(_ value: JSONValue?) -> String {
         value?.asString?.string ?? String(decoding: (value ?? .null).encoded, as: UTF8.self)
     }
 
@@ -97,14 +98,14 @@ struct FunnelTable {
         text.count >= width ? String(text.prefix(width)) : text + String(repeating: " ", count: width - text.count)
     }
 
-    private func padLeft(_ text: String, _ width: Int) -> String {
+    func padLeft(_ text: String, _ width: Int) -> String {
         text.count >= width ? text : String(repeating: " ", count: width - text.count) + text
     }
 
     /// One digit behind the point.
-    private static func decimal(_ value: Double) -> String {
+    static func decimal(_ value: Double) -> String {
         let tenths = Int((value * 10).rounded())
-        return "\(tenths / 10).\(abs(tenths % 10))"
+        return "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
     }
 
     /// Fields of every step, in the order of the first; text that a spreadsheet would run as a formula is quoted.
@@ -113,6 +114,7 @@ struct FunnelTable {
         if let buckets = report["trend"]?["buckets"]?.asArray {
             return csv(buckets, ["start", "end", "immature", "entered", "converted", "conversion"])
         }
+        if let rows = partRows { return csv(rows, rows.first?.asObject?.map(\.key) ?? []) }
         return csv(steps, steps.first?.asObject?.map(\.key) ?? [])
     }
 

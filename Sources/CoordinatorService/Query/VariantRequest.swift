@@ -1,0 +1,93 @@
+import FunnelModel
+
+/// `"variants"` of a query: an experiment.
+package enum VariantRequest: Sendable {
+    case property(PropertyVariants)
+    /// Two funnels over the same users.
+    case funnels([NamedFunnel])
+
+    package struct NamedFunnel: Sendable {
+        package var name: ByteString
+        var subject: QueryRequest.Subject
+        /// Of the fields, for faults.
+        var path: String
+    }
+
+    static func read(_ reader: inout FieldReader) -> VariantRequest? {
+        guard let value = reader.value("variants") else { return nil }
+        var inner = FieldReader(value, path: reader.path + "variants.")
+        defer { reader.merge(inner.faults) }
+        guard inner.value("funnels") != nil else { return PropertyVariants.read(&inner).map { .property($0) } }
+        let funnels = readFunnels(&inner)
+        inner.rejectUnknown()
+        return funnels.map { .funnels($0) }
+    }
+
+    private static func readFunnels(_ reader: inout FieldReader) -> [NamedFunnel]? {
+        guard let list = reader.value("funnels")?.asArray, list.count == 2 else {
+            reader.faultAt("funnels", "must be a list of two funnels")
+            return nil
+        }
+        var funnels: [NamedFunnel] = []
+        for (i, entry) in list.enumerated() {
+            var inner = FieldReader(entry, path: "\(reader.path)funnels[\(i)].")
+            let name = SegmentRequest.readName(&inner, besides: funnels.map(\.name))
+            funnels.append(NamedFunnel(name: name, subject: QueryRequest.readSubject(&inner), path: inner.path))
+            inner.rejectUnknown()
+            reader.merge(inner.faults)
+        }
+        return funnels
+    }
+
+    /// What can be told only with the funnels at hand.
+    func check(against definitions: [FunnelDefinition]) throws(InvalidDocument) {
+        guard definitions.allSatisfy({ $0.countBy == .users }) else {
+            throw InvalidDocument([FieldFault("count_by", "must be users with \"variants\": only users were assigned to one by chance")])
+        }
+        if case .property(let asked) = self { try asked.breakdown.check(against: definitions[0], "variants.touch") }
+    }
+}
+
+/// Users by the value of a property that tells which variant they were assigned to.
+package struct PropertyVariants: Sendable {
+    package var breakdown: Breakdown
+    /// Nil is `"control"` where there is one, else the first.
+    package var control: PropertyValue?
+    /// Planned shares by the values as text, any positive weights; nil is equal shares.
+    package var expected: [(value: ByteString, share: Double)]?
+
+    package init(breakdown: Breakdown, control: PropertyValue? = nil, expected: [(value: ByteString, share: Double)]? = nil) {
+        self.breakdown = breakdown
+        self.control = control
+        self.expected = expected
+    }
+
+    static func read(_ reader: inout FieldReader) -> PropertyVariants? {
+        var breakdown = BreakdownRequest.readBreakdown(&reader)
+        if reader.value("touch") == nil { breakdown?.touch = .step(1) }
+        let raw = reader.value("control")
+        let control = raw.flatMap { PropertyValue(scalar: $0) }?.canonical
+        if raw != nil, control == nil { reader.faultAt("control", "must be a string, a number or a boolean") }
+        let expected = readExpected(&reader)
+        reader.rejectUnknown()
+        guard reader.faults.isEmpty, let breakdown else { return nil }
+        return PropertyVariants(breakdown: breakdown, control: control, expected: expected)
+    }
+
+    private static func readExpected(_ reader: inout FieldReader) -> [(value: ByteString, share: Double)]? {
+        guard let value = reader.value("expected") else { return nil }
+        guard let members = value.asObject, (2...Limits.variants).contains(members.count) else {
+            reader.faultAt("expected", "must be an object of 2 to \(Limits.variants) shares by value")
+            return nil
+        }
+        return members.enumerated().compactMap { i, member in
+            let field = "\(reader.path)expected.\(member.key.string.prefix(60))"
+            if members[..<i].contains(where: { $0.key == member.key }) { reader.fault(field, "is given twice") }
+            guard let share = member.value.asDouble, share > 0, share.isFinite else {
+                reader.fault(field, "must be a number above 0")
+                return nil
+            }
+            return (member.key, share)
+        }
+    }
+}
