@@ -24,6 +24,10 @@ def funnel(steps, **rules):
     return {"steps": steps, **rules}
 
 
+def when(name, op, value=None):
+    return {"property": name, "op": op} | ({} if value is None else {"value": value})
+
+
 def ask(name, steps, query=None, **rules):
     """A name and a query's body; `query` are members beside the funnel."""
     of_patients = any(event in str(steps) for event in ("ER Registration", "CRP", "LacticAcid"))
@@ -55,19 +59,19 @@ PLAIN = [
     ask("one step", ["A_CANCELLED"]),
     ask("joined events", [{"name": "offer", "events": ["O_SELECTED", "O_CREATED"]}, "sent", {"name": "end", "events": ["O_ACCEPTED", "O_DECLINED"]}],
         event_types={"O_SENT": "sent", "O_CANCELLED": "end"}),
-    ask("conditions: numbers", [{"name": "A_SUBMITTED", "where": [{"property": "amount_req", "op": ">=", "value": 10000},
-                                                                  {"property": "amount_req", "op": "<", "value": 25000.5}]},
-                                {"name": "O_SENT", "where": [{"property": "resource", "op": "in", "value": [10138, 11181, 11169, 10972]}]},
-                                {"name": "A_ACTIVATED", "where": [{"property": "resource", "op": "!=", "value": 10629}]}]),
+    ask("conditions: numbers", [{"name": "A_SUBMITTED", "where": [when("amount_req", ">=", 10000),
+                                                                  when("amount_req", "<", 25000.5)]},
+                                {"name": "O_SENT", "where": [when("resource", "in", [10138, 11181, 11169, 10972])]},
+                                {"name": "A_ACTIVATED", "where": [when("resource", "!=", 10629)]}]),
     ask("conditions: strings and absent values", [
-        {"name": "ER Registration", "where": [{"property": "org_group", "op": "=", "value": "A"}]},
-        {"name": "Admission NC", "where": [{"property": "org_group", "op": "not_in", "value": ["F", "O", 3]}]},
-        {"name": "Release A", "where": [{"property": "amount_req", "op": "not_exists"}, {"property": "org_group", "op": "exists"}]}]),
+        {"name": "ER Registration", "where": [when("org_group", "=", "A")]},
+        {"name": "Admission NC", "where": [when("org_group", "not_in", ["F", "O", 3])]},
+        {"name": "Release A", "where": [when("amount_req", "not_exists"), when("org_group", "exists")]}]),
     ask("conditions: kinds", [
-        {"name": "Assigned", "where": [{"property": "mixed", "op": "in", "value": ["1", 1, True]}, {"property": "mixed", "op": "!=", "value": "1"},
-                                       {"property": "arm", "op": "contains", "value": "r"}]},
-        {"name": "W_Completeren aanvraag:start", "where": [{"property": "resource", "op": "<=", "value": 11100}]},
-        {"name": "A_ACCEPTED", "where": [{"property": "mixed", "op": "not_in", "value": [1, "x"]}]}]),
+        {"name": "Assigned", "where": [when("mixed", "in", ["1", 1, True]), when("mixed", "!=", "1"),
+                                       when("arm", "contains", "r")]},
+        {"name": "W_Completeren aanvraag:start", "where": [when("resource", "<=", 11100)]},
+        {"name": "A_ACCEPTED", "where": [when("mixed", "not_in", [1, "x"])]}]),
     ask("emergency, sequential", EMERGENCY),
     ask("emergency, flexible 1h", EMERGENCY, conversion_order=flexible("1h")),
     ask("emergency, flexible 1d, earliest", EMERGENCY, conversion_order=flexible("1d"), entry="earliest"),
@@ -181,7 +185,7 @@ RULES = [
         exclude=[{"events": ["W_Nabellen incomplete dossiers:start"], "after": 1, "before": 3},
                  {"events": ["O_CANCELLED", "O_SELECTED"], "after": 1, "before": 2}]),
     ask("exclude with a condition, shortest and earliest", CALLS, entry="earliest", window_duration="10d",
-        exclude=[{"events": ["*"], "where": [{"property": "resource", "op": "=", "value": 11169}], "after": 1, "before": 3}]),
+        exclude=[{"events": ["*"], "where": [when("resource", "=", 11169)], "after": 1, "before": 3}]),
     ask("exclude, drops users", ["O_SENT", "O_SENT_BACK", "A_APPROVED"],
         exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]),
     ask("exclude, both effects, previous step", CALLS, window_anchor="previous_step", window_duration="5d",
@@ -204,9 +208,9 @@ RULES = [
     ask("hold_constant, any", CALLS, hold_constant=["resource"], conversion_order="any", window_duration="10d"),
     ask("everything at once", VALIDATE, hold_constant=["amount_req"], conversion_order=flexible("1m"), entry="earliest",
         exclude=[{"events": ["A_CANCELLED"], "after": 3, "before": 5, "effect": "drop_user"}], probability=0.75),
-    ask("gold users, a property of theirs", ["A_SUBMITTED", {"name": "A_ACCEPTED", "where": [{"property": "user.tier", "op": "=", "value": "gold"}]},
-                                             {"name": "O_SENT", "where": [{"property": "user.tier", "op": "!=", "value": 2}]}]),
-    ask("excluded for a property of theirs", CALLS, exclude=[{"events": ["*"], "where": [{"property": "user.tier", "op": "in", "value": [2, "silver"]}],
+    ask("gold users, a property of theirs", ["A_SUBMITTED", {"name": "A_ACCEPTED", "where": [when("user.tier", "=", "gold")]},
+                                             {"name": "O_SENT", "where": [when("user.tier", "!=", 2)]}]),
+    ask("excluded for a property of theirs", CALLS, exclude=[{"events": ["*"], "where": [when("user.tier", "in", [2, "silver"])],
                                                                "after": 1, "before": 2, "effect": "drop_user"}]),
 ]
 
@@ -254,7 +258,7 @@ GROUPS = [
 EXPLAINED = [
     ask("offers, flexible 1h", OFFERS, conversion_order=flexible("1h")), ask("emergency", EMERGENCY, entry="earliest"),
              ask("calls, previous step", CALLS, window_anchor="previous_step", window_duration="2d"), ask("lab", LAB, window_duration="1h"),
-             ask("a condition", ["A_SUBMITTED", {"name": "O_SENT", "where": [{"property": "resource", "op": "<", "value": 11000}]}, "O_SENT_BACK"],
+             ask("a condition", ["A_SUBMITTED", {"name": "O_SENT", "where": [when("resource", "<", 11000)]}, "O_SENT_BACK"],
                  window_duration="12d"),
              ask("ties", TIES, preset="clickhouse-default/1", window_duration="1d"), ask("care", CARE, conversion_order=flexible("1h")),
     ask("any order", TIES, conversion_order="any", window_duration="2d"), ask("strict", EMERGENCY[:3], conversion_order="strict"),
@@ -318,19 +322,23 @@ COHORTS = [
 
 SEGMENTS = [
     ask("emergency by group and cohort", EMERGENCY, {"segments": [
-        {"name": "A", "where": [{"property": "org_group", "op": "=", "value": "A"}]},
-        {"name": "not A, admitted", "where": [{"property": "org_group", "op": "!=", "value": "A"}], "cohort": did("emergency", 5)},
+        {"name": "A", "where": [when("org_group", "=", "A")]},
+        {"name": "not A, admitted", "where": [when("org_group", "!=", "A")], "cohort": did("emergency", 5)},
         {"name": "not released", "cohort": left("emergency", 6)},
-        {"name": "nobody", "where": [{"property": "org_group", "op": "not_exists"}]}]}),
+        {"name": "nobody", "where": [when("org_group", "not_exists")]}]}),
     ask("calls by amount, own cohort", CALLS, {"cohort": did("offers", 3), "segments": [
-        {"name": "small", "where": [{"property": "amount_req", "op": "<", "value": 6000}]},
-        {"name": "large", "where": [{"property": "amount_req", "op": ">=", "value": 20000}], "cohort": did("calls", 3)}]}, window_duration="10d",
+        {"name": "small", "where": [when("amount_req", "<", 6000)]},
+        {"name": "large", "where": [when("amount_req", ">=", 20000)], "cohort": did("calls", 3)}]}, window_duration="10d",
         entry="first"),
-    ask("with conditions of its own", [{"name": "Assigned", "where": [{"property": "score", "op": ">", "value": 1}]}, "A_ACCEPTED"], {"segments": [
-        {"name": "blue", "where": [{"property": "arm", "op": "=", "value": "blue"}, {"property": "score", "op": "<", "value": 5}]}]}),
+    ask("with conditions of its own", [{"name": "Assigned", "where": [when("score", ">", 1)]}, "A_ACCEPTED"], {"segments": [
+        {"name": "blue", "where": [when("arm", "=", "blue"), when("score", "<", 5)]}]}),
     ask("with a breakdown", EMERGENCY, {"breakdown": {"property": "org_group"}, "segments": [{"name": "admitted", "cohort": did("emergency", 5)}]}),
-    ask("gold users", CALLS, {"segments": [{"name": "gold", "where": [{"property": "user.tier", "op": "=", "value": "gold"}]},
-                                           {"name": "without", "where": [{"property": "user.tier", "op": "not_exists"}]}]}),
+    ask("with a trend and a cohort, any order", TIES, {"trend": {"by": "month"}, "cohort": did("calls", 2), "segments": [
+        {"name": "small", "where": [when("amount_req", "<", 6000)]}]}, conversion_order="any"),
+    ask("of attempts", CALLS, {"count_by": "attempts", "segments": [
+        {"name": "large", "where": [when("amount_req", ">=", 20000)], "cohort": did("offers", 4)}]}, window_duration="3d"),
+    ask("gold users", CALLS, {"segments": [{"name": "gold", "where": [when("user.tier", "=", "gold")]},
+                                           {"name": "without", "where": [when("user.tier", "not_exists")]}]}),
 ]
 
 PERIODS = [
@@ -339,6 +347,8 @@ PERIODS = [
                                                               "time_zone": "Europe/Amsterdam"}, window_duration="7d"),
     ask("calls, instants, immature", CALLS, {"compare": "previous_period", "start": "2012-02-10T12:00:00Z", "end": "2012-02-17T12:00:00.5Z"},
         window_anchor="previous_step", window_duration="4d"),
+    ask("excluded, users dropped", ["O_SENT", "O_SENT_BACK", "A_APPROVED"], {"compare": "previous_period", "start": "2012-01-01", "end": "2012-01-31"},
+        exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]),
     ask("emergency, nobody before", EMERGENCY, {"compare": "previous_period", "start": "2013-06-01", "end": "2014-05-31"}),
 ]
 
@@ -352,6 +362,9 @@ EXPERIMENTS = [
                                                                                      "end": "2011-11-20"}),
     ask("numbers", ["Assigned", "A_ACCEPTED"], {"variants": {"property": "score", "touch": "first", "control": 3}}),
     ask("values of several kinds", ["Assigned", "O_SENT"], {"variants": {"property": "mixed"}}),
+    ask("arms of a cohort, optional steps", ["Assigned", {"name": "A_PREACCEPTED", "optional": True}, "A_ACCEPTED"],
+        {"variants": {"property": "arm"}, "cohort": did("calls", 1)}, entry="earliest"),
+    ask("tiers of users", ["Assigned", "A_ACCEPTED"], {"variants": {"property": "user.tier", "control": 2}, "end": "2011-12-31"}),
     ask("groups of patients", RETURN, {"variants": {"property": "org_group"}, "start": "2014-01-01", "end": "2014-05-31"}, window_duration="28d"),
 ]
 

@@ -36,7 +36,8 @@ class Cluster:
         while self.info is None:
             if self.process.poll() is not None or time.monotonic() > end:
                 self.__exit__()
-                raise SystemExit(f"sluice up did not get ready; see {log.name}")
+                with open(log.name) as file:
+                    raise SystemExit("sluice up did not get ready:\n" + file.read()[-2000:])
             time.sleep(0.05)
             try:
                 with open(info) as file:

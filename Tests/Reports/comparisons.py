@@ -7,7 +7,7 @@ import reports
 import spans
 import tests_of_rates as tests
 from definition import Funnel
-from figures import ALWAYS, rate
+from figures import ALWAYS
 
 
 def as_object(step):
@@ -45,29 +45,23 @@ def segments(con, body, saved):
     return found
 
 
-def window(funnel):
-    """Microseconds until the last user of a range can have converted."""
-    return funnel.window * funnel.tick * (len(funnel.steps) - 1 if funnel.from_previous else 1)
-
-
-def period(con, body, span):
-    """A row, and whether its users may still convert."""
-    funnel = reports.funnel_of(body)
+def period(con, funnel, span):
     figures.attempts(con, funnel, span)
     figures.speak(con, funnel, span)
-    return reports.row(funnel, figures.counts(con, funnel)), span[1] + window(funnel) > spans.instant(body["as_of"])
+    return reports.row(funnel, figures.counts(con, funnel))
 
 
 def previous_period(con, body):
-    low, high = spans.previous(body)
-    (now, young), (then, _) = period(con, body, spans.span(body, ALWAYS)), period(con, body, (low, high))
-    immature = high + window(reports.funnel_of(body)) > spans.instant(body["as_of"])
+    """This period less the one before; a user can be in both."""
+    funnel, as_of = reports.funnel_of(body), spans.instant(body["as_of"])
+    (low, high), (start, end) = spans.previous(body), spans.span(body, ALWAYS)
+    now, then = period(con, funnel, (start, end)), period(con, funnel, (low, high))
     less = lambda a, b: None if a is None or b is None else a - b
     change = {key: less(now[key], then[key]) for key in ("entered", "converted", "conversion")} | {
-        "immature": young,
+        "immature": end + funnel.matures > as_of,
         "steps": [{key: a[key] for key in ("step", "index")} | {key: less(a[key], b[key]) for key in ("count", "conversion_from_first")}
                   for a, b in zip(now["steps"], then["steps"])]}
-    return {"previous": {"start": low, "end": high, "immature": immature} | then, "change": change}
+    return {"previous": {"start": low, "end": high, "immature": high + funnel.matures > as_of} | then, "change": change}
 
 
 def with_instants(answer):
@@ -100,7 +94,7 @@ def experiment(con, body):
     end = min(spans.span(body, ALWAYS)[1], newest)
     return {
         "property": asked["property"], "touch": asked.get("touch", "step:1"), "control": json.loads(control),
-        "immature": end + window(funnel) > spans.instant(body["as_of"]),
+        "immature": end + funnel.matures > spans.instant(body["as_of"]),
         "groups": {v: {"value": json.loads(v), "chance_to_be_best": best[k], "comparison": compared[k - 1] if k else None}
                    | reports.row(funnel, counts[v]) for k, v in enumerate(order)},
         "without_value": reports.row(funnel, nothing),
@@ -139,12 +133,14 @@ def two_funnels(con, body):
     second = reports.whole(con, {**body, "funnel": two})
     found = {(a, c, b, d): n for a, c, b, d, n in con.execute(PAIRS.format(n=len(one["steps"]), m=len(two["steps"]))).fetchall()}
     cell = lambda c, d: found.get((True, c, True, d), 0)
-    alone = lambda **only: {"entered": sum(n for (a, c, b, d), n in found.items() if only["of"] == 1 and not b or only["of"] == 2 and not a),
-                            "converted": sum(n for (a, c, b, d), n in found.items() if only["of"] == 1 and not b and c or only["of"] == 2 and not a and d)}
+    alone = lambda keys: {"entered": sum(n for key, n in found.items() if key in keys),
+                          "converted": sum(n for key, n in found.items() if key in keys and True in (key[1], key[3]))}
+    first_alone, second_alone = ([(True, c, False, False) for c in (True, False)], [(False, False, True, d) for d in (True, False)])
     kinds = {"converted_both": cell(True, True), "converted_first_only": cell(True, False), "converted_second_only": cell(False, True),
              "converted_neither": cell(False, False)}
     return first | {"variants": {
         "funnels": [{"name": f["name"]} | {key: whole[key] for key in ("entered", "converted", "conversion", "conversion_ci")}
                     for f, whole in zip(body["variants"]["funnels"], (first, second))],
-        "table": {"entered_both": {"users": sum(kinds.values())} | kinds, "entered_first_only": alone(of=1), "entered_second_only": alone(of=2)},
+        "table": {"entered_both": {"users": sum(kinds.values())} | kinds,
+                  "entered_first_only": alone(first_alone), "entered_second_only": alone(second_alone)},
         "paired": tests.paired(*kinds.values())}}

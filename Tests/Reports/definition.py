@@ -80,6 +80,11 @@ class Funnel:
         return (self.order == "sequential" or self.order == "flexible" and not shared) and self.count_by == "users" \
             and not (self.exclusions or self.held or any(s.optional or s.window for s in self.steps))
 
+    @property
+    def matures(self):
+        """Microseconds after which no user of a range can convert any more."""
+        return self.window * self.tick * (len(self.steps) - 1 if self.from_previous else 1)
+
     def before(self, index):
         """The nearest required step before step `index`, both from 1."""
         return max(i for i in range(1, index) if not self.steps[i - 1].optional)

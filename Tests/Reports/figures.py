@@ -39,21 +39,25 @@ WHERE open_depth IS NOT NULL GROUP BY open_depth
 """
 
 
-def attempts(con, funnel, span=ALWAYS):
-    """The tables `fills`, `attempts` and `matched`."""
+def attempts(con, funnel, span=ALWAYS, users=None):
+    """The tables `fills`, `attempts` and `matched`; `users` is SQL of the users that count."""
     fill(con, funnel)
     if funnel.is_plain:
         attempts_sql.build(con, funnel)
     else:
         attempts_loop.build(con, funnel, *span)
+    only(con, users)
 
 
-def speak(con, funnel, span=ALWAYS, users=None):
-    """The table `speaking`; `users` is SQL of the users that count."""
+def only(con, users):
+    if users:
+        con.execute(f"DELETE FROM attempts WHERE user_id NOT IN ({users})")
+
+
+def speak(con, funnel, span=ALWAYS):
+    """The table `speaking`."""
     entry = "took" if funnel.entry == "shortest" else "a"
     con.execute(SPEAKING.format(start=span[0], end=span[1], entry=entry, first=FIRST if funnel.entry == "first" else ""))
-    if users:
-        con.execute(f"DELETE FROM speaking WHERE user_id NOT IN ({users})")
 
 
 def rate(part, whole):
@@ -117,15 +121,14 @@ def summary(con, funnel):
     }
 
 
-def open_attempts(con, funnel, as_of, span=ALWAYS, users=None):
+def open_attempts(con, funnel, as_of, span=ALWAYS):
     first = FIRST if funnel.entry == "first" else ""
-    if users:
-        con.execute(f"CREATE OR REPLACE TEMP TABLE attempts AS FROM attempts WHERE user_id IN ({users})")
-    return dict(con.execute(OPEN.format(n=len(funnel.steps), as_of=as_of, tick=funnel.tick, start=span[0], end=span[1], first=first)).fetchall())
+    return dict(con.execute(OPEN.format(
+        n=len(funnel.steps), as_of=as_of, tick=funnel.tick, start=span[0], end=span[1], first=first)).fetchall())
 
 
-def expected_conversions(con, funnel, as_of, span=ALWAYS, users=None):
+def expected_conversions(con, funnel, as_of, span=ALWAYS):
     if funnel.count_by != "users":
         return None
     converted = con.execute("SELECT count(*) FROM speaking WHERE depth = ?", [len(funnel.steps)]).fetchone()[0]
-    return converted + sum(funnel.chances[d - 1] * n for d, n in open_attempts(con, funnel, as_of, span, users).items())
+    return converted + sum(funnel.chances[d - 1] * n for d, n in open_attempts(con, funnel, as_of, span).items())

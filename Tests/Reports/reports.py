@@ -1,6 +1,5 @@
 """What the cluster should answer to a query's body: the whole, breakdown, trend and lists."""
 
-import copy
 import json
 
 import attempts_loop
@@ -17,13 +16,13 @@ def funnel_of(body):
 def whole(con, body, users=None):
     """The members of the answer itself; leaves the tables `attempts`, `matched` and `speaking` of the query."""
     funnel, span = funnel_of(body), spans.span(body, ALWAYS)
-    figures.attempts(con, funnel, span)
-    figures.speak(con, funnel, span, users)
+    figures.attempts(con, funnel, span, users)
+    figures.speak(con, funnel, span)
     found = figures.summary(con, funnel)
     if funnel.order == "any":
         found["order"] = "any"
     if "as_of" in body:
-        found["expected_conversions"] = figures.expected_conversions(con, funnel, spans.instant(body["as_of"]), span, users)
+        found["expected_conversions"] = figures.expected_conversions(con, funnel, spans.instant(body["as_of"]), span)
     return found | {"times": "exact"}
 
 
@@ -92,12 +91,12 @@ JOIN matched USING (attempt) GROUP BY bucket, step
 """
 
 
-def trend(con, body):
+def trend(con, body, users=None):
     """After `whole`. Bounds of buckets are microseconds."""
     funnel, asked, zone = funnel_of(body), body["trend"], spans.zone_of(body)
     low, high = spans.span(body, ALWAYS)
     if not funnel.is_plain and not attempts_loop.depends_on_range(funnel):
-        figures.attempts(con, funnel)  # of all time, not of the query's range alone
+        figures.attempts(con, funnel, users=users)  # of all time, not of the query's range alone
     steps = "true" if funnel.order == "any" else "step = 1"
     first, last = con.execute(f"SELECT min(us), max(us) FROM fills WHERE {steps} AND us >= {low} AND us < {high}").fetchone()
     first, last = first if low == ALWAYS[0] else low, last if high == ALWAYS[1] else high - 1
@@ -112,27 +111,27 @@ def trend(con, body):
             found[bucket][step - 1] = n
     else:
         fill(con, funnel)
-        users = list(attempts_loop.histories(con, funnel))
+        histories = list(attempts_loop.histories(con, funnel))
         for k, pair in enumerate(pairs):
-            attempts_loop.build(con, funnel, *pair, users)
+            attempts_loop.build(con, funnel, *pair, histories)
+            figures.only(con, users)
             figures.speak(con, funnel, pair)
             found[k] = figures.counts(con, funnel)
-    matures = funnel.window * funnel.tick * (len(funnel.steps) - 1 if funnel.from_previous else 1)
     as_of = spans.instant(body["as_of"])
     return {"by": asked["by"], "time_zone": body.get("time_zone", "UTC"), "buckets": [
         {
-            "start": pair[0], "end": pair[1], "immature": pair[1] + matures > as_of, "entered": counts[0], "converted": counts[-1],
+            "start": pair[0], "end": pair[1], "immature": pair[1] + funnel.matures > as_of, "entered": counts[0], "converted": counts[-1],
             "conversion": rate(counts[-1], counts[0]),
             "steps": [{"step": s.name, "index": i, "count": n} for i, (s, n) in enumerate(zip(funnel.steps, counts), 1)],
         } for pair, counts in zip(pairs, found)]}
 
 
 def with_instants(answer):
-    """The answer's trend with bounds in microseconds, as ours."""
-    answer = copy.deepcopy(answer)
-    for bucket in answer["buckets"]:
-        bucket["start"], bucket["end"] = spans.instant(bucket["start"]), spans.instant(bucket["end"])
-    return answer
+    """The answer with the bounds of a trend's buckets in microseconds, as ours."""
+    if "trend" not in answer:
+        return answer
+    instants = lambda bucket: bucket | {key: spans.instant(bucket[key]) for key in ("start", "end")}
+    return answer | {"trend": answer["trend"] | {"buckets": [instants(bucket) for bucket in answer["trend"]["buckets"]]}}
 
 
 def users(con, body, step, outcome, among="true"):

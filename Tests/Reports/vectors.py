@@ -43,7 +43,8 @@ def answer(con, case):
     outcomes = {}
     for user, depth, chain in con.execute(f"""
             SELECT s.user_id, s.depth, list({{'step': m.step, 'did': m.position - 1, 's': greatest(0, m.sec - e.us // {funnel.tick})}} ORDER BY m.step)
-            FROM speaking s JOIN matched m USING (attempt) JOIN events e ON e.row = s.a GROUP BY s.attempt, s.a, s.user_id, s.depth ORDER BY s.a""").fetchall():
+            FROM speaking s JOIN matched m USING (attempt) JOIN events e ON e.row = s.a
+            GROUP BY s.attempt, s.a, s.user_id, s.depth ORDER BY s.a""").fetchall():
         at = {c["step"]: c["s"] * funnel.tick / 1e6 for c in chain}
         outcomes.setdefault(user, []).append({"depth": depth, "seconds": [at.get(i) for i in range(1, depth + 1)],
                                              "positions": [c["did"] for c in chain]})

@@ -22,7 +22,6 @@ import vectors
 from cluster import Cluster, Refused, Unsupported
 from compare import Checks
 
-
 PARTS = ("funnels", "rules", "rows", "lists", "people", "behaviour", "discovery", "comparisons")
 
 
@@ -36,20 +35,25 @@ class Run:
             answer = ask()
         except Unsupported as lack:
             self.checks.lacks(name, lack)
-            return None
         except Refused as error:
             self.checks.compare(name, "an answer", str(error))
-            return None
-        self.checks.compare(name, compute(), answer)
-        return answer
+        else:
+            self.checks.compare(name, compute(), answer)
 
     def query(self, title, body, compute, path="/v1/query", shape=lambda answer: answer):
         self.check(title, lambda: shape(self.cluster.ask(path, body)), compute)
 
     def whole(self, body):
-        """Of a query's cohort, where it has one."""
+        """The answer of our own, over a query's cohort where it has one."""
         users = comparisons.cohort(self.con, body["cohort"], cases.SAVED) if "cohort" in body else None
-        return reports.whole(self.con, body, users)
+        found = reports.whole(self.con, body, users)
+        if "breakdown" in body:
+            found["breakdown"] = reports.breakdown(self.con, body)
+        if "trend" in body:
+            found["trend"] = reports.trend(self.con, body, users)
+        if "variants" in body:
+            found["variants"] = comparisons.experiment(self.con, body)
+        return found
 
     def ids(self, body):
         """Whole lists by pages of odd sizes."""
@@ -60,6 +64,20 @@ class Run:
             if answer["next"] is None or len(answer["users"]) < 997:
                 return found
             body["after"] = answer["next"]
+
+    def funnels(self):
+        for name, body in cases.PLAIN:
+            self.query(f"funnel: {name}", body, lambda: self.whole(body))
+
+    def rules(self):
+        for name, body in cases.RULES + cases.COUNTED:
+            self.query(f"rules: {name}", body, lambda: self.whole(body))
+
+    def rows(self):
+        for name, body in cases.BREAKDOWNS:
+            self.query(f"breakdown: {name}", body, lambda: self.whole(body))
+        for name, body in cases.TRENDS:
+            self.query(f"trend: {name}", body, lambda: self.whole(body), shape=reports.with_instants)
 
     def lists(self):
         con = self.con
@@ -98,17 +116,17 @@ class Run:
 
         def segments(body):
             found = {"segments": comparisons.segments(con, body, cases.SAVED)}
-            return self.whole(body) | found | ({"breakdown": reports.breakdown(con, body)} if "breakdown" in body else {})
+            return self.whole(body) | found
 
         for name, body in cases.COHORTS:
             self.query(f"cohort: {name}", body, lambda: self.whole(body))
         for name, body in cases.SEGMENTS:
-            self.query(f"segments: {name}", body, lambda: segments(body))
+            self.query(f"segments: {name}", body, lambda: segments(body), shape=reports.with_instants)
         for name, body in cases.PERIODS:
             self.query(f"compare: {name}", body, lambda: reports.whole(con, body) | comparisons.previous_period(con, body),
                        shape=comparisons.with_instants)
         for name, body in cases.EXPERIMENTS:
-            self.query(f"variants: {name}", body, lambda: reports.whole(con, body) | {"variants": comparisons.experiment(con, body)},
+            self.query(f"variants: {name}", body, lambda: self.whole(body),
                        shape=comparisons.with_groups_by_value)
         for name, body in cases.PAIRS:
             self.query(f"variants: {name}", body, lambda: comparisons.two_funnels(con, body))
@@ -122,24 +140,6 @@ class Run:
         for name, asked in (("resource", {}), ("amount_req", {"limit": 10_000}), ("org_group", {"event": "Admission NC"}), ("mixed", {}),
                             ("mixed", {"prefix": "1"}), ("level", {"prefix": "t", "limit": 1}), ("tier", {})):
             self.check(f"values of {name} {asked}", lambda: get(f"/v1/properties/{name}/values", **asked), lambda: people.values(con, name, **asked))
-
-    def funnels(self):
-        con = self.con
-        for name, body in cases.PLAIN:
-            self.query(f"funnel: {name}", body, lambda: reports.whole(con, body))
-
-    def rules(self):
-        con = self.con
-        for name, body in cases.RULES + cases.COUNTED:
-            self.query(f"rules: {name}", body, lambda: reports.whole(con, body))
-
-    def rows(self):
-        con = self.con
-        for name, body in cases.BREAKDOWNS:
-            self.query(f"breakdown: {name}", body, lambda: reports.whole(con, body) | {"breakdown": reports.breakdown(con, body)})
-        for name, body in cases.TRENDS:
-            self.query(f"trend: {name}", body, lambda: reports.whole(con, body) | {"trend": reports.trend(con, body)},
-                       shape=lambda answer: answer | {"trend": reports.with_instants(answer["trend"])})
 
 
 def main():
