@@ -19,8 +19,6 @@ def whole(con, body, users=None):
     figures.attempts(con, funnel, span, users)
     figures.speak(con, funnel, span)
     found = figures.summary(con, funnel)
-    if funnel.order == "any":
-        found["order"] = "any"
     if "as_of" in body:
         found["expected_conversions"] = figures.expected_conversions(con, funnel, spans.instant(body["as_of"]), span)
     return found | {"times": "exact"}

@@ -47,6 +47,8 @@ class Run:
         """The answer of our own, over a query's cohort where it has one."""
         users = comparisons.cohort(self.con, body["cohort"], cases.SAVED) if "cohort" in body else None
         found = reports.whole(self.con, body, users)
+        if body["funnel"].get("conversion_order") == "any":
+            found["order"] = "any"
         if "breakdown" in body:
             found["breakdown"] = reports.breakdown(self.con, body)
         if "trend" in body:
