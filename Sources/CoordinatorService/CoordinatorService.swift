@@ -39,6 +39,8 @@ package final class CoordinatorService: Sendable {
             .init(.snapshot, .services([.ingest, .shard])) { try await service.giveSnapshot($0) },
             .init(.query, .anyone) { try await service.query($0) },
             .init(.users, .anyone) { try await service.users($0) },
+            .init(.times, .anyone) { try await service.times($0) },
+            .init(.explain, .anyone) { try await service.explain($0) },
         ]
         node.setReady(nil)
         return [
@@ -119,6 +121,28 @@ package final class CoordinatorService: Sendable {
             let request = try Self.checked(call) { document, now in try QueryRequest.parse(document, now: now) }
             return try await engine.report(request, project: project).json
         }
+        try await send(report, call)
+    }
+
+    private func times(_ call: FrameCall) async throws {
+        let project = try admit(call)
+        let report = try await cancelling(call) { [engine] in
+            let request = try Self.checked(call) { document, now in try TimesRequest.parse(document, now: now) }
+            return try await engine.times(request, project: project).json
+        }
+        try await send(report, call)
+    }
+
+    private func explain(_ call: FrameCall) async throws {
+        let project = try admit(call)
+        let report = try await cancelling(call) { [engine] in
+            let request = try Self.checked(call) { document, now in try ExplainRequest.parse(document, now: now) }
+            return try await engine.explain(request, project: project).json
+        }
+        try await send(report, call)
+    }
+
+    private func send(_ report: JSONValue, _ call: FrameCall) async throws {
         let body = report.encoded
         guard body.count <= FrameKind.mergedResult.bodyMax else {
             let most = FrameKind.mergedResult.bodyMax

@@ -81,14 +81,6 @@ package struct TooManyValues: Error, Equatable, Sendable {
     package var bytes: Int
 }
 
-extension PropertyValue {
-    /// Bytes that the value takes in a partial result, at most.
-    package var wireBytes: Int {
-        if case .string(let text) = self { return text.count + 4 }
-        return 11
-    }
-}
-
 /// Adds users up by the bucket in which their attempts began; a user may count in several.
 package struct TrendTally: Sendable {
     private let steps: Int

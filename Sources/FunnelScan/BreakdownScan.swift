@@ -11,13 +11,13 @@ extension FunnelScan {
 /// A breakdown of a snapshot's users under way; `run` may be called on several threads at once, and their tallies added
 /// up.
 package struct BreakdownScan: Sendable {
-    private let scan: FunnelScan
-    private let breakdown: Breakdown
+    let scan: FunnelScan
+    let breakdown: Breakdown
     private let times: Bool
-    private let kernel: KernelPlan?
-    private let queue: SliceQueue
+    let kernel: KernelPlan?
+    let queue: SliceQueue
     /// Steps whose events may give the value, 0-based, in the order in which they are asked.
-    private let steps: [Int]
+    let steps: [Int]
 
     init(_ scan: FunnelScan, _ breakdown: Breakdown, times: Bool) {
         self.scan = scan
@@ -139,7 +139,9 @@ package struct BreakdownScan: Sendable {
         guard var attempts = AttemptScan(kernel.rules, includeShallow: true) else { return }
         // Steps that are asked first, and with `last` the first step too, are so of nearly every user.
         let eager = breakdown.touch == .last ? steps : Array(steps.prefix(1))
-        let reader = KernelReader(kernel, rowsOfLists: Set(eager.map { kernel.listOfStep[$0] }))
+        // Keys read under conditions hold repeats that rows don't, so that an index into them would name another row.
+        let filtered = steps.filter { !kernel.lists[kernel.listOfStep[$0]].conditions.isEmpty }
+        let reader = KernelReader(kernel, rowsOfLists: Set((eager + filtered).map { kernel.listOfStep[$0] }))
         var values = ChosenValues(kernel, reader, PropertyCodes(scan.snapshot, breakdown.property))
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }

@@ -44,14 +44,20 @@ package struct FunnelScan: Sendable {
 
     /// The first `limit` users of a list, by the bytes of their ids, behind `after`. The whole list is as long as the counts
     /// say.
-    /// - Throws: `MatchError.notUsers` where other units are counted; `.optionalStep` for those who dropped at one.
+    /// - Parameter group: only users of this row of a breakdown.
+    /// - Throws: `TooManyValues`; `MatchError.notUsers` where other units are counted; `.optionalStep` for those who dropped at one.
     package func users(
-        _ outcome: ListOutcome, step: Int, after: ByteString, limit: Int, isCancelled: () -> Bool
+        _ outcome: ListOutcome, step: Int, group: UserGroup? = nil, after: ByteString, limit: Int, isCancelled: () -> Bool
     ) throws -> [ByteString] {
         let list = try UserList(outcome, step: step, plan)
         var found: [Int] = []
-        try eachOutcome(isCancelled) { place, depth, skipped in
+        let take = { (place: Int, depth: Int, skipped: UInt64) in
             if list.includes(depth: depth, skipped: skipped) { found.append(place) }
+        }
+        if let group {
+            try breakdown(group.breakdown, times: false).eachUser(of: group.value, isCancelled, take)
+        } else {
+            try eachOutcome(isCancelled, take)
         }
         let ids = snapshot.ids(ofPlaces: found).filter { after.isEmpty || $0 > after }
         return Array(ids.sorted().prefix(limit))

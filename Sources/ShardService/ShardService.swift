@@ -165,6 +165,7 @@ package final class ShardService: Sendable {
             .init(.append, .services([.ingest])) { try await self.append($0) },
             .init(.partialQuery, .services([.coordinator])) { try await self.query($0) },
             .init(.partialUsers, .services([.coordinator])) { try await self.users($0) },
+            .init(.partialDiscovery, .services([.coordinator])) { try await self.discover($0) },
         ]
     }
 
@@ -210,18 +211,24 @@ package final class ShardService: Sendable {
         try checkEpoch(call, open.map)
         let query = try decoding("partial users query") { () throws(ByteError) in try PartialUsersQuery(body: call.frame.body) }
         let scan = try prepare(query.query, call, open, open.store.snapshot(project: call.frame.context.project))
-        let lists = try await workers.run(parts: 1) {
-            try matching {
-                try scan.users(query.outcome, step: query.step, after: query.after, limit: query.limit) { call.isCancelled }
-            }
-        }
-        let users = lists.first ?? []
+        let users = try await ReportScanner(workers: workers, shard: shard) { call.isCancelled }.users(query, scan)
         var answer = call.writer()
         for start in stride(from: 0, to: users.count, by: UserList.usersPerFrame) {
             let page = users[start..<min(users.count, start + UserList.usersPerFrame)]
             try await answer.send(.userList, UserList(users: Array(page)).body)
         }
         try await answer.end(rows: users.count)
+    }
+
+    private func discover(_ call: FrameCall) async throws {
+        let open = try current()
+        try checkEpoch(call, open.map)
+        let query = try decoding("discovery query") { () throws(ByteError) in try DiscoveryQuery(body: call.frame.body) }
+        let snapshot = open.store.snapshot(project: call.frame.context.project)
+        let found = try await DiscoveryScanner(workers: workers) { call.isCancelled }.run(query, snapshot)
+        var answer = call.writer()
+        try await answer.send(.discoveryResult, found.body)
+        try await answer.end(rows: found.count)
     }
 
     private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open, _ snapshot: Snapshot) throws -> FunnelScan {

@@ -8,6 +8,8 @@ extension PartialQuery.Report {
             return .init("breakdown", ["property": .string(breakdown.property), "touch": .text(breakdown.touch.text)])
         case .trend(let bounds): return .init("trend", .array(bounds.map { number($0) }))
         case .entrySpan: return .init("entry_span", true)
+        case .between(let from, let to): return .init("between", [number(from), number(to)])
+        case .explain(let user): return .init("explain", ["user": .string(user)])
         case .paired(let second): return .init("paired", second.json)
         case .paths(let question): return .init("paths", question.meaning)
         case .predictors(let question): return .init("predictors", question.meaning)
@@ -23,6 +25,11 @@ extension PartialQuery.Report {
             self = .trend(try m.list("trend").map { try JSONValue.object([.init("bound", $0)]).int("bound") })
         } else if m["entry_span"] != nil {
             self = .entrySpan
+        } else if m["between"] != nil {
+            let steps = try m.list("between").map(\.int)
+            self = .between(from: steps[0], to: steps[1])
+        } else if let explain = m["explain"] {
+            self = .explain(user: try explain.text("user"))
         } else if let second = m["paired"] {
             self = .paired(try FunnelDefinition.parse(second))
         } else if let paths = m["paths"] {
@@ -47,6 +54,14 @@ extension PartialResult.Report {
         case .trend(let buckets): return .init("trend", .array(buckets.map(list)))
         case .entrySpan(let span):
             return .init("entry_span", .array(span.map { [number($0.lowerBound), number($0.upperBound)] } ?? []))
+        case .between(let times):
+            return .init(
+                "between",
+                [
+                    "skipped": number(times.skipped), "times": Message.json(times.times),
+                    "range": .array(times.range.map { [number($0.lowerBound), number($0.upperBound)] } ?? []),
+                ])
+        case .explain(let explanation): return .init("explain", .array(explanation.map { [$0.meaning] } ?? []))
         case .paired(let pairs): return .init("paired", list(PairedCounts.fields.map { pairs[keyPath: $0] }))
         case .paths(let paths): return .init("paths", paths.meaning)
         case .predictors(let counts): return .init("predictors", counts.meaning)
@@ -68,6 +83,14 @@ extension PartialResult.Report {
         } else if m["entry_span"] != nil {
             let ends = try m.list("entry_span").map { Int64($0.int) }
             self = .entrySpan(ends.count == 2 ? ends[0]...ends[1] : nil)
+        } else if let between = m["between"] {
+            let ends = try between.list("range").map { UInt64($0.int) }
+            self = .between(
+                StepTimes(
+                    times: try Message.summary(between["times"] ?? .null), range: ends.count == 2 ? ends[0]...ends[1] : nil,
+                    skipped: try between.int("skipped")))
+        } else if m["explain"] != nil {
+            self = .explain(try m.list("explain").first.map { try UserExplanation(meaning: $0) })
         } else if m["paired"] != nil {
             var pairs = PairedCounts()
             for (field, count) in zip(PairedCounts.fields, counts(try m.list("paired"))) { pairs[keyPath: field] = count }

@@ -77,10 +77,12 @@ extension Message {
             ]
         case .partialQuery(let m): return Self.json(m)
         case .partialUsersQuery(let m):
-            return [
-                "query": Self.json(m.query), "step": number(m.step), "outcome": .text(m.outcome.rawValue),
-                "limit": number(m.limit), "after": .string(m.after),
-            ]
+            return .object([
+                .init("query", Self.json(m.query)), .init("step", number(m.step)), .init("outcome", .text(m.outcome.rawValue)),
+                .init("limit", number(m.limit)), .init("after", .string(m.after)),
+            ] + (m.group.map { [.init("group", $0.meaning)] } ?? []))
+        case .discoveryQuery(let m): return m.meaning
+        case .discoveryResult(let m): return m.meaning
         case .partialResult(let m): return Self.json(m)
         case .userList(let m): return ["users": .array(m.users.map { .string($0) })]
         case .healthResult(let m):
@@ -136,7 +138,7 @@ extension Message {
             self = .partialUsersQuery(
                 PartialUsersQuery(
                     query: try Self.partialQuery(query), step: try m.int("step"), outcome: outcome,
-                    limit: try m.int("limit"), after: try m.text("after")))
+                    group: try m["group"].map { try UserGroup(meaning: $0) }, limit: try m.int("limit"), after: try m.text("after")))
         case .partialResult: self = .partialResult(try Self.partialResult(m))
         case .userList: self = .userList(UserList(users: try m.list("users").compactMap(\.asString)))
         case .healthResult:
@@ -155,6 +157,8 @@ extension Message {
                 shards: try m.list("shards").compactMap(\.asString?.string))
             error.retryAfterMilliseconds = try m.int("retry_after_ms")
             self = .error(error)
+        case .discoveryQuery: self = .discoveryQuery(try DiscoveryQuery(meaning: m))
+        case .discoveryResult: self = .discoveryResult(try Discovery(meaning: m))
         case .trailer:
             self = .trailer(
                 Trailer(status: try m.int("status"), rows: try m.int("rows"), checksum: try m.int("checksum")))
@@ -223,7 +227,7 @@ extension Message {
             times: try m.flag("times"), report: try PartialQuery.Report(meaning: m))
     }
 
-    private static func json(_ summary: TimeSummary) -> JSONValue {
+    static func json(_ summary: TimeSummary) -> JSONValue {
         switch summary.values {
         case .exact(let lists):
             return [
@@ -235,7 +239,7 @@ extension Message {
         }
     }
 
-    private static func summary(_ m: JSONValue) throws -> TimeSummary {
+    static func summary(_ m: JSONValue) throws -> TimeSummary {
         let values: TimeSummary.Values
         if m["exact"] != nil {
             values = .exact([try m.list("exact").map { UInt64($0.int) }])

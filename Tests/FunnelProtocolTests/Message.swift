@@ -19,6 +19,8 @@ enum Message: Equatable, Sendable {
     case snapshot(ClusterSnapshot)
     case error(ProtocolError)
     case trailer(Trailer)
+    case discoveryQuery(DiscoveryQuery)
+    case discoveryResult(Discovery)
 
     static func decode(_ kind: FrameKind, _ body: [UInt8]) throws(ProtocolError) -> Message {
         if kind == .error { return .error(try ProtocolError.decode(body)) }
@@ -39,6 +41,8 @@ enum Message: Equatable, Sendable {
             case .snapshotRequest: return .snapshotRequest(try SnapshotRequest(body: body))
             case .snapshot: return .snapshot(try ClusterSnapshot(body: body))
             case .trailer: return .trailer(try Trailer(body: body))
+            case .discoveryQuery: return .discoveryQuery(try DiscoveryQuery(body: body))
+            case .discoveryResult: return .discoveryResult(try Discovery(body: body))
             case .query, .mergedResult, .usersQuery, .error:
                 do {
                     return .document(try JSONParser.parse(body))
@@ -66,6 +70,8 @@ enum Message: Equatable, Sendable {
         case .snapshot(let message): return message.body
         case .error(let message): return message.body
         case .trailer(let message): return message.body
+        case .discoveryQuery(let message): return message.body
+        case .discoveryResult(let message): return message.body
         }
     }
 }

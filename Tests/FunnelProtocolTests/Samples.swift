@@ -23,7 +23,7 @@ enum Samples {
         ("frame", frames), ("hello", hellos), ("append", appends), ("query", queries),
         ("partial-query", partialQueries + behaviourQueries),
         ("partial-result", partialResults + behaviourResults), ("user-list", userLists), ("health", healths), ("snapshot", snapshots),
-        ("error", errors),
+        ("error", errors), ("discovery", discoveries),
     ]
 
     static let frames: [Sample] = [
@@ -179,6 +179,20 @@ enum Samples {
             message: .partialQuery(
                 reporting(.trend([-86_400_000_000, 0, 1_710_892_800_000_000, 1_710_892_800_000_001])))),
         Sample(name: "the span of entries", kind: .partialQuery, message: .partialQuery(reporting(.entrySpan))),
+        Sample(name: "times between two steps", kind: .partialQuery, message: .partialQuery(reporting(.between(from: 1, to: 3)))),
+        Sample(name: "one user explained", kind: .partialQuery, message: .partialQuery(reporting(.explain(user: "Zo\u{EB}")))),
+        Sample(
+            name: "users of a value", kind: .partialUsersQuery,
+            message: .partialUsersQuery(
+                PartialUsersQuery(
+                    query: plainQuery, step: 1, outcome: .reached,
+                    group: UserGroup(Breakdown(property: "plan", touch: .step(2)), value: .integer(-3)), limit: 1, after: ""))),
+        Sample(
+            name: "users without a value", kind: .partialUsersQuery,
+            message: .partialUsersQuery(
+                PartialUsersQuery(
+                    query: plainQuery, step: 1, outcome: .reached, group: UserGroup(Breakdown(property: "plan", touch: .first), value: nil),
+                    limit: 1, after: "bob"))),
         Sample(
             name: "the users of two cohorts, and a second funnel", kind: .partialQuery,
             message: .partialQuery(
@@ -229,7 +243,7 @@ enum Samples {
                 message: .partialResult(reporting(.entrySpan(nil), counts: [0, 0]))),
             Sample(
                 name: "two funnels", kind: .partialResult, message: .partialResult(reporting(.paired(paired), counts: [337, 13]))),
-        ]
+        ] + peopleResults
     }()
 
     /// Every kind of value; the order is that of the values as text.

@@ -104,7 +104,7 @@ struct RandomReportTests {
     }
 
     /// The value as the rules have it.
-    private static func value(_ breakdown: Breakdown, _ chain: [Event?], _ user: OneUser?) -> PropertyValue? {
+    static func value(_ breakdown: Breakdown, _ chain: [Event?], _ user: OneUser?) -> PropertyValue? {
         let values = chain.map { event in event.flatMap { user?.value($0, breakdown.property) } }
         let value: PropertyValue?
         if let property = breakdown.property.userPropertyName { return user?.userValue(property)?.canonical }

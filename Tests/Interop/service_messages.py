@@ -2,6 +2,7 @@
 
 import struct
 
+import people_messages as people
 from sluice_client import (Reader, SluiceError, crc32c, decode_json, encode_json, invalid, string, varint,  # noqa: F401
                            zigzag)
 
@@ -109,6 +110,10 @@ def encode_report(query):
         bounds = query["trend"]
         return 2, varint(len(bounds)) + zigzag(bounds[0]) + b"".join(
             varint(b - a) for a, b in zip(bounds, bounds[1:]))
+    if "between" in query:
+        return 4, b"".join(map(varint, query["between"]))
+    if "explain" in query:
+        return 8, string(query["explain"]["user"])
     if "paired" in query:
         return 7, string(encode_json(query["paired"]))
     if "paths" in query:
@@ -161,6 +166,16 @@ def read_report(kind, reader, steps):
         if count < 2 or any(a >= b for a, b in zip(bounds, bounds[1:])) or bounds[-1] >= 1 << 63:
             raise invalid("bounds of a trend")
         return {"trend": bounds}
+    if kind == 4:
+        steps_between = [reader.varint(steps), reader.varint(steps)]
+        if not 0 < steps_between[0] < steps_between[1]:
+            raise invalid(f"steps {steps_between}")
+        return {"between": steps_between}
+    if kind == 8:
+        user = reader.text(512)
+        if not user:
+            raise invalid("an empty user id")
+        return {"explain": {"user": user}}
     if kind == 7:
         return {"paired": read_definition(reader)}
     if kind == 5:
@@ -203,17 +218,21 @@ def read_partial_query(reader):
 def encode_partial_users_query(ask):
     return (encode_partial_query(ask["query"]) + varint(ask["step"])
             + bytes([OUTCOMES.index(ask["outcome"])]) + varint(ask["limit"])
-            + string(ask["after"]))
+            + string(ask["after"])
+            + (people.encode_group(ask["group"], encode_value, TOUCHES) if "group" in ask else b""))
 
 
 def read_partial_users_query(reader):
     query, step, outcome = read_partial_query(reader), reader.varint(64), read_outcome(reader)
-    if query.keys() & {"breakdown", "trend", "entry_span", "paired", "paths", "predictors"}:
+    if query.keys() & {"breakdown", "trend", "entry_span", "between", "explain", "paired", "paths", "predictors"}:
         raise invalid("a list with a report")
     if step == 0:
         raise invalid("step 0")
-    return {"query": query, "step": step, "outcome": outcome,
-            "limit": reader.varint(10_001), "after": reader.text(512)}
+    ask = {"query": query, "step": step, "outcome": outcome,
+           "limit": reader.varint(10_001), "after": reader.text(512)}
+    if reader.left:
+        ask["group"] = people.read_group(reader, len(query["definition"]["steps"]), read_value, TOUCHES)
+    return ask
 
 
 def encode_times(times):
@@ -294,6 +313,10 @@ def encode_found(result):
     if "entry_span" in result:
         span = result["entry_span"]
         return 3, bytes([bool(span)]) + b"".join(map(zigzag, span))
+    if "between" in result:
+        return 4, people.encode_between(result["between"], encode_times)
+    if "explain" in result:
+        return 8, people.encode_explanation(result["explain"], encode_value)
     if "paired" in result:
         return 7, b"".join(map(varint, result["paired"]))
     if "paths" in result:
@@ -379,6 +402,10 @@ def read_found(kind, reader, counts):
         if span and not 0 <= span[0] <= span[1] < 1 << 60:
             raise invalid(f"span {span}")
         return {"entry_span": span}
+    if kind == 4:
+        return {"between": people.read_between(reader, counts, read_times)}
+    if kind == 8:
+        return {"explain": people.read_explanation(reader, steps, read_value)}
     if kind == 7:
         # Converted in neither, the first, the second, both; then who entered one alone: entered, converted, of each.
         users = [reader.varint((1 << 48) - 1) for _ in range(8)]

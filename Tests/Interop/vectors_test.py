@@ -9,6 +9,7 @@ import os
 import struct
 import unittest
 
+import people_messages as people
 import service_messages as service
 import sluice_client as sluice
 
@@ -56,6 +57,12 @@ def normal(kind, meaning):
         groups = [{**g, "value": {k: number(v) if k == "integer" else v for k, v in g["value"].items()}}
                   for g in meaning["breakdown"]["groups"]]
         meaning["breakdown"] = {**meaning["breakdown"], "groups": groups}
+    if kind == "partialResult" and "between" in meaning:
+        between = meaning["between"]
+        meaning["between"] = {**between, "times": times_of([between["times"]])[0]}
+    if kind == "partialResult" and "explain" in meaning:
+        meaning["explain"] = [{**e, "events": [{**event, "positions": number(event["positions"])} for event in e["events"]]}
+                              for e in meaning["explain"]]
     for key in ("from_first", "from_previous"):
         if key in meaning:
             meaning[key] = times_of(meaning[key])
@@ -95,6 +102,8 @@ DECODE = {
     sluice.PARTIAL_USERS_QUERY: reading(service.read_partial_users_query),
     sluice.PARTIAL_RESULT: reading(service.read_partial_result),
     sluice.SNAPSHOT: reading(service.read_snapshot),
+    sluice.DISCOVERY_QUERY: reading(people.read_discovery_query),
+    sluice.DISCOVERY_RESULT: reading(lambda reader: people.read_discovery(reader, service.read_value)),
     sluice.SNAPSHOT_REQUEST: lambda body: service.whole(
         lambda reader: {"known": reader.number(8), "wait_ms": reader.number(4)}, body),
 }
@@ -113,13 +122,15 @@ ENCODE = {
     "query": sluice.encode_json, "usersQuery": sluice.encode_json, "mergedResult": sluice.encode_json,
     "partialQuery": service.encode_partial_query, "partialUsersQuery": service.encode_partial_users_query,
     "partialResult": service.encode_partial_result, "snapshot": service.encode_snapshot,
+    "discoveryQuery": people.encode_discovery_query,
+    "discoveryResult": lambda m: people.encode_discovery(m, service.encode_value),
     "snapshotRequest": lambda m: struct.pack("<QI", m["known"], m["wait_ms"]),
 }
 # JSON has no fixed order of keys: these are compared after decoding again
 TEXTS = {"query", "usersQuery", "mergedResult", "partialQuery", "partialUsersQuery"}
 
-MESSAGES = ["append.json", "error.json", "frame.json", "health.json", "hello.json", "partial-query.json",
-            "partial-result.json", "query.json", "snapshot.json", "user-list.json"]
+MESSAGES = ["append.json", "discovery.json", "error.json", "frame.json", "health.json", "hello.json",
+            "partial-query.json", "partial-result.json", "query.json", "snapshot.json", "user-list.json"]
 
 
 class Vectors(unittest.TestCase):

@@ -26,6 +26,7 @@ struct CoordinatorRoutes {
             let query = try UsersRequest.parse(try await document(request), now: WallClock.now())
             return EdgeResponse.json(try await engine.users(query, project: project).json(withUsers: true))
         }
+        addPeople(to: router)
         router.post("/v1/query/paths") { request, _ in
             let project = try admit(request, for: .read)
             let query = try PathsRequest.parse(try await document(request), now: WallClock.now())
@@ -54,11 +55,11 @@ struct CoordinatorRoutes {
         }
     }
 
-    private func admit(_ request: Request, for role: KeyRole) throws -> UInt32 {
+    func admit(_ request: Request, for role: KeyRole) throws -> UInt32 {
         try keys.admit(request.headers[.authorization], for: role).project
     }
 
-    private func document(_ request: Request) async throws -> JSONValue {
+    func document(_ request: Request) async throws -> JSONValue {
         try JSONParser.parse(try await EdgeBody.read(request, limit: Limits.definitionBytes))
     }
 

@@ -130,8 +130,8 @@ extension PartialQuery {
     /// Whether a result tells what was asked.
     fileprivate func isAnswered(by result: PartialResult) -> Bool {
         switch (report, result.report) {
-        case (nil, nil), (.breakdown, .breakdown), (.entrySpan, .entrySpan), (.paired, .paired), (.paths, .paths),
-            (.predictors, .predictors):
+        case (nil, nil), (.breakdown, .breakdown), (.entrySpan, .entrySpan), (.between, .between), (.explain, .explain),
+            (.paired, .paired), (.paths, .paths), (.predictors, .predictors):
             true
         case (.trend(let bounds), .trend(let buckets)): buckets.count == bounds.count - 1
         default: false

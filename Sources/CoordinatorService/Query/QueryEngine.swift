@@ -5,7 +5,7 @@ import FunnelRuntime
 
 /// Plans a query, asks the shards, and adds up what they say. One map for the whole answer.
 final class QueryEngine: Sendable {
-    private let fleet: ShardFleet
+    let fleet: ShardFleet
     let catalogue: FunnelCatalogue
     let gate: AdmissionGate
     let latency: LatencyHistogram
@@ -43,7 +43,7 @@ final class QueryEngine: Sendable {
             try await fanOut(request.query.deadline, start) { link, left, number in
                 let query = PartialUsersQuery(
                     query: resolved.partial(nil, buckets: link.buckets), step: step, outcome: request.outcome,
-                    limit: request.limit + 1, after: request.after)
+                    group: request.group, limit: request.limit + 1, after: request.after)
                 var users: [ByteString] = []
                 try await link.bulk.call(.partialUsers, query.body, project: project, request: number, timeout: left) {
                     body throws(ProtocolError) in

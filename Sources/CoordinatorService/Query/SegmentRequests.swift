@@ -23,7 +23,7 @@ package struct CohortRequest: Sendable {
         defer { outer.merge(inner.faults) }
         let id = inner.string("funnel_id")
         if inner.value("funnel_id") == nil { inner.faultAt("funnel_id", "is required: the id of a saved funnel") }
-        let step = StepName.read(&inner)
+        let step = StepName.readRequired(&inner)
         inner.rejectUnknown()
         guard inner.faults.isEmpty, let id, let step else { return nil }
         return CohortRequest(outcome: named[0], funnelID: id, step: step, path: inner.path)

@@ -5,15 +5,21 @@ enum StepName: Sendable {
     case index(Int)
     case name(ByteString)
 
-    /// `"step"`, which is required.
-    static func read(_ reader: inout FieldReader) -> StepName? {
-        switch reader.value("step") {
+    /// Nil where the key is absent, or at fault.
+    static func read(_ reader: inout FieldReader, _ key: ByteString) -> StepName? {
+        switch reader.value(key) {
+        case nil: return nil
         case .integer(let index)? where (1...Int64(Limits.stepsPerFunnel)).contains(index): return .index(Int(index))
         case .string(let name)?: return .name(name)
-        case nil: reader.faultAt("step", "is required: a step's number from 1, or its name")
-        default: reader.faultAt("step", "must be a step's number from 1, or its name")
+        default: reader.faultAt(key, "must be a step's number from 1, or its name")
         }
         return nil
+    }
+
+    /// `"step"`, which is required.
+    static func readRequired(_ reader: inout FieldReader) -> StepName? {
+        if reader.value("step") == nil { reader.faultAt("step", "is required: a step's number from 1, or its name") }
+        return read(&reader, "step")
     }
 
     /// - Parameter field: of the step, for faults.

@@ -6,25 +6,30 @@ struct UsersRequest: Sendable {
     var query: QueryRequest
     var step: StepName
     var outcome: ListOutcome
+    /// Only users of this row of a breakdown.
+    var group: UserGroup?
     var limit: Int
     var after: ByteString
 
     static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> UsersRequest {
         var reader = FieldReader(document)
         let query = QueryRequest.read(&reader, now: now)
-        let step = StepName.read(&reader) ?? .index(1)
+        let step = StepName.readRequired(&reader) ?? .index(1)
         let outcome: ListOutcome? = reader.choice("outcome")
+        let group = UserGroup.read(&reader)
         let limit = reader.integer("limit", in: 1...Int64(Limits.userListPage)) ?? 1_000
         let after = reader.string("after") ?? ""
         if after.count > Limits.userIDBytes { reader.faultAt("after", "is longer than a user id can be") }
         reader.rejectUnknown()
         guard reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
-        return UsersRequest(query: query, step: step, outcome: outcome ?? .reached, limit: Int(limit), after: after)
+        return UsersRequest(
+            query: query, step: step ?? .index(1), outcome: outcome ?? .reached, group: group, limit: Int(limit), after: after)
     }
 
-    /// The step's number in `definition`; a name stands for its first place.
+    /// The step's number in `definition`.
     func position(in definition: FunnelDefinition) throws(InvalidDocument) -> Int {
         let position = try step.position(in: definition, field: "step")
+        try group?.breakdown.check(against: definition, "group.touch")
         if outcome == .dropped, let reason = definition.noDropReason(step: position) {
             throw InvalidDocument([FieldFault("outcome", reason)])
         }

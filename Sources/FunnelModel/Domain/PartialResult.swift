@@ -22,6 +22,9 @@ package struct PartialResult: Equatable, Sendable {
         case trend([[UInt64]])
         /// Microseconds of the earliest and the latest event that may start an attempt; nil where there are none.
         case entrySpan(ClosedRange<Int64>?)
+        case between(StepTimes)
+        /// Of one user, whom the counts are of too; nil where the user is not known.
+        case explain(UserExplanation?)
         case paths(PathCounts)
         case predictors(PredictorCounts)
         case paired(PairedCounts)
@@ -61,6 +64,10 @@ package struct PartialResult: Equatable, Sendable {
         case (.entrySpan(let a?), .entrySpan(let b?)):
             report = .entrySpan(min(a.lowerBound, b.lowerBound)...max(a.upperBound, b.upperBound))
         case (.entrySpan, .entrySpan(nil)): break
+        case (.between(var times), .between(let more)):
+            report = nil
+            times.merge(more)
+            report = .between(times)
         case (.paths(var paths), .paths(let more)):
             report = nil
             paths.merge(more)

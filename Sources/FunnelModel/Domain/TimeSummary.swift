@@ -52,6 +52,16 @@ package struct TimeSummary: Sendable {
         return value(atRank: max(1, (count * percent + 99) / 100))
     }
 
+    /// How many values are less than a bound; of a histogram, the bound's own bucket is not among them.
+    package func count(below bound: UInt64) -> UInt64 {
+        switch values {
+        case .exact(let lists): return bound == 0 ? 0 : lists.reduce(0) { $0 + UInt64($1.count(through: bound - 1)) }
+        case .histogram(let buckets):
+            let own = TimeHistogram.bucket(of: bound)
+            return buckets.reduce(0) { $1.number < own ? $0 + $1.count : $0 }
+        }
+    }
+
     /// The value at a rank from 1 to `count`.
     private func value(atRank rank: UInt64) -> Double {
         switch values {
@@ -113,13 +123,18 @@ package enum TimeHistogram {
 
     package static let bucketCount: UInt32 = 256 + 56 * 128
 
+    /// The least of a bucket's values.
+    package static func least(of bucket: UInt32) -> UInt64 {
+        if bucket < 256 { return UInt64(bucket) }
+        let index = UInt64(bucket - 256)
+        return (128 + index % 128) << (index / 128 + 1)
+    }
+
     /// The middle of a bucket's values.
     package static func middle(of bucket: UInt32) -> Double {
         if bucket < 256 { return Double(bucket) }
-        let index = UInt64(bucket - 256)
-        let shift = index / 128 + 1
-        let low = Double((128 + index % 128)) * Double(UInt64(1) << shift)
-        return low + (Double(UInt64(1) << shift) - 1) / 2
+        let width = UInt64(1) << (UInt64(bucket - 256) / 128 + 1)
+        return Double(least(of: bucket)) + (Double(width) - 1) / 2
     }
 
     package static func buckets(of values: [UInt64]) -> [Bucket] {

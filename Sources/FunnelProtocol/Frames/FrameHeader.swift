@@ -20,6 +20,8 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     case snapshot = 15
     case error = 16
     case trailer = 17
+    case discoveryQuery = 18
+    case discoveryResult = 19
 
     /// The most bytes a body of this kind may have, encoded or decoded.
     package var bodyMax: Int {
@@ -35,6 +37,9 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
         case .hello, .helloResult, .health, .healthResult, .snapshotRequest: return 4_096
         case .error: return 64 << 10
         case .trailer: return 64
+        case .discoveryQuery: return 16_384
+        // 65,536 values with 32 MiB of text, and a number each.
+        case .discoveryResult: return 64 << 20
         }
     }
 }

@@ -74,14 +74,19 @@ package struct PartialUsersQuery: Equatable, Sendable {
     /// 1-based.
     package var step: Int
     package var outcome: ListOutcome
+    /// Only users of this row of a breakdown.
+    package var group: UserGroup?
     package var limit: Int
     /// Ids greater than this, byte by byte; empty is from the start.
     package var after: ByteString
 
-    package init(query: PartialQuery, step: Int, outcome: ListOutcome, limit: Int, after: ByteString) {
+    package init(
+        query: PartialQuery, step: Int, outcome: ListOutcome, group: UserGroup? = nil, limit: Int, after: ByteString
+    ) {
         self.query = query
         self.step = step
         self.outcome = outcome
+        self.group = group
         self.limit = limit
         self.after = after
     }
@@ -93,6 +98,7 @@ package struct PartialUsersQuery: Equatable, Sendable {
         outcome.write(to: &out)
         out.varint(UInt64(limit))
         out.string(after)
+        group?.write(to: &out)
         return out.bytes
     }
 
@@ -105,6 +111,7 @@ package struct PartialUsersQuery: Equatable, Sendable {
         outcome = try ListOutcome.read(&reader)
         limit = try reader.count(limit: Limits.userListPage + 1, "limit")
         after = try reader.string(limit: Limits.userIDBytes, "after")
+        if reader.remaining > 0 { group = try UserGroup.read(&reader, steps: query.definition.steps.count) }
         try reader.finish("partial users query")
     }
 }

@@ -8,6 +8,10 @@ extension PartialQuery {
         case trend([Int64])
         /// The earliest and the latest step-1 event, and no counts.
         case entrySpan
+        /// The times between two steps, 1-based.
+        case between(from: Int, to: Int)
+        /// One user, whom the counts are of too.
+        case explain(user: ByteString)
         /// The same users in another funnel.
         case paired(FunnelDefinition)
         /// What users do next to the steps, and no counts.
@@ -23,6 +27,8 @@ enum ReportKind {
     static let breakdown: UInt8 = 1
     static let trend: UInt8 = 2
     static let entrySpan: UInt8 = 3
+    static let between: UInt8 = 4
+    static let explain: UInt8 = 8
     static let paired: UInt8 = 7
     static let paths: UInt8 = 5
     static let predictors: UInt8 = 6
@@ -45,6 +51,13 @@ extension PartialQuery.Report? {
             out.integer(ReportKind.trend)
             TrendMessage.write(bounds, to: &out)
         case .entrySpan?: out.integer(ReportKind.entrySpan)
+        case .between(let from, let to)?:
+            out.integer(ReportKind.between)
+            out.varint(UInt64(from))
+            out.varint(UInt64(to))
+        case .explain(let user)?:
+            out.integer(ReportKind.explain)
+            out.string(user)
         case .paired(let second)?:
             out.integer(ReportKind.paired)
             second.write(to: &out)
@@ -64,6 +77,10 @@ extension PartialQuery.Report? {
         case ReportKind.breakdown: return .breakdown(try Breakdown.read(&reader, steps: steps))
         case ReportKind.trend: return .trend(try TrendMessage.readBounds(&reader))
         case ReportKind.entrySpan: return .entrySpan
+        case ReportKind.between:
+            let pair = try StepPairMessage.read(&reader, steps: steps)
+            return .between(from: pair.from, to: pair.to)
+        case ReportKind.explain: return .explain(user: try ExplainMessage.readUser(&reader))
         case ReportKind.paired: return .paired(try FunnelDefinition.read(&reader))
         case ReportKind.paths: return .paths(try PathQuestion.read(&reader, steps: steps))
         case ReportKind.predictors: return .predictors(try PredictorQuestion.read(&reader, steps: steps))
@@ -85,6 +102,12 @@ extension PartialResult.Report? {
         case .entrySpan(let span)?:
             out.integer(ReportKind.entrySpan)
             EntrySpanMessage.write(span, to: &out)
+        case .between(let times)?:
+            out.integer(ReportKind.between)
+            times.write(to: &out)
+        case .explain(let explanation)?:
+            out.integer(ReportKind.explain)
+            ExplainMessage.write(explanation, to: &out)
         case .paired(let pairs)?:
             out.integer(ReportKind.paired)
             pairs.write(to: &out)
@@ -105,6 +128,8 @@ extension PartialResult.Report? {
         case ReportKind.breakdown: return .breakdown(try ValueGroups.read(&reader, counts))
         case ReportKind.trend: return .trend(try TrendMessage.readBuckets(&reader, steps: counts.count))
         case ReportKind.entrySpan: return .entrySpan(try EntrySpanMessage.read(&reader))
+        case ReportKind.between: return .between(try StepTimes.read(&reader, entered: counts.first ?? 0))
+        case ReportKind.explain: return .explain(try ExplainMessage.read(&reader, steps: counts.count))
         case ReportKind.paired: return .paired(try PairedCounts.read(&reader, counts))
         case ReportKind.paths: return .paths(try PathCounts.read(&reader))
         case ReportKind.predictors: return .predictors(try PredictorCounts.read(&reader))

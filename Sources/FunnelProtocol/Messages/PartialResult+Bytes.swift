@@ -44,7 +44,7 @@ extension TimeSummary {
         }
     }
 
-    fileprivate func write(to out: inout ByteWriter) {
+    func write(to out: inout ByteWriter) {
         out.varint(count)
         out.integer(sum)
         switch values {
@@ -73,7 +73,7 @@ extension TimeSummary {
         }
     }
 
-    fileprivate static func read(_ reader: inout ByteReader) throws(ByteError) -> TimeSummary {
+    static func read(_ reader: inout ByteReader) throws(ByteError) -> TimeSummary {
         let start = reader.offset
         let count = try reader.varint("times")
         let sum: UInt128 = try reader.integer("sum")

@@ -6,8 +6,11 @@ package enum CallPath: String, CaseIterable, Sendable {
     case append = "/sluice/v1/append"
     case query = "/sluice/v1/query"
     case users = "/sluice/v1/users"
+    case times = "/sluice/v1/times"
+    case explain = "/sluice/v1/explain"
     case partialQuery = "/sluice/v1/partial-query"
     case partialUsers = "/sluice/v1/partial-users"
+    case partialDiscovery = "/sluice/v1/partial-discovery"
     case health = "/sluice/v1/health"
     case snapshot = "/sluice/v1/snapshot"
 
@@ -15,10 +18,11 @@ package enum CallPath: String, CaseIterable, Sendable {
         switch self {
         case .hello: return .hello
         case .append: return .append
-        case .query: return .query
+        case .query, .times, .explain: return .query
         case .users: return .usersQuery
         case .partialQuery: return .partialQuery
         case .partialUsers: return .partialUsersQuery
+        case .partialDiscovery: return .discoveryQuery
         case .health: return .health
         case .snapshot: return .snapshotRequest
         }
@@ -29,9 +33,10 @@ package enum CallPath: String, CaseIterable, Sendable {
         switch self {
         case .hello: return [.helloResult]
         case .append: return [.appendResult]
-        case .query: return [.mergedResult]
+        case .query, .times, .explain: return [.mergedResult]
         case .users: return [.mergedResult, .userList]
         case .partialUsers: return [.userList]
+        case .partialDiscovery: return [.discoveryResult]
         case .partialQuery: return [.partialResult]
         case .health: return [.healthResult]
         case .snapshot: return [.snapshot]

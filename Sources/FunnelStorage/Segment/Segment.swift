@@ -109,7 +109,7 @@ final class Segment: Sendable {
     }
 
     /// nil where no row of the page has a value.
-    private func read<T>(_ key: ColumnKey, _ page: Int, _ body: ([UInt8], Int) throws(ByteError) -> T) throws(StoreError) -> T? {
+    func read<T>(_ key: ColumnKey, _ page: Int, _ body: ([UInt8], Int) throws(ByteError) -> T) throws(StoreError) -> T? {
         guard let directory = try directory(of: key), let chunk = directory.chunk(ofPage: page) else { return nil }
         let bytes = try read(chunk)
         let rows = min(KeyPage.rows, record.rows - page * KeyPage.rows)

@@ -28,6 +28,14 @@ struct ReportScanner: Sendable {
         case .trend(let bounds):
             tally = try await counts(query, scan)
             report = .trend(try await trend(bounds, scan))
+        case .between(let from, let to):
+            let (whole, times) = try await times(from: from - 1, to: to - 1, scan)
+            tally = whole
+            report = .between(times)
+        case .explain(let user):
+            let found = try await all(1) { try scan.explain(user, isCancelled: isCancelled) }
+            tally = found[0].whole
+            report = .explain(found[0].explanation)
         case .entrySpan:
             tally = FunnelTally(scan.plan, times: false)
             report = .entrySpan(try await entrySpan(scan))
@@ -72,6 +80,20 @@ struct ReportScanner: Sendable {
         return least...greatest
     }
 
+    /// - Parameters:
+    ///   - from: 0-based.
+    ///   - to: the later step.
+    private func times(from: Int, to: Int, _ scan: FunnelScan) async throws -> (FunnelTally, StepTimes) {
+        let running = scan.times(from: from, to: to)
+        let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+        var (whole, times) = tallies[0]
+        for tally in tallies.dropFirst() {
+            whole.merge(tally.whole)
+            times.merge(tally.times)
+        }
+        return (whole, times.finish())
+    }
+
     private func pairs(_ running: PairedScan) async throws -> PairedCounts {
         _ = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
         return running.finish()
@@ -89,13 +111,28 @@ struct ReportScanner: Sendable {
             }
             return (whole, groups.finish())
         } catch let error as TooManyValues {
-            let name = "shard-\(shard)"
-            let reason = """
-                "\(breakdown.property.string)" has more than \(error.values) distinct values on \(name), or more than \
-                \(error.bytes >> 20) MiB of them; break down by a coarser property
-                """
-            throw ProtocolError(
-                .invalidQuery, "breakdown.property: \(reason)", faults: [FieldFault("breakdown.property", reason)], shards: [name])
+            throw Self.tooMany(error, of: breakdown.property, at: "breakdown.property", shard)
         }
+    }
+
+    /// One page of user ids.
+    func users(_ query: PartialUsersQuery, _ scan: FunnelScan) async throws -> [ByteString] {
+        do {
+            return try await all(1) {
+                try scan.users(
+                    query.outcome, step: query.step, group: query.group, after: query.after, limit: query.limit, isCancelled: isCancelled)
+            }[0]
+        } catch let error as TooManyValues {
+            throw Self.tooMany(error, of: query.group?.breakdown.property ?? "", at: "group.property", shard)
+        }
+    }
+
+    private static func tooMany(_ error: TooManyValues, of property: ByteString, at field: String, _ shard: Int) -> ProtocolError {
+        let name = "shard-\(shard)"
+        let reason = """
+            "\(property.string)" has more than \(error.values) distinct values on \(name), or more than \
+            \(error.bytes >> 20) MiB of them; break down by a coarser property
+            """
+        return ProtocolError(.invalidQuery, "\(field): \(reason)", faults: [FieldFault(field, reason)], shards: [name])
     }
 }

@@ -15,6 +15,7 @@ struct Query: AsyncParsableCommand {
               sluice query --file funnel.json --start 2026-01-01 --end 2026-01-31 --format json
               sluice query shop --breakdown plan --touch step:2
               sluice query shop --trend week --time-zone Europe/Berlin --format csv
+              sluice query shop --explain ann
               sluice query --steps "Visit,Add to Cart,Purchase" --order any --count-by sessions --session-gap 30m
               sluice query shop --start 2026-02-01 --end 2026-02-28 --compare previous_period
               sluice query shop --variants experiment.checkout --control old
@@ -46,6 +47,7 @@ struct Query: AsyncParsableCommand {
     @Option(help: "first, last or step:N: whose event's property; with --breakdown or --variants.") var touch: String?
     @Option(name: .customLong("k"), help: "Values shown of a breakdown.") var rows: Int?
     @Option(help: "hour, day, week or month: the funnel by the time of step 1.") var trend: String?
+    @Option(help: "A user id: what the funnel makes of this one user, and why.") var explain: String?
     @Option(help: "previous_period: beside it the range of the same length before; needs --start and --end.") var compare: String?
     @Option(help: "A property that tells an experiment's variants apart.") var variants: String?
     @Option(help: "The value that the other variants are compared with.") var control: String?
@@ -61,7 +63,7 @@ struct Query: AsyncParsableCommand {
         let body = JSONValue.object(try members()).encoded
         let answer: [UInt8]
         do {
-            answer = try await client.call(.query, body, timeout: .seconds(60))
+            answer = try await client.call(explain == nil ? .query : .explain, body, timeout: .seconds(60))
         } catch {
             await client.shutdown()
             throw Failure(error)
@@ -71,7 +73,7 @@ struct Query: AsyncParsableCommand {
         switch format {
         case .json: Terminal.out(String(decoding: answer, as: UTF8.self))
         case .csv: Terminal.out(FunnelTable(report).csv)
-        case .table: Terminal.out(FunnelTable(report).text(width: Terminal.width))
+        case .table: Terminal.out(explain == nil ? FunnelTable(report).text(width: Terminal.width) : Explanation(report).text)
         }
     }
 
@@ -88,6 +90,10 @@ struct Query: AsyncParsableCommand {
             ("compare", compare),
         ] {
             if let value { members.append(.init(ByteString(name), .text(value))) }
+        }
+        if let explain {
+            if format == .csv { throw ValidationError("--explain is a table or json") }
+            members.append(.init("user_id", .text(explain)))
         }
         if allowPartial { members.append(.init("allow_partial", true)) }
         if let trend { members.append(.init("trend", ["by": .text(trend)])) }

@@ -55,9 +55,7 @@ struct FunnelTable {
     }
 
     func part(_ name: String, _ entered: String, _ converted: String, _ share: String) -> String {
-        // Values are what clients sent: no control character of theirs reaches the terminal.
-        let shown = String(name.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : Character($0) })
-        return "\(pad(shown, 32)) \(padLeft(entered, 10)) \(padLeft(converted, 10)) \(padLeft(share, 9))"
+        "\(pad(Terminal.printable(name), 32)) \(padLeft(entered, 10)) \(padLeft(converted, 10)) \(padLeft(share, 9))"
     }
 
     static func text(_ value: JSONValue?) -> String {

@@ -15,6 +15,11 @@ enum Terminal {
         return Int(size.ws_col)
     }
 
+    /// Names and values are what clients sent: no control character of theirs reaches the terminal.
+    static func printable(_ text: String) -> String {
+        String(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : Character($0) })
+    }
+
     /// 12345678 as 12,345,678.
     static func number(_ value: Int) -> String {
         var digits = Array(String(abs(value)))

@@ -54,3 +54,18 @@ extension ValueGroups {
         ByteError(offset: offset, reason: "the groups don't add up to the whole")
     }
 }
+
+extension UserGroup {
+    func write(to out: inout ByteWriter) {
+        breakdown.write(to: &out)
+        out.integer(UInt8(value == nil ? 0 : 1))
+        value?.write(to: &out)
+    }
+
+    static func read(_ reader: inout ByteReader, steps: Int) throws(ByteError) -> UserGroup {
+        let breakdown = try Breakdown.read(&reader, steps: steps)
+        let hasValue: UInt8 = try reader.integer("value of a group")
+        guard hasValue <= 1 else { throw ByteError(offset: reader.offset, reason: "value of a group: \(hasValue)") }
+        return UserGroup(breakdown, value: hasValue == 1 ? try PropertyValue.read(&reader) : nil)
+    }
+}

@@ -1,0 +1,37 @@
+import Foundation
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRuntime
+import HTTPTypes
+import Hummingbird
+
+/// Times between steps, one user's explanation, and what there is to ask about.
+extension CoordinatorRoutes {
+    func addPeople(to router: EdgeRouter) {
+        router.post("/v1/query/times") { request, _ in
+            let project = try admit(request, for: .read)
+            let query = try TimesRequest.parse(try await document(request), now: WallClock.now())
+            return EdgeResponse.json(try await engine.times(query, project: project).json)
+        }
+        router.post("/v1/query/explain") { request, _ in
+            let project = try admit(request, for: .read)
+            let query = try ExplainRequest.parse(try await document(request), now: WallClock.now())
+            return EdgeResponse.json(try await engine.explain(query, project: project).json)
+        }
+        router.get("/v1/events") { request, _ in try await discover(.events, request) }
+        router.get("/v1/properties") { request, _ in try await discover(.properties, request) }
+        router.get("/v1/properties/{name}/values") { request, context in
+            // Names may hold any character, so they come encoded.
+            let name = context.parameters.get("name")?.removingPercentEncoding ?? ""
+            return try await discover(.values(property: ByteString(name)), request)
+        }
+    }
+
+    private func discover(_ subject: DiscoveryRequest.Subject, _ request: Request) async throws -> Response {
+        let project = try admit(request, for: .read)
+        let parameters = request.uri.queryParameters.map { (name: String($0.key), value: String($0.value)) }
+        let asked = try DiscoveryRequest.parse(subject, parameters)
+        return EdgeResponse.json(try await engine.discover(asked, project: project).json)
+    }
+}

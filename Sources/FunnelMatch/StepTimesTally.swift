@@ -1,0 +1,66 @@
+import FunnelModel
+
+/// Adds up how long users took from one step to a later one. Several threads each fill one of their own; `merge` makes
+/// them one.
+package struct StepTimesTally: Sendable {
+    private let plan: FunnelPlan
+    /// 0-based, `from` before `to`.
+    private let from: Int
+    private let to: Int
+    /// The clock's ticks in one of what is added.
+    private let unit: UInt64
+    private var times: TimeCollector
+    private var least = UInt64.max
+    private var greatest: UInt64 = 0
+    private var skipped: UInt64 = 0
+
+    /// - Parameter unit: the clock's ticks in one of the keys that are added.
+    package init(_ plan: FunnelPlan, from: Int, to: Int, unit: UInt64 = 1) {
+        self.plan = plan
+        self.from = from
+        self.to = to
+        self.unit = unit
+        times = TimeCollector(unit: unit)
+    }
+
+    /// - Parameter time: the user's event times in microseconds, to which the outcome's chain refers.
+    package mutating func add(_ outcome: UserOutcome, time: [Int64]) {
+        guard outcome.depth > to else { return }
+        guard outcome.chain[from] >= 0, outcome.chain[to] >= 0 else {
+            skipped += 1
+            return
+        }
+        // A step before step 1's clock value counts as at it.
+        let first = plan.ticks(time[outcome.chain[0]])
+        let start = max(first, plan.ticks(time[outcome.chain[from]]))
+        let end = max(first, plan.ticks(time[outcome.chain[to]]))
+        add(UInt64(max(0, end - start)))
+    }
+
+    /// A slice's users. Keys of one user differ as their ticks do, and none lies before step 1's.
+    package mutating func add(_ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], listOfStep: [Int]) {
+        let (starts, ends) = (lists[listOfStep[from]], lists[listOfStep[to]])
+        for i in 0..<outcomes.count where Int(outcomes.depth[i]) > to {
+            add(ends[Int(outcomes.chosen[to][i])] &- starts[Int(outcomes.chosen[from][i])])
+        }
+    }
+
+    private mutating func add(_ value: UInt64) {
+        times.add(value)
+        least = min(least, value)
+        greatest = max(greatest, value)
+    }
+
+    /// Adds a tally of the same scan.
+    package mutating func merge(_ other: StepTimesTally) {
+        times.merge(other.times)
+        least = min(least, other.least)
+        greatest = max(greatest, other.greatest)
+        skipped += other.skipped
+    }
+
+    package consuming func finish() -> StepTimes {
+        let range = least <= greatest ? least * unit...greatest * unit : nil
+        return StepTimes(times: times.finish(), range: range, skipped: skipped)
+    }
+}

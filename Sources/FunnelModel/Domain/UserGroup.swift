@@ -1,0 +1,11 @@
+/// One row of a breakdown: the users whose chosen attempt has a value there.
+package struct UserGroup: Equatable, Sendable {
+    package var breakdown: Breakdown
+    /// `canonical`; nil is the row of the users without a value.
+    package var value: PropertyValue?
+
+    package init(_ breakdown: Breakdown, value: PropertyValue?) {
+        self.breakdown = breakdown
+        self.value = value?.canonical
+    }
+}

@@ -1,0 +1,145 @@
+import FunnelModel
+
+/// What a shard is asked about its events, so that names and values can be picked from lists.
+package enum DiscoveryQuery: Equatable, Sendable {
+    /// Names of events that begin so.
+    case events(prefix: ByteString)
+    /// Properties, of the events of one name; empty is of all.
+    case properties(event: ByteString)
+    /// Values of a property that begin so, likewise.
+    case values(property: ByteString, event: ByteString, prefix: ByteString)
+
+    package var body: [UInt8] {
+        var out = ByteWriter()
+        switch self {
+        case .events(let prefix):
+            out.integer(UInt8(0))
+            out.string(prefix)
+        case .properties(let event):
+            out.integer(UInt8(1))
+            out.string(event)
+        case .values(let property, let event, let prefix):
+            out.integer(UInt8(2))
+            out.string(property)
+            out.string(event)
+            out.string(prefix)
+        }
+        return out.bytes
+    }
+
+    package init(body: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(body)
+        let kind: UInt8 = try reader.integer("kind of discovery")
+        switch kind {
+        case 0: self = .events(prefix: try reader.string(limit: Limits.eventNameBytes, "prefix"))
+        case 1: self = .properties(event: try reader.string(limit: Limits.eventNameBytes, "event"))
+        case 2:
+            let property = try reader.string(limit: Limits.propertyKeyBytes, "property")
+            guard !property.isEmpty else { throw ByteError(offset: reader.offset, reason: "property is empty") }
+            self = .values(
+                property: property, event: try reader.string(limit: Limits.eventNameBytes, "event"),
+                prefix: try reader.string(limit: Limits.propertyValueBytes, "prefix"))
+        default: throw ByteError(offset: 0, reason: "discovery \(kind) is unknown")
+        }
+        try reader.finish("discovery query")
+    }
+}
+
+extension Discovery {
+    /// Entries of the answer.
+    package var count: Int {
+        switch self {
+        case .events(let found): found.count
+        case .properties(let found): found.count
+        case .values(let found): found.rows.count
+        }
+    }
+
+    package var body: [UInt8] {
+        var out = ByteWriter()
+        switch self {
+        case .events(let found):
+            out.integer(UInt8(0))
+            out.varint(UInt64(found.count))
+            for name in found.keys.sorted() {
+                guard let entry = found[name] else { continue }
+                out.string(name)
+                out.varint(entry.rows)
+                out.zigzag(entry.times.lowerBound)
+                out.zigzag(entry.times.upperBound)
+            }
+        case .properties(let found):
+            out.integer(UInt8(1))
+            out.varint(UInt64(found.count))
+            for key in found.keys.sorted() {
+                guard let entry = found[key] else { continue }
+                out.string(key)
+                for rows in [entry.strings, entry.numbers, entry.booleans] { out.varint(rows) }
+            }
+        case .values(let found):
+            out.integer(UInt8(2))
+            out.integer(UInt8(found.isTruncated ? 1 : 0))
+            out.varint(UInt64(found.rows.count))
+            for value in found.rows.keys.sortedAsText() {
+                value.write(to: &out)
+                out.varint(found.rows[value] ?? 0)
+            }
+        }
+        return out.bytes
+    }
+
+    package init(body: [UInt8]) throws(ByteError) {
+        var reader = ByteReader(body)
+        let kind: UInt8 = try reader.integer("kind of discovery")
+        switch kind {
+        case 0: self = .events(try Self.readEvents(&reader))
+        case 1: self = .properties(try Self.readProperties(&reader))
+        case 2: self = .values(try Self.readValues(&reader))
+        default: throw ByteError(offset: 0, reason: "discovery \(kind) is unknown")
+        }
+        try reader.finish("discovery result")
+    }
+
+    private static func rows(_ reader: inout ByteReader) throws(ByteError) -> UInt64 {
+        let rows = try reader.varint("rows")
+        guard rows < 1 << 48 else { throw ByteError(offset: reader.offset, reason: "rows are out of range") }
+        return rows
+    }
+
+    private static func readEvents(_ reader: inout ByteReader) throws(ByteError) -> [ByteString: EventRows] {
+        var found: [ByteString: EventRows] = [:]
+        for _ in 0..<(try reader.count(limit: reader.remaining, "events")) {
+            let name = try reader.string(limit: Limits.eventNameBytes, "event")
+            let rows = try rows(&reader)
+            let first = try ExplainMessage.readTime(&reader)
+            let last = try ExplainMessage.readTime(&reader)
+            guard first <= last, found.updateValue(EventRows(rows: rows, times: first...last), forKey: name) == nil else {
+                throw ByteError(offset: reader.offset, reason: "an event twice, or its times out of order")
+            }
+        }
+        return found
+    }
+
+    private static func readProperties(_ reader: inout ByteReader) throws(ByteError) -> [ByteString: PropertyRows] {
+        var found: [ByteString: PropertyRows] = [:]
+        for _ in 0..<(try reader.count(limit: reader.remaining, "properties")) {
+            let key = try reader.string(limit: Limits.propertyKeyBytes, "property")
+            let entry = PropertyRows(strings: try rows(&reader), numbers: try rows(&reader), booleans: try rows(&reader))
+            guard found.updateValue(entry, forKey: key) == nil else {
+                throw ByteError(offset: reader.offset, reason: "a property twice")
+            }
+        }
+        return found
+    }
+
+    private static func readValues(_ reader: inout ByteReader) throws(ByteError) -> ValueRows {
+        var found = ValueRows(isTruncated: try ExplainMessage.flag(&reader, "truncated"))
+        for _ in 0..<(try reader.count(limit: Limits.breakdownValues, "values")) {
+            let value = try PropertyValue.read(&reader)
+            guard found.rows.updateValue(try rows(&reader), forKey: value) == nil else {
+                throw ByteError(offset: reader.offset, reason: "a value twice")
+            }
+        }
+        return found
+    }
+}

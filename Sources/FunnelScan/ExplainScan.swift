@@ -1,0 +1,176 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+extension FunnelScan {
+    /// What the funnel makes of one user, by the matcher that counts.
+    /// - Returns: the user's counts, and why they are so; nil where the user has no events here.
+    /// - Throws: `MatchError`, `.notUsers` where other units are counted; `StoreError`.
+    package func explain(_ user: ByteString, isCancelled: () -> Bool) throws -> (whole: FunnelTally, explanation: UserExplanation?) {
+        guard plan.definition.countBy == .users else { throw MatchError.notUsers }
+        var whole = FunnelTally(plan, times: false)
+        guard let place = snapshot.place(of: user), places.contains(where: { $0.contains(place) }) else { return (whole, nil) }
+        let alone = SliceQueue([place..<(place + 1)], size: 1)
+        var found = ExplainScan(plan)
+        try GeneralScan(self).each(alone, isCancelled) { history in
+            whole.add(try found.match(history, isCancelled), time: history.events.time)
+        }
+        let values = try snapshot.userValues(plan.userProperties, place: place)
+        var explanation: UserExplanation?
+        _ = try snapshot.rowScan(nil).each(in: place..<(place + 1)) { rows in
+            explanation = try found.explanation(rows, snapshot.eventNames(), values)
+            return true
+        }
+        return (whole, explanation)
+    }
+}
+
+/// Explains one user: first what the matcher chose, then what lies around it.
+private struct ExplainScan {
+    private let plan: FunnelPlan
+    private var outcome = UserOutcome()
+    /// By row of the chosen attempt; nil for a step that was skipped.
+    private var chosen: [RowRef?] = []
+    private var attempts: [UserExplanation.Attempt] = []
+
+    /// Attempts that are matched by themselves.
+    private static let attemptsMax = 10_000
+
+    init(_ plan: FunnelPlan) { self.plan = plan }
+
+    mutating func match(_ history: GeneralScan.History, _ isCancelled: () -> Bool) throws -> UserOutcome {
+        var matcher = HistoryMatcher(plan)
+        var outcomes: [UserOutcome] = []
+        try matcher.match(history.events, isCancelled: isCancelled) { outcomes.append($0) }
+        outcome = outcomes.first ?? UserOutcome()
+        chosen = outcome.chain.map { $0 < 0 ? nil : history.row[$0] }
+        try matchEach(&matcher, history, isCancelled)
+        return outcome
+    }
+
+    /// Every attempt by itself: all that begin at one instant are one.
+    private mutating func matchEach(_ matcher: inout HistoryMatcher, _ history: GeneralScan.History, _ isCancelled: () -> Bool) throws {
+        let begins: UInt64 = plan.definition.order == .any ? .max : 1
+        var starts: [Int64] = []
+        for (time, mask) in zip(history.events.time, history.events.mask) {
+            if mask & begins != 0, plan.entryRange.contains(time), time != starts.last { starts.append(time) }
+        }
+        starts = Array(starts.prefix(Self.attemptsMax))
+        guard let last = starts.last else { return }
+        let own = outcome.chain.first.map { history.events.time[$0] }
+        var others: [UserExplanation.Attempt] = []
+        try matcher.match(history.events, bounds: starts + [last + 1], isCancelled: isCancelled) { i, other in
+            if other.depth == 0 || starts[i] == own { return }
+            others.append(
+                UserExplanation.Attempt(
+                    time: starts[i], depth: other.depth, took: took(other, history), notChosen: notChosen(other, history)))
+        }
+        attempts = others
+    }
+
+    private func took(_ outcome: UserOutcome, _ history: GeneralScan.History) -> UInt64 {
+        guard let first = outcome.chain.first, let last = outcome.chain.last else { return 0 }
+        return UInt64(max(0, plan.ticks(history.events.time[last]) - plan.ticks(history.events.time[first])))
+    }
+
+    private func notChosen(_ other: UserOutcome, _ history: GeneralScan.History) -> UserExplanation.NotChosen {
+        if outcome.depth == 0 { return .leftOut }
+        if plan.definition.entry == .first { return .later }
+        if other.depth < outcome.depth { return .shallower }
+        func done(_ outcome: UserOutcome) -> Int { outcome.chain.count { $0 >= 0 } }
+        if done(other) < done(outcome) { return .fewerOptional }
+        return plan.definition.entry == .shortest && took(other, history) > took(outcome, history) ? .slower : .later
+    }
+
+    /// - Parameter rows: all events of the user.
+    /// - Parameter values: of the user's own properties that the plan asks for.
+    func explanation(_ rows: UserRows, _ names: [ByteString], _ values: [ByteString: PropertyValue]) throws -> UserExplanation {
+        let timeline = try Timeline(plan, rows, names, values)
+        let chain = chosen.map { ref in ref.flatMap { timeline.row(of: $0) } ?? -1 }
+        var explanation = UserExplanation()
+        explanation.depth = outcome.depth
+        for (row, at) in chain.enumerated() where at >= 0 {
+            explanation.chosen.append(
+                UserExplanation.Chosen(
+                    position: outcome.positions.isEmpty ? row : outcome.positions[row], moment: timeline.moment(at),
+                    properties: try rows.row(at).properties.map { .init($0.key, $0.value.canonical) }))
+        }
+        if outcome.depth < plan.steps {
+            explanation.stopped = try NearestMiss(plan, timeline, chain: chain, positions: outcome.positions).find()
+        }
+        explanation.attemptsInAll = attempts.count
+        let deepest = attempts.sorted { ($1.depth, $0.time) < ($0.depth, $1.time) }.prefix(UserExplanation.attemptsShown)
+        explanation.attempts = deepest.sorted { $0.time < $1.time }
+        explanation.eventsInAll = timeline.count
+        explanation.events = Self.around(chain.first, of: timeline.count).map {
+            UserExplanation.Entry(moment: timeline.moment($0), positions: timeline.mask[$0])
+        }
+        return explanation
+    }
+
+    /// Some before the attempt and more from there on; the latest of a user without one.
+    private static func around(_ row: Int?, of count: Int) -> Range<Int> {
+        let shown = UserExplanation.eventsShown
+        let start = max(0, min(row.map { $0 - shown / 4 } ?? count, count - shown))
+        return start..<min(count, start + shown)
+    }
+}
+
+/// All events of one user in order, and what the plan admits them to. Holds as long as the rows do.
+struct Timeline {
+    private let rows: UserRows
+    private let values: [ByteString: PropertyValue]
+    private(set) var names: [ByteString] = []
+    private(set) var time: [Int64] = []
+    /// Positions that a row's name admits it to, and those whose conditions hold too.
+    private(set) var admitted: [UInt64] = []
+    private(set) var mask: [UInt64] = []
+    /// Exclusions that a row matches.
+    private(set) var excluded: [UInt64] = []
+
+    init(_ plan: FunnelPlan, _ rows: UserRows, _ names: [ByteString], _ values: [ByteString: PropertyValue]) throws {
+        self.rows = rows
+        self.values = values
+        for i in 0..<rows.count {
+            let name = names[rows.event(i)]
+            let positions = plan.positions(ofEvent: name)
+            self.names.append(name)
+            time.append(rows.time(i))
+            admitted.append(positions)
+            mask.append(positions == 0 ? 0 : try plan.narrow(positions) { try property(i, $0) })
+            let exclusions = plan.exclusions(ofEvent: name)
+            excluded.append(exclusions == 0 ? 0 : try plan.narrowExclusions(exclusions) { try property(i, $0) })
+        }
+    }
+
+    var count: Int { time.count }
+
+    /// A property of the event, or `user.<name>`.
+    func property(_ i: Int, _ key: ByteString) throws -> PropertyValue? {
+        if let own = key.userPropertyName { return values[own] }
+        return try rows.property(i, key)
+    }
+
+    func moment(_ i: Int) -> UserExplanation.Moment { UserExplanation.Moment(names[i], time[i]) }
+
+    func row(of ref: RowRef) -> Int? { (0..<count).first { rows.ref($0) == ref } }
+}
+
+extension Snapshot {
+    /// Values of properties of one user; those that the user does not have are left out.
+    fileprivate func userValues(_ properties: [ByteString], place: Int) throws -> [ByteString: PropertyValue] {
+        if properties.isEmpty { return [:] }
+        let column = UserColumns(self, properties)
+        try column.load(place..<(place + 1))
+        var found: [ByteString: PropertyValue] = [:]
+        for (i, property) in properties.enumerated() {
+            var known: [PropertyValue] = []
+            let codes = try column.codes(i) { value in
+                known.append(value)
+                return Int32(known.count - 1)
+            }
+            if let code = codes.first, code != PropertyCodes.none { found[property] = known[Int(code)] }
+        }
+        return found
+    }
+}

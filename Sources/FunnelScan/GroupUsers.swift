@@ -1,0 +1,63 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+extension BreakdownScan {
+    /// The users of one row, each with its place, the depth reached and the optional steps that were skipped, as bits.
+    /// - Parameter value: nil is the row of the users without one.
+    func eachUser(of value: PropertyValue?, _ isCancelled: () -> Bool, _ body: (Int, Int, UInt64) -> Void) throws {
+        // Only its numbering of the values is used.
+        var tally = GroupTally(steps: scan.plan.steps)
+        let wanted = try value.map { try tally.code(of: $0) } ?? PropertyCodes.none
+        if let property = breakdown.property.userPropertyName {
+            return try eachUser(withOwn: property, wanted, &tally, isCancelled, body)
+        }
+        guard let kernel else { return try eachUserInGeneral(wanted, &tally, isCancelled, body) }
+        guard var attempts = AttemptScan(kernel.rules, includeShallow: true) else { return }
+        let reader = KernelReader(kernel, rowsOfLists: Set(steps.map { kernel.listOfStep[$0] }))
+        var values = ChosenValues(kernel, reader, PropertyCodes(scan.snapshot, breakdown.property))
+        while let slice = queue.next() {
+            if isCancelled() { throw MatchError.cancelled }
+            try reader.load(slice)
+            attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+            let codes = try values.codes(attempts.outcomes, steps, &tally)
+            for i in codes.indices where codes[i] == wanted {
+                body(slice.lowerBound + Int(attempts.outcomes.user[i]), Int(attempts.outcomes.depth[i]), 0)
+            }
+        }
+    }
+
+    /// By a property of the user; which step is asked makes no difference.
+    private func eachUser(
+        withOwn property: ByteString, _ wanted: Int32, _ tally: inout GroupTally, _ isCancelled: () -> Bool,
+        _ body: (Int, Int, UInt64) -> Void
+    ) throws {
+        var values = TalliedUserValues(scan.snapshot, property)
+        let reader = OutcomeReader(scan, Way.choose(for: scan, countsOnly: false))
+        let slices = SliceQueue(scan.places, size: reader.slicePlaces)
+        while let slice = slices.next() {
+            if isCancelled() { throw MatchError.cancelled }
+            try values.load(slice)
+            var users: [(place: Int, depth: Int, skipped: UInt64)] = []
+            try reader.each(in: slice, isCancelled) { users.append(($0, $1, $2)) }
+            for user in users where try values.code(user.place - slice.lowerBound, &tally) == wanted {
+                body(user.place, user.depth, user.skipped)
+            }
+        }
+    }
+
+    private func eachUserInGeneral(
+        _ wanted: Int32, _ tally: inout GroupTally, _ isCancelled: () -> Bool, _ body: (Int, Int, UInt64) -> Void
+    ) throws {
+        var values = PropertyCodes(scan.snapshot, breakdown.property)
+        try GeneralScan(scan).run(queue, isCancelled) { history, outcome in
+            let positions = outcome.positions.isEmpty ? Array(outcome.chain.indices) : outcome.positions
+            var code = PropertyCodes.none
+            for step in steps where code == PropertyCodes.none {
+                guard let i = positions.firstIndex(of: step), outcome.chain[i] >= 0 else { continue }
+                code = try values.codes(of: [history.row[outcome.chain[i]]]) { try tally.code(of: $0) }[0]
+            }
+            if code == wanted { body(history.place, outcome.depth, outcome.skipped) }
+        }
+    }
+}
