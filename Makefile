@@ -3,7 +3,7 @@
 # One optimised build serves both.
 build_dir := .build/release
 
-.PHONY: build demo test kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -17,6 +17,10 @@ test:
 	@sh deploy/install-deps.sh h2load:nghttp2-client nghttpd:nghttp2-server python3:python3 openssl:openssl
 	swift build -c release --build-tests
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build
+
+# make verify-reports LOGS=DIRECTORY: every report over two real logs, computed again by SQL and loops of their own.
+verify-reports: build
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Reports/python.sh Tests/Reports/verify_reports.py $(if $(LOGS),--logs $(LOGS))
 
 # make kills N=50: kill -9 of shards and of ingest under load, with a ledger.
 N ?= 50

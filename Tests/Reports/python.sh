@@ -1,0 +1,4 @@
+#!/bin/sh
+# Python with the packages of requirements.txt, from Tests/Reports/.venv.
+here=$(cd "$(dirname "$0")" && pwd)
+PACKAGES=$here exec "$here/../../bench/python.sh" "$@"
