@@ -125,7 +125,11 @@ package final class ShardService: Sendable {
         let rate = node.settings.integer("merge-mb") << 20
         try? await merger.runIfActive { Housekeeping.giveWay() }
         let rest = Rest()
-        await repeating(on: merger) { Housekeeping.merge($0, isIdle: rest.isIdle($0.stats.appends), bytesPerSecond: rate) }
+        await repeating(on: merger) { store in
+            let isIdle = rest.isIdle(store.stats.appends)
+            let isMerged = Housekeeping.merge(store, isIdle: isIdle, bytesPerSecond: rate)
+            if isIdle, !isMerged, rest.isFirstTime() { Housekeeping.trim() }
+        }
     }
 
     private func repeating(
@@ -278,12 +282,20 @@ package final class ShardService: Sendable {
 
 /// Knows since when no append came.
 private final class Rest: Sendable {
-    private let last = Mutex((appends: 0, since: ContinuousClock.now))
+    private let last = Mutex((appends: 0, since: ContinuousClock.now, isUsed: false))
 
     func isIdle(_ appends: Int) -> Bool {
         last.withLock { last in
-            if appends != last.appends { last = (appends, .now) }
+            if appends != last.appends { last = (appends, .now, false) }
             return ContinuousClock.now - last.since > .seconds(10)
+        }
+    }
+
+    /// True once for each time without appends.
+    func isFirstTime() -> Bool {
+        last.withLock { last in
+            defer { last.isUsed = true }
+            return !last.isUsed
         }
     }
 }

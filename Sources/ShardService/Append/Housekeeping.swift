@@ -5,21 +5,19 @@ import Glibc
 /// The work of a store that nobody waits for.
 enum Housekeeping {
     /// Seals what is due, so that memory stays bounded.
-    static func seal(_ store: ShardStore<POSIXFileSystem>) {
-        var isDone = false
-        while store.sealIfDue() { isDone = true }
-        // The allocator would keep what many rows took for the next ones.
-        if isDone { sluice_trim_memory() }
-    }
+    static func seal(_ store: ShardStore<POSIXFileSystem>) { while store.sealIfDue() {} }
 
-    /// Does one merge if one is due.
+    /// Gives back what the allocator keeps for the next rows. Only for idle times: whoever needs memory meanwhile waits.
+    static func trim() { sluice_trim_memory() }
+
+    /// Does one merge if one is due, and tells whether one was.
     /// - Parameters:
     ///   - isIdle: no append came for a while.
     ///   - bytesPerSecond: what is written at most, on average over a few files' pieces.
-    static func merge(_ store: ShardStore<POSIXFileSystem>, isIdle: Bool, bytesPerSecond: Int) {
+    static func merge(_ store: ShardStore<POSIXFileSystem>, isIdle: Bool, bytesPerSecond: Int) -> Bool {
         let start = ContinuousClock.now
         var written = 0
-        _ = store.mergeIfDue(isIdle: isIdle) { bytes in
+        return store.mergeIfDue(isIdle: isIdle) { bytes in
             written += bytes
             let due = Double(written) / Double(bytesPerSecond)
             let elapsed = (ContinuousClock.now - start) / .seconds(1)
