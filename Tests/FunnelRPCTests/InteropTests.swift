@@ -55,7 +55,7 @@ struct InteropTests {
         let content = pattern(3_000_000)
         try Data(content.readableBytesView).write(to: folder.appendingPathComponent("file"))
         let (process, port) = try await startNghttpd(folder)
-        defer { process.terminate() }
+        defer { end(process) }
         try await withClient(port, connections: 2) { client in
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for _ in 0..<20 {
@@ -66,6 +66,9 @@ struct InteropTests {
             #expect(try await client.call("/missing").status == 404)
         }
     }
+
+    /// Not SIGTERM, which it does not heed: it would go on and hold its port.
+    private func end(_ process: Process) { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
     /// It cannot choose a port itself, so ports outside the range of outgoing connections are tried.
     private func startNghttpd(_ folder: URL) async throws -> (Process, Int) {
@@ -84,7 +87,7 @@ struct InteropTests {
                 }
             }
             if isUp && process.isRunning { return (process, port) }
-            process.terminate()
+            end(process)
         }
         throw TransportError(.failed, "nghttpd does not start")
     }
