@@ -279,7 +279,7 @@ extension UserMatcher {
         if !search.latest.isEmpty { high = min(high, search.start + plan.window) }
         let state = shared ? failureState(search, step: i) : nil
         if let state, search.failed.contains(state) { return false }
-        var order = Nearest(times: times[i], to: search.start, after: low, through: high)
+        var order = NearestRows(times[i], times[i].indices, to: search.start, after: low, through: high)
         while let j = order.next(times[i]) {
             let row = rows[i][j]
             let leadsTooFewSteps = search.latest.isEmpty && following[i][j] < search.depth - 1 - i
@@ -307,61 +307,7 @@ extension UserMatcher {
     }
 }
 
-/// Walks the rows of one step outward from A: nearest first, a tie not before A first, equal clock values in row order.
-private struct Nearest {
-    private let center: Int64
-    /// Next row at or after A, and the end of those.
-    private var right: Int
-    private let end: Int
-    /// Rows before A come in groups of equal clock value: the next row, the end of its group, the start of that group.
-    private var left: Int
-    private var leftGroup: Range<Int>
-    private let begin: Int
-
-    init(times: [Int64], to center: Int64, after low: Int64, through high: Int64) {
-        self.center = center
-        begin = times.firstIndex(after: low)
-        end = max(begin, times.firstIndex(after: high))
-        right = min(end, max(begin, times.firstIndex(after: center - 1)))
-        leftGroup = right..<right
-        left = right
-        openGroup(times, endingAt: right)
-    }
-
-    private mutating func openGroup(_ times: [Int64], endingAt end: Int) {
-        guard end > begin else {
-            leftGroup = begin..<begin
-            left = begin
-            return
-        }
-        let first = max(begin, times.firstIndex(after: times[end - 1] - 1))
-        leftGroup = first..<end
-        left = first
-    }
-
-    mutating func next(_ times: [Int64]) -> Int? {
-        let hasLeft = !leftGroup.isEmpty
-        if right < end, !hasLeft || times[right] - center <= center - times[left] {
-            right += 1
-            return right - 1
-        }
-        guard hasLeft else { return nil }
-        let row = left
-        left += 1
-        if left == leftGroup.upperBound { openGroup(times, endingAt: leftGroup.lowerBound) }
-        return row
-    }
-}
-
 extension [Int64] {
     /// Index of the first element greater than `bound` in ascending order; `count` if there is none.
-    fileprivate func firstIndex(after bound: Int64) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] <= bound { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    fileprivate func firstIndex(after bound: Int64) -> Int { firstIndex(after: bound, in: indices) }
 }
