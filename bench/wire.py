@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, WINDOW = 0, 1, 3, 4, 6, 7, 8
 APPEND_RESULT, ERROR = 4, 16
-WAIT_CODES = {16, 17, 28}  # overloaded, not ready, unreachable: nothing was stored
+OVERLOADED = 16
+WAIT_CODES = {OVERLOADED, 17, 28}  # overloaded, not ready, unreachable: nothing was stored
 
 
 @dataclass
@@ -172,8 +173,11 @@ def read_answer(answer):
             shift, at = shift + 7, at + 1
             if body[at - 1] < 128:
                 break
-        if body[at + 1 : at + 3] != b"\0\0":
-            raise WireError(f"of a batch only {value} rows were taken")
+        if body[at + 1]:
+            raise WireError(f"of a batch only {value} rows were taken, {body[at + 1]} or more were rejected")
+        if body[at + 2]:
+            # A shard was busy: the whole frame is sent again, under the same sequence.
+            return 0, OVERLOADED, f"only {value} rows were taken yet"
         return value, 0, ""
     if kind == ERROR and not compressed:
         code, length = struct.unpack_from("<H", body)[0], body[8]

@@ -1,5 +1,6 @@
 import FunnelProtocol
 import FunnelStorage
+import Glibc
 import NIOPosix
 import Synchronization
 
@@ -15,14 +16,18 @@ final class GroupAppender: Sendable {
         var waiting: [Waiting] = []
         var bytes = 0
         var writing = false
-        /// Seals don't keep up, so that what is in memory would grow without bound.
-        var memoryIsFull = false
+        /// Bytes that wait for a seal.
+        var memtableBytes = 0
     }
 
     /// Bytes of one log record, roughly, and of all that wait.
     private static let groupBytes = 8 << 20
     private static let queueBytes = 128 << 20
+    /// Where seals don't keep up: from here on each group waits longer, so that appends fall to the rate of seals, and
+    /// from there on they are refused.
+    private static let memtableBytesSlow = 384 << 20
     private static let memtableBytesMax = 1 << 30
+    private static let pauseMax = 0.4
 
     private let store: ShardStore<POSIXFileSystem>
     private let thread: NIOThreadPool
@@ -46,7 +51,7 @@ final class GroupAppender: Sendable {
             let entry = Waiting(request: request, bytes: bytes, done: continuation)
             let decision = queue.withLock { queue -> (refuse: Bool, start: Bool) in
                 if queue.bytes + bytes > Self.queueBytes, queue.bytes > 0 { return (true, false) }
-                if queue.memoryIsFull { return (true, false) }
+                if queue.memtableBytes > Self.memtableBytesMax { return (true, false) }
                 queue.waiting.append(entry)
                 queue.bytes += bytes
                 defer { queue.writing = true }
@@ -62,10 +67,20 @@ final class GroupAppender: Sendable {
     }
 
     /// Called now and then, with the bytes that are in memory.
-    func note(memtableBytes: Int) { queue.withLock { $0.memoryIsFull = memtableBytes > Self.memtableBytesMax } }
+    func note(memtableBytes: Int) { queue.withLock { $0.memtableBytes = memtableBytes } }
+
+    /// Seconds to wait before the next group.
+    static func pause(memtableBytes: Int) -> Double {
+        let part = Double(memtableBytes - memtableBytesSlow) / Double(memtableBytesMax - memtableBytesSlow)
+        return part <= 0 ? 0 : min(1, part * part) * pauseMax
+    }
 
     private func drain() {
         while let group = next() {
+            let memtableBytes = store.stats.memtableBytes
+            note(memtableBytes: memtableBytes)
+            let pause = Self.pause(memtableBytes: memtableBytes)
+            if pause > 0 { usleep(UInt32(pause * 1e6)) }
             do {
                 let results = try store.append(group.map(\.request))
                 for (entry, result) in zip(group, results) {
