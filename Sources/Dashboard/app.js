@@ -72,6 +72,7 @@ async function start() {
 }
 
 onChange(show);
+addEventListener("noted", () => { if (current) drawShell(read(), current.page.bar); });
 onSignedOut(() => { loadSession().then(() => { if (!mayRead()) show(read()); }, () => {}); });
 startTips();
 start();

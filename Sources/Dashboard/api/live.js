@@ -76,7 +76,9 @@ export function live(body, on) {
     if (event === "report") {
       tries = 0;
       on.status("live");
-      on.report(JSON.parse(data));
+      const answer = JSON.parse(data);
+      // What goes wrong in drawing is no fault of the connection.
+      try { on.report(answer); } catch (error) { reportError(error); }
     } else if (event === "problem") {
       const problem = JSON.parse(data);
       on.problem(new Problem(problem.status, problem));

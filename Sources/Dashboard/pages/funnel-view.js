@@ -51,7 +51,7 @@ export function funnelView(first, state, { mark, onstep }) {
     top.update(report);
     put(callout, biggest(report, unit, onstep));
     put(notices, partial(report), immature(report));
-    bars?.update?.(seriesOf(report), isGrouped ? null : report.biggest_dropoff?.index);
+    bars?.update?.(seriesOf(report), report.steps, report.biggest_dropoff?.index);
     steps.update(stepTable.rows(report));
     groups?.update?.(groupTable.rows(report));
     put(foot, footer(report, state));
@@ -72,10 +72,10 @@ function describe(definition, state) {
 const cardTitle = report => report.segments ? "Steps by segment" : report.breakdown ? "Steps by value" : "Steps";
 
 function groupNote(report) {
-  if (report.segments) return h("p", { class: "fine" }, "Segments may overlap; they are not tested against each other. Heights are shares of each segment's step 1.");
+  if (report.segments) return h("p", { class: "fine" }, "Segments may overlap; they are not tested against each other. Heights are shares of each segment's step 1; the numbers are those of all users.");
   if (!report.breakdown) return null;
   const n = report.breakdown.rows.length + (report.breakdown.other ? 1 : 0);
-  return h("p", { class: "fine" }, n > BARS_MAX ? `Bars show the ${BARS_MAX} largest groups; the table has all. ` : "", "Heights are shares of each group's step 1; the numbers under the bars are those of the first group.");
+  return h("p", { class: "fine" }, n > BARS_MAX ? `Bars show the ${BARS_MAX} largest groups; the table has all. ` : "", "Heights are shares of each group's step 1; the numbers are those of all users.");
 }
 
 /** The biggest drop-off in words; opens who it was. */

@@ -29,7 +29,7 @@ let picker = null;
 
 function themePicker() {
   const root = document.documentElement;
-  picker ??= h("div", { class: "theme" }, select([["", "Theme: system"], ["light", "Theme: light"], ["dark", "Theme: dark"]], root.dataset.theme ?? "", theme => {
+  picker ??= h("div", { class: "theme" }, select([["", "System theme"], ["light", "Light"], ["dark", "Dark"]], root.dataset.theme ?? "", theme => {
     if (theme) root.dataset.theme = theme;
     else delete root.dataset.theme;
     try {

@@ -41,11 +41,11 @@ export function stepPanel(report, state, index, definition, onclose) {
     sayNowAndThen(words, 0);
   }
 
-  const ask = (path, body, view) => {
+  function ask(path, body, view) {
     const signal = stopped.signal;
     put(place, h("div", { class: "bone bone-table", "aria-hidden": "true" }));
     post(path, body, signal).then(answer => put(place, view(answer)), error => { if (error.name !== "AbortError") put(place, failed(error, () => ask(path, body, view))); });
-  };
+  }
 
   function paths() {
     ask("/v1/query/paths", { ...basis(state), as_of: report.as_of, from: { dropped: index }, length: 3, k: 20 }, answer => [

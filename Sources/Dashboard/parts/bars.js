@@ -14,8 +14,9 @@ export function funnelBars(series, options) {
   const steps = series[0].steps.map((step, i) => oneStep(step, i, series, options));
   const node = h("ol", { class: `funnel${count > 7 ? " rows" : ""}${isPlain ? " plain" : ""}`, "aria-label": "Steps of the funnel" }, steps.map(step => step.node));
 
-  function update(next, worst) {
-    steps.forEach((step, i) => step.update(next, worst === i + 1));
+  /** @param whole the steps whose numbers are written */
+  function update(next, whole, worst) {
+    steps.forEach((step, i) => step.update(next, whole, worst === i + 1));
   }
   return { node, update };
 }
@@ -35,9 +36,9 @@ function oneStep(step, i, series, options) {
   const lane = i > 0 && h("div", { class: "lane", "aria-hidden": "true" }, slope, h("span", { class: "lane-loss" }, leftShare, left), kept);
   const node = h("li", { class: "step" }, lane, button);
 
-  function update(next, isWorst) {
-    const main = next[0].steps[i];
-    const before = next[0].steps[i - 1];
+  function update(next, whole, isWorst) {
+    const main = whole[i];
+    const before = whole[i - 1];
     next.forEach((one, s) => bars[s].style.setProperty("--share", one.steps[i].conversion_from_first ?? 0));
     const to = main.conversion_from_first ?? 0;
     const from = before ? (before.conversion_from_first ?? 0) : to;

@@ -17,7 +17,14 @@ export function percent(x, digits) {
   return rates[digits ?? (size !== 0 && size < 0.001 ? 3 : size !== 0 && size < 0.01 ? 2 : size === 1 ? 0 : 1)].format(x);
 }
 
-export const points = x => isNone(x) ? NONE : (x > 0 ? "+" : x < 0 ? "−" : "±") + one.format(Math.abs(100 * x)) + " pp";
+
+/** A difference of shares. */
+export function points(x) {
+  if (isNone(x)) return NONE;
+  const text = Math.abs(100 * x).toFixed(Math.abs(x) < 0.001 ? 2 : 1);
+  return (Number(text) === 0 ? "±" : x > 0 ? "+" : "−") + text + " pp";
+}
+
 export const interval = ci => ci ? `${percent(ci[0], 1)} to ${percent(ci[1], 1)}` : NONE;
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];

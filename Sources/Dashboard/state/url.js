@@ -53,8 +53,11 @@ export function go(state, { replace = false } = {}) {
 
 export const patch = (change, options) => go({ ...read(), ...change }, options);
 
-/** The address follows without anybody being told. */
-export const note = state => history.replaceState(null, "", href(state));
+/** The address follows, and links do, but nothing is shown anew. */
+export function note(state) {
+  history.replaceState(null, "", href(state));
+  dispatchEvent(new Event("noted"));
+}
 
 addEventListener("popstate", () => { for (const watcher of changed) watcher(read()); });
 
