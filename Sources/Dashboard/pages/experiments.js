@@ -68,12 +68,12 @@ function variantTable(report) {
     { label: "Converted", number: true, cell: group => number(group.converted), csv: group => group.converted },
     { label: "Conversion", number: true, cell: group => [percent(group.conversion, 2), h("small", { class: "ci" }, interval(group.conversion_ci))], csv: group => group.conversion },
     { label: cis.length ? `${percent(low, 1)} to ${percent(high, 1)}` : "Interval", cell: whisker, csv: group => group.conversion_ci?.join(" to ") },
+    { label: "Verdict", cell: verdict, csv: group => group.comparison ? "" : "control" },
     { label: "Difference", number: true, cell: group => group.comparison ? [points(group.comparison.difference), h("small", { class: "ci" }, group.comparison.difference_ci ? group.comparison.difference_ci.map(points).join(" to ") : "")] : "–", csv: versus("difference") },
     { label: "Lift", number: true, cell: group => group.comparison ? percent(group.comparison.lift, 1) : "–", csv: versus("lift") },
     { label: "Chance to win", number: true, cell: group => percent(group.comparison?.chance_to_win ?? null, 1), csv: versus("chance_to_win") },
-    { label: "Best", number: true, cell: group => percent(group.chance_to_be_best, 1), csv: group => group.chance_to_be_best },
     { label: "Sequential p", number: true, cell: group => p(group.comparison?.adjusted_sequential_p_value), csv: versus("adjusted_sequential_p_value") },
     { label: "p", number: true, cell: group => p(group.comparison?.adjusted_p_value), csv: versus("adjusted_p_value") },
-    { label: "Verdict", cell: verdict, csv: group => group.comparison ? "" : "control" },
+    { label: "Best", number: true, cell: group => percent(group.chance_to_be_best, 1), csv: group => group.chance_to_be_best },
   ], report.groups);
 }

@@ -41,11 +41,10 @@ export function show(main, state) {
     return h("div", { class: "page" }, pageHead("Time to convert", state), partialStrip(answer.completeness),
       h("div", { class: "row" }, field("From step", select(names.slice(0, -1).map(option), String(from), value => patch({ from: value, to: Number(value) >= to ? null : String(to) }))),
         field("To step", select(names.map(option).slice(from), String(to), value => patch({ from: String(from), to: value })))),
-      h("dl", { class: "figures" }, figure("Users", number(answer.users)), figure("Median", span(answer.median_seconds)), figure("Average", span(answer.average_seconds)), figure("p90", span(answer.p90_seconds)), figure("p99", span(answer.p99_seconds)),
-        figure("Shortest to longest", answer.users ? `${span(answer.min)} to ${span(answer.max)}` : "–")),
+      h("dl", { class: "figures" }, figure("Users", number(answer.users)), figure("Median", span(answer.median_seconds)), figure("Average", span(answer.average_seconds)), figure("p90", span(answer.p90_seconds)), figure("p99", span(answer.p99_seconds))),
       h("section", { class: "card", "aria-labelledby": "times-title" }, h("div", { class: "card-head" }, h("h2", { id: "times-title" }, `Time from step ${answer.from} to step ${answer.to}`), h("div", { class: "actions" }, drawing.canvas && button("PNG", () => downloadPNG(drawing.canvas, file()), { "aria-label": "Download the chart as PNG" }))),
         answer.users ? drawing.node : h("p", { class: "muted" }, "Nobody got from the one step to the other."),
-        h("p", { class: "fine" }, answer.scale === "log" ? "Bars widen to the right: each edge is the next round duration. " : "", answer.approximate ? "More values than are kept one by one: figures are within 1%. " : "Exact. ", answer.skipped ? `${number(answer.skipped)} users skipped an optional step and are left out.` : "")),
+        h("p", { class: "fine" }, answer.users ? `Shortest ${span(answer.min)}, longest ${span(answer.max)}. ` : "", answer.scale === "log" ? "Bars widen to the right: each edge is the next round duration. " : "", answer.approximate ? "More values than are kept one by one: figures are within 1%. " : "Exact. ", answer.skipped ? `${number(answer.skipped)} users skipped an optional step and are left out.` : "")),
       tableCard("Table", shown, file));
   }
 }

@@ -3,7 +3,7 @@ import { live } from "../api/live.js";
 import { chart, tone } from "../parts/chart.js";
 import { button, h, name, put } from "../parts/dom.js";
 import { downloadPNG, fileName } from "../parts/export.js";
-import { choice, field, select } from "../parts/field.js";
+import { choice, select } from "../parts/field.js";
 import { day, instant, number, percent, shortDay } from "../parts/format.js";
 import { failedQuery, notice, ready, wait } from "../parts/states.js";
 import { table } from "../parts/table.js";
@@ -71,7 +71,7 @@ export function show(main, state) {
   function make(report) {
     const file = () => fileName(state.funnel, "trend", unit);
     const note = h("p", { class: "fine" });
-    const columns = [{ label: unit[0].toUpperCase() + unit.slice(1), cell: row => [shortDay(row.start, zone, unit), row.immature && h("span", { class: "tag" }, "still open")], csv: row => row.start },
+    const columns = [{ label: unit[0].toUpperCase() + unit.slice(1), cell: row => shortDay(row.start, zone, unit), csv: row => row.start },
       { label: "Still open", number: true, cell: row => row.immature ? "yes" : "no", csv: row => row.immature ? "yes" : "no" },
       ...names.flatMap((step, i) => [{ label: "Users", number: true, group: `${i + 1}. ${step}`, cell: row => number(row.steps[i].count), csv: row => row.steps[i].count },
         i > 0 && { label: "Of step 1", number: true, group: `${i + 1}. ${step}`, cell: row => percent(row.entered ? row.steps[i].count / row.entered : null), csv: row => row.entered ? row.steps[i].count / row.entered : null }].filter(Boolean))];
@@ -90,7 +90,7 @@ export function show(main, state) {
       rows.update([...buckets].reverse());
       const open = buckets.filter(bucket => bucket.immature).length;
       put(note, open ? `Dashed: the conversion window of ${open} of ${buckets.length} points has not passed yet, so they can still rise. ` : "",
-        "Each point is a funnel of its own; points need not add up. ", previous && "Dotted: the period before, last step.");
+        "Each point is a funnel of its own; points need not add up. ", previous && (earlier?.some(bucket => bucket.entered) ? "Dotted: the period before, last step." : "Nobody entered in the period before."));
     } };
   }
 

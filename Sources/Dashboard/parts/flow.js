@@ -2,7 +2,8 @@ import { h, put, svg } from "./dom.js";
 import { number, percent } from "./format.js";
 import { tip } from "./tip.js";
 
-const [COLUMN, BAR, GAP, TOP] = [210, 14, 14, 8];
+const [BAR, GAP, TOP] = [14, 14, 8];
+let columnWidth = 210;
 const ROW_MIN = 20;
 
 /**
@@ -12,6 +13,7 @@ const ROW_MIN = 20;
  */
 export function flow(answer, first, end) {
   const columns = layers(answer, first, end);
+  columnWidth = Math.min(340, Math.max(170, (document.getElementById("main").clientWidth - 100) / columns.length));
   const most = Math.max(...columns.map(column => column.nodes.length));
   const height = Math.max(220, most * (ROW_MIN + GAP) + 60);
   const room = height - 2 * TOP - (most - 1) * GAP - most * ROW_MIN / 2;
@@ -26,7 +28,7 @@ export function flow(answer, first, end) {
     }
   }
   const tall = Math.max(...columns.flatMap(column => column.nodes.map(node => node.y + Math.max(node.tall, ROW_MIN)))) + TOP;
-  const width = columns.length * COLUMN;
+  const width = columns.length * columnWidth;
   const bands = columns.flatMap((column, c) => column.links.sort((a, b) => a.to.y - b.to.y).map(link => band(link, c, unit)));
   const bars = columns.flatMap((column, c) => column.nodes.map(node => bar(node, c, columns[0].nodes[0].users)));
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${tall}`, width, height: tall, class: "flow", role: "group", "aria-label": "Flow of users from event to event" }, bands, bars);
@@ -64,7 +66,7 @@ function layers(answer, first, end) {
 
 function band({ from, to, users }, c, unit) {
   const tall = Math.max(1, users * unit);
-  const [x1, x2] = [c * COLUMN + BAR, (c + 1) * COLUMN];
+  const [x1, x2] = [c * columnWidth + BAR, (c + 1) * columnWidth];
   const middle = (x1 + x2) / 2;
   const [y1, y2] = [from.out, to.in];
   from.out += tall;
@@ -75,12 +77,12 @@ function band({ from, to, users }, c, unit) {
 }
 
 function bar(node, c, all) {
-  const x = c * COLUMN;
+  const x = c * columnWidth;
   const words = `${number(node.users)} · ${percent(all ? node.users / all : null)}`;
   const label = h("div", { class: "flow-label" }, h("bdi", { dir: "auto", class: "flow-name" }, node.label), h("span", {}, words));
   const group = svg("g", { class: `flow-node ${node.kind}`, tabindex: "0", role: "img", "aria-label": `Place ${c + 1}, ${node.label}: ${words}` },
     svg("rect", { x, y: node.y, width: BAR, height: node.tall, rx: 2 }),
-    svg("foreignObject", { x: x + BAR + 6, y: node.y - 2, width: COLUMN - BAR - 12, height: 36 }));
+    svg("foreignObject", { x: x + BAR + 6, y: node.y - 2, width: columnWidth - BAR - 12, height: 36 }));
   put(group.lastElementChild, label);
   return tip(group, () => h("div", {}, h("bdi", { dir: "auto" }, node.label), h("br"), words));
 }
