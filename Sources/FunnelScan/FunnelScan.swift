@@ -39,7 +39,7 @@ package struct FunnelScan: Sendable {
     /// Another funnel over the same users.
     func with(_ plan: FunnelPlan) -> FunnelScan { FunnelScan(plan, snapshot, places: places, cohorts: cohorts) }
 
-    /// The counting of all users, with the times of their attempts if asked.
+    /// The counting of all users, or whatever the plan counts, with the times of their attempts if asked.
     package func counting(times: Bool) -> CountingScan { CountingScan(self, times: times) }
 
     /// The first `limit` users of a list, by the bytes of their ids, behind `after`. The whole list is as long as the counts
@@ -85,7 +85,7 @@ enum Way: Sendable {
 
     static func choose(for scan: FunnelScan, countsOnly: Bool) -> Way {
         guard !scan.plan.sharesEvents, let kernel = KernelPlan(scan) else { return .general }
-        if countsOnly, !kernel.canBeOpen { return .counter(kernel) }
+        if countsOnly, !kernel.canBeOpen, !kernel.rules.isSerial { return .counter(kernel) }
         return kernel.hasAttempts ? .attempts(kernel) : .general
     }
 }
