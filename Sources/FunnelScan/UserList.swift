@@ -30,5 +30,8 @@ struct UserList: Sendable {
         }
     }
 
+    /// Whether it holds users who only reached step 1.
+    var includesShallow: Bool { depths.contains(1) }
+
     func includes(depth: Int, skipped: UInt64) -> Bool { depths.contains(depth) && skipped & done == 0 }
 }
