@@ -10,7 +10,9 @@ extension FunnelScan {
     package func listing(
         _ outcome: ListOutcome, step: Int, group: UserGroup? = nil, after: ByteString, limit: Int
     ) throws(MatchError) -> ListingScan {
-        ListingScan(self, try UserList(outcome, step: step, plan), group, after: after, limit: limit)
+        // The value of a group may stem from any step.
+        let scan = group == nil ? with(plan.cut(for: outcome, step: step)) : self
+        return ListingScan(scan, try UserList(outcome, step: step, scan.plan), group, after: after, limit: limit)
     }
 }
 
