@@ -12,7 +12,7 @@ struct CohortScan: Sendable {
         var definition = cohort.definition
         // A cohort is of users, whatever else its funnel counts.
         definition.countBy = .users
-        let plan = FunnelPlan(definition, entryRange: nil, asOf: scan.plan.asOf)
+        let plan = FunnelPlan(definition, entryRange: nil, asOf: scan.plan.asOf).cut(for: cohort.outcome, step: cohort.step)
         list = try UserList(cohort.outcome, step: cohort.step, plan)
         self.scan = FunnelScan(plan, scan.snapshot, places: scan.places, cohorts: [])
         way = Way.choose(for: self.scan, countsOnly: false)

@@ -39,39 +39,8 @@ package struct FunnelScan: Sendable {
     /// Another funnel over the same users.
     func with(_ plan: FunnelPlan) -> FunnelScan { FunnelScan(plan, snapshot, places: places, cohorts: cohorts) }
 
-    /// The counting of all users, with the times of their attempts if asked.
+    /// The counting of all users, or whatever the plan counts, with the times of their attempts if asked.
     package func counting(times: Bool) -> CountingScan { CountingScan(self, times: times) }
-
-    /// The first `limit` users of a list, by the bytes of their ids, behind `after`. The whole list is as long as the counts
-    /// say.
-    /// - Parameter group: only users of this row of a breakdown.
-    /// - Throws: `TooManyValues`; `MatchError.notUsers` where other units are counted; `.optionalStep` for those who dropped at one.
-    package func users(
-        _ outcome: ListOutcome, step: Int, group: UserGroup? = nil, after: ByteString, limit: Int, isCancelled: () -> Bool
-    ) throws -> [ByteString] {
-        let list = try UserList(outcome, step: step, plan)
-        var found: [Int] = []
-        let take = { (place: Int, depth: Int, skipped: UInt64) in
-            if list.includes(depth: depth, skipped: skipped) { found.append(place) }
-        }
-        if let group {
-            try breakdown(group.breakdown, times: false).eachUser(of: group.value, isCancelled, take)
-        } else {
-            try eachOutcome(isCancelled, take)
-        }
-        let ids = snapshot.ids(ofPlaces: found).filter { after.isEmpty || $0 > after }
-        return Array(ids.sorted().prefix(limit))
-    }
-
-    /// Every user who entered, with the depth reached and the optional steps that were skipped, as bits.
-    private func eachOutcome(_ isCancelled: () -> Bool, _ body: (Int, Int, UInt64) -> Void) throws {
-        let reader = OutcomeReader(self, Way.choose(for: self, countsOnly: false))
-        let queue = SliceQueue(places, size: reader.slicePlaces)
-        while let slice = queue.next() {
-            if isCancelled() { throw MatchError.cancelled }
-            try reader.each(in: slice, isCancelled, body)
-        }
-    }
 }
 
 /// How a funnel is matched. Where several ways can, they agree; the quickest is taken.
@@ -85,8 +54,15 @@ enum Way: Sendable {
 
     static func choose(for scan: FunnelScan, countsOnly: Bool) -> Way {
         guard !scan.plan.sharesEvents, let kernel = KernelPlan(scan) else { return .general }
-        if countsOnly, !kernel.canBeOpen { return .counter(kernel) }
+        if countsOnly, !kernel.canBeOpen, !kernel.rules.isSerial { return .counter(kernel) }
         return kernel.hasAttempts ? .attempts(kernel) : .general
+    }
+
+    var slicePlaces: Int {
+        switch self {
+        case .counter(let kernel), .attempts(let kernel): kernel.slicePlaces
+        case .general: GeneralScan.slicePlaces
+        }
     }
 }
 
@@ -101,10 +77,7 @@ package struct CountingScan: Sendable {
         self.scan = scan
         self.times = times
         way = Way.choose(for: scan, countsOnly: !times)
-        switch way {
-        case .counter(let kernel), .attempts(let kernel): queue = SliceQueue(scan.places, size: kernel.slicePlaces)
-        case .general: queue = SliceQueue(scan.places, size: GeneralScan.slicePlaces)
-        }
+        queue = SliceQueue(scan.places, size: way.slicePlaces)
     }
 
     /// Slices; more threads than these have nothing to do.

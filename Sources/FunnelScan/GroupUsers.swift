@@ -33,9 +33,8 @@ extension BreakdownScan {
         _ body: (Int, Int, UInt64) -> Void
     ) throws {
         var values = TalliedUserValues(scan.snapshot, property)
-        let reader = OutcomeReader(scan, Way.choose(for: scan, countsOnly: false))
-        let slices = SliceQueue(scan.places, size: reader.slicePlaces)
-        while let slice = slices.next() {
+        let reader = OutcomeReader(scan, Way.choose(for: scan, countsOnly: false), includeShallow: true)
+        while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
             try values.load(slice)
             var users: [(place: Int, depth: Int, skipped: UInt64)] = []

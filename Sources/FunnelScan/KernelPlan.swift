@@ -45,7 +45,8 @@ struct KernelPlan: Sendable {
     /// - Parameter starting: steps whose events may start an attempt, as bits.
     init?(_ scan: FunnelScan, starting: UInt64 = 1) {
         let plan = scan.plan
-        guard plan.isPlain else { return nil }
+        let isSerial = plan.definition.countBy == .attempts
+        guard plan.isPlain || isSerial && plan.hasPlainChains else { return nil }
         let wanted = plan.events ?? scan.snapshot.eventNames()
         let keys = scan.snapshot.keyScan(wanted)
         guard let times = keys.times else { return nil }
@@ -72,11 +73,12 @@ struct KernelPlan: Sendable {
         // Ticks of the rules begin with the layout's base too.
         let openFrom = plan.ticks(plan.asOf) - plan.window
         let isAnchored = plan.definition.anchor == .firstStep
-        canBeOpen = plan.ticks(times.upperBound) >= openFrom
+        // Only users can be open.
+        canBeOpen = !isSerial && plan.ticks(times.upperBound) >= openFrom
         let open = (openFrom * plan.tick + tick - 1) / tick - first + Int64(fields.lead)
         rules = KernelRules(
             steps: plan.steps, timeBits: timeBits, window: fields.window, slack: slack, anchor: plan.definition.anchor,
-            entry: plan.definition.entry, openFrom: canBeOpen && isAnchored ? UInt64(max(0, open)) : nil)
+            entry: plan.definition.entry, isSerial: isSerial, openFrom: canBeOpen && isAnchored ? UInt64(max(0, open)) : nil)
         hasAttempts = AttemptScan.takes(rules)
 
         var rows = 0

@@ -4,7 +4,7 @@ import FunnelStorage
 
 /// One thread's reader of how far users got.
 final class OutcomeReader {
-    let slicePlaces: Int
+    private let slicePlaces: Int
     private var kernel: Kernel?
     private let general: HistoryReader?
     private var matcher: HistoryMatcher
@@ -24,17 +24,24 @@ final class OutcomeReader {
         }
     }
 
-    init(_ scan: FunnelScan, _ way: Way) {
+    /// - Parameter includeShallow: users who only reached step 1 are asked for too; if not, they may still be told.
+    init(_ scan: FunnelScan, _ way: Way, includeShallow: Bool) {
         matcher = HistoryMatcher(scan.plan)
-        if case .attempts(let plan) = way, let attempts = AttemptScan(plan.rules, includeShallow: true) {
-            slicePlaces = plan.slicePlaces
+        slicePlaces = way.slicePlaces
+        if case .attempts(let plan) = way, let attempts = Self.attempts(plan.rules, includeShallow: includeShallow) {
             kernel = Kernel(listOfStep: plan.listOfStep, reader: KernelReader(plan), attempts: attempts)
             general = nil
         } else {
-            slicePlaces = GeneralScan.slicePlaces
             kernel = nil
             general = HistoryReader(scan)
         }
+    }
+
+    /// Who can still go on makes no difference here.
+    private static func attempts(_ rules: KernelRules, includeShallow: Bool) -> AttemptScan? {
+        var rules = rules
+        rules.openFrom = nil
+        return AttemptScan(rules, includeShallow: includeShallow)
     }
 
     /// - Parameter body: told the place of each user who entered, the depth reached, and the optional steps that were

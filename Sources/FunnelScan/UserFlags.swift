@@ -28,7 +28,7 @@ final class UserFlags {
         properties = scan.plan.userProperties
         if properties.isEmpty, scan.cohorts.isEmpty { return nil }
         snapshot = scan.snapshot
-        cohorts = scan.cohorts.map { ($0.list, OutcomeReader($0.scan, $0.way)) }
+        cohorts = scan.cohorts.map { ($0.list, OutcomeReader($0.scan, $0.way, includeShallow: $0.list.includesShallow)) }
         columns = UserColumns(snapshot, properties)
         numbers = properties.map { _ in ValueNumbers() }
         codes = properties.map { _ in [] }

@@ -30,5 +30,18 @@ struct UserList: Sendable {
         }
     }
 
+    /// Whether it holds users who only reached step 1.
+    var includesShallow: Bool { depths.contains(1) }
+
     func includes(depth: Int, skipped: UInt64) -> Bool { depths.contains(depth) && skipped & done == 0 }
+}
+
+extension FunnelPlan {
+    /// A plan that tells the same users: steps behind that of the list make no difference to plain chains.
+    func cut(for outcome: ListOutcome, step: Int) -> FunnelPlan {
+        guard isPlain, outcome != .converted, (1..<steps).contains(step) else { return self }
+        var definition = definition
+        definition.steps.removeLast(steps - step)
+        return FunnelPlan(definition, entryRange: entryRange, asOf: asOf)
+    }
 }

@@ -93,6 +93,52 @@ struct KernelAgreementTests {
         try #require(gotDeep == want.map { $0.depth > 1 ? $0 : UserOutcome() }, "\(mode.testDescription) \(slice.rules)")
     }
 
+    /// Microseconds.
+    private func randomBoundaries(_ users: [PackedSlice.User], _ kernelCase: KernelCase, _ random: inout SplitMix64) -> [Int64] {
+        let plan = kernelCase.plan
+        let lowest = users.flatMap(\.time).min() ?? 0
+        let cuts = (0..<random.below(5)).map { _ in
+            (plan.ticks(lowest) + Int64(random.below(kernelCase.span))) * plan.tick
+        }
+        return Set(cuts.filter { $0 > 0 }).sorted()
+    }
+
+    /// One after the other, in each group by itself.
+    @Test(arguments: scanModes.indices.filter { scanModes[$0].entry != .first })
+    func serialAttemptsEqualReference(modeIndex: Int) throws {
+        let mode = Self.scanModes[modeIndex]
+        var random = SplitMix64(seed: 0x5E21 + UInt64(modeIndex))
+        var left = TestCounts.histories / 2
+        while left > 0 {
+            let isGrouped = random.chance(30)
+            let kernelCase = KernelCase(
+                slack: mode.slack, anchor: mode.anchor, entry: mode.entry, span: random.pick([9, 9, 20]), ranged: !isGrouped,
+                countBy: .attempts, &random)
+            let plan = kernelCase.plan
+            let users = (0..<(1 + random.below(60))).map { _ in kernelCase.user(events: random.below(11), &random) }
+            left -= users.count
+            let boundaries = isGrouped ? randomBoundaries(users, kernelCase, &random) : []
+            let slice = try PackedSlice(users, plan: plan, extraBits: random.below(20), boundaries: boundaries)
+            var full = try scanner(slice.rules, includeShallow: true)
+            var deep = try scanner(slice.rules, includeShallow: false)
+            full.scan(slice.lists, listOfStep: slice.listOfStep)
+            deep.scan(slice.lists, listOfStep: slice.listOfStep)
+            let (entered, deepEntered, open) = (full.entered, deep.entered, deep.shallowOpen)
+            #expect(deepEntered == entered && open.allSatisfy { $0 == 0 })
+            let edges = [Int64.min] + boundaries + [Int64.max]
+            for group in 0...boundaries.count {
+                let range = isGrouped ? edges[group]..<edges[group + 1] : plan.entryRange
+                let reference = ReferenceMatcher(FunnelPlan(plan.definition, entryRange: range, asOf: plan.asOf))
+                let want = users.map { reference.outcomes(of: UserHistory(time: $0.time, mask: $0.mask)) }
+                let got = slice.units(full, group: UInt32(group))
+                let wrong = got.indices.first { got[$0] != want[$0] }.map { "\(users[$0]) \(got[$0]) not \(want[$0])" }
+                try #require(wrong == nil, "\(mode.testDescription) \(slice.rules) group \(group) \(wrong ?? "")")
+                #expect(entered[group] == want.reduce(0) { $0 + $1.count })
+                #expect(slice.units(deep, group: UInt32(group)) == want.map { $0.filter { $0.depth > 1 } })
+            }
+        }
+    }
+
     @Test(arguments: scanModes.indices)
     func groupsEqualRestrictedRanges(modeIndex: Int) throws {
         let mode = Self.scanModes[modeIndex]
@@ -104,11 +150,7 @@ struct KernelAgreementTests {
             let plan = kernelCase.plan
             let users = (0..<(1 + random.below(60))).map { _ in kernelCase.user(events: random.below(9), &random) }
             left -= users.count
-            let lowest = users.flatMap(\.time).min() ?? 0
-            let cuts = (0..<random.below(5)).map { _ in
-                (plan.ticks(lowest) + Int64(random.below(kernelCase.span))) * plan.tick
-            }
-            let boundaries = Set(cuts.filter { $0 > 0 }).sorted()
+            let boundaries = randomBoundaries(users, kernelCase, &random)
             let slice = try PackedSlice(users, plan: plan, extraBits: random.below(20), boundaries: boundaries)
             var scan = try scanner(slice.rules, includeShallow: true)
             scan.scan(slice.lists, listOfStep: slice.listOfStep)
@@ -155,7 +197,7 @@ struct KernelAgreementTests {
             let timeBits = random.pick([1, 4, 12, 30, 52, 62])
             let rules = KernelRules(
                 steps: steps, timeBits: timeBits, window: random.next() >> UInt64(random.below(64)),
-                slack: UInt64(mode.slack), anchor: mode.anchor, entry: mode.entry,
+                slack: UInt64(mode.slack), anchor: mode.anchor, entry: mode.entry, isSerial: random.chance(30),
                 openFrom: random.chance(50) ? random.next() >> 20 : nil,
                 boundaries: random.chance(30) ? [3, 700, 1 << 40] : [])
             let shift = UInt64(round % 3 == 0 ? 0 : random.below(64))
@@ -199,5 +241,6 @@ struct KernelAgreementTests {
         #expect(!AttemptScan.takes(KernelRules(steps: 2, timeBits: 20, window: 5, slack: 2)))
         #expect(!AttemptScan.takes(KernelRules(steps: 2, timeBits: 20, window: 5, anchor: .previousStep)))
         #expect(!AttemptScan.takes(KernelRules(steps: 2, timeBits: 60, window: 1 << 57)))
+        #expect(!AttemptScan.takes(KernelRules(steps: 2, timeBits: 20, window: 5, entry: .first, isSerial: true)))
     }
 }

@@ -36,7 +36,7 @@ struct PackedSlice {
         let openFrom = plan.ticks(plan.asOf) - plan.window + offset
         rules = KernelRules(
             steps: plan.steps, timeBits: timeBits, window: layout.window, slack: UInt64(plan.slack),
-            anchor: plan.definition.anchor, entry: plan.definition.entry,
+            anchor: plan.definition.anchor, entry: plan.definition.entry, isSerial: plan.definition.countBy == .attempts,
             openFrom: openFrom >= Int64(1) << timeBits ? nil : UInt64(max(0, openFrom)),
             boundaries: boundaries.map { UInt64(max(0, plan.ticks($0) + offset)) })
         var keys: [[UInt64]] = []
@@ -67,14 +67,19 @@ struct PackedSlice {
         (0..<steps).map { k in outcomes.count { $0.depth > k } }
     }
 
-    /// The scan's rows as outcomes by user, for one group.
+    /// The scan's rows as outcomes by user, for one group; of a user without any, one of depth 0.
     func outcomes(_ scan: borrowing AttemptScan, group: UInt32 = 0) -> [UserOutcome] {
-        var result = Array(repeating: UserOutcome(), count: users.count)
+        units(scan, group: group).map { $0.last ?? UserOutcome() }
+    }
+
+    /// The same where a user can have several.
+    func units(_ scan: borrowing AttemptScan, group: UInt32) -> [[UserOutcome]] {
+        var result: [[UserOutcome]] = Array(repeating: [], count: users.count)
         let found = scan.outcomes
         for j in 0..<found.count where found.group[j] == group {
             let depth = Int(found.depth[j])
             let chain = (0..<depth).map { k in rows[k][Int(found.chosen[k][j])] }
-            result[Int(found.user[j])] = UserOutcome(depth: depth, chain: chain, openDepth: Int(found.openDepth[j]))
+            result[Int(found.user[j])].append(UserOutcome(depth: depth, chain: chain, openDepth: Int(found.openDepth[j])))
         }
         return result
     }
@@ -100,7 +105,7 @@ struct KernelCase {
 
     init(
         slack: Int64, anchor: FunnelDefinition.WindowAnchor, entry: FunnelDefinition.Entry, span: Int = 9,
-        ranged: Bool = true, _ random: inout SplitMix64
+        ranged: Bool = true, countBy: FunnelDefinition.CountBy = .users, _ random: inout SplitMix64
     ) {
         let shape = random.pick(slack == 0 ? Self.sequentialShapes : Self.disjointShapes)
         var definition = FunnelDefinition(
@@ -110,6 +115,7 @@ struct KernelCase {
         if slack > 0 { definition.order = .flexible(limit: slack * tick) }
         definition.anchor = anchor
         definition.entry = entry
+        definition.countBy = countBy
         definition.window = Int64(random.pick([1, 2, 3, 5, span, 3 * span, 1_000_000])) * tick
         base = Int64(random.pick([0, 1, 1_000, 1_700_000_000])) * 1_000_000
         self.span = span

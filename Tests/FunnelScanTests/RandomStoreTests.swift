@@ -45,6 +45,34 @@ struct RandomStoreTests {
         store.close()
     }
 
+    /// Whoever takes which slices of a list, their pages make the whole.
+    @Test func pagesOfSeveralThreadsAreOne() throws {
+        var random = SplitMix64(seed: 0xE1)
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-scan-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let world = try World(path, seed: 0, users: 4_000, &random)
+        var definition = FunnelDefinition(steps: [.init("a"), .init("b")])
+        definition.order = .strict
+        let plan = FunnelPlan(definition, entryRange: nil, asOf: 1 << 59)
+        let want = world.units(plan, [0..<1_024]).filter { $0.outcome.depth == 2 }.map(\.user).sorted()
+        for limit in [10, 10_000] {
+            let listing = try FunnelScan(plan, world.store.snapshot(project: 1), buckets: [0..<1_024])
+                .listing(.reached, step: 2, after: "", limit: limit)
+            try #require(listing.slices > 1)
+            var rest: [ByteString]?
+            // One has its first slice when the other takes all that are left.
+            let first = try listing.run {
+                if rest == nil { rest = try? listing.run { false } }
+                return false
+            }
+            #expect(!first.isEmpty && rest?.isEmpty == false)
+            #expect(listing.merge([first, rest ?? []]) == Array(want.prefix(limit)))
+        }
+        let listing = try FunnelScan(plan, world.store.snapshot(project: 1), buckets: [0..<1_024]).listing(.reached, step: 2, after: "", limit: 1)
+        #expect(throws: MatchError.cancelled) { try listing.run { true } }
+        world.store.close()
+    }
+
     private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String) throws {
         let snapshot = world.store.snapshot(project: 1)
         let scan = try FunnelScan(plan, snapshot, buckets: buckets, cohorts: cohorts)
@@ -89,7 +117,7 @@ struct RandomStoreTests {
         let plan = scan.plan
         let isOptional = plan.definition.steps[step - 1].isOptional
         guard plan.definition.countBy == .users, list != .dropped || !isOptional else {
-            #expect(throws: MatchError.self) { try scan.users(list, step: step, after: "", limit: 1) { false } }
+            #expect(throws: MatchError.self) { try scan.listing(list, step: step, after: "", limit: 1) }
             return
         }
         let want = units.filter { $0.isIn(list, step: step, plan) }.map(\.user).sorted()
@@ -99,11 +127,17 @@ struct RandomStoreTests {
         case .dropped: count = plan.requiredRow(before: step - 1).map { counts[$0] - counts[step - 1] } ?? 0
         case .converted: count = counts[plan.steps - 1]
         }
-        let got = try scan.users(list, step: step, after: "", limit: 1_000) { false }
+        func page(after: ByteString, limit: Int) throws -> [ByteString] {
+            let listing = try scan.listing(list, step: step, after: after, limit: limit)
+            let first = try listing.run { false }
+            // The second finds no slices left.
+            return listing.merge([first, try listing.run { false }])
+        }
+        let got = try page(after: "", limit: 1_000)
         #expect(got == want && got.count == Int(count), "\(what) \(list) \(step)")
         if let middle = want.dropFirst(want.count / 2).first {
             let after = want.filter { $0 > middle }.prefix(3)
-            #expect(try scan.users(list, step: step, after: middle, limit: 3) { false } == Array(after), "\(what) \(list)")
+            #expect(try page(after: middle, limit: 3) == Array(after), "\(what) \(list)")
         }
     }
 }

@@ -221,7 +221,11 @@ struct World {
         definition.entry = random.pick(FunnelDefinition.Entry.allCases)
         definition.window = random.pick([1, 2, 5, 86_400, 40 * 86_400, 366 * 86_400]) * 1_000_000
         if tick == 1, random.chance(40) { definition.window = random.pick([1, 999, 1_000, 250_000]) }
-        if rules, random.chance(60) { definition = withRules(definition, &random) }
+        if rules, random.chance(60) {
+            definition = withRules(definition, &random)
+        } else if rules, definition.entry != .first, random.chance(30) {
+            definition.countBy = .attempts
+        }
         let range = random.chance(30) ? times.lowerBound + 1..<(times.lowerBound + (random.chance(50) ? 5_250_000 : 70 * 86_400_000_000)) : nil
         let asOf = random.chance(50) ? random.pick(events).time + Int64(random.below(5)) * 1_000_000 : 1 << 59
         return FunnelPlan(definition, entryRange: range, asOf: asOf)

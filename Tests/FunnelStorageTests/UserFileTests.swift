@@ -14,6 +14,18 @@ struct UserFileTests {
             #expect(place.map { snapshot.ids(ofPlaces: [$0]) } == [id], "\(what): \(id)")
         }
         for id in absent { #expect(snapshot.place(of: id) == nil, "\(what): \(id)") }
+        expectFirst(snapshot, ids.sorted(), what)
+    }
+
+    /// Of all ids, told in two parts.
+    private func expectFirst(_ snapshot: Snapshot, _ sorted: [ByteString], _ what: String) {
+        let middle = sorted.count / 2
+        for (after, limit) in [("", 0), ("", 1), ("", 10_000), (sorted[middle], 3), (sorted[middle / 2], 100)] as [(ByteString, Int)] {
+            var first = FirstIDs(snapshot, after: after, limit: limit)
+            first.add(Array(middle..<sorted.count))
+            first.add(Array(0..<middle))
+            #expect(first.finish() == Array(sorted.filter { $0 > after }.prefix(limit)), "\(what): \(limit) after \(after)")
+        }
     }
 
     /// In memory, from one file, from the file opened anew, from two, and from those merged; with the bytes of the one.

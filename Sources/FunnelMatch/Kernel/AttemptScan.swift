@@ -1,12 +1,15 @@
 import FunnelModel
 
-/// Finds, for each user of a slice, the attempt that speaks for them and its events.
+/// Finds, for each user of a slice, the attempt that speaks for them and its events, or all attempts of serial rules.
 ///
 /// For windows measured from step 1, sequential order or a limit of one tick (ties count), where the events of a chain
 /// are distinct by themselves. There a step never precedes step 1, so of each attempt A the chain that takes the first
 /// event allowed at every step is at once the deepest (it leaves most room) and the one that the rules choose (nearest
 /// to A, then in the order of events). An attempt gets a score by depth and time taken; the first of the greatest is
 /// the user's.
+///
+/// Serial attempts need no more than the same chains: all events of an attempt lie at or before its end, and the next A is
+/// strictly later than that. As no step precedes its A, what an attempt used is out of reach of all that follow.
 package struct AttemptScan: ~Copyable {
     /// The rows of the slice scanned last.
     package private(set) var outcomes: SliceOutcomes
@@ -32,7 +35,7 @@ package struct AttemptScan: ~Copyable {
     /// Whether attempts are chosen under these rules as this kernel does it.
     package static func takes(_ rules: KernelRules) -> Bool {
         rules.anchor == .firstStep && rules.slack <= 1 && rules.window <= AttemptScore.tookMask
-            && (1...64).contains(rules.steps)
+            && (1...64).contains(rules.steps) && !(rules.isSerial && rules.entry == .first)
     }
 
     /// Nil where the kernel does not take the rules.
@@ -42,7 +45,7 @@ package struct AttemptScan: ~Copyable {
         guard Self.takes(rules) else { return nil }
         self.rules = rules
         self.includeShallow = includeShallow
-        latestSuffices = rules.boundaries.isEmpty && rules.entry != .earliest
+        latestSuffices = rules.boundaries.isEmpty && rules.entry != .earliest && !rules.isSerial
         groups = AttemptGroups(rules.boundaries)
         outcomes = SliceOutcomes(steps: rules.steps)
         entered = Array(repeating: 0, count: rules.boundaries.count + 1)
@@ -64,6 +67,12 @@ package struct AttemptScan: ~Copyable {
             }
             unsafe starts.load(keys, count: first.count, rules: rules, groups: groups)
             let depth = chains.extend(starts, lists, listOfStep, rules, onlyLatest: latestSuffices)
+            if rules.isSerial {
+                takeSerially()
+                dropShallow()
+                emit(columns: depth)
+                return
+            }
             choose()
             if includeShallow || rules.openFrom != nil || groups.count > 1 {
                 addShallowUsers()
@@ -94,6 +103,38 @@ package struct AttemptScan: ~Copyable {
             while start > 0, unsafe starts.keys[start - 1] == starts.keys[start] { start -= 1 }
             unsafe deepRows.start.base[row] = UInt32(truncatingIfNeeded: start)
         }
+    }
+
+    /// Makes `rows` of the attempts one after the other, each strictly later than the end of the one before of its user and
+    /// group: its last event where it converted, else the end of its window.
+    private mutating func takeSerially() {
+        // Each attempt is written, and overwritten unless it counts.
+        rows.reserve(starts.count + 1)
+        let reader = segments
+        let shallow = AttemptScore.base(depth: 1)
+        let whole = AttemptScore.base(depth: rules.steps) & ~AttemptScore.tookMask
+        var current = UInt64.max
+        var end: UInt64 = 0
+        var root = 0
+        var row = 0
+        for start in 0..<starts.count {
+            let key = unsafe starts.keys[start]
+            let segment = reader.segment(start)
+            let isDeep = unsafe root < chains.roots && Int(chains.start.base[root]) == start
+            let score = unsafe isDeep ? chains.score.base[root] : shallow
+            unsafe rows.segment.base[row] = segment
+            unsafe rows.best.base[row] = score
+            unsafe rows.open.base[row] = 0
+            unsafe rows.start.base[row] = UInt32(truncatingIfNeeded: start)
+            unsafe rows.attempt.base[row] = UInt32(truncatingIfNeeded: isDeep ? root : 0)
+            if segment != current || key > end {
+                current = segment
+                end = key &+ (score >= whole ? ~score & AttemptScore.tookMask : rules.window)
+                row += 1
+            }
+            root += isDeep ? 1 : 0
+        }
+        rows.count = row
     }
 
     private var segments: SegmentReader {

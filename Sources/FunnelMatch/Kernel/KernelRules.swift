@@ -14,6 +14,9 @@ package struct KernelRules: Equatable, Sendable {
     package var slack: UInt64
     package var anchor: FunnelDefinition.WindowAnchor
     package var entry: FunnelDefinition.Entry
+    /// The units are a user's attempts one after the other, each strictly later than the end of the one before; what
+    /// `entry` chooses is the user's otherwise.
+    package var isSerial: Bool
     /// Attempts whose step 1 has at least this tick can still go on; nil where none can.
     package var openFrom: UInt64?
     /// Ascending ticks that part attempts by their step 1 into `boundaries.count + 1` groups, matched independently:
@@ -22,7 +25,7 @@ package struct KernelRules: Equatable, Sendable {
 
     package init(
         steps: Int, timeBits: Int, window: UInt64, slack: UInt64 = 0,
-        anchor: FunnelDefinition.WindowAnchor = .firstStep, entry: FunnelDefinition.Entry = .shortest,
+        anchor: FunnelDefinition.WindowAnchor = .firstStep, entry: FunnelDefinition.Entry = .shortest, isSerial: Bool = false,
         openFrom: UInt64? = nil, boundaries: [UInt64] = []
     ) {
         self.steps = steps
@@ -31,6 +34,7 @@ package struct KernelRules: Equatable, Sendable {
         self.slack = slack
         self.anchor = anchor
         self.entry = entry
+        self.isSerial = isSerial
         self.openFrom = openFrom
         self.boundaries = boundaries
     }

@@ -52,6 +52,16 @@ import Glibc
         }
     }
 
+    /// Calls `body` with the text.
+    @inline(__always)
+    func withText<Result>(_ body: (RawSpan) -> Result) -> Result {
+        if form == IDForm.plain { return body(unsafe bytes.bytes) }
+        return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { text in
+            if let to = text.baseAddress { unsafe write(to: to) }
+            return body(unsafe text.span.bytes)
+        }
+    }
+
     /// Whether it is the id at `user`.
     @unsafe @inline(__always)
     func equals(_ user: UnsafeRawBufferPointer) -> Bool {

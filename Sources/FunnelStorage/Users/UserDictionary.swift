@@ -74,6 +74,12 @@ final class UserDictionary: Sendable {
         return ordinals.map { state.id($0) }
     }
 
+    /// Calls `body` with the id of each user, where it stands, in the order asked; empty where there is none.
+    func eachID(_ ordinals: some Sequence<UInt32>, _ body: (RawSpan) -> Void) {
+        let state = self.state.withLock { $0 }
+        for ordinal in ordinals { state.withID(ordinal, body) }
+    }
+
     /// How many ordinals each bucket has given out, holes included.
     var counts: [UInt32] { state.withLock { $0.parts[$0.parts.count - 1].next } }
 
@@ -127,6 +133,12 @@ extension UserDictionary.State {
         for file in files { if let id = file.id(ordinal) { return id } }
         return ""
     }
+
+    fileprivate func withID(_ ordinal: UInt32, _ body: (RawSpan) -> Void) {
+        for i in parts.indices { if let id = parts[i].stored(ordinal) { return body(id.span.bytes) } }
+        for file in files { if let id = file.stored(ordinal) { return id.withText(body) } }
+        body(RawSpan())
+    }
 }
 
 /// Users in memory, from one freeze to the next.
@@ -160,12 +172,14 @@ struct UserPart: Sendable {
         return nil
     }
 
-    func id(_ ordinal: UInt32) -> ByteString? {
+    func id(_ ordinal: UInt32) -> ByteString? { stored(ordinal).map { ByteString($0) } }
+
+    func stored(_ ordinal: UInt32) -> ArraySlice<UInt8>? {
         let bucket = Ordinal.bucket(ordinal)
         let low = Ordinal.low(ordinal)
         guard low >= first[bucket], low < next[bucket] else { return nil }
         let place = places[bucket][Int(low - first[bucket])]
-        return place == 0 ? "" : ids[Int(place) - 1]
+        return place == 0 ? [] : ids.slice(Int(place) - 1)
     }
 
     /// Whether no user has the ordinal, and none elsewhere can.

@@ -84,12 +84,16 @@ final class UserFile: Sendable {
     }
 
     /// The id of a user, empty for a hole; nil where the ordinal is none of this file's.
-    func id(_ ordinal: UInt32) -> ByteString? {
+    func id(_ ordinal: UInt32) -> ByteString? { stored(ordinal).map { ByteString($0.text) } }
+
+    /// The same where it stands.
+    @inline(__always)
+    func stored(_ ordinal: UInt32) -> StoredID? {
         let low = Ordinal.low(ordinal)
         guard let block = block(Ordinal.bucket(ordinal)), let symbols = IDSymbols(file), low >= block.first,
             Int(low - block.first) < block.users
         else { return nil }
-        return ByteString(block.id(Int(low - block.first), symbols).text)
+        return block.id(Int(low - block.first), symbols)
     }
 
     /// The ordinal of a user.

@@ -118,10 +118,10 @@ struct ReportScanner: Sendable {
     /// One page of user ids.
     func users(_ query: PartialUsersQuery, _ scan: FunnelScan) async throws -> [ByteString] {
         do {
-            return try await all(1) {
-                try scan.users(
-                    query.outcome, step: query.step, group: query.group, after: query.after, limit: query.limit, isCancelled: isCancelled)
-            }[0]
+            let running = try matching {
+                try scan.listing(query.outcome, step: query.step, group: query.group, after: query.after, limit: query.limit)
+            }
+            return running.merge(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
         } catch let error as TooManyValues {
             throw Self.tooMany(error, of: query.group?.breakdown.property ?? "", at: "group.property", shard)
         }

@@ -1,0 +1,118 @@
+import { Problem, problemOf } from "./fetch.js";
+
+/** Longer than the server's keep-alive: silence beyond it is a dead connection. */
+const SILENCE = 45_000;
+const WAIT_MAX = 15_000;
+
+/**
+ * The report of a query, again whenever its numbers change.
+ * @param body as of /v1/query
+ * @param on `{report(answer), problem(problem), status(word)}`; words: connecting, live, reconnecting, paused, ended, failed
+ * @returns a function that stops it
+ */
+export function live(body, on) {
+  let stopped = false;
+  let controller = null;
+  let timer = null;
+  let tries = 0;
+
+  function stop() {
+    stopped = true;
+    document.removeEventListener("visibilitychange", look);
+    drop();
+  }
+
+  function drop() {
+    clearTimeout(timer);
+    controller?.abort();
+    controller = null;
+  }
+
+  function look() {
+    if (document.hidden) {
+      drop();
+      on.status("paused");
+    } else if (!controller) {
+      tries = 0;
+      connect();
+    }
+  }
+
+  function again() {
+    if (stopped || document.hidden) return;
+    controller = null;
+    on.status("reconnecting");
+    const wait = Math.min(WAIT_MAX, 500 * 2 ** tries++) * (0.75 + Math.random() / 2);
+    timer = setTimeout(connect, wait);
+  }
+
+  async function connect() {
+    const mine = controller = new AbortController();
+    if (tries === 0) on.status("connecting");
+    try {
+      const answer = await fetch("/v1/live", {
+        method: "POST", credentials: "same-origin", cache: "no-store", signal: mine.signal,
+        headers: { "content-type": "application/json", accept: "text/event-stream" }, body: JSON.stringify(body),
+      });
+      if (!answer.ok) throw await problemOf(answer);
+      await readEvents(answer.body, mine, (event, data) => take(event, data));
+      again();
+    } catch (error) {
+      if (stopped || mine !== controller) return;
+      if (error instanceof Problem) {
+        on.problem(error);
+        // A query that is at fault stays at fault; a server in trouble recovers.
+        if (error.status < 500 && error.status !== 429) {
+          on.status("failed");
+          return;
+        }
+      }
+      again();
+    }
+  }
+
+  function take(event, data) {
+    if (stopped) return;
+    if (event === "report") {
+      tries = 0;
+      on.status("live");
+      const answer = JSON.parse(data);
+      // What goes wrong in drawing is no fault of the connection.
+      try { on.report(answer); } catch (error) { reportError(error); }
+    } else if (event === "problem") {
+      const problem = JSON.parse(data);
+      on.problem(new Problem(problem.status, problem));
+    } else if (event === "end") {
+      on.status("ended");
+      stop();
+    }
+  }
+
+  document.addEventListener("visibilitychange", look);
+  if (document.hidden) on.status("paused");
+  else connect();
+  return stop;
+}
+
+/** Reads `text/event-stream`. EventSource would do, but for its inability to POST. */
+async function readEvents(stream, controller, take) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  let event = "message";
+  let data = [];
+  for (;;) {
+    const alarm = setTimeout(() => controller.abort(), SILENCE);
+    const { done, value } = await reader.read().finally(() => clearTimeout(alarm));
+    if (done) return;
+    buffer += value;
+    const lines = buffer.split(/\r\n|\n|\r(?!$)/);
+    buffer = lines.pop();
+    for (const line of lines) {
+      if (line === "") {
+        if (data.length || event === "end") take(event, data.join("\n"));
+        [event, data] = ["message", []];
+      } else if (line.startsWith("event:")) event = line.slice(6).trim();
+      else if (line.startsWith("data:")) data.push(line.slice(5).replace(/^ /, ""));
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import { call } from "./fetch.js";
+
+/** Who looks: `{keys_needed, signed_in, role, project}`. */
+export const session = { keys_needed: false, signed_in: false, role: null, project: null };
+
+export async function loadSession() {
+  Object.assign(session, (await call("/v1/session")).data);
+  return session;
+}
+
+/** The key is sent once and not kept: what stays is a cookie that no script can read. */
+export async function signIn(key) {
+  Object.assign(session, (await call("/v1/session", { method: "POST", body: { key } })).data);
+}
+
+export async function signOut() {
+  await call("/v1/session", { method: "DELETE" });
+  await loadSession();
+}
+
+export const mayRead = () => !session.keys_needed || session.signed_in;
+export const mayWrite = () => session.role === "admin";

@@ -1,0 +1,78 @@
+import { onSignedOut } from "./api/fetch.js";
+import { loadSession, mayRead } from "./api/session.js";
+import { put } from "./parts/dom.js";
+import { failed } from "./parts/states.js";
+import { startTips } from "./parts/tip.js";
+import { loadFunnels } from "./state/catalogue.js";
+import { note, onChange, read } from "./state/url.js";
+import { drawShell } from "./pages/shell.js";
+import { signInPage } from "./pages/signin.js";
+
+/** Pages are loaded when they are first opened. */
+const pages = {
+  funnel: () => import("./pages/funnel.js"), edit: () => import("./pages/edit.js"), trends: () => import("./pages/trends.js"),
+  times: () => import("./pages/times.js"), paths: () => import("./pages/paths.js"), experiments: () => import("./pages/experiments.js"),
+  users: () => import("./pages/users.js"), status: () => import("./pages/status.js"),
+};
+const main = document.getElementById("main");
+let current = null;
+let turn = 0;
+
+function stop() {
+  current?.stop?.();
+  current = null;
+}
+
+async function show(state) {
+  const mine = ++turn;
+  if (!mayRead()) {
+    stop();
+    drawShell(null);
+    signInPage(main, start);
+    return;
+  }
+  try {
+    const funnels = await loadFunnels();
+    if (mine !== turn) return;
+    if (!state.funnel && !state.def && funnels.length && !(state.page === "edit" || state.page === "status")) {
+      state = { ...state, funnel: (funnels.find(funnel => funnel.default) ?? funnels[0]).funnel_id };
+      note(state);
+    }
+    const page = await (pages[state.page] ?? pages.funnel)();
+    if (mine !== turn) return;
+    drawShell(state, page.bar);
+    const key = page.key?.(state) ?? JSON.stringify(state);
+    if (current?.page === page && current.key === key) {
+      current.update?.(state);
+      return;
+    }
+    const sameWhat = current?.page === page;
+    stop();
+    if (!sameWhat) {
+      main.replaceChildren();
+      scrollTo(0, 0);
+    }
+    document.title = `${page.title(state)} · Sluice`;
+    current = { page, key, ...page.show(main, state) };
+  } catch (error) {
+    if (mine !== turn) return;
+    stop();
+    put(main, failed(error, () => show(read())));
+  }
+}
+
+async function start() {
+  try {
+    await loadSession();
+  } catch (error) {
+    put(main, failed(error, start));
+    return;
+  }
+  await show(read());
+}
+
+onChange(show);
+addEventListener("noted", () => { if (current) drawShell(read(), current.page.bar); });
+onSignedOut(() => { loadSession().then(() => { if (!mayRead()) show(read()); }, () => {}); });
+startTips();
+start();

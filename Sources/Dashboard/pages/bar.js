@@ -1,0 +1,96 @@
+import { getKept } from "../api/fetch.js";
+import { button, h, isolate, put } from "../parts/dom.js";
+import { checkbox, field, input, select, setOptions } from "../parts/field.js";
+import { funnels } from "../state/catalogue.js";
+import { PRESETS, isBounded, ownZone, rangeOf, zoneOf } from "../state/range.js";
+import { segments } from "../state/query.js";
+import { patch, read } from "../state/url.js";
+import { segmentsDialog } from "./segments.js";
+
+/** The bar of what is shown. Its controls live as long as the page, so that focus stays where it is. */
+const made = new Map();
+
+function once(key, make) {
+  if (!made.has(key)) made.set(key, make());
+  return made.get(key);
+}
+
+/** @param wanted controls of this page: funnel, range, breakdown, segments, compare */
+export function drawBar(bar, state, wanted) {
+  bar.hidden = !state || wanted.length === 0;
+  if (bar.hidden) {
+    if (!state) put(bar);
+    return;
+  }
+  const nodes = wanted.flatMap(key => controls[key](state)).filter(Boolean);
+  // Replaced only where something comes or goes: a moved control loses its focus.
+  if (nodes.length !== bar.children.length || nodes.some((node, i) => bar.children[i] !== node)) put(bar, nodes);
+}
+
+const controls = {
+  funnel(state) {
+    const node = once("funnel", () => select([], "", id => patch({ funnel: id, def: null, step: null, tab: null, from: null, to: null, by: null, touch: null, seg: null })));
+    const list = funnels().map(funnel => [funnel.funnel_id, funnel.funnel_id + (funnel.default ? " (default)" : "")]);
+    setOptions(node, state.def ? [["", "Not saved"], ...list] : list.length ? list : [["", "None saved"]], state.def ? "" : state.funnel);
+    return [once("funnel-field", () => field("Funnel", node))];
+  },
+
+  range(state) {
+    const preset = once("preset", () => select(PRESETS, "", choose));
+    preset.value = state.range ?? "all";
+    const days = rangeOf(state);
+    const [start, end] = ["start", "end"].map(key => once(key, () => input("", value => patch({ range: "custom", [key]: value || null }), { type: "date" })));
+    if (document.activeElement !== start) start.value = (state.start ?? days.start ?? "").slice(0, 10);
+    if (document.activeElement !== end) end.value = (state.end ?? days.end ?? "").slice(0, 10);
+    const zone = once("zone", () => select(zones(), "", value => patch({ tz: value === "UTC" ? null : value }), { class: "zone" }));
+    zone.value = zoneOf(state);
+    const isCustom = state.range === "custom";
+    return [
+      once("preset-field", () => field("Date range", preset)),
+      isCustom && once("start-field", () => field("From", start)), isCustom && once("end-field", () => field("To", end)),
+      once("zone-field", () => field("Time zone", zone)),
+    ];
+
+    function choose(range) {
+      const now = read();
+      const days = rangeOf(now);
+      patch(range === "custom" ? { range, start: days.start, end: days.end } : { range: range === "all" ? null : range, start: null, end: null });
+    }
+  },
+
+  breakdown(state) {
+    const node = once("breakdown", () => select([["", "None"]], "", by => patch({ by: by || null, touch: null, group: null, step: null })));
+    setOptions(node, [["", "None"], ...properties], state.by);
+    if (!properties.length) fetchProperties().then(() => setOptions(node, [["", "None"], ...properties], read().by), () => {});
+    return [once("breakdown-field", () => field("Breakdown", node))];
+  },
+
+  segments(state) {
+    const node = once("segments", () => button("Segments", () => segmentsDialog(read()), { "aria-haspopup": "dialog" }));
+    const n = segments(state).length;
+    node.textContent = n ? `Segments (${n})` : "Segments";
+    return [once("segments-field", () => h("div", { class: "field bare" }, node))];
+  },
+
+  compare(state) {
+    const node = once("compare", () => checkbox("Compare with the period before", false, on => patch({ compare: on ? "1" : null })));
+    const box = node.firstElementChild;
+    box.disabled = !isBounded(state);
+    box.checked = Boolean(state.compare) && isBounded(state);
+    node.title = box.disabled ? "Needs a date range with both ends" : "";
+    return [once("compare-field", () => h("div", { class: "field bare" }, node))];
+  },
+};
+
+let properties = [];
+
+async function fetchProperties() {
+  properties = (await getKept("/v1/properties?allow_partial=1")).properties.map(({ property }) => [property, isolate(property)]);
+}
+
+function zones() {
+  const own = ownZone();
+  const all = Intl.supportedValuesOf("timeZone");
+  const first = own === "UTC" ? [["UTC", "UTC"]] : [["UTC", "UTC"], [own, `${own} (yours)`]];
+  return [...first, { label: "All", options: all.filter(zone => zone !== "UTC" && zone !== own).map(zone => [zone, zone.replaceAll("_", " ")]) }];
+}

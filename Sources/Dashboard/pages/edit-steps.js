@@ -1,0 +1,122 @@
+import { say } from "../parts/announce.js";
+import { conditionsEditor } from "../parts/conditions.js";
+import { button, h, icon, icons, name, put } from "../parts/dom.js";
+import { checkbox, field, input } from "../parts/field.js";
+import { eventPicker } from "../parts/picker.js";
+import { emptyStep } from "../state/draft.js";
+
+const MOST = 64;
+
+/** The steps, to be added, filled, moved by drag and by keys, and removed. */
+export function stepsEditor(draft, onchange) {
+  const list = h("ol", { class: "edit-steps" });
+  const add = button([icon(icons.plus), "Add a step"], () => { draft.steps.push(emptyStep()); changed(draft.steps.length - 1, ".picker-input"); }, { class: "button add" });
+  let dragged = null;
+  draw();
+  return { node: h("div", { class: "stack" }, list, h("div", {}, add)), draw };
+
+  function changed(focus, where) {
+    draw();
+    if (focus !== undefined) list.children[focus]?.querySelector(where)?.focus();
+    onchange();
+  }
+
+  function draw() {
+    if (!draft.steps.length) draft.steps.push(emptyStep(), emptyStep());
+    const opened = new Set([...list.querySelectorAll("details[open]")].map(details => details.closest("li").step));
+    put(list, draft.steps.map((step, i) => card(step, i, opened.has(step))));
+    add.disabled = draft.steps.length >= MOST;
+  }
+
+  function move(from, to, where) {
+    if (to < 0 || to >= draft.steps.length || to === from) return;
+    const [step] = draft.steps.splice(from, 1);
+    draft.steps.splice(to, 0, step);
+    changed(to, where);
+    say(`${step.name || "Step"} is now step ${to + 1} of ${draft.steps.length}`);
+  }
+
+  function card(step, i, isOpen) {
+    const n = i + 1;
+    const last = draft.steps.length - 1;
+    const picker = eventPicker(step.events.length === 1 ? step.events[0] : step.events.length ? `any of ${step.events.length} events` : "", event => {
+      if (!step.name || step.name === step.events[0]) step.name = event;
+      step.events = [event];
+      changed(i, ".picker-input");
+    }, { label: `Event of step ${n}` });
+    const grip = h("span", { class: "grip", title: "Drag to move", "aria-hidden": "true" }, icon(icons.grip));
+    const node = h("li", { class: "edit-step", "aria-label": `Step ${n}`, onkeydown: keys },
+      h("div", { class: "edit-step-head" }, grip, h("span", { class: "step-number" }, n), picker.node,
+        h("span", { class: "step-tools" },
+          button(icon(icons.up), () => move(i, i - 1, ".move-up"), { class: "button plain move-up", "aria-label": `Move step ${n} up`, title: "Alt+Up", disabled: i === 0 }),
+          button(icon(icons.down), () => move(i, i + 1, ".move-down"), { class: "button plain move-down", "aria-label": `Move step ${n} down`, title: "Alt+Down", disabled: i === last }),
+          button(icon(icons.close), () => remove(i), { class: "button plain", "aria-label": `Remove step ${n}` }))),
+      more(step, i, isOpen));
+    node.step = step;
+    drag(node, grip, i);
+    return node;
+
+    function keys(event) {
+      if (!event.altKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
+      event.preventDefault();
+      move(i, i + (event.key === "ArrowUp" ? -1 : 1), ".picker-input");
+    }
+  }
+
+  function remove(i) {
+    const [step] = draft.steps.splice(i, 1);
+    changed(Math.max(0, Math.min(i, draft.steps.length - 1)), ".picker-input");
+    say(`${step.name || "Step"} removed`);
+  }
+
+  function more(step, i, isOpen) {
+    const marks = [step.where.length && `${step.where.length} condition${step.where.length > 1 ? "s" : ""}`, step.optional && "optional", step.within && `within ${step.within}`,
+      step.events.length > 1 && `${step.events.length} events`].filter(Boolean);
+    const isMiddle = i > 0 && i < draft.steps.length - 1;
+    return h("details", { class: "more", open: isOpen }, h("summary", {}, marks.length ? marks.join(", ") : "Conditions and options"),
+      h("div", { class: "stack" },
+        conditionsEditor(step.where, onchange, step.events[0]),
+        events(step, i),
+        h("div", { class: "row" },
+          field("Name of the step", input(step.name, value => { step.name = value.trim() || (step.events[0] ?? ""); changed(); }, { maxlength: 256, dir: "auto" })),
+          i > 0 && field("Within, of the step before", input(step.within, value => { step.within = value.trim(); changed(); }, { placeholder: "as the funnel, e.g. 2h", pattern: "\\d+(us|ms|s|m|h|d)" }))),
+        isMiddle && checkbox("Optional: may be skipped", step.optional, on => { step.optional = on; changed(); })));
+  }
+
+  /** Further events that do the step as well. */
+  function events(step, i) {
+    if (!step.events.length) return null;
+    return h("div", { class: "chips" }, h("span", { class: "label" }, "Any of"), step.events.map((event, at) => h("span", { class: "chip" }, name(event),
+      step.events.length > 1 && button(icon(icons.close), () => { step.events.splice(at, 1); changed(i, "summary"); }, { class: "button plain", "aria-label": `Remove ${event}` }))),
+    eventPicker("", event => { if (!step.events.includes(event)) step.events.push(event); changed(i, ".chips .picker-input"); }, { label: `One more event of step ${i + 1}`, placeholder: "or another event" }).node);
+  }
+
+  function drag(node, grip, i) {
+    grip.addEventListener("pointerdown", () => { node.draggable = true; });
+    grip.addEventListener("pointerup", () => { node.draggable = false; });
+    node.addEventListener("dragstart", event => {
+      dragged = i;
+      event.dataTransfer.effectAllowed = "move";
+      event.dataTransfer.setData("text/plain", String(i));
+      node.classList.add("dragged");
+    });
+    node.addEventListener("dragend", () => { dragged = null; node.draggable = false; node.classList.remove("dragged"); clear(); });
+    node.addEventListener("dragover", event => {
+      if (dragged === null) return;
+      event.preventDefault();
+      clear();
+      node.classList.add(dragged < i ? "drop-below" : "drop-above");
+    });
+    node.addEventListener("drop", event => {
+      if (dragged === null) return;
+      event.preventDefault();
+      const from = dragged;
+      dragged = null;
+      move(from, i, ".picker-input");
+    });
+  }
+
+  function clear() {
+    for (const item of list.children) item.classList.remove("drop-below", "drop-above");
+  }
+}

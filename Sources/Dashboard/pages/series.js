@@ -1,0 +1,14 @@
+import { valueText } from "../parts/format.js";
+
+export const BARS_MAX = 6;
+
+/** What the bars show: the whole, or groups side by side, or this period and the one before. */
+export function seriesOf(report) {
+  if (report.segments) return report.segments.map((segment, i) => ({ label: segment.name, tone: i, ...segment }));
+  if (report.breakdown) {
+    const rows = report.breakdown.rows.filter(row => row.entered > 0 || row.value !== null);
+    return rows.slice(0, BARS_MAX).map((row, i) => ({ label: valueText(row.value), quiet: row.value === null, tone: i, ...row }));
+  }
+  const whole = { label: "This period", tone: 0, quiet: true, ...report };
+  return report.previous ? [whole, { label: "Period before", tone: "before", quiet: true, ...report.previous }] : [whole];
+}

@@ -1,0 +1,33 @@
+import { signIn } from "../api/session.js";
+import { h, put } from "../parts/dom.js";
+import { field } from "../parts/field.js";
+
+/** Asks for a key; it goes to the server once, and nowhere else. */
+export function signInPage(main, done) {
+  document.title = "Sign in · Sluice";
+  const key = h("input", { type: "password", name: "key", required: true, autocomplete: "current-password", spellcheck: "false" });
+  const fault = h("p", { class: "fault", role: "alert" });
+  const form = h("form", { class: "card sign-in", onsubmit: submit },
+    h("h1", {}, "Sign in"),
+    h("p", { class: "muted" }, "Enter an API key of your project. A read key sees everything; saving funnels needs an admin key."),
+    field("API key", key), fault, h("button", { class: "button primary", type: "submit" }, "Sign in"));
+
+  async function submit(event) {
+    event.preventDefault();
+    const given = key.value.trim();
+    if (!given) return;
+    fault.textContent = "";
+    try {
+      await signIn(given);
+      key.value = "";
+      done();
+    } catch (error) {
+      fault.textContent = error.status === 401 || error.status === 403 ? "This key is not known, or may not read." : error.message;
+      key.select();
+    }
+  }
+
+  main.removeAttribute("aria-busy");
+  put(main, form);
+  key.focus();
+}

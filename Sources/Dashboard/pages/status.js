@@ -1,0 +1,69 @@
+import { get } from "../api/fetch.js";
+import { h, put } from "../parts/dom.js";
+import { instant, number, span } from "../parts/format.js";
+import { failed, ready, wait } from "../parts/states.js";
+import { table } from "../parts/table.js";
+
+export const bar = [];
+export const title = () => "Status";
+
+const EVERY = 2000;
+
+/** The machines behind the numbers. */
+export function show(main) {
+  let timer = null;
+  let gone = false;
+  let view = null;
+  wait(main, "table");
+  look();
+  return { stop() { gone = true; clearTimeout(timer); } };
+
+  async function look() {
+    clearTimeout(timer);
+    try {
+      if (!document.hidden) {
+        const status = await get("/v1/status");
+        if (gone) return;
+        if (!view || !main.contains(view.node)) {
+          view = make();
+          ready(main, view.node);
+        }
+        view.update(status);
+      }
+    } catch (error) {
+      if (gone) return;
+      view = null;
+      ready(main, failed(error, look));
+    }
+    timer = setTimeout(look, EVERY);
+  }
+}
+
+function make() {
+  const figures = h("dl", { class: "figures" });
+  const state = h("p", { class: "muted", role: "status" });
+  const shards = table("Shards", [
+    { label: "Shard", cell: row => number(row.id) },
+    { label: "State", cell: row => h("span", { class: `state ${row.state}` }, row.state === "ready" ? "ready" : "unreachable") },
+    { label: "Events", number: true, cell: row => number(row.events) }, { label: "Users", number: true, cell: row => number(row.users) },
+    { label: "Segments", number: true, cell: row => number(row.segments) }, { label: "In memory", number: true, cell: row => number(row.unsealed_events) },
+    { label: "Lag", number: true, cell: row => span(row.lag_seconds) }, { label: "Newest received", cell: row => instant(row.newest_received_at) },
+    { label: "Address", cell: row => h("code", {}, row.address) }, { label: "Problem", cell: row => row.problem ?? "–" },
+  ]);
+  const foot = h("p", { class: "fine" });
+  const node = h("div", { class: "page" }, h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Status"), state)), figures, h("section", { class: "card" }, h("h2", {}, "Shards"), shards.node), foot);
+  const figure = (label, value, note) => h("div", { class: "figure" }, h("dt", {}, label), h("dd", { class: "figure-value" }, value), h("dd", { class: "figure-note" }, note));
+
+  function update(status) {
+    const sum = key => status.shards.reduce((all, shard) => all + (shard[key] ?? 0), 0);
+    const away = status.shards.filter(shard => shard.state !== "ready");
+    const lags = status.shards.map(shard => shard.lag_seconds).filter(lag => lag !== null && lag !== undefined);
+    const text = away.length ? `${away.length} of ${status.shards.length} shards can't be reached: answers are partial or refused.` : "All shards answer.";
+    if (state.textContent !== text) state.textContent = text;
+    put(figures, figure("Events", number(sum("events")), `${number(sum("unsealed_events"))} in memory, not yet sealed`), figure("Users", number(sum("users")), "each on one shard"),
+      figure("Lag", span(lags.length ? Math.max(...lags) : null), "of the slowest shard"), figure("Queries", number(status.queries.running), `running; ${number(status.queries.waiting)} waiting`), figure("Up for", span(Math.round(status.uptime_seconds)), "the coordinator"));
+    shards.update(status.shards.map(shard => ({ ...shard, kind: shard.state === "ready" ? null : "bad-row" })));
+    foot.textContent = `Version ${status.version} · cluster ${status.cluster_id} · map epoch ${number(status.map_epoch)} · times in UTC`;
+  }
+  return { node, update };
+}

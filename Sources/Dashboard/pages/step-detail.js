@@ -1,0 +1,38 @@
+import { getTimes } from "../api/times.js";
+import { h, name } from "../parts/dom.js";
+import { interval, number, percent, span } from "../parts/format.js";
+import { lostShare } from "../parts/bars.js";
+import { seriesOf } from "./series.js";
+
+/** The panel of a step on hover and focus. */
+export function stepDetail(report, state, index, unit) {
+  const step = report.steps[index - 1];
+  const series = seriesOf(report);
+  const rows = [["Count", `${number(step.count)} ${unit}`]];
+  if (index > 1) {
+    rows.push(["Of step 1", withInterval(step.conversion_from_first, step.conversion_from_first_ci)]);
+    if (step.dropoff !== null) {
+      rows.push(["Of the step before", withInterval(step.conversion_from_previous, step.conversion_from_previous_ci)],
+        ["Left before this step", `${number(step.dropoff)} (${percent(lostShare(step))})`]);
+    }
+  }
+  rows.push(["Go on to finish", withInterval(step.conversion_rate, step.conversion_rate_ci)]);
+  return h("div", { class: "step-detail" }, h("strong", { class: "tip-title" }, `${index}. `, h("bdi", { dir: "auto" }, step.step)),
+    h("dl", {}, rows.map(([label, text]) => h("div", {}, h("dt", {}, label), h("dd", {}, text)))),
+    series.length > 1 && h("dl", { class: "tip-series" }, series.map(one => h("div", {}, h("dt", {}, h("span", { class: `swatch tone-${one.tone}` }), name(one.label)),
+      h("dd", {}, `${number(one.steps[index - 1].count)} · ${percent(one.steps[index - 1].conversion_from_first)}`)))),
+    index > 1 && report.times !== "none" && times(report, state, index));
+}
+
+const withInterval = (rate, ci) => ci ? `${percent(rate)} (${interval(ci)})` : percent(rate);
+
+function times(report, state, index) {
+  const step = report.steps[index - 1];
+  const p99 = [h("td", {}, "…"), h("td", {}, "…")];
+  // The report has no p99; it is asked for when somebody looks.
+  [index - 1, 1].forEach((from, i) => getTimes(state, from, index, report).then(
+    answer => { p99[i].textContent = span(answer.p99_seconds); }, () => { p99[i].textContent = "–"; }));
+  const row = (label, key) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, span(step[`${key}_seconds_from_previous`])), h("td", {}, span(step[`${key}_seconds`])));
+  return h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), h("th", { scope: "col" }, "from previous"), h("th", { scope: "col" }, "from step 1"))),
+    h("tbody", {}, row("Median", "median"), row("Average", "average"), row("p90", "p90"), h("tr", {}, h("th", { scope: "row" }, "p99"), p99)));
+}

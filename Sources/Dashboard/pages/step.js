@@ -1,0 +1,66 @@
+import { post } from "../api/fetch.js";
+import { sayNowAndThen } from "../parts/announce.js";
+import { h, name, put } from "../parts/dom.js";
+import { number, percent } from "../parts/format.js";
+import { dialog, tabs } from "../parts/dialog.js";
+import { failed } from "../parts/states.js";
+import { basis } from "../state/query.js";
+import { carry, href, patch } from "../state/url.js";
+import { pathsView } from "./paths-view.js";
+import { predictorsView } from "./predictors-view.js";
+import { stepDetail } from "./step-detail.js";
+import { userList } from "./user-list.js";
+
+/** A step in depth: who reached it, who was lost before it, what those did instead, what speaks for reaching it. */
+export function stepPanel(report, state, index, definition, onclose) {
+  const step = report.steps[index - 1];
+  const unit = report.funnel.count_by ?? "users";
+  const box = dialog(h("span", {}, `Step ${index}: `, name(step.step)), { side: true, onclose });
+  const place = h("div", { class: "tab-place", role: "tabpanel", tabindex: "0" });
+  const hasDropped = index > 1 && step.dropoff !== null;
+  const list = [["reached", "Reached"], hasDropped && ["dropped", "Dropped"], hasDropped && ["next", "What they did next"],
+    index > 1 && ["why", "Predictors"], ["numbers", "Numbers"]].filter(Boolean);
+  const first = list.some(([key]) => key === state.tab) ? state.tab : hasDropped && report.biggest_dropoff?.index === index ? "dropped" : "reached";
+  let stopped = new AbortController();
+  box.body.append(tabs("About this step", list, first, key => { patch({ tab: key }, { replace: true }); draw(key); }), place);
+  draw(first);
+
+  function draw(key) {
+    stopped.abort();
+    stopped = new AbortController();
+    place.setAttribute("aria-label", list.find(([k]) => k === key)[1]);
+    const views = { reached: () => people("reached"), dropped: () => people("dropped"), next: paths, why: predictors, numbers };
+    views[key]();
+  }
+
+  function people(outcome) {
+    const total = outcome === "reached" ? step.count : step.dropoff;
+    const words = outcome === "reached" ? `${number(total)} ${unit} reached this step.` : `${number(total)} ${unit} did the step before, but not this one.`;
+    const shown = userList({ ...basis(state), as_of: report.as_of, step: index, outcome }, state, { file: `step-${index}-${outcome}`, signal: stopped.signal });
+    put(place, h("p", { class: "muted" }, words), shown);
+    sayNowAndThen(words, 0);
+  }
+
+  function ask(path, body, view) {
+    const signal = stopped.signal;
+    put(place, h("div", { class: "bone bone-table", "aria-hidden": "true" }));
+    post(path, body, signal).then(answer => put(place, view(answer)), error => { if (error.name !== "AbortError") put(place, failed(error, () => ask(path, body, view))); });
+  }
+
+  function paths() {
+    ask("/v1/query/paths", { ...basis(state), as_of: report.as_of, from: { dropped: index }, length: 3, k: 20 }, answer => [
+      h("p", { class: "muted" }, `What the ${number(answer.users)} users who dropped before this step did after the step before. `,
+        h("a", { href: href(carry(state, "paths", { from: String(index) })) }, "Open in Paths")), pathsView(answer)]);
+  }
+
+  function predictors() {
+    ask("/v1/query/predictors", { ...basis(state), as_of: report.as_of, step: index, k: 20 }, predictorsView);
+  }
+
+  function numbers() {
+    put(place, stepDetail(report, state, index, unit), h("p", { class: "muted" }, index > 1 ? `${percent(step.conversion_from_previous)} of the step before come this far. ` : "",
+      index > 1 && h("a", { href: href(carry(state, "times", { from: String(index - 1), to: String(index) })) }, "See how long they took")));
+  }
+
+  return { index, close: box.close };
+}

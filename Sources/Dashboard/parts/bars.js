@@ -1,0 +1,91 @@
+import { h, name } from "./dom.js";
+import { number, percent } from "./format.js";
+import { tip, refreshTip } from "./tip.js";
+
+/**
+ * The funnel: a bar a step and series, and between steps what was lost. One structure, laid out in columns where there is room,
+ * in rows where there is not.
+ * @param series `[{label, tone, steps}]`, steps as in a report
+ * @param options `{unit, onstep(index), detail(index) -> Node, shape}`
+ */
+export function funnelBars(series, options) {
+  const count = series[0].steps.length;
+  const isPlain = series.length === 1;
+  const steps = series[0].steps.map((step, i) => oneStep(step, i, series, options));
+  const node = h("ol", { class: `funnel${count > 7 ? " rows" : ""}${isPlain ? " plain" : ""}`, "aria-label": "Steps of the funnel" }, steps.map(step => step.node));
+
+  /** @param whole the steps whose numbers are written */
+  function update(next, whole, worst) {
+    steps.forEach((step, i) => step.update(next, whole, worst === i + 1));
+  }
+  return { node, update };
+}
+
+function oneStep(step, i, series, options) {
+  const bars = series.map(({ tone }) => h("span", { class: `bar tone-${tone}` }));
+  const lost = h("span", { class: "bar-lost" });
+  const counted = h("span", { class: "step-count" });
+  const share = h("span", { class: "step-share" });
+  const button = h("button", { type: "button", class: "step-button", "data-step": i + 1, onclick: () => options.onstep(i + 1) },
+    h("span", { class: "step-head" }, h("span", { class: "step-index" }, i + 1), name(step.step, { class: "name step-name" }),
+      options.optional?.[i] && h("span", { class: "tag" }, "optional")),
+    h("span", { class: "track" }, lost, bars),
+    h("span", { class: "step-foot" }, counted, share));
+  tip(button, () => options.detail(i + 1));
+  const [kept, left, leftShare, slope] = ["kept", "left", "left-share", "slope"].map(cls => h("span", { class: cls }));
+  const lane = i > 0 && h("div", { class: "lane", "aria-hidden": "true" }, slope, h("span", { class: "lane-loss" }, leftShare, left), kept);
+  const node = h("li", { class: "step" }, lane, button);
+
+  function update(next, whole, isWorst) {
+    const main = whole[i];
+    const before = whole[i - 1];
+    next.forEach((one, s) => bars[s].style.setProperty("--share", one.steps[i].conversion_from_first ?? 0));
+    const to = main.conversion_from_first ?? 0;
+    const from = before ? (before.conversion_from_first ?? 0) : to;
+    node.style.setProperty("--from", from);
+    node.style.setProperty("--to", to);
+    lost.style.setProperty("--share", Math.max(from, to));
+    node.classList.toggle("worst", isWorst);
+    write(counted, number(main.count));
+    write(share, percent(main.conversion_from_first));
+    if (lane) {
+      const isOptional = main.dropoff === null;
+      write(kept, isOptional ? "optional" : percent(main.conversion_from_previous));
+      write(left, isOptional ? "" : `${number(main.dropoff)} left`);
+      write(leftShare, isOptional || main.dropout_rate === null ? "" : `−${percent(lostShare(main))}`);
+    }
+    button.setAttribute("aria-label", label(main, i, options.unit, isWorst));
+    refreshTip(button);
+  }
+  return { node, update };
+}
+
+/** As a fraction; groups come without the rate in percent. */
+export function lostShare(step) {
+  if (step.dropout_rate !== undefined && step.dropout_rate !== null) return step.dropout_rate / 100;
+  return step.conversion_from_previous === null || step.conversion_from_previous === undefined ? null : 1 - step.conversion_from_previous;
+}
+
+function label(step, i, unit, isWorst) {
+  const parts = [`Step ${i + 1}, ${step.step}: ${number(step.count)} ${unit}`];
+  if (i > 0) parts.push(`${percent(step.conversion_from_first)} of step 1`);
+  if (i > 0 && step.dropoff !== null) {
+    parts.push(`${percent(step.conversion_from_previous)} of the step before`, `${number(step.dropoff)} left${isWorst ? ", the biggest drop-off" : ""}`);
+  }
+  return parts.join(", ") + ". Opens details.";
+}
+
+/** Text that is the same stays untouched; what changed is marked for a moment. */
+export function write(node, text) {
+  if (node.textContent === text) return;
+  if (node.textContent !== "") {
+    node.classList.remove("fresh");
+    requestAnimationFrame(() => node.classList.add("fresh"));
+  }
+  node.textContent = text;
+}
+
+/** What the colours stand for. */
+export function legend(series) {
+  return h("ul", { class: "legend", "aria-label": "Legend" }, series.map(one => h("li", {}, h("span", { class: `swatch tone-${one.tone}` }), one.quiet ? h("em", {}, one.label) : name(one.label))));
+}

@@ -1,0 +1,60 @@
+import { h } from "./dom.js";
+
+/** Lines and bars by Chart.js, where it is installed; every chart has its table besides. */
+export const hasCharts = () => typeof globalThis.Chart === "function";
+
+const token = key => getComputedStyle(document.documentElement).getPropertyValue(key).trim();
+export const tone = i => token(`--tone-${i % 8}`);
+
+/**
+ * @param label what a screen reader says of it
+ * @param make returns Chart.js' configuration in the colours of the moment
+ * @returns `{node, canvas, draw(), stop()}`
+ */
+export function chart(label, make) {
+  if (!hasCharts()) {
+    const node = h("p", { class: "strip" }, "Charts need the library Chart.js (Debian: libjs-chart.js) on the coordinator's machine. The table has every number.");
+    return { node, canvas: null, draw() {}, stop() {} };
+  }
+  const canvas = h("canvas", { role: "img", "aria-label": label });
+  const node = h("div", { class: "chart-box" }, canvas);
+  let made = null;
+
+  function draw() {
+    const config = make();
+    config.options = shared(config.options ?? {});
+    if (made && made.config.type === config.type) {
+      made.data = config.data;
+      made.options = config.options;
+      made.update("none");
+    } else {
+      made?.destroy();
+      made = new globalThis.Chart(canvas, config);
+    }
+  }
+
+  function stop() {
+    removeEventListener("themechange", draw);
+    made?.destroy();
+    made = null;
+  }
+
+  addEventListener("themechange", draw);
+  return { node, canvas, draw, stop };
+}
+
+/** What all charts have in common: calm, and in the page's colours. */
+function shared(options) {
+  const { Chart } = globalThis;
+  const [text, muted, line] = [token("--text"), token("--muted"), token("--line")];
+  Chart.defaults.font.family = token("--font");
+  Chart.defaults.font.size = 12;
+  Chart.defaults.color = muted;
+  const axis = more => ({ grid: { color: line, drawBorder: false, ...more?.grid }, ...more, ticks: { color: muted, maxRotation: 0, autoSkipPadding: 16, ...more?.ticks } });
+  return {
+    ...options, animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false, ...options.interaction },
+    scales: { x: axis({ ...options.scales?.x, grid: { display: false } }), y: axis({ beginAtZero: true, ...options.scales?.y }) },
+    plugins: { ...options.plugins, legend: { display: false },
+      tooltip: { backgroundColor: token("--raised"), titleColor: text, bodyColor: text, footerColor: muted, borderColor: token("--line-strong"), borderWidth: 1, padding: 10, boxPadding: 4, footerFont: { weight: "normal" }, ...options.plugins?.tooltip } },
+  };
+}

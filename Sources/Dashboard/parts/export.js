@@ -1,0 +1,38 @@
+/** Files made here, from what was answered. */
+export function csvText(rows) {
+  return rows.map(row => row.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+/** RFC 4180; text that a spreadsheet would run as a formula gets a quote in front. */
+function cell(value) {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return String(value);
+  let text = String(value);
+  if (/^[=+\-@\t\r]/.test(text)) text = "'" + text;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+export function download(blob, file) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = file;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+export const downloadCSV = (rows, file) => download(new Blob([csvText(rows)], { type: "text/csv;charset=utf-8" }), file + ".csv");
+
+/** Paints what a canvas shows on the page's colour, since its own ground is clear. */
+export function downloadPNG(canvas, file) {
+  const copy = document.createElement("canvas");
+  [copy.width, copy.height] = [canvas.width, canvas.height];
+  const paint = copy.getContext("2d");
+  paint.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--surface").trim();
+  paint.fillRect(0, 0, copy.width, copy.height);
+  paint.drawImage(canvas, 0, 0);
+  copy.toBlob(blob => blob && download(blob, file + ".png"));
+}
+
+export const fileName = (...parts) => parts.filter(Boolean).join("-").replace(/[^A-Za-z0-9_.-]+/g, "_").slice(0, 100) || "sluice";

@@ -1,0 +1,46 @@
+import { h, isolate, newID, put } from "./dom.js";
+
+/** Labelled form controls. */
+export function field(label, control, { hint, hidden } = {}) {
+  const id = control.id || newID("field");
+  control.id = id;
+  const note = hint && h("small", { id: id + "-hint", class: "hint" }, hint);
+  if (note) control.setAttribute("aria-describedby", note.id);
+  return h("div", { class: "field" }, h("label", { for: id, class: hidden ? "unseen" : null }, label), control, note);
+}
+
+/** @param options `[value, text]` or `{label, options}` for a group */
+export function select(options, value, onchange, props) {
+  const node = h("select", { ...props, onchange: event => onchange(event.target.value) });
+  setOptions(node, options, value);
+  return node;
+}
+
+export function setOptions(node, options, value) {
+  const draw = option => Array.isArray(option)
+    ? h("option", { value: option[0], disabled: option[2] === "off" }, option[1])
+    : h("optgroup", { label: option.label }, option.options.map(draw));
+  put(node, options.map(draw));
+  node.value = value ?? "";
+  // What is not among them is shown all the same.
+  if (value && node.value !== value) {
+    node.append(h("option", { value }, isolate(value)));
+    node.value = value;
+  }
+}
+
+export const input = (value, onchange, props) => h("input", { type: "text", autocomplete: "off", spellcheck: "false", ...props, value: value ?? "", onchange: event => onchange(event.target.value) });
+
+export function checkbox(label, checked, onchange, props) {
+  const box = h("input", { type: "checkbox", checked, onchange: event => onchange(event.target.checked), ...props });
+  return h("label", { class: "check" }, box, h("span", {}, label));
+}
+
+/** A few choices of which one is on, as radio buttons that look like one control. */
+export function choice(label, options, value, onchange) {
+  const group = newID("choice");
+  return h("fieldset", { class: "choice" }, h("legend", { class: "unseen" }, label), options.map(([key, text]) => {
+    const radio = h("input", { type: "radio", name: group, value: key, checked: key === value, onchange: () => onchange(key) });
+    return h("label", {}, radio, h("span", {}, text));
+  }));
+}

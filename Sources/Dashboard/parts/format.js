@@ -1,0 +1,75 @@
+/** How numbers, shares, times and instants are written. */
+const whole = new Intl.NumberFormat("en-US");
+const one = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
+const rates = [0, 1, 2, 3].map(n => new Intl.NumberFormat("en-US", { style: "percent", minimumFractionDigits: n, maximumFractionDigits: n }));
+const NONE = "–";
+
+const isNone = x => x === null || x === undefined;
+
+export const number = n => isNone(n) ? NONE : whole.format(n);
+export const decimal = n => isNone(n) ? NONE : one.format(n);
+export const signed = n => isNone(n) ? NONE : (n > 0 ? "+" : n < 0 ? "−" : "±") + whole.format(Math.abs(n));
+
+/** Small shares get more digits, so that 0 % means none. */
+export function percent(x, digits) {
+  if (isNone(x)) return NONE;
+  const size = Math.abs(x);
+  return rates[digits ?? (size !== 0 && size < 0.001 ? 3 : size !== 0 && size < 0.01 ? 2 : size === 1 ? 0 : 1)].format(x);
+}
+
+
+/** A difference of shares. */
+export function points(x) {
+  if (isNone(x)) return NONE;
+  const text = Math.abs(100 * x).toFixed(Math.abs(x) < 0.001 ? 2 : 1);
+  return (Number(text) === 0 ? "±" : x > 0 ? "+" : "−") + text + " pp";
+}
+
+export const interval = ci => ci ? `${percent(ci[0], 1)} to ${percent(ci[1], 1)}` : NONE;
+
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+
+/** The two largest units of a length of time. */
+export function span(seconds) {
+  if (isNone(seconds)) return NONE;
+  if (seconds === 0) return "0 s";
+  if (seconds < 1) return seconds < 0.001 ? `${one.format(seconds * 1e6)} µs` : `${one.format(seconds * 1000)} ms`;
+  if (seconds < 60) return `${one.format(seconds)} s`;
+  const at = UNITS.findIndex(([, size]) => seconds >= size);
+  const [unit, size] = UNITS[at];
+  const [lower, small] = UNITS[at + 1];
+  let big = Math.floor(seconds / size);
+  let rest = Math.round((seconds - big * size) / small);
+  if (rest * small === size) [big, rest] = [big + 1, 0];
+  return rest ? `${big} ${unit} ${rest} ${lower}` : `${big} ${unit}`;
+}
+
+const WINDOW = { us: "µs", ms: "ms", s: "second", m: "minute", h: "hour", d: "day" };
+
+/** `30d` in words. */
+export function windowText(text) {
+  const [, n, unit] = /^(\d+)(us|ms|s|m|h|d)$/.exec(text ?? "") ?? [];
+  if (!n) return text ?? "";
+  return unit.endsWith("s") && unit !== "s" ? `${n} ${WINDOW[unit]}` : `${n} ${WINDOW[unit]}${n === "1" ? "" : "s"}`;
+}
+
+const formats = new Map();
+
+function formatter(zone, options) {
+  const key = zone + JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options }));
+  return formats.get(key);
+}
+
+const CLOCK = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+
+export const instant = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone, CLOCK).format(new Date(text));
+export const day = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone, { year: "numeric", month: "short", day: "numeric" }).format(new Date(text));
+export const shortDay = (text, zone, by) => formatter(zone, by === "hour"
+  ? { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }
+  : by === "month" ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" }).format(new Date(text));
+
+export const plural = (n, word, many = word + "s") => `${number(n)} ${n === 1 ? word : many}`;
+
+/** A property's value: text is shown as it is, the absent one by words that no value has. */
+export const valueText = value => value === null ? "no value" : String(value);

@@ -1,0 +1,42 @@
+import { h, put } from "./dom.js";
+
+/**
+ * A table with a caption, whose first column names the row.
+ * @param columns `{label, cell(row), csv(row), number, group}`; `csv` is the bare value for files
+ * @returns `{node, update(rows), csv()}`
+ */
+export function table(caption, columns, rows = []) {
+  const body = h("tbody");
+  const groups = groupsOf(columns);
+  const head = h("thead", {},
+    groups && h("tr", {}, groups.map(({ label, size }) => label
+      ? h("th", { scope: "colgroup", colspan: size, class: "group" }, label) : h("td", { colspan: size }))),
+    h("tr", {}, columns.map(column => h("th", { scope: "col", class: column.number ? "num" : null }, column.label))));
+  const node = h("div", { class: "table-box", role: "region", tabindex: "0", "aria-label": caption },
+    h("table", {}, h("caption", { class: "unseen" }, caption), head, body));
+  let shown = rows;
+
+  function update(next) {
+    shown = next;
+    put(body, next.map(row => h("tr", { class: row.kind ?? null }, columns.map((column, i) => h(i ? "td" : "th",
+      { scope: i ? null : "row", class: column.number ? "num" : null }, column.cell(row))))));
+  }
+
+  update(rows);
+  return {
+    node, update,
+    csv: () => [columns.map(column => column.group ? `${column.group}: ${column.label}` : column.label),
+      ...shown.map(row => columns.map(column => (column.csv ?? column.cell)(row)))],
+  };
+}
+
+/** Runs of columns under one heading; null where there are no headings. */
+function groupsOf(columns) {
+  if (!columns.some(column => column.group)) return null;
+  const runs = [];
+  for (const { group } of columns) {
+    if (runs.length && runs.at(-1).label === group) runs.at(-1).size++;
+    else runs.push({ label: group, size: 1 });
+  }
+  return runs;
+}

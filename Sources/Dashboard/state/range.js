@@ -1,0 +1,50 @@
+/** Date ranges: presets are days of a time zone, worked out anew whenever they are used. */
+export const PRESETS = [
+  ["all", "All time"], ["today", "Today"], ["7d", "Last 7 days"], ["30d", "Last 30 days"], ["90d", "Last 90 days"],
+  ["month", "This month"], ["custom", "Custom"],
+];
+const LENGTHS = { today: 1, "7d": 7, "30d": 30, "90d": 90 };
+
+export const isZone = zone => {
+  try { new Intl.DateTimeFormat("en", { timeZone: zone }); return true; } catch { return false; }
+};
+
+export const zoneOf = state => state.tz && isZone(state.tz) ? state.tz : "UTC";
+export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+/** `YYYY-MM-DD` of now. */
+export const today = zone => new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date());
+
+export function addDays(date, days) {
+  const at = new Date(date + "T00:00:00Z");
+  at.setUTCDate(at.getUTCDate() + days);
+  return at.toISOString().slice(0, 10);
+}
+
+/** `{start, end}` in days, both inclusive; empty for all time. */
+export function rangeOf(state) {
+  const preset = state.range ?? "all";
+  const now = today(zoneOf(state));
+  if (preset in LENGTHS) return { start: addDays(now, 1 - LENGTHS[preset]), end: now };
+  if (preset === "month") return { start: now.slice(0, 8) + "01", end: now };
+  if (preset === "custom") {
+    const range = {};
+    if (/^\d{4}-\d\d-\d\d/.test(state.start ?? "")) range.start = state.start;
+    if (/^\d{4}-\d\d-\d\d/.test(state.end ?? "")) range.end = state.end;
+    return range;
+  }
+  return {};
+}
+
+export const isBounded = state => {
+  const range = rangeOf(state);
+  return range.start !== undefined && range.end !== undefined;
+};
+
+export function rangeText(state) {
+  const { start, end } = rangeOf(state);
+  const preset = PRESETS.find(([key]) => key === (state.range ?? "all"));
+  if (start === undefined && end === undefined) return "all time";
+  const days = start === end ? start : `${start ?? "the beginning"} to ${end ?? "now"}`;
+  return state.range === "custom" || !preset ? days : `${preset[1].toLowerCase()} (${days})`;
+}

@@ -1,0 +1,70 @@
+/** The address holds the whole state, so that it can be shared, reloaded and gone back to. */
+const JSON_KEYS = new Set(["def", "seg", "expected"]);
+const KEYS = [
+  "page", "funnel", "def", "range", "start", "end", "tz", "by", "touch", "k", "seg", "compare", "partial", "step", "tab", "group",
+  "unit", "rate", "from", "to", "len", "order", "variant", "control", "expected", "user",
+];
+/** What goes along from page to page. */
+const COMMON = ["funnel", "def", "range", "start", "end", "tz", "partial"];
+
+const changed = new Set();
+
+export function read(search = location.search) {
+  const parameters = new URLSearchParams(search);
+  const state = {};
+  for (const key of KEYS) {
+    const text = parameters.get(key);
+    if (text === null) continue;
+    if (!JSON_KEYS.has(key)) state[key] = text;
+    else {
+      // A damaged link loses its part, not the page.
+      try { state[key] = JSON.parse(text); } catch { /* left out */ }
+    }
+  }
+  state.page ??= "funnel";
+  return state;
+}
+
+export function href(state) {
+  const parameters = new URLSearchParams();
+  for (const key of KEYS) {
+    const value = state[key];
+    if (value === undefined || value === null || value === "" || value === false) continue;
+    parameters.set(key, JSON_KEYS.has(key) ? JSON.stringify(value) : value === true ? "1" : String(value));
+  }
+  return "/?" + parameters;
+}
+
+/** The common part of a state, for another page. */
+export function carry(state, page, more = {}) {
+  const next = { page };
+  for (const key of COMMON) next[key] = state[key];
+  return { ...next, ...more };
+}
+
+export const onChange = watcher => changed.add(watcher);
+
+export function go(state, { replace = false } = {}) {
+  const address = href(state);
+  if (address === location.pathname + location.search) return;
+  history[replace ? "replaceState" : "pushState"](null, "", address);
+  for (const watcher of changed) watcher(read());
+}
+
+export const patch = (change, options) => go({ ...read(), ...change }, options);
+
+/** The address follows, and links do, but nothing is shown anew. */
+export function note(state) {
+  history.replaceState(null, "", href(state));
+  dispatchEvent(new Event("noted"));
+}
+
+addEventListener("popstate", () => { for (const watcher of changed) watcher(read()); });
+
+// Links within the dashboard do not load it again.
+document.addEventListener("click", event => {
+  const link = event.target.closest?.("a[href^='/?'], a[href='/']");
+  if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go(read(new URL(link.href).search));
+});

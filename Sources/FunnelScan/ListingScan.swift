@@ -1,0 +1,70 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+extension FunnelScan {
+    /// The first `limit` users of a list, by the bytes of their ids, behind `after`. The whole list is as long as the counts
+    /// say.
+    /// - Parameter group: only users of this row of a breakdown.
+    /// - Throws: `MatchError.notUsers` where other units are counted; `.optionalStep` for those who dropped at one.
+    package func listing(
+        _ outcome: ListOutcome, step: Int, group: UserGroup? = nil, after: ByteString, limit: Int
+    ) throws(MatchError) -> ListingScan {
+        // The value of a group may stem from any step.
+        let scan = group == nil ? with(plan.cut(for: outcome, step: step)) : self
+        return ListingScan(scan, try UserList(outcome, step: step, scan.plan), group, after: after, limit: limit)
+    }
+}
+
+/// A page of a list of users under way; `run` may be called on several threads at once, and what they found merged.
+package struct ListingScan: Sendable {
+    private let scan: FunnelScan
+    private let list: UserList
+    private let group: (rows: BreakdownScan, value: PropertyValue?)?
+    private let way: Way
+    private let queue: SliceQueue
+    private let after: ByteString
+    private let limit: Int
+
+    init(_ scan: FunnelScan, _ list: UserList, _ group: UserGroup?, after: ByteString, limit: Int) {
+        self.scan = scan
+        self.list = list
+        self.group = group.map { (scan.breakdown($0.breakdown, times: false), $0.value) }
+        self.after = after
+        self.limit = limit
+        way = Way.choose(for: scan, countsOnly: false)
+        queue = SliceQueue(scan.places, size: way.slicePlaces)
+    }
+
+    /// Slices; more threads than these have nothing to do. The values of a group are numbered by one thread, so that how many
+    /// are too many does not depend on which thread saw them.
+    package var slices: Int { group == nil ? queue.count : 1 }
+
+    /// Takes slices until there are none left.
+    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// - Returns: the first `limit` ids of these slices, ascending.
+    /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
+    package func run(isCancelled: () -> Bool) throws -> [ByteString] {
+        var page = FirstIDs(scan.snapshot, after: after, limit: limit)
+        var found: [Int] = []
+        let take = { (place: Int, depth: Int, skipped: UInt64) in
+            if list.includes(depth: depth, skipped: skipped) { found.append(place) }
+        }
+        if let group {
+            try group.rows.eachUser(of: group.value, isCancelled, take)
+            page.add(found)
+            return page.finish()
+        }
+        let reader = OutcomeReader(scan, way, includeShallow: list.includesShallow)
+        while let slice = queue.next() {
+            if isCancelled() { throw MatchError.cancelled }
+            try reader.each(in: slice, isCancelled, take)
+            page.add(found)
+            found.removeAll(keepingCapacity: true)
+        }
+        return page.finish()
+    }
+
+    /// - Parameter pages: what each thread found.
+    package func merge(_ pages: [[ByteString]]) -> [ByteString] { Array(pages.joined().sorted().prefix(limit)) }
+}
