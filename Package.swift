@@ -37,6 +37,68 @@ let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
+// Web files of the dashboard; `DashboardFiles` has the same list.
+let webFiles = """
+    api/between.js
+    api/fetch.js
+    api/live.js
+    api/session.js
+    app.js
+    icon.svg
+    index.html
+    pages/bar.js
+    pages/edit-settings.js
+    pages/edit-steps.js
+    pages/edit.js
+    pages/experiments.js
+    pages/figures.js
+    pages/funnel-tables.js
+    pages/funnel-view.js
+    pages/funnel.js
+    pages/live-mark.js
+    pages/paths-view.js
+    pages/paths.js
+    pages/predictors-view.js
+    pages/report-page.js
+    pages/segments.js
+    pages/series.js
+    pages/shell.js
+    pages/signin.js
+    pages/status.js
+    pages/step-detail.js
+    pages/step.js
+    pages/times.js
+    pages/trends.js
+    pages/user-list.js
+    pages/users.js
+    parts/announce.js
+    parts/bars.js
+    parts/chart.js
+    parts/conditions.js
+    parts/dialog.js
+    parts/dom.js
+    parts/export.js
+    parts/field.js
+    parts/flow.js
+    parts/format.js
+    parts/funnel-picture.js
+    parts/picker.js
+    parts/states.js
+    parts/table.js
+    parts/tip.js
+    state/catalogue.js
+    state/draft.js
+    state/query.js
+    state/range.js
+    state/url.js
+    style/base.css
+    style/funnel.css
+    style/pages.css
+    style/parts.css
+    style/tokens.css
+    theme.js
+    """
+
 let package = Package(
     name: "sluice",
     products: [
@@ -70,6 +132,8 @@ let package = Package(
         core("FunnelStorage", ["FunnelModel", "FunnelCodec"]),
         core("FunnelScan", ["FunnelModel", "FunnelMatch", "FunnelStorage"]),
         core("FunnelStatistics"),
+        .target(
+            name: "Dashboard", resources: webFiles.split(separator: "\n").map { .embedInCode(String($0)) }, swiftSettings: strict),
         library("FunnelHTTP2", ["CNghttp2", "CFunnelShims", nioCore]),
         library("FunnelRPC", ["FunnelProtocol", "FunnelHTTP2", nioCore, nioPosix, nioSSL, nioTLS, crypto, logging]),
         library("FunnelRuntime", ["FunnelModel", logging, lifecycle, signals, yams]),
@@ -78,7 +142,7 @@ let package = Package(
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras")]),
         library("IngestService", ["FunnelRPC", "FunnelEdge"]),
         library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch", "FunnelScan", "FunnelCodec", "CFunnelShims"]),
-        library("CoordinatorService", ["FunnelRPC", "FunnelEdge", "FunnelStatistics", grdb]),
+        library("CoordinatorService", ["Dashboard", "FunnelCodec", "FunnelRPC", "FunnelEdge", "FunnelStatistics", crypto, grdb]),
         program("sluice-ingest", ["IngestService", "FunnelEdge", "FunnelRuntime"]),
         program("sluice-shard", ["ShardService", "FunnelEdge", "FunnelRuntime"]),
         program("sluice-coordinator", ["CoordinatorService", "FunnelEdge", "FunnelRuntime"]),

@@ -19,6 +19,7 @@ package final class CoordinatorService: Sendable {
             Setting("read-keys", .text, secret: true, "keys that may query"),
             Setting("admin-keys", .text, secret: true, "keys that may do everything"),
             Setting("queries-running", .integer(1...1_000), default: "8", "queries answered at the same time"),
+            Setting("chart-library", .text, default: "", "file of Chart.js for the dashboard; by default where Debian's libjs-chart.js has it"),
             Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait; more are refused"),
         ])
 
@@ -29,12 +30,13 @@ package final class CoordinatorService: Sendable {
     private let engine: QueryEngine
     private let catalogue: FunnelCatalogue
     private let keys: KeyRing
+    private let live: LiveHub
 
     package static func services(_ run: Program.Run) async throws -> [any Service] {
         let node = try Node(.coordinator, run)
         let service = try await CoordinatorService(node)
         let http = node.router()
-        CoordinatorRoutes(engine: service.engine, catalogue: service.catalogue, keys: service.keys).add(to: http)
+        try service.addRoutes(to: http)
         let routes: [FrameServer.Route] = [
             .init(.snapshot, .services([.ingest, .shard])) { try await service.giveSnapshot($0) },
             .init(.query, .anyone) { try await service.query($0) },
@@ -48,7 +50,19 @@ package final class CoordinatorService: Sendable {
             try node.httpService(http), node.wireService(routes, as: service.identity),
             // Stops first, so that calls which wait for a newer map don't hold up the rest.
             AtShutdown { service.registry.endWaiting() },
+            Background { await service.live.run() },
         ]
+    }
+
+    private func addRoutes(to router: EdgeRouter) throws {
+        let callers = Callers(keys: keys)
+        let site = try DashboardSite(chartLibrary: node.settings.text("chart-library"))
+        if site.lacksCharts { node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js") }
+        site.add(to: router)
+        CoordinatorRoutes(engine: engine, catalogue: catalogue, callers: callers).add(to: router)
+        SessionRoutes(callers: callers, isSecure: node.serverTLS != nil).add(to: router)
+        StatusRoutes(callers: callers, engine: engine).add(to: router)
+        LiveRoutes(callers: callers, hub: live).add(to: router)
     }
 
     private init(_ node: Node) async throws {
@@ -69,7 +83,15 @@ package final class CoordinatorService: Sendable {
         fleet = ShardFleet(snapshot.map, service: identity, group: node.group, tls: node.clientTLS, logger: node.logger)
         let gate = AdmissionGate(
             running: node.settings.integer("queries-running"), queued: node.settings.integer("queries-queued"))
-        engine = QueryEngine(fleet, catalogue: catalogue, gate: gate, metrics: node.metrics)
+        let engine = QueryEngine(fleet, catalogue: catalogue, gate: gate, metrics: node.metrics)
+        self.engine = engine
+        live = LiveHub(
+            .init { project in
+                await engine.totals(project: project).map { $0.totals?.taken }
+            } evaluate: { question in
+                let query = try QueryRequest.parse(try JSONParser.parse(question.body), now: WallClock.now())
+                return try await engine.report(query, project: question.project).json
+            }, metrics: node.metrics)
     }
 
     private var identity: ServiceSelf {

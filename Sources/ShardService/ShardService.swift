@@ -228,8 +228,8 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("discovery query") { () throws(ByteError) in try DiscoveryQuery(body: call.frame.body) }
-        let snapshot = open.store.snapshot(project: call.frame.context.project)
-        let found = try await DiscoveryScanner(workers: workers) { call.isCancelled }.run(query, snapshot)
+        let scanner = DiscoveryScanner(workers: workers) { call.isCancelled }
+        let found = try await scanner.run(query, open.store, project: call.frame.context.project)
         var answer = call.writer()
         try await answer.send(.discoveryResult, found.body)
         try await answer.end(rows: found.count)

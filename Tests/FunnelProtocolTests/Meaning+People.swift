@@ -96,6 +96,7 @@ extension DiscoveryQuery {
         case .properties(let event): ["properties": ["event": .string(event)]]
         case .values(let property, let event, let prefix):
             ["values": ["property": .string(property), "event": .string(event), "prefix": .string(prefix)]]
+        case .totals: ["totals": [:]]
         }
     }
 
@@ -104,6 +105,8 @@ extension DiscoveryQuery {
             self = .events(prefix: try events.text("prefix"))
         } else if let properties = m["properties"] {
             self = .properties(event: try properties.text("event"))
+        } else if m["totals"] != nil {
+            self = .totals
         } else {
             let values = m["values"] ?? .null
             self = .values(property: try values.text("property"), event: try values.text("event"), prefix: try values.text("prefix"))
@@ -133,6 +136,11 @@ extension Discovery {
                 "values": .array(found.rows.keys.sortedAsText().map { ["value": tagged($0), "rows": number(found.rows[$0] ?? 0)] }),
                 "truncated": .bool(found.isTruncated),
             ]
+        case .totals(let found):
+            ["totals": [
+                "rows": number(found.rows), "unsealed": number(found.unsealedRows), "segments": number(found.segments),
+                "users": number(found.users), "taken": number(found.taken), "newest": found.newestTime.map { number($0) } ?? .null,
+            ]]
         }
     }
 
@@ -150,6 +158,15 @@ extension Discovery {
                 )
             }
             self = .properties(Dictionary(uniqueKeysWithValues: rows))
+        } else if let m = m["totals"] {
+            var totals = ProjectTotals()
+            totals.rows = try m.int("rows")
+            totals.unsealedRows = try m.int("unsealed")
+            totals.segments = try m.int("segments")
+            totals.users = try m.int("users")
+            totals.taken = try m.int("taken")
+            if let newest = m["newest"], newest != .null { totals.newestTime = try m.int("newest") }
+            self = .totals(totals)
         } else {
             var found = ValueRows(isTruncated: try m.flag("truncated"))
             for row in try m.list("values") { found.rows[try untagged(row["value"] ?? .null)] = try row.int("rows") }

@@ -81,7 +81,21 @@ extension Samples {
         Sample(
             name: "more values than can be told apart", kind: .discoveryResult,
             message: .discoveryResult(.values(values(isTruncated: true)))),
+        Sample(name: "totals asked", kind: .discoveryQuery, context: asked, message: .discoveryQuery(.totals)),
+        Sample(name: "totals", kind: .discoveryResult, message: .discoveryResult(.totals(totals))),
+        Sample(name: "totals of nothing", kind: .discoveryResult, message: .discoveryResult(.totals(ProjectTotals()))),
     ]
+
+    private static let totals: ProjectTotals = {
+        var totals = ProjectTotals()
+        totals.rows = 300
+        totals.unsealedRows = 20
+        totals.segments = 2
+        totals.users = 129
+        totals.taken = 1 << 33
+        totals.newestTime = time
+        return totals
+    }()
 
     private static func values(isTruncated: Bool) -> ValueRows {
         var found = ValueRows(isTruncated: isTruncated)

@@ -116,7 +116,7 @@ def read_explanation(reader, steps, read_value):
 
 def encode_discovery_query(query):
     (kind, fields), = query.items()
-    keys = {"events": ("prefix",), "properties": ("event",), "values": ("property", "event", "prefix")}
+    keys = {"events": ("prefix",), "properties": ("event",), "values": ("property", "event", "prefix"), "totals": ()}
     return bytes([list(keys).index(kind)]) + b"".join(string(fields[key]) for key in keys[kind])
 
 
@@ -126,7 +126,9 @@ def read_discovery_query(reader):
         return {"events": {"prefix": reader.text(256)}}
     if kind == 1:
         return {"properties": {"event": reader.text(256)}}
-    if kind > 2:
+    if kind == 3:
+        return {"totals": {}}
+    if kind > 3:
         raise invalid(f"discovery {kind}")
     query = {"property": reader.text(256), "event": reader.text(256), "prefix": reader.text(8192)}
     if not query["property"]:
@@ -135,6 +137,7 @@ def read_discovery_query(reader):
 
 
 KINDS = ("strings", "numbers", "booleans")
+TOTALS = ("rows", "unsealed", "segments", "users", "taken")
 
 
 def encode_discovery(found, encode_value):
@@ -144,6 +147,10 @@ def encode_discovery(found, encode_value):
     if "properties" in found:
         return b"\x01" + varint(len(found["properties"])) + b"".join(
             string(p["property"]) + b"".join(varint(p[kind]) for kind in KINDS) for p in found["properties"])
+    if "totals" in found:
+        totals = found["totals"]
+        newest = b"\x00" if totals["newest"] is None else b"\x01" + zigzag(totals["newest"])
+        return b"\x03" + b"".join(varint(totals[name]) for name in TOTALS) + newest
     return bytes([2, found["truncated"]]) + varint(len(found["values"])) + b"".join(
         encode_value(v["value"]) + varint(v["rows"]) for v in found["values"])
 
@@ -162,7 +169,10 @@ def read_discovery(reader, read_value):
         if len({p["property"] for p in found}) < len(found):
             raise invalid("a property twice")
         return {"properties": found}
-    if kind > 2:
+    if kind == 3:
+        totals = {name: reader.varint(rows) for name in TOTALS}
+        return {"totals": {**totals, "newest": read_time(reader) if reader.flag() else None}}
+    if kind > 3:
         raise invalid(f"discovery {kind}")
     truncated = reader.flag()
     found = [{"value": read_value(reader), "rows": reader.varint(rows)} for _ in range(reader.varint(65_536))]

@@ -10,10 +10,9 @@ import Hummingbird
 struct CoordinatorRoutes {
     let engine: QueryEngine
     let catalogue: FunnelCatalogue
-    let keys: KeyRing
+    let callers: Callers
 
     func add(to router: EdgeRouter) {
-        router.get("/") { _, _ in FirstPage.response }
         router.get("/openapi.json") { _, _ in OpenAPI.response }
         router.get("/funnel-performance") { request, _ in try await performance(request) }
         router.post("/v1/query") { request, _ in
@@ -56,7 +55,7 @@ struct CoordinatorRoutes {
     }
 
     func admit(_ request: Request, for role: KeyRole) throws -> UInt32 {
-        try keys.admit(request.headers[.authorization], for: role).project
+        try callers.admit(request, for: role).project
     }
 
     func document(_ request: Request) async throws -> JSONValue {

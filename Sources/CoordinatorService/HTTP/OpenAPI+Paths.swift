@@ -48,7 +48,32 @@ extension OpenAPI {
         list("/v1/properties", "Properties seen, of one event or of all.", ["event", "allow_partial"], "Properties"),
         list("/v1/properties/{name}/values", "Values of a property.", ["name", "event", "prefix", "limit", "allow_partial"], "Values"),
         list("/v1/funnels", "All saved funnels.", [], "Funnels"), funnel,
+        list("/v1/status", "What each shard has of the project.", [], "Status"), live, session,
     ].joined(separator: ",")
+
+    private static let live = """
+        "/v1/live": {"post": {
+          "summary": "The report of a funnel now, and again whenever it changes: events report and problem, as they come.",
+          "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Query"}}}},
+          "responses": {"200": {"description": "A stream without end.", "content": {"text/event-stream": {}}}, \(failures)}
+        }}
+        """
+
+    private static let session = """
+        "/v1/session": {
+          "get": {"summary": "Who the browser is signed in as.", "security": [{}], "responses": {"200": \(sessionState)}},
+          "post": {
+            "summary": "Signs a browser in with a key: a cookie stands for it from then on.", "security": [{}],
+            "requestBody": {"required": true, "content": {"application/json": {"schema": {"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}}}}}},
+            "responses": {"200": \(sessionState), \(failures)}
+          },
+          "delete": {"summary": "Signs out.", "security": [{}], "responses": {"204": {"description": "Signed out."}}}
+        }
+        """
+
+    private static let sessionState = """
+        {"description": "The session.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Session"}}}}
+        """
 
     private static let funnel = """
         "/v1/funnels/{id}": {

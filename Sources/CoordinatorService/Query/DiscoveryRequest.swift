@@ -60,6 +60,7 @@ struct DiscoveryRequest: Sendable {
         case .events: .events([:])
         case .properties: .properties([:])
         case .values: .values(ValueRows())
+        case .totals: .totals(ProjectTotals())
         }
     }
 }

@@ -1,4 +1,4 @@
-import { getTimes } from "../api/times.js";
+import { getTimes } from "../api/between.js";
 import { h, name } from "../parts/dom.js";
 import { interval, number, percent, span } from "../parts/format.js";
 import { lostShare } from "../parts/bars.js";

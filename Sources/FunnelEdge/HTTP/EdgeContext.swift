@@ -48,18 +48,37 @@ package enum EdgeResponse {
     /// RFC 9457 problem details.
     package static func problem(_ error: ProtocolError) -> Response {
         let status = HTTPResponse.Status(code: error.httpStatus)
-        var members: [JSONValue.Member] = [
-            .init("type", .text("urn:sluice:\(error.code.traits.name)")),
-            .init("title", .text(error.code.traits.name.replacing("_", with: " "))),
-            .init("status", .count(error.httpStatus)), .init("detail", .text(error.message)),
-        ]
-        if !error.faults.isEmpty {
-            members.append(.init("errors", .array(error.faults.map { ["field": .text($0.field), "reason": .text($0.reason)] })))
-        }
-        if !error.shards.isEmpty { members.append(.init("shards", .array(error.shards.map { .text($0) }))) }
         var fields: HTTPFields = [:]
         if error.retryAfterMilliseconds > 0 { fields[.retryAfter] = "\(max(1, error.retryAfterMilliseconds / 1_000))" }
         if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer" }
-        return body(JSONValue.object(members).encoded, type: "application/problem+json", status: status, headers: fields)
+        return body(error.problem.encoded, type: "application/problem+json", status: status, headers: fields)
+    }
+}
+
+extension ProtocolError {
+    /// What a caller is told of an error; of one that isn't meant for callers, only that there was one.
+    package init(of error: any Error) {
+        switch error {
+        case let error as ProtocolError: self = error
+        case let error as InvalidDocument:
+            self.init(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults)
+        case let error as JSONError: self.init(.invalidMessage, "malformed JSON at byte \(error.offset): \(error.reason)")
+        case is CancellationError: self.init(.cancelled, "cancelled")
+        default: self.init(.unknownError, "internal error; the service's log has it")
+        }
+    }
+
+    /// RFC 9457 problem details.
+    package var problem: JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("type", .text("urn:sluice:\(code.traits.name)")),
+            .init("title", .text(code.traits.name.replacing("_", with: " "))),
+            .init("status", .count(httpStatus)), .init("detail", .text(message)),
+        ]
+        if !faults.isEmpty {
+            members.append(.init("errors", .array(faults.map { ["field": .text($0.field), "reason": .text($0.reason)] })))
+        }
+        if !shards.isEmpty { members.append(.init("shards", .array(shards.map { .text($0) }))) }
+        return .object(members)
     }
 }

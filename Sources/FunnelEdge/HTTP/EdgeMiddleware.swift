@@ -27,21 +27,12 @@ package struct EdgeMiddleware: RouterMiddleware {
         var response: Response
         do {
             response = try await next(request, context)
-        } catch let error as ProtocolError {
-            response = EdgeResponse.problem(error)
-        } catch let error as InvalidDocument {
-            response = EdgeResponse.problem(
-                ProtocolError(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults))
-        } catch let error as JSONError {
-            response = EdgeResponse.problem(
-                ProtocolError(.invalidMessage, "malformed JSON at byte \(error.offset): \(error.reason)"))
         } catch let error as HTTPError {
             response = Self.problem(error)
-        } catch is CancellationError {
-            response = EdgeResponse.problem(ProtocolError(.cancelled, "cancelled"))
         } catch {
-            context.logger.error("request failed", metadata: ["error": "\(error)"])
-            response = EdgeResponse.problem(ProtocolError(.unknownError, "internal error; the service's log has it"))
+            let problem = ProtocolError(of: error)
+            if problem.code == .unknownError { context.logger.error("request failed", metadata: ["error": "\(error)"]) }
+            response = EdgeResponse.problem(problem)
         }
         response.headers[.requestID] = context.id.description
         let took = ContinuousClock.now - start

@@ -3,18 +3,47 @@ package enum Discovery: Equatable, Sendable {
     case events([ByteString: EventRows])
     case properties([ByteString: PropertyRows])
     case values(ValueRows)
+    case totals(ProjectTotals)
 
     /// Adds what another shard found of the same kind.
     package mutating func merge(_ other: Discovery) {
         switch (self, other) {
         case (.events(let mine), .events(let more)): self = .events(mine.merging(more) { $0.merging($1) })
         case (.properties(let mine), .properties(let more)): self = .properties(mine.merging(more) { $0.merging($1) })
+        case (.totals(let mine), .totals(let more)): self = .totals(mine.merging(more))
         case (.values(var mine), .values(let more)):
             self = .events([:])
             mine.merge(more)
             self = .values(mine)
         default: break
         }
+    }
+}
+
+/// What a project has on a shard.
+package struct ProjectTotals: Equatable, Sendable {
+    /// Stored rows, counted like `EventRows`; those of them that no segment holds yet.
+    package var rows: UInt64 = 0
+    package var unsealedRows: UInt64 = 0
+    package var segments: UInt64 = 0
+    /// Users that were ever seen.
+    package var users: UInt64 = 0
+    /// Rows taken since the store was opened, some of which may have been repeats: what has changed once this has.
+    package var taken: UInt64 = 0
+    /// Microseconds; nil without rows.
+    package var newestTime: Int64?
+
+    package init() {}
+
+    package func merging(_ other: ProjectTotals) -> ProjectTotals {
+        var sum = self
+        sum.rows += other.rows
+        sum.unsealedRows += other.unsealedRows
+        sum.segments += other.segments
+        sum.users += other.users
+        sum.taken += other.taken
+        sum.newestTime = [newestTime, other.newestTime].compactMap(\.self).max()
+        return sum
     }
 }
 

@@ -8,6 +8,8 @@ package enum DiscoveryQuery: Equatable, Sendable {
     case properties(event: ByteString)
     /// Values of a property that begin so, likewise.
     case values(property: ByteString, event: ByteString, prefix: ByteString)
+    /// Numbers of the whole project.
+    case totals
 
     package var body: [UInt8] {
         var out = ByteWriter()
@@ -23,6 +25,7 @@ package enum DiscoveryQuery: Equatable, Sendable {
             out.string(property)
             out.string(event)
             out.string(prefix)
+        case .totals: out.integer(UInt8(3))
         }
         return out.bytes
     }
@@ -39,6 +42,7 @@ package enum DiscoveryQuery: Equatable, Sendable {
             self = .values(
                 property: property, event: try reader.string(limit: Limits.eventNameBytes, "event"),
                 prefix: try reader.string(limit: Limits.propertyValueBytes, "prefix"))
+        case 3: self = .totals
         default: throw ByteError(offset: 0, reason: "discovery \(kind) is unknown")
         }
         try reader.finish("discovery query")
@@ -52,6 +56,7 @@ extension Discovery {
         case .events(let found): found.count
         case .properties(let found): found.count
         case .values(let found): found.rows.count
+        case .totals: 1
         }
     }
 
@@ -84,6 +89,11 @@ extension Discovery {
                 value.write(to: &out)
                 out.varint(found.rows[value] ?? 0)
             }
+        case .totals(let found):
+            out.integer(UInt8(3))
+            for number in [found.rows, found.unsealedRows, found.segments, found.users, found.taken] { out.varint(number) }
+            out.integer(UInt8(found.newestTime == nil ? 0 : 1))
+            if let time = found.newestTime { out.zigzag(time) }
         }
         return out.bytes
     }
@@ -95,6 +105,7 @@ extension Discovery {
         case 0: self = .events(try Self.readEvents(&reader))
         case 1: self = .properties(try Self.readProperties(&reader))
         case 2: self = .values(try Self.readValues(&reader))
+        case 3: self = .totals(try Self.readTotals(&reader))
         default: throw ByteError(offset: 0, reason: "discovery \(kind) is unknown")
         }
         try reader.finish("discovery result")
@@ -129,6 +140,17 @@ extension Discovery {
                 throw ByteError(offset: reader.offset, reason: "a property twice")
             }
         }
+        return found
+    }
+
+    private static func readTotals(_ reader: inout ByteReader) throws(ByteError) -> ProjectTotals {
+        var found = ProjectTotals()
+        found.rows = try rows(&reader)
+        found.unsealedRows = try rows(&reader)
+        found.segments = try rows(&reader)
+        found.users = try rows(&reader)
+        found.taken = try rows(&reader)
+        if try ExplainMessage.flag(&reader, "newest") { found.newestTime = try ExplainMessage.readTime(&reader) }
         return found
     }
 

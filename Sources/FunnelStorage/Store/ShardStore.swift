@@ -73,6 +73,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var names: [ByteString] = []
         var nameCodes: [ByteString: UInt32] = [:]
         var newestTime: Int64?
+        /// Rows taken since the store was opened.
+        var taken = 0
 
         mutating func note(newest: Int64?) {
             guard let newest else { return }
@@ -114,6 +116,21 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     package func snapshot(project: UInt32) -> Snapshot {
         // The users' counts are taken last, so that no row is without its user.
         shared.withLock { ($0.projects[project] ?? Project()).snapshot() }
+    }
+
+    /// What the project has now.
+    package func totals(project: UInt32) -> ProjectTotals {
+        shared.withLock { shared in
+            guard let project = shared.projects[project] else { return ProjectTotals() }
+            var totals = ProjectTotals()
+            totals.rows = UInt64(project.memtable.rows + project.segments.reduce(0) { $0 + $1.record.rows })
+            totals.unsealedRows = UInt64(project.memtable.rows)
+            totals.segments = UInt64(project.segments.count)
+            totals.users = UInt64(project.users.fileRecords.reduce(0) { $0 + $1.users } + project.users.usersInMemory)
+            totals.taken = UInt64(project.taken)
+            totals.newestTime = project.newestTime
+            return totals
+        }
     }
 
     /// Figures as of now.
@@ -251,6 +268,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         shared.withLock { shared in
             shared.projects[append.project]?.memtable = memtable
             shared.projects[append.project]?.note(newest: newest)
+            shared.projects[append.project]?.taken += batch.count
         }
     }
 }

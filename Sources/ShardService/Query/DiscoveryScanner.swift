@@ -8,8 +8,11 @@ struct DiscoveryScanner: Sendable {
     let workers: QueryWorkers
     let isCancelled: @Sendable () -> Bool
 
-    func run(_ query: DiscoveryQuery, _ snapshot: Snapshot) async throws -> Discovery {
-        switch query {
+    func run(_ query: DiscoveryQuery, _ store: ShardStore<POSIXFileSystem>, project: UInt32) async throws -> Discovery {
+        let snapshot = store.snapshot(project: project)
+        return switch query {
+        // At hand, and so not in line with the scans.
+        case .totals: .totals(store.totals(project: project))
         case .events(let prefix): .events(try await alone { snapshot.eventRows(prefix: prefix) })
         case .properties(let event):
             .properties(

@@ -1,0 +1,76 @@
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import HTTPTypes
+import Hummingbird
+import Synchronization
+
+/// Who asks over HTTP: by a key in the header, or by the session that a key has opened in a browser.
+struct Callers: Sendable {
+    static let cookie = "sluice_session"
+
+    let keys: KeyRing
+    let sessions = Sessions()
+
+    func admit(_ request: Request, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
+        if request.headers[.authorization] == nil {
+            guard Self.isOfOwnPage(request) else {
+                throw ProtocolError(.forbidden, "the request was sent by a page of another site")
+            }
+            if let hash = sessions.hash(of: Self.token(request)) { return try keys.admit(hash: hash, for: role) }
+        }
+        return try keys.admit(request.headers[.authorization], for: role)
+    }
+
+    static func token(_ request: Request) -> String { request.cookies[cookie]?.value ?? "" }
+
+    /// False where a browser says that another site's page had it send this. Programs other than browsers say nothing,
+    /// and have no cookies that others could use.
+    private static func isOfOwnPage(_ request: Request) -> Bool {
+        if request.method == .get || request.method == .head { return true }
+        if let site = request.headers[HTTPField.Name("Sec-Fetch-Site")!] { return site == "same-origin" || site == "none" }
+        guard let origin = request.headers[.origin] else { return true }
+        return request.head.authority.map { origin == "http://\($0)" || origin == "https://\($0)" } ?? false
+    }
+}
+
+/// Sessions of browsers. They hold hashes of keys, so that one ends with its key; and they end with the process.
+final class Sessions: Sendable {
+    static let lifetime = Duration.seconds(7 * 86_400)
+    private static let most = 10_000
+
+    private struct Session {
+        var hash: [UInt8]
+        var end: ContinuousClock.Instant
+    }
+
+    private let open = Mutex<[String: Session]>([:])
+
+    /// - Parameter hash: of a key that was admitted.
+    /// - Returns: what the browser shows from now on.
+    func begin(hash: [UInt8]) -> String {
+        var random = SystemRandomNumberGenerator()
+        let token = (0..<4).map { _ in
+            let word = String(random.next() as UInt64, radix: 16)
+            return String(repeating: "0", count: 16 - word.count) + word
+        }.joined()
+        let now = ContinuousClock.now
+        open.withLock { open in
+            if open.count >= Self.most {
+                open = open.filter { $0.value.end > now }
+                if open.count >= Self.most, let first = open.min(by: { $0.value.end < $1.value.end }) { open[first.key] = nil }
+            }
+            open[token] = Session(hash: hash, end: now + Self.lifetime)
+        }
+        return token
+    }
+
+    func hash(of token: String) -> [UInt8]? {
+        open.withLock { open in
+            guard let session = open[token], session.end > ContinuousClock.now else { return nil }
+            return session.hash
+        }
+    }
+
+    func end(_ token: String) { open.withLock { $0[token] = nil } }
+}

@@ -1,0 +1,53 @@
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import HTTPTypes
+import Hummingbird
+
+/// Signing in and out of the dashboard with a key.
+struct SessionRoutes {
+    let callers: Callers
+    /// Cookies go over TLS only.
+    let isSecure: Bool
+
+    private static let bodyMax = 4_096
+
+    func add(to router: EdgeRouter) {
+        router.get("/v1/session") { request, _ in
+            EdgeResponse.json(state(try? callers.admit(request, for: .read)))
+        }
+        router.post("/v1/session") { request, _ in try await signIn(request) }
+        router.delete("/v1/session") { request, _ in
+            callers.sessions.end(Callers.token(request))
+            var response = Response(status: .noContent)
+            response.setCookie(cookie("", seconds: 0))
+            return response
+        }
+    }
+
+    private func signIn(_ request: Request) async throws -> Response {
+        var reader = FieldReader(try JSONParser.parse(try await EdgeBody.read(request, limit: Self.bodyMax)))
+        let key = reader.string("key")
+        if key == nil { reader.fault("key", "is required") }
+        reader.rejectUnknown()
+        guard let key, reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
+        let hash = KeyRing.hash(key.string)
+        let principal = try callers.keys.admit(hash: hash, for: .read)
+        var response = EdgeResponse.json(state(principal))
+        response.setCookie(cookie(callers.sessions.begin(hash: hash), seconds: Int(Sessions.lifetime.components.seconds)))
+        return response
+    }
+
+    private func state(_ principal: KeyRing.Principal?) -> JSONValue {
+        [
+            "keys_needed": .bool(!callers.keys.isOpen), "signed_in": .bool(principal != nil && !callers.keys.isOpen),
+            "role": principal.map { .text("\($0.role)") } ?? .null, "project": principal.map { .count(Int($0.project)) } ?? .null,
+        ]
+    }
+
+    private func cookie(_ value: String, seconds: Int) -> Cookie {
+        Cookie(name: Callers.cookie, value: value, maxAge: seconds, path: "/", secure: isSecure, httpOnly: true, sameSite: .strict)
+    }
+}

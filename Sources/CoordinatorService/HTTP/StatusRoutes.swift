@@ -1,0 +1,47 @@
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import Hummingbird
+
+/// `GET /v1/status`: what the cluster has of the caller's project, shard by shard.
+struct StatusRoutes {
+    let callers: Callers
+    let engine: QueryEngine
+    private let started = ContinuousClock.now
+
+    init(callers: Callers, engine: QueryEngine) {
+        self.callers = callers
+        self.engine = engine
+    }
+
+    func add(to router: EdgeRouter) {
+        router.get("/v1/status") { request, _ in
+            let project = try callers.admit(request, for: .read).project
+            return EdgeResponse.json(json(await engine.totals(project: project)))
+        }
+    }
+
+    private func json(_ shards: [QueryEngine.ShardTotals]) -> JSONValue {
+        let map = engine.fleet.map
+        let load = engine.gate.load
+        return [
+            "version": .text(Program.version), "uptime_seconds": .count(Int((ContinuousClock.now - started).components.seconds)),
+            "cluster_id": .text(String(map.clusterID, radix: 16)), "map_epoch": .count(Int(map.epoch)),
+            "queries": ["running": .count(load.running), "waiting": .count(load.queued)],
+            "shards": .array(shards.map(Self.shard)),
+        ]
+    }
+
+    private static func shard(_ shard: QueryEngine.ShardTotals) -> JSONValue {
+        let totals = shard.totals
+        func number(_ read: (ProjectTotals) -> UInt64) -> JSONValue { totals.map { .count(Int(read($0))) } ?? .null }
+        return [
+            "id": .count(shard.id), "address": .text(shard.address), "state": totals == nil ? "unreachable" : "ready",
+            "problem": shard.problem.map { .text($0) } ?? .null, "events": number(\.rows), "users": number(\.users),
+            "segments": number(\.segments), "unsealed_events": number(\.unsealedRows),
+            "newest_event": totals?.newestTime.map { .text(Timestamp.format($0)) } ?? .null,
+        ]
+    }
+}

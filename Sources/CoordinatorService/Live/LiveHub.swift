@@ -1,0 +1,179 @@
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRuntime
+import Synchronization
+
+/// Answers that follow the data. Viewers of the same question share one evaluation; a question is evaluated again once
+/// its project has new rows; one evaluation runs at a time, and ticks that pass meanwhile are skipped, not queued.
+final class LiveHub: Sendable {
+    struct Question: Hashable, Sendable {
+        var project: UInt32
+        /// Body of a query, encoded anew, so that its layout makes no difference.
+        var body: [UInt8]
+    }
+
+    enum Event: Equatable, Sendable {
+        case report([UInt8])
+        case problem([UInt8])
+        /// The viewer may look no longer.
+        case end
+    }
+
+    /// What the hub asks of the rest.
+    struct Source: Sendable {
+        /// What changes when a project has new rows, or when a shard goes or comes.
+        var state: @Sendable (UInt32) async -> [UInt64?]
+        var evaluate: @Sendable (Question) async throws -> JSONValue
+    }
+
+    private struct Viewer {
+        var channel: AsyncStream<Event>.Continuation
+        var mayLook: @Sendable () -> Bool
+    }
+
+    private struct Group {
+        var viewers: [UInt64: Viewer] = [:]
+        var last: Event?
+        /// The last answer without its instant: what viewers need not be told again.
+        var shown: JSONValue?
+        var state: [UInt64?] = []
+        var evaluated: ContinuousClock.Instant?
+        /// No evaluation before.
+        var rest = ContinuousClock.now
+    }
+
+    private struct State {
+        var groups: [Question: Group] = [:]
+        var nextViewer: UInt64 = 0
+        var isClosed = false
+    }
+
+    static let tick = Duration.milliseconds(250)
+    /// After so long an answer is evaluated without new rows: windows close as time goes by.
+    private static let staleAfter = Duration.seconds(30)
+    /// After so long a viewer is told the same again, which also finds those who went away.
+    private static let repeatAfter = Duration.seconds(15)
+    static let viewersMax = 1_000
+    static let questionsMax = 100
+
+    private let source: Source
+    private let state = Mutex(State())
+    private let evaluations: Counter
+
+    init(_ source: Source, metrics: Metrics) {
+        self.source = source
+        evaluations = metrics.counter("sluice_live_evaluations_total", "evaluations for live viewers")
+        metrics.gauge("sluice_live_viewers", "viewers of live answers") { [weak self] in Double(self?.viewers ?? 0) }
+    }
+
+    private var viewers: Int { state.withLock { $0.groups.values.reduce(0) { $0 + $1.viewers.count } } }
+
+    /// - Parameter mayLook: asked now and then; once false, the stream ends.
+    /// - Returns: events, of which a slow reader sees the newest.
+    func watch(_ question: Question, mayLook: @escaping @Sendable () -> Bool) throws(ProtocolError) -> AsyncStream<Event> {
+        let (stream, channel) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(1))
+        let number = state.withLock { state -> UInt64? in
+            let isNew = state.groups[question] == nil
+            guard !state.isClosed, state.groups.values.reduce(0, { $0 + $1.viewers.count }) < Self.viewersMax,
+                !isNew || state.groups.count < Self.questionsMax
+            else { return nil }
+            state.nextViewer += 1
+            if let last = state.groups[question]?.last { channel.yield(last) }
+            state.groups[question, default: Group()].viewers[state.nextViewer] = Viewer(channel: channel, mayLook: mayLook)
+            return state.nextViewer
+        }
+        guard let number else {
+            throw ProtocolError(.overloaded, "\(Self.viewersMax) viewers or \(Self.questionsMax) questions are being followed already")
+        }
+        channel.onTermination = { [weak self] _ in self?.leave(question, number) }
+        return stream
+    }
+
+    private func leave(_ question: Question, _ viewer: UInt64) {
+        state.withLock { state in
+            state.groups[question]?.viewers[viewer] = nil
+            if state.groups[question]?.viewers.isEmpty == true { state.groups[question] = nil }
+        }
+    }
+
+    /// Until cancelled.
+    func run() async {
+        var told = ContinuousClock.now
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.tick)
+            endUnwanted()
+            let groups = state.withLock { $0.groups }
+            for project in Set(groups.keys.map(\.project)) {
+                let now = await source.state(project)
+                for (question, group) in groups where question.project == project && isDue(group, now) {
+                    if Task.isCancelled { break }
+                    await evaluate(question, now)
+                }
+            }
+            if ContinuousClock.now - told > Self.repeatAfter {
+                told = .now
+                tellAgain()
+            }
+        }
+        close()
+    }
+
+    private func isDue(_ group: Group, _ now: [UInt64?]) -> Bool {
+        guard let evaluated = group.evaluated else { return true }
+        if ContinuousClock.now < group.rest { return false }
+        return group.state != now || ContinuousClock.now - evaluated > Self.staleAfter
+    }
+
+    private func evaluate(_ question: Question, _ now: [UInt64?]) async {
+        let start = ContinuousClock.now
+        evaluations.add(1)
+        let event: Event
+        var shown: JSONValue?
+        do {
+            let answer = try await source.evaluate(question)
+            event = .report(answer.encoded)
+            shown = .object((answer.asObject ?? []).filter { $0.key != "as_of" })
+        } catch {
+            event = .problem(ProtocolError(of: error).problem.encoded)
+        }
+        let end = ContinuousClock.now
+        state.withLock { state in
+            guard var group = state.groups[question] else { return }
+            let isNews = shown == nil ? group.last != event : group.shown != shown
+            group.last = event
+            group.shown = shown
+            group.state = now
+            group.evaluated = end
+            // Questions that take long get a fifth of the time at most.
+            group.rest = end + (end - start) * 4
+            state.groups[question] = group
+            if isNews { for viewer in group.viewers.values { viewer.channel.yield(event) } }
+        }
+    }
+
+    private func tellAgain() {
+        for group in state.withLock({ $0.groups }).values {
+            guard let last = group.last else { continue }
+            for viewer in group.viewers.values { viewer.channel.yield(last) }
+        }
+    }
+
+    private func endUnwanted() {
+        for group in state.withLock({ $0.groups }).values {
+            for viewer in group.viewers.values where !viewer.mayLook() {
+                viewer.channel.yield(.end)
+                viewer.channel.finish()
+            }
+        }
+    }
+
+    /// Ends all streams; there will be no others.
+    private func close() {
+        let groups = state.withLock { state in
+            state.isClosed = true
+            return state.groups
+        }
+        for group in groups.values { for viewer in group.viewers.values { viewer.channel.finish() } }
+    }
+}
