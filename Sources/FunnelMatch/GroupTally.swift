@@ -12,7 +12,10 @@ package struct GroupTally: Sendable {
     /// Bytes of all values.
     private var bytes = 0
 
-    package init(steps: Int) { self.init(steps: steps, valuesMax: Limits.breakdownValues, bytesMax: Limits.breakdownBytes) }
+    package init(steps: Int) {
+        let valuesMax = min(Limits.breakdownValues, Limits.breakdownCounts / max(1, steps))
+        self.init(steps: steps, valuesMax: valuesMax, bytesMax: Limits.breakdownBytes)
+    }
 
     package init(steps: Int, valuesMax: Int, bytesMax: Int) {
         self.steps = steps
@@ -62,11 +65,44 @@ package struct GroupTally: Sendable {
         }
     }
 
-    package func finish() -> ValueGroups {
+    /// - Parameters:
+    ///   - share: which groups are told; of the others only how many they are, and the most users that one of them has.
+    ///   - leadingMax: groups that are told as the leading ones.
+    /// - Throws: where those that are told take too many bytes.
+    package func finish(_ share: GroupShare = .all, leadingMax: Int = Limits.leadingGroups) throws(TooManyValues) -> ValueGroups {
         var result = ValueGroups(steps: steps)
         result.absent = reaching(-1)
-        for (value, group) in groups { result.counts[value] = reaching(group) }
+        for value in told(share, leadingMax) { result.counts[value] = groups[value].map(reaching) ?? Array(repeating: 0, count: steps) }
+        let size = result.counts.reduce(0) { $0 + $1.key.wireBytes + $1.value.reduce(0) { $0 + Varint.length($1) } }
+        guard size <= bytesMax else { throw TooManyValues(values: valuesMax, bytes: bytesMax) }
+        var (left, most) = (0, UInt64(0))
+        for (value, group) in groups where result.counts[value] == nil {
+            left += 1
+            most = max(most, entered(group))
+        }
+        if left > 0 { result.leaveOut(values: left, users: most) }
         return result
+    }
+
+    private func told(_ share: GroupShare, _ leadingMax: Int) -> [PropertyValue] {
+        switch share {
+        case .named(let values): return values
+        case .leading where groups.count > leadingMax || bytes > Limits.leadingBytes:
+            var bytes = 0
+            let leading = groups.lazy.map { ($0.key, entered($0.value)) }.leading(leadingMax)
+            return Array(
+                leading.prefix { value in
+                    bytes += value.wireBytes
+                    return bytes <= Limits.leadingBytes
+                })
+        case .leading, .all: return Array(groups.keys)
+        }
+    }
+
+    /// Users at step 1.
+    private func entered(_ group: Int32) -> UInt64 {
+        let first = (Int(group) + 1) * steps
+        return depths[first..<(first + steps)].reduce(0, &+)
     }
 
     private func reaching(_ group: Int32) -> [UInt64] {
@@ -75,7 +111,7 @@ package struct GroupTally: Sendable {
     }
 }
 
-/// A property has more values, or longer ones, than one shard tells apart. An estimate would not be exact.
+/// A property has more values, or longer ones, than one shard tells apart or can send. An estimate would not be exact.
 package struct TooManyValues: Error, Equatable, Sendable {
     package var values: Int
     package var bytes: Int

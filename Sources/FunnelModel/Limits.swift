@@ -42,11 +42,24 @@ package enum Limits {
     /// Exact times kept for one step and shard before they become a histogram.
     package static let exactTimesPerStep = 65_536
     package static let userListPage = 10_000
-    /// Distinct values of a breakdown on one shard, and the bytes that all of them take on the wire.
-    package static let breakdownValues = 65_536
-    package static let breakdownBytes = 32 << 20
+    /// Distinct values of a breakdown on one shard, and with fewer of them where there are many steps, their counts.
+    package static let breakdownValues = 1_000_000
+    package static let breakdownCounts = 16_000_000
+    /// Bytes on the wire of all values of a shard, and of all its groups with their counts.
+    package static let breakdownBytes = 64 << 20
+    /// Groups that a shard tells before it is asked for more, and the bytes of their values.
+    package static let leadingGroups = 65_536
+    package static let leadingBytes = 32 << 20
+    /// Values that a shard is asked about by name, and their bytes.
+    package static let namedGroups = 65_536
+    package static let namedBytes = 4 << 20
+    /// Groups of all shards together that a coordinator asks for whole.
+    package static let wholeGroups = 4_000_000
     /// Rows of a breakdown that a query can ask for.
     package static let breakdownRows = 1_000
+    /// Values of a property that one shard finds, and their bytes.
+    package static let foundValues = 65_536
+    package static let foundBytes = 32 << 20
     package static let trendBuckets = 1_000
     package static let segments = 10
     package static let segmentNameBytes = 256

@@ -73,7 +73,7 @@ package struct ValueScan: Sendable {
             let value = value.canonical
             if let known = codes[value] { return known }
             guard prefix.isEmpty || value.textBytes.starts(with: prefix.bytes) else { return Self.leftOut }
-            guard codes.count < Limits.breakdownValues, bytes + value.wireBytes <= Limits.breakdownBytes else {
+            guard codes.count < Limits.foundValues, bytes + value.wireBytes <= Limits.foundBytes else {
                 isTruncated = true
                 return Self.leftOut
             }

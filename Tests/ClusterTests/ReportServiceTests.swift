@@ -107,10 +107,58 @@ extension ClusterSuite {
             #expect(try await Command.run("sluice", common + ["--k", "2"]).status != 0)
         }
 
-        /// More values than a shard tells apart are an error that names the property, and not a missing shard.
+        /// Of more values than a shard tells at once: those that clearly lead, those that it must be asked about by name, and
+        /// those of which none lead, so that all are told.
+        @Test func moreValuesThanAreToldAtOnceAddUpToTheWhole() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                let users = 200_000
+                for start in stride(from: 0, to: users, by: 8_192) {
+                    let events = (start..<min(users, start + 8_192)).flatMap { i -> [JSONValue] in
+                        let mixed = i < 2_000 ? "big \(i % 8)" : i < 2_300 ? "z \(i % 100)" : "u\(i)"
+                        let properties: JSONValue = i % 50 == 0 ? [:] : ["flat": .count(i / 2), "mixed": .text(mixed)]
+                        return [event("u\(i)", "a", Double(i), properties: properties)] + (i % 3 == 0 ? [event("u\(i)", "b", Double(i + 1))] : [])
+                    }
+                    #expect(try await cluster.send(events).status == 200)
+                }
+                let plain = try await cluster.counts(["a", "b"])
+                #expect(plain == [users, (users + 2) / 3])
+                func ask(_ property: String, k: Int) async throws -> (rows: [JSONValue], other: JSONValue) {
+                    let report = try await cluster.query([
+                        "funnel": ["steps": ["a", "b"]], "breakdown": ["property": .text(property), "touch": "step:1", "k": .count(k)],
+                    ])
+                    let rows = try #require(report["breakdown"]?["rows"]?.asArray)
+                    let other = try #require(report["breakdown"]?["other"])
+                    #expect(Report(report).counts == plain && rows.count == k + 1)
+                    #expect(rows.last?["value"] == .null && rows.last?["entered"] == .count(users / 50))
+                    for i in plain.indices {
+                        #expect((rows + [other]).reduce(0) { $0 + Report($1).counts[i] } == plain[i], "\(property), step \(i + 1)")
+                    }
+                    return (Array(rows.dropLast()), other)
+                }
+                // Of the users without a value 40 would have had a big one, 10 each those of an even number.
+                let big = try await ask("mixed", k: 8)
+                #expect(big.rows.map { $0["entered"] } == [250, 250, 250, 250, 240, 240, 240, 240])
+                #expect(big.rows.map { $0["value"] } == [1, 3, 5, 7, 0, 2, 4, 6].map { .text("big \($0)") })
+                let values = 98 + users - 2_300 - (users - 2_300) / 50
+                let range = (big.other["values_range"]?.asArray ?? []).compactMap { $0.asInteger.map(Int.init) }
+                try #require(range.count == 2 && big.other["values"] == .null)
+                #expect(range[0] <= values && range[1] >= values, "\(range)")
+                // Three users each, whom the two shards share, and with one of them a shard does not tell the value.
+                let named = try await ask("mixed", k: 12)
+                #expect(named.rows.dropFirst(8).map { $0["entered"] } == [3, 3, 3, 3])
+                #expect(named.rows.dropFirst(8).map { $0["value"] } == ["z 1", "z 10", "z 11", "z 12"])
+                let flat = try await ask("flat", k: 3)
+                #expect(flat.rows.map { $0["entered"] } == [2, 2, 2] && flat.rows.map { $0["value"] } == [1, 10, 10_001])
+                #expect(flat.other["values"] == .count(users / 2 - 3))
+            }
+        }
+
+        /// More values than a shard tells apart are an error that names the property, and not a missing shard. With many
+        /// steps they are fewer.
         @Test func tooManyValuesNameTheProperty() async throws {
             try await Cluster.with(shards: 1) { cluster in
-                let values = Limits.breakdownValues + 1
+                let steps = ["a"] + (2...Limits.stepsPerFunnel).map { "s\($0)" }
+                let values = Limits.breakdownCounts / Limits.stepsPerFunnel + 1
                 for start in stride(from: 0, to: values, by: 8_192) {
                     let events = (start..<min(values, start + 8_192)).map { i in
                         event("u\(i)", "a", Double(i), properties: ["n": .count(i), "half": .count(i / 2)])
@@ -118,13 +166,15 @@ extension ClusterSuite {
                     #expect(try await cluster.send(events).status == 200)
                 }
                 func ask(_ property: String) async throws -> HTTP.Answer {
-                    let body: JSONValue = ["funnel": ["steps": ["a"]], "breakdown": ["property": .text(property)], "allow_partial": true]
+                    let body: JSONValue = [
+                        "funnel": ["steps": .array(steps.map { .text($0) })], "breakdown": ["property": .text(property)], "allow_partial": true,
+                    ]
                     return try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encoded)
                 }
                 let refused = try await ask("n")
                 #expect(refused.status == 422)
                 #expect(refused.json["errors"]?.asArray?.map { $0["field"] } == ["breakdown.property"])
-                #expect(refused.text.contains("65536 distinct values"))
+                #expect(refused.text.contains("\(values - 1) distinct values"))
                 let taken = try await ask("half")
                 #expect(taken.status == 200 && taken.json["breakdown"]?["other"]?["values"] == .count(values / 2 + 1 - 10))
             }

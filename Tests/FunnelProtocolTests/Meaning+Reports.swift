@@ -4,8 +4,9 @@ import FunnelProtocol
 extension PartialQuery.Report {
     var meaning: JSONValue.Member {
         switch self {
-        case .breakdown(let breakdown):
-            return .init("breakdown", ["property": .string(breakdown.property), "touch": .text(breakdown.touch.text)])
+        case .breakdown(let breakdown, let share):
+            return .init(
+                "breakdown", ["property": .string(breakdown.property), "touch": .text(breakdown.touch.text), "groups": share.meaning])
         case .trend(let bounds): return .init("trend", .array(bounds.map { number($0) }))
         case .entrySpan: return .init("entry_span", true)
         case .between(let from, let to): return .init("between", [number(from), number(to)])
@@ -20,7 +21,8 @@ extension PartialQuery.Report {
     init?(meaning m: JSONValue) throws {
         if let breakdown = m["breakdown"] {
             guard let touch = Breakdown.Touch(text: try breakdown.text("touch")) else { throw MeaningError(field: "touch") }
-            self = .breakdown(Breakdown(property: try breakdown.text("property"), touch: touch))
+            let share = try GroupShare(meaning: breakdown["groups"] ?? .null)
+            self = .breakdown(Breakdown(property: try breakdown.text("property"), touch: touch), share)
         } else if m["trend"] != nil {
             self = .trend(try m.list("trend").map { try JSONValue.object([.init("bound", $0)]).int("bound") })
         } else if m["entry_span"] != nil {
@@ -42,6 +44,24 @@ extension PartialQuery.Report {
     }
 }
 
+extension GroupShare {
+    fileprivate var meaning: JSONValue {
+        switch self {
+        case .leading: "leading"
+        case .all: "all"
+        case .named(let values): .array(values.map(tagged))
+        }
+    }
+
+    fileprivate init(meaning m: JSONValue) throws {
+        switch m {
+        case "leading": self = .leading
+        case "all": self = .all
+        default: self = .named(try (m.asArray ?? []).map(untagged))
+        }
+    }
+}
+
 extension PartialResult.Report {
     var meaning: JSONValue.Member {
         func list(_ counts: [UInt64]) -> JSONValue { .array(counts.map { number($0) }) }
@@ -50,7 +70,8 @@ extension PartialResult.Report {
             let rows = groups.counts.keys.sortedAsText().map { value -> JSONValue in
                 ["value": tagged(value), "counts": list(groups.counts[value] ?? [])]
             }
-            return .init("breakdown", ["absent": list(groups.absent), "groups": .array(rows)])
+            let left: JSONValue = groups.untold.values == 0 ? [] : [number(groups.untold.values), number(groups.untold.users)]
+            return .init("breakdown", ["absent": list(groups.absent), "groups": .array(rows), "left_out": left])
         case .trend(let buckets): return .init("trend", .array(buckets.map(list)))
         case .entrySpan(let span):
             return .init("entry_span", .array(span.map { [number($0.lowerBound), number($0.upperBound)] } ?? []))
@@ -77,6 +98,8 @@ extension PartialResult.Report {
             for row in try breakdown.list("groups") {
                 groups.counts[try untagged(row["value"] ?? .null)] = counts(try row.list("counts"))
             }
+            let left = try breakdown.list("left_out")
+            if left.count == 2 { groups.leaveOut(values: left[0].int, users: UInt64(left[1].int)) }
             self = .breakdown(groups)
         } else if m["trend"] != nil {
             self = .trend(try m.list("trend").map { counts($0.asArray ?? []) })

@@ -175,6 +175,13 @@ enum Samples {
             name: "a breakdown by step 3", kind: .partialQuery,
             message: .partialQuery(reporting(.breakdown(Breakdown(property: "utm.source", touch: .step(3)))))),
         Sample(
+            name: "a breakdown, some values by name", kind: .partialQuery,
+            message: .partialQuery(
+                reporting(.breakdown(Breakdown(property: "plan", touch: .first), .named([.integer(-7), .bool(true), .string("pro")]))))),
+        Sample(
+            name: "a breakdown, all groups", kind: .partialQuery,
+            message: .partialQuery(reporting(.breakdown(Breakdown(property: "plan", touch: .first), .all)))),
+        Sample(
             name: "a trend", kind: .partialQuery,
             message: .partialQuery(
                 reporting(.trend([-86_400_000_000, 0, 1_710_892_800_000_000, 1_710_892_800_000_001])))),
@@ -229,6 +236,7 @@ enum Samples {
             Sample(name: "exact times", kind: .partialResult, message: .partialResult(some)),
             Sample(name: "histogram", kind: .partialResult, message: .partialResult(large)),
             Sample(name: "groups", kind: .partialResult, message: .partialResult(grouped)),
+            Sample(name: "leading groups", kind: .partialResult, message: .partialResult(leading)),
             Sample(
                 name: "nobody in any group", kind: .partialResult,
                 message: .partialResult(reporting(.breakdown(ValueGroups(steps: 2)), counts: [0, 0]))),
@@ -255,6 +263,15 @@ enum Samples {
             .integer(.min): [1, 0], .double(0.5): [1, 1], .double(1e300): [1, 0], .bool(true): [1, 0], .bool(false): [1, 1],
         ]
         return reporting(.breakdown(groups), counts: [313, 207])
+    }()
+
+    /// One of the values was asked about by name, and nobody has it.
+    private static let leading: PartialResult = {
+        var groups = ValueGroups(steps: 2)
+        groups.absent = [10, 4]
+        groups.counts = [.string("pro"): [300, 200], .string("free"): [200, 7], .bool(false): [0, 0]]
+        groups.leaveOut(values: 70_000, users: 199)
+        return reporting(.breakdown(groups), counts: [210_510, 311])
     }()
 
     private static let paired: PairedCounts = {

@@ -218,10 +218,10 @@ struct RandomPeopleTests {
 
     @Test func tooManyValuesAreToldAsLowerBounds() {
         var few = ValueRows()
-        for value in 0..<Limits.breakdownValues { few.add(.integer(Int64(value)), rows: 2) }
+        for value in 0..<Limits.foundValues { few.add(.integer(Int64(value)), rows: 2) }
         few.add(.double(3), rows: 1)
         #expect(!few.isTruncated && few.rows[.integer(3)] == 3)
         few.add(.string("one more"), rows: 1)
-        #expect(few.isTruncated && few.rows.count == Limits.breakdownValues)
+        #expect(few.isTruncated && few.rows.count == Limits.foundValues)
     }
 }

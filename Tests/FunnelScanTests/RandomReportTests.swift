@@ -100,7 +100,7 @@ struct RandomReportTests {
                 }
             }
         }
-        #expect(tally.finish() == want, "\(what), \(breakdown)")
+        #expect(try tally.finish() == want, "\(what), \(breakdown)")
     }
 
     /// The value as the rules have it.
@@ -163,7 +163,7 @@ struct RandomReportTests {
         var other = GroupTally(steps: 2, valuesMax: 3, bytesMax: 100)
         try other.add(.integer(2), depth: 2)
         try tally.merge(other)
-        let groups = tally.finish()
+        let groups = try tally.finish()
         #expect(groups.absent == [1, 1] && groups.counts[.integer(2)] == [3, 2] && groups.counts.count == 3)
         try other.add(.string("2"), depth: 1)
         #expect(throws: TooManyValues.self) { try tally.merge(other) }

@@ -105,7 +105,7 @@ def encode_report(query):
     """The kind and the fields of what is asked beside the counts."""
     if "breakdown" in query:
         asked = query["breakdown"]
-        return 1, string(asked["property"]) + varint(TOUCHES.index(asked["touch"]))
+        return 1, string(asked["property"]) + varint(TOUCHES.index(asked["touch"])) + encode_choice(asked["groups"])
     if "trend" in query:
         bounds = query["trend"]
         return 2, varint(len(bounds)) + zigzag(bounds[0]) + b"".join(
@@ -122,6 +122,25 @@ def encode_report(query):
         asked = query["predictors"]
         return 6, varint(asked["of"]) + varint(asked["step"]) + bytes([asked["properties"]])
     return (3, b"") if query.get("entry_span") else (0, b"")
+
+
+def encode_choice(groups):
+    """Which groups of a breakdown a shard is to tell."""
+    if isinstance(groups, str):
+        return bytes([{"leading": 0, "all": 2}[groups]])
+    return b"\x01" + varint(len(groups)) + b"".join(map(encode_value, groups))
+
+
+def read_choice(reader):
+    kind = reader.u8()
+    if kind > 2:
+        raise invalid(f"groups {kind}")
+    if kind != 1:
+        return "all" if kind else "leading"
+    values = [read_value(reader) for _ in range(reader.varint(65_536))]
+    if len({repr(value) for value in values}) < len(values):
+        raise invalid("a value named twice")
+    return values
 
 
 def encode_paths_asked(asked):
@@ -158,7 +177,8 @@ def read_report(kind, reader, steps):
         name = reader.text(256)
         if not name:
             raise invalid("an empty property")
-        return {"breakdown": {"property": name, "touch": TOUCHES[reader.varint(steps + 1)]}}
+        touch = TOUCHES[reader.varint(steps + 1)]
+        return {"breakdown": {"property": name, "touch": touch, "groups": read_choice(reader)}}
     if kind == 2:
         count, bounds = reader.varint(1001), [reader.zigzag()]
         while len(bounds) < count:
@@ -307,7 +327,8 @@ def encode_found(result):
     if "breakdown" in result:
         groups = result["breakdown"]["groups"]
         out = b"".join(map(varint, result["breakdown"]["absent"])) + varint(len(groups))
-        return 1, out + b"".join(encode_value(g["value"]) + b"".join(map(varint, g["counts"])) for g in groups)
+        out += b"".join(encode_value(g["value"]) + b"".join(map(varint, g["counts"])) for g in groups)
+        return 1, out + b"".join(map(varint, result["breakdown"]["left_out"] or [0]))
     if "trend" in result:
         return 2, varint(len(result["trend"])) + b"".join(varint(n) for bucket in result["trend"] for n in bucket)
     if "entry_span" in result:
@@ -384,17 +405,29 @@ def read_predictors(reader):
     return {"predictors": {"users": whole, "events": events, "properties": properties, "left_out": left_out}}
 
 
+def can_be_left(users, values=0, most=0):
+    """Whether so many values, none of them with more than `most` users at step 1, have these users, by step."""
+    if values == 0:
+        return not any(users)
+    if min(users) < 0 or max(users) > users[0]:
+        return False
+    return 0 < most <= users[0] - (values - 1) and users[0] <= values * most
+
+
 def read_found(kind, reader, counts):
     steps = len(counts)
     if kind == 1:
         absent = read_counts(reader, steps)
         groups = [{"value": read_value(reader), "counts": read_counts(reader, steps)}
-                  for _ in range(reader.varint(65_536))]
-        if [sum(n) for n in zip(absent, *(g["counts"] for g in groups))] != counts:
+                  for _ in range(reader.varint(1_000_000))]
+        told = [sum(n) for n in zip(absent, *(g["counts"] for g in groups))]
+        values = reader.varint(1_000_000)
+        left_out = [values, reader.varint()] if values else []
+        if not can_be_left([n - m for n, m in zip(counts, told)], *left_out):
             raise invalid("groups that don't add up")
         if len({repr(g["value"]) for g in groups}) < len(groups):
             raise invalid("a value twice")
-        return {"breakdown": {"absent": absent, "groups": groups}}
+        return {"breakdown": {"absent": absent, "groups": groups, "left_out": left_out}}
     if kind == 2:
         return {"trend": [read_counts(reader, steps) for _ in range(reader.varint(1000))]}
     if kind == 3:

@@ -56,7 +56,8 @@ def normal(kind, meaning):
     if kind == "partialResult" and "breakdown" in meaning:
         groups = [{**g, "value": {k: number(v) if k == "integer" else v for k, v in g["value"].items()}}
                   for g in meaning["breakdown"]["groups"]]
-        meaning["breakdown"] = {**meaning["breakdown"], "groups": groups}
+        left_out = [number(n) for n in meaning["breakdown"]["left_out"]]
+        meaning["breakdown"] = {**meaning["breakdown"], "groups": groups, "left_out": left_out}
     if kind == "partialResult" and "between" in meaning:
         between = meaning["between"]
         meaning["between"] = {**between, "times": times_of([between["times"]])[0]}

@@ -13,8 +13,11 @@ struct ReportTests {
         return groups
     }
 
-    private func report(_ groups: ValueGroups, k: Int = 10) -> JSONValue {
-        BreakdownReport(BreakdownRequest(Breakdown(property: "plan", touch: .step(2)), rows: k), groups, FunnelDefinition(steps: Self.steps)).json
+    /// - Parameter left: users by step of values that the groups don't tell.
+    private func report(_ groups: ValueGroups, k: Int = 10, left: [UInt64] = [0, 0]) -> JSONValue {
+        let whole = groups.counts.values.reduce(zip(groups.absent, left).map(+)) { zip($0, $1).map(+) }
+        let request = BreakdownRequest(Breakdown(property: "plan", touch: .step(2)), rows: k)
+        return BreakdownReport(request, groups, of: whole, FunnelDefinition(steps: Self.steps)).json
     }
 
     private func values(_ report: JSONValue) -> [JSONValue?] { (report["rows"]?.asArray ?? []).map { $0["value"] } }
@@ -42,6 +45,21 @@ struct ReportTests {
         let other = try #require(report["other"])
         #expect(other.asObject?.first == .init("values", 2) && other["value"] == nil)
         #expect(other["entered"] == 3 && other["converted"] == 2 && other["steps"]?.asArray?.count == 2)
+    }
+
+    @Test func valuesThatNoShardTellsCountInTheRest() throws {
+        var one = groups([.string("pro"): [9, 4], .string("free"): [5, 2]], absent: [1, 0])
+        one.leaveOut(values: 3, users: 4)
+        let alone = report(one, k: 1, left: [7, 1])
+        #expect(values(alone) == ["pro", .null] && alone["other"]?["values"] == 4)
+        #expect(alone["other"]?["entered"] == 12 && alone["other"]?["converted"] == 3 && alone["other"]?["values_range"] == nil)
+        // What two shards left out may be the same values, and "free" may have more users on the second.
+        var other = groups([.string("pro"): [8, 8]])
+        other.leaveOut(values: 6, users: 2)
+        one.merge(other)
+        let both = report(one, k: 5, left: [17, 2])
+        #expect(values(both) == ["pro", .null] && both["other"]?["values"] == .null)
+        #expect(both["other"]?["values_range"] == [6, 10] && both["other"]?["entered"] == 22 && both["other"]?["converted"] == 4)
     }
 
     @Test func whoHasNoValueIsAlwaysShown() throws {

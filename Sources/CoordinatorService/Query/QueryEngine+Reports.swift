@@ -32,6 +32,7 @@ extension QueryEngine {
             for i in error.faults.indices where error.faults[i].field == "breakdown.property" { error.faults[i].field = "variants.property" }
             throw error
         }
+        if let asked = request.breakdown { try await settle(asked, query, &results, project, start) }
         results.missing += missing
         results.missing.sort { $0.shard.id < $1.shard.id }
         return (bounds, results)
@@ -48,7 +49,7 @@ extension QueryEngine {
     }
 
     /// Asks every shard some questions, one after the other: a shard answers all of them or is missing.
-    private func askAll(
+    func askAll(
         _ query: ResolvedQuery, _ project: UInt32, _ start: ContinuousClock.Instant, without absent: Set<Int>,
         _ questions: @escaping @Sendable (Range<Int>) -> [PartialQuery]
     ) async throws -> Gathered<[PartialResult]> {
@@ -101,7 +102,7 @@ extension QueryEngine {
         var report = FunnelReport(definition: definition, asOf: request.asOf, result: results[0], completeness: completeness)
         switch results[0].report {
         case .breakdown(let groups)?:
-            if let asked = request.breakdown { report.breakdown = BreakdownReport(asked, groups, definition) }
+            if let asked = request.breakdown { report.breakdown = BreakdownReport(asked, groups, of: results[0].counts, definition) }
             if case .property(let asked)? = request.variants {
                 let immature = definition.isImmature(request.entryRange, newest: results[0].newestEvent, asOf: request.asOf)
                 report.variants = try VariantsReport(asked, groups, definition, immature: immature).json
@@ -130,10 +131,12 @@ extension PartialQuery {
     /// Whether a result tells what was asked.
     fileprivate func isAnswered(by result: PartialResult) -> Bool {
         switch (report, result.report) {
-        case (nil, nil), (.breakdown, .breakdown), (.entrySpan, .entrySpan), (.between, .between), (.explain, .explain),
+        case (nil, nil), (.breakdown(_, .leading), .breakdown), (.entrySpan, .entrySpan), (.between, .between), (.explain, .explain),
             (.paired, .paired), (.paths, .paths), (.predictors, .predictors):
             true
         case (.trend(let bounds), .trend(let buckets)): buckets.count == bounds.count - 1
+        case (.breakdown(_, .named(let values)), .breakdown(let groups)): values.allSatisfy { groups.counts[$0] != nil }
+        case (.breakdown(_, .all), .breakdown(let groups)): groups.untold.values == 0
         default: false
         }
     }

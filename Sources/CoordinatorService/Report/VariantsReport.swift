@@ -24,7 +24,7 @@ package struct VariantsReport: Sendable {
         absent = groups.absent
         var values = Set(groups.counts.keys)
         guard values.count <= Limits.variants else {
-            let reason = "\"\(request.breakdown.property.string)\" has \(values.count) values; an experiment has at most \(Limits.variants)"
+            let reason = "\"\(request.breakdown.property.string)\" has more than \(Limits.variants) values, the most of an experiment"
             throw InvalidDocument([FieldFault("variants.property", reason)])
         }
         // A variant that was planned is shown though nobody got it, and so is a control.

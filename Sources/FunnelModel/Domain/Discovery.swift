@@ -111,7 +111,7 @@ package struct ValueRows: Equatable, Sendable {
             return
         }
         bytes += value.wireBytes
-        guard rows.count < Limits.breakdownValues, bytes <= Limits.breakdownBytes else {
+        guard rows.count < Limits.foundValues, bytes <= Limits.foundBytes else {
             bytes -= value.wireBytes
             isTruncated = true
             return

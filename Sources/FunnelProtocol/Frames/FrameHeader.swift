@@ -27,8 +27,7 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     package var bodyMax: Int {
         switch self {
         case .append, .appendResult, .mergedResult: return Limits.frameBytes
-        // 64 steps with 65,536 exact times each, from the first and from the previous step, and as many groups of 64
-        // counts with 32 MiB of values.
+        // 64 steps with 65,536 exact times each, from the first and from the previous step, and 64 MiB of groups.
         case .partialResult: return 128 << 20
         case .query, .usersQuery: return Limits.definitionBytes
         // Two definitions at their longest, or more of the usual size.

@@ -156,7 +156,7 @@ extension Discovery {
 
     private static func readValues(_ reader: inout ByteReader) throws(ByteError) -> ValueRows {
         var found = ValueRows(isTruncated: try ExplainMessage.flag(&reader, "truncated"))
-        for _ in 0..<(try reader.count(limit: Limits.breakdownValues, "values")) {
+        for _ in 0..<(try reader.count(limit: Limits.foundValues, "values")) {
             let value = try PropertyValue.read(&reader)
             guard found.rows.updateValue(try rows(&reader), forKey: value) == nil else {
                 throw ByteError(offset: reader.offset, reason: "a value twice")

@@ -3,7 +3,7 @@ import FunnelModel
 extension PartialQuery {
     /// What is asked beside the counts.
     package enum Report: Equatable, Sendable {
-        case breakdown(Breakdown)
+        case breakdown(Breakdown, GroupShare = .leading)
         /// Ascending instants in microseconds, 2 to 1,001: the counts of each entry range between two of them.
         case trend([Int64])
         /// The earliest and the latest step-1 event, and no counts.
@@ -44,9 +44,10 @@ extension PartialQuery.Report? {
     func write(to out: inout ByteWriter) {
         switch self {
         case nil: out.integer(ReportKind.none)
-        case .breakdown(let breakdown)?:
+        case .breakdown(let breakdown, let share)?:
             out.integer(ReportKind.breakdown)
             breakdown.write(to: &out)
+            share.write(to: &out)
         case .trend(let bounds)?:
             out.integer(ReportKind.trend)
             TrendMessage.write(bounds, to: &out)
@@ -74,7 +75,9 @@ extension PartialQuery.Report? {
         let kind = try ReportKind.read(&reader)
         switch kind {
         case ReportKind.none: return nil
-        case ReportKind.breakdown: return .breakdown(try Breakdown.read(&reader, steps: steps))
+        case ReportKind.breakdown:
+            let breakdown = try Breakdown.read(&reader, steps: steps)
+            return .breakdown(breakdown, try GroupShare.read(&reader))
         case ReportKind.trend: return .trend(try TrendMessage.readBounds(&reader))
         case ReportKind.entrySpan: return .entrySpan
         case ReportKind.between:

@@ -21,8 +21,8 @@ struct ReportScanner: Sendable {
         var report: PartialResult.Report?
         switch query.report {
         case nil: tally = try await counts(query, scan)
-        case .breakdown(let breakdown):
-            let (whole, groups) = try await groups(breakdown, scan, times: query.times)
+        case .breakdown(let breakdown, let share):
+            let (whole, groups) = try await groups(breakdown, share, scan, times: query.times)
             tally = whole
             report = .breakdown(groups)
         case .trend(let bounds):
@@ -100,7 +100,9 @@ struct ReportScanner: Sendable {
     }
 
     /// All users together, and by value.
-    private func groups(_ breakdown: Breakdown, _ scan: FunnelScan, times: Bool) async throws -> (FunnelTally, ValueGroups) {
+    private func groups(
+        _ breakdown: Breakdown, _ share: GroupShare, _ scan: FunnelScan, times: Bool
+    ) async throws -> (FunnelTally, ValueGroups) {
         let running = scan.breakdown(breakdown, times: times)
         do {
             let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
@@ -109,7 +111,7 @@ struct ReportScanner: Sendable {
                 whole.merge(tally.whole)
                 try groups.merge(tally.groups)
             }
-            return (whole, groups.finish())
+            return (whole, try groups.finish(share))
         } catch let error as TooManyValues {
             throw Self.tooMany(error, of: breakdown.property, at: "breakdown.property", shard)
         }

@@ -36,7 +36,10 @@ struct FunnelTable {
         var rows = (breakdown["rows"]?.asArray ?? []).map { row in
             (name: row["value"] == .null ? "(none)" : row["value"]?.asString?.string ?? Self.text(row["value"]), row: row)
         }
-        if let other = breakdown["other"], other != .null { rows.append(("(\(other["values"]?.asInteger ?? 0) more)", other)) }
+        if let other = breakdown["other"], other != .null {
+            let range = other["values_range"]?.asArray?.map(Self.text)
+            rows.append(("(\(range?.joined(separator: " to ") ?? Self.text(other["values"])) more)", other))
+        }
         let head = "\(Self.text(breakdown["property"])) (\(Self.text(breakdown["touch"])))"
         return ["", part(head, "entered", "converted", "of first")] + rows.map { part($0.name, $0.row) }
     }

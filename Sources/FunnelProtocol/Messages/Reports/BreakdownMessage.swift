@@ -18,6 +18,37 @@ extension Breakdown {
     }
 }
 
+extension GroupShare {
+    private static let leadingKind: UInt8 = 0
+    private static let namedKind: UInt8 = 1
+    private static let allKind: UInt8 = 2
+
+    func write(to out: inout ByteWriter) {
+        switch self {
+        case .leading: out.integer(Self.leadingKind)
+        case .all: out.integer(Self.allKind)
+        case .named(let values):
+            out.integer(Self.namedKind)
+            out.varint(UInt64(values.count))
+            for value in values { value.write(to: &out) }
+        }
+    }
+
+    static func read(_ reader: inout ByteReader) throws(ByteError) -> GroupShare {
+        let kind: UInt8 = try reader.integer("groups")
+        switch kind {
+        case leadingKind: return .leading
+        case allKind: return .all
+        case namedKind:
+            var values: [PropertyValue] = []
+            for _ in 0..<(try reader.count(limit: Limits.namedGroups, "values")) { values.append(try PropertyValue.read(&reader)) }
+            guard Set(values).count == values.count else { throw ByteError(offset: reader.offset, reason: "a value is named twice") }
+            return .named(values)
+        default: throw ByteError(offset: reader.offset, reason: "groups \(kind) are unknown")
+        }
+    }
+}
+
 extension ValueGroups {
     func write(to out: inout ByteWriter) {
         for count in absent { out.varint(count) }
@@ -27,6 +58,8 @@ extension ValueGroups {
             value.write(to: &out)
             for count in counts[value] ?? [] { out.varint(count) }
         }
+        out.varint(UInt64(untold.values))
+        if untold.values > 0 { out.varint(untold.users) }
     }
 
     /// - Parameter counts: of the whole, to which groups must add up.
@@ -34,6 +67,7 @@ extension ValueGroups {
         var groups = ValueGroups(steps: counts.count)
         groups.absent = try reader.counts(steps: counts.count)
         var total = groups.absent
+        guard zip(total, counts).allSatisfy({ $0 <= $1 }) else { throw doNotAddUp(reader.offset) }
         for _ in 0..<(try reader.count(limit: Limits.breakdownValues, "values")) {
             let value = try PropertyValue.read(&reader)
             let own = try reader.counts(steps: counts.count)
@@ -46,8 +80,23 @@ extension ValueGroups {
                 guard total[i] <= counts[i] else { throw Self.doNotAddUp(reader.offset) }
             }
         }
-        guard total == counts else { throw doNotAddUp(reader.offset) }
+        let left = try reader.count(limit: Limits.breakdownValues, "values left out")
+        guard left > 0 else {
+            guard total == counts else { throw doNotAddUp(reader.offset) }
+            return groups
+        }
+        groups.leaveOut(values: left, users: try reader.varint("users of a value left out"))
+        guard groups.isLeft(zip(counts, total).map(-)) else { throw doNotAddUp(reader.offset) }
         return groups
+    }
+
+    /// Whether the values left out can have these users together, by step.
+    private func isLeft(_ users: [UInt64]) -> Bool {
+        guard let entered = users.first, users.allSatisfy({ $0 <= entered }) else { return false }
+        let (values, most) = (UInt64(untold.values), untold.users)
+        // Each has somebody, one has `most`, and none has more.
+        guard most > 0, values <= entered, most <= entered - (values - 1) else { return false }
+        return most >= (entered + values - 1) / values
     }
 
     private static func doNotAddUp(_ offset: Int) -> ByteError {

@@ -1,0 +1,32 @@
+import FunnelModel
+import FunnelProtocol
+
+extension QueryEngine {
+    /// Where shards left out groups that could be among those to be shown, asks all that answered once more, and puts what
+    /// they say then in place of what they said of the whole (`Protocol/PROTOCOL.md`, section 11).
+    /// - Throws: also where a shard answered the first time only; what is missing now would not be exact.
+    func settle(
+        _ asked: BreakdownRequest, _ query: ResolvedQuery, _ results: inout Gathered<[PartialResult]>, _ project: UInt32,
+        _ start: ContinuousClock.Instant
+    ) async throws {
+        let groups = results.answers.compactMap { answer -> ValueGroups? in
+            if case .breakdown(let groups)? = answer[0].report { groups } else { nil }
+        }
+        if groups.allSatisfy({ $0.untold.values == 0 }) { return }
+        var whole = ValueGroups(steps: query.definition.steps.count)
+        for part in groups { whole.merge(part) }
+        guard let share = whole.question(for: asked.rows, shards: groups.count) else { return }
+        if share == .all, whole.counts.count + whole.untold.values > Limits.wholeGroups {
+            let reason = """
+                "\(asked.breakdown.property.string)" has more than \(Limits.wholeGroups) values on all shards together, too many of \
+                one size to tell which lead; break down by a coarser property
+                """
+            throw ProtocolError(.invalidQuery, "breakdown.property: \(reason)", faults: [FieldFault("breakdown.property", reason)])
+        }
+        let second = try await askAll(query, project, start, without: Set(results.missing.map(\.shard.id))) {
+            [query.partial(.breakdown(asked.breakdown, share), buckets: $0)]
+        }
+        _ = try judge(second.missing, newest: nil, false)
+        for (i, answer) in second.answers.enumerated() { results.answers[i][0] = answer[0] }
+    }
+}
