@@ -39,15 +39,12 @@ package final class CoordinatorService: Sendable {
         try service.addRoutes(to: http)
         let routes: [FrameServer.Route] = [
             .init(.snapshot, .services([.ingest, .shard])) { try await service.giveSnapshot($0) },
-            .init(.query, .anyone) { try await service.query($0) },
             .init(.users, .anyone) { try await service.users($0) },
-            .init(.times, .anyone) { try await service.times($0) },
-            .init(.explain, .anyone) { try await service.explain($0) },
         ]
         node.setReady(nil)
         return [
             AtShutdown { await service.fleet.shutdown() },
-            try node.httpService(http), node.wireService(routes, as: service.identity),
+            try node.httpService(http), node.wireService(routes + service.reportRoutes, as: service.identity),
             // Stops first, so that calls which wait for a newer map don't hold up the rest.
             AtShutdown { service.registry.endWaiting() },
             Background { await service.live.run() },
@@ -128,6 +125,27 @@ package final class CoordinatorService: Sendable {
 
     // MARK: - Wire calls
 
+    private var reportRoutes: [FrameServer.Route] {
+        let engine = engine
+        return [
+            .init(.query, .anyone) { call in
+                try await self.answer(call) { try await engine.report(try QueryRequest.parse($0, now: $1), project: $2).json }
+            },
+            .init(.times, .anyone) { call in
+                try await self.answer(call) { try await engine.times(try TimesRequest.parse($0, now: $1), project: $2).json }
+            },
+            .init(.explain, .anyone) { call in
+                try await self.answer(call) { try await engine.explain(try ExplainRequest.parse($0, now: $1), project: $2).json }
+            },
+            .init(.paths, .anyone) { call in
+                try await self.answer(call) { try await engine.paths(try PathsRequest.parse($0, now: $1), project: $2) }
+            },
+            .init(.predictors, .anyone) { call in
+                try await self.answer(call) { try await engine.predictors(try PredictorsRequest.parse($0, now: $1), project: $2) }
+            },
+        ]
+    }
+
     private func giveSnapshot(_ call: FrameCall) async throws {
         let request = try decoding("snapshot request") { () throws(ByteError) in try SnapshotRequest(body: call.frame.body) }
         let patience = min(Duration.milliseconds(Int(request.waitMilliseconds)), .seconds(25))
@@ -137,31 +155,13 @@ package final class CoordinatorService: Sendable {
         try await answer.end(rows: 1)
     }
 
-    private func query(_ call: FrameCall) async throws {
+    /// Answers with the report that a document asks for.
+    private func answer(
+        _ call: FrameCall, _ report: @escaping @Sendable (JSONValue, Int64, UInt32) async throws -> JSONValue
+    ) async throws {
         let project = try admit(call)
-        let report = try await cancelling(call) { [engine] in
-            let request = try Self.checked(call) { document, now in try QueryRequest.parse(document, now: now) }
-            return try await engine.report(request, project: project).json
-        }
-        try await send(report, call)
-    }
-
-    private func times(_ call: FrameCall) async throws {
-        let project = try admit(call)
-        let report = try await cancelling(call) { [engine] in
-            let request = try Self.checked(call) { document, now in try TimesRequest.parse(document, now: now) }
-            return try await engine.times(request, project: project).json
-        }
-        try await send(report, call)
-    }
-
-    private func explain(_ call: FrameCall) async throws {
-        let project = try admit(call)
-        let report = try await cancelling(call) { [engine] in
-            let request = try Self.checked(call) { document, now in try ExplainRequest.parse(document, now: now) }
-            return try await engine.explain(request, project: project).json
-        }
-        try await send(report, call)
+        let answer = try await cancelling(call) { try await report(try JSONParser.parse(call.frame.body), WallClock.now(), project) }
+        try await send(answer, call)
     }
 
     private func send(_ report: JSONValue, _ call: FrameCall) async throws {
@@ -179,7 +179,7 @@ package final class CoordinatorService: Sendable {
     private func users(_ call: FrameCall) async throws {
         let project = try admit(call)
         let page = try await cancelling(call) { [engine] in
-            let request = try Self.checked(call) { document, now in try UsersRequest.parse(document, now: now) }
+            let request = try UsersRequest.parse(try JSONParser.parse(call.frame.body), now: WallClock.now())
             return try await engine.users(request, project: project)
         }
         var answer = call.writer()
@@ -199,10 +199,6 @@ package final class CoordinatorService: Sendable {
             throw ProtocolError(.forbidden, "the key is of project \(principal.project), the frame names \(named)")
         }
         return principal.project
-    }
-
-    private static func checked<T>(_ call: FrameCall, _ parse: (JSONValue, Int64) throws -> T) throws -> T {
-        try parse(try JSONParser.parse(call.frame.body), WallClock.now())
     }
 
     /// Runs `body` so that the caller's going away, or its deadline, cancels it and with it the scans.

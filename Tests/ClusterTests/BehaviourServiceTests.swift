@@ -27,6 +27,7 @@ extension ClusterSuite {
                 let some = try await ask(cluster, "paths", ["from": ["dropped": 2], "exclude_events": ["help"]])
                 #expect(some["next"]?.asArray?.map { $0["users"] } == [50, 20] && some["exclude_events"] == ["help"])
                 try await predictors(cluster)
+                try await commands(cluster)
                 try await refusals(cluster)
             }
         }
@@ -56,6 +57,28 @@ extension ClusterSuite {
             #expect(rows[3]["with"] == ["users": 80, "converted": 30, "conversion": .double(0.375)])
             let events = try await ask(cluster, "predictors", ["properties": false, "min_users": 50])
             #expect(events["predictors"]?.asArray?.map { $0["event"] } == ["search"])
+        }
+
+        private func commands(_ cluster: Cluster) async throws {
+            func sluice(_ arguments: [String]) async throws -> String {
+                let usual = ["query", "--steps", "a,b", "--window", "1h", "--as-of", "2024-01-01T00:00:00Z", "--to", cluster.coordinatorWire]
+                let done = try await Command.run("sluice", usual + arguments)
+                #expect(done.status == 0, "\(done.err)")
+                return done.out
+            }
+            let moment: JSONValue = ["as_of": "2024-01-01T00:00:00Z"]
+            for (arguments, report, more) in [
+                (["--paths-after", "b", "--length", "2", "--k", "2"], "paths", ["from": ["dropped": "b"], "length": 2, "k": 2]),
+                (["--paths-between", "1, 2"], "paths", ["from": ["between": [1, 2]]]), (["--predict", "b"], "predictors", ["step": "b"]),
+            ] as [([String], String, JSONValue)] {
+                let told = try JSONParser.parse(Array(try await sluice(arguments + ["--format", "json"]).utf8))
+                #expect(try await told == ask(cluster, report, .object((more.asObject ?? []) + (moment.asObject ?? []))))
+            }
+            let paths = try await sluice(["--paths-after", "2"])
+            #expect(paths.contains("70 users dropped at step 2") && paths.contains("help → help") && paths.contains("(nothing more)"))
+            let predictors = try await sluice(["--predict", "2"])
+            #expect(predictors.contains("30 of 100 users at step 1 reached step 2") && predictors.contains("plan = pro"))
+            #expect(try await Command.run("sluice", ["query", "--steps", "a,b", "--length", "2"]).status != 0)
         }
 
         private func refusals(_ cluster: Cluster) async throws {

@@ -8,6 +8,8 @@ package enum CallPath: String, CaseIterable, Sendable {
     case users = "/sluice/v1/users"
     case times = "/sluice/v1/times"
     case explain = "/sluice/v1/explain"
+    case paths = "/sluice/v1/paths"
+    case predictors = "/sluice/v1/predictors"
     case partialQuery = "/sluice/v1/partial-query"
     case partialUsers = "/sluice/v1/partial-users"
     case partialDiscovery = "/sluice/v1/partial-discovery"
@@ -18,7 +20,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         switch self {
         case .hello: return .hello
         case .append: return .append
-        case .query, .times, .explain: return .query
+        case .query, .times, .explain, .paths, .predictors: return .query
         case .users: return .usersQuery
         case .partialQuery: return .partialQuery
         case .partialUsers: return .partialUsersQuery
@@ -33,7 +35,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         switch self {
         case .hello: return [.helloResult]
         case .append: return [.appendResult]
-        case .query, .times, .explain: return [.mergedResult]
+        case .query, .times, .explain, .paths, .predictors: return [.mergedResult]
         case .users: return [.mergedResult, .userList]
         case .partialUsers: return [.userList]
         case .partialDiscovery: return [.discoveryResult]

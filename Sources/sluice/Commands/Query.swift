@@ -16,6 +16,9 @@ struct Query: AsyncParsableCommand {
               sluice query shop --breakdown plan --touch step:2
               sluice query shop --trend week --time-zone Europe/Berlin --format csv
               sluice query shop --explain ann
+              sluice query shop --paths-after 2 --length 3
+              sluice query shop --paths-between 1,3 --format json
+              sluice query shop --predict Purchase
               sluice query --steps "Visit,Add to Cart,Purchase" --order any --count-by sessions --session-gap 30m
               sluice query shop --start 2026-02-01 --end 2026-02-28 --compare previous_period
               sluice query shop --variants experiment.checkout --control old
@@ -45,9 +48,13 @@ struct Query: AsyncParsableCommand {
     @Option(help: "Instant that decides which attempts are still open.") var asOf: String?
     @Option(help: "A property of the chosen attempt to break the users down by.") var breakdown: String?
     @Option(help: "first, last or step:N: whose event's property; with --breakdown or --variants.") var touch: String?
-    @Option(name: .customLong("k"), help: "Values shown of a breakdown.") var rows: Int?
+    @Option(name: .customLong("k"), help: "Values, paths or predictors shown.") var rows: Int?
     @Option(help: "hour, day, week or month: the funnel by the time of step 1.") var trend: String?
     @Option(help: "A user id: what the funnel makes of this one user, and why.") var explain: String?
+    @Option(help: "A step, by name or number: what users did next who dropped there.") var pathsAfter: String?
+    @Option(help: "Two steps' numbers, such as 1,3: what users did between them.") var pathsBetween: String?
+    @Option(help: "Events of a path, at most; with --paths-after or --paths-between.") var length: Int?
+    @Option(help: "A step, by name or number: what those who reach it did before.") var predict: String?
     @Option(help: "previous_period: beside it the range of the same length before; needs --start and --end.") var compare: String?
     @Option(help: "A property that tells an experiment's variants apart.") var variants: String?
     @Option(help: "The value that the other variants are compared with.") var control: String?
@@ -58,12 +65,18 @@ struct Query: AsyncParsableCommand {
     @Option(help: "The coordinator's wire address.") var to = "127.0.0.1:8091"
     @OptionGroup var key: KeyOptions
 
+    private var call: CallPath {
+        if explain != nil { return .explain }
+        if pathsAfter != nil || pathsBetween != nil { return .paths }
+        return predict == nil ? .query : .predictors
+    }
+
     func run() async throws {
         let client = try WireClient(to, key)
         let body = JSONValue.object(try members()).encoded
         let answer: [UInt8]
         do {
-            answer = try await client.call(explain == nil ? .query : .explain, body, timeout: .seconds(60))
+            answer = try await client.call(call, body, timeout: .seconds(60))
         } catch {
             await client.shutdown()
             throw Failure(error)
@@ -73,7 +86,12 @@ struct Query: AsyncParsableCommand {
         switch format {
         case .json: Terminal.out(String(decoding: answer, as: UTF8.self))
         case .csv: Terminal.out(FunnelTable(report).csv)
-        case .table: Terminal.out(explain == nil ? FunnelTable(report).text(width: Terminal.width) : Explanation(report).text)
+        case .table:
+            switch call {
+            case .explain: Terminal.out(Explanation(report).text)
+            case .paths, .predictors: Terminal.out(BehaviourTable(report).text)
+            default: Terminal.out(FunnelTable(report).text(width: Terminal.width))
+            }
         }
     }
 
@@ -91,15 +109,29 @@ struct Query: AsyncParsableCommand {
         ] {
             if let value { members.append(.init(ByteString(name), .text(value))) }
         }
-        if let explain {
-            if format == .csv { throw ValidationError("--explain is a table or json") }
-            members.append(.init("user_id", .text(explain)))
+        if call != .query, format == .csv { throw ValidationError("--explain, --paths-after, --paths-between and --predict are tables or json") }
+        if [explain, pathsAfter, pathsBetween, predict].compactMap(\.self).count > 1 {
+            throw ValidationError("only one of --explain, --paths-after, --paths-between and --predict")
         }
+        if let explain { members.append(.init("user_id", .text(explain))) }
+        if let pathsAfter { members.append(.init("from", ["dropped": Self.step(pathsAfter)])) }
+        if let pathsBetween {
+            let steps = pathsBetween.split(separator: ",").map { Self.step(String($0.trimmingSpaces)) }
+            members.append(.init("from", ["between": .array(steps)]))
+        }
+        if let length {
+            guard call == .paths else { throw ValidationError("--length goes with --paths-after or --paths-between") }
+            members.append(.init("length", .count(length)))
+        }
+        if let predict { members.append(.init("step", Self.step(predict))) }
+        if let rows, call == .paths || call == .predictors { members.append(.init("k", .count(rows))) }
         if allowPartial { members.append(.init("allow_partial", true)) }
         if let trend { members.append(.init("trend", ["by": .text(trend)])) }
         if !segment.isEmpty { members.append(.init("segments", .array(try segment.map(segment(_:))))) }
         if breakdown == nil, variants == nil, touch != nil { throw ValidationError("--touch goes with --breakdown or --variants") }
-        if breakdown == nil, rows != nil { throw ValidationError("--k goes with --breakdown") }
+        if breakdown == nil, rows != nil, call == .query || call == .explain {
+            throw ValidationError("--k goes with --breakdown, --paths-after, --paths-between or --predict")
+        }
         if variants == nil, control != nil { throw ValidationError("--control goes with --variants") }
         for (name, property) in [("breakdown", breakdown), ("variants", variants)] as [(ByteString, String?)] {
             guard let property else { continue }
@@ -111,6 +143,9 @@ struct Query: AsyncParsableCommand {
         }
         return members
     }
+
+    /// A step by its number, or else its name.
+    private static func step(_ text: String) -> JSONValue { Int(text).map { .count($0) } ?? .text(text) }
 
     /// `NAME=FILE` as a segment of the query.
     private func segment(_ text: String) throws -> JSONValue {
