@@ -6,6 +6,7 @@ import FunnelStorage
 /// once.
 struct AttemptTimelines: Sendable {
     private let snapshot: Snapshot
+    private let countsUsers: Bool
     private let attempts: ChosenAttemptsScan
     /// What `UserRows.event` refers to.
     let names: [ByteString]
@@ -13,6 +14,7 @@ struct AttemptTimelines: Sendable {
     /// - Parameter names: of the events to read.
     init(_ scan: FunnelScan, names: [ByteString]) {
         snapshot = scan.snapshot
+        countsUsers = scan.plan.definition.countBy == .users
         attempts = scan.chosenAttempts()
         self.names = names
     }
@@ -25,9 +27,11 @@ struct AttemptTimelines: Sendable {
     ///   - isWanted: whether `body` is to be told an attempt.
     ///   - body: told the attempt and the user's events in order of time, which hold during the call alone; nil where there
     ///     are none.
+    /// - Throws: `MatchError`, `.notUsers` where other units are counted; `StoreError`; what `body` throws.
     func run(
         isCancelled: () -> Bool, isWanted: (ChosenAttempt) -> Bool, _ body: (ChosenAttempt, UserRows?) throws -> Void
     ) throws {
+        guard countsUsers else { throw MatchError.notUsers }
         let rows = snapshot.rowScan(names)
         // Attempts come in order of place, but between two of them may lie what other threads took.
         var waiting: [ChosenAttempt] = []
@@ -56,7 +60,8 @@ struct AttemptTimelines: Sendable {
 }
 
 extension ChosenAttempt {
-    /// Microseconds of a step's event, the step counted from 1; nil where the user did not do it.
+    /// Microseconds of a step's event, the step counted from 1; nil where the user did not do it. In any order, of the moment
+    /// that so many steps were done.
     func time(ofStep step: Int) -> Int64? { step <= depth ? time[step - 1] : nil }
 
     /// The first microsecond after the attempt's window.

@@ -21,7 +21,16 @@ extension FunnelScan {
             explanation = try found.explanation(rows, snapshot.eventNames(), values)
             return true
         }
+        // The user's events were not matched, so nothing else can be told.
+        if try !isMember(place) { explanation?.stopped = UserExplanation.Miss(position: 0, reason: .notInCohort) }
         return (whole, explanation)
+    }
+
+    private func isMember(_ place: Int) throws -> Bool {
+        if cohorts.isEmpty { return true }
+        let users = UserFlags(self)
+        try users?.load(place..<(place + 1))
+        return users?.members == [1]
     }
 }
 

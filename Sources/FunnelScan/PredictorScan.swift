@@ -14,7 +14,7 @@ package struct PredictorScan: Sendable {
     private struct Role {
         /// Some step names it.
         var isStep = false
-        /// A step behind the one that all have done names it.
+        /// A step that may be behind the one that all have done names it.
         var isLater = false
     }
 
@@ -33,9 +33,11 @@ package struct PredictorScan: Sendable {
         properties = question.properties ? scan.snapshot.propertyNames() : []
         var wildcards: UInt64 = 0
         for (i, step) in plan.definition.steps.enumerated() where step.events == .any { wildcards |= 1 << UInt64(i) }
+        // In any order, any step may be among those that a user has left.
+        let later: UInt64 = plan.definition.order == .any ? .max : .max << UInt64(question.of)
         roles = timelines.names.map { [plan] name in
             let steps = plan.positions(ofEvent: name) & ~wildcards
-            return Role(isStep: steps != 0, isLater: steps >> UInt64(question.of) != 0)
+            return Role(isStep: steps != 0, isLater: steps & later != 0)
         }
     }
 

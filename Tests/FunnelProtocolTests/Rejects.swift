@@ -265,7 +265,7 @@ extension Samples {
                 "partial result: a least time that is none", .partialResult,
                 [2, 0, 0, 1, 1, 0, 0, 4, 0, 1, 5] + [UInt8](repeating: 0, count: 16) + [1, 5, 4, 1]),
             message("partial result: an explanation deeper than the funnel", .partialResult, [2, 0, 0, 1, 1, 0, 0, 8, 1, 3]),
-            message("partial result: an unknown reason", .partialResult, [2, 0, 0, 1, 1, 0, 0, 8, 1, 0, 0, 1, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0]),
+            message("partial result: an unknown reason", .partialResult, [2, 0, 0, 1, 1, 0, 0, 8, 1, 0, 0, 1, 0, 13, 0, 0, 0, 0, 0, 0, 0, 0]),
             message("discovery query: unknown kind", .discoveryQuery, [3, 0]),
             message("discovery query: no property", .discoveryQuery, [2, 0, 0, 0]),
             message("discovery query: bytes after it", .discoveryQuery, [0, 0, 0]),

@@ -15,6 +15,7 @@ extension Samples {
             result("a user who converted", .explain(converted), counts: [1, 1]),
             result("a user who dropped", .explain(dropped), counts: [1, 0]),
             result("a user who never entered", .explain(outside), counts: [0, 0]),
+            result("a user outside the cohort", .explain(stranger), counts: [0, 0]),
             result("an unknown user", .explain(nil), counts: [0, 0]),
         ]
     }()
@@ -59,6 +60,12 @@ extension Samples {
         found.stopped = .init(position: 0, reason: .noEvent)
         found.eventsInAll = 1
         found.events = [.init(moment: .init("other", 0), positions: 0)]
+        return found
+    }()
+
+    private static let stranger: UserExplanation = {
+        var found = outside
+        found.stopped = .init(position: 0, reason: .notInCohort)
         return found
     }()
 

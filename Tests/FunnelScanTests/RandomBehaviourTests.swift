@@ -6,64 +6,79 @@ import FunnelStorage
 import FunnelTestSupport
 import Testing
 
-/// Random paths and predictors over random stores, whole and by shards, against a look at every user by hand.
+/// Random paths and predictors under random rules over random stores, whole and by shards, against a look at every user
+/// by hand.
 struct RandomBehaviourTests {
     @Test(arguments: 0..<24)
-    func pathsAndPredictorsAgreeWithALookAtEveryUser(seed: Int) throws {
+    func pathsAndPredictorsAgreeWithALookAtEveryUser(seed: Int) async throws {
         var random = SplitMix64(seed: 0xD0 + UInt64(seed))
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-behaviour-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let world = try World(path, seed: seed, &random)
-        for round in 0..<(TestCounts.histories / 3_000) {
-            let plan = world.randomPlan(&random, rules: false)
+        // The last has users of several slices.
+        let isLarge = seed == 23
+        let world = try World(path, seed: seed, users: isLarge ? 5_000 : 60, &random)
+        for round in 0..<(TestCounts.histories / (isLarge ? 10_000 : 1_000)) {
+            let plan = world.randomPlan(&random)
+            let cohorts = world.randomCohorts(&random)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
             let shards = random.pick([1, 2, 5])
-            let what = "seed \(seed), round \(round), \(shards) shards: \(definition) range \(plan.entryRange)"
+            let what = "seed \(seed), round \(round), \(shards) shards: \(definition) range \(plan.entryRange) cohorts \(cohorts)"
             if plan.steps > 1 {
-                try checkPaths(world, plan, shards, what, &random)
-                try checkPredictors(world, plan, shards, what, &random)
+                let scans = try (0..<shards).map { shard in
+                    let buckets = [ClusterMap.buckets(ofShard: shard, of: shards)]
+                    return try FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)
+                }
+                let questions = (randomPaths(plan, &random), randomPredictors(plan, &random))
+                if plan.definition.countBy == .users {
+                    let units = world.units(plan, [0..<1_024], cohorts)
+                    try await checkPaths(world, units, plan, questions.0, scans, what)
+                    try await checkPredictors(world, units, plan, questions.1, scans, what)
+                } else {
+                    #expect(throws: MatchError.notUsers, "\(what)") { try scans[0].paths(questions.0).run { false } }
+                    #expect(throws: MatchError.notUsers, "\(what)") { try scans[0].predictors(questions.1).run { false } }
+                }
             }
             if round == 15 { try world.store.compact(everything: true) }
         }
         world.store.close()
     }
 
-    private func scans(_ world: World, _ plan: FunnelPlan, _ shards: Int) -> [FunnelScan] {
-        (0..<shards).map { FunnelScan(plan, world.store.snapshot(project: 1), buckets: [ClusterMap.buckets(ofShard: $0, of: shards)]) }
-    }
-
-    private func events(_ world: World, of user: ByteString) -> [Event] { OneUser(world.events.filter { $0.user == user }).events }
-
     // MARK: - Paths
 
-    private func checkPaths(_ world: World, _ plan: FunnelPlan, _ shards: Int, _ what: String, _ random: inout SplitMix64) throws {
+    private func randomPaths(_ plan: FunnelPlan, _ random: inout SplitMix64) -> PathQuestion {
         let first = 1 + random.below(plan.steps - 1)
-        let question = PathQuestion(
-            random.chance(60) ? .dropped(2 + random.below(plan.steps - 1)) : .between(first, first + 1 + random.below(plan.steps - first)),
+        let required = (2...plan.steps).filter { !plan.definition.steps[$0 - 1].isOptional }
+        return PathQuestion(
+            random.chance(60) ? .dropped(random.pick(required)) : .between(first, first + 1 + random.below(plan.steps - first)),
             length: 1 + random.below(5), events: random.pick([.all, .all, .only(["e", "a", "missing", "a"]), .except(["b", "missing"])]))
+    }
+
+    private func checkPaths(
+        _ world: World, _ units: [World.Unit], _ plan: FunnelPlan, _ question: PathQuestion, _ scans: [FunnelScan], _ what: String
+    ) async throws {
         var got = PathCounts()
-        for scan in scans(world, plan, shards) {
+        for scan in scans {
             let running = scan.paths(question)
+            async let other = running.run { false }
             var tally = try running.run { false }
-            // The second finds no slices left.
-            try tally.merge(try running.run { false })
+            try tally.merge(try await other)
             got.merge(try tally.finish())
         }
         var want = PathCounts()
-        for (user, attempt) in world.attempts(plan, [0..<1_024]) {
+        for unit in units {
             let after: Int64
             let isBefore: (Event) -> Bool
             switch question.origin {
             case .dropped(let step):
-                guard attempt.outcome.depth == step - 1, let last = attempt.chain.map(\.time).max() else { continue }
+                guard unit.isIn(.dropped, step: step, plan), let last = unit.chain.compactMap({ $0?.time }).max() else { continue }
                 after = last
-                isBefore = isInWindow(plan, attempt.chain)
+                isBefore = { isInWindow($0, unit, plan) }
             case .between(let i, let j):
-                guard attempt.outcome.depth >= j else { continue }
-                after = attempt.chain[i - 1].time
-                isBefore = { $0.time < attempt.chain[j - 1].time }
+                guard let first = unit.time(ofRow: i), let second = unit.time(ofRow: j) else { continue }
+                after = first
+                isBefore = { $0.time < second }
             }
-            let next = events(world, of: user).filter { event in
+            let next = (world.users[unit.user]?.events ?? []).filter { event in
                 switch question.events {
                 case .all: break
                 case .only(let names): if !names.contains(event.name) { return false }
@@ -76,47 +91,56 @@ struct RandomBehaviourTests {
         #expect(got == want, "\(what), \(question)")
     }
 
-    private func isInWindow(_ plan: FunnelPlan, _ chain: [Event]) -> (Event) -> Bool {
-        let base = plan.definition.anchor == .firstStep ? chain[0] : chain[chain.count - 1]
-        return { plan.ticks($0.time) - plan.ticks(base.time) <= plan.window }
+    private func isInWindow(_ event: Event, _ unit: World.Unit, _ plan: FunnelPlan) -> Bool {
+        guard let base = unit.time(ofRow: plan.definition.anchor == .firstStep ? 1 : unit.chain.count) else { return false }
+        return plan.ticks(event.time) - plan.ticks(base) <= plan.window
     }
 
     // MARK: - Predictors
 
-    private func checkPredictors(_ world: World, _ plan: FunnelPlan, _ shards: Int, _ what: String, _ random: inout SplitMix64) throws {
+    private func randomPredictors(_ plan: FunnelPlan, _ random: inout SplitMix64) -> PredictorQuestion {
         let step = 2 + random.below(plan.steps - 1)
-        let question = PredictorQuestion(step: step, of: 1 + random.below(step - 1), properties: random.chance(80))
-        var got = PredictorCounts()
-        for scan in scans(world, plan, shards) {
-            let running = scan.predictors(question)
-            var tally = try running.run { false }
-            try tally.merge(try running.run { false })
-            got.merge(try tally.finish())
-        }
-        #expect(got == predictors(world, plan, question), "\(what), \(question)")
+        return PredictorQuestion(step: step, of: 1 + random.below(step - 1), properties: random.chance(80))
     }
 
-    private func predictors(_ world: World, _ plan: FunnelPlan, _ question: PredictorQuestion) -> PredictorCounts {
+    private func checkPredictors(
+        _ world: World, _ units: [World.Unit], _ plan: FunnelPlan, _ question: PredictorQuestion, _ scans: [FunnelScan], _ what: String
+    ) async throws {
+        var got = PredictorCounts()
+        for scan in scans {
+            let running = scan.predictors(question)
+            async let other = running.run { false }
+            var tally = try running.run { false }
+            try tally.merge(try await other)
+            got.merge(try tally.finish())
+        }
+        #expect(got == predictors(world, units, plan, question), "\(what), \(question)")
+    }
+
+    private func predictors(
+        _ world: World, _ units: [World.Unit], _ plan: FunnelPlan, _ question: PredictorQuestion
+    ) -> PredictorCounts {
         func names(_ steps: ArraySlice<FunnelDefinition.Step>) -> Set<ByteString> {
             var names: Set<ByteString> = []
             for step in steps { if case .named(let own) = step.events { names.formUnion(own) } }
             return names
         }
         let ofSteps = names(plan.definition.steps[...])
-        let ofLater = names(plan.definition.steps[question.of...])
+        // In any order, which steps a user has left differs.
+        let ofLater = plan.definition.order == .any ? ofSteps : names(plan.definition.steps[question.of...])
         var want = PredictorCounts()
-        for (user, attempt) in world.attempts(plan, [0..<1_024]) where attempt.outcome.depth >= question.of {
-            let converted = attempt.outcome.depth >= question.step
-            let one = PredictorCounts.Users(1, converted: converted ? 1 : 0)
+        for unit in units {
+            guard let start = unit.time(ofRow: 1), let done = unit.time(ofRow: question.of) else { continue }
+            let reached = unit.time(ofRow: question.step)
+            let one = PredictorCounts.Users(1, converted: reached == nil ? 0 : 1)
             want.whole = want.whole + one
-            let isInWindow = isInWindow(plan, attempt.chain)
-            let seen = events(world, of: user).filter { event in
-                event.time >= attempt.chain[0].time && (converted ? event.time < attempt.chain[question.step - 1].time : isInWindow(event))
+            let seen = (world.users[unit.user]?.events ?? []).filter { event in
+                event.time >= start && (reached.map { event.time < $0 } ?? isInWindow(event, unit, plan))
             }
             for name in Set(seen.map(\.name)).subtracting(ofSteps) { want.events[name] = (want.events[name] ?? .init()) + one }
             if !question.properties { continue }
             var pairs: [ByteString: Set<PropertyValue>] = [:]
-            for event in seen where event.time <= attempt.chain[question.of - 1].time || !ofLater.contains(event.name) {
+            for event in seen where event.time <= done || !ofLater.contains(event.name) {
                 for property in event.properties { pairs[property.key, default: []].insert(property.value.canonical) }
             }
             for (property, values) in pairs {

@@ -19,14 +19,15 @@ struct RandomPeopleTests {
         for round in 0..<(TestCounts.histories / 3_000) {
             let plan = world.randomPlan(&random)
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
-            let scan = FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets)
+            let cohorts = world.randomCohorts(&random)
+            let scan = try FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
-            let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange)"
-            let units = world.units(plan, buckets)
+            let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange) cohorts \(cohorts)"
+            let units = world.units(plan, buckets, cohorts)
             if plan.steps > 1 { try checkTimes(units, plan, scan, what, &random) }
             if plan.definition.countBy == .users {
                 try checkGroups(world, units, plan, scan, what, &random)
-                try checkExplanations(world, units, plan, scan, what)
+                try checkExplanations(world, units, plan, scan, world.members(cohorts, asOf: plan.asOf), what)
             } else {
                 #expect(throws: MatchError.notUsers) { try scan.explain("user1") { false } }
             }
@@ -87,60 +88,37 @@ struct RandomPeopleTests {
         }
     }
 
-    private func checkExplanations(_ world: World, _ units: [World.Unit], _ plan: FunnelPlan, _ scan: FunnelScan, _ what: String) throws {
+    /// - Parameter members: users of the cohorts.
+    private func checkExplanations(
+        _ world: World, _ units: [World.Unit], _ plan: FunnelPlan, _ scan: FunnelScan, _ members: Set<ByteString>, _ what: String
+    ) throws {
         let units = Dictionary(uniqueKeysWithValues: units.map { ($0.user, $0) })
         for (user, one) in world.users {
             let (whole, found) = try scan.explain(user) { false }
             guard let found else { continue }
+            let what = "\(what), \(user.string)"
             let unit = units[user]
-            let rows = unit?.chain.indices.filter { unit?.chain[$0] != nil } ?? []
-            let positions = unit.map { $0.outcome.positions.isEmpty ? rows : $0.outcome.positions } ?? []
-            #expect(found.depth == unit?.outcome.depth ?? 0 && found.chosen.map(\.position) == positions, "\(what), \(user.string)")
-            #expect(whole.finish(buckets: [], newestEvent: nil).counts.filter { $0 == 1 }.count == rows.count)
-            let chain = unit?.chain.compactMap { $0 }.map { UserExplanation.Moment($0.name, $0.time) } ?? []
-            #expect(found.chosen.map(\.moment) == chain, "\(what), \(user.string)")
-            #expect(found.eventsInAll == one.events.count && found.events.count == min(200, one.events.count))
-            checkMiss(found, plan, one.events, "\(what), \(user.string)")
+            let chain = unit?.chain.compactMap(\.self) ?? []
+            let byHand = ExplanationByHand(plan, one, unit?.outcome)
+            #expect(found.depth == unit?.outcome.depth ?? 0 && found.chosen.map(\.position) == byHand.steps, "\(what)")
+            #expect(whole.finish(buckets: [], newestEvent: nil).counts.filter { $0 == 1 }.count == chain.count)
+            #expect(found.chosen.map(\.moment) == chain.map { UserExplanation.Moment($0.name, $0.time) }, "\(what)")
+            #expect(found.chosen.map { Self.values($0.properties) } == chain.map { Self.values($0.properties) }, "\(what)")
+            #expect(found.eventsInAll == one.events.count && found.events == byHand.entries(), "\(what)")
+            guard members.contains(user) else {
+                #expect(found.stopped == .init(position: 0, reason: .notInCohort) && found.attemptsInAll == 0, "\(what)")
+                continue
+            }
+            let attempts = byHand.attempts { World.outcomes($0, of: one).first }
+            #expect(found.attemptsInAll == attempts.count, "\(what)")
+            #expect(attempts.count > UserExplanation.attemptsShown || found.attempts == attempts, "\(what)")
+            #expect(found.stopped == byHand.stopped(), "\(what)")
+            if found.stopped?.reason == .leftOut { #expect(plan.exclusions.contains { $0.dropsUser }, "\(what)") }
         }
     }
 
-    /// What any reason claims can be read off the events.
-    private func checkMiss(_ found: UserExplanation, _ plan: FunnelPlan, _ events: [Event], _ what: String) {
-        guard found.depth < plan.steps else {
-            #expect(found.stopped == nil, "\(what)")
-            return
-        }
-        guard let miss = found.stopped else {
-            Issue.record("no reason: \(what)")
-            return
-        }
-        let isAny = plan.definition.order == .any
-        let next = (found.depth..<plan.steps).first { plan.optional >> UInt64($0) & 1 == 0 }
-        #expect(isAny ? !found.chosen.contains { $0.position == miss.position } : miss.position == next, "\(what)")
-        guard let candidate = miss.candidate else {
-            #expect(miss.reason == .noEvent || miss.reason == .leftOut && plan.exclusions.contains { $0.dropsUser }, "\(what): \(miss)")
-            return
-        }
-        #expect(plan.positions(ofEvent: candidate.event) >> UInt64(miss.position) & 1 == 1, "\(what)")
-        #expect(events.contains { $0.name == candidate.event && $0.time == candidate.time }, "\(what)")
-        let first = found.chosen.first.map { plan.ticks($0.moment.time) } ?? 0
-        let last = found.chosen.last.map { plan.ticks($0.moment.time) } ?? 0
-        let at = plan.ticks(candidate.time)
-        switch miss.reason {
-        case .condition: #expect(!miss.property.isEmpty, "\(what)")
-        case .held: #expect(plan.heldProperties.contains(miss.property), "\(what)")
-        case .range: #expect(!plan.entryRange.contains(candidate.time), "\(what)")
-        case .sameTime: #expect(at == last, "\(what)")
-        case .order: #expect(at < (isAny ? first : last) && miss.distance > 0, "\(what)")
-        case .window:
-            let base = plan.definition.anchor == .firstStep ? first : last
-            #expect(Int64(miss.distance) == (at - base - plan.window) * plan.tick && miss.distance > 0, "\(what)")
-        case .stepWindow: #expect(plan.stepWindow[miss.position].map { Int64(miss.distance) == (at - last - $0) * plan.tick } == true, "\(what)")
-        case .used: #expect(found.chosen.contains { $0.moment == candidate }, "\(what)")
-        case .between: #expect(plan.definition.order == .strict && miss.blocker != nil, "\(what)")
-        case .excluded: #expect(!plan.exclusions.isEmpty && miss.blocker != nil, "\(what)")
-        case .noEvent, .leftOut: Issue.record("\(miss.reason) with a candidate: \(what)")
-        }
+    private static func values(_ properties: [Event.Property]) -> [ByteString: PropertyValue] {
+        Dictionary(uniqueKeysWithValues: properties.map { ($0.key, $0.value.canonical) })
     }
 
     private func checkValues(_ world: World, _ what: String) throws {

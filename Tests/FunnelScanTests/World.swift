@@ -100,6 +100,9 @@ struct World {
         let outcome: UserOutcome
         let chain: [Event?]
 
+        /// Microseconds of a row, counted from 1; nil where it was not done.
+        func time(ofRow row: Int) -> Int64? { row <= chain.count ? chain[row - 1]?.time : nil }
+
         /// The events by step; nil where a step was not done.
         func byStep(_ steps: Int) -> [Event?] {
             if outcome.positions.isEmpty { return chain + Array(repeating: nil, count: steps - chain.count) }
@@ -145,25 +148,29 @@ struct World {
         for (user, one) in users where members.contains(user) {
             let bucket = XXH64.bucket(ofUser: user)
             guard buckets.contains(where: { $0.contains(bucket) }) else { continue }
-            var history = one.history(for: plan)
-            var rows = Array(history.time.indices)
-            if !plan.needsEveryEvent {
-                // The reference tries everything, so it is given only what can fill a step or is excluded.
-                rows = rows.filter { history.mask[$0] | history.excluded[$0] != 0 }
-                history = UserHistory(
-                    time: rows.map { history.time[$0] }, mask: rows.map { history.mask[$0] }, excluded: rows.map { history.excluded[$0] },
-                    held: history.held.map { codes in rows.map { codes[$0] } }, unit: history.unit.isEmpty ? [] : rows.map { history.unit[$0] })
-            }
-            for outcome in ReferenceMatcher(plan).outcomes(of: history) where outcome.depth > 0 {
-                found.append(Unit(user: user, outcome: outcome, chain: outcome.chain.map { $0 < 0 ? nil : one.events[rows[$0]] }))
+            for outcome in Self.outcomes(plan, of: one) {
+                found.append(Unit(user: user, outcome: outcome, chain: outcome.chain.map { $0 < 0 ? nil : one.events[$0] }))
             }
         }
         return found
     }
 
-    /// Users by their one attempt, of a plan without further rules.
-    func attempts(_ plan: FunnelPlan, _ buckets: [Range<Int>]) -> [ByteString: (outcome: UserOutcome, chain: [Event])] {
-        units(plan, buckets).reduce(into: [:]) { $0[$1.user] = ($1.outcome, $1.chain.compactMap(\.self)) }
+    /// What the reference makes of a user; chains are of the user's events.
+    static func outcomes(_ plan: FunnelPlan, of user: OneUser) -> [UserOutcome] {
+        var history = user.history(for: plan)
+        var rows = Array(history.time.indices)
+        if !plan.needsEveryEvent {
+            // The reference tries everything, so it is given only what can fill a step or is excluded.
+            rows = rows.filter { history.mask[$0] | history.excluded[$0] != 0 }
+            history = UserHistory(
+                time: rows.map { history.time[$0] }, mask: rows.map { history.mask[$0] }, excluded: rows.map { history.excluded[$0] },
+                held: history.held.map { codes in rows.map { codes[$0] } }, unit: history.unit.isEmpty ? [] : rows.map { history.unit[$0] })
+        }
+        return ReferenceMatcher(plan).outcomes(of: history).filter { $0.depth > 0 }.map { found in
+            var outcome = found
+            outcome.chain = found.chain.map { $0 < 0 ? $0 : rows[$0] }
+            return outcome
+        }
     }
 
     func reference(_ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort] = []) -> ([Unit], PartialResult) {
@@ -198,8 +205,7 @@ struct World {
         return Predicate(property: random.pick(["p", "q", "p", "q", "user.plan", "user.p"]), comparison: comparison, values: operands)
     }
 
-    /// - Parameter rules: whether there may be more than the plain ones.
-    func randomPlan(_ random: inout SplitMix64, rules: Bool = true) -> FunnelPlan {
+    func randomPlan(_ random: inout SplitMix64) -> FunnelPlan {
         let shapes: [[[ByteString]]] = [
             [["a"], ["b"]], [["a"], ["b"], ["c"]], [["a"], ["a"]], [["a"], ["a", "b"], ["c"]], [["a", "b"], ["c", "d"], ["e"]],
             [["b"], ["a"], ["b"]], [["a", "b"], ["b", "c"], ["a"]], [["a"], ["*"], ["c"]], [["a"], ["b"], ["c"], ["d"]], [["a"]],
@@ -215,15 +221,15 @@ struct World {
         var definition = FunnelDefinition(steps: steps)
         definition.clock = random.chance(60) ? .second : .microsecond
         let tick = definition.clock.tick
-        if random.chance(60) { definition.order = .flexible(limit: random.pick([1, 1, 1, 2, 3_000_000, 60_000_000]) * (tick == 1 ? 1 : 1_000_000)) }
-        if case .flexible(let limit) = definition.order, limit > Limits.orderLimitMicroseconds { definition.order = .flexible(limit: tick) }
+        let limits = tick == 1 ? [1, 1, 1, 2, 3_000_000, 60_000_000] : [tick, tick, 2 * tick, 4 * tick, 60 * tick]
+        if random.chance(60) { definition.order = .flexible(limit: random.pick(limits)) }
         definition.anchor = random.chance(75) ? .firstStep : .previousStep
         definition.entry = random.pick(FunnelDefinition.Entry.allCases)
         definition.window = random.pick([1, 2, 5, 86_400, 40 * 86_400, 366 * 86_400]) * 1_000_000
         if tick == 1, random.chance(40) { definition.window = random.pick([1, 999, 1_000, 250_000]) }
-        if rules, random.chance(60) {
+        if random.chance(60) {
             definition = withRules(definition, &random)
-        } else if rules, definition.entry != .first, random.chance(30) {
+        } else if definition.entry != .first, random.chance(30) {
             definition.countBy = .attempts
         }
         let range = random.chance(30) ? times.lowerBound + 1..<(times.lowerBound + (random.chance(50) ? 5_250_000 : 70 * 86_400_000_000)) : nil

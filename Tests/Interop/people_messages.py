@@ -2,7 +2,7 @@
 
 from sluice_client import invalid, string, varint, zigzag
 
-REASONS, NOT_CHOSEN = 12, 5
+REASONS, NOT_CHOSEN = 13, 5
 
 
 def moment(value):

@@ -74,7 +74,7 @@ def paths(con, body):
         "next_other": rest("events", first[k:])}
 
 
-# From A on and before the event of the step, or up to the end of the window; of a name that a later step names only up to `of`.
+# From A on and before the event of the step, or up to the end of the window; of a name that a later step names, in any order any, only up to `of`.
 LOOKED = """
 CREATE OR REPLACE TEMP TABLE looked AS
 WITH users AS (SELECT attempt, user_id, a_us, until, {of} AS done, {step} AS reached FROM chosen c)
@@ -101,7 +101,8 @@ def predictors(con, body, columns):
     funnel = choose(con, body)
     step = number(funnel, body.get("step", len(funnel.steps)))
     of = number(funnel, body.get("of", funnel.before(step)))
-    con.execute(LOOKED.format(of=AT.format(step=of), step=AT.format(step=step), later=names(funnel.steps[of:])))
+    later = funnel.steps if funnel.order == "any" else funnel.steps[of:]
+    con.execute(LOOKED.format(of=AT.format(step=of), step=AT.format(step=step), later=names(later)))
     users, converted = con.execute("SELECT count(*), count(*) FILTER (converted) FROM (SELECT DISTINCT attempt, converted FROM looked)").fetchone()
     found = con.execute(FEATURES.format(named=names(funnel.steps).replace("e.event", "event"), columns=", ".join(columns))).fetchall()
     of_property = lambda name: sum(f[0] == name for f in found)

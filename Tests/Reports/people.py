@@ -169,12 +169,13 @@ def explain(con, body, user, names):
     rows = con.execute(CHOSEN.format(properties=", ".join(names)), {"user": user}).fetchall()
     depth = con.execute("SELECT coalesce(max(depth), 0) FROM speaking WHERE user_id = ?", [user]).fetchone()[0]
     at = list(accumulate((max(row[3], rows[0][3]) for row in rows), lambda _, now: now))
-    chosen = []
+    chosen, before = [], None
     for k, (step, event, us, _, *values) in enumerate(rows):
         chosen.append({
             "step": funnel.steps[step - 1].name, "index": step, "event": event, "time": us, "seconds_from_first": (at[k] - at[0]) * funnel.tick / 1e6,
-            "seconds_from_previous": max(0, at[k] - at[k - 1]) * funnel.tick / 1e6 if k else None,
+            "seconds_from_previous": None if before is None else max(0, at[k] - before) * funnel.tick / 1e6,
             "properties": {name: json.loads(v) for name, v in zip(names, values) if v is not None}})
+        before = before if funnel.steps[step - 1].optional else at[k]
     found = {"user_id": user, "found": True, "depth": depth, "chosen": chosen,
              "outcome": "not_entered" if not depth else "converted" if depth == len(funnel.steps) else "dropped"}
     if depth == len(funnel.steps):

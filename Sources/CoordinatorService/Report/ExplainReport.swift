@@ -33,7 +33,8 @@ struct ExplainReport: Sendable {
         let this = all[i]
         let first = ticks(all[0].moment.time)
         let at = max(first, ticks(this.moment.time))
-        let previous = i == 0 ? nil : max(first, ticks(all[i - 1].moment.time))
+        // As in the counts, the step before is the nearest required one.
+        let previous = all[..<i].last { !definition.steps[$0.position].isOptional }.map { max(first, ticks($0.moment.time)) }
         return [
             "step": name(this.position), "index": .count(this.position + 1), "event": .string(this.moment.event),
             "time": .text(Timestamp.format(this.moment.time)), "seconds_from_first": seconds(at - first),
@@ -85,6 +86,7 @@ struct ExplainReport: Sendable {
         case .between: return "another event between (strict): \(blocker) came before \(candidate)"
         case .excluded: return "excluded by \(blocker), before \(candidate)"
         case .leftOut: return "left out by an exclusion that drops users"
+        case .notInCohort: return "not in the cohort of the query"
         }
     }
 

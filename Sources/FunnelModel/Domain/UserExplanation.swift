@@ -99,7 +99,7 @@ package struct UserExplanation: Equatable, Sendable {
         }
     }
 
-    /// In the order in which the rules are asked.
+    /// In the order in which the rules are asked, but for the last two, which are about the user.
     package enum Reason: String, CaseIterable, Sendable {
         case noEvent = "no_event"
         case condition
@@ -113,5 +113,6 @@ package struct UserExplanation: Equatable, Sendable {
         case between
         case excluded
         case leftOut = "left_out"
+        case notInCohort = "not_in_cohort"
     }
 }

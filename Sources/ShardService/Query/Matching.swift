@@ -11,7 +11,7 @@ func matching<T>(_ body: () throws -> T) throws -> T {
     } catch MatchError.notPlain {
         throw ProtocolError(.invalidQuery, "a rule of this funnel is not supported by this version of the shard")
     } catch MatchError.notUsers {
-        throw ProtocolError(.invalidQuery, "count_by: a list holds users, and this funnel counts something else")
+        throw ProtocolError(.invalidQuery, "count_by: must be users for this, and the funnel counts something else")
     } catch MatchError.optionalStep(let step) {
         throw ProtocolError(.invalidQuery, "step: nobody drops at step \(step), since it is optional")
     } catch MatchError.cancelled {
