@@ -84,9 +84,12 @@ package struct FunnelPlan: Sendable {
 
     /// Only the rules that `UserMatcher` and the kernels know: sequential or flexible order, the funnel's window, the
     /// conditions of steps, one outcome per user. Anything else is for whoever takes a `UserHistory`.
-    package var isPlain: Bool {
+    package var isPlain: Bool { hasPlainChains && exclusions.isEmpty && held.isEmpty }
+
+    /// Plain but for rules that only take chains away: exclusions, held properties.
+    package var hasPlainChains: Bool {
         definition.order != .strict && definition.order != .any && optional == 0
-            && stepWindow.allSatisfy { $0 == nil } && exclusions.isEmpty && held.isEmpty && definition.countBy == .users
+            && stepWindow.allSatisfy { $0 == nil } && definition.countBy == .users
     }
 
     /// Whether a history must have a row for every event of the user, of any name: strict order and sessions look at

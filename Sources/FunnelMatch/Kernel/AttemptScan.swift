@@ -9,7 +9,7 @@ import FunnelModel
 /// the user's.
 package struct AttemptScan: ~Copyable {
     /// The rows of the slice scanned last.
-    package private(set) var outcomes: SliceOutcomes
+    package internal(set) var outcomes: SliceOutcomes
     /// Users with an attempt, by group, over all slices so far.
     package private(set) var entered: [Int]
     /// Of the users left out of the outcomes for having reached only step 1, those with an attempt that can still go
