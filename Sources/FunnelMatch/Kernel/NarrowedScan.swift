@@ -12,8 +12,6 @@ package struct Narrowing: Sendable {
         isHeld = !plan.held.isEmpty
         self.now = now
     }
-
-    var isDropping: Bool { exclusions.contains(where: \.dropsUser) }
 }
 
 /// What the rows of a slice's lists hold.
@@ -167,13 +165,13 @@ package struct NarrowedScan: ~Copyable {
         // Of each step's numbers, those already used.
         var used = [Int](repeating: 0, count: steps.count)
         for (i, row) in rest.enumerated() {
-            user.removeAll()
+            user.rows.removeAll()
             for step in steps.indices {
                 let range = ranges[step][i]
-                user.add(step, steps[step], range, numbers.isEmpty ? [] : numbers[step][used[step]..<(used[step] + range.count)])
+                user.rows.add(step, steps[step], range, numbers.isEmpty ? [] : numbers[step][used[step]..<(used[step] + range.count)])
                 used[step] += range.count
             }
-            for e in excluded.indices { user.add(excluded: excluded[e], excludedRanges[e][i]) }
+            for e in excluded.indices { user.rows.add(excluded: excluded[e], excludedRanges[e][i]) }
             let found = try user.match(depthMax: Int(attempts.outcomes.depth[row]), &values)
             attempts.outcomes.depth[row] = UInt8(truncatingIfNeeded: found.chain.count)
             attempts.outcomes.openDepth[row] = UInt8(truncatingIfNeeded: found.openDepth)
@@ -186,16 +184,17 @@ package struct NarrowedScan: ~Copyable {
 extension KeyList {
     /// The first index, from one on, whose key is at least `bound`; `count` if there is none. Quick where it is near.
     func index(from start: Int, atLeast bound: UInt64) -> Int {
+        let keys = span
         var low = start
         var step = 1
-        while low + step <= count, self[low + step - 1] < bound {
+        while low + step <= keys.count, keys[low + step - 1] < bound {
             low += step
             step += step
         }
-        var high = min(count, low + step - 1)
+        var high = min(keys.count, low + step - 1)
         while low < high {
             let middle = (low + high) / 2
-            if self[middle] < bound { low = middle + 1 } else { high = middle }
+            if keys[middle] < bound { low = middle + 1 } else { high = middle }
         }
         return low
     }
