@@ -84,12 +84,15 @@ package struct FunnelPlan: Sendable {
 
     /// Only the rules that `UserMatcher` and the kernels know: plain chains, one outcome per user. Anything else is for
     /// whoever takes a `UserHistory`.
-    package var isPlain: Bool { hasPlainChains && definition.countBy == .users }
+    package var isPlain: Bool { hasPlainChains && !takesChainsAway && definition.countBy == .users }
 
-    /// Whatever is counted, by sequential or flexible order, the funnel's window and the conditions of steps alone.
+    /// Exclusions and held properties only take chains away.
+    package var takesChainsAway: Bool { !exclusions.isEmpty || !held.isEmpty }
+
+    /// Sequential or flexible order, the funnel's window and the conditions of steps; whatever is counted, and whether or
+    /// not chains are taken away.
     package var hasPlainChains: Bool {
-        definition.order != .strict && definition.order != .any && optional == 0
-            && stepWindow.allSatisfy { $0 == nil } && exclusions.isEmpty && held.isEmpty
+        definition.order != .strict && definition.order != .any && optional == 0 && stepWindow.allSatisfy { $0 == nil }
     }
 
     /// Whether a history must have a row for every event of the user, of any name: strict order and sessions look at

@@ -49,19 +49,30 @@ enum Way: Sendable {
     case counter(KernelPlan)
     /// Chosen attempts by `AttemptScan`.
     case attempts(KernelPlan)
+    /// The same under rules that take chains away, by `NarrowedScan`.
+    case narrowed(KernelPlan)
     /// Any rules, user by user.
     case general
 
     static func choose(for scan: FunnelScan, countsOnly: Bool) -> Way {
         guard !scan.plan.sharesEvents, let kernel = KernelPlan(scan) else { return .general }
+        if scan.plan.takesChainsAway { return kernel.hasAttempts ? .narrowed(kernel) : .general }
         if countsOnly, !kernel.canBeOpen, !kernel.rules.isSerial { return .counter(kernel) }
         return kernel.hasAttempts ? .attempts(kernel) : .general
     }
 
     var slicePlaces: Int {
         switch self {
-        case .counter(let kernel), .attempts(let kernel): kernel.slicePlaces
+        case .counter(let kernel), .attempts(let kernel), .narrowed(let kernel): kernel.slicePlaces
         case .general: GeneralScan.slicePlaces
+        }
+    }
+
+    /// The clock's ticks in one of what a tally adds.
+    var unit: UInt64 {
+        switch self {
+        case .attempts(let kernel), .narrowed(let kernel): kernel.scale
+        case .counter, .general: 1
         }
     }
 }
@@ -83,16 +94,10 @@ package struct CountingScan: Sendable {
     /// Slices; more threads than these have nothing to do.
     package var slices: Int { queue.count }
 
-    /// The clock's ticks in one of what the tallies add.
-    private var unit: UInt64 {
-        if case .attempts(let kernel) = way { return kernel.scale }
-        return 1
-    }
-
     /// Takes slices until there are none left.
     /// - Parameter isCancelled: asked once a slice, and within long histories.
     package func run(isCancelled: () -> Bool) throws -> FunnelTally {
-        var tally = FunnelTally(scan.plan, times: times, unit: unit)
+        var tally = FunnelTally(scan.plan, times: times, unit: way.unit)
         switch way {
         case .counter(let kernel):
             let reader = KernelReader(kernel)
@@ -113,6 +118,15 @@ package struct CountingScan: Sendable {
                 tally.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
             }
             tally.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
+        case .narrowed(let kernel):
+            guard let reader = NarrowedReader(kernel) else { break }
+            while let slice = queue.next() {
+                if isCancelled() { throw MatchError.cancelled }
+                try reader.load(slice)
+                let outcomes = reader.outcomes
+                tally.add(outcomes, reader.lists, listOfStep: kernel.listOfStep)
+                tally.add(entered: outcomes.count, open: 0)
+            }
         case .general:
             try GeneralScan(scan, looksAtRows: false).run(queue, isCancelled) { history, outcome in tally.add(outcome, time: history.events.time) }
         }

@@ -17,13 +17,24 @@ struct KernelPlan: Sendable {
         var isOfMembers: Bool
 
         var asksForUsers: Bool { isOfMembers || !userConditions.isEmpty }
+
+        init(_ names: [Int], _ filters: [Predicate], isEntry: Bool, isOfMembers: Bool) {
+            self.names = names
+            conditions = filters.filter { $0.userProperty == nil }
+            userConditions = filters.filter { $0.userProperty != nil }
+            self.isEntry = isEntry
+            self.isOfMembers = isOfMembers
+        }
     }
 
     let funnel: FunnelScan
     let scan: KeyScan
     let lists: [List]
     let listOfStep: [Int]
+    let listOfExclusion: [Int]
     let rules: KernelRules
+    /// The tick of `as_of`.
+    let now: UInt64
     /// Of keys as they are read, in the data's own unit.
     let layout: KeyLayout
     /// Ticks of the rules are so many of the layout's.
@@ -46,14 +57,18 @@ struct KernelPlan: Sendable {
     init?(_ scan: FunnelScan, starting: UInt64 = 1) {
         let plan = scan.plan
         let isSerial = plan.definition.countBy == .attempts
-        guard plan.isPlain || isSerial && plan.hasPlainChains else { return nil }
+        guard plan.hasPlainChains, plan.definition.countBy == .users || isSerial && !plan.takesChainsAway else { return nil }
         let wanted = plan.events ?? scan.snapshot.eventNames()
         let keys = scan.snapshot.keyScan(wanted)
         guard let times = keys.times else { return nil }
         funnel = scan
         self.scan = keys
         let ranged = plan.entryRange != Int64.min..<Int64.max
-        (lists, listOfStep) = Self.lists(plan, wanted, entry: ranged ? starting : 0, members: scan.cohorts.isEmpty ? 0 : starting)
+        var lists: [List] = []
+        listOfStep = Self.listOfStep(
+            &lists, plan, wanted, entry: ranged ? starting : 0, members: scan.cohorts.isEmpty ? 0 : starting)
+        listOfExclusion = Self.listOfExclusion(&lists, plan, wanted)
+        self.lists = lists
 
         let tick = max(plan.tick, keys.unit)
         perTick = UInt64(tick / keys.unit)
@@ -76,36 +91,41 @@ struct KernelPlan: Sendable {
         // Only users can be open.
         canBeOpen = !isSerial && plan.ticks(times.upperBound) >= openFrom
         let open = (openFrom * plan.tick + tick - 1) / tick - first + Int64(fields.lead)
+        now = UInt64(max(0, (plan.ticks(plan.asOf) * plan.tick + tick - 1) / tick - first + Int64(fields.lead)))
         rules = KernelRules(
             steps: plan.steps, timeBits: timeBits, window: fields.window, slack: slack, anchor: plan.definition.anchor,
             entry: plan.definition.entry, isSerial: isSerial, openFrom: canBeOpen && isAnchored ? UInt64(max(0, open)) : nil)
         hasAttempts = AttemptScan.takes(rules)
 
         var rows = 0
-        for list in listOfStep { rows += lists[list].names.reduce(0) { $0 + keys.rows($1) } }
+        for list in listOfStep + listOfExclusion { rows += lists[list].names.reduce(0) { $0 + keys.rows($1) } }
         let users = scan.places.reduce(0) { $0 + $1.count }
         slicePlaces = max(1, min(layout.placesMax, users * Self.sliceKeys / max(1, rows)))
     }
 
-    /// Steps that read the same rows share a list.
-    private static func lists(_ plan: FunnelPlan, _ names: [ByteString], entry: UInt64, members: UInt64) -> ([List], [Int]) {
-        var lists: [List] = []
-        var listOfStep: [Int] = []
-        for step in 0..<plan.steps {
+    private static func listOfStep(
+        _ lists: inout [List], _ plan: FunnelPlan, _ names: [ByteString], entry: UInt64, members: UInt64
+    ) -> [Int] {
+        (0..<plan.steps).map { step in
             let admitted = names.indices.filter { plan.positions(ofEvent: names[$0]) >> UInt64(step) & 1 == 1 }
-            let filters = plan.definition.steps[step].filters
-            let list = List(
-                names: admitted, conditions: filters.filter { $0.userProperty == nil },
-                userConditions: filters.filter { $0.userProperty != nil }, isEntry: entry >> UInt64(step) & 1 == 1,
-                isOfMembers: members >> UInt64(step) & 1 == 1)
-            if let known = lists.firstIndex(of: list) {
-                listOfStep.append(known)
-            } else {
-                listOfStep.append(lists.count)
-                lists.append(list)
-            }
+            return add(
+                List(admitted, plan.definition.steps[step].filters, isEntry: entry >> UInt64(step) & 1 == 1, isOfMembers: members >> UInt64(step) & 1 == 1),
+                to: &lists)
         }
-        return (lists, listOfStep)
+    }
+
+    private static func listOfExclusion(_ lists: inout [List], _ plan: FunnelPlan, _ names: [ByteString]) -> [Int] {
+        plan.definition.exclusions.indices.map { e in
+            let admitted = names.indices.filter { plan.exclusions(ofEvent: names[$0]) >> UInt64(e) & 1 == 1 }
+            return add(List(admitted, plan.definition.exclusions[e].filters, isEntry: false, isOfMembers: false), to: &lists)
+        }
+    }
+
+    /// What reads the same rows shares a list.
+    private static func add(_ list: List, to lists: inout [List]) -> Int {
+        if let known = lists.firstIndex(of: list) { return known }
+        lists.append(list)
+        return lists.count - 1
     }
 
     /// The ticks whose times lie in a range of microseconds.

@@ -10,6 +10,7 @@ final class KernelReader {
     private var parts = KeyBuffers()
     /// Lists whose rows are asked for in every slice, and so are read with their keys.
     private let wantsRows: Set<Int>
+    private let settlesRepeats: Bool
     /// By list, what stands behind its keys; nil where that is not known yet.
     private var rows: [ListRows?]
     private var places = 0..<0
@@ -19,12 +20,14 @@ final class KernelReader {
     /// One list of keys for each of the plan's, of the slice that was loaded last.
     private(set) var lists: [KeyList]
 
-    init(_ plan: KernelPlan, rowsOfLists: Set<Int> = []) {
+    /// - Parameter settlesRepeats: whether it matters which of the copies of an event stands.
+    init(_ plan: KernelPlan, rowsOfLists: Set<Int> = [], settlesRepeats: Bool = false) {
         self.plan = plan
         let loader = plan.scan.loader(plan.layout)
         self.loader = loader
         conditions = plan.lists.map { $0.conditions.isEmpty ? nil : RowConditions(plan.scan, $0.conditions) }
         wantsRows = rowsOfLists
+        self.settlesRepeats = settlesRepeats
         lists = plan.lists.map { _ in KeyList() }
         rows = plan.lists.map { _ in nil }
         users = plan.lists.contains(where: \.asksForUsers) ? UserFlags(plan.funnel) : nil
@@ -110,7 +113,7 @@ final class KernelReader {
         let list = plan.lists[i]
         let entry = list.isEntry ? plan.entry : nil
         // A condition tells repeats apart too.
-        let isSettled = conditions[i] != nil || isServerTimed(i)
+        let isSettled = conditions[i] != nil || isServerTimed(i) || (settlesRepeats && !plan.scan.isOneSegment(list.names))
         if !isSettled, entry == nil, userFlags[i] == nil, plan.scan.hasOneSource(list.names) {
             var keys = memory
             if let first = try loader.load(list.names, places: places, into: &keys) {

@@ -6,6 +6,7 @@ import FunnelStorage
 final class OutcomeReader {
     private let slicePlaces: Int
     private var kernel: Kernel?
+    private var narrowed: NarrowedReader?
     private let general: HistoryReader?
     private var matcher: HistoryMatcher
     private var history = GeneralScan.History()
@@ -18,9 +19,7 @@ final class OutcomeReader {
         mutating func each(_ slice: Range<Int>, _ body: (Int, Int, UInt64) -> Void) throws {
             try reader.load(slice)
             attempts.scan(reader.lists, listOfStep: listOfStep)
-            for i in 0..<attempts.outcomes.count {
-                body(slice.lowerBound + Int(attempts.outcomes.user[i]), Int(attempts.outcomes.depth[i]), 0)
-            }
+            attempts.outcomes.each(slice, body)
         }
     }
 
@@ -30,6 +29,10 @@ final class OutcomeReader {
         slicePlaces = way.slicePlaces
         if case .attempts(let plan) = way, let attempts = Self.attempts(plan.rules, includeShallow: includeShallow) {
             kernel = Kernel(listOfStep: plan.listOfStep, reader: KernelReader(plan), attempts: attempts)
+            general = nil
+        } else if case .narrowed(let plan) = way, let reader = NarrowedReader(plan) {
+            slicePlaces = plan.slicePlaces
+            narrowed = reader
             general = nil
         } else {
             kernel = nil
@@ -50,6 +53,10 @@ final class OutcomeReader {
         for start in stride(from: places.lowerBound, to: places.upperBound, by: slicePlaces) {
             let slice = start..<min(places.upperBound, start + slicePlaces)
             try kernel?.each(slice, body)
+            if let narrowed {
+                try narrowed.load(slice)
+                narrowed.outcomes.each(slice, body)
+            }
             guard let general else { continue }
             general.load(slice)
             while try general.next(&history) {
@@ -57,5 +64,11 @@ final class OutcomeReader {
                 try matcher.match(history.events, isCancelled: isCancelled) { body(place, $0.depth, $0.skipped) }
             }
         }
+    }
+}
+
+extension SliceOutcomes {
+    fileprivate func each(_ slice: Range<Int>, _ body: (Int, Int, UInt64) -> Void) {
+        for i in 0..<count { body(slice.lowerBound + Int(user[i]), Int(depth[i]), 0) }
     }
 }

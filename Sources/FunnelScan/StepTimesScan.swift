@@ -14,15 +14,15 @@ package struct StepTimesScan: Sendable {
     private let scan: FunnelScan
     private let from: Int
     private let to: Int
-    private let kernel: KernelPlan?
+    private let way: Way
     private let queue: SliceQueue
 
     init(_ scan: FunnelScan, from: Int, to: Int) {
         self.scan = scan
         self.from = from
         self.to = to
-        if case .attempts(let kernel) = Way.choose(for: scan, countsOnly: false) { self.kernel = kernel } else { kernel = nil }
-        queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
+        way = Way.choose(for: scan, countsOnly: false)
+        queue = SliceQueue(scan.places, size: way.slicePlaces)
     }
 
     /// Slices; more threads than these have nothing to do.
@@ -33,8 +33,10 @@ package struct StepTimesScan: Sendable {
     /// - Throws: `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, times: StepTimesTally) {
         var whole = FunnelTally(scan.plan, times: false)
-        var times = StepTimesTally(scan.plan, from: from, to: to, unit: kernel?.scale ?? 1)
-        if let kernel {
+        var times = StepTimesTally(scan.plan, from: from, to: to, unit: way.unit)
+        switch way {
+        case .counter: break
+        case .attempts(let kernel):
             guard var attempts = AttemptScan(kernel.rules, includeShallow: false) else { return (whole, times) }
             let reader = KernelReader(kernel)
             while let slice = queue.next() {
@@ -45,7 +47,16 @@ package struct StepTimesScan: Sendable {
                 times.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
             }
             whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
-        } else {
+        case .narrowed(let kernel):
+            guard let reader = NarrowedReader(kernel) else { break }
+            while let slice = queue.next() {
+                if isCancelled() { throw MatchError.cancelled }
+                try reader.load(slice)
+                whole.add(reader.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+                whole.add(entered: reader.outcomes.count, open: 0)
+                times.add(reader.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+            }
+        case .general:
             try GeneralScan(scan, looksAtRows: false).run(queue, isCancelled) { history, outcome in
                 whole.add(outcome, time: history.events.time)
                 times.add(outcome, time: history.events.time)

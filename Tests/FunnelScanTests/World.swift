@@ -193,7 +193,7 @@ struct World {
         return (units, result)
     }
 
-    private static func filter(_ random: inout SplitMix64) -> Predicate {
+    static func filter(_ random: inout SplitMix64) -> Predicate {
         let comparison = random.pick(Predicate.Comparison.allCases)
         let operands: [PropertyValue]
         switch comparison {

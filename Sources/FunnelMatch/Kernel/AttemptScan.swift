@@ -12,7 +12,7 @@ import FunnelModel
 /// strictly later than that. As no step precedes its A, what an attempt used is out of reach of all that follow.
 package struct AttemptScan: ~Copyable {
     /// The rows of the slice scanned last.
-    package private(set) var outcomes: SliceOutcomes
+    package internal(set) var outcomes: SliceOutcomes
     /// Users with an attempt, by group, over all slices so far.
     package private(set) var entered: [Int]
     /// Of the users left out of the outcomes for having reached only step 1, those with an attempt that can still go

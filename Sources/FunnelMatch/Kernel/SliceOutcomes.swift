@@ -24,6 +24,22 @@ package struct SliceOutcomes: Sendable {
         for k in chosen.indices { Self.resize(&chosen[k], rows) }
     }
 
+    /// Takes out the rows of users without an attempt.
+    mutating func removeEmpty() {
+        var kept = 0
+        for row in 0..<count where depth[row] > 0 {
+            if kept < row {
+                user[kept] = user[row]
+                depth[kept] = depth[row]
+                openDepth[kept] = openDepth[row]
+                group[kept] = group[row]
+                for k in chosen.indices { chosen[k][kept] = chosen[k][row] }
+            }
+            kept += 1
+        }
+        resize(to: kept)
+    }
+
     private static func resize<T: FixedWidthInteger>(_ column: inout [T], _ rows: Int) {
         if column.count > rows {
             column.removeLast(column.count - rows)

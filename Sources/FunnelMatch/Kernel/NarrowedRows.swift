@@ -1,0 +1,91 @@
+import FunnelModel
+
+/// The keys of one user, from the lists of a slice: by step, in groups of equal held values, and by exclusion.
+struct NarrowedRows: Sendable {
+    private let steps: Int
+    private let isHeld: Bool
+
+    /// In the order in which they were added; where properties are held, the number of the values above the row's own.
+    private var added: [(step: Int, key: UInt64, index: UInt32)] = []
+    private var byValue: [UInt64] = []
+    /// Rows by group, in each by step, in each ascending: key, and index in the step's list.
+    private(set) var key: [UInt64] = []
+    private(set) var index: [UInt32] = []
+    private(set) var groups = 0
+    private var begin: [Int] = []
+    /// By exclusion, keys; and exclusions that have any, as bits.
+    private(set) var excluded: [[UInt64]]
+    private(set) var present: UInt64 = 0
+    private var excludedCount = 0
+
+    init(steps: Int, exclusions: Int, isHeld: Bool) {
+        self.steps = steps
+        self.isHeld = isHeld
+        excluded = Array(repeating: [], count: exclusions)
+    }
+
+    subscript(group: Int, step: Int) -> Range<Int> { begin[group * steps + step]..<begin[group * steps + step + 1] }
+
+    mutating func removeAll() {
+        added.removeAll(keepingCapacity: true)
+        byValue.removeAll(keepingCapacity: true)
+        excludedCount = 0
+        present = 0
+    }
+
+    /// Adds a step's keys; steps come in order.
+    /// - Parameter numbers: of the values held, one a key; negative is none.
+    mutating func add(_ step: Int, _ list: KeyList, _ range: Range<Int>, _ numbers: ArraySlice<Int32>) {
+        let keys = list.span
+        for i in range {
+            if isHeld {
+                let number = numbers[numbers.startIndex + i - range.lowerBound]
+                guard number >= 0 else { continue }
+                byValue.append(UInt64(number) << 32 | UInt64(added.count))
+            }
+            added.append((step, keys[i], UInt32(truncatingIfNeeded: i)))
+        }
+    }
+
+    /// Adds the keys of an exclusion; exclusions come in order.
+    mutating func add(excluded list: KeyList, _ range: Range<Int>) {
+        let e = excludedCount
+        excludedCount += 1
+        excluded[e].removeAll(keepingCapacity: true)
+        let keys = list.span
+        for i in range { excluded[e].append(keys[i]) }
+        if !range.isEmpty { present |= 1 << UInt64(e) }
+    }
+
+    /// Puts what was added in order.
+    mutating func arrange() {
+        key.removeAll(keepingCapacity: true)
+        index.removeAll(keepingCapacity: true)
+        begin.removeAll(keepingCapacity: true)
+        groups = 1
+        if isHeld {
+            byValue.sort()
+            for (i, entry) in byValue.enumerated() {
+                if i > 0, entry >> 32 != byValue[i - 1] >> 32 {
+                    beginSteps(through: groups * steps - 1)
+                    groups += 1
+                }
+                let row = added[Int(entry & 0xFFFF_FFFF)]
+                beginSteps(through: (groups - 1) * steps + row.step)
+                key.append(row.key)
+                index.append(row.index)
+            }
+        } else {
+            for row in added {
+                beginSteps(through: row.step)
+                key.append(row.key)
+                index.append(row.index)
+            }
+        }
+        beginSteps(through: groups * steps)
+    }
+
+    private mutating func beginSteps(through last: Int) {
+        while begin.count <= last { begin.append(key.count) }
+    }
+}

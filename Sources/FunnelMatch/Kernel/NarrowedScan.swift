@@ -1,0 +1,201 @@
+import FunnelModel
+
+/// Rules that only take chains away from those of a plain funnel.
+package struct Narrowing: Sendable {
+    let exclusions: [FunnelPlan.Exclusion]
+    let isHeld: Bool
+    /// The tick of `as_of`.
+    let now: UInt64
+
+    package init(_ plan: FunnelPlan, now: UInt64) {
+        exclusions = plan.exclusions
+        isHeld = !plan.held.isEmpty
+        self.now = now
+    }
+}
+
+/// What the rows of a slice's lists hold.
+package protocol HeldValues {
+    /// Of some keys of a step's list, a number for the values that each row holds under the names of the step: equal
+    /// numbers, equal values. Negative where the row lacks one.
+    mutating func numbers(step: Int, of indexes: [UInt32]) throws -> [Int32]
+
+    /// Whether one of two events of step 1 with one clock value comes before the other (section 1 of `Protocol/FUNNEL.md`).
+    mutating func comes(_ index: UInt32, before other: UInt32) throws -> Bool
+}
+
+/// Finds the attempts that speak for a slice's users under rules that take chains away: exclusions and held properties.
+///
+/// First as if there were none, by `AttemptScan`. A user whose chain the rules leave is done: of an attempt A it is the
+/// first in order of all its chains, hence of those left, so A still takes it; any other attempt is not deeper than before and,
+/// as plain chains take the earliest event at every step, ends no sooner, so A is still the one chosen. All others are
+/// matched one by one (`NarrowedUser`), on the same lists.
+package struct NarrowedScan: ~Copyable {
+    private let rules: KernelRules
+    private let narrowing: Narrowing
+    private var attempts: AttemptScan
+    private var user: NarrowedUser
+    /// By row of the outcomes.
+    private var isSettled: [Bool] = []
+    /// Rows that the rules may change.
+    private var rest: [Int] = []
+
+    /// Nil where the kernel does not take the rules.
+    package init?(_ rules: KernelRules, _ narrowing: Narrowing) {
+        guard rules.boundaries.isEmpty, let attempts = AttemptScan(rules, includeShallow: true) else { return nil }
+        self.rules = rules
+        self.narrowing = narrowing
+        self.attempts = attempts
+        user = NarrowedUser(rules, narrowing)
+    }
+
+    /// The users with an attempt of the slice scanned last.
+    package var outcomes: SliceOutcomes { attempts.outcomes }
+
+    /// Scans a slice.
+    /// - Parameters:
+    ///   - listOfStep: index in `lists`, as of `AttemptScan`.
+    ///   - listOfExclusion: index of the list of excluded events.
+    ///   - values: asked only where properties are held.
+    /// - Throws: `MatchError.workBudget`, and what `values` throws.
+    package mutating func scan(
+        _ lists: [KeyList], listOfStep: [Int], listOfExclusion: [Int], _ values: inout some HeldValues
+    ) throws {
+        attempts.scan(lists, listOfStep: listOfStep)
+        guard attempts.outcomes.count > 0 else { return }
+        isSettled.removeAll(keepingCapacity: true)
+        isSettled.append(contentsOf: repeatElement(true, count: attempts.outcomes.count))
+        let steps = listOfStep.map { lists[$0] }
+        let excluded = listOfExclusion.map { lists[$0] }
+        for (exclusion, list) in zip(narrowing.exclusions, excluded) { findBroken(exclusion, list, steps) }
+        if narrowing.isHeld { try findMixed(steps, &values) }
+        rest.removeAll(keepingCapacity: true)
+        for row in isSettled.indices where !isSettled[row] { rest.append(row) }
+        if !rest.isEmpty { try matchRest(steps, excluded, &values) }
+    }
+
+    // MARK: What stays as it is
+
+    /// Notes users whose chain an excluded event may break, or who may be left out or no longer open for one.
+    private mutating func findBroken(_ exclusion: FunnelPlan.Exclusion, _ list: KeyList, _ steps: [KeyList]) {
+        let users = attempts.outcomes.user
+        var next = 0
+        for row in users.indices {
+            let place = UInt64(users[row]) << UInt64(rules.timeBits)
+            next = list.index(from: next, atLeast: place)
+            if next == list.count { return }
+            let end = place &+ 1 &<< UInt64(rules.timeBits)
+            if list[next] < end, mayChange(row, exclusion, list, next, end: end, steps) { isSettled[row] = false }
+        }
+    }
+
+    /// - Parameters:
+    ///   - first: index of the user's first excluded event.
+    ///   - end: the first key of the next user.
+    private func mayChange(
+        _ row: Int, _ exclusion: FunnelPlan.Exclusion, _ list: KeyList, _ first: Int, end: UInt64, _ steps: [KeyList]
+    ) -> Bool {
+        let depth = Int(attempts.outcomes.depth[row])
+        let start = key(row, 0, steps)
+        if exclusion.dropsUser, depth < rules.steps {
+            // Unless the whole window is clean, whether the user is left out is for a closer look.
+            if has(list, first, after: start, before: start &+ rules.window &+ 1) { return true }
+        } else if depth >= exclusion.after + 2 {
+            if has(list, first, after: key(row, exclusion.after, steps), before: key(row, min(exclusion.before, depth - 1), steps)) { return true }
+        }
+        guard attempts.outcomes.openDepth[row] > 0, let openFrom = rules.openFrom else { return false }
+        // Where the chosen attempt is open no other is deeper. Of any other that is, only later events count.
+        let earliest = end &- 1 &<< UInt64(rules.timeBits) | openFrom
+        guard start >= earliest else { return has(list, first, after: earliest, before: end) }
+        return exclusion.after < depth && depth <= exclusion.before && has(list, first, after: key(row, depth - 1, steps), before: end)
+    }
+
+    private func key(_ row: Int, _ step: Int, _ steps: [KeyList]) -> UInt64 { steps[step][Int(attempts.outcomes.chosen[step][row])] }
+
+    private func has(_ list: KeyList, _ from: Int, after low: UInt64, before high: UInt64) -> Bool {
+        let i = list.index(from: from, atLeast: low &+ 1)
+        return i < list.count && list[i] < high
+    }
+
+    /// Notes users whose chain does not hold its values.
+    private mutating func findMixed(_ steps: [KeyList], _ values: inout some HeldValues) throws {
+        let count = attempts.outcomes.count
+        let first = try values.numbers(step: 0, of: attempts.outcomes.chosen[0])
+        let mask: UInt64 = 1 << UInt64(rules.timeBits) - 1
+        for row in 0..<count {
+            let i = Int(attempts.outcomes.chosen[0][row])
+            // Two events of one clock value may hold different values.
+            let isTied = i + 1 < steps[0].count && steps[0][i + 1] == steps[0][i]
+            // Where the chosen attempt is open no other is deeper; else what those that are hold is not known.
+            let isOpenElsewhere = attempts.outcomes.openDepth[row] > 0 && steps[0][i] & mask < rules.openFrom ?? 0
+            if first[row] < 0 || isTied || isOpenElsewhere { isSettled[row] = false }
+        }
+        for step in 1..<max(1, rules.steps) {
+            let rows = (0..<count).filter { isSettled[$0] && Int(attempts.outcomes.depth[$0]) > step }
+            if rows.isEmpty { break }
+            let found = try values.numbers(step: step, of: rows.map { attempts.outcomes.chosen[step][$0] })
+            for (row, number) in zip(rows, found) where number != first[row] { isSettled[row] = false }
+        }
+    }
+
+    // MARK: What is matched again
+
+    /// Where the keys of some users lie.
+    /// - Parameter places: ascending.
+    private static func ranges(_ list: KeyList, _ places: [UInt64], timeBits: Int) -> [Range<Int>] {
+        var next = 0
+        return places.map { place in
+            let first = list.index(from: next, atLeast: place << UInt64(timeBits))
+            next = list.index(from: first, atLeast: (place + 1) << UInt64(timeBits))
+            return first..<next
+        }
+    }
+
+    private mutating func matchRest(_ steps: [KeyList], _ excluded: [KeyList], _ values: inout some HeldValues) throws {
+        let users = attempts.outcomes.user
+        let (places, timeBits) = (rest.map { UInt64(users[$0]) }, rules.timeBits)
+        let ranges = steps.map { Self.ranges($0, places, timeBits: timeBits) }
+        let excludedRanges = excluded.map { Self.ranges($0, places, timeBits: timeBits) }
+        var numbers: [[Int32]] = []
+        if narrowing.isHeld {
+            numbers = try ranges.enumerated().map { step, ranges in
+                try values.numbers(step: step, of: ranges.flatMap { UInt32($0.lowerBound)..<UInt32($0.upperBound) })
+            }
+        }
+        // Of each step's numbers, those already used.
+        var used = [Int](repeating: 0, count: steps.count)
+        for (i, row) in rest.enumerated() {
+            user.rows.removeAll()
+            for step in steps.indices {
+                let range = ranges[step][i]
+                user.rows.add(step, steps[step], range, numbers.isEmpty ? [] : numbers[step][used[step]..<(used[step] + range.count)])
+                used[step] += range.count
+            }
+            for e in excluded.indices { user.rows.add(excluded: excluded[e], excludedRanges[e][i]) }
+            let found = try user.match(depthMax: Int(attempts.outcomes.depth[row]), &values)
+            attempts.outcomes.depth[row] = UInt8(truncatingIfNeeded: found.chain.count)
+            attempts.outcomes.openDepth[row] = UInt8(truncatingIfNeeded: found.openDepth)
+            for (k, index) in found.chain.enumerated() { attempts.outcomes.chosen[k][row] = index }
+        }
+        attempts.outcomes.removeEmpty()
+    }
+}
+
+extension KeyList {
+    /// The first index, from one on, whose key is at least `bound`; `count` if there is none. Quick where it is near.
+    func index(from start: Int, atLeast bound: UInt64) -> Int {
+        let keys = span
+        var low = start
+        var step = 1
+        while low + step <= keys.count, keys[low + step - 1] < bound {
+            low += step
+            step += step
+        }
+        var high = min(keys.count, low + step - 1)
+        while low < high {
+            let middle = (low + high) / 2
+            if keys[middle] < bound { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

@@ -1,0 +1,252 @@
+import FunnelModel
+
+/// Matches one user of a slice under exclusions and held properties, for windows measured from step 1 and sequential order or a
+/// limit of one tick.
+///
+/// Keys fall into groups of equal held values, and a chain stays within one. For a depth d each event points to the
+/// first event of the next step that leads to d. If an excluded event lies between, it does so before any later one too, and
+/// then there is none; as the events pointed to rise with those that point, so do the ends of their chains, and no other
+/// choice ends sooner. So an attempt comes to d if the chain that it points along ends within its window, and that is the
+/// chain which the rules choose. One pass for each depth tried, from the greatest downwards.
+struct NarrowedUser: Sendable {
+    private let rules: KernelRules
+    private let narrowing: Narrowing
+    /// By step: exclusions that watch the way from it to the next, as bits.
+    private let watching: [UInt64]
+    private let dropping: UInt64
+    private var budget = WorkBudget(limit: 4_000_000)
+
+    var rows: NarrowedRows
+    /// By row: the first excluded event on the way to the next step; the end of the chain to the depth tried, and the
+    /// row that follows. `none` is none.
+    private var stop: [UInt64] = []
+    private var end: [UInt64] = []
+    private var next: [Int] = []
+    private static let none = UInt64.max
+    /// Rows of step 1 in order; those whose depth is not known yet.
+    private var starts: [Int] = []
+    private var pending: [Int] = []
+
+    /// What became of the user: the indexes of the chosen events in the lists of their steps; empty if left out.
+    struct Outcome {
+        var chain: [UInt32] = []
+        var openDepth = 0
+    }
+
+    init(_ rules: KernelRules, _ narrowing: Narrowing) {
+        self.rules = rules
+        self.narrowing = narrowing
+        rows = NarrowedRows(steps: rules.steps, exclusions: narrowing.exclusions.count, isHeld: narrowing.isHeld)
+        var dropping: UInt64 = 0
+        var watching = [UInt64](repeating: 0, count: rules.steps)
+        for (e, exclusion) in narrowing.exclusions.enumerated() {
+            if exclusion.dropsUser { dropping |= 1 << UInt64(e) }
+            for step in exclusion.after..<exclusion.before { watching[step] |= 1 << UInt64(e) }
+        }
+        self.dropping = dropping
+        self.watching = watching
+    }
+
+    private mutating func findStarts() {
+        starts.removeAll(keepingCapacity: true)
+        for group in 0..<rows.groups { starts.append(contentsOf: rows[group, 0]) }
+        if rows.groups > 1 {
+            let index = rows.index
+            starts.sort { index[$0] < index[$1] }
+        }
+        next.resize(to: rows.key.count, -1)
+        end.resize(to: rows.key.count, Self.none)
+        stop.resize(to: rows.key.count, Self.none)
+    }
+
+    // MARK: Passes
+
+    /// - Parameter bits: exclusions that count.
+    private mutating func setStops(_ bits: UInt64) {
+        for row in stop.indices { stop[row] = Self.none }
+        if bits & rows.present == 0 { return }
+        for group in 0..<rows.groups {
+            for step in 0..<(rules.steps - 1) {
+                let range = rows[group, step]
+                var left = watching[step] & bits & rows.present
+                while let first = range.first, left != 0 {
+                    let e = left.trailingZeroBitCount
+                    left &= left - 1
+                    var x = rows.excluded[e].firstIndex(above: rows.key[first])
+                    for row in range {
+                        while x < rows.excluded[e].count, rows.excluded[e][x] <= rows.key[row] { x += 1 }
+                        if x == rows.excluded[e].count { break }
+                        stop[row] = min(stop[row], rows.excluded[e][x])
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds which events lead to a depth, and by which next ones.
+    /// - Parameter lastFrom: earlier events of the deepest step do not count.
+    private mutating func lead(to depth: Int, lastFrom: UInt64 = 0) {
+        for group in 0..<rows.groups {
+            for row in rows[group, depth - 1] {
+                end[row] = rows.key[row] >= lastFrom ? rows.key[row] : Self.none
+                next[row] = -1
+            }
+            for step in (0..<(depth - 1)).reversed() {
+                let later = rows[group, step + 1]
+                var entering = later.upperBound
+                var first = -1
+                for row in rows[group, step].reversed() {
+                    while entering > later.lowerBound, rows.key[entering - 1] &+ rules.slack > rows.key[row] {
+                        entering -= 1
+                        if end[entering] != Self.none { first = entering }
+                    }
+                    let leads = first >= 0 && stop[row] >= rows.key[first]
+                    end[row] = leads ? end[first] : Self.none
+                    next[row] = leads ? first : -1
+                }
+            }
+        }
+    }
+
+    /// Whether an attempt comes to the depth of the last pass.
+    private func reaches(_ start: Int) -> Bool { end[start] != Self.none && end[start] &- rows.key[start] <= rules.window }
+
+    // MARK: The choice
+
+    /// - Parameter depthMax: the user's depth without these rules.
+    mutating func match(depthMax: Int, _ values: inout some HeldValues) throws -> Outcome {
+        rows.arrange()
+        findStarts()
+        guard !starts.isEmpty else { return Outcome() }
+        var depthMax = depthMax
+        if rules.entry == .first {
+            starts = [try firstStart(&values)]
+            // Without the rules another attempt may have been the first one.
+            if narrowing.isHeld { depthMax = rules.steps }
+        }
+        budget.reset()
+        if try isLeftOut(depthMax) { return Outcome() }
+        setStops(~0)
+        return try choose(depthMax, &values)
+    }
+
+    private func firstStart(_ values: inout some HeldValues) throws -> Int {
+        var first = starts[0]
+        for start in starts.dropFirst() {
+            guard rows.groups > 1, rows.key[start] == rows.key[first] else { break }
+            if try values.comes(rows.index[start], before: rows.index[first]) { first = start }
+        }
+        return first
+    }
+
+    private mutating func choose(_ depthMax: Int, _ values: inout some HeldValues) throws -> Outcome {
+        var outcome = Outcome()
+        let mayBeOpen = isUnderWay(starts[starts.count - 1])
+        pending.removeAll(keepingCapacity: true)
+        pending.append(contentsOf: starts)
+        for depth in (1...max(1, depthMax)).reversed() {
+            lead(to: depth)
+            let isCandidate = outcome.chain.isEmpty
+            var best = -1
+            var kept = 0
+            for i in pending.indices {
+                let start = pending[i]
+                guard reaches(start) else {
+                    pending[kept] = start
+                    kept += 1
+                    continue
+                }
+                if isCandidate, try best < 0 || isBetter(start, best, &values) { best = start }
+                if mayBeOpen, outcome.openDepth == 0, depth < rules.steps, isOpen(start) { outcome.openDepth = depth }
+            }
+            pending.removeLast(pending.count - kept)
+            var row = best
+            while row >= 0 {
+                outcome.chain.append(rows.index[row])
+                row = next[row]
+            }
+            if outcome.chain.count == rules.steps || (!outcome.chain.isEmpty && (!mayBeOpen || outcome.openDepth > 0)) { break }
+        }
+        if outcome.chain.count == rules.steps { outcome.openDepth = 0 }
+        return outcome
+    }
+
+    /// Of two attempts of one depth, whether a later one, at the earliest at the other's clock value, is the one to take.
+    private func isBetter(_ start: Int, _ best: Int, _ values: inout some HeldValues) throws -> Bool {
+        if rules.entry == .shortest {
+            let (took, bestTook) = (end[start] &- rows.key[start], end[best] &- rows.key[best])
+            if took != bestTook { return took < bestTook }
+        }
+        guard rows.groups > 1, rows.key[start] == rows.key[best] else { return false }
+        return try values.comes(rows.index[start], before: rows.index[best])
+    }
+
+    private var tickMask: UInt64 { 1 << UInt64(rules.timeBits) - 1 }
+
+    /// Whether an attempt's window has not passed.
+    private func isUnderWay(_ start: Int) -> Bool { rules.openFrom.map { rows.key[start] & tickMask >= $0 } ?? false }
+
+    /// Whether an attempt of the depth of the last pass can still go on.
+    private func isOpen(_ start: Int) -> Bool {
+        guard isUnderWay(start) else { return false }
+        var last = start
+        while next[last] >= 0 { last = next[last] }
+        return stop[last] == Self.none || stop[last] & tickMask >= narrowing.now
+    }
+
+    // MARK: drop_user
+
+    /// Unless a clean attempt is as deep as the deepest ignoring these exclusions.
+    private mutating func isLeftOut(_ depthMax: Int) throws(MatchError) -> Bool {
+        guard rows.present & dropping != 0 else { return false }
+        setStops(~dropping)
+        var deepest = max(1, depthMax)
+        while deepest > 1 {
+            lead(to: deepest)
+            if starts.contains(where: reaches) { break }
+            deepest -= 1
+        }
+        setStops(~0)
+        lead(to: deepest)
+        let watching = deepest < rules.steps ? self.watching[deepest - 1] & dropping & rows.present : 0
+        if watching == 0 { return !starts.contains(where: reaches) }
+        pending.removeAll(keepingCapacity: true)
+        for start in starts where reaches(start) { pending.append(start) }
+        var filter: UInt64?
+        for start in pending {
+            // A chain is clean if none comes between its last step and the end of the window: then the last step is not before
+            // the latest event up to there.
+            let latest = lastExcluded(watching, through: rows.key[start] &+ rules.window)
+            if latest != filter {
+                if filter != nil { try budget.spend(rows.key.count) }
+                filter = latest
+                lead(to: deepest, lastFrom: latest)
+            }
+            if reaches(start) { return false }
+        }
+        return true
+    }
+
+    /// The last event of some exclusions up to a key; 0 if there is none.
+    private func lastExcluded(_ bits: UInt64, through limit: UInt64) -> UInt64 {
+        var last: UInt64 = 0
+        for e in rows.excluded.indices where bits.has(e) {
+            let x = rows.excluded[e].firstIndex(above: limit)
+            if x > 0 { last = max(last, rows.excluded[e][x - 1]) }
+        }
+        return last
+    }
+}
+
+extension [UInt64] {
+    /// Index of the first element greater than `bound` in an ascending array; its count if there is none.
+    fileprivate func firstIndex(above bound: UInt64) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] <= bound { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

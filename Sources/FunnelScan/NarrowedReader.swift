@@ -1,0 +1,92 @@
+import FunnelMatch
+import FunnelModel
+import FunnelStorage
+
+/// One thread's reader of the attempts that speak for users, of a plan with exclusions or held properties.
+final class NarrowedReader {
+    private let kernel: KernelPlan
+    private let reader: KernelReader
+    private var scan: NarrowedScan
+    private var values: HeldColumns
+
+    /// Nil where the kernel does not take the rules.
+    init?(_ kernel: KernelPlan) {
+        let plan = kernel.funnel.plan
+        guard let scan = NarrowedScan(kernel.rules, Narrowing(plan, now: kernel.now)) else { return nil }
+        self.kernel = kernel
+        self.scan = scan
+        // Copies of an event may hold other values.
+        reader = KernelReader(kernel, rowsOfLists: plan.held.isEmpty ? [] : Set(kernel.listOfStep), settlesRepeats: !plan.held.isEmpty)
+        values = HeldColumns(kernel, reader)
+    }
+
+    /// - Throws: `MatchError`, `StoreError`.
+    func load(_ slice: Range<Int>) throws {
+        try reader.load(slice)
+        values.beginSlice()
+        try scan.scan(reader.lists, listOfStep: kernel.listOfStep, listOfExclusion: kernel.listOfExclusion, &values)
+    }
+
+    /// All users of the slice with an attempt.
+    var outcomes: SliceOutcomes { scan.outcomes }
+    var lists: [KeyList] { reader.lists }
+}
+
+/// The held properties of the rows that a reader holds.
+private struct HeldColumns: HeldValues {
+    private let kernel: KernelPlan
+    private let reader: KernelReader
+    private var columns: [PropertyCodes]
+    private var values = ValueNumbers()
+    /// Of each pair of numbers, where more than one property is held, one for both.
+    private var pairs: [UInt64: Int32] = [:]
+
+    init(_ kernel: KernelPlan, _ reader: KernelReader) {
+        self.kernel = kernel
+        self.reader = reader
+        columns = Self.columns(kernel)
+    }
+
+    private static func columns(_ kernel: KernelPlan) -> [PropertyCodes] {
+        kernel.funnel.plan.heldProperties.map { PropertyCodes(kernel.funnel.snapshot, $0) }
+    }
+
+    /// Numbers are compared within a slice only.
+    mutating func beginSlice() {
+        if values.values.count > ValueNumbers.kept {
+            values = ValueNumbers()
+            columns = Self.columns(kernel)
+        }
+        if pairs.count > ValueNumbers.kept { pairs.removeAll() }
+    }
+
+    mutating func numbers(step: Int, of indexes: [UInt32]) throws -> [Int32] {
+        let rows = try reader.rows(kernel.listOfStep[step])
+        var refs: [RowRef] = []
+        refs.reserveCapacity(indexes.count)
+        for i in indexes { refs.append(rows[Int(i)]) }
+        var numbers: [Int32] = []
+        for (turn, properties) in kernel.funnel.plan.held.enumerated() {
+            let found = try columns[properties[step]].codes(of: refs) { values.number(of: $0) }
+            numbers = turn == 0 ? found : zip(numbers, found).map { pair($0, $1) }
+        }
+        return numbers
+    }
+
+    private mutating func pair(_ a: Int32, _ b: Int32) -> Int32 {
+        if a < 0 || b < 0 { return PropertyCodes.none }
+        let both = UInt64(UInt32(bitPattern: a)) << 32 | UInt64(UInt32(bitPattern: b))
+        let new = Int32(truncatingIfNeeded: pairs.count)
+        let number = pairs[both] ?? new
+        if number == new { pairs[both] = new }
+        return number
+    }
+
+    mutating func comes(_ index: UInt32, before other: UInt32) throws -> Bool {
+        let list = kernel.listOfStep[0]
+        let rows = try reader.rows(list)
+        let (a, b) = (Int(index), Int(other))
+        if rows.keys[a] != rows.keys[b] { return a < b }
+        return try reader.first(of: [rows[a], rows[b]], list: list) == rows[a]
+    }
+}
