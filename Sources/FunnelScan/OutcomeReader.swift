@@ -31,7 +31,6 @@ final class OutcomeReader {
             kernel = Kernel(listOfStep: plan.listOfStep, reader: KernelReader(plan), attempts: attempts)
             general = nil
         } else if case .narrowed(let plan) = way, let reader = NarrowedReader(plan) {
-            slicePlaces = plan.slicePlaces
             narrowed = reader
             general = nil
         } else {
