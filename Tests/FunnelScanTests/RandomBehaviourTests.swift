@@ -200,6 +200,29 @@ struct BehaviourLimitTests {
         store.close()
     }
 
+    /// Whatever step a user has left, to do it is no sign, and neither is an event that `event_types` maps to a step.
+    @Test func inAnyOrderEveryStepMayBeBehind() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-behind-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let store = try ShardStore.open(
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+        let rows: [(ByteString, ByteString, Int64)] = [
+            ("one", "a", 1), ("one", "x", 2), ("one", "other", 3), ("one", "c", 4), ("two", "b", 11), ("two", "a", 12), ("two", "other", 13),
+        ]
+        let events = rows.map { Event(user: $0, name: $1, time: 1_700_000_000_000_000 + $2 * 1_000_000, properties: [.init("p", .integer($2))]) }
+        _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
+        let definition = try FunnelDefinition.parse(
+            ["steps": ["a", "b", "c"], "event_types": ["x": "b"], "conversion_order": "any", "window_duration": "1h"])
+        let scan = FunnelScan(FunnelPlan(definition, entryRange: nil, asOf: 1 << 59), store.snapshot(project: 1), buckets: [0..<1_024])
+        let counts = try scan.predictors(PredictorQuestion(step: 3, of: 1, properties: true)).run { false }.finish()
+        #expect(counts.whole == .init(2, converted: 1) && counts.events == ["other": .init(2, converted: 1)])
+        let (did, didNot) = (PredictorCounts.Users(1, converted: 1), PredictorCounts.Users(1))
+        #expect(counts.properties == ["p": [.integer(1): did, .integer(3): did, .integer(11): didNot, .integer(13): didNot]])
+        let paths = try scan.paths(PathQuestion(.between(1, 2), length: 3)).run { false }.finish()
+        #expect(paths.users == [[]: 2])
+        store.close()
+    }
+
     @Test func aScanEndsWhenItIsCancelled() throws {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-cancel-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }

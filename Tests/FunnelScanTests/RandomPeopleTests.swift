@@ -117,6 +117,39 @@ struct RandomPeopleTests {
         }
     }
 
+    @Test(arguments: 0..<8)
+    func ofLongHistoriesSoMuchIsToldAsTheRulesSay(seed: Int) throws {
+        var random = SplitMix64(seed: 0xE0 + UInt64(seed))
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-people-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let store = try ShardStore.open(
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+        let start: Int64 = 1_700_000_000_000_000
+        let one = OneUser((0..<300).map { _ in
+            Event(user: "u", name: random.pick(["a", "a", "b", "c"]), time: start + Int64(random.below(2_400)) * 250_000)
+        })
+        _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 0, part: 0, batch: EventBatchBuilder(one.events).finish())])
+        for order: FunnelDefinition.ConversionOrder in [.sequential, .flexible(limit: 2_000_000), .strict, .any] {
+            var definition = FunnelDefinition(steps: ["a", "b", "c", random.pick(["a", "d"])].map { .init($0) })
+            definition.order = order
+            definition.window = random.pick([1, 3]) * 1_000_000
+            definition.entry = random.pick(FunnelDefinition.Entry.allCases)
+            let range = random.chance(50) ? start + 300_000_000..<start + Int64(random.pick([300, 600])) * 1_000_000 : nil
+            let plan = FunnelPlan(definition, entryRange: range, asOf: 1 << 59)
+            let outcome = World.outcomes(plan, of: one).first
+            let byHand = ExplanationByHand(plan, one, outcome)
+            let scan = FunnelScan(plan, store.snapshot(project: 1), buckets: [0..<1_024])
+            let found = try #require(try scan.explain("u") { false }.explanation)
+            let from = max(0, min((outcome?.chain[0] ?? 300) - 50, 100))
+            #expect(found.eventsInAll == 300 && found.events == Array(byHand.entries()[from..<(from + 200)]), "\(order)")
+            let attempts = byHand.attempts { World.outcomes($0, of: one).first }
+            let deepest = attempts.sorted { ($1.depth, $0.time) < ($0.depth, $1.time) }.prefix(20)
+            #expect(found.attemptsInAll == attempts.count && found.attempts == deepest.sorted { $0.time < $1.time }, "\(order)")
+            #expect(found.stopped == byHand.stopped(), "\(order)")
+        }
+        store.close()
+    }
+
     private static func values(_ properties: [Event.Property]) -> [ByteString: PropertyValue] {
         Dictionary(uniqueKeysWithValues: properties.map { ($0.key, $0.value.canonical) })
     }
