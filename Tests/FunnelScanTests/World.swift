@@ -205,7 +205,8 @@ struct World {
         return Predicate(property: random.pick(["p", "q", "p", "q", "user.plan", "user.p"]), comparison: comparison, values: operands)
     }
 
-    func randomPlan(_ random: inout SplitMix64) -> FunnelPlan {
+    /// - Parameter rules: others than plain ones too.
+    func randomPlan(_ random: inout SplitMix64, rules: Bool = true) -> FunnelPlan {
         let shapes: [[[ByteString]]] = [
             [["a"], ["b"]], [["a"], ["b"], ["c"]], [["a"], ["a"]], [["a"], ["a", "b"], ["c"]], [["a", "b"], ["c", "d"], ["e"]],
             [["b"], ["a"], ["b"]], [["a", "b"], ["b", "c"], ["a"]], [["a"], ["*"], ["c"]], [["a"], ["b"], ["c"], ["d"]], [["a"]],
@@ -227,7 +228,9 @@ struct World {
         definition.entry = random.pick(FunnelDefinition.Entry.allCases)
         definition.window = random.pick([1, 2, 5, 86_400, 40 * 86_400, 366 * 86_400]) * 1_000_000
         if tick == 1, random.chance(40) { definition.window = random.pick([1, 999, 1_000, 250_000]) }
-        if random.chance(60) {
+        if !rules {
+            // As it is.
+        } else if random.chance(60) {
             definition = withRules(definition, &random)
         } else if definition.entry != .first, random.chance(30) {
             definition.countBy = .attempts
