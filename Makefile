@@ -2,14 +2,16 @@
 # make test: every test. Both install the system libraries they lack (see deploy/install-deps.sh).
 # One optimised build serves both.
 build_dir := .build/release
+chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
 	swift build -c release
 
 demo: build
+	@sh deploy/install-deps.sh $(chart_library) || echo "without Chart.js the dashboard shows tables in place of charts"
 	@sh deploy/demo.sh $(build_dir)
 
 # h2load, nghttp and nghttpd are peers in interoperability tests.
@@ -17,6 +19,15 @@ test:
 	@sh deploy/install-deps.sh h2load:nghttp2-client nghttpd:nghttp2-server python3:python3 openssl:openssl
 	swift build -c release --build-tests
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build
+
+# The dashboard in a real browser, against a real cluster.
+test-browser: build
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Browser/run.sh
+
+# make screenshots TO=DIRECTORY: every page, light and dark, narrow and wide.
+TO ?= .build-browser/screenshots
+screenshots: build
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Browser/run.sh screenshots $(TO)
 
 # make verify-reports LOGS=DIRECTORY: every report over two real logs, computed again by SQL and loops of their own.
 verify-reports: build

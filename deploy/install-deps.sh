@@ -7,9 +7,9 @@ compiler=$(command -v cc || command -v clang || true)
 for name in nghttp2/nghttp2.h:libnghttp2-dev lz4.h:liblz4-dev sqlite3.h:libsqlite3-dev zlib.h:zlib1g-dev; do
     echo "#include <${name%%:*}>" | "${compiler:-false}" -E -x c - >/dev/null 2>&1 || missing="$missing ${name##*:}"
 done
-# Extra packages that only some tests use: they are skipped, by name, where these are not there.
-for program in "$@"; do
-    command -v "${program%%:*}" >/dev/null 2>&1 || missing="$missing ${program##*:}"
+# Extra packages, each behind a program or a file of it, that only some tests or pages use.
+for extra in "$@"; do
+    command -v "${extra%%:*}" >/dev/null 2>&1 || [ -e "${extra%%:*}" ] || missing="$missing ${extra##*:}"
 done
 command -v swift >/dev/null 2>&1 || {
     echo "Swift 6.2 or later is missing: install it from swift.org, then run this again." >&2
