@@ -84,10 +84,13 @@ package struct FunnelPlan: Sendable {
 
     /// Only the rules that `UserMatcher` and the kernels know: sequential or flexible order, the funnel's window, the
     /// conditions of steps, one outcome per user. Anything else is for whoever takes a `UserHistory`.
-    package var isPlain: Bool { hasPlainChains && exclusions.isEmpty && held.isEmpty }
+    package var isPlain: Bool { isPlainOrNarrowed && !isNarrowed }
 
-    /// Plain but for rules that only take chains away: exclusions, held properties.
-    package var hasPlainChains: Bool {
+    /// Whether there are rules that only take chains away.
+    package var isNarrowed: Bool { !exclusions.isEmpty || !held.isEmpty }
+
+    /// Plain, but for rules that only take chains away.
+    package var isPlainOrNarrowed: Bool {
         definition.order != .strict && definition.order != .any && optional == 0
             && stepWindow.allSatisfy { $0 == nil } && definition.countBy == .users
     }

@@ -56,7 +56,7 @@ struct KernelPlan: Sendable {
     /// - Parameter starting: steps whose events may start an attempt, as bits.
     init?(_ scan: FunnelScan, starting: UInt64 = 1) {
         let plan = scan.plan
-        guard plan.hasPlainChains else { return nil }
+        guard plan.isPlainOrNarrowed else { return nil }
         let wanted = plan.events ?? scan.snapshot.eventNames()
         let keys = scan.snapshot.keyScan(wanted)
         guard let times = keys.times else { return nil }

@@ -19,9 +19,6 @@ package protocol HeldValues {
     /// Of some keys of a step's list, a number for the values that each row holds under the names of the step: equal
     /// numbers, equal values. Negative where the row lacks one.
     mutating func numbers(step: Int, of indexes: [UInt32]) throws -> [Int32]
-
-    /// Whether one of two events of step 1 with one clock value comes before the other (section 1 of `Protocol/FUNNEL.md`).
-    mutating func comes(_ index: UInt32, before other: UInt32) throws -> Bool
 }
 
 /// Finds the attempts that speak for a slice's users under rules that take chains away: exclusions and held properties.
@@ -54,6 +51,7 @@ package struct NarrowedScan: ~Copyable {
 
     /// Scans a slice.
     /// - Parameters:
+    ///   - lists: where properties are held, equal keys of a step in the order of section 1 of `Protocol/FUNNEL.md`.
     ///   - listOfStep: index in `lists`, as of `AttemptScan`.
     ///   - listOfExclusion: index of the list of excluded events.
     ///   - values: asked only where properties are held.
@@ -172,7 +170,7 @@ package struct NarrowedScan: ~Copyable {
                 used[step] += range.count
             }
             for e in excluded.indices { user.rows.add(excluded: excluded[e], excludedRanges[e][i]) }
-            let found = try user.match(depthMax: Int(attempts.outcomes.depth[row]), &values)
+            let found = try user.match(depthMax: Int(attempts.outcomes.depth[row]))
             attempts.outcomes.depth[row] = UInt8(truncatingIfNeeded: found.chain.count)
             attempts.outcomes.openDepth[row] = UInt8(truncatingIfNeeded: found.openDepth)
             for (k, index) in found.chain.enumerated() { attempts.outcomes.chosen[k][row] = index }
