@@ -121,11 +121,13 @@ final class KernelReader {
                 return ListRows(keys: keys, from: .neighbours(first))
             }
         }
-        var rows = ordersRows ? RowList.mergingInOrder(try settled(i)) : isSettled ? RowList.merging(try settled(i)) : try loader.loadAll(list.names, places: places)
+        var rows = isSettled ? try merged(settled(i)) : try loader.loadAll(list.names, places: places)
         if let flags = userFlags[i] { rows.keep(users: flags, timeBits: plan.layout.timeBits) }
         if let entry { rows.keep(ticks: entry, timeBits: plan.layout.timeBits) }
         return ListRows(keys: rows.keys, from: .each(rows.refs))
     }
+
+    private func merged(_ lists: [RowList]) -> RowList { ordersRows ? .mergingInOrder(lists) : .merging(lists) }
 
     private func settled(_ i: Int) throws -> [RowList] {
         try plan.lists[i].names.map { name in

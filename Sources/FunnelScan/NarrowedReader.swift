@@ -10,9 +10,10 @@ final class NarrowedReader {
     private var values: HeldColumns
 
     /// Nil where the kernel does not take the rules.
-    init?(_ kernel: KernelPlan, rowsOfLists: Set<Int> = []) {
+    /// - Parameter rules: in place of the plan's.
+    init?(_ kernel: KernelPlan, _ rules: KernelRules? = nil, rowsOfLists: Set<Int> = []) {
         let plan = kernel.funnel.plan
-        guard let scan = NarrowedScan(kernel.rules, Narrowing(plan, now: kernel.now)) else { return nil }
+        guard let scan = NarrowedScan(rules ?? kernel.rules, Narrowing(plan, now: kernel.now)) else { return nil }
         self.kernel = kernel
         self.scan = scan
         let isHeld = !plan.held.isEmpty

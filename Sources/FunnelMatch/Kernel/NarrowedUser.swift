@@ -47,9 +47,11 @@ struct NarrowedUser: Sendable {
         self.watching = watching
     }
 
-    private mutating func findStarts() {
+    private mutating func findStarts(_ ticks: Range<UInt64>) {
         starts.removeAll(keepingCapacity: true)
-        for group in 0..<rows.groups { starts.append(contentsOf: rows[group, 0]) }
+        for group in 0..<rows.groups {
+            for row in rows[group, 0] where ticks.contains(rows.key[row] & tickMask) { starts.append(row) }
+        }
         if rows.groups > 1 {
             let index = rows.index
             starts.sort { index[$0] < index[$1] }
@@ -113,10 +115,12 @@ struct NarrowedUser: Sendable {
 
     // MARK: The choice
 
-    /// - Parameter depthMax: the user's depth without these rules.
-    mutating func match(depthMax: Int) throws(MatchError) -> Outcome {
+    /// - Parameters:
+    ///   - depthMax: the user's depth without these rules.
+    ///   - ticks: of step-1 events that may start an attempt.
+    mutating func match(depthMax: Int, starting ticks: Range<UInt64>) throws(MatchError) -> Outcome {
         rows.arrange()
-        findStarts()
+        findStarts(ticks)
         guard !starts.isEmpty else { return Outcome() }
         var depthMax = depthMax
         if rules.entry == .first {
