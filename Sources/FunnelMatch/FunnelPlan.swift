@@ -84,10 +84,10 @@ package struct FunnelPlan: Sendable {
 
     /// Only the rules that `UserMatcher` and the kernels know: plain chains, one outcome per user. Anything else is for
     /// whoever takes a `UserHistory`.
-    package var isPlain: Bool { hasPlainChains && !takesChainsAway && definition.countBy == .users }
+    package var isPlain: Bool { hasPlainChains && !isNarrowed && definition.countBy == .users }
 
-    /// Exclusions and held properties only take chains away.
-    package var takesChainsAway: Bool { !exclusions.isEmpty || !held.isEmpty }
+    /// Whether there are rules that only take chains away: exclusions, held properties.
+    package var isNarrowed: Bool { !exclusions.isEmpty || !held.isEmpty }
 
     /// Sequential or flexible order, the funnel's window and the conditions of steps; whatever is counted, and whether or
     /// not chains are taken away.

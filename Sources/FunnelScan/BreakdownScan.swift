@@ -23,7 +23,10 @@ package struct BreakdownScan: Sendable {
         self.scan = scan
         self.times = times
         self.breakdown = breakdown
-        if case .attempts(let kernel) = Way.choose(for: scan, countsOnly: false) { self.kernel = kernel } else { kernel = nil }
+        switch Way.choose(for: scan, countsOnly: false) {
+        case .attempts(let kernel), .narrowed(let kernel): self.kernel = kernel
+        case .counter, .general: kernel = nil
+        }
         queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
         switch breakdown.touch {
         case .first: steps = Array(0..<scan.plan.steps)
@@ -58,17 +61,14 @@ package struct BreakdownScan: Sendable {
     ) throws {
         var values = TalliedUserValues(scan.snapshot, property)
         if let kernel {
-            guard var attempts = AttemptScan(kernel.rules, includeShallow: true) else { return }
-            let reader = KernelReader(kernel)
+            guard let attempts = NarrowedReader(kernel) else { return }
             while let slice = queue.next() {
                 if isCancelled() { throw MatchError.cancelled }
-                try reader.load(slice)
-                attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+                try attempts.load(slice)
                 try values.load(slice)
                 tally.add(codes: try attempts.outcomes.user.map { try values.code(Int($0), &tally) }, attempts.outcomes)
-                whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+                attempts.add(to: &whole)
             }
-            whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
             return
         }
         var first = 0
@@ -136,20 +136,17 @@ package struct BreakdownScan: Sendable {
     private func runAttempts(
         _ kernel: KernelPlan, _ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally
     ) throws {
-        guard var attempts = AttemptScan(kernel.rules, includeShallow: true) else { return }
         // Steps that are asked first, and with `last` the first step too, are so of nearly every user.
         let eager = breakdown.touch == .last ? steps : Array(steps.prefix(1))
         // Keys read under conditions hold repeats that rows don't, so that an index into them would name another row.
         let filtered = steps.filter { !kernel.lists[kernel.listOfStep[$0]].conditions.isEmpty }
-        let reader = KernelReader(kernel, rowsOfLists: Set((eager + filtered).map { kernel.listOfStep[$0] }))
-        var values = ChosenValues(kernel, reader, PropertyCodes(scan.snapshot, breakdown.property))
+        guard let attempts = NarrowedReader(kernel, rowsOfLists: Set((eager + filtered).map { kernel.listOfStep[$0] })) else { return }
+        var values = ChosenValues(kernel, attempts.reader, PropertyCodes(scan.snapshot, breakdown.property))
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
-            try reader.load(slice)
-            attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+            try attempts.load(slice)
             tally.add(codes: try values.codes(attempts.outcomes, steps, &tally), attempts.outcomes)
-            whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+            attempts.add(to: &whole)
         }
-        whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
     }
 }

@@ -44,6 +44,8 @@ struct ChosenValues {
         case .neighbours(let first): for i in indexes { refs.append(RowRef(bits: first.bits &+ UInt64(i))) }
         case .each(let places): for i in indexes { refs.append(RowRef(bits: places[Int(i)])) }
         }
+        // Held properties tell tied rows apart; then they are in order.
+        if !kernel.funnel.plan.held.isEmpty { return try values.codes(of: refs) { try tally.code(of: $0) } }
         for user in Self.tied(indexes, rows.keys) { refs[user] = try first(Int(indexes[user]), list, rows) }
         return try values.codes(of: refs) { try tally.code(of: $0) }
     }

@@ -56,7 +56,7 @@ enum Way: Sendable {
 
     static func choose(for scan: FunnelScan, countsOnly: Bool) -> Way {
         guard !scan.plan.sharesEvents, let kernel = KernelPlan(scan) else { return .general }
-        if scan.plan.takesChainsAway { return kernel.hasAttempts ? .narrowed(kernel) : .general }
+        if scan.plan.isNarrowed { return kernel.hasAttempts ? .narrowed(kernel) : .general }
         if countsOnly, !kernel.canBeOpen, !kernel.rules.isSerial { return .counter(kernel) }
         return kernel.hasAttempts ? .attempts(kernel) : .general
     }
@@ -123,9 +123,7 @@ package struct CountingScan: Sendable {
             while let slice = queue.next() {
                 if isCancelled() { throw MatchError.cancelled }
                 try reader.load(slice)
-                let outcomes = reader.outcomes
-                tally.add(outcomes, reader.lists, listOfStep: kernel.listOfStep)
-                tally.add(entered: outcomes.count, open: 0)
+                reader.add(to: &tally)
             }
         case .general:
             try GeneralScan(scan, looksAtRows: false).run(queue, isCancelled) { history, outcome in tally.add(outcome, time: history.events.time) }

@@ -13,13 +13,11 @@ extension BreakdownScan {
             return try eachUser(withOwn: property, wanted, &tally, isCancelled, body)
         }
         guard let kernel else { return try eachUserInGeneral(wanted, &tally, isCancelled, body) }
-        guard var attempts = AttemptScan(kernel.rules, includeShallow: true) else { return }
-        let reader = KernelReader(kernel, rowsOfLists: Set(steps.map { kernel.listOfStep[$0] }))
-        var values = ChosenValues(kernel, reader, PropertyCodes(scan.snapshot, breakdown.property))
+        guard let attempts = NarrowedReader(kernel, rowsOfLists: Set(steps.map { kernel.listOfStep[$0] })) else { return }
+        var values = ChosenValues(kernel, attempts.reader, PropertyCodes(scan.snapshot, breakdown.property))
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
-            try reader.load(slice)
-            attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+            try attempts.load(slice)
             let codes = try values.codes(attempts.outcomes, steps, &tally)
             for i in codes.indices where codes[i] == wanted {
                 body(slice.lowerBound + Int(attempts.outcomes.user[i]), Int(attempts.outcomes.depth[i]), 0)

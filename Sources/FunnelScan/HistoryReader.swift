@@ -140,13 +140,7 @@ final class HistoryReader {
                 columns.gather(codes: try codes[i].codes(of: columns.newest(list.count)) { numbers.number(of: $0) }, to: i)
             }
         }
-        // Neighbours two by two, the earlier name first where times are equal.
-        while lists.count > 1 {
-            lists = stride(from: 0, to: lists.count, by: 2).map { i in
-                i + 1 < lists.count ? RowList.merging(lists[i], lists[i + 1]) : lists[i]
-            }
-        }
-        columns.order(lists.first ?? RowList(), loader.layout)
+        columns.order(RowList.mergingInOrder(lists), loader.layout)
     }
 
     private func forget() {

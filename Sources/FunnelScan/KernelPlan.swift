@@ -57,7 +57,7 @@ struct KernelPlan: Sendable {
     init?(_ scan: FunnelScan, starting: UInt64 = 1) {
         let plan = scan.plan
         let isSerial = plan.definition.countBy == .attempts
-        guard plan.hasPlainChains, plan.definition.countBy == .users || isSerial && !plan.takesChainsAway else { return nil }
+        guard plan.hasPlainChains, plan.definition.countBy == .users || isSerial && !plan.isNarrowed else { return nil }
         let wanted = plan.events ?? scan.snapshot.eventNames()
         let keys = scan.snapshot.keyScan(wanted)
         guard let times = keys.times else { return nil }

@@ -10,7 +10,7 @@ final class KernelReader {
     private var parts = KeyBuffers()
     /// Lists whose rows are asked for in every slice, and so are read with their keys.
     private let wantsRows: Set<Int>
-    private let settlesRepeats: Bool
+    private let ordersRows: Bool
     /// By list, what stands behind its keys; nil where that is not known yet.
     private var rows: [ListRows?]
     private var places = 0..<0
@@ -20,14 +20,15 @@ final class KernelReader {
     /// One list of keys for each of the plan's, of the slice that was loaded last.
     private(set) var lists: [KeyList]
 
-    /// - Parameter settlesRepeats: whether it matters which of the copies of an event stands.
-    init(_ plan: KernelPlan, rowsOfLists: Set<Int> = [], settlesRepeats: Bool = false) {
+    /// - Parameter ordersRows: whether rows of one user and time are read in the order of section 1 of `Protocol/FUNNEL.md`,
+    ///   and without repeats.
+    init(_ plan: KernelPlan, rowsOfLists: Set<Int> = [], ordersRows: Bool = false) {
         self.plan = plan
         let loader = plan.scan.loader(plan.layout)
         self.loader = loader
         conditions = plan.lists.map { $0.conditions.isEmpty ? nil : RowConditions(plan.scan, $0.conditions) }
         wantsRows = rowsOfLists
-        self.settlesRepeats = settlesRepeats
+        self.ordersRows = ordersRows
         lists = plan.lists.map { _ in KeyList() }
         rows = plan.lists.map { _ in nil }
         users = plan.lists.contains(where: \.asksForUsers) ? UserFlags(plan.funnel) : nil
@@ -113,22 +114,24 @@ final class KernelReader {
         let list = plan.lists[i]
         let entry = list.isEntry ? plan.entry : nil
         // A condition tells repeats apart too.
-        let isSettled = conditions[i] != nil || isServerTimed(i) || (settlesRepeats && !plan.scan.isOneSegment(list.names))
+        let isSettled = conditions[i] != nil || isServerTimed(i) || ordersRows
         if !isSettled, entry == nil, userFlags[i] == nil, plan.scan.hasOneSource(list.names) {
             var keys = memory
             if let first = try loader.load(list.names, places: places, into: &keys) {
                 return ListRows(keys: keys, from: .neighbours(first))
             }
         }
-        var rows = isSettled ? RowList.merging(try settled(i)) : try loader.loadAll(list.names, places: places)
+        var rows = isSettled ? try merged(settled(i)) : try loader.loadAll(list.names, places: places)
         if let flags = userFlags[i] { rows.keep(users: flags, timeBits: plan.layout.timeBits) }
         if let entry { rows.keep(ticks: entry, timeBits: plan.layout.timeBits) }
         return ListRows(keys: rows.keys, from: .each(rows.refs))
     }
 
+    private func merged(_ lists: [RowList]) -> RowList { ordersRows ? .mergingInOrder(lists) : .merging(lists) }
+
     private func settled(_ i: Int) throws -> [RowList] {
         try plan.lists[i].names.map { name in
-            var rows = try loader.loadRows(name, places: places, isOrdered: false)
+            var rows = try loader.loadRows(name, places: places, isOrdered: ordersRows)
             try conditions[i]?.filter(&rows)
             return rows
         }

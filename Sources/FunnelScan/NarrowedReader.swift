@@ -2,21 +2,23 @@ import FunnelMatch
 import FunnelModel
 import FunnelStorage
 
-/// One thread's reader of the attempts that speak for users, of a plan with exclusions or held properties.
+/// One thread's reader of the attempts that speak for users, with exclusions and held properties or without.
 final class NarrowedReader {
     private let kernel: KernelPlan
-    private let reader: KernelReader
+    let reader: KernelReader
     private var scan: NarrowedScan
     private var values: HeldColumns
 
     /// Nil where the kernel does not take the rules.
-    init?(_ kernel: KernelPlan) {
+    /// - Parameter rules: in place of the plan's.
+    init?(_ kernel: KernelPlan, _ rules: KernelRules? = nil, rowsOfLists: Set<Int> = []) {
         let plan = kernel.funnel.plan
-        guard let scan = NarrowedScan(kernel.rules, Narrowing(plan, now: kernel.now)) else { return nil }
+        guard let scan = NarrowedScan(rules ?? kernel.rules, Narrowing(plan, now: kernel.now)) else { return nil }
         self.kernel = kernel
         self.scan = scan
-        // Copies of an event may hold other values.
-        reader = KernelReader(kernel, rowsOfLists: plan.held.isEmpty ? [] : Set(kernel.listOfStep), settlesRepeats: !plan.held.isEmpty)
+        let isHeld = !plan.held.isEmpty
+        // Which of some rows of one time a chain can take depends on what they hold.
+        reader = KernelReader(kernel, rowsOfLists: isHeld ? Set(kernel.listOfStep) : rowsOfLists, ordersRows: isHeld)
         values = HeldColumns(kernel, reader)
     }
 
@@ -30,6 +32,12 @@ final class NarrowedReader {
     /// All users of the slice with an attempt.
     var outcomes: SliceOutcomes { scan.outcomes }
     var lists: [KeyList] { reader.lists }
+
+    func add(to tally: inout FunnelTally) {
+        let outcomes = scan.outcomes
+        tally.add(outcomes, reader.lists, listOfStep: kernel.listOfStep)
+        tally.add(entered: outcomes.count, open: 0)
+    }
 }
 
 /// The held properties of the rows that a reader holds.
@@ -80,13 +88,5 @@ private struct HeldColumns: HeldValues {
         let number = pairs[both] ?? new
         if number == new { pairs[both] = new }
         return number
-    }
-
-    mutating func comes(_ index: UInt32, before other: UInt32) throws -> Bool {
-        let list = kernel.listOfStep[0]
-        let rows = try reader.rows(list)
-        let (a, b) = (Int(index), Int(other))
-        if rows.keys[a] != rows.keys[b] { return a < b }
-        return try reader.first(of: [rows[a], rows[b]], list: list) == rows[a]
     }
 }

@@ -52,8 +52,7 @@ package struct StepTimesScan: Sendable {
             while let slice = queue.next() {
                 if isCancelled() { throw MatchError.cancelled }
                 try reader.load(slice)
-                whole.add(reader.outcomes, reader.lists, listOfStep: kernel.listOfStep)
-                whole.add(entered: reader.outcomes.count, open: 0)
+                reader.add(to: &whole)
                 times.add(reader.outcomes, reader.lists, listOfStep: kernel.listOfStep)
             }
         case .general:

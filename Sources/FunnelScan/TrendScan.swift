@@ -28,7 +28,11 @@ package struct TrendScan: Sendable {
 
     /// One pass for all ranges where a tick of the rules tells on which side of every bound it lies.
     private static func kernel(_ scan: FunnelScan, _ bounds: [Int64]) -> (plan: KernelPlan, rules: KernelRules)? {
-        guard case .attempts(let plan) = Way.choose(for: scan, countsOnly: false) else { return nil }
+        let plan: KernelPlan
+        switch Way.choose(for: scan, countsOnly: false) {
+        case .attempts(let kernel), .narrowed(let kernel): plan = kernel
+        case .counter, .general: return nil
+        }
         var rules = plan.rules
         // Who is still under way makes no difference here.
         rules.openFrom = nil
@@ -47,7 +51,15 @@ package struct TrendScan: Sendable {
     /// - Throws: `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> TrendTally {
         var tally = TrendTally(buckets: bounds.count - 1, steps: scan.plan.steps)
-        if let (plan, rules) = kernel {
+        if let (plan, rules) = kernel, scan.plan.isNarrowed {
+            guard let reader = NarrowedReader(plan, rules) else { return tally }
+            while let slice = queue.next() {
+                if isCancelled() { throw MatchError.cancelled }
+                try reader.load(slice)
+                let outcomes = reader.outcomes
+                for i in 0..<outcomes.count { tally.add(bucket: Int(outcomes.group[i]), depth: Int(outcomes.depth[i])) }
+            }
+        } else if let (plan, rules) = kernel {
             guard var attempts = AttemptScan(rules, includeShallow: false) else { return tally }
             let reader = KernelReader(plan)
             while let slice = queue.next() {

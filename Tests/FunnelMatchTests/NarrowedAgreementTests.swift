@@ -88,7 +88,6 @@ struct NarrowedAgreementTests {
 
     private struct AnyValues: HeldValues {
         func numbers(step: Int, of indexes: [UInt32]) -> [Int32] { indexes.map { Int32($0 % 4) - 1 } }
-        func comes(_ index: UInt32, before other: UInt32) -> Bool { index < other }
     }
 }
 
@@ -164,7 +163,5 @@ private struct NarrowedSlice {
                 return number
             }
         }
-
-        func comes(_ index: UInt32, before other: UInt32) -> Bool { index < other }
     }
 }

@@ -17,7 +17,7 @@ struct RandomPeopleTests {
         let world = try World(path, seed: seed, &random)
         try checkValues(world, "seed \(seed)")
         for round in 0..<(TestCounts.histories / 3_000) {
-            let plan = world.randomPlan(&random)
+            let plan = random.chance(25) ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
             let cohorts = world.randomCohorts(&random)
             let scan = try FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)

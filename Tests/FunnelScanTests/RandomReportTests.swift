@@ -15,7 +15,7 @@ struct RandomReportTests {
         defer { try? FileManager.default.removeItem(atPath: path) }
         let world = try World(path, seed: seed, &random)
         for round in 0..<(TestCounts.histories / 3_000) {
-            let plan = world.randomPlan(&random)
+            let plan = random.chance(25) ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
             let cohorts = world.randomCohorts(&random)
             let scan = try FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)
@@ -37,7 +37,7 @@ struct RandomReportTests {
         defer { try? FileManager.default.removeItem(atPath: path) }
         let world = try World(path, seed: seed, users: 2_000, &random)
         for round in 0..<8 {
-            let plan = world.randomPlan(&random)
+            let plan = random.chance(25) ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
             let buckets = random.chance(50) ? [0..<1_024] : [0..<300, 512..<900]
             let scan = FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)

@@ -19,9 +19,6 @@ package protocol HeldValues {
     /// Of some keys of a step's list, a number for the values that each row holds under the names of the step: equal
     /// numbers, equal values. Negative where the row lacks one.
     mutating func numbers(step: Int, of indexes: [UInt32]) throws -> [Int32]
-
-    /// Whether one of two events of step 1 with one clock value comes before the other (section 1 of `Protocol/FUNNEL.md`).
-    mutating func comes(_ index: UInt32, before other: UInt32) throws -> Bool
 }
 
 /// Finds the attempts that speak for a slice's users under rules that take chains away: exclusions and held properties.
@@ -42,18 +39,19 @@ package struct NarrowedScan: ~Copyable {
 
     /// Nil where the kernel does not take the rules.
     package init?(_ rules: KernelRules, _ narrowing: Narrowing) {
-        guard rules.boundaries.isEmpty, let attempts = AttemptScan(rules, includeShallow: true) else { return nil }
+        guard let attempts = AttemptScan(rules, includeShallow: true) else { return nil }
         self.rules = rules
         self.narrowing = narrowing
         self.attempts = attempts
         user = NarrowedUser(rules, narrowing)
     }
 
-    /// The users with an attempt of the slice scanned last.
+    /// The users with an attempt, by group, of the slice scanned last.
     package var outcomes: SliceOutcomes { attempts.outcomes }
 
     /// Scans a slice.
     /// - Parameters:
+    ///   - lists: where properties are held, equal keys of a step in the order of section 1 of `Protocol/FUNNEL.md`.
     ///   - listOfStep: index in `lists`, as of `AttemptScan`.
     ///   - listOfExclusion: index of the list of excluded events.
     ///   - values: asked only where properties are held.
@@ -141,14 +139,19 @@ package struct NarrowedScan: ~Copyable {
     // MARK: What is matched again
 
     /// Where the keys of some users lie.
-    /// - Parameter places: ascending.
+    /// - Parameter places: ascending; those of one user in several groups are equal.
     private static func ranges(_ list: KeyList, _ places: [UInt64], timeBits: Int) -> [Range<Int>] {
-        var next = 0
+        var first = 0
         return places.map { place in
-            let first = list.index(from: next, atLeast: place << UInt64(timeBits))
-            next = list.index(from: first, atLeast: (place + 1) << UInt64(timeBits))
-            return first..<next
+            first = list.index(from: first, atLeast: place << UInt64(timeBits))
+            return first..<list.index(from: first, atLeast: (place + 1) << UInt64(timeBits))
         }
+    }
+
+    /// The ticks of step 1 in a group of attempts.
+    private func ticks(ofGroup group: Int) -> Range<UInt64> {
+        let bounds = rules.boundaries
+        return (group == 0 ? 0 : bounds[group - 1])..<(group == bounds.count ? .max : bounds[group])
     }
 
     private mutating func matchRest(_ steps: [KeyList], _ excluded: [KeyList], _ values: inout some HeldValues) throws {
@@ -172,7 +175,7 @@ package struct NarrowedScan: ~Copyable {
                 used[step] += range.count
             }
             for e in excluded.indices { user.rows.add(excluded: excluded[e], excludedRanges[e][i]) }
-            let found = try user.match(depthMax: Int(attempts.outcomes.depth[row]), &values)
+            let found = try user.match(depthMax: Int(attempts.outcomes.depth[row]), starting: ticks(ofGroup: Int(attempts.outcomes.group[row])))
             attempts.outcomes.depth[row] = UInt8(truncatingIfNeeded: found.chain.count)
             attempts.outcomes.openDepth[row] = UInt8(truncatingIfNeeded: found.openDepth)
             for (k, index) in found.chain.enumerated() { attempts.outcomes.chosen[k][row] = index }

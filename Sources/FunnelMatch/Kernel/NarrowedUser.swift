@@ -47,9 +47,11 @@ struct NarrowedUser: Sendable {
         self.watching = watching
     }
 
-    private mutating func findStarts() {
+    private mutating func findStarts(_ ticks: Range<UInt64>) {
         starts.removeAll(keepingCapacity: true)
-        for group in 0..<rows.groups { starts.append(contentsOf: rows[group, 0]) }
+        for group in 0..<rows.groups {
+            for row in rows[group, 0] where ticks.contains(rows.key[row] & tickMask) { starts.append(row) }
+        }
         if rows.groups > 1 {
             let index = rows.index
             starts.sort { index[$0] < index[$1] }
@@ -113,33 +115,26 @@ struct NarrowedUser: Sendable {
 
     // MARK: The choice
 
-    /// - Parameter depthMax: the user's depth without these rules.
-    mutating func match(depthMax: Int, _ values: inout some HeldValues) throws -> Outcome {
+    /// - Parameters:
+    ///   - depthMax: the user's depth without these rules.
+    ///   - ticks: of step-1 events that may start an attempt.
+    mutating func match(depthMax: Int, starting ticks: Range<UInt64>) throws(MatchError) -> Outcome {
         rows.arrange()
-        findStarts()
+        findStarts(ticks)
         guard !starts.isEmpty else { return Outcome() }
         var depthMax = depthMax
         if rules.entry == .first {
-            starts = [try firstStart(&values)]
+            starts.removeLast(starts.count - 1)
             // Without the rules another attempt may have been the first one.
             if narrowing.isHeld { depthMax = rules.steps }
         }
         budget.reset()
         if try isLeftOut(depthMax) { return Outcome() }
         setStops(~0)
-        return try choose(depthMax, &values)
+        return choose(depthMax)
     }
 
-    private func firstStart(_ values: inout some HeldValues) throws -> Int {
-        var first = starts[0]
-        for start in starts.dropFirst() {
-            guard rows.groups > 1, rows.key[start] == rows.key[first] else { break }
-            if try values.comes(rows.index[start], before: rows.index[first]) { first = start }
-        }
-        return first
-    }
-
-    private mutating func choose(_ depthMax: Int, _ values: inout some HeldValues) throws -> Outcome {
+    private mutating func choose(_ depthMax: Int) -> Outcome {
         var outcome = Outcome()
         let mayBeOpen = isUnderWay(starts[starts.count - 1])
         pending.removeAll(keepingCapacity: true)
@@ -156,7 +151,7 @@ struct NarrowedUser: Sendable {
                     kept += 1
                     continue
                 }
-                if isCandidate, try best < 0 || isBetter(start, best, &values) { best = start }
+                if isCandidate, best < 0 || isBetter(start, best) { best = start }
                 if mayBeOpen, outcome.openDepth == 0, depth < rules.steps, isOpen(start) { outcome.openDepth = depth }
             }
             pending.removeLast(pending.count - kept)
@@ -171,14 +166,9 @@ struct NarrowedUser: Sendable {
         return outcome
     }
 
-    /// Of two attempts of one depth, whether a later one, at the earliest at the other's clock value, is the one to take.
-    private func isBetter(_ start: Int, _ best: Int, _ values: inout some HeldValues) throws -> Bool {
-        if rules.entry == .shortest {
-            let (took, bestTook) = (end[start] &- rows.key[start], end[best] &- rows.key[best])
-            if took != bestTook { return took < bestTook }
-        }
-        guard rows.groups > 1, rows.key[start] == rows.key[best] else { return false }
-        return try values.comes(rows.index[start], before: rows.index[best])
+    /// Of two attempts of one depth, whether a later one is the one to take.
+    private func isBetter(_ start: Int, _ best: Int) -> Bool {
+        rules.entry == .shortest && end[start] &- rows.key[start] < end[best] &- rows.key[best]
     }
 
     private var tickMask: UInt64 { 1 << UInt64(rules.timeBits) - 1 }

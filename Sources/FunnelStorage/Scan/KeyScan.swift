@@ -89,13 +89,6 @@ package struct KeyScan: Sendable {
     /// Whether all rows of some names are in one source.
     package func hasOneSource(_ wanted: [Int]) -> Bool { wanted.reduce(0) { $0 + names[$1].sources.count } == 1 }
 
-    /// Whether all rows of some names are in one segment. No two of them are one event.
-    package func isOneSegment(_ wanted: [Int]) -> Bool {
-        let sources = wanted.flatMap { names[$0].sources }
-        guard sources.count == 1, case .segment = sources[0] else { return false }
-        return true
-    }
-
     package func loader(_ layout: KeyLayout) -> KeyLoader { KeyLoader(self, layout) }
 
     /// Which rows of the memtable meet conditions; nil where it has none of the names.

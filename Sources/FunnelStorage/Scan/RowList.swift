@@ -89,6 +89,17 @@ package struct RowList: Sendable {
         return lists.first ?? RowList()
     }
 
+    /// Of equal keys those of an earlier list come first.
+    package static func mergingInOrder(_ lists: [RowList]) -> RowList {
+        var lists = lists
+        while lists.count > 1 {
+            lists = stride(from: 0, to: lists.count, by: 2).map { i in
+                i + 1 < lists.count ? merging(lists[i], lists[i + 1]) : lists[i]
+            }
+        }
+        return lists.first ?? RowList()
+    }
+
     /// Without a branch on the keys; see `KeyBuffers.merge`. Of equal keys those of `a` come first.
     package static func merging(_ a: RowList, _ b: RowList) -> RowList {
         var out = RowList()
