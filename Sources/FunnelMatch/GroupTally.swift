@@ -72,15 +72,18 @@ package struct GroupTally: Sendable {
     package func finish(_ share: GroupShare = .all, leadingMax: Int = Limits.leadingGroups) throws(TooManyValues) -> ValueGroups {
         var result = ValueGroups(steps: steps)
         result.absent = reaching(-1)
-        for value in told(share, leadingMax) { result.counts[value] = groups[value].map(reaching) ?? Array(repeating: 0, count: steps) }
-        let size = result.counts.reduce(0) { $0 + $1.key.wireBytes + $1.value.reduce(0) { $0 + Varint.length($1) } }
-        guard size <= bytesMax else { throw TooManyValues(values: valuesMax, bytes: bytesMax) }
-        var (left, most) = (0, UInt64(0))
-        for (value, group) in groups where result.counts[value] == nil {
-            left += 1
-            most = max(most, entered(group))
+        var isTold = [Bool](repeating: false, count: groups.count)
+        var size = 0
+        for value in told(share, leadingMax) {
+            let group = groups[value]
+            if let group { isTold[Int(group)] = true }
+            let counts = group.map(reaching) ?? Array(repeating: 0, count: steps)
+            size += value.wireBytes + counts.reduce(0) { $0 + Varint.length($1) }
+            guard size <= bytesMax else { throw TooManyValues(values: valuesMax, bytes: bytesMax) }
+            result.counts[value] = counts
         }
-        if left > 0 { result.leaveOut(values: left, users: most) }
+        let left = isTold.indices.filter { !isTold[$0] }
+        if let most = left.map({ entered(Int32($0)) }).max() { result.leaveOut(values: left.count, users: most) }
         return result
     }
 
@@ -89,7 +92,7 @@ package struct GroupTally: Sendable {
         case .named(let values): return values
         case .leading where groups.count > leadingMax || bytes > Limits.leadingBytes:
             var bytes = 0
-            let leading = groups.lazy.map { ($0.key, entered($0.value)) }.leading(leadingMax)
+            let leading = groups.map { ($0.key, entered($0.value)) }.leading(leadingMax)
             return Array(
                 leading.prefix { value in
                     bytes += value.wireBytes

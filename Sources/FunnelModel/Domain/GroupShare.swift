@@ -16,7 +16,7 @@ extension ValueGroups {
     package func question(for k: Int, shards: Int, namedMax: Int = Limits.namedGroups) -> GroupShare? {
         // A single shard's leading groups are the leading ones.
         if untold.values == 0 || shards == 1 && counts.count >= k { return nil }
-        let leading = counts.lazy.map { ($0.key, $0.value[0]) }.leading(k)
+        let leading = counts.map { ($0.key, $0.value[0]) }.leading(k)
         // The k-th of all groups has no fewer users than the k-th of the parts that are known.
         guard leading.count == k, let least = leading.last.flatMap({ counts[$0]?[0] }), untold.users < least else { return .all }
         let candidates = counts.filter { $0.value[0] + (missing[$0.key] ?? 0) >= least }.map(\.key)

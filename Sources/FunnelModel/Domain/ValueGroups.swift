@@ -63,7 +63,7 @@ package struct ValueGroups: Equatable, Sendable {
 
     /// The first `k` groups in the order of a breakdown, of those that are known whole.
     package func largest(_ k: Int) -> [PropertyValue] {
-        counts.lazy.filter { missing[$0.key] == nil && $0.value[0] > 0 }.map { ($0.key, $0.value[0]) }.leading(k)
+        counts.compactMap { missing[$0.key] == nil && $0.value[0] > 0 ? ($0.key, $0.value[0]) : nil }.leading(k)
     }
 }
 
@@ -86,13 +86,12 @@ extension Sequence<PropertyValue> {
     package func sortedAsText() -> [PropertyValue] { map(ValueText.init).sorted().map(\.value) }
 }
 
-extension Sequence where Element == (PropertyValue, UInt64) {
+extension [(PropertyValue, UInt64)] {
     /// The first `n` in the order of a breakdown: by users, descending, then by the values as text.
     package func leading(_ n: Int) -> [PropertyValue] {
-        let all = Array(self)
-        guard let least = all.map(\.1).sorted(by: >).prefix(n).last else { return [] }
+        guard let least = map({ $0.1 }).sorted(by: >).prefix(n).last else { return [] }
         // Only what can be among the first n is put in order by its text.
-        let candidates = all.filter { $0.1 >= least }.map { (users: $0.1, text: ValueText($0.0)) }
+        let candidates = filter { $0.1 >= least }.map { (users: $0.1, text: ValueText($0.0)) }
         let sorted = candidates.sorted { a, b in a.users != b.users ? a.users > b.users : a.text < b.text }
         return sorted.prefix(n).map(\.text.value)
     }
@@ -101,13 +100,17 @@ extension Sequence where Element == (PropertyValue, UInt64) {
 private struct ValueText: Comparable {
     let value: PropertyValue
     let text: [UInt8]
+    /// The first eight bytes as a number, the first of them highest: most texts differ there.
+    let head: UInt64
 
     init(_ value: PropertyValue) {
         self.value = value
         text = value.textBytes
+        head = (0..<8).reduce(0) { [text] head, i in head << 8 | (i < text.count ? UInt64(text[i]) : 0) }
     }
 
     static func < (a: ValueText, b: ValueText) -> Bool {
+        if a.head != b.head { return a.head < b.head }
         let order = compareBytes(a.text, b.text)
         return order != 0 ? order < 0 : !a.isString && b.isString
     }
