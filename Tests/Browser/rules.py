@@ -56,7 +56,7 @@ FOCUSED = """() => {
   const inner = e.matches("input[type=radio]") ? getComputedStyle(e.nextElementSibling) : style;
   const tall = e.getClientRects().length > 0;
   return { what: (e.getAttribute("aria-label") || e.textContent || e.outerHTML).trim().slice(0, 60), tag: e.tagName.toLowerCase(),
-    seen: inner.outlineStyle !== "none" || e.matches("svg .flow-node"), there: tall, top: box.top + scrollY, left: box.left, place: e.closest("header.side") ? 0 : e.closest("#bar") ? 1 : 2 };
+    seen: inner.outlineStyle !== "none" || e.matches("svg .flow-node"), there: tall, top: box.top + scrollY, left: box.left, place: e.matches(".skip") ? -1 : e.closest("header.side") ? 0 : e.closest("#bar") ? 1 : 2 };
 }"""
 
 
@@ -81,7 +81,8 @@ def walk(page, most=400):
         if not place["seen"]:
             faults.append(f"focus without an outline: {place['what']}")
         if places and place["place"] < places[-1]["place"]:
-            if places[-1]["place"] == 2 and len(places) > 5 and place["what"] == places[0]["what"]:
+            # Round the end to the first one.
+            if place["what"] == places[0]["what"] and places[-1]["place"] == 2:
                 return places, faults
             faults.append(f"focus goes back to {place['what']}")
         places.append(place)

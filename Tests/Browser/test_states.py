@@ -118,7 +118,7 @@ def test_signing_in(web):
 def test_without_the_chart_library(web):
     # As the server serves the page where the library is not installed.
     def prepare(page):
-        page.route(re.compile(r"/chart\.js$"), answer(200, "", "text/javascript"))
+        page.route(re.compile(r"/assets/\w+/chart\.js$"), answer(200, "", "text/javascript"))
     for path in ("/?page=trends&funnel=shop&range=30d", "/?page=times&funnel=shop"):
         page = web.open(path, prepare=prepare)
         expect(page.get_by_text("Charts need the library Chart.js")).to_be_visible()

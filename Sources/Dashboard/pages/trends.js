@@ -1,6 +1,6 @@
 import { post } from "../api/fetch.js";
 import { live } from "../api/live.js";
-import { chart, tone } from "../parts/chart.js";
+import { chart, tone } from "../parts/graph.js";
 import { button, h, name, put } from "../parts/dom.js";
 import { downloadPNG, fileName } from "../parts/export.js";
 import { choice, select } from "../parts/field.js";
