@@ -18,6 +18,7 @@ PAGES = {
     "times": "/?page=times&funnel=shop",
     "paths": "/?page=paths&funnel=shop&from=3",
     "experiments": "/?page=experiments&funnel=shop&variant=device",
+    "pair": "/?page=experiments&funnel=shop&against=shop-3",
     "users": "/?page=users&funnel=shop&user=user-1",
     "status": "/?page=status",
 }
@@ -28,7 +29,7 @@ def settled(page):
     expect(page.locator(".skeleton")).to_have_count(0)
     expect(page.locator("main[aria-busy]")).to_have_count(0)
     expect(page.locator("dialog .bone, dialog [aria-busy]")).to_have_count(0)
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(250)
 
 
 @pytest.mark.parametrize("name", PAGES)

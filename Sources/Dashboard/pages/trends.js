@@ -56,7 +56,13 @@ export function show(main, state) {
   wait(main, "chart");
   const previous = before(state);
   if (previous) post("/v1/query", { ...body, ...previous }).then(answer => { earlier = answer.trend.buckets; view?.draw(); }, () => {});
-  const stop = live(body, { report: take, status: mark.set, problem: error => ready(main, failedQuery(error, () => patch({}), () => patch({ partial: "1" }))) });
+  let stop = null;
+  start();
+
+  function start() {
+    stop?.();
+    stop = live(body, { report: take, status: mark.set, problem: error => ready(main, h("div", { class: "page" }, failedQuery(error, start, () => patch({ partial: "1" })))) });
+  }
 
   function take(report) {
     buckets = report.trend.buckets;
