@@ -1,5 +1,5 @@
 import { onSignedOut } from "./api/fetch.js";
-import { loadSession, mayRead } from "./api/session.js";
+import { loadSession, mayRead, session } from "./api/session.js";
 import { put } from "./parts/dom.js";
 import { failed } from "./parts/states.js";
 import { startTips } from "./parts/tip.js";
@@ -73,6 +73,6 @@ async function start() {
 
 onChange(show);
 addEventListener("noted", () => { if (current) drawShell(read(), current.page.bar); });
-onSignedOut(() => { loadSession().then(() => { if (!mayRead()) show(read()); }, () => {}); });
+onSignedOut(() => { if (session.signed_in) loadSession().then(() => { if (!mayRead()) show(read()); }, () => {}); });
 startTips();
 start();

@@ -1,9 +1,9 @@
 import { getKept } from "../api/fetch.js";
 import { button, h, isolate, put } from "../parts/dom.js";
 import { checkbox, field, input, select, setOptions } from "../parts/field.js";
-import { funnels } from "../state/catalogue.js";
+import { definitionOf, funnels } from "../state/catalogue.js";
 import { PRESETS, isBounded, ownZone, rangeOf, zoneOf } from "../state/range.js";
-import { segments } from "../state/query.js";
+import { segments, stepNames } from "../state/query.js";
 import { patch, read } from "../state/url.js";
 import { segmentsDialog } from "./segments.js";
 
@@ -59,10 +59,13 @@ const controls = {
   },
 
   breakdown(state) {
-    const node = once("breakdown", () => select([["", "None"]], "", by => patch({ by: by || null, touch: null, group: null, step: null })));
+    const node = once("breakdown", () => select([["", "None"]], "", by => patch({ by: by || null, seg: null, touch: null, group: null, step: null })));
     setOptions(node, [["", "None"], ...properties], state.by);
     if (!properties.length) fetchProperties().then(() => setOptions(node, [["", "None"], ...properties], read().by), () => {});
-    return [once("breakdown-field", () => field("Breakdown", node))];
+    const touch = once("touch", () => select([], "", value => patch({ touch: value || null, group: null, step: null })));
+    const steps = stepNames(definitionOf(state));
+    if (state.by) setOptions(touch, [["", "First step that has it"], ["last", "Last step that has it"], ...steps.map((step, i) => [`step:${i + 1}`, `Step ${i + 1}, ${isolate(step)}`])], state.touch ?? "");
+    return [once("breakdown-field", () => field("Breakdown", node)), state.by && once("touch-field", () => field("Value taken at", touch))];
   },
 
   segments(state) {

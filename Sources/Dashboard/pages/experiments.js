@@ -6,6 +6,8 @@ import { interval, number, percent, points, valueText } from "../parts/format.js
 import { notice } from "../parts/states.js";
 import { table } from "../parts/table.js";
 import { basis } from "../state/query.js";
+import { funnels } from "../state/catalogue.js";
+import { pairView } from "./pair-view.js";
 import { patch } from "../state/url.js";
 import { tableCard } from "./funnel-view.js";
 import { pageHead, partialStrip, reportPage } from "./report-page.js";
@@ -17,12 +19,20 @@ const p = x => x === null || x === undefined ? "–" : x < 0.001 ? "< 0.001" : x
 
 /** Variants of a property against a control. */
 export function show(main, state) {
-  const chooser = select([["", "Choose a property"]], state.variant ?? "", variant => patch({ variant: variant || null, control: null, expected: null }));
+  const chooser = select([["", "Choose a property"]], state.variant ?? "", variant => patch({ variant: variant || null, control: null, expected: null, against: null }));
   getKept("/v1/properties?allow_partial=1").then(({ properties }) => put(chooser, h("option", { value: "" }, "Choose a property"),
     properties.map(({ property }) => h("option", { value: property, selected: property === state.variant }, isolate(property)))), () => {});
+  const rivals = funnels().filter(funnel => funnel.funnel_id !== state.funnel).map(funnel => [funnel.funnel_id, funnel.funnel_id]);
+  const rival = !state.def && rivals.length > 0 && field("Or another funnel, over the same users", select([["", "None"], ...rivals], state.against ?? "", against => patch({ against: against || null, variant: null, control: null })));
+  if (state.against && !state.variant && !state.def) {
+    const { funnel_id, ...rest } = basis(state);
+    const pair = { funnels: [funnel_id, state.against].map(id => ({ name: id, funnel_id: id })) };
+    return reportPage(main, state, "table", signal => post("/v1/query", { ...rest, times: "none", variants: pair }, signal), answer => h("div", { class: "page" },
+      pageHead("Experiments", state), partialStrip(answer.completeness), h("div", { class: "row" }, field("Property of the variant", chooser), rival), pairView(answer.variants, state)));
+  }
   if (!state.variant) {
     main.removeAttribute("aria-busy");
-    put(main, h("div", { class: "page" }, pageHead("Experiments", state), h("div", { class: "row" }, field("Property of the variant", chooser)),
+    put(main, h("div", { class: "page" }, pageHead("Experiments", state), h("div", { class: "row" }, field("Property of the variant", chooser), rival),
       notice("empty", "Which property tells the variant?", "Send it with the event of step 1, such as variant = control or test. Users are compared by its value there.")));
     return {};
   }

@@ -13,7 +13,7 @@ export function stepTable(report, unit) {
     { label: "Step", cell: ({ step }) => [h("span", { class: "row-index" }, step.index), name(step.step)], csv: ({ step }) => step.step },
     { label: "Count", number: true, group: capital(unit), cell: ({ step }) => number(step.count), csv: ({ step }) => step.count },
     { label: "Left before", number: true, group: capital(unit), cell: ({ step }) => number(step.dropoff), csv: ({ step }) => step.dropoff },
-    { label: "Of step 1", number: true, group: "Conversion", cell: ({ step }) => withInterval(step.conversion_from_first, step.conversion_from_first_ci), csv: ({ step }) => step.conversion_from_first },
+    { label: "Of step 1", number: true, group: "Conversion", cell: ({ step }) => withInterval(step.conversion_from_first, step.index > 1 && step.conversion_from_first_ci), csv: ({ step }) => step.conversion_from_first },
     { label: "Of previous", number: true, group: "Conversion", cell: ({ step }) => withInterval(step.conversion_from_previous, step.conversion_from_previous_ci), csv: ({ step }) => step.conversion_from_previous },
     { label: "Drop-off", number: true, group: "Conversion", cell: ({ step }) => percent(lostShare(step)), csv: ({ step }) => lostShare(step) },
     { label: "Go on to finish", number: true, group: "Conversion", cell: ({ step }) => percent(step.conversion_rate), csv: ({ step }) => step.conversion_rate },

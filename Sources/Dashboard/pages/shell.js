@@ -17,6 +17,9 @@ export function drawShell(state, bar) {
   put(document.getElementById("side-end"),
     state && h("a", { class: "button", href: href({ page: "edit" }) }, "New funnel"),
     themePicker(), session.signed_in && session.keys_needed && button("Sign out", leave, { class: "button plain" }));
+  // On narrow screens the navigation scrolls sideways.
+  const here = nav.querySelector("[aria-current]");
+  if (here) nav.scrollLeft = here.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
   drawBar(document.getElementById("bar"), state, bar ?? []);
 }
 

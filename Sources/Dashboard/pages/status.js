@@ -33,7 +33,7 @@ export function show(main) {
     } catch (error) {
       if (gone) return;
       view = null;
-      ready(main, failed(error, look));
+      if (!main.querySelector(".notice")) ready(main, failed(error, look));
     }
     timer = setTimeout(look, EVERY);
   }

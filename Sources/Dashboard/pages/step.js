@@ -1,7 +1,8 @@
 import { post } from "../api/fetch.js";
 import { sayNowAndThen } from "../parts/announce.js";
-import { h, name, put } from "../parts/dom.js";
-import { number, percent } from "../parts/format.js";
+import { h, isolate, name, put } from "../parts/dom.js";
+import { field, select } from "../parts/field.js";
+import { number, percent, valueText } from "../parts/format.js";
 import { dialog, tabs } from "../parts/dialog.js";
 import { failed } from "../parts/states.js";
 import { basis } from "../state/query.js";
@@ -36,9 +37,20 @@ export function stepPanel(report, state, index, definition, onclose) {
   function people(outcome) {
     const total = outcome === "reached" ? step.count : step.dropoff;
     const words = outcome === "reached" ? `${number(total)} ${unit} reached this step.` : `${number(total)} ${unit} did the step before, but not this one.`;
-    const shown = userList({ ...basis(state), as_of: report.as_of, step: index, outcome }, state, { file: `step-${index}-${outcome}`, signal: stopped.signal });
-    put(place, h("p", { class: "muted" }, words), shown);
+    const signal = stopped.signal;
+    const list = h("div");
+    const show = group => put(list, userList({ ...basis(state), as_of: report.as_of, step: index, outcome, ...group }, state, { file: `step-${index}-${outcome}`, signal }));
+    put(place, h("p", { class: "muted" }, words), groups(show), list);
+    show({});
     sayNowAndThen(words, 0);
+  }
+
+  /** One row of the breakdown at a time. */
+  function groups(show) {
+    if (!report.breakdown) return null;
+    const { property, touch, rows } = report.breakdown;
+    return field("Of", select([["", "all users"], ...rows.map((row, i) => [String(i), `${isolate(property)} = ${isolate(valueText(row.value))}`])], "",
+      at => show(at === "" ? {} : { group: { property, touch, value: rows[Number(at)].value } })));
   }
 
   function ask(path, body, view) {

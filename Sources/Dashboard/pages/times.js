@@ -1,5 +1,5 @@
 import { post } from "../api/fetch.js";
-import { chart, tone } from "../parts/chart.js";
+import { chart, tone } from "../parts/graph.js";
 import { button, h } from "../parts/dom.js";
 import { downloadPNG, fileName } from "../parts/export.js";
 import { field, select } from "../parts/field.js";

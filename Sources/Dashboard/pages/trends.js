@@ -1,6 +1,6 @@
 import { post } from "../api/fetch.js";
 import { live } from "../api/live.js";
-import { chart, tone } from "../parts/chart.js";
+import { chart, tone } from "../parts/graph.js";
 import { button, h, name, put } from "../parts/dom.js";
 import { downloadPNG, fileName } from "../parts/export.js";
 import { choice, select } from "../parts/field.js";
@@ -56,7 +56,13 @@ export function show(main, state) {
   wait(main, "chart");
   const previous = before(state);
   if (previous) post("/v1/query", { ...body, ...previous }).then(answer => { earlier = answer.trend.buckets; view?.draw(); }, () => {});
-  const stop = live(body, { report: take, status: mark.set, problem: error => ready(main, failedQuery(error, () => patch({}), () => patch({ partial: "1" }))) });
+  let stop = null;
+  start();
+
+  function start() {
+    stop?.();
+    stop = live(body, { report: take, status: mark.set, problem: error => ready(main, h("div", { class: "page" }, failedQuery(error, start, () => patch({ partial: "1" })))) });
+  }
 
   function take(report) {
     buckets = report.trend.buckets;

@@ -9,7 +9,7 @@ export function dialog(title, { side = false, onclose } = {}) {
   const body = h("div", { class: "dialog-body" });
   const before = document.activeElement;
   const node = h("dialog", { class: side ? "dialog side-panel" : "dialog", "aria-labelledby": id },
-    h("header", { class: "dialog-head" }, h("h2", { id, tabindex: "-1" }, title),
+    h("div", { class: "dialog-head" }, h("h2", { id, tabindex: "-1" }, title),
       button(icon(icons.close), () => node.close(), { class: "button plain", "aria-label": "Close" })), body);
   node.addEventListener("close", () => {
     node.remove();

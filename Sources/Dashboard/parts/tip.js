@@ -79,5 +79,10 @@ export function startTips() {
   document.addEventListener("focusin", event => { if (event.target.matches(":focus-visible")) open(event.target, true); });
   document.addEventListener("focusout", close);
   document.addEventListener("keydown", event => { if (event.key === "Escape") close(); });
-  document.addEventListener("scroll", close, true);
+  document.addEventListener("scroll", event => {
+    if (!owner || panel.contains(event.target)) return;
+    const { top, bottom } = owner.getBoundingClientRect();
+    if (bottom < 0 || top > innerHeight) close();
+    else place();
+  }, true);
 }

@@ -1,0 +1,228 @@
+"""States that a healthy cluster does not have, made by answers in the browser; and saving."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from cluster import SHOP
+
+
+def answer(status, body, kind="application/json"):
+    return lambda route: route.fulfill(status=status, content_type=kind if status < 400 else "application/problem+json", body=body if isinstance(body, str) else json.dumps(body))
+
+
+def problem(status, title, detail, **more):
+    return answer(status, {"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
+
+
+def events(name, data):
+    return answer(200, f"event: {name}\ndata: {json.dumps(data)}\n\n", "text/event-stream")
+
+
+def test_no_events_yet(web):
+    def prepare(page):
+        page.route("**/v1/funnels", answer(200, {"funnels": []}))
+        page.route("**/v1/events?*", answer(200, {"events": [], "total": 0}))
+    page = web.open("/", prepare=prepare)
+    expect(page.get_by_role("heading", name="No events yet")).to_be_visible()
+    expect(page.locator("pre")).to_contain_text("curl -X POST")
+    # The first event comes.
+    page.unroute("**/v1/events?*")
+    page.get_by_role("link", name="Build a funnel").click(timeout=10_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("New funnel")
+
+
+def test_a_fault_can_be_tried_again(web):
+    web.expect_fault("status of 500|status of 503")
+    def prepare(page):
+        page.route("**/v1/query/times", problem(500, "Internal error", "something broke"))
+    page = web.open("/?page=times&funnel=shop", prepare=prepare)
+    expect(page.get_by_role("alert")).to_contain_text("something broke")
+    page.unroute("**/v1/query/times")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", level=2).first).to_contain_text("Time from step 1")
+
+
+def test_a_missing_shard_is_said(cluster, web):
+    web.expect_fault("status of 503")
+    report = cluster.query({"funnel_id": "shop"})
+    report["completeness"] = {"shards_asked": 2, "shards_answered": 1, "missing": [1], "newest_event": None, "exact": False}
+
+    def live(route):
+        if json.loads(route.request.post_data).get("allow_partial"):
+            return events("report", report)(route)
+        return problem(503, "Shard unavailable", "shard 1 does not answer", shards=["1"])(route)
+    page = web.open("/?funnel=shop", prepare=lambda page: page.route("**/v1/live", live))
+    page.get_by_role("button", name="Show what is there").click()
+    expect(page.get_by_text("Partial answer.")).to_be_visible()
+    expect(page.get_by_text("1 of 2 shards answered; without shard 1")).to_be_visible()
+    expect(page).to_have_url(re.compile("partial=1"))
+    # The stream of this route ends after one report.
+    expect(page.locator(".live")).to_have_attribute("data-state", re.compile("live|reconnecting|connecting"))
+
+
+def test_a_query_at_fault_names_its_field(web):
+    web.expect_fault("status of 422")
+    page = web.open("/?page=funnel&def=" + json.dumps({"steps": ["Visit", "Purchase"], "window_duration": "oops"}))
+    expect(page.get_by_role("alert")).to_contain_text("window_duration")
+    expect(page.get_by_role("alert")).to_contain_text("must be")
+
+
+def test_nobody_entered(web):
+    page = web.open("/?funnel=shop&range=custom&start=2001-01-01&end=2001-01-02")
+    expect(page.get_by_role("heading", name="Nobody entered this funnel")).to_be_visible()
+    page.get_by_role("button", name="Show all time").click()
+    expect(page.get_by_role("heading", name="Nobody entered this funnel")).to_have_count(0)
+    assert page.locator(".step-count").first.inner_text() != "0"
+
+
+def test_reading_only(web):
+    web.expect_fault("status of 403")
+    def prepare(page):
+        page.route("**/v1/session", answer(200, {"keys_needed": True, "signed_in": True, "role": "read", "project": 1}))
+        page.route("**/v1/funnels/shop", lambda route: problem(403, "Forbidden", "this needs an admin key")(route) if route.request.method == "PUT" else route.continue_())
+    page = web.open("/?page=edit&funnel=shop", prepare=prepare)
+    expect(page.get_by_text("Reading only.")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", name="No permission")).to_be_visible()
+
+
+def test_signing_in(web):
+    web.expect_fault("status of 401")
+    state = {"keys_needed": True, "signed_in": False, "role": None, "project": None}
+    sent = []
+
+    def session(route):
+        if route.request.method == "POST":
+            sent.append(json.loads(route.request.post_data)["key"])
+            if sent[-1] != "right":
+                return problem(401, "Unauthorized", "this key is not known")(route)
+            state.update(signed_in=True, role="read", project=1)
+        return answer(200, state)(route)
+    page = web.open("/?funnel=shop", prepare=lambda page: page.route("**/v1/session", session))
+    key = page.get_by_label("API key")
+    key.fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("not known")
+    key.fill("right")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("shop")
+    assert sent == ["wrong", "right"]
+    assert "right" not in page.url
+    kept = page.evaluate("() => JSON.stringify([Object.values(localStorage), Object.values(sessionStorage), document.cookie])")
+    assert "right" not in kept and "wrong" not in kept
+
+
+def test_without_the_chart_library(web):
+    # As the server serves the page where the library is not installed.
+    def prepare(page):
+        page.route(re.compile(r"/assets/\w+/chart\.js$"), answer(200, "", "text/javascript"))
+    for path in ("/?page=trends&funnel=shop&range=30d", "/?page=times&funnel=shop"):
+        page = web.open(path, prepare=prepare)
+        expect(page.get_by_text("Charts need the library Chart.js")).to_be_visible()
+        assert page.locator("tbody tr").count() > 3
+
+
+def test_the_end_of_a_session(cluster, web):
+    report = cluster.query({"funnel_id": "shop"})
+    body = f"event: report\ndata: {json.dumps(report)}\n\nevent: end\n\n"
+    page = web.open("/?funnel=shop", prepare=lambda page: page.route("**/v1/live", answer(200, body, "text/event-stream")))
+    expect(page.locator(".live")).to_have_text("Signed out")
+
+
+def test_steps_move_by_keys_and_buttons(cluster, web):
+    page = web.open("/?page=edit&funnel=shop")
+    boxes = page.get_by_role("combobox", name=re.compile("Event of step"))
+    expect(boxes).to_have_count(len(SHOP))
+
+    def order():
+        return [boxes.nth(i).input_value() for i in range(boxes.count())]
+    boxes.nth(1).focus()
+    page.keyboard.press("Alt+ArrowDown")
+    assert order() == [SHOP[0], SHOP[2], SHOP[1], *SHOP[3:]]
+    expect(boxes.nth(2)).to_be_focused()
+    expect(page.locator("#say")).to_have_text("View Product is now step 3 of 5")
+    page.get_by_role("button", name="Move step 3 up").click()
+    assert order() == SHOP
+    page.get_by_role("button", name="Remove step 5").click()
+    assert order() == SHOP[:4]
+    # By drag.
+    page.locator(".edit-step").nth(0).locator(".grip").drag_to(page.locator(".edit-step").nth(2))
+    assert order() == [SHOP[1], SHOP[2], SHOP[0], SHOP[3]]
+
+
+def test_rules_of_a_funnel_reach_the_server(cluster, web):
+    cluster.delete_funnel("rules")
+    page = web.open("/?page=edit")
+    for i, event in enumerate(SHOP[:3]):
+        if i == 2:
+            page.get_by_role("button", name="Add a step").click()
+        box = page.get_by_role("combobox", name=f"Event of step {i + 1}")
+        box.fill(event)
+        box.press("Enter")
+    step = page.locator(".edit-step").nth(1)
+    step.locator("summary").click()
+    step.get_by_role("button", name="Add a condition").click()
+    step.get_by_label("Property of condition 1").fill("device")
+    step.get_by_label("Value of condition 1").fill("mobile")
+    step.get_by_label("Optional").check()
+    page.get_by_label("Conversion window", exact=True).fill("2")
+    page.get_by_label("Order", exact=True).select_option("flexible")
+    page.get_by_label("Limit").fill("30m")
+    page.get_by_text("Exclusions, held properties").click()
+    page.get_by_role("button", name="Add an exclusion").click()
+    page.get_by_role("combobox", name="Event of exclusion 1").fill("Purchase")
+    page.keyboard.press("Enter")
+    page.get_by_label("Held properties").fill("country")
+    page.get_by_label("Funnel id").fill("rules")
+    page.get_by_role("button", name="Save funnel").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("rules")
+    saved = cluster.call("GET", f"{cluster.coordinator}/v1/funnels/rules")
+    assert saved["steps"][1] == {"name": "View Product", "where": [{"property": "device", "op": "=", "value": "mobile"}], "optional": True}
+    assert saved["window_duration"] == "2d" and saved["conversion_order"] == {"flexible": {"limit": "30m"}}
+    assert saved["exclude"][0]["events"] == ["Purchase"] and (saved["exclude"][0]["after"], saved["exclude"][0]["before"]) == (1, 3)
+    assert saved["hold_constant"] == ["country"]
+    cluster.delete_funnel("rules")
+
+
+def test_conflict_and_delete(cluster, web):
+    web.expect_fault("status of 412|status of 409|status of 404")
+    cluster.delete_funnel("shared")
+    cluster.put_funnel("shared", {"steps": SHOP[:2]})
+    page = web.open("/?page=edit&funnel=shared")
+    page.get_by_role("button", name="Remove step 2").click()
+    cluster.put_funnel("shared", {"steps": SHOP[:3]})
+    page.get_by_role("button", name="Save", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Changed by someone else")
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Load theirs").click()
+    expect(page.locator(".edit-step")).to_have_count(3)
+    page.get_by_role("button", name="Remove step 1").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("shared")
+    assert cluster.call("GET", f"{cluster.coordinator}/v1/funnels/shared")["steps"] == SHOP[1:3]
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("shop")
+    names = [funnel["funnel_id"] for funnel in cluster.call("GET", f"{cluster.coordinator}/v1/funnels")["funnels"]]
+    assert "shared" not in names
+
+
+def test_a_hidden_tab_is_paused(web):
+    page = web.open("/?funnel=shop")
+    expect(page.locator(".live")).to_have_attribute("data-state", "live")
+    page.evaluate("() => { Object.defineProperty(document, 'hidden', { value: true, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); }")
+    expect(page.locator(".live")).to_have_text("Paused")
+    page.evaluate("() => { Object.defineProperty(document, 'hidden', { value: false, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); }")
+    expect(page.locator(".live")).to_have_text("Live")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_theme_is_kept(web, theme):
+    page = web.open("/", theme="dark" if theme == "light" else "light")
+    page.get_by_label("Theme").select_option(theme)
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", theme)
