@@ -56,6 +56,7 @@ let webFiles = """
     pages/funnel-view.js
     pages/funnel.js
     pages/live-mark.js
+    pages/pair-view.js
     pages/paths-view.js
     pages/paths.js
     pages/predictors-view.js
@@ -73,7 +74,6 @@ let webFiles = """
     pages/users.js
     parts/announce.js
     parts/bars.js
-    parts/chart.js
     parts/conditions.js
     parts/dialog.js
     parts/dom.js
@@ -82,6 +82,7 @@ let webFiles = """
     parts/flow.js
     parts/format.js
     parts/funnel-picture.js
+    parts/graph.js
     parts/picker.js
     parts/states.js
     parts/table.js
