@@ -47,8 +47,14 @@ extension ClusterSuite {
             ]
             if order != "any", order != "strict" { funnel.append(.init("window_anchor", .text(random.pick(["first_step", "previous_step"])))) }
             if order != "strict", random.chance(25) {
-                let excluded: JSONValue = ["events": [.text(random.pick(names))], "effect": .text(random.pick(["end_attempt", "drop_user"]))]
-                funnel.append(.init("exclude", [excluded]))
+                let after = order == "any" ? 1 : 1 + random.below(steps.count - 1)
+                funnel.append(
+                    .init(
+                        "exclude",
+                        [[
+                            "events": [.text(random.pick(names))], "effect": .text(random.pick(["end_attempt", "drop_user"])),
+                            "after": .count(after), "before": .count(order == "any" ? steps.count : after + 1),
+                        ]]))
             }
             if random.chance(25) { funnel.append(.init("hold_constant", ["plan"])) }
             return .object(funnel)
