@@ -128,14 +128,15 @@ export function show(main, state) {
         id.focus();
         return tell("The id needs 1 to 128 letters, digits, or _ . -");
       }
-      saveButton.disabled = true;
+      if (saveButton.ariaBusy === "true") return;
+      saveButton.ariaBusy = "true";
       try {
         const seen = chosen === state.funnel ? tag : null;
         await save(chosen, definition, force ? "*" : seen);
         say(`${chosen} is saved`);
         go({ ...carry(read(), "funnel"), funnel: chosen, def: null });
       } catch (error) {
-        saveButton.disabled = false;
+        saveButton.ariaBusy = "false";
         if (error.status === 412 || error.status === 409) conflict(chosen);
         else put(fault, failed(error));
       }
