@@ -1,5 +1,6 @@
 import { onSignedOut } from "./api/fetch.js";
 import { loadSession, mayRead, session } from "./api/session.js";
+import { say } from "./parts/announce.js";
 import { put } from "./parts/dom.js";
 import { failed } from "./parts/states.js";
 import { startTips } from "./parts/tip.js";
@@ -51,6 +52,7 @@ async function show(state) {
     if (!sameWhat) {
       main.replaceChildren();
       scrollTo(0, 0);
+      if (turn > 1) say(page.title(state));
     }
     document.title = `${page.title(state)} · Sluice`;
     current = { page, key, ...page.show(main, state) };

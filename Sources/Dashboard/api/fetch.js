@@ -12,11 +12,14 @@ export class Problem extends Error {
 const watchers = new Set();
 /** Called where a call finds that nobody is signed in. */
 export const onSignedOut = watcher => watchers.add(watcher);
+export function tellSignedOut() {
+  for (const watcher of watchers) watcher();
+}
 
 export async function problemOf(answer) {
   let body = null;
   try { body = await answer.json(); } catch { /* not every proxy answers in JSON */ }
-  if (answer.status === 401) for (const watcher of watchers) watcher();
+  if (answer.status === 401) tellSignedOut();
   return new Problem(answer.status, body);
 }
 

@@ -1,4 +1,4 @@
-import { Problem, problemOf } from "./fetch.js";
+import { Problem, problemOf, tellSignedOut } from "./fetch.js";
 
 /** Longer than the server's keep-alive: silence beyond it is a dead connection. */
 const SILENCE = 45_000;
@@ -85,6 +85,7 @@ export function live(body, on) {
     } else if (event === "end") {
       on.status("ended");
       stop();
+      tellSignedOut();
     }
   }
 

@@ -15,6 +15,11 @@ function once(key, make) {
   return made.get(key);
 }
 
+/** What belongs to one funnel, and does not go along to the next. */
+const OF_FUNNEL = { step: null, tab: null, from: null, to: null, by: null, touch: null, group: null, seg: null };
+/** The same of a breakdown. */
+const OF_BREAKDOWN = { seg: null, touch: null, group: null, step: null };
+
 /** @param wanted controls of this page: funnel, range, breakdown, segments, compare */
 export function drawBar(bar, state, wanted) {
   bar.hidden = !state || wanted.length === 0;
@@ -29,7 +34,7 @@ export function drawBar(bar, state, wanted) {
 
 const controls = {
   funnel(state) {
-    const node = once("funnel", () => select([], "", id => patch({ funnel: id, def: null, step: null, tab: null, from: null, to: null, by: null, touch: null, seg: null })));
+    const node = once("funnel", () => select([], "", id => patch({ funnel: id, def: null, ...OF_FUNNEL })));
     const list = funnels().map(funnel => [funnel.funnel_id, funnel.funnel_id + (funnel.default ? " (default)" : "")]);
     setOptions(node, state.def ? [["", "Not saved"], ...list] : list.length ? list : [["", "None saved"]], state.def ? "" : state.funnel);
     return [once("funnel-field", () => field("Funnel", node))];
@@ -39,7 +44,8 @@ const controls = {
     const preset = once("preset", () => select(PRESETS, "", choose));
     preset.value = state.range ?? "all";
     const days = rangeOf(state);
-    const [start, end] = ["start", "end"].map(key => once(key, () => input("", value => patch({ range: "custom", [key]: value || null }), { type: "date" })));
+    const date = key => once(key, () => input("", value => patch({ range: "custom", [key]: value || null }), { type: "date" }));
+    const [start, end] = ["start", "end"].map(date);
     if (document.activeElement !== start) start.value = (state.start ?? days.start ?? "").slice(0, 10);
     if (document.activeElement !== end) end.value = (state.end ?? days.end ?? "").slice(0, 10);
     const zone = once("zone", () => select(zones(), "", value => patch({ tz: value === "UTC" ? null : value }), { class: "zone" }));
@@ -59,12 +65,13 @@ const controls = {
   },
 
   breakdown(state) {
-    const node = once("breakdown", () => select([["", "None"]], "", by => patch({ by: by || null, seg: null, touch: null, group: null, step: null })));
+    const node = once("breakdown", () => select([["", "None"]], "", by => patch({ by: by || null, ...OF_BREAKDOWN })));
     setOptions(node, [["", "None"], ...properties], state.by);
     if (!properties.length) fetchProperties().then(() => setOptions(node, [["", "None"], ...properties], read().by), () => {});
     const touch = once("touch", () => select([], "", value => patch({ touch: value || null, group: null, step: null })));
     const steps = stepNames(definitionOf(state));
-    if (state.by) setOptions(touch, [["", "First step that has it"], ["last", "Last step that has it"], ...steps.map((step, i) => [`step:${i + 1}`, `Step ${i + 1}, ${isolate(step)}`])], state.touch ?? "");
+    const places = steps.map((step, i) => [`step:${i + 1}`, `Step ${i + 1}, ${isolate(step)}`]);
+    if (state.by) setOptions(touch, [["", "First step that has it"], ["last", "Last step that has it"], ...places], state.touch ?? "");
     return [once("breakdown-field", () => field("Breakdown", node)), state.by && once("touch-field", () => field("Value taken at", touch))];
   },
 

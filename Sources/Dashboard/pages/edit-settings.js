@@ -1,9 +1,16 @@
-import { button, h, icon, icons, name, put } from "../parts/dom.js";
+import { button, h, iconButton, name, put } from "../parts/dom.js";
 import { checkbox, field, input, select } from "../parts/field.js";
 import { eventPicker } from "../parts/picker.js";
 import { PRESETS, PRESET_FIELDS } from "../state/draft.js";
 
 const UNITS = [["s", "seconds"], ["m", "minutes"], ["h", "hours"], ["d", "days"]];
+const ORDERS = [["sequential", "In order"], ["flexible", "Flexible, by a limit"], ["strict", "Strict: nothing between"], ["any", "Any order"]];
+const COUNTS = [["users", "Users"], ["attempts", "Attempts"], ["sessions", "Sessions"], ["property:", "Values of a property"]];
+const ENTRIES = [["shortest", "The shortest"], ["earliest", "The earliest"], ["first", "Only the first"]];
+const CLOCKS = [["second", "Seconds"], ["microsecond", "Microseconds"]];
+const ANCHORS = [["first_step", "Step 1"], ["previous_step", "The step before"]];
+const EFFECTS = [["end_attempt", "the attempt ends"], ["drop_user", "the user is left out"]];
+const EXCLUSIONS_MAX = 16;
 
 /** How steps are matched and what is counted. */
 export function settingsEditor(draft, onchange) {
@@ -17,6 +24,7 @@ export function settingsEditor(draft, onchange) {
     onchange();
   }
 
+  /** Where other controls depend on it. */
   function reset(key, value) {
     set(key, value);
     const focused = document.activeElement?.id;
@@ -24,38 +32,38 @@ export function settingsEditor(draft, onchange) {
     document.getElementById(focused)?.focus();
   }
 
-  function draw() {
-    const isOpen = node.querySelector("details")?.open ?? false;
-    const order = draft.conversion_order ?? (draft.preset ? "" : "sequential");
-    const kind = order?.flexible ? "flexible" : order;
-    const fromPreset = draft.preset ? [["", "As the preset"]] : [];
-    const by = draft.count_by ?? (draft.preset ? "" : "users");
-    const isProperty = by.startsWith("property:");
-    put(node,
-      h("div", { class: "row" }, duration("Conversion window", "window_duration", "30d"),
-        field("Measured from", keep("anchor", select([["first_step", "Step 1"], ["previous_step", "The step before"]], draft.window_anchor ?? "first_step", value => set("window_anchor", value)))),
-        field("Order", keep("order", select([...fromPreset, ["sequential", "In order"], ["flexible", "Flexible, by a limit"], ["strict", "Strict: nothing between"], ["any", "Any order"]], kind,
-          value => reset("conversion_order", value === "flexible" ? { flexible: { limit: "1h" } } : value)))),
-        kind === "flexible" && field("Limit", input(order.flexible.limit, value => set("conversion_order", { flexible: { limit: value.trim() } }), { placeholder: "1h", class: "short" }))),
-      h("div", { class: "row" },
-        field("Count", keep("count", select([...fromPreset, ["users", "Users"], ["attempts", "Attempts"], ["sessions", "Sessions"], ["property:", "Values of a property"]], isProperty ? "property:" : by, value => reset("count_by", value)))),
-        isProperty && field("Property", input(by.slice(9), value => set("count_by", "property:" + value.trim()))),
-        by === "sessions" && duration("Session gap", "session_gap", "30m"),
-        field("Preset", keep("preset", select(PRESETS, draft.preset === "sluice/1" ? "" : draft.preset ?? "", preset => {
-          for (const key of PRESET_FIELDS) delete draft[key];
-          reset("preset", preset);
-        })))),
-      h("details", { class: "more", open: isOpen }, h("summary", {}, "Exclusions, held properties, forecast, clock"), h("div", { class: "stack" }, exclusions(), held(),
-        h("div", { class: "row" },
-          field("Attempt that speaks for a user", select([...fromPreset, ["shortest", "The shortest"], ["earliest", "The earliest"], ["first", "Only the first"]], draft.entry ?? (draft.preset ? "" : "shortest"), value => set("entry", value))),
-          field("Clock", select([...fromPreset, ["second", "Seconds"], ["microsecond", "Microseconds"]], draft.clock ?? (draft.preset ? "" : "second"), value => set("clock", value))),
-          typeof (draft.probability ?? 0.5) === "number" && field("Chance that an open attempt converts", input(draft.probability ?? 0.5, value => set("probability", Math.min(1, Math.max(0, Number(value) || 0))), { type: "number", min: 0, max: 1, step: 0.05 }))),
-        checkbox("The default funnel", draft.default === true, on => set("default", on || undefined)))));
+  /** A choice that a preset makes unless it is made here. */
+  function chosen(label, key, options, value, onchoose = reset) {
+    const all = draft.preset && key !== "window_anchor" ? [["", "As the preset"], ...options] : options;
+    return field(label, select(all, value ?? (draft.preset ? "" : options[0][0]), picked => onchoose(key, picked), { id: "setting-" + key }));
   }
 
-  function keep(id, control) {
-    control.id = "setting-" + id;
-    return control;
+  function draw() {
+    const isOpen = node.querySelector("details")?.open ?? false;
+    const order = draft.conversion_order;
+    const by = draft.count_by ?? "";
+    const isProperty = by.startsWith("property:");
+    const setLimit = value => set("conversion_order", { flexible: { limit: value.trim() } });
+    const limit = () => input(order.flexible.limit, setLimit, { placeholder: "1h", class: "short" });
+    const setOrder = (key, value) => reset(key, value === "flexible" ? { flexible: { limit: "1h" } } : value);
+    const preset = select(PRESETS, draft.preset === "sluice/1" ? "" : draft.preset, usePreset, { id: "setting-preset" });
+    put(node,
+      h("div", { class: "row" }, duration("Conversion window", "window_duration", "30d"),
+        chosen("Measured from", "window_anchor", ANCHORS, draft.window_anchor ?? "first_step"),
+        chosen("Order", "conversion_order", ORDERS, order?.flexible ? "flexible" : order, setOrder), order?.flexible && field("Limit", limit())),
+      h("div", { class: "row" }, chosen("Count", "count_by", COUNTS, isProperty ? "property:" : draft.count_by),
+        isProperty && field("Property", input(by.slice(9), value => set("count_by", "property:" + value.trim()))),
+        by === "sessions" && duration("Session gap", "session_gap", "30m"), field("Preset", preset)),
+      h("details", { class: "more", open: isOpen }, h("summary", {}, "Exclusions, held properties, forecast, clock"),
+        h("div", { class: "stack" }, exclusions(), held(),
+          h("div", { class: "row" }, chosen("Attempt that speaks for a user", "entry", ENTRIES, draft.entry),
+            chosen("Clock", "clock", CLOCKS, draft.clock), forecast()),
+          checkbox("The default funnel", draft.default === true, on => set("default", on || undefined)))));
+  }
+
+  function usePreset(preset) {
+    for (const key of PRESET_FIELDS) delete draft[key];
+    reset("preset", preset);
   }
 
   function duration(label, key, standard) {
@@ -72,23 +80,42 @@ export function settingsEditor(draft, onchange) {
   function exclusions() {
     const rules = draft.exclude ?? [];
     const steps = draft.steps.filter(step => step.events.length).map((step, i) => [String(i + 1), `step ${i + 1}`]);
-    const rule = (one, i) => h("fieldset", { class: "box" }, h("legend", { class: "unseen" }, `Exclusion ${i + 1}`), h("div", { class: "row" },
-      h("div", { class: "chips" }, one.events.map((event, at) => h("span", { class: "chip" }, name(event), button(icon(icons.close), () => { one.events.splice(at, 1); tell(); }, { class: "button plain", "aria-label": `Remove ${event}` }))),
-        eventPicker("", event => { one.events.push(event); tell(); }, { label: `Event of exclusion ${i + 1}`, placeholder: "event that must not happen" }).node),
-      field("after", select(steps.slice(0, -1), String(one.after), value => { one.after = Number(value); one.before = Math.max(one.before, one.after + 1); tell(); })),
-      field("before", select(steps.slice(1), String(one.before), value => { one.before = Number(value); one.after = Math.min(one.after, one.before - 1); tell(); })),
-      field("then", select([["end_attempt", "the attempt ends"], ["drop_user", "the user is left out"]], one.effect ?? "end_attempt", value => { one.effect = value; tell(); })),
-      button("Remove", () => { rules.splice(i, 1); tell(); }, { "aria-label": `Remove exclusion ${i + 1}` })));
+    const add = button("Add an exclusion", () => {
+      rules.push({ events: [], after: 1, before: Math.max(2, steps.length) });
+      draft.exclude = rules;
+      draw();
+    }, { class: "button small", disabled: steps.length < 2 || rules.length >= EXCLUSIONS_MAX });
+    return h("div", { class: "stack" }, rules.map((rule, i) => exclusion(rules, rule, i, steps)), h("div", {}, add));
+  }
+
+  function exclusion(rules, rule, i, steps) {
     const tell = () => { set("exclude", rules); draw(); };
-    return h("div", { class: "stack" }, rules.map(rule),
-      h("div", {}, button("Add an exclusion", () => { rules.push({ events: [], after: 1, before: Math.max(2, steps.length) }); draft.exclude = rules; draw(); },
-        { class: "button small", disabled: steps.length < 2 || rules.length >= 16 })));
+    const change = more => { Object.assign(rule, more); tell(); };
+    const chip = (event, at) => h("span", { class: "chip" }, name(event),
+      iconButton("close", `Remove ${event}`, () => { rule.events.splice(at, 1); tell(); }));
+    const picker = eventPicker("", event => change({ events: [...rule.events, event] }),
+      { label: `Event of exclusion ${i + 1}`, placeholder: "event that must not happen" });
+    const after = value => change({ after: Number(value), before: Math.max(rule.before, Number(value) + 1) });
+    const before = value => change({ before: Number(value), after: Math.min(rule.after, Number(value) - 1) });
+    return h("fieldset", { class: "box" }, h("legend", { class: "unseen" }, `Exclusion ${i + 1}`),
+      h("div", { class: "row" }, h("div", { class: "chips" }, rule.events.map(chip), picker.node),
+        field("after", select(steps.slice(0, -1), String(rule.after), after)), field("before", select(steps.slice(1), String(rule.before), before)),
+        field("then", select(EFFECTS, rule.effect ?? "end_attempt", effect => change({ effect }))),
+        button("Remove", () => { rules.splice(i, 1); tell(); }, { "aria-label": `Remove exclusion ${i + 1}` })));
   }
 
   function held() {
     const names = draft.hold_constant ?? [];
     if (names.some(one => typeof one !== "string")) return h("p", { class: "muted" }, "Properties are held by step; they stay as they are.");
-    return field("Held properties", input(names.join(", "), value => set("hold_constant", value.split(",").map(one => one.trim()).filter(Boolean).slice(0, 3)), { placeholder: "product_id" }),
+    const tell = value => set("hold_constant", value.split(",").map(one => one.trim()).filter(Boolean).slice(0, 3));
+    return field("Held properties", input(names.join(", "), tell, { placeholder: "product_id" }),
       { hint: "Must have one value in all steps; up to three, with commas" });
+  }
+
+  function forecast() {
+    const chance = draft.probability ?? 0.5;
+    if (typeof chance !== "number") return null;
+    const tell = value => set("probability", Math.min(1, Math.max(0, Number(value) || 0)));
+    return field("Chance that an open attempt converts", input(chance, tell, { type: "number", min: 0, max: 1, step: 0.05 }));
   }
 }

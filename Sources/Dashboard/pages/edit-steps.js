@@ -1,7 +1,8 @@
 import { say } from "../parts/announce.js";
 import { conditionsEditor } from "../parts/conditions.js";
-import { button, h, icon, icons, name, put } from "../parts/dom.js";
+import { button, h, icon, iconButton, icons, name, put } from "../parts/dom.js";
 import { checkbox, field, input } from "../parts/field.js";
+import { plural } from "../parts/format.js";
 import { eventPicker } from "../parts/picker.js";
 import { emptyStep } from "../state/draft.js";
 
@@ -10,7 +11,10 @@ const MOST = 64;
 /** The steps, to be added, filled, moved by drag and by keys, and removed. */
 export function stepsEditor(draft, onchange) {
   const list = h("ol", { class: "edit-steps" });
-  const add = button([icon(icons.plus), "Add a step"], () => { draft.steps.push(emptyStep()); changed(draft.steps.length - 1, ".picker-input"); }, { class: "button add" });
+  const add = button([icon(icons.plus), "Add a step"], () => {
+    draft.steps.push(emptyStep());
+    changed(draft.steps.length - 1, ".picker-input");
+  });
   let dragged = null;
   draw();
   return { node: h("div", { class: "stack" }, list, h("div", {}, add)), draw };
@@ -48,9 +52,10 @@ export function stepsEditor(draft, onchange) {
     const node = h("li", { class: "edit-step", "aria-label": `Step ${n}`, onkeydown: keys },
       h("div", { class: "edit-step-head" }, grip, h("span", { class: "step-number" }, n), picker.node,
         h("span", { class: "step-tools" },
-          button(icon(icons.up), () => move(i, i - 1, ".move-up"), { class: "button plain move-up", "aria-label": `Move step ${n} up`, title: "Alt+Up", disabled: i === 0 }),
-          button(icon(icons.down), () => move(i, i + 1, ".move-down"), { class: "button plain move-down", "aria-label": `Move step ${n} down`, title: "Alt+Down", disabled: i === last }),
-          button(icon(icons.close), () => remove(i), { class: "button plain", "aria-label": `Remove step ${n}` }))),
+          iconButton("up", `Move step ${n} up`, () => move(i, i - 1, ".move-up"), { class: "move-up", title: "Alt+Up", disabled: i === 0 }),
+          iconButton("down", `Move step ${n} down`, () => move(i, i + 1, ".move-down"),
+            { class: "move-down", title: "Alt+Down", disabled: i === last }),
+          iconButton("close", `Remove step ${n}`, () => remove(i)))),
       more(step, i, isOpen));
     node.step = step;
     drag(node, grip, i);
@@ -70,25 +75,32 @@ export function stepsEditor(draft, onchange) {
   }
 
   function more(step, i, isOpen) {
-    const marks = [step.where.length && `${step.where.length} condition${step.where.length > 1 ? "s" : ""}`, step.optional && "optional", step.within && `within ${step.within}`,
-      step.events.length > 1 && `${step.events.length} events`].filter(Boolean);
+    const { where, events, optional, within } = step;
+    const marks = [
+      where.length > 0 && plural(where.length, "condition"), optional && "optional", within && `within ${within}`,
+      events.length > 1 && plural(events.length, "event"),
+    ].filter(Boolean);
+    const set = (key, value) => { step[key] = value; changed(); };
+    const title = input(step.name, value => set("name", value.trim() || (events[0] ?? "")), { maxlength: 256, dir: "auto" });
+    const limit = input(within, value => set("within", value.trim()), { placeholder: "as the funnel, e.g. 2h", pattern: "\\d+(us|ms|s|m|h|d)" });
     const isMiddle = i > 0 && i < draft.steps.length - 1;
     return h("details", { class: "more", open: isOpen }, h("summary", {}, marks.length ? marks.join(", ") : "Conditions and options"),
-      h("div", { class: "stack" },
-        conditionsEditor(step.where, onchange, step.events[0]),
-        events(step, i),
-        h("div", { class: "row" },
-          field("Name of the step", input(step.name, value => { step.name = value.trim() || (step.events[0] ?? ""); changed(); }, { maxlength: 256, dir: "auto" })),
-          i > 0 && field("Within, of the step before", input(step.within, value => { step.within = value.trim(); changed(); }, { placeholder: "as the funnel, e.g. 2h", pattern: "\\d+(us|ms|s|m|h|d)" }))),
-        isMiddle && checkbox("Optional: may be skipped", step.optional, on => { step.optional = on; changed(); })));
+      h("div", { class: "stack" }, conditionsEditor(where, onchange, events[0]), anyOf(step, i),
+        h("div", { class: "row" }, field("Name of the step", title), i > 0 && field("Within, of the step before", limit)),
+        isMiddle && checkbox("Optional: may be skipped", optional, on => set("optional", on))));
   }
 
   /** Further events that do the step as well. */
-  function events(step, i) {
-    if (!step.events.length) return null;
-    return h("div", { class: "chips" }, h("span", { class: "label" }, "Any of"), step.events.map((event, at) => h("span", { class: "chip" }, name(event),
-      step.events.length > 1 && button(icon(icons.close), () => { step.events.splice(at, 1); changed(i, "summary"); }, { class: "button plain", "aria-label": `Remove ${event}` }))),
-    eventPicker("", event => { if (!step.events.includes(event)) step.events.push(event); changed(i, ".chips .picker-input"); }, { label: `One more event of step ${i + 1}`, placeholder: "or another event" }).node);
+  function anyOf({ events }, i) {
+    if (!events.length) return null;
+    const drop = at => { events.splice(at, 1); changed(i, "summary"); };
+    const chip = (event, at) => h("span", { class: "chip" }, name(event),
+      events.length > 1 && iconButton("close", `Remove ${event}`, () => drop(at)));
+    const more = eventPicker("", event => {
+      if (!events.includes(event)) events.push(event);
+      changed(i, ".chips .picker-input");
+    }, { label: `One more event of step ${i + 1}`, placeholder: "or another event" });
+    return h("div", { class: "chips" }, h("span", { class: "label" }, "Any of"), events.map(chip), more.node);
   }
 
   function drag(node, grip, i) {

@@ -57,13 +57,15 @@ export function show(main, state) {
       h("header", { class: "page-head" }, h("h1", {}, saved ? ["Edit ", name(state.funnel)] : "New funnel"),
         h("div", { class: "actions" }, h("a", { class: "button", href: href(carry(state, "funnel", { def: null })), onclick: view }, "View report"),
           saved && button("Delete", erase, { class: "button danger" }))),
-      !mayWrite() && h("div", { class: "strip warn" }, h("strong", {}, "Reading only. "), "You can try steps and share the address; saving needs an admin key."),
+      !mayWrite() && h("div", { class: "strip warn" }, h("strong", {}, "Reading only. "),
+        "You can try steps and share the address; saving needs an admin key."),
       h("div", { class: "edit" },
         h("div", { class: "stack" },
           h("section", { class: "card" }, h("h2", {}, "Steps"), h("p", { class: "muted" }, "Users do these events one after another."), steps.node),
           h("section", { class: "card" }, h("h2", {}, "Rules"), settings.node),
           h("section", { class: "card" }, h("h2", {}, "Save"), h("div", { class: "row" }, idField, saveButton), fault)),
-        h("section", { class: "card preview-card", "aria-label": "Preview" }, h("div", { class: "card-head" }, h("h2", {}, "Preview"), mark.node), preview,
+        h("section", { class: "card preview-card", "aria-label": "Preview" },
+          h("div", { class: "card-head" }, h("h2", {}, "Preview"), mark.node), preview,
           h("details", { class: "more" }, h("summary", {}, "Definition as JSON"), asked)))));
     changed(null, true);
 
@@ -88,20 +90,24 @@ export function show(main, state) {
       mark.node.hidden = false;
       let bars = null;
       let line = null;
+      let latest = null;
       const asked = { ...read(), def: definition };
       stopLive = live(basis(asked), {
         status: mark.set,
         problem: error => { bars = null; put(preview, failed(error)); },
         report(report) {
           const unit = countedText(report.funnel);
+          latest = report;
           if (!bars) {
-            bars = funnelBars([{ tone: 0, ...report }], { unit, onstep: () => {}, detail: index => stepDetail(report, asked, index, unit), optional: report.funnel.steps.map(step => Boolean(step.optional)) });
+            const optional = report.funnel.steps.map(step => Boolean(step.optional));
+            bars = funnelBars([{ tone: 0, ...report }], { unit, optional, onstep() {}, detail: index => stepDetail(latest, asked, index, unit) });
             bars.node.classList.add("rows");
             line = h("p", { class: "preview-line" });
             put(preview, line, bars.node);
           }
           bars.update([report], report.steps, report.biggest_dropoff?.index);
-          put(line, h("strong", {}, number(report.converted)), ` of ${number(report.entered)} ${unit} convert`, report.conversion === null ? "" : `, ${percent(report.conversion)}`);
+          put(line, h("strong", {}, number(report.converted)), ` of ${number(report.entered)} ${unit} convert`,
+            report.conversion === null ? "" : `, ${percent(report.conversion)}`);
           sayNowAndThen(line.textContent);
         },
       });
@@ -122,14 +128,15 @@ export function show(main, state) {
         id.focus();
         return tell("The id needs 1 to 128 letters, digits, or _ . -");
       }
-      saveButton.disabled = true;
+      if (saveButton.ariaBusy === "true") return;
+      saveButton.ariaBusy = "true";
       try {
         const seen = chosen === state.funnel ? tag : null;
         await save(chosen, definition, force ? "*" : seen);
         say(`${chosen} is saved`);
         go({ ...carry(read(), "funnel"), funnel: chosen, def: null });
       } catch (error) {
-        saveButton.disabled = false;
+        saveButton.ariaBusy = "false";
         if (error.status === 412 || error.status === 409) conflict(chosen);
         else put(fault, failed(error));
       }
@@ -144,7 +151,8 @@ export function show(main, state) {
       const isOwn = chosen === state.funnel;
       const answer = await confirm(isOwn ? "Changed by someone else" : "This id is taken",
         isOwn ? "The funnel was saved by someone else since you opened it." : "A funnel with this id is saved already.",
-        [[isOwn ? "reload" : "other", isOwn ? "Load theirs, drop mine" : "Choose another id", "primary"], ["overwrite", isOwn ? "Overwrite theirs" : "Replace it", "danger"]]);
+        [isOwn ? ["reload", "Load theirs, drop mine", "primary"] : ["other", "Choose another id", "primary"],
+          ["overwrite", isOwn ? "Overwrite theirs" : "Replace it", "danger"]]);
       if (answer === "overwrite") store(true);
       else if (answer === "reload") {
         stopLive?.();

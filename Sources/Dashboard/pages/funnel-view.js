@@ -1,7 +1,8 @@
 import { button, h, name, put } from "../parts/dom.js";
 import { day, instant, number, percent, plural, windowText } from "../parts/format.js";
 import { funnelBars, legend, lostShare } from "../parts/bars.js";
-import { downloadCSV, downloadPNG, fileName } from "../parts/export.js";
+import { card, pngButton, tableCard } from "../parts/card.js";
+import { fileName } from "../parts/export.js";
 import { drawFunnel } from "../parts/funnel-picture.js";
 import { definitionOf } from "../state/catalogue.js";
 import { rangeText, zoneOf } from "../state/range.js";
@@ -37,11 +38,10 @@ export function funnelView(first, state, { mark, onstep }) {
   const node = h("div", { class: "page" },
     h("header", { class: "page-head" },
       h("div", {}, h("h1", {}, state.def ? "Unsaved funnel" : name(state.funnel)), h("p", { class: "muted" }, describe(definition, state))),
-      h("div", { class: "actions" }, mark, h("a", { class: "button", href: href({ ...carry(state, "edit") }) }, saved && !state.def ? "Edit" : "Edit steps"))),
+      h("div", { class: "actions" }, mark,
+        h("a", { class: "button", href: href(carry(state, "edit")) }, saved && !state.def ? "Edit" : "Edit steps"))),
     notices, top.node, callout,
-    h("section", { class: "card", "aria-labelledby": "funnel-title" },
-      h("div", { class: "card-head" }, h("h2", { id: "funnel-title" }, cardTitle(report)),
-        h("div", { class: "actions" }, button("PNG", () => downloadPNG(drawFunnel(seriesOf(report), unit), file()), { "aria-label": "Download the chart as PNG" }))),
+    card(cardTitle(report), [pngButton(() => drawFunnel(seriesOf(report), unit), file)],
       series.length > 1 && legend(series), h("div", { class: "funnel-box" }, bars && bars.node), groupNote(report)),
     groups && tableCard(report.breakdown ? "By value" : "By segment", groups, () => file() + "-groups"),
     tableCard(isGrouped ? "All users, by step" : "By step", steps, file), foot);
@@ -59,11 +59,6 @@ export function funnelView(first, state, { mark, onstep }) {
   return { node, update };
 }
 
-export function tableCard(title, table, file) {
-  return h("section", { class: "card" }, h("div", { class: "card-head" }, h("h2", {}, title),
-    h("div", { class: "actions" }, button("CSV", () => downloadCSV(table.csv(), file()), { "aria-label": `Download "${title}" as CSV`, class: "button csv" }))), table.node);
-}
-
 function describe(definition, state) {
   return [plural(definition.steps.length, "step"), `${windowText(definition.window_duration)} window`, orderText(definition),
     `counts ${countedText(definition)}`, rangeText(state)].join(" · ");
@@ -72,10 +67,13 @@ function describe(definition, state) {
 const cardTitle = report => report.segments ? "Steps by segment" : report.breakdown ? "Steps by value" : "Steps";
 
 function groupNote(report) {
-  if (report.segments) return h("p", { class: "fine" }, "Segments may overlap; they are not tested against each other. Heights are shares of each segment's step 1; the numbers are those of all users.");
-  if (!report.breakdown) return null;
-  const n = report.breakdown.rows.length + (report.breakdown.other ? 1 : 0);
-  return h("p", { class: "fine" }, n > BARS_MAX ? `Bars show the ${BARS_MAX} largest groups; the table has all. ` : "", "Heights are shares of each group's step 1; the numbers are those of all users.");
+  if (!report.segments && !report.breakdown) return null;
+  const { rows, other } = report.breakdown ?? { rows: [] };
+  return h("p", { class: "fine" }, [
+    report.segments && "Segments may overlap; they are not tested against each other.",
+    rows.length + (other ? 1 : 0) > BARS_MAX && `Bars show the ${BARS_MAX} largest groups; the table has all.`,
+    "Heights are shares of each group's step 1; the numbers are those of all users.",
+  ].filter(Boolean).join(" "));
 }
 
 /** The biggest drop-off in words; opens who it was. */

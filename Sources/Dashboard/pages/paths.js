@@ -1,4 +1,5 @@
 import { post } from "../api/fetch.js";
+import { card, tableCard } from "../parts/card.js";
 import { flow } from "../parts/flow.js";
 import { h, isolate, name } from "../parts/dom.js";
 import { fileName } from "../parts/export.js";
@@ -8,12 +9,13 @@ import { notice } from "../parts/states.js";
 import { basis, stepNames } from "../state/query.js";
 import { definitionOf } from "../state/catalogue.js";
 import { patch } from "../state/url.js";
-import { tableCard } from "./funnel-view.js";
 import { pathsTable } from "./paths-view.js";
 import { pageHead, partialStrip, reportPage } from "./report-page.js";
 
 export const bar = ["funnel", "range"];
 export const title = state => `Paths, ${state.funnel ?? "funnel"}`;
+
+const KINDS = [["dropped", "dropped before"], ["between", "went from one step to another"]];
 
 export function show(main, state) {
   const definition = definitionOf(state);
@@ -32,9 +34,12 @@ export function show(main, state) {
     const first = isBetween ? names[from - 1] : names[(definition ? previousOf(definition, from) : from - 1) - 1];
     const shown = answer.paths.reduce((sum, path) => sum + path.users, 0);
     const rows = pathsTable(answer);
+    const heading = isBetween ? ["From ", name(first), " to ", name(names[Number(state.to) - 1])]
+      : ["After ", name(first), ", without ", name(names[from - 1])];
+    const extent = answer.other ? `Drawn are the ${answer.paths.length} most common paths, ${number(shown)} users; `
+      + `${number(answer.other.paths)} other paths are left out.` : "All paths are drawn.";
     return h("div", { class: "page" }, pageHead("Paths", state), partialStrip(answer.completeness), controls(),
-      h("section", { class: "card", "aria-labelledby": "paths-title" }, h("h2", { id: "paths-title" }, isBetween ? ["From ", name(first), " to ", name(names[Number(state.to) - 1])] : ["After ", name(first), ", without ", name(names[from - 1])]),
-        h("p", { class: "muted" }, `${number(answer.users)} users. `, answer.other ? `Drawn are the ${answer.paths.length} most common paths, ${number(shown)} users; ${number(answer.other.paths)} other paths are left out.` : "All paths are drawn."),
+      card(heading, [], h("p", { class: "muted" }, `${number(answer.users)} users. `, extent),
         answer.users ? flow(answer, first ?? "start", isBetween ? "next step" : "end") : h("p", { class: "muted" }, "Nobody took this way.")),
       tableCard("Paths", rows, () => fileName(state.funnel, "paths")));
   });
@@ -43,8 +48,10 @@ export function show(main, state) {
     const option = i => [String(i), `${i}. ${isolate(names[i - 1] ?? "")}`];
     const all = names.map((_, i) => i + 1);
     return h("div", { class: "row" },
-      field("Users who", select([["dropped", "dropped before"], ["between", "went from one step to another"]], isBetween ? "between" : "dropped", value => patch(value === "between" ? { from: String(Math.max(1, from - 1)), to: String(Math.max(2, from)) } : { from: String(Number(state.to) || 2), to: null }))),
-      field(isBetween ? "From step" : "Step", select((isBetween ? all.slice(0, -1) : lossy).map(option), String(from), value => patch({ from: value, to: isBetween ? String(Math.max(Number(value) + 1, Number(state.to))) : null }))),
+      field("Users who", select(KINDS, isBetween ? "between" : "dropped", value => patch(value === "between"
+        ? { from: String(Math.max(1, from - 1)), to: String(Math.max(2, from)) } : { from: String(Number(state.to) || 2), to: null }))),
+      field(isBetween ? "From step" : "Step", select((isBetween ? all.slice(0, -1) : lossy).map(option), String(from), value =>
+        patch({ from: value, to: isBetween ? String(Math.max(Number(value) + 1, Number(state.to))) : null }))),
       isBetween && field("To step", select(all.filter(i => i > from).map(option), state.to, value => patch({ from: String(from), to: value }))),
       field("Events", select([1, 2, 3, 4, 5].map(n => [String(n), `up to ${n}`]), String(length), value => patch({ len: value }))),
       field("Paths drawn", select([["10", "10"], ["30", "30"], ["100", "100"]], String(k), value => patch({ k: value }))));

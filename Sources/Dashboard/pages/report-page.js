@@ -7,7 +7,7 @@ import { href, patch } from "../state/url.js";
 export function reportPage(main, state, kind, ask, draw) {
   const controller = new AbortController();
   if (!state.funnel && !state.def) {
-    ready(main, h("div", { class: "page" }, notice("empty", "No funnel yet", "Reports start from a funnel.", [h("a", { class: "button primary", href: href({ page: "edit" }) }, "Build a funnel")])));
+    ready(main, noFunnel());
     return { stop() {} };
   }
   const go = async () => {
@@ -16,12 +16,16 @@ export function reportPage(main, state, kind, ask, draw) {
       const answer = await ask(controller.signal);
       if (!controller.signal.aborted) ready(main, draw(answer));
     } catch (error) {
-      if (error.name !== "AbortError") ready(main, h("div", { class: "page" }, failedQuery(error, go, () => patch({ partial: "1" }))));
+      if (error.name === "AbortError") return;
+      ready(main, h("div", { class: "page" }, failedQuery(error, go, () => patch({ partial: "1" }))));
     }
   };
   go();
   return { stop: () => controller.abort() };
 }
+
+export const noFunnel = () => h("div", { class: "page" }, notice("empty", "No funnel yet", "Reports start from a funnel.",
+  [h("a", { class: "button primary", href: href({ page: "edit" }) }, "Build a funnel")]));
 
 export const pageHead = (title, state, ...more) => h("header", { class: "page-head" }, h("div", {}, h("h1", {}, title),
   h("p", { class: "muted" }, state.def ? "unsaved funnel" : name(state.funnel ?? ""), ` · ${rangeText(state)}`)), more);

@@ -15,7 +15,8 @@ export function segmentsDialog(state) {
   const rows = h("div", { class: "stack" });
   const fault = h("p", { class: "fault", role: "alert" });
   const more = button("Add a segment", () => { list.push({ name: `Segment ${list.length + 1}`, where: [] }); draw(list.length - 1); });
-  box.body.append(h("p", { class: "muted" }, "The same funnel over the users whose step 1 meets the conditions. Segments may overlap."), rows, more, fault,
+  const words = "The same funnel over the users whose step 1 meets the conditions. Segments may overlap.";
+  box.body.append(h("p", { class: "muted" }, words), rows, more, fault,
     h("div", { class: "actions" }, button("Show", apply, { class: "button primary" }), button("Remove all", () => done([]))));
   draw();
 
@@ -30,9 +31,11 @@ export function segmentsDialog(state) {
 
   function apply() {
     const names = new Set(list.map(segment => segment.name.trim()));
+    const filled = segment => ({ name: segment.name.trim(), where: segment.where.filter(condition => condition.property) });
+    const next = list.map(segment => segment.cohort ? segment : filled(segment));
     if (names.has("") || names.size < list.length) fault.textContent = "Each segment needs a name of its own.";
-    else if (list.some(segment => !segment.cohort && !segment.where.some(condition => condition.property))) fault.textContent = "Each segment needs a condition.";
-    else done(list.map(segment => segment.cohort ? segment : { name: segment.name.trim(), where: segment.where.filter(condition => condition.property) }));
+    else if (next.some(segment => !segment.cohort && !segment.where.length)) fault.textContent = "Each segment needs a condition.";
+    else done(next);
   }
 
   function done(next) {

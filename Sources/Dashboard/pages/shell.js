@@ -9,14 +9,27 @@ const PAGES = [
   ["users", "Users"], ["status", "Status"],
 ];
 
+/** Made once: what is made anew would lose the focus. */
+const links = new Map(PAGES.map(([page, label]) => [page, h("a", {}, label)]));
+const more = h("a", { class: "button", href: href({ page: "edit" }) }, "New funnel");
+const out = button("Sign out", leave, { class: "button plain" });
+
+function draw(nav) {
+  put(nav, h("ul", {}, [...links.values()].map(link => h("li", {}, link))));
+  put(document.getElementById("side-end"), more, themePicker(), out);
+}
+
 /** What surrounds every page: navigation, the bar of what is shown, theme and session. Null: nobody is signed in. */
 export function drawShell(state, bar) {
   const nav = document.getElementById("nav");
-  put(nav, state && h("ul", {}, PAGES.map(([page, label]) => h("li", {},
-    h("a", { href: href(carry(state, page)), "aria-current": page === state.page ? "page" : null }, label)))));
-  put(document.getElementById("side-end"),
-    state && h("a", { class: "button", href: href({ page: "edit" }) }, "New funnel"),
-    themePicker(), session.signed_in && session.keys_needed && button("Sign out", leave, { class: "button plain" }));
+  if (!nav.firstElementChild) draw(nav);
+  nav.hidden = more.hidden = !state;
+  out.hidden = !(session.signed_in && session.keys_needed);
+  for (const [page, link] of links) {
+    if (state) link.href = href(carry(state, page));
+    if (page === state?.page) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
   // On narrow screens the navigation scrolls sideways.
   const here = nav.querySelector("[aria-current]");
   if (here) nav.scrollLeft = here.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
@@ -28,11 +41,9 @@ async function leave() {
   location.assign("/");
 }
 
-let picker = null;
-
 function themePicker() {
   const root = document.documentElement;
-  picker ??= h("div", { class: "theme" }, select([["", "System theme"], ["light", "Light"], ["dark", "Dark"]], root.dataset.theme ?? "", theme => {
+  return h("div", { class: "theme" }, select([["", "System theme"], ["light", "Light"], ["dark", "Dark"]], root.dataset.theme ?? "", theme => {
     if (theme) root.dataset.theme = theme;
     else delete root.dataset.theme;
     try {
@@ -41,6 +52,5 @@ function themePicker() {
     } catch { /* then it lasts until the page is closed */ }
     dispatchEvent(new Event("themechange"));
   }, { "aria-label": "Theme", class: "quiet" }));
-  return picker;
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("themechange")));

@@ -1,6 +1,8 @@
 import { get } from "../api/fetch.js";
+import { card } from "../parts/card.js";
+import { count, moment, time } from "../parts/columns.js";
 import { h, put } from "../parts/dom.js";
-import { instant, number, span } from "../parts/format.js";
+import { number, span } from "../parts/format.js";
 import { failed, ready, wait } from "../parts/states.js";
 import { table } from "../parts/table.js";
 
@@ -43,25 +45,30 @@ function make() {
   const figures = h("dl", { class: "figures" });
   const state = h("p", { class: "muted", role: "status" });
   const shards = table("Shards", [
-    { label: "Shard", cell: row => number(row.id) },
-    { label: "State", cell: row => h("span", { class: `state ${row.state}` }, row.state === "ready" ? "ready" : "unreachable") },
-    { label: "Events", number: true, cell: row => number(row.events) }, { label: "Users", number: true, cell: row => number(row.users) },
-    { label: "Segments", number: true, cell: row => number(row.segments) }, { label: "In memory", number: true, cell: row => number(row.unsealed_events) },
-    { label: "Lag", number: true, cell: row => span(row.lag_seconds) }, { label: "Newest received", cell: row => instant(row.newest_received_at) },
+    count("Shard", row => row.id), { label: "State", cell: row => h("span", { class: `state ${row.state}` }, row.state) },
+    count("Events", row => row.events), count("Users", row => row.users), count("Segments", row => row.segments),
+    count("In memory", row => row.unsealed_events), time("Lag", row => row.lag_seconds),
+    moment("Newest received", row => row.newest_received_at, "UTC"),
     { label: "Address", cell: row => h("code", {}, row.address) }, { label: "Problem", cell: row => row.problem ?? "–" },
   ]);
   const foot = h("p", { class: "fine" });
-  const node = h("div", { class: "page" }, h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Status"), state)), figures, h("section", { class: "card" }, h("h2", {}, "Shards"), shards.node), foot);
-  const figure = (label, value, note) => h("div", { class: "figure" }, h("dt", {}, label), h("dd", { class: "figure-value" }, value), h("dd", { class: "figure-note" }, note));
+  const head = h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Status"), state));
+  const node = h("div", { class: "page" }, head, figures, card("Shards", [], shards.node), foot);
+  const figure = (label, value, note) => h("div", { class: "figure" },
+    h("dt", {}, label), h("dd", { class: "figure-value" }, value), h("dd", { class: "figure-note" }, note));
 
   function update(status) {
     const sum = key => status.shards.reduce((all, shard) => all + (shard[key] ?? 0), 0);
     const away = status.shards.filter(shard => shard.state !== "ready");
     const lags = status.shards.map(shard => shard.lag_seconds).filter(lag => lag !== null && lag !== undefined);
-    const text = away.length ? `${away.length} of ${status.shards.length} shards can't be reached: answers are partial or refused.` : "All shards answer.";
+    const text = away.length
+      ? `${away.length} of ${status.shards.length} shards can't be reached: answers are partial or refused.`
+      : "All shards answer.";
     if (state.textContent !== text) state.textContent = text;
-    put(figures, figure("Events", number(sum("events")), `${number(sum("unsealed_events"))} in memory, not yet sealed`), figure("Users", number(sum("users")), "each on one shard"),
-      figure("Lag", span(lags.length ? Math.max(...lags) : null), "of the slowest shard"), figure("Queries", number(status.queries.running), `running; ${number(status.queries.waiting)} waiting`), figure("Up for", span(Math.round(status.uptime_seconds)), "the coordinator"));
+    put(figures, figure("Events", number(sum("events")), `${number(sum("unsealed_events"))} in memory, not yet sealed`),
+      figure("Users", number(sum("users")), "each on one shard"), figure("Lag", span(lags.length ? Math.max(...lags) : null), "of the slowest shard"),
+      figure("Queries", number(status.queries.running), `running; ${number(status.queries.waiting)} waiting`),
+      figure("Up for", span(Math.round(status.uptime_seconds)), "the coordinator"));
     shards.update(status.shards.map(shard => ({ ...shard, kind: shard.state === "ready" ? null : "bad-row" })));
     foot.textContent = `Version ${status.version} · cluster ${status.cluster_id} · map epoch ${number(status.map_epoch)} · times in UTC`;
   }

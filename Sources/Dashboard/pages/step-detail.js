@@ -19,8 +19,7 @@ export function stepDetail(report, state, index, unit) {
   rows.push(["Go on to finish", withInterval(step.conversion_rate, step.conversion_rate_ci)]);
   return h("div", { class: "step-detail" }, h("strong", { class: "tip-title" }, `${index}. `, h("bdi", { dir: "auto" }, step.step)),
     h("dl", {}, rows.map(([label, text]) => h("div", {}, h("dt", {}, label), h("dd", {}, text)))),
-    series.length > 1 && h("dl", { class: "tip-series" }, series.map(one => h("div", {}, h("dt", {}, h("span", { class: `swatch tone-${one.tone}` }), name(one.label)),
-      h("dd", {}, `${number(one.steps[index - 1].count)} · ${percent(one.steps[index - 1].conversion_from_first)}`)))),
+    series.length > 1 && h("dl", { class: "tip-series" }, series.map(one => group(one, one.steps[index - 1]))),
     index > 1 && report.times !== "none" && times(report, state, index));
 }
 
@@ -32,7 +31,12 @@ function times(report, state, index) {
   // The report has no p99; it is asked for when somebody looks.
   [index - 1, 1].forEach((from, i) => getTimes(state, from, index, report).then(
     answer => { p99[i].textContent = span(answer.p99_seconds); }, () => { p99[i].textContent = "–"; }));
-  const row = (label, key) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, span(step[`${key}_seconds_from_previous`])), h("td", {}, span(step[`${key}_seconds`])));
-  return h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), h("th", { scope: "col" }, "from previous"), h("th", { scope: "col" }, "from step 1"))),
-    h("tbody", {}, row("Median", "median"), row("Average", "average"), row("p90", "p90"), h("tr", {}, h("th", { scope: "row" }, "p99"), p99)));
+  const row = (label, key) => h("tr", {}, h("th", { scope: "row" }, label),
+    ["_from_previous", ""].map(suffix => h("td", {}, span(step[`${key}_seconds${suffix}`]))));
+  const heads = ["Time", "from previous", "from step 1"].map(label => h("th", { scope: "col" }, label));
+  return h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {},
+    row("Median", "median"), row("Average", "average"), row("p90", "p90"), h("tr", {}, h("th", { scope: "row" }, "p99"), p99)));
 }
+
+const group = ({ label, tone }, step) => h("div", {}, h("dt", {}, h("span", { class: `swatch tone-${tone}` }), name(label)),
+  h("dd", {}, `${number(step.count)} · ${percent(step.conversion_from_first)}`));

@@ -2,7 +2,7 @@ import { post } from "../api/fetch.js";
 import { sayNowAndThen } from "../parts/announce.js";
 import { h, isolate, name, put } from "../parts/dom.js";
 import { field, select } from "../parts/field.js";
-import { number, percent, valueText } from "../parts/format.js";
+import { number, valueText } from "../parts/format.js";
 import { dialog, tabs } from "../parts/dialog.js";
 import { failed } from "../parts/states.js";
 import { basis } from "../state/query.js";
@@ -36,10 +36,11 @@ export function stepPanel(report, state, index, definition, onclose) {
 
   function people(outcome) {
     const total = outcome === "reached" ? step.count : step.dropoff;
-    const words = outcome === "reached" ? `${number(total)} ${unit} reached this step.` : `${number(total)} ${unit} did the step before, but not this one.`;
+    const words = `${number(total)} ${unit} ${outcome === "reached" ? "reached this step" : "did the step before, but not this one"}.`;
     const signal = stopped.signal;
     const list = h("div");
-    const show = group => put(list, userList({ ...basis(state), as_of: report.as_of, step: index, outcome, ...group }, state, { file: `step-${index}-${outcome}`, signal }));
+    const body = { ...basis(state), as_of: report.as_of, step: index, outcome };
+    const show = group => put(list, userList({ ...body, ...group }, state, { file: `step-${index}-${outcome}`, signal }));
     put(place, h("p", { class: "muted" }, words), groups(show), list);
     show({});
     sayNowAndThen(words, 0);
@@ -49,14 +50,17 @@ export function stepPanel(report, state, index, definition, onclose) {
   function groups(show) {
     if (!report.breakdown) return null;
     const { property, touch, rows } = report.breakdown;
-    return field("Of", select([["", "all users"], ...rows.map((row, i) => [String(i), `${isolate(property)} = ${isolate(valueText(row.value))}`])], "",
+    const options = rows.map((row, i) => [String(i), `${isolate(property)} = ${isolate(valueText(row.value))}`]);
+    return field("Of", select([["", "all users"], ...options], "",
       at => show(at === "" ? {} : { group: { property, touch, value: rows[Number(at)].value } })));
   }
 
   function ask(path, body, view) {
     const signal = stopped.signal;
     put(place, h("div", { class: "bone bone-table", "aria-hidden": "true" }));
-    post(path, body, signal).then(answer => put(place, view(answer)), error => { if (error.name !== "AbortError") put(place, failed(error, () => ask(path, body, view))); });
+    post(path, body, signal).then(answer => put(place, view(answer)), error => {
+      if (error.name !== "AbortError") put(place, failed(error, () => ask(path, body, view)));
+    });
   }
 
   function paths() {
@@ -70,8 +74,8 @@ export function stepPanel(report, state, index, definition, onclose) {
   }
 
   function numbers() {
-    put(place, stepDetail(report, state, index, unit), h("p", { class: "muted" }, index > 1 ? `${percent(step.conversion_from_previous)} of the step before come this far. ` : "",
-      index > 1 && h("a", { href: href(carry(state, "times", { from: String(index - 1), to: String(index) })) }, "See how long they took")));
+    put(place, stepDetail(report, state, index, unit), index > 1 && h("p", {},
+      h("a", { href: href(carry(state, "times", { from: String(index - 1), to: String(index) })) }, "See how long they took")));
   }
 
   return { index, close: box.close };

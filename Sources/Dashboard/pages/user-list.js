@@ -34,10 +34,11 @@ export function userList(body, state, { file, signal }) {
       list.start = at * PAGE + 1;
       put(list, users.map(id => h("li", {}, h("a", { href: href(carry(state, "users", { user: id })) }, name(id)))));
       note.textContent = users.length ? `${number(at * PAGE + 1)} to ${number(at * PAGE + users.length)}` : "Nobody.";
+      [back.disabled, forth.disabled] = [false, false];
       // A button that is disabled while it has focus would lose it.
       if (back === document.activeElement && at === 0) forth.focus();
-      back.disabled = at === 0;
-      forth.disabled = next === null;
+      if (forth === document.activeElement && next === null) back.focus();
+      [back.disabled, forth.disabled] = [at === 0, next === null];
     } catch (error) {
       if (error.name !== "AbortError") put(node, failed(error));
     } finally {
@@ -46,7 +47,8 @@ export function userList(body, state, { file, signal }) {
   }
 
   async function exportAll() {
-    all.disabled = true;
+    if (all.ariaBusy === "true") return;
+    all.ariaBusy = "true";
     try {
       const rows = [["user_id"]];
       let after = null;
@@ -61,7 +63,7 @@ export function userList(body, state, { file, signal }) {
     } catch (error) {
       if (error.name !== "AbortError") note.textContent = error.message;
     } finally {
-      all.disabled = false;
+      all.ariaBusy = "false";
       all.textContent = "CSV";
     }
   }

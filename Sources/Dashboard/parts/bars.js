@@ -2,6 +2,9 @@ import { h, name } from "./dom.js";
 import { number, percent } from "./format.js";
 import { tip, refreshTip } from "./tip.js";
 
+/** More steps are laid out in rows at any width. */
+const COLUMNS_MAX = 7;
+
 /**
  * The funnel: a bar a step and series, and between steps what was lost. One structure, laid out in columns where there is room,
  * in rows where there is not.
@@ -12,7 +15,8 @@ export function funnelBars(series, options) {
   const count = series[0].steps.length;
   const isPlain = series.length === 1;
   const steps = series[0].steps.map((step, i) => oneStep(step, i, series, options));
-  const node = h("ol", { class: `funnel${count > 7 ? " rows" : ""}${isPlain ? " plain" : ""}`, "aria-label": "Steps of the funnel" }, steps.map(step => step.node));
+  const kind = ["funnel", count > COLUMNS_MAX && "rows", isPlain && "plain"].filter(Boolean).join(" ");
+  const node = h("ol", { class: kind, "aria-label": "Steps of the funnel" }, steps.map(step => step.node));
 
   /** @param whole the steps whose numbers are written */
   function update(next, whole, worst) {
@@ -70,7 +74,8 @@ function label(step, i, unit, isWorst) {
   const parts = [`Step ${i + 1}, ${step.step}: ${number(step.count)} ${unit}`];
   if (i > 0) parts.push(`${percent(step.conversion_from_first)} of step 1`);
   if (i > 0 && step.dropoff !== null) {
-    parts.push(`${percent(step.conversion_from_previous)} of the step before`, `${number(step.dropoff)} left${isWorst ? ", the biggest drop-off" : ""}`);
+    parts.push(`${percent(step.conversion_from_previous)} of the step before`, `${number(step.dropoff)} left`);
+    if (isWorst) parts.push("the biggest drop-off");
   }
   return parts.join(", ") + ". Opens details.";
 }
@@ -87,5 +92,6 @@ export function write(node, text) {
 
 /** What the colours stand for. */
 export function legend(series) {
-  return h("ul", { class: "legend", "aria-label": "Legend" }, series.map(one => h("li", {}, h("span", { class: `swatch tone-${one.tone}` }), one.quiet ? h("em", {}, one.label) : name(one.label))));
+  const entry = ({ label, tone, quiet }) => h("li", {}, h("span", { class: `swatch tone-${tone}` }), quiet ? h("em", {}, label) : name(label));
+  return h("ul", { class: "legend", "aria-label": "Legend" }, series.map(entry));
 }

@@ -1,5 +1,5 @@
 import { getKept } from "../api/fetch.js";
-import { button, h, icon, icons, newID, put } from "./dom.js";
+import { button, h, iconButton, newID, put } from "./dom.js";
 import { input, select } from "./field.js";
 
 const OPS = [["=", "is"], ["!=", "is not"], ["in", "is one of"], ["not_in", "is none of"], ["contains", "contains"], ["starts_with", "starts with"],
@@ -11,7 +11,11 @@ const ORDERED = new Set([">", ">=", "<", "<="]);
 /** Conditions on properties, all of which must hold. `list` is changed in place. */
 export function conditionsEditor(list, onchange, event) {
   const rows = h("div", { class: "conditions" });
-  const add = button("Add a condition", () => { list.push({ property: "", op: "=", value: "" }); draw(); rows.lastElementChild.querySelector("input").focus(); }, { class: "button small" });
+  const add = button("Add a condition", () => {
+    list.push({ property: "", op: "=", value: "" });
+    draw();
+    rows.lastElementChild.querySelector("input").focus();
+  }, { class: "button small" });
   draw();
   return h("div", {}, rows, add);
 
@@ -23,15 +27,25 @@ export function conditionsEditor(list, onchange, event) {
     const values = h("datalist", { id: newID("values") });
     const names = h("datalist", { id: newID("names") });
     const label = `condition ${i + 1}`;
-    const property = input(condition.property, value => { condition.property = value.trim(); offerValues(condition.property, event, values); tell(); },
-      { "aria-label": `Property of ${label}`, placeholder: "property", list: names.id });
+    const property = input(condition.property, value => {
+      condition.property = value.trim();
+      offerValues(condition.property, event, values);
+      onchange();
+    }, { "aria-label": `Property of ${label}`, placeholder: "property", list: names.id });
     property.addEventListener("focus", () => offerNames(event, names), { once: true });
     const place = h("span", { class: "value" });
     drawValue();
     if (condition.property) offerValues(condition.property, event, values);
     return h("div", { class: "condition" }, property,
-      select(OPS, condition.op, op => { change(op); drawValue(); tell(); }, { "aria-label": `Comparison of ${label}` }), place, names, values,
-      button(icon(icons.close), () => { list.splice(i, 1); draw(); add.focus(); tell(); }, { class: "button plain", "aria-label": `Remove ${label}` }));
+      select(OPS, condition.op, op => { change(op); drawValue(); onchange(); }, { "aria-label": `Comparison of ${label}` }), place, names, values,
+      iconButton("close", `Remove ${label}`, remove));
+
+    function remove() {
+      list.splice(i, 1);
+      draw();
+      add.focus();
+      onchange();
+    }
 
     function change(op) {
       const text = textOf(condition.value);
@@ -41,17 +55,23 @@ export function conditionsEditor(list, onchange, event) {
     }
 
     function drawValue() {
-      put(place, !BARE.has(condition.op) && input(textOf(condition.value), value => { condition.value = valueOf(value, condition.op); tell(); },
-        { "aria-label": `Value of ${label}`, placeholder: LISTS.has(condition.op) ? "a, b, c" : "value", list: LISTS.has(condition.op) ? null : values.id }));
+      const isList = LISTS.has(condition.op);
+      const offer = isList ? { placeholder: "a, b, c" } : { placeholder: "value", list: values.id };
+      put(place, !BARE.has(condition.op) && input(textOf(condition.value), value => {
+        condition.value = valueOf(value, condition.op);
+        onchange();
+      }, { "aria-label": `Value of ${label}`, ...offer }));
     }
-  }
-
-  function tell() {
-    onchange();
   }
 }
 
-const textOf = value => Array.isArray(value) ? value.map(textOf).join(", ") : value === undefined || value === null ? "" : typeof value === "string" && isBareWord(value) ? `"${value}"` : String(value);
+/** As it is typed: text that would be taken for a number stands in quotes. */
+function textOf(value) {
+  if (Array.isArray(value)) return value.map(textOf).join(", ");
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" && isBareWord(value) ? `"${value}"` : String(value);
+}
+
 const isBareWord = text => text === "true" || text === "false" || /^-?(0|[1-9]\d*)(\.\d+)?$/.test(text);
 
 /** Numbers and true or false are taken as such; quotes make them text. */
@@ -69,7 +89,8 @@ function scalar(text) {
 const scope = event => event ? "?event=" + encodeURIComponent(event) : "";
 
 function offerNames(event, node) {
-  getKept("/v1/properties" + scope(event)).then(({ properties }) => put(node, properties.slice(0, 200).map(({ property }) => h("option", { value: property }))), () => {});
+  getKept("/v1/properties" + scope(event)).then(({ properties }) => put(node,
+    properties.slice(0, 200).map(({ property }) => h("option", { value: property }))), () => {});
 }
 
 function offerValues(property, event, node) {

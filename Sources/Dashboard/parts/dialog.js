@@ -1,4 +1,4 @@
-import { button, h, icon, icons, newID } from "./dom.js";
+import { button, h, iconButton, newID } from "./dom.js";
 
 /**
  * A modal dialog; focus goes back to where it was.
@@ -10,7 +10,7 @@ export function dialog(title, { side = false, onclose } = {}) {
   const before = document.activeElement;
   const node = h("dialog", { class: side ? "dialog side-panel" : "dialog", "aria-labelledby": id },
     h("div", { class: "dialog-head" }, h("h2", { id, tabindex: "-1" }, title),
-      button(icon(icons.close), () => node.close(), { class: "button plain", "aria-label": "Close" })), body);
+      iconButton("close", "Close", () => node.close())), body);
   node.addEventListener("close", () => {
     node.remove();
     if (before?.isConnected) before.focus();

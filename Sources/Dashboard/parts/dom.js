@@ -37,6 +37,10 @@ export const newID = prefix => `${prefix}-${++last}`;
 
 export const button = (label, onclick, props) => h("button", { type: "button", class: "button", onclick, ...props }, label);
 
+/** A button that shows a sign, and says what it does. */
+export const iconButton = (key, label, onclick, props) => h("button",
+  { type: "button", onclick, "aria-label": label, ...props, class: `button plain ${props?.class ?? ""}` }, icon(icons[key]));
+
 export function icon(path, props) {
   return svg("svg", { viewBox: "0 0 20 20", class: "icon", "aria-hidden": "true", ...props }, svg("path", { d: path }));
 }

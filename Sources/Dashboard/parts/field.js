@@ -29,7 +29,9 @@ export function setOptions(node, options, value) {
   }
 }
 
-export const input = (value, onchange, props) => h("input", { type: "text", autocomplete: "off", spellcheck: "false", ...props, value: value ?? "", onchange: event => onchange(event.target.value) });
+export const input = (value, onchange, props) => h("input", {
+  type: "text", autocomplete: "off", spellcheck: "false", ...props, value: value ?? "", onchange: event => onchange(event.target.value),
+});
 
 export function checkbox(label, checked, onchange, props) {
   const box = h("input", { type: "checkbox", checked, onchange: event => onchange(event.target.checked), ...props });

@@ -31,7 +31,9 @@ export function flow(answer, first, end) {
   const width = columns.length * columnWidth;
   const bands = columns.flatMap((column, c) => column.links.sort((a, b) => a.to.y - b.to.y).map(link => band(link, c, unit)));
   const bars = columns.flatMap((column, c) => column.nodes.map(node => bar(node, c, columns[0].nodes[0].users)));
-  const drawing = svg("svg", { viewBox: `0 0 ${width} ${tall}`, width, height: tall, class: "flow", role: "group", "aria-label": "Flow of users from event to event" }, bands, bars);
+  const drawing = svg("svg", {
+    viewBox: `0 0 ${width} ${tall}`, width, height: tall, class: "flow", role: "group", "aria-label": "Flow of users from event to event",
+  }, bands, bars);
   return h("div", { class: "flow-box", tabindex: "0", role: "region", "aria-label": "Flow of users, can be scrolled" }, drawing);
 }
 
@@ -71,9 +73,11 @@ function band({ from, to, users }, c, unit) {
   const [y1, y2] = [from.out, to.in];
   from.out += tall;
   to.in += tall;
-  const path = `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}V${y2 + tall}C${middle} ${y2 + tall} ${middle} ${y1 + tall} ${x1} ${y1 + tall}Z`;
+  const curve = (from, to, end) => `C${middle} ${from} ${middle} ${to} ${end} ${to}`;
+  const path = `M${x1} ${y1}${curve(y1, y2, x2)}V${y2 + tall}${curve(y2 + tall, y1 + tall, x1)}Z`;
   const node = svg("path", { d: path, class: to.kind === "end" ? "band end" : "band" });
-  return tip(node, () => h("div", {}, h("bdi", { dir: "auto" }, from.label), " → ", h("bdi", { dir: "auto" }, to.label), h("br"), `${number(users)} users, ${percent(users / from.users)} of these`));
+  const label = ({ label }) => h("bdi", { dir: "auto" }, label);
+  return tip(node, () => h("div", {}, label(from), " → ", label(to), h("br"), `${number(users)} users, ${percent(users / from.users)} of these`));
 }
 
 function bar(node, c, all) {

@@ -27,6 +27,9 @@ export function points(x) {
 
 export const interval = ci => ci ? `${percent(ci[0], 1)} to ${percent(ci[1], 1)}` : NONE;
 
+/** Small ones are told as such: nobody needs their digits. */
+export const pValue = x => isNone(x) ? NONE : x < 0.001 ? "< 0.001" : x.toFixed(3);
+
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
 /** The two largest units of a length of time. */
@@ -61,10 +64,11 @@ function formatter(zone, options) {
   return formats.get(key);
 }
 
-const CLOCK = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const DATE = { year: "numeric", month: "short", day: "numeric" };
+const CLOCK = { ...DATE, hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
 export const instant = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone, CLOCK).format(new Date(text));
-export const day = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone, { year: "numeric", month: "short", day: "numeric" }).format(new Date(text));
+export const day = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone, DATE).format(new Date(text));
 export const shortDay = (text, zone, by) => formatter(zone, by === "hour"
   ? { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }
   : by === "month" ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" }).format(new Date(text));

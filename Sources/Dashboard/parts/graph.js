@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 /** Lines and bars by Chart.js, where it is installed; every chart has its table besides. */
 export const hasCharts = () => typeof globalThis.Chart === "function";
 
-const token = key => getComputedStyle(document.documentElement).getPropertyValue(key).trim();
+export const token = key => getComputedStyle(document.documentElement).getPropertyValue(key).trim();
 export const tone = i => token(`--tone-${i % 8}`);
 
 /**
@@ -13,7 +13,8 @@ export const tone = i => token(`--tone-${i % 8}`);
  */
 export function chart(label, make) {
   if (!hasCharts()) {
-    const node = h("p", { class: "strip" }, "Charts need the library Chart.js (Debian: libjs-chart.js) on the coordinator's machine. The table has every number.");
+    const node = h("p", { class: "strip" },
+      "Charts need the library Chart.js (Debian: libjs-chart.js) on the coordinator's machine. The table has every number.");
     return { node, canvas: null, draw() {}, stop() {} };
   }
   const canvas = h("canvas", { role: "img", "aria-label": label });
@@ -50,11 +51,16 @@ function shared(options) {
   Chart.defaults.font.family = token("--font");
   Chart.defaults.font.size = 12;
   Chart.defaults.color = muted;
-  const axis = more => ({ grid: { color: line, drawBorder: false, ...more?.grid }, ...more, ticks: { color: muted, maxRotation: 0, autoSkipPadding: 16, ...more?.ticks } });
+  const axis = more => ({
+    ...more, grid: { color: line, drawBorder: false, ...more?.grid }, ticks: { color: muted, maxRotation: 0, autoSkipPadding: 16, ...more?.ticks },
+  });
+  const tooltip = {
+    backgroundColor: token("--raised"), titleColor: text, bodyColor: text, footerColor: muted, borderColor: token("--line-strong"),
+    borderWidth: 1, padding: 10, boxPadding: 4, footerFont: { weight: "normal" }, ...options.plugins?.tooltip,
+  };
   return {
-    ...options, animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false, ...options.interaction },
+    ...options, animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false },
     scales: { x: axis({ ...options.scales?.x, grid: { display: false } }), y: axis({ beginAtZero: true, ...options.scales?.y }) },
-    plugins: { ...options.plugins, legend: { display: false },
-      tooltip: { backgroundColor: token("--raised"), titleColor: text, bodyColor: text, footerColor: muted, borderColor: token("--line-strong"), borderWidth: 1, padding: 10, boxPadding: 4, footerFont: { weight: "normal" }, ...options.plugins?.tooltip } },
+    plugins: { ...options.plugins, legend: { display: false }, tooltip },
   };
 }

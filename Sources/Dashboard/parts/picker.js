@@ -9,8 +9,9 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
   const listID = newID("events");
   const list = h("ul", { class: "picker-list", role: "listbox", id: listID, "aria-label": "Events", popover: "manual" });
   const input = h("input", {
-    type: "text", class: "picker-input", role: "combobox", "aria-expanded": "false", "aria-controls": listID, "aria-autocomplete": "list", "aria-label": label,
-    autocomplete: "off", spellcheck: "false", dir: "auto", placeholder, value, oninput: () => { touched = true; show(); }, onkeydown: key,
+    type: "text", class: "picker-input", role: "combobox", "aria-expanded": "false", "aria-controls": listID, "aria-autocomplete": "list",
+    "aria-label": label, autocomplete: "off", spellcheck: "false", dir: "auto", placeholder, value, onkeydown: key,
+    oninput: () => { touched = true; show(); },
     onfocus: () => { touched = false; show(); }, onclick: show, onblur: leave,
   });
   const node = h("div", { class: "picker" }, input, list);
@@ -31,9 +32,11 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
   }
 
   function draw() {
-    put(list, options.map((option, i) => h("li", { role: "option", id: `${listID}-${i}`, "aria-selected": String(i === at), onpointerdown: event => { event.preventDefault(); pick(option.event); } },
-      name(option.event), h("small", {}, option.rows === null ? "not seen yet" : number(option.rows)))),
-    options.length === 0 && h("li", { role: "option", "aria-disabled": "true", class: "muted" }, "No events yet: type a name"));
+    const choose = ({ event }) => pointer => { pointer.preventDefault(); pick(event); };
+    const draw = (option, i) => h("li", { role: "option", id: `${listID}-${i}`, "aria-selected": String(i === at), onpointerdown: choose(option) },
+      name(option.event), h("small", {}, option.rows === null ? "not seen yet" : number(option.rows)));
+    put(list, options.map(draw),
+      options.length === 0 && h("li", { role: "option", "aria-disabled": "true", class: "muted" }, "No events yet: type a name"));
     open(true);
     mark();
   }

@@ -17,8 +17,8 @@ function wanted(target, isFocus) {
   const cut = target.closest?.(".name") ?? (isFocus ? target.querySelector?.(".name") : null);
   const marked = target.closest?.("[data-tip]");
   if (marked) return [marked, makers.get(marked)];
-  if (cut && (cut.scrollWidth > cut.clientWidth + 1 || cut.scrollHeight > cut.clientHeight + 3)) return [cut, () => h("bdi", { dir: "auto", class: "tip-name" }, cut.textContent)];
-  return null;
+  const isCut = cut && (cut.scrollWidth > cut.clientWidth + 1 || cut.scrollHeight > cut.clientHeight + 3);
+  return isCut ? [cut, () => h("bdi", { dir: "auto", class: "tip-name" }, cut.textContent)] : null;
 }
 
 function open(target, isFocus) {

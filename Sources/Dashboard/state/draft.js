@@ -22,7 +22,8 @@ export function definitionFrom(draft) {
   }
   if (Array.isArray(definition.exclude)) {
     const n = definition.steps.length;
-    definition.exclude = definition.exclude.filter(rule => rule.events.length).map(rule => ({ ...rule, after: Math.min(rule.after, n - 1), before: Math.min(rule.before, n) }));
+    const within = rule => ({ ...rule, after: Math.min(rule.after, n - 1), before: Math.min(rule.before, n) });
+    definition.exclude = definition.exclude.filter(rule => rule.events.length).map(within);
     if (!definition.exclude.length || n < 2) delete definition.exclude;
   }
   return definition;

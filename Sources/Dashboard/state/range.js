@@ -13,7 +13,8 @@ export const zoneOf = state => state.tz && isZone(state.tz) ? state.tz : "UTC";
 export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 /** `YYYY-MM-DD` of now. */
-export const today = zone => new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date());
+export const today = zone => new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" })
+  .format(new Date());
 
 export function addDays(date, days) {
   const at = new Date(date + "T00:00:00Z");

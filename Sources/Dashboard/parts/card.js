@@ -1,0 +1,17 @@
+import { button, h, newID } from "./dom.js";
+import { downloadCSV, downloadPNG } from "./export.js";
+
+/** A titled box with buttons at its head. */
+export function card(title, actions, ...content) {
+  const id = newID("card");
+  const buttons = actions.filter(Boolean);
+  return h("section", { class: "card", "aria-labelledby": id },
+    h("div", { class: "card-head" }, h("h2", { id }, title), buttons.length > 0 && h("div", { class: "actions" }, buttons)), content);
+}
+
+export const tableCard = (title, table, file) => card(title,
+  [button("CSV", () => downloadCSV(table.csv(), file()), { "aria-label": `Download "${title}" as CSV`, class: "button csv" })], table.node);
+
+/** @param canvas gives the picture; null where there is no chart */
+export const pngButton = (canvas, file) => canvas
+  && button("PNG", () => downloadPNG(canvas(), file()), { "aria-label": "Download the chart as PNG" });
