@@ -74,6 +74,8 @@ let webFiles = """
     pages/users.js
     parts/announce.js
     parts/bars.js
+    parts/card.js
+    parts/columns.js
     parts/conditions.js
     parts/dialog.js
     parts/dom.js

@@ -36,6 +36,8 @@ package enum DashboardFiles {
         "pages/users.js": PackageResources.users_js,
         "parts/announce.js": PackageResources.announce_js,
         "parts/bars.js": PackageResources.bars_js,
+        "parts/card.js": PackageResources.card_js,
+        "parts/columns.js": PackageResources.columns_js,
         "parts/conditions.js": PackageResources.conditions_js,
         "parts/dialog.js": PackageResources.dialog_js,
         "parts/dom.js": PackageResources.dom_js,
