@@ -52,7 +52,7 @@ package final class CoordinatorService: Sendable {
     }
 
     private func addRoutes(to router: EdgeRouter) throws {
-        let callers = Callers(keys: keys)
+        let callers = Callers(keys: keys, cluster: snapshot.map.clusterID)
         let site = try DashboardSite(chartLibrary: node.settings.text("chart-library"))
         if site.lacksCharts { node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js") }
         site.add(to: router)
@@ -83,12 +83,13 @@ package final class CoordinatorService: Sendable {
         let engine = QueryEngine(fleet, catalogue: catalogue, gate: gate, metrics: node.metrics)
         self.engine = engine
         live = LiveHub(
-            .init { project in
-                await engine.totals(project: project).map { $0.totals?.taken }
+            .init { [catalogue] project in
+                await engine.totals(project: project).map { $0.totals?.taken } + [catalogue.changes]
             } evaluate: { question in
-                let query = try QueryRequest.parse(try JSONParser.parse(question.body), now: WallClock.now())
+                var query = try QueryRequest.parse(try JSONParser.parse(question.body), now: WallClock.now())
+                query.deadline = min(query.deadline, LiveHub.deadline)
                 return try await engine.report(query, project: question.project).json
-            }, metrics: node.metrics)
+            }, metrics: node.metrics, logger: node.logger)
     }
 
     private var identity: ServiceSelf {

@@ -7,22 +7,39 @@ import Synchronization
 
 /// Who asks over HTTP: by a key in the header, or by the session that a key has opened in a browser.
 struct Callers: Sendable {
-    static let cookie = "sluice_session"
-
     let keys: KeyRing
+    /// Of this cluster: cookies know no ports, and a host may have several coordinators.
+    let cookie: String
     let sessions = Sessions()
+
+    init(keys: KeyRing, cluster: UInt64) {
+        self.keys = keys
+        cookie = "sluice_session_\(String(cluster, radix: 16))"
+    }
 
     func admit(_ request: Request, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
         if request.headers[.authorization] == nil {
-            guard Self.isOfOwnPage(request) else {
-                throw ProtocolError(.forbidden, "the request was sent by a page of another site")
-            }
-            if let hash = sessions.hash(of: Self.token(request)) { return try keys.admit(hash: hash, for: role) }
+            try requireOwnPage(request)
+            if let hash = sessions.hash(of: token(request)) { return try keys.admit(hash: hash, for: role) }
         }
         return try keys.admit(request.headers[.authorization], for: role)
     }
 
-    static func token(_ request: Request) -> String { request.cookies[cookie]?.value ?? "" }
+    func token(_ request: Request) -> String { request.cookies[cookie]?.value ?? "" }
+
+    func requireOwnPage(_ request: Request) throws(ProtocolError) {
+        guard Self.isOfOwnPage(request) else { throw ProtocolError(.forbidden, "the request was sent by a page of another site") }
+        // Without keys everybody on this machine may do everything; a name that was bent to this address is not of it.
+        guard !keys.isOpen || Self.isLocal(request.head.authority ?? "localhost") else {
+            throw ProtocolError(.forbidden, "without keys this service answers to localhost and 127.0.0.1 only")
+        }
+    }
+
+    private static func isLocal(_ authority: String) -> Bool {
+        if authority.hasPrefix("[") { return authority.hasPrefix("[::1]") }
+        let host = authority.prefix { $0 != ":" }
+        return host == "localhost" || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
+    }
 
     /// False where a browser says that another site's page had it send this. Programs other than browsers say nothing,
     /// and have no cookies that others could use.
@@ -38,6 +55,7 @@ struct Callers: Sendable {
 final class Sessions: Sendable {
     static let lifetime = Duration.seconds(7 * 86_400)
     private static let most = 10_000
+    private static let mostOfKey = 100
 
     private struct Session {
         var hash: [UInt8]
@@ -56,10 +74,11 @@ final class Sessions: Sendable {
         }.joined()
         let now = ContinuousClock.now
         open.withLock { open in
-            if open.count >= Self.most {
-                open = open.filter { $0.value.end > now }
-                if open.count >= Self.most, let first = open.min(by: { $0.value.end < $1.value.end }) { open[first.key] = nil }
-            }
+            // A key takes no room from others.
+            let own = open.filter { $0.value.hash == hash }
+            if own.count >= Self.mostOfKey, let first = own.min(by: { $0.value.end < $1.value.end }) { open[first.key] = nil }
+            if open.count >= Self.most { open = open.filter { $0.value.end > now } }
+            if open.count >= Self.most, let first = open.min(by: { $0.value.end < $1.value.end }) { open[first.key] = nil }
             open[token] = Session(hash: hash, end: now + Self.lifetime)
         }
         return token

@@ -18,23 +18,19 @@ struct LiveRoutes {
             let document = try JSONParser.parse(try await EdgeBody.read(request, limit: Limits.definitionBytes))
             _ = try QueryRequest.parse(document, now: WallClock.now())
             let hasKey = request.headers[.authorization] != nil || callers.keys.isOpen
-            let token = Callers.token(request)
+            let token = callers.token(request)
             let events = try hub.watch(.init(project: project, body: document.encoded)) { [callers] in
                 guard !hasKey else { return true }
                 return callers.sessions.hash(of: token) != nil
             }
             return Response(
-                status: .ok, headers: [.contentType: "text/event-stream", .cacheControl: "no-store", .xContentTypeOptions: "nosniff"],
-                body: .init(asyncSequence: events.map { ByteBuffer(bytes: Self.text($0)) }))
-        }
-    }
-
-    /// One event of the stream. JSON has no line ends in it.
-    private static func text(_ event: LiveHub.Event) -> [UInt8] {
-        switch event {
-        case .report(let json): Array("event: report\ndata: ".utf8) + json + Array("\n\n".utf8)
-        case .problem(let json): Array("event: problem\ndata: ".utf8) + json + Array("\n\n".utf8)
-        case .end: Array("event: end\ndata: {}\n\n".utf8)
+                status: .ok,
+                headers: [
+                    .contentType: "text/event-stream", .cacheControl: "no-store", .xContentTypeOptions: "nosniff",
+                    // A proxy that gathers the stream would hold events back.
+                    HTTPField.Name("X-Accel-Buffering")!: "no",
+                ],
+                body: .init(asyncSequence: events.map(\.bytes)))
         }
     }
 }

@@ -121,7 +121,7 @@ extension OpenAPI {
           "shards": {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "integer"}, "address": {"type": "string"},
             "state": {"enum": ["ready", "unreachable"]}, "problem": {"type": ["string", "null"]}, "events": {"type": ["integer", "null"]},
             "users": {"type": ["integer", "null"]}, "segments": {"type": ["integer", "null"]}, "unsealed_events": {"type": ["integer", "null"]},
-            "newest_event": {"type": ["string", "null"]}}}}}},
+            "newest_event": {"type": ["string", "null"]}, "lag_seconds": {"type": ["integer", "null"]}}}}}},
         "Session": {"type": "object", "properties": {"keys_needed": {"type": "boolean"}, "signed_in": {"type": "boolean"},
           "role": {"type": ["string", "null"]}, "project": {"type": ["integer", "null"]}}},
         "Problem": {"type": "object", "required": ["type", "title", "status", "detail"], "properties": {

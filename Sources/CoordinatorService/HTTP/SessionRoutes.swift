@@ -20,7 +20,8 @@ struct SessionRoutes {
         }
         router.post("/v1/session") { request, _ in try await signIn(request) }
         router.delete("/v1/session") { request, _ in
-            callers.sessions.end(Callers.token(request))
+            try callers.requireOwnPage(request)
+            callers.sessions.end(callers.token(request))
             var response = Response(status: .noContent)
             response.setCookie(cookie("", seconds: 0))
             return response
@@ -28,6 +29,7 @@ struct SessionRoutes {
     }
 
     private func signIn(_ request: Request) async throws -> Response {
+        try callers.requireOwnPage(request)
         var reader = FieldReader(try JSONParser.parse(try await EdgeBody.read(request, limit: Self.bodyMax)))
         let key = reader.string("key")
         if key == nil { reader.fault("key", "is required") }
@@ -35,6 +37,7 @@ struct SessionRoutes {
         guard let key, reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
         let hash = KeyRing.hash(key.string)
         let principal = try callers.keys.admit(hash: hash, for: .read)
+        callers.sessions.end(callers.token(request))
         var response = EdgeResponse.json(state(principal))
         response.setCookie(cookie(callers.sessions.begin(hash: hash), seconds: Int(Sessions.lifetime.components.seconds)))
         return response
@@ -48,6 +51,6 @@ struct SessionRoutes {
     }
 
     private func cookie(_ value: String, seconds: Int) -> Cookie {
-        Cookie(name: Callers.cookie, value: value, maxAge: seconds, path: "/", secure: isSecure, httpOnly: true, sameSite: .strict)
+        Cookie(name: callers.cookie, value: value, maxAge: seconds, path: "/", secure: isSecure, httpOnly: true, sameSite: .strict)
     }
 }

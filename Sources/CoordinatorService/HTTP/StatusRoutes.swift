@@ -41,6 +41,7 @@ struct StatusRoutes {
             "id": .count(shard.id), "address": .text(shard.address), "state": totals == nil ? "unreachable" : "ready",
             "problem": shard.problem.map { .text($0) } ?? .null, "events": number(\.rows), "users": number(\.users),
             "segments": number(\.segments), "unsealed_events": number(\.unsealedRows),
+            "lag_seconds": totals?.newestTime.map { .count(Int(max(0, WallClock.now() - $0) / 1_000_000)) } ?? .null,
             "newest_event": totals?.newestTime.map { .text(Timestamp.format($0)) } ?? .null,
         ]
     }

@@ -2,6 +2,8 @@ import FunnelEdge
 import FunnelModel
 import FunnelProtocol
 import FunnelRuntime
+import Logging
+import NIOCore
 import Synchronization
 
 /// Answers that follow the data. Viewers of the same question share one evaluation; a question is evaluated again once
@@ -13,16 +15,20 @@ final class LiveHub: Sendable {
         var body: [UInt8]
     }
 
-    enum Event: Equatable, Sendable {
-        case report([UInt8])
-        case problem([UInt8])
+    /// A server-sent event as it goes out, shared by all who are told it.
+    struct Event: Equatable, Sendable {
+        let bytes: ByteBuffer
+
+        /// - Parameter json: has no line ends in it.
+        init(_ name: String, _ json: [UInt8]) { bytes = ByteBuffer(bytes: Array("event: \(name)\ndata: ".utf8) + json + [10, 10]) }
+
         /// The viewer may look no longer.
-        case end
+        static let end = Event("end", Array("{}".utf8))
     }
 
     /// What the hub asks of the rest.
     struct Source: Sendable {
-        /// What changes when a project has new rows, or when a shard goes or comes.
+        /// What changes when a project has new rows, when a shard goes or comes, and when a definition is saved.
         var state: @Sendable (UInt32) async -> [UInt64?]
         var evaluate: @Sendable (Question) async throws -> JSONValue
     }
@@ -50,19 +56,27 @@ final class LiveHub: Sendable {
     }
 
     static let tick = Duration.milliseconds(250)
+    /// Of an evaluation: a shard that hangs holds up other questions for no longer.
+    static let deadline = Duration.seconds(5)
+    /// Of an answer: every viewer who reads slowly holds one.
+    private static let eventMax = 1 << 20
     /// After so long an answer is evaluated without new rows: windows close as time goes by.
     private static let staleAfter = Duration.seconds(30)
     /// After so long a viewer is told the same again, which also finds those who went away.
-    private static let repeatAfter = Duration.seconds(15)
+    private static let repeatAfter = Duration.seconds(5)
+    private static let restAfterFailure = Duration.seconds(1)
+    /// Of one project.
     static let viewersMax = 1_000
     static let questionsMax = 100
 
     private let source: Source
     private let state = Mutex(State())
     private let evaluations: Counter
+    private let logger: Logger
 
-    init(_ source: Source, metrics: Metrics) {
+    init(_ source: Source, metrics: Metrics, logger: Logger) {
         self.source = source
+        self.logger = logger
         evaluations = metrics.counter("sluice_live_evaluations_total", "evaluations for live viewers")
         metrics.gauge("sluice_live_viewers", "viewers of live answers") { [weak self] in Double(self?.viewers ?? 0) }
     }
@@ -74,9 +88,9 @@ final class LiveHub: Sendable {
     func watch(_ question: Question, mayLook: @escaping @Sendable () -> Bool) throws(ProtocolError) -> AsyncStream<Event> {
         let (stream, channel) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(1))
         let number = state.withLock { state -> UInt64? in
-            let isNew = state.groups[question] == nil
-            guard !state.isClosed, state.groups.values.reduce(0, { $0 + $1.viewers.count }) < Self.viewersMax,
-                !isNew || state.groups.count < Self.questionsMax
+            let own = state.groups.filter { $0.key.project == question.project }
+            guard !state.isClosed, own.values.reduce(0, { $0 + $1.viewers.count }) < Self.viewersMax,
+                own[question] != nil || own.count < Self.questionsMax
             else { return nil }
             state.nextViewer += 1
             if let last = state.groups[question]?.last { channel.yield(last) }
@@ -84,7 +98,7 @@ final class LiveHub: Sendable {
             return state.nextViewer
         }
         guard let number else {
-            throw ProtocolError(.overloaded, "\(Self.viewersMax) viewers or \(Self.questionsMax) questions are being followed already")
+            throw ProtocolError(.overloaded, "\(Self.viewersMax) viewers or \(Self.questionsMax) questions of the project are being followed already")
         }
         channel.onTermination = { [weak self] _ in self?.leave(question, number) }
         return stream
@@ -99,10 +113,9 @@ final class LiveHub: Sendable {
 
     /// Until cancelled.
     func run() async {
-        var told = ContinuousClock.now
+        async let kept: Void = keepViewers()
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.tick)
-            endUnwanted()
             let groups = state.withLock { $0.groups }
             for project in Set(groups.keys.map(\.project)) {
                 let now = await source.state(project)
@@ -111,12 +124,22 @@ final class LiveHub: Sendable {
                     await evaluate(question, now)
                 }
             }
+        }
+        await kept
+        close()
+    }
+
+    /// Apart from evaluations, which may take long.
+    private func keepViewers() async {
+        var told = ContinuousClock.now
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.tick)
+            endUnwanted()
             if ContinuousClock.now - told > Self.repeatAfter {
                 told = .now
                 tellAgain()
             }
         }
-        close()
     }
 
     private func isDue(_ group: Group, _ now: [UInt64?]) -> Bool {
@@ -128,25 +151,34 @@ final class LiveHub: Sendable {
     private func evaluate(_ question: Question, _ now: [UInt64?]) async {
         let start = ContinuousClock.now
         evaluations.add(1)
-        let event: Event
+        var event: Event
         var shown: JSONValue?
         do {
             let answer = try await source.evaluate(question)
-            event = .report(answer.encoded)
+            let json = answer.encoded
+            guard json.count <= Self.eventMax else {
+                throw ProtocolError(.tooLarge, "the answer has \(json.count) bytes, one that is followed at most \(Self.eventMax)")
+            }
+            event = Event("report", json)
             shown = .object((answer.asObject ?? []).filter { $0.key != "as_of" })
         } catch {
-            event = .problem(ProtocolError(of: error).problem.encoded)
+            if Task.isCancelled { return }
+            let problem = ProtocolError(of: error)
+            if problem.code == .unknownError { logger.error("live evaluation failed", metadata: ["error": "\(error)"]) }
+            event = Event("problem", problem.problem.encoded)
         }
         let end = ContinuousClock.now
+        let isWhole = shown?["completeness"]?["exact"] == true
         state.withLock { state in
             guard var group = state.groups[question] else { return }
             let isNews = shown == nil ? group.last != event : group.shown != shown
             group.last = event
             group.shown = shown
-            group.state = now
+            // What failed, or lacks a shard, may be whole the next time.
+            group.state = isWhole ? now : []
             group.evaluated = end
             // Questions that take long get a fifth of the time at most.
-            group.rest = end + (end - start) * 4
+            group.rest = end + max((end - start) * 4, isWhole ? .zero : Self.restAfterFailure)
             state.groups[question] = group
             if isNews { for viewer in group.viewers.values { viewer.channel.yield(event) } }
         }

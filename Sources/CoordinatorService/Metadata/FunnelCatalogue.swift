@@ -1,11 +1,16 @@
 import FunnelModel
 import FunnelProtocol
+import Synchronization
 
 /// Saved funnel definitions of a project, with revisions, and which of them is the default.
-struct FunnelCatalogue: Sendable {
+final class FunnelCatalogue: Sendable {
     private let store: any MetadataStore
+    private let changed = Atomic<UInt64>(0)
 
     init(_ store: any MetadataStore) { self.store = store }
+
+    /// Changes since this process began: what answers by saved definitions hang on.
+    var changes: UInt64 { changed.load(ordering: .acquiring) }
 
     struct Saved: Sendable {
         var definition: FunnelDefinition
@@ -34,6 +39,7 @@ struct FunnelCatalogue: Sendable {
         let before = try await store.get(key(id, project))
         let revision = try await write(key(id, project), expected: expected, definition.json.encoded)
         try await mark(id, isDefault: definition.isDefault, project: project)
+        changed.wrappingAdd(1, ordering: .releasing)
         return (Saved(definition: definition, revision: revision), before == nil)
     }
 
@@ -42,6 +48,7 @@ struct FunnelCatalogue: Sendable {
         guard let entry = try await store.get(key(id, project)) else { return false }
         _ = try await write(key(id, project), expected: expected ?? entry.revision, nil)
         try await mark(id, isDefault: false, project: project)
+        changed.wrappingAdd(1, ordering: .releasing)
         return true
     }
 

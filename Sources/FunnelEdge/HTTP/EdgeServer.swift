@@ -12,7 +12,7 @@ import Synchronization
 /// The HTTP side that every service has: health, readiness and metrics, beside its own routes.
 package enum EdgeServer {
     package static func router(metrics: Metrics, isReady: @escaping @Sendable () -> String?) -> EdgeRouter {
-        let router = EdgeRouter(context: EdgeContext.self)
+        let router = EdgeRouter(context: EdgeContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: EdgeMiddleware(metrics: metrics))
         router.get("/healthz") { _, _ in EdgeResponse.text("ok\n") }
         router.get("/readyz") { _, _ in

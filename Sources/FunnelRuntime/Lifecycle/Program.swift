@@ -50,8 +50,11 @@ package enum Program {
         let run = Run(settings: settings, logger: logger, metrics: Metrics())
         do {
             let services = try await build(run) + ParentWatch.services
-            let group = ServiceGroup(
-                configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+            var configuration = ServiceGroupConfiguration(
+                services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            // A caller that never reads, or never ends its request, must not hold the process.
+            configuration.maximumGracefulShutdownDuration = .seconds(13)
+            let group = ServiceGroup(configuration: configuration)
             logger.info("started", metadata: ["version": "\(version)", "pid": "\(getpid())"])
             try await group.run()
             logger.info("stopped")

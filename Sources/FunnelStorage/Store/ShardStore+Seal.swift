@@ -14,6 +14,8 @@ extension ShardStore {
     package func sealIfDue(pace: @escaping (Int) -> Void = { _ in }) -> Bool {
         sealing.withLock { rest in
             let now = stats
+            rest.calls -= 1
+            if rest.calls == 0 { rest = SealRest() }
             // The log by itself too: appends of which no row is accepted leave nothing in memory.
             guard now.memtableRows >= max(options.sealRows, rest.rows) || now.memtableBytes >= max(options.sealBytes, rest.bytes)
                 || now.logBytes >= max(4 * options.sealBytes, rest.logBytes)
@@ -26,10 +28,14 @@ extension ShardStore {
                 rest.rows = now.memtableRows + max(1, options.sealRows / 4)
                 rest.bytes = now.memtableBytes + max(1, options.sealBytes / 4)
                 rest.logBytes = now.logBytes + max(1, options.sealBytes)
+                rest.calls = Self.callsBetweenFailures
                 return false
             }
         }
     }
+
+    /// Half a minute of a housekeeper that looks every 50 ms.
+    private static var callsBetweenFailures: Int { 600 }
 
     /// What was in memory when a seal began.
     private struct Frozen {

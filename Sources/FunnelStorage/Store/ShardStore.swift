@@ -48,6 +48,9 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var rows = 0
         var bytes = 0
         var logBytes = 0
+        /// Calls that may still pass before one is tried whatever the numbers: what held the failed one up may be gone, and
+        /// appends be refused meanwhile.
+        var calls = 0
     }
 
     /// After a merge that failed none is tried before so many seals.

@@ -98,7 +98,9 @@ struct Query: AsyncParsableCommand {
     private func members() throws -> [JSONValue.Member] {
         var members: [JSONValue.Member] = []
         if let funnelID {
-            guard file == nil, steps == nil, step.isEmpty else { throw ValidationError("a funnel id goes without --file and --steps") }
+            guard file == nil, steps == nil, step.isEmpty, [window, order, clock, anchor, entry, preset].allSatisfy({ $0 == nil }) else {
+                throw ValidationError("a funnel id goes without --file, --steps and the options of a definition: it has its own")
+            }
             members.append(.init("funnel_id", .text(funnelID)))
         } else {
             members.append(.init("funnel", try definition()))
