@@ -102,8 +102,11 @@ function partial(report) {
 
 function immature(report) {
   if (!report.change?.immature) return null;
-  return h("div", { class: "strip" }, h("strong", {}, "Still open. "),
-    "The conversion window of this period has not passed: some users may still convert, so it can look worse than the one before.");
+  // Without open attempts it is only that the period goes on.
+  const isOpen = report.expected_conversions === null || report.expected_conversions > report.converted;
+  return h("div", { class: "strip" }, h("strong", {}, isOpen ? "Still open. " : "Not over yet. "), isOpen
+    ? "The conversion window of this period has not passed: some users may still convert, so it can look worse than the one before."
+    : "More users may enter and convert, so this period can look worse than the one before.");
 }
 
 function footer(report, state) {
