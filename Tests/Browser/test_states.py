@@ -226,3 +226,23 @@ def test_theme_is_kept(web, theme):
     page.get_by_label("Theme").select_option(theme)
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", theme)
+
+
+def test_lists_are_of_users_only(web):
+    page = web.open("/?page=funnel&step=2&def=" + json.dumps({"steps": SHOP[:3], "count_by": "attempts"}))
+    panel = page.get_by_role("dialog")
+    expect(panel.get_by_role("tab")).to_have_text(["Numbers"])
+    expect(panel).to_contain_text("Lists hold users")
+
+
+def test_nothing_has_no_bar(cluster, web):
+    steps = [SHOP[0], {"name": SHOP[1], "optional": True}, SHOP[2], "never sent"]
+    page = web.open("/?page=funnel&def=" + json.dumps({"steps": steps}))
+    bars = page.locator(".track .bar")
+    expect(bars).to_have_count(4)
+    page.wait_for_timeout(600)
+    heights = [bars.nth(i).bounding_box()["height"] for i in range(4)]
+    report = cluster.query({"funnel": {"steps": steps}})
+    whole = heights[0]
+    assert [round(height / whole, 2) for height in heights] == [round(step["conversion_from_first"], 2) for step in report["steps"]]
+    assert heights[3] == 0

@@ -82,7 +82,9 @@ function biggest(report, unit, onstep) {
   if (!worst) return report.entered > 0 ? h("p", { class: "callout calm" }, "Nobody was lost between steps.") : null;
   const at = report.steps[worst.index - 1];
   const before = previousRequired(report, worst.index - 1);
-  const way = report.order === "any" ? [`from ${plural(worst.index - 1, "step")} done to ${worst.index}`] : [name(before.step), " → ", name(worst.step)];
+  const way = report.order === "any"
+    ? [`from ${plural(worst.index - 1, "step")} done to ${worst.index}`]
+    : [name(before.step), " → ", name(worst.step)];
   return h("div", { class: "callout" }, h("span", {}, h("strong", {}, "Biggest drop-off: "), way, ", ",
     h("strong", {}, percent(lostShare(at))), ` of ${number(before.count)} ${unit} leave`),
     button("See who", () => onstep(worst.index), { class: "button small" }));

@@ -49,7 +49,8 @@ function oneStep(step, i, series, options) {
     const to = main.conversion_from_first ?? 0;
     // Of an optional step nothing is lost.
     const from = before && main.dropoff !== null ? before.conversion_from_first ?? 0 : to;
-    node.style.setProperty("--from", from);
+    // The slope begins at the bar beside it.
+    node.style.setProperty("--from", whole[i - 1]?.conversion_from_first ?? to);
     node.style.setProperty("--to", to);
     lost.style.setProperty("--share", Math.max(from, to));
     node.classList.toggle("worst", isWorst);
