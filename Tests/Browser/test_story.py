@@ -183,8 +183,10 @@ def test_a_planned_split(cluster, web):
     split.fill("40 : 60")
     split.press("Enter")
     expect(page.get_by_text("Split as planned.")).to_be_visible()
-    report = cluster.query({"funnel_id": "shop", "times": "none", "variants": {"property": "device", "expected": {"desktop": 40, "mobile": 60}}})["variants"]
-    expect(page.get_by_role("table", name="Conversion by variant").get_by_role("row").nth(2)).to_contain_text(f"{report['groups'][1]['entered']:,}")
+    variants = {"property": "device", "expected": {"desktop": 40, "mobile": 60}}
+    report = cluster.query({"funnel_id": "shop", "times": "none", "variants": variants})["variants"]
+    row = page.get_by_role("table", name="Conversion by variant").get_by_role("row").nth(2)
+    expect(row).to_contain_text(f"{report['groups'][1]['entered']:,}")
 
 
 def test_focus_stays_while_numbers_move(cluster, web):
