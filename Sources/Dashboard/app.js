@@ -64,6 +64,8 @@ async function show(state) {
 }
 
 async function start() {
+  // The page's modules come while the session is looked up.
+  (pages[read().page] ?? pages.funnel)().catch(() => {});
   try {
     await loadSession();
   } catch (error) {

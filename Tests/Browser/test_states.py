@@ -10,7 +10,8 @@ from cluster import SHOP
 
 
 def answer(status, body, kind="application/json"):
-    return lambda route: route.fulfill(status=status, content_type=kind if status < 400 else "application/problem+json", body=body if isinstance(body, str) else json.dumps(body))
+    text = body if isinstance(body, str) else json.dumps(body)
+    return lambda route: route.fulfill(status=status, content_type=kind if status < 400 else "application/problem+json", body=text)
 
 
 def problem(status, title, detail, **more):
@@ -82,7 +83,8 @@ def test_reading_only(web):
     web.expect_fault("status of 403")
     def prepare(page):
         page.route("**/v1/session", answer(200, {"keys_needed": True, "signed_in": True, "role": "read", "project": 1}))
-        page.route("**/v1/funnels/shop", lambda route: problem(403, "Forbidden", "this needs an admin key")(route) if route.request.method == "PUT" else route.continue_())
+        forbidden = problem(403, "Forbidden", "this needs an admin key")
+        page.route("**/v1/funnels/shop", lambda route: forbidden(route) if route.request.method == "PUT" else route.continue_())
     page = web.open("/?page=edit&funnel=shop", prepare=prepare)
     expect(page.get_by_text("Reading only.")).to_be_visible()
     page.get_by_role("button", name="Save", exact=True).click()
@@ -214,9 +216,13 @@ def test_conflict_and_delete(cluster, web):
 def test_a_hidden_tab_is_paused(web):
     page = web.open("/?funnel=shop")
     expect(page.locator(".live")).to_have_attribute("data-state", "live")
-    page.evaluate("() => { Object.defineProperty(document, 'hidden', { value: true, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); }")
+    hide = """hidden => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
     expect(page.locator(".live")).to_have_text("Paused")
-    page.evaluate("() => { Object.defineProperty(document, 'hidden', { value: false, configurable: true }); document.dispatchEvent(new Event('visibilitychange')); }")
+    page.evaluate(hide, False)
     expect(page.locator(".live")).to_have_text("Live")
 
 
@@ -226,3 +232,23 @@ def test_theme_is_kept(web, theme):
     page.get_by_label("Theme").select_option(theme)
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", theme)
+
+
+def test_lists_are_of_users_only(web):
+    page = web.open("/?page=funnel&step=2&def=" + json.dumps({"steps": SHOP[:3], "count_by": "attempts"}))
+    panel = page.get_by_role("dialog")
+    expect(panel.get_by_role("tab")).to_have_text(["Numbers"])
+    expect(panel).to_contain_text("Lists hold users")
+
+
+def test_nothing_has_no_bar(cluster, web):
+    steps = [SHOP[0], {"name": SHOP[1], "optional": True}, SHOP[2], "never sent"]
+    page = web.open("/?page=funnel&def=" + json.dumps({"steps": steps}))
+    bars = page.locator(".track .bar")
+    expect(bars).to_have_count(4)
+    page.wait_for_timeout(600)
+    heights = [bars.nth(i).bounding_box()["height"] for i in range(4)]
+    report = cluster.query({"funnel": {"steps": steps}})
+    whole = heights[0]
+    assert [round(height / whole, 2) for height in heights] == [round(step["conversion_from_first"], 2) for step in report["steps"]]
+    assert heights[3] == 0

@@ -174,3 +174,27 @@ def test_compare_and_segments(cluster, web):
     page.get_by_label("Date range").select_option("all")
     segment = cluster.query({"funnel_id": "shop", "segments": [{"name": "phones", "where": [{"property": "device", "op": "=", "value": "mobile"}]}]})["segments"][0]
     expect(table.get_by_role("row").filter(has_text="phones")).to_contain_text(f"{segment['entered']:,}")
+
+
+def test_a_planned_split(cluster, web):
+    page = web.open("/?page=experiments&funnel=shop&variant=device")
+    expect(page.get_by_text("Sample ratio mismatch.")).to_be_visible()
+    split = page.get_by_label("Planned split")
+    split.fill("40 : 60")
+    split.press("Enter")
+    expect(page.get_by_text("Split as planned.")).to_be_visible()
+    variants = {"property": "device", "expected": {"desktop": 40, "mobile": 60}}
+    report = cluster.query({"funnel_id": "shop", "times": "none", "variants": variants})["variants"]
+    row = page.get_by_role("table", name="Conversion by variant").get_by_role("row").nth(2)
+    expect(row).to_contain_text(f"{report['groups'][1]['entered']:,}")
+
+
+def test_focus_stays_while_numbers_move(cluster, web):
+    page = web.open("/?funnel=shop")
+    step = page.locator("[data-step='2']")
+    expect(page.locator(".live")).to_have_attribute("data-state", "live")
+    step.focus()
+    before = shown_counts(page)
+    cluster.send([(f"focus-{time.time_ns()}", "Visit", 60, {})])
+    expect(page.locator(".step-count").first).to_have_text(f"{before[0] + 1:,}", timeout=2000 * SLACK)
+    expect(step).to_be_focused()

@@ -3,7 +3,7 @@ import { tableCard } from "../parts/card.js";
 import { count, share } from "../parts/columns.js";
 import { h, isolate, name, put } from "../parts/dom.js";
 import { fileName } from "../parts/export.js";
-import { field, select, setOptions } from "../parts/field.js";
+import { field, input, select, setOptions } from "../parts/field.js";
 import { interval, number, percent, points, pValue, valueText } from "../parts/format.js";
 import { notice } from "../parts/states.js";
 import { table } from "../parts/table.js";
@@ -24,7 +24,8 @@ export function show(main, state) {
   if (state.variant) {
     const variants = { property: state.variant };
     if (state.control) variants.control = state.control === "true" ? true : state.control === "false" ? false : state.control;
-    return ask(basis(state), variants, report => variantsView(report, state), report => control(report));
+    if (state.expected && typeof state.expected === "object") variants.expected = state.expected;
+    return ask(basis(state), variants, report => variantsView(report, state), report => [control(report), split(report, state)]);
   }
   if (state.against && state.funnel && !state.def) {
     const { funnel_id: own, ...rest } = basis(state);
@@ -45,18 +46,29 @@ export function show(main, state) {
 
 function choosers(state, more) {
   const none = ["", "Choose a property"];
-  const property = select([none], "", variant => patch({ variant: variant || null, control: null, against: null }));
+  const property = select([none], "", variant => patch({ variant: variant || null, control: null, expected: null, against: null }));
   setOptions(property, [none], state.variant);
   getKept("/v1/properties?allow_partial=1").then(({ properties }) => setOptions(property,
     [none, ...properties.map(one => [one.property, isolate(one.property)])], state.variant), () => {});
   const others = funnels().filter(one => one.funnel_id !== state.funnel).map(one => [one.funnel_id, one.funnel_id]);
   return h("div", { class: "row" }, field("Property of the variant", property), more, !state.def && others.length > 0
     && field("Or another funnel, over the same users", select([["", "None"], ...others], state.against,
-      against => patch({ against: against || null, variant: null, control: null }))));
+      against => patch({ against: against || null, variant: null, control: null, expected: null }))));
 }
 
 const control = report => field("Control", select(report.groups.map(group => [String(group.value), isolate(valueText(group.value))]),
   String(report.control), value => patch({ control: value })));
+
+/** Shares that were planned, in the order of the table; a check against equal ones would raise a false alarm. */
+function split({ groups }, state) {
+  const shown = state.expected ? groups.map(group => state.expected[String(group.value)] ?? "").join(" : ") : "";
+  const tell = text => {
+    const shares = text.split(/[^0-9.]+/).filter(Boolean).map(Number);
+    const isWhole = shares.length === groups.length && shares.every(share => share > 0);
+    patch({ expected: isWhole ? Object.fromEntries(groups.map((group, i) => [String(group.value), shares[i]])) : null });
+  };
+  return field("Planned split", input(shown, tell, { placeholder: `equal, or ${groups.map((_, i) => i ? 10 : 90).join(" : ")}` }));
+}
 
 function variantsView(report, state) {
   const without = report.without_value.entered;

@@ -50,7 +50,7 @@ export function funnelView(first, state, { mark, onstep }) {
     report = next;
     top.update(report);
     put(callout, biggest(report, unit, onstep));
-    put(notices, partial(report), immature(report));
+    put(notices, partial(report), immature(report), anyOrder(report));
     bars?.update?.(seriesOf(report), report.steps, report.biggest_dropoff?.index);
     steps.update(stepTable.rows(report));
     groups?.update?.(groupTable.rows(report));
@@ -82,7 +82,10 @@ function biggest(report, unit, onstep) {
   if (!worst) return report.entered > 0 ? h("p", { class: "callout calm" }, "Nobody was lost between steps.") : null;
   const at = report.steps[worst.index - 1];
   const before = previousRequired(report, worst.index - 1);
-  return h("div", { class: "callout" }, h("span", {}, h("strong", {}, "Biggest drop-off: "), name(before.step), " → ", name(worst.step), ", ",
+  const way = report.order === "any"
+    ? [`from ${plural(worst.index - 1, "step")} done to ${worst.index}`]
+    : [name(before.step), " → ", name(worst.step)];
+  return h("div", { class: "callout" }, h("span", {}, h("strong", {}, "Biggest drop-off: "), way, ", ",
     h("strong", {}, percent(lostShare(at))), ` of ${number(before.count)} ${unit} leave`),
     button("See who", () => onstep(worst.index), { class: "button small" }));
 }
@@ -102,8 +105,17 @@ function partial(report) {
 
 function immature(report) {
   if (!report.change?.immature) return null;
-  return h("div", { class: "strip" }, h("strong", {}, "Still open. "),
-    "The conversion window of this period has not passed: some users may still convert, so it can look worse than the one before.");
+  // Without open attempts it is only that the period goes on.
+  const isOpen = report.expected_conversions === null || report.expected_conversions > report.converted;
+  return h("div", { class: "strip" }, h("strong", {}, isOpen ? "Still open. " : "Not over yet. "), isOpen
+    ? "The conversion window of this period has not passed: some users may still convert, so it can look worse than the one before."
+    : "More users may enter and convert, so this period can look worse than the one before.");
+}
+
+function anyOrder(report) {
+  if (report.order !== "any") return null;
+  return h("div", { class: "strip" }, h("strong", {}, "Any order. "),
+    "Each bar counts users who did that many of the steps, whichever they were; names are only those of the definition.");
 }
 
 function footer(report, state) {
@@ -114,7 +126,6 @@ function footer(report, state) {
     `as of ${instant(report.as_of, zone)}`, `newest event ${instant(whole.newest_event, zone)}`, `times in ${zone}`, `rules ${report.rules}`,
   ];
   if (report.times === "histogram") parts.push("medians and percentiles within 1%");
-  if (report.order === "any") parts.push("any order: row i counts users with i steps done");
   if (report.previous) parts.push(`period before: ${day(report.previous.start, zone)} to ${day(Date.parse(report.previous.end) - 1, zone)}`);
   return parts.join(" · ");
 }

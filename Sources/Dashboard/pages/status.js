@@ -44,7 +44,7 @@ export function show(main) {
 function make() {
   const figures = h("dl", { class: "figures" });
   const state = h("p", { class: "muted", role: "status" });
-  const shards = table("Shards", [
+  const shards = table("State of each shard", [
     count("Shard", row => row.id), { label: "State", cell: row => h("span", { class: `state ${row.state}` }, row.state) },
     count("Events", row => row.events), count("Users", row => row.users), count("Segments", row => row.segments),
     count("In memory", row => row.unsealed_events), time("Lag", row => row.lag_seconds),

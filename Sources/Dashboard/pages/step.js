@@ -18,10 +18,15 @@ export function stepPanel(report, state, index, definition, onclose) {
   const unit = report.funnel.count_by ?? "users";
   const box = dialog(h("span", {}, `Step ${index}: `, name(step.step)), { side: true, onclose });
   const place = h("div", { class: "tab-place", role: "tabpanel", tabindex: "0" });
+  const ofUsers = unit === "users";
   const hasDropped = index > 1 && step.dropoff !== null;
-  const list = [["reached", "Reached"], hasDropped && ["dropped", "Dropped"], hasDropped && ["next", "What they did next"],
-    index > 1 && ["why", "Predictors"], ["numbers", "Numbers"]].filter(Boolean);
-  const first = list.some(([key]) => key === state.tab) ? state.tab : hasDropped && report.biggest_dropoff?.index === index ? "dropped" : "reached";
+  const list = [
+    ofUsers && ["reached", "Reached"], ofUsers && hasDropped && ["dropped", "Dropped"], ofUsers && hasDropped && ["next", "What they did next"],
+    ofUsers && index > 1 && ["why", "Predictors"], ["numbers", "Numbers"],
+  ].filter(Boolean);
+  const isWorst = hasDropped && report.biggest_dropoff?.index === index;
+  const has = wanted => list.some(([key]) => key === wanted);
+  const first = has(state.tab) ? state.tab : isWorst && has("dropped") ? "dropped" : list[0][0];
   let stopped = new AbortController();
   box.body.append(tabs("About this step", list, first, key => { patch({ tab: key }, { replace: true }); draw(key); }), place);
   draw(first);
@@ -74,7 +79,8 @@ export function stepPanel(report, state, index, definition, onclose) {
   }
 
   function numbers() {
-    put(place, stepDetail(report, state, index, unit), index > 1 && h("p", {},
+    put(place, !ofUsers && h("p", { class: "muted" }, "Lists hold users; this funnel counts something else."),
+      stepDetail(report, state, index, unit), ofUsers && index > 1 && h("p", {},
       h("a", { href: href(carry(state, "times", { from: String(index - 1), to: String(index) })) }, "See how long they took")));
   }
 

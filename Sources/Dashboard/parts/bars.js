@@ -26,6 +26,8 @@ export function funnelBars(series, options) {
 }
 
 function oneStep(step, i, series, options) {
+  let previous = i - 1;
+  while (previous > 0 && options.optional?.[previous]) previous--;
   const bars = series.map(({ tone }) => h("span", { class: `bar tone-${tone}` }));
   const lost = h("span", { class: "bar-lost" });
   const counted = h("span", { class: "step-count" });
@@ -42,11 +44,13 @@ function oneStep(step, i, series, options) {
 
   function update(next, whole, isWorst) {
     const main = whole[i];
-    const before = whole[i - 1];
+    const before = whole[previous];
     next.forEach((one, s) => bars[s].style.setProperty("--share", one.steps[i].conversion_from_first ?? 0));
     const to = main.conversion_from_first ?? 0;
-    const from = before ? (before.conversion_from_first ?? 0) : to;
-    node.style.setProperty("--from", from);
+    // Of an optional step nothing is lost.
+    const from = before && main.dropoff !== null ? before.conversion_from_first ?? 0 : to;
+    // The slope begins at the bar beside it.
+    node.style.setProperty("--from", whole[i - 1]?.conversion_from_first ?? to);
     node.style.setProperty("--to", to);
     lost.style.setProperty("--share", Math.max(from, to));
     node.classList.toggle("worst", isWorst);

@@ -49,11 +49,11 @@ export function span(seconds) {
 
 const WINDOW = { us: "µs", ms: "ms", s: "second", m: "minute", h: "hour", d: "day" };
 
-/** `30d` in words. */
+/** `30d` before a noun. */
 export function windowText(text) {
   const [, n, unit] = /^(\d+)(us|ms|s|m|h|d)$/.exec(text ?? "") ?? [];
   if (!n) return text ?? "";
-  return unit.endsWith("s") && unit !== "s" ? `${n} ${WINDOW[unit]}` : `${n} ${WINDOW[unit]}${n === "1" ? "" : "s"}`;
+  return `${n}${unit === "us" || unit === "ms" ? " " : "-"}${WINDOW[unit]}`;
 }
 
 const formats = new Map();
