@@ -75,7 +75,8 @@ package final class CoordinatorService: Sendable {
         try requireKeys(node, keys)
         let snapshot = try await registry.configure(shards: shards, keys: keyList)
         self.snapshot = snapshot
-        catalogue = FunnelCatalogue(store)
+        let catalogue = FunnelCatalogue(store)
+        self.catalogue = catalogue
         let identity = node.identity { (snapshot.map.clusterID, snapshot.map.epoch) }
         fleet = ShardFleet(snapshot.map, service: identity, group: node.group, tls: node.clientTLS, logger: node.logger)
         let gate = AdmissionGate(
@@ -83,7 +84,7 @@ package final class CoordinatorService: Sendable {
         let engine = QueryEngine(fleet, catalogue: catalogue, gate: gate, metrics: node.metrics)
         self.engine = engine
         live = LiveHub(
-            .init { [catalogue] project in
+            .init { project in
                 await engine.totals(project: project).map { $0.totals?.taken } + [catalogue.changes]
             } evaluate: { question in
                 var query = try QueryRequest.parse(try JSONParser.parse(question.body), now: WallClock.now())

@@ -127,6 +127,7 @@ package final class ShardService: Sendable {
         let rest = Rest()
         await repeating(on: merger) { store in
             let isIdle = rest.isIdle(store.stats.appends)
+            if isIdle { _ = store.sealIfDue(isIdle: true) }
             let isMerged = Housekeeping.merge(store, isIdle: isIdle, bytesPerSecond: rate)
             if isIdle, !isMerged, rest.isFirstTime() { Housekeeping.trim() }
         }

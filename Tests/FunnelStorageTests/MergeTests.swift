@@ -129,6 +129,22 @@ struct MergeTests {
     }
 
     /// Whoever closes a store may open the directory anew at once.
+    /// Few rows are sealed in idle times only, very few not even then.
+    @Test func idleTimesSealASmallPart() throws {
+        var options = StoreOptions()
+        options.sealRows = 100
+        let store = try openStore(SimulatedFileSystem(), testIdentity, options)
+        func append(_ rows: Range<Int>) throws {
+            _ = try store.append([request(rows.map { event("u\($0)", "a", Int64($0)) }, sequence: UInt64(rows.upperBound))])
+        }
+        try append(0..<3)
+        #expect(!store.sealIfDue() && !store.sealIfDue(isIdle: true))
+        try append(3..<4)
+        #expect(!store.sealIfDue() && store.sealIfDue(isIdle: true) && !store.sealIfDue(isIdle: true))
+        #expect(store.stats.memtableRows == 0 && store.stats.segmentRows == 4)
+        #expect(store.totals(project: 1).taken == 4 && store.totals(project: 1).users == 4 && store.totals(project: 2).rows == 0)
+    }
+
     @Test func aClosedOrFailedStoreMergesNoMore() throws {
         let files = SimulatedFileSystem()
         let store = try openStore(files)

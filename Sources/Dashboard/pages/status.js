@@ -48,7 +48,7 @@ function make() {
     count("Shard", row => row.id), { label: "State", cell: row => h("span", { class: `state ${row.state}` }, row.state) },
     count("Events", row => row.events), count("Users", row => row.users), count("Segments", row => row.segments),
     count("In memory", row => row.unsealed_events), time("Lag", row => row.lag_seconds),
-    moment("Newest received", row => row.newest_received_at, "UTC"),
+    moment("Newest event", row => row.newest_event, "UTC"),
     { label: "Address", cell: row => h("code", {}, row.address) }, { label: "Problem", cell: row => row.problem ?? "–" },
   ]);
   const foot = h("p", { class: "fine" });

@@ -3,13 +3,13 @@ export function csvText(rows) {
   return rows.map(row => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
-/** RFC 4180; text that a spreadsheet would run as a formula gets a quote in front. */
+/** RFC 4180. Text is always quoted, as some spreadsheets part cells at semicolons; what they would run as a formula gets a quote in front. */
 function cell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
   let text = String(value);
   if (/^[=+\-@\t\r]/.test(text)) text = "'" + text;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return `"${text.replaceAll('"', '""')}"`;
 }
 
 export function download(blob, file) {

@@ -60,6 +60,8 @@ package struct KeyBuffers: Sendable {
     /// one behind it is above every key, and the one in front, read as a signed number, below.
     static func merge(_ a: KeyList, _ b: KeyList, into out: inout KeyList) {
         let total = a.count + b.count
+        if a.isFew(among: b) { return insert(a, into: b, &out) }
+        if b.isFew(among: a) { return insert(b, into: a, &out) }
         unsafe out.fill(capacity: total) { target in
             unsafe a.withKeys { x in unsafe b.withKeys { y in
                 var i = 0
@@ -83,6 +85,20 @@ package struct KeyBuffers: Sendable {
                     o &+= 1
                 }
                 if total & 1 == 1 { unsafe target[half] = min(x[i], y[j]) }
+            }}
+            return total
+        }
+    }
+
+    /// A small segment or memtable beside a large segment is the usual case.
+    private static func insert(_ few: KeyList, into many: KeyList, _ out: inout KeyList) {
+        let total = few.count + many.count
+        unsafe out.fill(capacity: total) { target in
+            unsafe few.withKeys { x in unsafe many.withKeys { y in
+                few.interleave(with: many, afterEqual: false) { n, range in
+                    unsafe (target + (range.lowerBound &+ n)).update(from: y + range.lowerBound, count: range.count)
+                    if n < few.count { unsafe target[range.upperBound &+ n] = unsafe x[n] }
+                }
             }}
             return total
         }

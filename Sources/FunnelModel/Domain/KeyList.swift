@@ -89,4 +89,36 @@ package struct KeyList: Sendable {
             try unsafe body(buffer.baseAddress.unsafelyUnwrapped + 1)
         }
     }
+
+    /// So few keys that each is worth a search among the others.
+    package func isFew(among many: KeyList) -> Bool { count < many.count / 16 }
+
+    /// For each key, and for the end, what of a longer list lies between it and the key before.
+    /// - Parameters:
+    ///   - afterEqual: whether keys come behind equal ones of the longer list, or before them.
+    ///   - body: told the index of the key, `count` for the end, and the range of the longer list.
+    package func interleave(with many: KeyList, afterEqual: Bool, _ body: (Int, Range<Int>) -> Void) {
+        let total = many.count
+        var from = 0
+        unsafe withKeys { x in unsafe many.withKeys { y in
+            for n in 0..<count {
+                // The first that comes behind: in steps that double, then by halves. No key is the greatest number.
+                let bound = unsafe afterEqual ? x[n] &+ 1 : x[n]
+                var step = 1
+                var low = from
+                while low &+ step <= total, unsafe y[low &+ step &- 1] < bound {
+                    low &+= step
+                    step &+= step
+                }
+                var high = min(total, low &+ step &- 1)
+                while low < high {
+                    let middle = (low &+ high) / 2
+                    if unsafe y[middle] < bound { low = middle &+ 1 } else { high = middle }
+                }
+                body(n, from..<low)
+                from = low
+            }
+        }}
+        body(count, from..<total)
+    }
 }

@@ -102,6 +102,8 @@ package struct RowList: Sendable {
 
     /// Without a branch on the keys; see `KeyBuffers.merge`. Of equal keys those of `a` come first.
     package static func merging(_ a: RowList, _ b: RowList) -> RowList {
+        if a.keys.isFew(among: b.keys) { return inserting(a, into: b, afterEqual: false) }
+        if b.keys.isFew(among: a.keys) { return inserting(b, into: a, afterEqual: true) }
         var out = RowList()
         let total = a.count + b.count
         unsafe out.fill(capacity: total) { keys, refs in
@@ -117,6 +119,27 @@ package struct RowList: Sendable {
                         i &+= takesFirst ? 1 : 0
                         j &+= takesFirst ? 0 : 1
                         o &+= 1
+                    }
+                }}
+            }}
+            return total
+        }
+        return out
+    }
+
+    private static func inserting(_ few: RowList, into many: RowList, afterEqual: Bool) -> RowList {
+        var out = RowList()
+        let total = few.count + many.count
+        unsafe out.fill(capacity: total) { keys, refs in
+            unsafe few.keys.withKeys { x in unsafe many.keys.withKeys { y in
+                unsafe few.refs.withKeys { p in unsafe many.refs.withKeys { q in
+                    few.keys.interleave(with: many.keys, afterEqual: afterEqual) { n, range in
+                        let target = range.lowerBound &+ n
+                        unsafe (keys + target).update(from: y + range.lowerBound, count: range.count)
+                        unsafe (refs + target).update(from: q + range.lowerBound, count: range.count)
+                        if n == few.count { return }
+                        unsafe keys[range.upperBound &+ n] = unsafe x[n]
+                        unsafe refs[range.upperBound &+ n] = unsafe p[n]
                     }
                 }}
             }}

@@ -10,14 +10,17 @@ extension ShardStore {
 
     /// Seals if memory or the logs hold enough. What is durable stays so either way: an error is counted, and where it
     /// leaves the store unusable the next call that writes says so.
+    /// - Parameter isIdle: no append came for a while, so that a small segment is worth its while: queries read it sooner
+    ///   than as many rows in memory.
     /// - Returns: whether a seal was done.
-    package func sealIfDue(pace: @escaping (Int) -> Void = { _ in }) -> Bool {
+    package func sealIfDue(isIdle: Bool = false, pace: @escaping (Int) -> Void = { _ in }) -> Bool {
         sealing.withLock { rest in
             let now = stats
             rest.calls -= 1
             if rest.calls == 0 { rest = SealRest() }
             // The log by itself too: appends of which no row is accepted leave nothing in memory.
-            guard now.memtableRows >= max(options.sealRows, rest.rows) || now.memtableBytes >= max(options.sealBytes, rest.bytes)
+            let rows = isIdle ? max(1, options.sealRows / 25) : options.sealRows
+            guard now.memtableRows >= max(rows, rest.rows) || now.memtableBytes >= max(options.sealBytes, rest.bytes)
                 || now.logBytes >= max(4 * options.sealBytes, rest.logBytes)
             else { return false }
             do throws(StoreError) {
