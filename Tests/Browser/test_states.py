@@ -252,3 +252,17 @@ def test_nothing_has_no_bar(cluster, web):
     whole = heights[0]
     assert [round(height / whole, 2) for height in heights] == [round(step["conversion_from_first"], 2) for step in report["steps"]]
     assert heights[3] == 0
+
+
+def test_typing_fast_loses_nothing(web):
+    page = web.open("/?page=edit")
+    page.get_by_role("combobox", name="Event of step 1").focus()
+    page.keyboard.type("Visit")
+    page.keyboard.press("Enter")
+    second = page.get_by_role("combobox", name="Event of step 2")
+    second.focus()
+    page.keyboard.type("Purchase")
+    page.keyboard.press("Tab")
+    expect(second).to_have_value("Purchase")
+    expect(second).not_to_be_focused()
+    expect(page.locator("pre").last).to_contain_text('"Visit",\n    "Purchase"')

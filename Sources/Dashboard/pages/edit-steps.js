@@ -43,10 +43,12 @@ export function stepsEditor(draft, onchange) {
   function card(step, i, isOpen) {
     const n = i + 1;
     const last = draft.steps.length - 1;
-    const picker = eventPicker(step.events.length === 1 ? step.events[0] : step.events.length ? `any of ${step.events.length} events` : "", event => {
+    const picker = eventPicker(step.events.length === 1 ? step.events[0] : step.events.length ? `any of ${step.events.length} events` : "", (event, isLeft) => {
       if (!step.name || step.name === step.events[0]) step.name = event;
       step.events = [event];
-      changed(i, ".picker-input");
+      if (!isLeft) return changed(i, ".picker-input");
+      onchange();
+      setTimeout(() => refresh(node, step, i));
     }, { label: `Event of step ${n}` });
     const grip = h("span", { class: "grip", title: "Drag to move", "aria-hidden": "true" }, icon(icons.grip));
     const node = h("li", { class: "edit-step", "aria-label": `Step ${n}`, onkeydown: keys },
@@ -66,6 +68,12 @@ export function stepsEditor(draft, onchange) {
       event.preventDefault();
       move(i, i + (event.key === "ArrowUp" ? -1 : 1), ".picker-input");
     }
+  }
+
+  /** The part below the event, unless somebody is in it. */
+  function refresh(node, step, i) {
+    const details = node.querySelector("details");
+    if (node.isConnected && !details.contains(document.activeElement)) details.replaceWith(more(step, i, details.open));
   }
 
   function remove(i) {

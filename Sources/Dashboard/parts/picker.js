@@ -4,14 +4,17 @@ import { number } from "./format.js";
 
 const SHOWN = 60;
 
-/** A searchable list of the events that were seen; any other name can be typed as well. */
+/**
+ * A searchable list of the events that were seen; any other name can be typed as well.
+ * @param onpick `(event, isLeft)`; where the field was left, the focus is elsewhere already and must stay there
+ */
 export function eventPicker(value, onpick, { label, placeholder = "Choose an event" } = {}) {
   const listID = newID("events");
   const list = h("ul", { class: "picker-list", role: "listbox", id: listID, "aria-label": "Events", popover: "manual" });
   const input = h("input", {
     type: "text", class: "picker-input", role: "combobox", "aria-expanded": "false", "aria-controls": listID, "aria-autocomplete": "list",
     "aria-label": label, autocomplete: "off", spellcheck: "false", dir: "auto", placeholder, value, onkeydown: key,
-    oninput: () => { touched = true; show(); },
+    oninput: () => { [touched, options, at] = [true, [], -1]; show(); },
     onfocus: () => { touched = false; show(); }, onclick: show, onblur: leave,
   });
   const node = h("div", { class: "picker" }, input, list);
@@ -76,9 +79,12 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
         at = (at + (event.key === "ArrowDown" ? 1 : options.length - (at < 0 ? 0 : 1))) % options.length;
         mark();
       }
-    } else if (event.key === "Enter" && isOpen && at >= 0 && options[at]) {
+    } else if (event.key === "Enter") {
+      // What was typed counts, also before the list has come.
+      const chosen = options[at]?.event ?? (touched ? input.value.trim() : "");
+      if (!chosen) return;
       event.preventDefault();
-      pick(options[at].event);
+      pick(chosen);
     } else if (event.key === "Escape" && isOpen) {
       event.preventDefault();
       event.stopPropagation();
@@ -87,18 +93,18 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
     }
   }
 
-  function pick(event) {
+  function pick(event, isLeft = false) {
     turn++;
     touched = false;
     input.value = value = event;
     open(false);
-    onpick(event);
+    onpick(event, isLeft);
   }
 
   function leave() {
     turn++;
     open(false);
-    if (touched && input.value.trim() !== value && input.value.trim() !== "") pick(input.value.trim());
+    if (touched && input.value.trim() !== value && input.value.trim() !== "") pick(input.value.trim(), true);
     else input.value = value;
   }
 
