@@ -146,4 +146,4 @@ def test_files_are_safe_for_spreadsheets(web):
       const { csvText } = await import(base + "parts/export.js");
       return csvText([["=1+1", "+x", "-x", "@x", -5, 0.25, null, 'a "b", c', "line\\nline", "ok"]]);
     }""")
-    assert text == """'=1+1,'+x,'-x,'@x,-5,0.25,,"a ""b"", c","line\nline",ok\r\n"""
+    assert text == """"'=1+1","'+x","'-x","'@x",-5,0.25,,"a ""b"", c","line\nline","ok"\r\n"""
