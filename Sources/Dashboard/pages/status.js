@@ -66,7 +66,7 @@ function make() {
       : "All shards answer.";
     if (state.textContent !== text) state.textContent = text;
     put(figures, figure("Events", number(sum("events")), `${number(sum("unsealed_events"))} in memory, not yet sealed`),
-      figure("Users", number(sum("users")), "each on one shard"), figure("Lag", span(lags.length ? Math.max(...lags) : null), "of the slowest shard"),
+      figure("Users", number(sum("users")), "each on one shard"), figure("Lag", span(lags.length ? Math.min(...lags) : null), "since the newest event"),
       figure("Queries", number(status.queries.running), `running; ${number(status.queries.waiting)} waiting`),
       figure("Up for", span(Math.round(status.uptime_seconds)), "the coordinator"));
     shards.update(status.shards.map(shard => ({ ...shard, kind: shard.state === "ready" ? null : "bad-row" })));
