@@ -46,10 +46,11 @@ fuzz:
 	Tests/Fuzz/run.sh $(SECONDS) $(SEED) $(SURFACE)
 
 # make bench EVENTS=1000000 ROUNDS=3: side by side with chDB, DuckDB and Polars; the report is bench/REPORT.md.
+# GROWTH=1000000,10000000,100000000 adds what data of these sizes cost.
 EVENTS ?= 10000000
 ROUNDS ?= 5
 bench: build
-	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) bench/run.sh --events $(EVENTS) --rounds $(ROUNDS)
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) bench/run.sh --events $(EVENTS) --rounds $(ROUNDS) $(if $(GROWTH),--growth $(GROWTH))
 
 # The counting kernel and its twin in C over the same keys: counts, ns and instructions a key.
 bench-micro:
