@@ -16,25 +16,17 @@ struct CoordinatorRoutes {
         router.get("/openapi.json") { _, _ in OpenAPI.response }
         router.get("/funnel-performance") { request, _ in try await performance(request) }
         router.post("/v1/query") { request, _ in
-            let project = try admit(request, for: .read)
-            let query = try QueryRequest.parse(try await document(request), now: WallClock.now())
-            return EdgeResponse.json(try await engine.report(query, project: project).json)
+            try await answer(request) { try await engine.report(try QueryRequest.parse($0, now: $1), project: $2).json }
         }
         router.post("/v1/query/users") { request, _ in
-            let project = try admit(request, for: .read)
-            let query = try UsersRequest.parse(try await document(request), now: WallClock.now())
-            return EdgeResponse.json(try await engine.users(query, project: project).json(withUsers: true))
+            try await answer(request) { try await engine.users(try UsersRequest.parse($0, now: $1), project: $2).json(withUsers: true) }
         }
         addPeople(to: router)
         router.post("/v1/query/paths") { request, _ in
-            let project = try admit(request, for: .read)
-            let query = try PathsRequest.parse(try await document(request), now: WallClock.now())
-            return EdgeResponse.json(try await engine.paths(query, project: project))
+            try await answer(request) { try await engine.paths(try PathsRequest.parse($0, now: $1), project: $2) }
         }
         router.post("/v1/query/predictors") { request, _ in
-            let project = try admit(request, for: .read)
-            let query = try PredictorsRequest.parse(try await document(request), now: WallClock.now())
-            return EdgeResponse.json(try await engine.predictors(query, project: project))
+            try await answer(request) { try await engine.predictors(try PredictorsRequest.parse($0, now: $1), project: $2) }
         }
         router.get("/v1/funnels") { request, _ in
             let saved = try await catalogue.list(project: try admit(request, for: .read))
@@ -56,6 +48,14 @@ struct CoordinatorRoutes {
 
     func admit(_ request: Request, for role: KeyRole) throws -> UInt32 {
         try callers.admit(request, for: role).project
+    }
+
+    /// Answers with what a document asks for, told the time and the caller's project.
+    func answer(
+        _ request: Request, _ report: (JSONValue, Int64, UInt32) async throws -> JSONValue
+    ) async throws -> Response {
+        let project = try admit(request, for: .read)
+        return EdgeResponse.json(try await report(try await document(request), WallClock.now(), project))
     }
 
     func document(_ request: Request) async throws -> JSONValue {

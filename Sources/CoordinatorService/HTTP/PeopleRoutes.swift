@@ -10,14 +10,10 @@ import Hummingbird
 extension CoordinatorRoutes {
     func addPeople(to router: EdgeRouter) {
         router.post("/v1/query/times") { request, _ in
-            let project = try admit(request, for: .read)
-            let query = try TimesRequest.parse(try await document(request), now: WallClock.now())
-            return EdgeResponse.json(try await engine.times(query, project: project).json)
+            try await answer(request) { try await engine.times(try TimesRequest.parse($0, now: $1), project: $2).json }
         }
         router.post("/v1/query/explain") { request, _ in
-            let project = try admit(request, for: .read)
-            let query = try ExplainRequest.parse(try await document(request), now: WallClock.now())
-            return EdgeResponse.json(try await engine.explain(query, project: project).json)
+            try await answer(request) { try await engine.explain(try ExplainRequest.parse($0, now: $1), project: $2).json }
         }
         router.get("/v1/events") { request, _ in try await discover(.events, request) }
         router.get("/v1/properties") { request, _ in try await discover(.properties, request) }

@@ -74,7 +74,7 @@ struct NarrowedUser: Sendable {
                 while let first = range.first, left != 0 {
                     let e = left.trailingZeroBitCount
                     left &= left - 1
-                    var x = rows.excluded[e].firstIndex(above: rows.key[first])
+                    var x = rows.excluded[e].firstIndex(after: rows.key[first], in: rows.excluded[e].indices)
                     for row in range {
                         while x < rows.excluded[e].count, rows.excluded[e][x] <= rows.key[row] { x += 1 }
                         if x == rows.excluded[e].count { break }
@@ -221,22 +221,9 @@ struct NarrowedUser: Sendable {
     private func lastExcluded(_ bits: UInt64, through limit: UInt64) -> UInt64 {
         var last: UInt64 = 0
         for e in rows.excluded.indices where bits.has(e) {
-            let x = rows.excluded[e].firstIndex(above: limit)
+            let x = rows.excluded[e].firstIndex(after: limit, in: rows.excluded[e].indices)
             if x > 0 { last = max(last, rows.excluded[e][x - 1]) }
         }
         return last
-    }
-}
-
-extension [UInt64] {
-    /// Index of the first element greater than `bound` in an ascending array; its count if there is none.
-    fileprivate func firstIndex(above bound: UInt64) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] <= bound { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

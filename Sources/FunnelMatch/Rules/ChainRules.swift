@@ -99,9 +99,9 @@ extension Int64 {
     func adding(_ distance: Int64) -> Int64 { distance == Int64.max ? distance : self + distance }
 }
 
-extension [Int64] {
+extension Array where Element: FixedWidthInteger {
     /// Index of the first element greater than `bound` in an ascending stretch; its end if there is none.
-    func firstIndex(after bound: Int64, in range: Range<Int>) -> Int {
+    func firstIndex(after bound: Element, in range: Range<Int>) -> Int {
         var low = range.lowerBound
         var high = range.upperBound
         while low < high {

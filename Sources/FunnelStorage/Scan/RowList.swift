@@ -168,21 +168,7 @@ package struct RowList: Sendable {
     package mutating func keep(ticks: Range<UInt64>, timeBits: Int) {
         let mask: UInt64 = 1 << UInt64(timeBits) - 1
         let width = ticks.upperBound &- ticks.lowerBound
-        unsafe refs.rewrite { refs, _ in
-            unsafe keys.rewrite { keys, count in
-                var kept = 0
-                var i = 0
-                while i < count {
-                    let key = unsafe keys[i]
-                    unsafe keys[kept] = key
-                    unsafe refs[kept] = refs[i]
-                    kept &+= (key & mask) &- ticks.lowerBound < width ? 1 : 0
-                    i &+= 1
-                }
-                return kept
-            }
-            return keys.count
-        }
+        keep(flag: { key in (key & mask) &- ticks.lowerBound < width ? 1 : 0 })
     }
 
     /// Leaves the rows of users whose flag is 1.
@@ -190,6 +176,12 @@ package struct RowList: Sendable {
     package mutating func keep(users flags: [UInt8], timeBits: Int) {
         guard let last = flags.indices.last else { return }
         let flags = flags.span
+        keep(flag: { key in Int(flags[min(Int(truncatingIfNeeded: key &>> UInt64(timeBits)), last)]) })
+    }
+
+    /// Leaves the rows for whose key 1 is told, 0 for the others: there is no branch on it.
+    @inline(__always)
+    private mutating func keep(flag: (UInt64) -> Int) {
         unsafe refs.rewrite { refs, _ in
             unsafe keys.rewrite { keys, count in
                 var kept = 0
@@ -198,7 +190,7 @@ package struct RowList: Sendable {
                     let key = unsafe keys[i]
                     unsafe keys[kept] = key
                     unsafe refs[kept] = refs[i]
-                    kept &+= Int(flags[min(Int(truncatingIfNeeded: key &>> UInt64(timeBits)), last)])
+                    kept &+= flag(key)
                     i &+= 1
                 }
                 return kept

@@ -25,7 +25,8 @@ struct Query: AsyncParsableCommand {
               sluice query shop --segment pro=pro.json --segment buyers=buyers.json
             where pro.json holds {"where": [{"property": "plan", "op": "=", "value": "pro"}]}, and
             buyers.json {"cohort": {"reached": {"funnel_id": "checkout", "step": "Purchase"}}}.
-            Conditions on steps, exclusions and held properties come from a definition: --file.
+            Conditions on steps, exclusions and held properties come from a definition: --file. A saved funnel has its own:
+            --window, --order, --clock, --anchor, --entry and --preset go without an id.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv }
