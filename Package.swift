@@ -110,6 +110,9 @@ let package = Package(
         .executable(name: "sluice-shard", targets: ["sluice-shard"]),
         .executable(name: "sluice-coordinator", targets: ["sluice-coordinator"]),
     ],
+    traits: [
+        .trait(name: "Zstd", description: "Files compressed with zstd; needs libzstd-dev")
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", .upToNextMinor(from: "2.101.2")),
         .package(url: "https://github.com/apple/swift-nio-ssl", .upToNextMinor(from: "2.37.6")),
@@ -127,6 +130,7 @@ let package = Package(
         system("CNghttp2", "libnghttp2", "libnghttp2-dev"),
         system("CLZ4", "liblz4", "liblz4-dev"),
         system("CZlib", "zlib", "zlib1g-dev"),
+        system("CZstd", "libzstd", "libzstd-dev"),
         .target(name: "CFunnelShims"),
         core("FunnelModel"),
         core("FunnelMatch", ["FunnelModel"]),
@@ -135,6 +139,9 @@ let package = Package(
         core("FunnelStorage", ["FunnelModel", "FunnelCodec"]),
         core("FunnelScan", ["FunnelModel", "FunnelMatch", "FunnelStorage"]),
         core("FunnelStatistics"),
+        library("TimeZones", []),
+        library("EventShapes", ["FunnelModel", "TimeZones"]),
+        library("EventFiles", ["EventShapes", "FunnelModel", "FunnelCodec", "TimeZones", crypto, .target(name: "CZstd", condition: .when(traits: ["Zstd"]))]),
         .target(
             name: "Dashboard", resources: webFiles.split(separator: "\n").map { .embedInCode(String($0)) }, swiftSettings: strict),
         library("FunnelHTTP2", ["CNghttp2", "CFunnelShims", nioCore]),
@@ -145,15 +152,16 @@ let package = Package(
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras")]),
         library("IngestService", ["FunnelRPC", "FunnelEdge"]),
         library("ShardService", ["FunnelRPC", "FunnelEdge", "FunnelStorage", "FunnelMatch", "FunnelScan", "FunnelCodec", "CFunnelShims"]),
-        library("CoordinatorService", ["Dashboard", "FunnelCodec", "FunnelRPC", "FunnelEdge", "FunnelStatistics", crypto, grdb]),
+        library("CoordinatorService", ["Dashboard", "TimeZones", "FunnelCodec", "FunnelRPC", "FunnelEdge", "FunnelStatistics", crypto, grdb]),
         program("sluice-ingest", ["IngestService", "FunnelEdge", "FunnelRuntime"]),
         program("sluice-shard", ["ShardService", "FunnelEdge", "FunnelRuntime"]),
         program("sluice-coordinator", ["CoordinatorService", "FunnelEdge", "FunnelRuntime"]),
-        program("sluice", ["FunnelRPC", "FunnelRuntime", "FunnelStorage", "FunnelCodec", arguments, crypto]),
+        program("sluice", ["FunnelRPC", "FunnelRuntime", "FunnelStorage", "FunnelCodec", "EventFiles", "EventShapes", "TimeZones", arguments, crypto]),
         .target(
             name: "FunnelTestSupport", dependencies: ["FunnelModel", "FunnelMatch"], path: "Tests/Support",
             swiftSettings: strict),
         tests("FunnelModelTests", ["FunnelModel", "FunnelTestSupport"]),
+        tests("EventFilesTests", ["EventFiles", "EventShapes", "TimeZones", "FunnelCodec", "FunnelModel", "FunnelTestSupport"]),
         tests("FunnelCodecTests", ["FunnelCodec", "FunnelTestSupport"]),
         tests("FunnelProtocolTests", ["FunnelProtocol", "FunnelTestSupport"]),
         tests("FunnelStorageTests", ["FunnelStorage"]),

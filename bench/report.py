@@ -203,6 +203,30 @@ def sections(results):
                 )
             ),
         )
+    if "files" in results:
+        rows = []
+        for form, found in results["files"].items():
+            for name in ("this", "against"):
+                if name not in found:
+                    continue
+                seconds = median([run["seconds"] for run in found[name]])
+                rows.append(
+                    [
+                        form,
+                        "this build" if name == "this" else "the other",
+                        number(found["bytes"] / 1e6),
+                        number(seconds),
+                        number(results["events"] / seconds),
+                        number(median([run["cpu"] for run in found[name]])),
+                        number(max(run["bytes"] for run in found[name]) / 1e6),
+                        number(seconds / median([run["seconds"] for run in found["this"]])),
+                    ]
+                )
+        yield (
+            "sluice load of one file",
+            "From the program's start to its end, durable; CPU and memory are the program's own.\n\n"
+            + table(["file", "program", "MB", "seconds, median", "events/s", "CPU s", "peak MB", "of this build"], rows),
+        )
     if "latency" in results:
         found = results["latency"]
         rows = []

@@ -5,7 +5,7 @@
     bench/run.sh --events 10000000 --only queries,storage   some phases
     bench/run.sh --growth 1000000,10000000,100000000        growth besides
 
-Phases: queries, storage, load, latency, restart, memory; --only takes some of them. Sluice runs as real processes under
+Phases: queries, storage, load, files, latency, restart, memory; --only takes some of them. Sluice runs as real processes under
 `sluice up --shards 2`; the peers run in this process. If two engines count differently, the run ends and says which.
 Progress goes to stderr, the report to stdout and to bench/REPORT.md.
 """
@@ -26,6 +26,7 @@ os.environ["POLARS_MAX_THREADS"] = "2"  # before anybody imports it
 
 import cases
 import cluster
+import files
 import generate
 import loading
 import peers
@@ -35,7 +36,7 @@ import report
 import rules
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PHASES = ("queries", "storage", "load", "latency", "restart", "memory")
+PHASES = ("queries", "storage", "load", "files", "latency", "restart", "memory")
 
 
 class Bench:
@@ -157,6 +158,8 @@ def run_all(bench):
                 measured = loading.DurableLoad(running, chdb, bench.work, bench.events, bench.seed, bench.say)
                 measured.prepare(bench.parts)
                 results["load"] = measured.run(bench.rounds)
+        if bench.wants("files"):
+            results["files"] = files.measure(bench)
         if options.growth:
             results["growth"] = phases.growth(bench, chdb, [int(size) for size in options.growth.split(",")])
     finally:
@@ -178,6 +181,7 @@ def main():
     )
     default = os.environ.get("SLUICE_PROGRAMS") or os.path.join(HERE, "..", ".build", "release")
     parser.add_argument("--programs", default=default, help="directory of Sluice's programs (SLUICE_PROGRAMS)")
+    parser.add_argument("--against", metavar="DIR", help="programs of another version, for the phase files")
     parser.add_argument("--work", default=os.path.join(HERE, ".work"), help="directory for data, emptied at the end")
     parser.add_argument("--keep", action="store_true", help="leave the data there")
     parser.add_argument(

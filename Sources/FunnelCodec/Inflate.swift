@@ -7,6 +7,8 @@ import FunnelModel
     private let limit: Int
     private var produced = 0
     private var finished = false
+    /// Zeros behind the last member, which tapes and some programs leave.
+    private var isPadded = false
 
     /// - Parameter limit: decoded bytes in all; one more is an error naming it.
     package init(limit: Int) throws(ByteError) {
@@ -44,7 +46,13 @@ import FunnelModel
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             if finished {
+                while unsafe stream.avail_in > 0, unsafe stream.next_in.pointee == 0 {
+                    unsafe stream.next_in += 1
+                    unsafe stream.avail_in -= 1
+                    isPadded = true
+                }
                 if unsafe stream.avail_in == 0 { return nil }
+                if isPadded { return ByteError(offset: total - Int(unsafe stream.avail_in), reason: "data after the zeros behind the last gzip member") }
                 unsafe inflateReset(&stream)
                 finished = false
             }

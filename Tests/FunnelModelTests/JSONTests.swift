@@ -75,7 +75,7 @@ struct JSONTests {
         "{\"a\":}", "{a:1}",
         "{\"a\":1,}", "\"", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\u{1}\"", "\"\n\"", "1 2", "[1]]",
         "'a'", "// c\n1", "Nan",
-        "infinity", "--1", "\u{FEFF}1",
+        "infinity", "--1", "1\u{FEFF}",
     ])
     func refuses(text: String) {
         #expect(throws: JSONError.self) { try JSONParser.parse(Array(text.utf8)) }

@@ -16,7 +16,7 @@ enum ScannerComparison {
                 if range.count > Limits.eventTextBytes {
                     throw EventFault("body", "the event's text has \(range.count) bytes; the limit is \(Limits.eventTextBytes)", "too_long")
                 }
-                var event = try reader.read(try JSONParser.parse(bytes, range: range))
+                var event = try reader.read(try JSONParser.parse(bytes, range: range), text: bytes, range)
                 if event.id.isEmpty, !key.isEmpty { event.id = ByteString(key.bytes + Array("/\(place)".utf8)) }
                 builder.append(event)
                 out.index.append(place)
@@ -36,11 +36,11 @@ enum ScannerComparison {
 
     private static func linesSlowly(_ bytes: [UInt8], key: ByteString, limit: Int) -> Result<ScannedEvents, EventBodyError> {
         var ranges: [Range<Int>] = []
-        var start = 0
+        var start = ByteOrderMark.length(in: bytes)
         while start < bytes.count {
-            let end = bytes[start...].firstIndex(of: 10) ?? bytes.count
+            let end = bytes[start...].firstIndex { $0 == 10 || $0 == 13 } ?? bytes.count
             defer { start = end + 1 }
-            if bytes[start..<end].allSatisfy({ $0 == 32 || $0 == 13 || $0 == 9 }) { continue }
+            if bytes[start..<end].allSatisfy({ $0 == 32 || $0 == 9 }) { continue }
             guard ranges.count < limit else { return .failure(.tooMany(ranges.count + 1)) }
             ranges.append(start..<end)
         }

@@ -4,7 +4,7 @@ import Testing
 struct EventReaderTests {
     private let reader = EventReader(now: 1_700_000_000_000_000)
 
-    private func read(_ text: String) throws -> Event { try reader.read(JSONParser.parse(Array(text.utf8))) }
+    private func read(_ text: String) throws -> Event { try reader.read(Array(text.utf8)) }
 
     private func fault(_ text: String) -> String? {
         do {

@@ -1,26 +1,24 @@
 import Foundation
 import FunnelModel
+import TimeZones
 
 /// Where days begin in a named time zone, daylight saving included.
 package struct DayCalendar: Sendable {
     private let calendar: Calendar
+    private let zone: NamedZone
 
-    static let utc = DayCalendar(.gmt)
+    static let utc = DayCalendar(.utc)
 
-    private init(_ zone: TimeZone) {
+    private init(_ zone: NamedZone) {
         var calendar = Calendar(identifier: .gregorian)
-        calendar.timeZone = zone
+        calendar.timeZone = zone.zone
         self.calendar = calendar
+        self.zone = zone
     }
 
-    /// nil where the name is not in the IANA database. Abbreviations, which Foundation takes too, are not names.
+    /// nil where the name is not in the IANA database.
     package init?(zone: String) {
-        if zone == "UTC" {
-            self = .utc
-            return
-        }
-        guard TimeZone.knownTimeZoneIdentifiers.contains(zone) || zone.contains("/"), let found = TimeZone(identifier: zone)
-        else { return nil }
+        guard let found = NamedZone(zone) else { return nil }
         self.init(found)
     }
 
@@ -37,9 +35,7 @@ package struct DayCalendar: Sendable {
 
     /// Seconds that the zone's clock is ahead of UTC.
     /// - Parameter second: since 1970 UTC.
-    func offset(at second: Int64) -> Int64 {
-        Int64(calendar.timeZone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(second))))
-    }
+    func offset(at second: Int64) -> Int64 { zone.offset(at: second) }
 
     private func microseconds(_ date: Date) -> Int64 { Int64(date.timeIntervalSince1970) * 1_000_000 }
 }

@@ -134,12 +134,11 @@ package struct QueryRequest: Sendable {
     private static func readBound(_ reader: inout FieldReader, _ key: ByteString, _ days: DayCalendar, isEnd: Bool) -> Int64? {
         guard let text = reader.string(key) else { return nil }
         do throws(Timestamp.Fault) {
-            let time = try Timestamp.parse(text)
+            let (time, hasZone) = try Timestamp.read(text)
             guard text.bytes.contains(UInt8(ascii: "-")) else { throw Timestamp.Fault(reason: "a number is not a date") }
             guard text.count == 10 else {
                 // Without an offset it could be meant in `time_zone`; better asked for than guessed.
-                let tail = text.bytes.dropFirst(10)
-                guard tail.contains(where: { "Zz+-".utf8.contains($0) }) else { throw Timestamp.Fault(reason: "an instant needs Z or an offset") }
+                guard hasZone else { throw Timestamp.Fault(reason: "an instant needs Z or an offset") }
                 return time
             }
             guard let bound = isEnd ? days.end(ofDay: time) : days.start(ofDay: time) else {

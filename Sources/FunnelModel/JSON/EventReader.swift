@@ -10,7 +10,8 @@ package struct EventFault: Error, Equatable, Sendable {
         self.type = type
     }
 
-    package var reason: String { "\(field): \(message)" }
+    /// A fault of the record as a whole has no field.
+    package var reason: String { field.isEmpty ? message : "\(field): \(message)" }
 }
 
 /// Reads one event from JSON and checks it against every limit. Unknown fields are ignored.
@@ -20,12 +21,19 @@ package struct EventReader: Sendable {
 
     package init(now: Int64) { self.now = now }
 
-    package func read(_ value: JSONValue) throws(EventFault) -> Event {
+    /// The single event that is all of `bytes`.
+    /// - Throws: `JSONError` or `EventFault`.
+    package func read(_ bytes: [UInt8]) throws -> Event {
+        try read(try JSONParser.parse(bytes), text: bytes, ByteOrderMark.length(in: bytes)..<bytes.count)
+    }
+
+    /// - Parameter source: what `value` was parsed from, so that a time with a fraction is taken by its digits.
+    package func read(_ value: JSONValue, text source: [UInt8], _ range: Range<Int>) throws(EventFault) -> Event {
         guard value.asObject != nil else { throw EventFault("body", "an event must be an object, not \(value.typeName)", "object_type") }
         let user = try text(value, "user_id", max: Limits.userIDBytes)
         let nameField: ByteString = value["event_type"] == nil && value["event"] != nil ? "event" : "event_type"
         let name = try text(value, nameField, max: Limits.eventNameBytes)
-        let time = try timestamp(value["timestamp"])
+        let time = try timestamp(JSONParser.exactly(value["timestamp"], at: ["timestamp"], in: source, range))
         let id = try eventID(value["event_id"])
         return Event(user: user, name: name, time: time, id: id, properties: try properties(value["properties"]))
     }

@@ -8,14 +8,15 @@ package enum EventBodyError: Error, Equatable, Sendable {
 }
 
 extension EventScanner {
-    /// Reads a body of one event a line. A line that is no event costs only itself; empty lines are not counted.
+    /// Reads a body of one event a line, which ends with LF, CRLF or CR. A line that is no event costs only itself; empty
+    /// lines are not counted, and a byte order mark at the start is skipped.
     ///
     /// - Parameter limit: the most events to take.
     package static func lines(
         _ bytes: [UInt8], now: Int64, idempotencyKey: ByteString = "", limit: Int = .max
     ) throws(EventBodyError) -> ScannedEvents {
         var scanner = EventScanner(now: now, idempotencyKey: idempotencyKey)
-        var start = 0
+        var start = ByteOrderMark.length(in: bytes)
         while start < bytes.count { start = try scanner.line(bytes, from: start, limit: limit) }
         return scanner.finish()
     }
@@ -25,7 +26,7 @@ extension EventScanner {
     /// - Returns: where the next one begins.
     private mutating func line(_ bytes: [UInt8], from start: Int, limit: Int) throws(EventBodyError) -> Int {
         let text = bytes.span
-        var cursor = JSONCursor(text, start..<bytes.count, takesLineFeeds: false)
+        var cursor = JSONCursor(text, start..<bytes.count, takesLineEnds: false)
         cursor.skipSpace()
         if cursor.isAtLineEnd { return cursor.at + 1 }
         guard count < limit else { throw .tooMany(count + 1) }
@@ -36,7 +37,7 @@ extension EventScanner {
                 return cursor.at + 1
             }
         }
-        let end = bytes[start...].firstIndex(of: 10) ?? bytes.count
+        let end = bytes[start...].firstIndex { $0 == 10 || $0 == 13 } ?? bytes.count
         if end - start > Limits.eventTextBytes {
             reject(Self.tooLong(end - start))
         } else {
@@ -75,7 +76,7 @@ extension EventScanner {
     /// Reads a list, or an object with nothing but that list, in one pass; false where the body is anything else, is
     /// malformed or holds too many events.
     private mutating func isListRead(_ bytes: [UInt8], limit: Int) -> Bool {
-        var cursor = JSONCursor(bytes.span, 0..<bytes.count, takesLineFeeds: true)
+        var cursor = JSONCursor(bytes.span, ByteOrderMark.length(in: bytes)..<bytes.count, takesLineEnds: true)
         var scratch: [UInt8] = []
         do {
             cursor.skipSpace()

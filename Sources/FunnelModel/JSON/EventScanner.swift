@@ -24,6 +24,8 @@ package struct EventScanner: Sendable {
     /// `K/`: what the ids of events without one begin with; empty for none.
     private let idPrefix: [UInt8]
     private let fields = FieldNames()
+    /// Whether members that are no fields of an event are properties, as in files; else they are ignored.
+    private let takesOtherMembers: Bool
 
     private var builder = EventBatchBuilder()
     private var row = ScannedRow()
@@ -36,8 +38,10 @@ package struct EventScanner: Sendable {
     /// - Parameters:
     ///   - now: microseconds; timestamps are judged against it.
     ///   - idempotencyKey: events without an id get `K/<place in the body>`; empty for none.
-    package init(now: Int64, idempotencyKey: ByteString = "") {
+    ///   - takesOtherMembers: members that are no fields become properties, in what `isRead(_:_:)` reads.
+    package init(now: Int64, idempotencyKey: ByteString = "", takesOtherMembers: Bool = false) {
         self.now = now
+        self.takesOtherMembers = takesOtherMembers
         reader = EventReader(now: now)
         idPrefix = idempotencyKey.isEmpty ? [] : idempotencyKey.bytes + [UInt8(ascii: "/")]
     }
@@ -58,14 +62,33 @@ package struct EventScanner: Sendable {
     /// Reads the event that is all of `bytes[range]`: one more row, or one more event rejected.
     package mutating func scan(_ bytes: [UInt8], _ range: Range<Int>) {
         if range.count > Limits.eventTextBytes { return reject(Self.tooLong(range.count)) }
+        if !isRead(bytes, range) { parse(bytes, range) }
+    }
+
+    /// Reads the event that is all of `bytes[range]` if it is an ordinary one: one more row. Else false, and nothing changed.
+    package mutating func isRead(_ bytes: [UInt8], _ range: Range<Int>) -> Bool {
         let text = bytes.span
-        var cursor = JSONCursor(text, range, takesLineFeeds: true)
+        var cursor = JSONCursor(text, range, takesLineEnds: true)
         cursor.skipSpace()
-        if isRead(&cursor) {
-            cursor.skipSpace()
-            if cursor.isAtEnd { return store(text) }
+        guard isRead(&cursor) else { return false }
+        cursor.skipSpace()
+        guard cursor.isAtEnd else { return false }
+        store(text)
+        return true
+    }
+
+    /// Takes an event that was read as a document: one more row, or one more event rejected.
+    /// - Parameter text: what the document was parsed from, for its time.
+    package mutating func take(_ document: JSONValue, text: [UInt8] = [], _ range: Range<Int> = 0..<0) {
+        do {
+            var event = try reader.read(document, text: text, range)
+            if event.id.isEmpty, !idPrefix.isEmpty { event.id = ByteString(idPrefix + Array(String(count).utf8)) }
+            builder.append(event)
+            index.append(count)
+            count += 1
+        } catch {
+            reject(error)
         }
-        parse(bytes, range)
     }
 
     static func tooLong(_ count: Int) -> EventFault {
@@ -107,15 +130,7 @@ package struct EventScanner: Sendable {
             let at = error.offset - range.lowerBound
             return reject(EventFault("body", "malformed JSON at byte \(at) of the event: \(error.reason)", "json_invalid"))
         }
-        do {
-            var event = try reader.read(value)
-            if event.id.isEmpty, !idPrefix.isEmpty { event.id = ByteString(idPrefix + Array(String(count).utf8)) }
-            builder.append(event)
-            index.append(count)
-            count += 1
-        } catch {
-            reject(error)
-        }
+        take(value, text: bytes, range)
     }
 }
 
@@ -126,6 +141,7 @@ extension EventScanner {
         guard cursor.bytes.count <= TextRange.textBytes else { throw Unusual() }
         row.clear()
         var seen = FieldSet()
+        var last = ScannedRow.unknown
         try cursor.expect(UInt8(ascii: "{"))
         repeat {
             cursor.skipSpace()
@@ -134,15 +150,21 @@ extension EventScanner {
             try cursor.colon()
             let field = fields.field(cursor.bytes, key)
             if field != .other, !seen.insert(field) { throw Unusual() }
-            try read(field, &cursor, seen)
+            if field == .other, takesOtherMembers {
+                try readProperty(key, code: ScannedRow.unknown, &cursor, prefix: .none, depth: 1, &last)
+            } else {
+                try read(field, &cursor, seen, &last)
+            }
         } while try !cursor.ends(with: UInt8(ascii: "}"))
         guard seen.contains(.user), seen.contains(.event) || seen.contains(.eventType), seen.contains(.timestamp) else { throw Unusual() }
+        // In a file `event` is the name, and `event_type` then a property like any other.
+        if takesOtherMembers, seen.contains(.event), seen.contains(.eventType) { throw Unusual() }
         row.isRecalled = shapes.recall(&row)
         if !row.isRecalled { try row.sortByKey(cursor.bytes) }
     }
 
     @inline(__always)
-    private mutating func read(_ field: EventField, _ cursor: inout JSONCursor, _ seen: FieldSet) throws(Unusual) {
+    private mutating func read(_ field: EventField, _ cursor: inout JSONCursor, _ seen: FieldSet, _ last: inout UInt32) throws(Unusual) {
         switch field {
         case .user: row.user = try text(&cursor, 1...Limits.userIDBytes)
         case .eventType: row.name = try text(&cursor, 1...Limits.eventNameBytes)
@@ -155,7 +177,7 @@ extension EventScanner {
             }
         case .timestamp: row.time = try timestamp(&cursor)
         case .id: row.id = try text(&cursor, 0...Limits.eventIDBytes, orNull: true)
-        case .properties: try readProperties(&cursor)
+        case .properties: try readProperties(&cursor, &last)
         case .other: try cursor.skipValue(&row.scratch, depth: 1)
         }
     }
@@ -171,12 +193,16 @@ extension EventScanner {
     }
 
     private mutating func timestamp(_ cursor: inout JSONCursor) throws(Unusual) -> Int64 {
+        let start = cursor.at
         let value = try cursor.scalar(&row.scratch)
         do {
             let time: Int64
             switch value.tag {
             case EventBatch.Tag.integer: time = try Timestamp.fromInteger(Int64(bitPattern: value.bits))
-            case EventBatch.Tag.double: time = try Timestamp.fromNumber(Double(bitPattern: value.bits))
+            case EventBatch.Tag.double:
+                // By its digits: a double of today's seconds holds no tenth of a microsecond.
+                guard let exact = try Timestamp.fromDecimal(cursor.bytes.extracting(start..<cursor.at)) else { throw Unusual() }
+                time = exact
             case EventBatch.Tag.string where !value.text.isDecoded:
                 time = try Timestamp.scan(cursor.bytes.extracting(value.text.range))
             default: throw Timestamp.Fault(reason: "unusual")
@@ -188,12 +214,11 @@ extension EventScanner {
         }
     }
 
-    private mutating func readProperties(_ cursor: inout JSONCursor) throws(Unusual) {
+    private mutating func readProperties(_ cursor: inout JSONCursor, _ last: inout UInt32) throws(Unusual) {
         if cursor.byte == UInt8(ascii: "n") {
             _ = try cursor.scalar(&row.scratch)
             return
         }
-        var last = ScannedRow.unknown
         try readProperties(&cursor, prefix: .none, depth: 1, &last)
     }
 
@@ -214,7 +239,7 @@ extension EventScanner {
             // Where it stands in the text as it was last time, a key needs no reading.
             let guess = depth == 1 ? shapes.plainSuccessor(of: last) : ScannedRow.unknown
             var code = ScannedRow.unknown
-            var key: TextRange
+            let key: TextRange
             if guess != ScannedRow.unknown, let guessed = builder.guessedKey(guess, &cursor) {
                 key = guessed
                 code = guess
@@ -222,17 +247,25 @@ extension EventScanner {
                 key = try cursor.string(&row.scratch)
             }
             try cursor.colon()
-            if cursor.byte == UInt8(ascii: "{") {
-                try readProperties(&cursor, prefix: try row.join(prefix, key, cursor.bytes, end: "."), depth: depth + 1, &last)
-                continue
-            }
-            let value = try cursor.byte == UInt8(ascii: "[") ? list(&cursor, depth: depth + 1) : cursor.scalar(&row.scratch)
-            if value.tag == ScannedScalar.nullTag { continue }
-            if depth > 1 { key = try row.join(prefix, key, cursor.bytes) }
-            if code == ScannedRow.unknown { code = keyCode(key, cursor.bytes, after: last) }
-            try row.add(key, code: code, value)
-            last = code
+            try readProperty(key, code: code, &cursor, prefix: prefix, depth: depth, &last)
         } while try !cursor.ends(with: UInt8(ascii: "}"))
+    }
+
+    /// The value here as the property `key`, or its members as properties.
+    /// - Parameter code: of the key, where it is known.
+    @inline(__always)
+    private mutating func readProperty(
+        _ key: TextRange, code: UInt32, _ cursor: inout JSONCursor, prefix: TextRange, depth: Int, _ last: inout UInt32
+    ) throws(Unusual) {
+        if cursor.byte == UInt8(ascii: "{") {
+            return try readProperties(&cursor, prefix: try row.join(prefix, key, cursor.bytes, end: "."), depth: depth + 1, &last)
+        }
+        let value = try cursor.byte == UInt8(ascii: "[") ? list(&cursor, depth: depth + 1) : cursor.scalar(&row.scratch)
+        if value.tag == ScannedScalar.nullTag { return }
+        let name = depth > 1 ? try row.join(prefix, key, cursor.bytes) : key
+        let known = code == ScannedRow.unknown ? keyCode(name, cursor.bytes, after: last) : code
+        try row.add(name, code: known, value)
+        last = known
     }
 
     /// A list as its compact JSON text.

@@ -41,15 +41,15 @@ struct JSONCursor: ~Escapable {
     let end: Int
     /// Never below 0 nor past `bytes.count`.
     private(set) var at: Int
-    /// Whether a line feed is white space; in a body of lines it ends the event.
-    private let takesLineFeeds: Bool
+    /// Whether LF and CR are white space; in a body of lines either ends the event.
+    private let takesLineEnds: Bool
 
     @_lifetime(copy bytes)
-    init(_ bytes: Span<UInt8>, _ range: Range<Int>, takesLineFeeds: Bool) {
+    init(_ bytes: Span<UInt8>, _ range: Range<Int>, takesLineEnds: Bool) {
         self.bytes = bytes
         at = min(range.lowerBound, bytes.count)
         end = min(range.upperBound, bytes.count)
-        self.takesLineFeeds = takesLineFeeds
+        self.takesLineEnds = takesLineEnds
     }
 
     /// The byte here, 0 at the end (which stands for itself nowhere in a JSON text).
@@ -58,7 +58,7 @@ struct JSONCursor: ~Escapable {
 
     var isAtEnd: Bool { at >= end }
 
-    var isAtLineEnd: Bool { at >= end || byte == 10 }
+    var isAtLineEnd: Bool { at >= end || byte == 10 || byte == 13 }
 
     /// Goes on at `place`, which an earlier reading of the same bytes found.
     mutating func move(to place: Int) { at = min(max(place, 0), bytes.count) }
@@ -75,7 +75,7 @@ struct JSONCursor: ~Escapable {
     private mutating func skipRun() {
         while at < end {
             let b = byte
-            guard b == 32 || b == 9 || b == 13 || (b == 10 && takesLineFeeds) else { return }
+            guard b == 32 || b == 9 || ((b == 10 || b == 13) && takesLineEnds) else { return }
             at &+= 1
         }
     }
@@ -398,7 +398,7 @@ extension JSONCursor {
 }
 
 extension [UInt8] {
-    mutating func append(_ text: Span<UInt8>) {
+    package mutating func append(_ text: Span<UInt8>) {
         unsafe text.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
     }
 }

@@ -1,7 +1,9 @@
 /// A fault in a JSON text, with the byte it was found at.
-package struct JSONError: Error, Equatable, Sendable {
+package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     package var offset: Int
     package var reason: String
+
+    package var description: String { "malformed JSON at byte \(offset): \(reason)" }
 }
 
 /// Parses JSON (RFC 8259) from bytes in one pass: UTF-8 and escapes checked, depth bounded, integers kept exact up to
@@ -11,9 +13,9 @@ package struct JSONParser {
     private let end: Int
     private var at: Int
 
-    /// The single value in `bytes`; anything but white space after it is an error.
+    /// The single value in `bytes`, behind a byte order mark or none; anything but white space after it is an error.
     package static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
-        try parse(bytes, range: 0..<bytes.count)
+        try parse(bytes, range: ByteOrderMark.length(in: bytes)..<bytes.count)
     }
 
     package static func parse(_ bytes: [UInt8], range: Range<Int>) throws(JSONError) -> JSONValue {
@@ -30,7 +32,7 @@ package struct JSONParser {
     ///
     /// - Returns: nil where the document is neither a list nor an object with that list.
     package static func elements(of bytes: [UInt8], member: ByteString) throws(JSONError) -> [Range<Int>]? {
-        var parser = JSONParser(bytes: bytes, end: bytes.count, at: 0)
+        var parser = JSONParser(bytes: bytes, end: bytes.count, at: ByteOrderMark.length(in: bytes))
         parser.skipSpace()
         guard parser.at < parser.end else { throw parser.fault("unexpected end") }
         var found: [Range<Int>]?
@@ -51,6 +53,49 @@ package struct JSONParser {
         var parser = JSONParser(bytes: bytes, end: bytes.count, at: start)
         try parser.skipValue()
         return parser.at
+    }
+
+    /// A number of a document that a double does not hold exactly, as the text of its digits; every other value as it is.
+    ///
+    /// - Parameters:
+    ///   - path: names of members from the document's top to the value; the last of equal ones, as in `JSONValue`.
+    ///   - range: of the document in `bytes`, which was parsed before.
+    package static func exactly(_ value: JSONValue?, at path: [ByteString], in bytes: [UInt8], _ range: Range<Int>) -> JSONValue? {
+        guard case .double = value else { return value }
+        var parser = JSONParser(bytes: bytes, end: range.upperBound, at: range.lowerBound)
+        guard let found = try? parser.place(of: path[...]) else { return value }
+        let text = bytes[found]
+        return text.allSatisfy { (48...57).contains($0) || $0 == UInt8(ascii: ".") } ? .string(ByteString(text)) : value
+    }
+
+    private mutating func place(of path: ArraySlice<ByteString>) throws(JSONError) -> Range<Int>? {
+        skipSpace()
+        guard let name = path.first else {
+            let start = at
+            try skipValue()
+            var end = at
+            while end > start, bytes[end - 1] <= 32 { end -= 1 }
+            return start..<end
+        }
+        guard at < end, bytes[at] == UInt8(ascii: "{") else { return nil }
+        at += 1
+        skipSpace()
+        var found: Range<Int>?
+        while true {
+            skipSpace()
+            guard at < end, bytes[at] == UInt8(ascii: "\"") else { return found }
+            let key = ByteString(try string())
+            skipSpace()
+            guard at < end, bytes[at] == UInt8(ascii: ":") else { throw fault("expected ':'") }
+            at += 1
+            skipSpace()
+            if key == name {
+                var inner = self
+                found = try inner.place(of: path.dropFirst())
+            }
+            try skipValue()
+            if try listEnds(with: UInt8(ascii: "}")) { return found }
+        }
     }
 
     private mutating func memberRanges(_ member: ByteString) throws(JSONError) -> [Range<Int>]? {

@@ -134,24 +134,42 @@ extension JSONValue {
     }
 
     private static func writeString(_ text: ByteString, to out: inout [UInt8]) {
-        out.append(UInt8(ascii: "\""))
         // Ids were checked at the door, but a damaged byte must not make the document invalid.
-        let bytes = isValidUTF8(text.bytes) ? text.bytes : Array(text.string.utf8)
-        for byte in bytes {
-            switch byte {
-            case UInt8(ascii: "\""): out += "\\\"".utf8
-            case UInt8(ascii: "\\"): out += "\\\\".utf8
-            case 10: out += "\\n".utf8
-            case 13: out += "\\r".utf8
-            case 9: out += "\\t".utf8
-            case 0..<32, 127:
-                let hex = Array("0123456789abcdef".utf8)
-                out += "\\u00".utf8
-                out.append(hex[Int(byte >> 4)])
-                out.append(hex[Int(byte & 15)])
-            default: out.append(byte)
-            }
-        }
+        if isValidUTF8(text.bytes) { writeString(text.bytes.span, to: &out) } else { writeString(Array(text.string.utf8).span, to: &out) }
+    }
+
+    /// Text in quotes, with escapes where JSON needs them.
+    package static func writeString(_ text: Span<UInt8>, to out: inout [UInt8]) {
         out.append(UInt8(ascii: "\""))
+        var written = 0
+        var i = 0
+        while i < text.count {
+            let byte = text[i]
+            if byte >= 32, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte != 127 {
+                i &+= 1
+                continue
+            }
+            out.append(text.extracting(written..<i))
+            writeEscape(byte, to: &out)
+            i &+= 1
+            written = i
+        }
+        out.append(text.extracting(written..<text.count))
+        out.append(UInt8(ascii: "\""))
+    }
+
+    private static func writeEscape(_ byte: UInt8, to out: inout [UInt8]) {
+        switch byte {
+        case UInt8(ascii: "\""): out += "\\\"".utf8
+        case UInt8(ascii: "\\"): out += "\\\\".utf8
+        case 10: out += "\\n".utf8
+        case 13: out += "\\r".utf8
+        case 9: out += "\\t".utf8
+        default:
+            let hex = Array("0123456789abcdef".utf8)
+            out += "\\u00".utf8
+            out.append(hex[Int(byte >> 4)])
+            out.append(hex[Int(byte & 15)])
+        }
     }
 }

@@ -3,20 +3,8 @@ extension Timestamp {
     /// `YYYY-MM-DDTHH:MM:SS[.fraction]` with nothing, `Z` or `±HH:MM` behind it. All others go to `parse`.
     static func scan(_ text: Span<UInt8>) throws(Fault) -> Int64 {
         if let time = scannedDateTime(text) { return time }
-        if let number = scannedDigits(text) { return try fromNumber(number) }
+        if let time = try fromDecimal(text) { return time }
         return try parse(ByteString(unsafe text.withUnsafeBufferPointer { unsafe Array($0) }))
-    }
-
-    /// Up to 15 digits, which a double holds exactly.
-    private static func scannedDigits(_ text: Span<UInt8>) -> Double? {
-        guard text.count >= 1, text.count <= 15 else { return nil }
-        var value: Int64 = 0
-        for i in 0..<text.count {
-            let digit = text[i] &- 48
-            guard digit <= 9 else { return nil }
-            value = value &* 10 &+ Int64(digit)
-        }
-        return Double(value)
     }
 
     private static func scannedDateTime(_ text: Span<UInt8>) -> Int64? {

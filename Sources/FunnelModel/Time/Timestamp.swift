@@ -1,40 +1,87 @@
 /// Microseconds since 1970-01-01T00:00:00Z, and the texts that stand for them (semantics: `Protocol/FUNNEL.md`, Events).
 package enum Timestamp {
-    package struct Fault: Error, Equatable, Sendable {
+    /// Why a text or a number is no time that is taken; a predicate, for which the reader supplies the field.
+    package struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
         package var reason: String
 
         package init(reason: String) { self.reason = reason }
+
+        package var description: String { reason }
     }
 
-    /// ISO 8601 with `T` or a space, any offset (none is UTC), a date alone, or digits: below 1e11 seconds, else ms.
-    package static func parse(_ text: ByteString) throws(Fault) -> Int64 {
+    /// ISO 8601 with `T` or a space, any offset, `Z`, `UTC` or `GMT`, a blank before it or none (no zone is UTC); a date alone; or
+    /// digits since 1970, in the unit that their size gives away.
+    package static func parse(_ text: ByteString) throws(Fault) -> Int64 { try read(text).time }
+
+    /// The same, and whether the text says where on the globe its clock hangs.
+    /// - Returns: without a zone, the time that it would be in UTC.
+    package static func read(_ text: ByteString) throws(Fault) -> (time: Int64, hasZone: Bool) {
+        if let time = try fromDecimal(text.bytes.span) { return (time, true) }
         var scan = Scanner(bytes: text.bytes)
-        if let number = scan.plainNumber() { return try fromNumber(number) }
-        let instant = try scan.date()
-        if scan.atEnd { return instant }
-        return try scan.timeOfDay(on: instant)
+        let day = try scan.date()
+        if scan.atEnd { return (day, false) }
+        return try scan.timeOfDay(on: day)
     }
 
-    /// A number: below 1e11 epoch seconds, fraction allowed, else epoch milliseconds.
+    /// Microseconds in one unit of a number of this size: seconds below 1e11, milliseconds below 1e14, microseconds below
+    /// 1e17; from there on nanoseconds, of which a microsecond takes 1,000.
+    private static func scale(of value: Int64) -> (multiply: Int64, divide: Int64) {
+        switch value {
+        case ..<100_000_000_000: (1_000_000, 1)
+        case ..<100_000_000_000_000: (1_000, 1)
+        case ..<100_000_000_000_000_000: (1, 1)
+        default: (1, 1_000)
+        }
+    }
+
+    /// A number that is not at hand as text: what lies below a microsecond is cut.
     package static func fromNumber(_ value: Double) throws(Fault) -> Int64 {
-        guard value.isFinite, value >= 0 else { throw Fault(reason: "timestamp is not a positive number") }
-        let microseconds = (value < 1e11 ? value * 1e6 : value * 1e3).rounded()
-        guard microseconds < 9e18 else { throw Fault(reason: "timestamp is out of range") }
-        return Int64(microseconds)
+        guard value.isFinite, value >= 0 else { throw Fault(reason: "is not a positive number") }
+        guard value < 9e18 else { throw Fault(reason: "is out of range") }
+        let scale = scale(of: Int64(value))
+        return Int64((value * Double(scale.multiply) / Double(scale.divide)).rounded(.down))
     }
 
     package static func fromInteger(_ value: Int64) throws(Fault) -> Int64 {
-        guard value >= 0 else { throw Fault(reason: "timestamp is not a positive number") }
-        let (product, overflow) = value.multipliedReportingOverflow(by: value < 100_000_000_000 ? 1_000_000 : 1_000)
-        guard !overflow else { throw Fault(reason: "timestamp is out of range") }
-        return product
+        guard value >= 0 else { throw Fault(reason: "is not a positive number") }
+        let scale = scale(of: value)
+        return value * scale.multiply / scale.divide
+    }
+
+    /// Digits with an optional fraction and nothing else, taken exactly; nil where the text is something else.
+    package static func fromDecimal(_ text: Span<UInt8>) throws(Fault) -> Int64? {
+        var at = 0
+        var whole: Int64 = 0
+        var isOver = false
+        while at < text.count, text[at] &- 48 <= 9 {
+            let (tens, over) = whole.multipliedReportingOverflow(by: 10)
+            let (sum, overSum) = tens.addingReportingOverflow(Int64(text[at] &- 48))
+            whole = sum
+            isOver = isOver || over || overSum
+            at += 1
+        }
+        guard at > 0 else { return nil }
+        let scale = scale(of: whole)
+        var time = isOver ? 0 : whole * scale.multiply / scale.divide
+        if at < text.count {
+            guard text[at] == UInt8(ascii: "."), at + 1 < text.count else { return nil }
+            var place = scale.multiply
+            for i in (at + 1)..<text.count {
+                let digit = text[i] &- 48
+                guard digit <= 9 else { return nil }
+                place /= 10
+                time += Int64(digit) * place
+            }
+        }
+        if isOver { throw Fault(reason: "is out of range") }
+        return time
     }
 
     /// Judges a client's timestamp against the server's clock, once, at ingest.
     package static func checkRange(_ microseconds: Int64, now: Int64) throws(Fault) {
-        if microseconds < Limits.earliestTimestamp { throw Fault(reason: "timestamp is before 1971-01-01") }
+        if microseconds < Limits.earliestTimestamp { throw Fault(reason: "is before 1971-01-01") }
         if microseconds > now + Limits.futureMicroseconds {
-            throw Fault(reason: "timestamp is more than 24 h ahead of the server's clock")
+            throw Fault(reason: "is more than 24 h ahead of the server's clock")
         }
     }
 
@@ -96,18 +143,7 @@ extension Timestamp {
 
         var atEnd: Bool { at == bytes.count }
 
-        private func fault(_ reason: String) -> Fault { Fault(reason: "timestamp: \(reason)") }
-
-        /// Digits with an optional fraction and nothing else; nil where it is something else.
-        func plainNumber() -> Double? {
-            guard !bytes.isEmpty, bytes.count <= 24 else { return nil }
-            var dots = 0
-            for (i, b) in bytes.enumerated() {
-                if b == UInt8(ascii: "."), i > 0, i < bytes.count - 1 { dots += 1; continue }
-                guard b >= 48, b <= 57 else { return nil }
-            }
-            return dots <= 1 ? Double(String(decoding: bytes, as: UTF8.self)) : nil
-        }
+        private func fault(_ reason: String) -> Fault { Fault(reason: reason) }
 
         mutating func date() throws(Fault) -> Int64 {
             let year = try digits(4)
@@ -122,7 +158,7 @@ extension Timestamp {
             return Timestamp.days(year: year, month: month, day: day) * 86_400_000_000
         }
 
-        mutating func timeOfDay(on day: Int64) throws(Fault) -> Int64 {
+        mutating func timeOfDay(on day: Int64) throws(Fault) -> (time: Int64, hasZone: Bool) {
             guard let separator = next(), separator == UInt8(ascii: "T") || separator == UInt8(ascii: "t") || separator == 32
             else { throw fault("expected T or a space after the date") }
             let hour = try digits(2)
@@ -136,9 +172,10 @@ extension Timestamp {
                 fraction = try fractionMicroseconds()
             }
             guard hour < 24, minute < 60, second < 60 else { throw fault("no such time of day") }
-            let offset = try zoneMinutes()
+            let hasZone = !atEnd
+            let offset = hasZone ? try zoneMinutes() : 0
             guard atEnd else { throw fault("text after the time") }
-            return day + ((hour * 60 + minute - offset) * 60 + second) * 1_000_000 + fraction
+            return (day + ((hour * 60 + minute - offset) * 60 + second) * 1_000_000 + fraction, hasZone)
         }
 
         private mutating func fractionMicroseconds() throws(Fault) -> Int64 {
@@ -157,7 +194,12 @@ extension Timestamp {
         }
 
         private mutating func zoneMinutes() throws(Fault) -> Int64 {
-            guard let sign = peek() else { return 0 }
+            while peek() == 32 { at += 1 }
+            if bytes.count - at == 3, ["UTC", "GMT"].contains(String(decoding: bytes[at...], as: UTF8.self).uppercased()) {
+                at = bytes.count
+                return 0
+            }
+            guard let sign = peek() else { throw fault("ends in a blank") }
             at += 1
             switch sign {
             case UInt8(ascii: "Z"), UInt8(ascii: "z"): return 0
@@ -168,7 +210,7 @@ extension Timestamp {
                 let minutes = atEnd && !colon ? 0 : try digits(2)
                 guard hours < 24, minutes < 60 else { throw fault("no such offset") }
                 return (sign == UInt8(ascii: "-") ? -1 : 1) * (hours * 60 + minutes)
-            default: throw fault("expected Z or an offset")
+            default: throw fault("expected Z, UTC, GMT or an offset after the time")
             }
         }
 

@@ -29,19 +29,14 @@ struct IngestRoutes {
     private func trackEvent(_ request: Request, _ context: EdgeContext) async throws -> Response {
         let principal = try keys().admit(request.headers[.authorization], for: .write)
         let bytes = try await EdgeBody.read(request, limit: 1 << 20)
-        let now = WallClock.now()
-        let document: JSONValue
         do {
-            document = try JSONParser.parse(bytes)
-        } catch {
-            return Self.unprocessable(EventFault("body", "malformed JSON at byte \(error.offset): \(error.reason)", "json_invalid"))
-        }
-        do {
-            let event = try EventReader(now: now).read(document)
+            let event = try EventReader(now: WallClock.now()).read(bytes)
             let read = ReadBatch(batch: EventBatchBuilder([event]).finish(), index: [0], rejected: [])
             let outcome = try await intake.store(read, delivery: nil, project: principal.project, logger: context.logger)
             if let refused = outcome.rejected.first { return Self.unprocessable(EventFault("event_type", refused.reason)) }
             guard outcome.retry.isEmpty else { return retryLater(outcome) }
+        } catch let error as JSONError {
+            return Self.unprocessable(EventFault("body", error.description, "json_invalid"))
         } catch let fault as EventFault {
             return Self.unprocessable(fault)
         }

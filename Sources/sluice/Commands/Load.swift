@@ -1,4 +1,7 @@
 import ArgumentParser
+import Crypto
+import EventFiles
+import EventShapes
 import Foundation
 import FunnelModel
 import FunnelRuntime
@@ -7,115 +10,138 @@ struct Load: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Load CSV or NDJSON files, gzip too, over the binary protocol.",
         discussion: """
-            Events without an id get <sha256 of the file>/<row>, so loading a file again adds nothing. Columns other than \
-            user, event, timestamp and id become properties. Rejected rows go to FILE.rejected.ndjson with their reason.
+            Columns and members other than user, event, time and id become properties. A cell is a number only if it prints back \
+            to the same characters (1.10 and 007 are text): see --number and --text. Events without an id get one from what was \
+            read (user, event, time, properties), so loading a file again adds nothing, also after it grew, was repaired or \
+            sorted; reading it with other options makes other events. Rejected rows go to FILE.rejected.ndjson with their lines \
+            and the reason, and the exit status is then 3.
 
             Examples:
               sluice load orders.csv.gz --user-id customer --event status --timestamp changed_at
+              sluice load export.csv --dry-run
+              sluice load events.json --preset mixpanel-export
               zcat events.ndjson.gz | sluice load -
             """)
 
-    @Argument(help: "Files; - reads standard input.") var files: [String]
-    @Option(help: "Column or member with the user id.") var userID = "user_id"
-    @Option(help: "Column or member with the event name.") var event = "event"
-    @Option(help: "Column or member with the timestamp.") var timestamp = "timestamp"
-    @Option(help: "Column or member with the event id; \"\" ignores the file's ids.") var eventID = "event_id"
-    @Option(help: "Events without an id get KEY/<row> instead of the file's hash.") var idempotencyKey: String?
-    @Option(help: "Ingest's wire address.") var to = "127.0.0.1:8081"
-    @OptionGroup var key: KeyOptions
+    enum RowIDs: String, ExpressibleByArgument, CaseIterable { case content, file }
+    enum Format: String, ExpressibleByArgument, CaseIterable { case table, json }
 
-    func run() async throws {
-        let client = try WireClient(to, key, connections: 2)
-        var random = SystemRandomNumberGenerator()
-        let loader = Loader(client: client, producer: random.next())
-        var failed = false
-        var sequence: UInt64 = 1
-        for file in files {
-            do {
-                let rejected = try await load(file, loader, &sequence)
-                failed = failed || rejected > 0
-            } catch {
-                await client.shutdown()
-                throw error
-            }
-        }
-        await client.shutdown()
-        if failed { throw ExitCode(3) }
+    @Argument(help: "Files; - reads standard input.") var files: [String]
+    @OptionGroup(title: "Reading") var reading: ReadingOptions
+    @Option(help: "Ids of events without one: content, or file for <sha256 of the file>/<row> as 0.1.0 made them.")
+    var rowIDs: RowIDs = .content
+    @Option(help: "Events without an id get KEY/<row>, counted from 0.") var idempotencyKey: String?
+    @Flag(help: "Show how the files are read; send nothing. Needs no cluster.") var dryRun = false
+    @Option(help: "Of --dry-run: table of the first rows, or json, one line for every record.") var format: Format = .table
+    @Option(help: "Ingest's wire address.") var to = "127.0.0.1:8081"
+    @OptionGroup(title: "Connection") var key: KeyOptions
+
+    func validate() throws {
+        guard !files.isEmpty else { throw ValidationError("name a file, or - for standard input") }
+        if format == .json, !dryRun { throw ValidationError("--format goes with --dry-run") }
+        if idempotencyKey?.isEmpty == true { throw ValidationError("--idempotency-key must not be empty") }
+        _ = try reading.fileOptions()
     }
 
-    private func load(_ file: String, _ loader: Loader, _ sequence: inout UInt64) async throws -> Int {
-        guard file == "-" || FileManager.default.isReadableFile(atPath: file) else { throw ValidationError("cannot read \(file)") }
-        let prefix = try idempotencyKey ?? (file == "-" ? UUID().uuidString : try EventSource.hash(file))
-        let columns = EventSource.Columns(
-            user: ByteString(userID), event: ByteString(event), timestamp: ByteString(timestamp),
-            id: eventID.isEmpty ? ByteString("\u{0}none") : ByteString(eventID))
-        let source = try EventSource(path: file, columns: columns, idPrefix: prefix, now: WallClock.now())
+    func run() async throws {
+        let options = try reading.fileOptions()
+        var outcome = Outcome.complete
+        if dryRun {
+            let dryRun = DryRun(options: options, format: format)
+            for file in files { outcome = max(outcome, try attempt(file) { try dryRun.show(file, try identity(of: file)) }) }
+        } else {
+            let client = try WireClient(to, key, connections: 2)
+            var random = SystemRandomNumberGenerator()
+            let loader = Loader(client: client, producer: random.next())
+            var sequence: UInt64 = 1
+            for file in files {
+                do {
+                    outcome = max(outcome, try await load(file, options, loader, &sequence))
+                } catch let fault as FileFault {
+                    Terminal.note("Error: \(Terminal.printable(fault.description))")
+                    outcome = .failed
+                } catch {
+                    await client.shutdown()
+                    throw error
+                }
+            }
+            await client.shutdown()
+        }
+        if outcome != .complete { throw ExitCode(outcome == .failed ? 1 : 3) }
+    }
+
+    /// What became of a file, from good to bad.
+    enum Outcome: Int, Comparable {
+        case complete, rejectedRows, failed
+
+        static func < (a: Outcome, b: Outcome) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    /// A fault of one file costs no other.
+    private func attempt(_ file: String, _ body: () throws -> Outcome) throws -> Outcome {
+        do {
+            return try body()
+        } catch let fault as FileFault {
+            Terminal.note("Error: \(Terminal.printable(fault.description))")
+            return .failed
+        }
+    }
+
+    private func identity(of file: String) throws -> RowIdentity {
+        if let idempotencyKey { return try RowIdentity(.numbered(prefix: ByteString(idempotencyKey))) }
+        guard rowIDs == .file else { return try RowIdentity(.content) }
+        return try RowIdentity(.numbered(prefix: ByteString(file == "-" ? UUID().uuidString : try Self.hash(file))))
+    }
+
+    /// SHA-256 of a file's bytes, in hex.
+    private static func hash(_ path: String) throws -> String {
+        guard let handle = FileHandle(forReadingAtPath: path) else { throw FileFault("\(path) cannot be read") }
+        var hasher = SHA256()
+        while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty { hasher.update(data: chunk) }
+        return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    private func load(_ file: String, _ options: FileOptions, _ loader: Loader, _ sequence: inout UInt64) async throws -> Outcome {
+        let source = try EventFile(path: file, options: options, now: WallClock.now())
+        var identity = try identity(of: file)
+        let rejects = try RejectedRows(of: file)
         let bar = ProgressBar(file == "-" ? "stdin" : (file as NSString).lastPathComponent)
-        let rejects = RejectedRows(path: file == "-" ? "stdin.rejected.ndjson" : "\(file).rejected.ndjson")
-        var totals = (accepted: 0, rejected: 0, rows: 0)
-        let start = ContinuousClock.now
+        var totals = LoadTotals()
+        var fault: FileFault?
         try await withThrowingTaskGroup(of: Loader.Done.self) { group in
             func take(_ done: Loader.Done) throws {
                 totals.accepted += done.accepted
                 totals.rejected += done.rejected.count
                 totals.rows += done.rows
-                for (row, reason) in done.rejected { try rejects.write(row: row, reason: reason) }
-                bar.show(rows: totals.rows, fraction: source.size.map { Double(source.bytesRead) / Double(max(1, $0)) })
+                for (lines, reason) in done.rejected { try rejects.write(lines, reason) }
+                bar.show(rows: totals.rows, fraction: source.fractionRead)
             }
             var running = 0
-            while let batch = try nextBatch(source, sequence, rejects, &totals.rejected) {
-                sequence += 1
-                if running == Loader.inFlight, let done = try await group.next() {
-                    try take(done)
-                    running -= 1
+            do {
+                while var read = try source.next(rows: Loader.rowsPerBatch, bytes: Loader.bytesPerBatch) {
+                    try totals.note(read.outcomes, rejects)
+                    if read.batch.count == 0 { continue }
+                    try identity.complete(&read)
+                    let batch = Loader.Batch(sequence: sequence, batch: read.batch, lines: read.lines)
+                    sequence += 1
+                    if running == Loader.inFlight, let done = try await group.next() {
+                        try take(done)
+                        running -= 1
+                    }
+                    group.addTask { try await loader.send(batch) }
+                    running += 1
                 }
-                group.addTask { try await loader.send(batch) }
-                running += 1
+            } catch let found as FileFault {
+                // What stands before the damage is stored, and said so.
+                fault = found
             }
             for try await done in group { try take(done) }
             bar.show(rows: totals.rows, fraction: 1, force: true)
         }
         bar.end()
-        let seconds = max(0.001, Double((ContinuousClock.now - start) / .seconds(1)))
-        var line = "\(file): \(Terminal.number(totals.accepted)) accepted, \(Terminal.number(totals.rejected)) rejected"
-        line += " (\(Terminal.number(Int(Double(totals.accepted) / seconds)))/s)"
-        if totals.rejected > 0 { line += "; reasons in \(rejects.path)" }
-        Terminal.note(line)
-        return totals.rejected
-    }
-
-    private func nextBatch(
-        _ source: EventSource, _ sequence: UInt64, _ rejects: RejectedRows, _ rejected: inout Int
-    ) throws -> Loader.Batch? {
-        var builder = EventBatchBuilder()
-        var rows: [Int] = []
-        while rows.count < Loader.rowsPerBatch, builder.approximateBytes < Loader.bytesPerBatch, let row = try source.next() {
-            switch row.result {
-            case .success(let event):
-                builder.append(event)
-                rows.append(row.number)
-            case .failure(let fault):
-                rejected += 1
-                try rejects.write(row: row.number, reason: fault.reason)
-            }
-        }
-        return rows.isEmpty ? nil : Loader.Batch(sequence: sequence, batch: builder.finish(), rows: rows)
-    }
-}
-
-/// Rows that were not taken, with their reason; the file is made when the first one comes.
-private final class RejectedRows {
-    let path: String
-    private var handle: FileHandle?
-
-    init(path: String) { self.path = path }
-
-    func write(row: Int, reason: String) throws {
-        if handle == nil {
-            guard FileManager.default.createFile(atPath: path, contents: nil) else { throw Failure("cannot write \(path)") }
-            handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-        }
-        let line: JSONValue = ["row": .count(row), "reason": .text(reason)]
-        try handle?.write(contentsOf: Data(line.encoded + [10]))
+        Terminal.note(totals.line(file, rejects.path))
+        for note in MixedColumns.notes(source.mixed) { Terminal.note(note) }
+        if let fault { throw fault }
+        return totals.rejected > 0 ? .rejectedRows : .complete
     }
 }

@@ -1,3 +1,4 @@
+import EventFiles
 import FunnelModel
 import FunnelProtocol
 import FunnelRPC
@@ -15,13 +16,13 @@ struct Loader: Sendable {
     struct Batch: Sendable {
         var sequence: UInt64
         var batch: EventBatch
-        /// Row of the file by row of the batch.
-        var rows: [Int]
+        /// Where each row stands in the file.
+        var lines: [FileLines]
     }
 
     struct Done: Sendable {
         var accepted: Int
-        var rejected: [(row: Int, reason: String)]
+        var rejected: [(lines: FileLines, reason: String)]
         var rows: Int
     }
 
@@ -35,8 +36,8 @@ struct Loader: Sendable {
                 let outcome = try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
                 if outcome.retry.isEmpty {
                     return Done(
-                        accepted: outcome.accepted, rejected: outcome.rejected.map { (batch.rows[$0.row], $0.reason) },
-                        rows: batch.rows.count)
+                        accepted: outcome.accepted, rejected: outcome.rejected.map { (batch.lines[$0.row], $0.reason) },
+                        rows: batch.lines.count)
                 }
                 last = ProtocolError(.shardUnavailable, "no answer from \(outcome.shards.joined(separator: ", "))")
             } catch {

@@ -1,0 +1,127 @@
+import FunnelModel
+
+/// Cuts records out of text with separators (RFC 4180), with the recovery of `Protocol/FILES.md`, section 2.
+struct CSVReader {
+    static let recordBytes = Limits.eventTextBytes
+
+    struct Field {
+        var start: Int
+        var end: Int
+        /// In `scratch`, quotes undoubled; else in the window.
+        var isDecoded: Bool
+    }
+
+    enum Step {
+        /// `fields` are the record's.
+        case record(FileLines)
+        case bad(FileLines, String)
+        case needsMore
+        case end
+    }
+
+    private enum Cut {
+        case record(end: Int, lines: Int)
+        case bad(String)
+        case needsMore
+    }
+
+    let separator: UInt8
+    let hasQuotes: Bool
+    private(set) var fields: [Field] = []
+    private(set) var scratch: [UInt8] = []
+
+    init(separator: UInt8, hasQuotes: Bool) {
+        self.separator = separator
+        self.hasQuotes = hasQuotes
+    }
+
+    private static let quote = UInt8(ascii: "\"")
+
+    mutating func next(_ window: inout TextWindow) -> Step {
+        guard window.goOnSkipping() else { return window.isWhole ? .end : .needsMore }
+        while window.at < window.bytes.count, window.bytes[window.at] == LineEnd.lf || window.bytes[window.at] == LineEnd.cr {
+            guard window.passLineEnd(at: window.at) else { return .needsMore }
+        }
+        guard window.at < window.bytes.count else { return window.isWhole ? .end : .needsMore }
+        let line = window.line
+        switch cut(window) {
+        case .needsMore: return .needsMore
+        case .record(let end, let lines):
+            guard window.passLineEnd(at: end) else { return .needsMore }
+            window.add(lines: lines)
+            return .record(line...(line + lines))
+        case .bad(let reason):
+            // The record is its first line; the next one begins behind it.
+            window.skipLine()
+            return .bad(line...line, reason)
+        }
+    }
+
+    /// - Returns: of a record where it ends, and how many line ends it holds.
+    private mutating func cut(_ window: borrowing TextWindow) -> Cut {
+        fields.removeAll(keepingCapacity: true)
+        scratch.removeAll(keepingCapacity: true)
+        let bytes = window.bytes.span
+        let limit = min(bytes.count, window.at + Self.recordBytes)
+        var i = window.at
+        var lines = 0
+        while true {
+            if hasQuotes, i < limit, bytes[i] == Self.quote {
+                switch quoted(bytes, from: i, limit, window.isWhole) {
+                case .bad(let reason): return .bad(reason)
+                case .needsMore: return .needsMore
+                case .record(let end, let inside):
+                    i = end
+                    lines += inside
+                }
+            } else {
+                let start = i
+                while i < limit, bytes[i] != separator, bytes[i] != LineEnd.lf, bytes[i] != LineEnd.cr { i &+= 1 }
+                if i == limit {
+                    if limit == window.at + Self.recordBytes { return .bad("the record is longer than \(Self.recordBytes) bytes") }
+                    if !window.isWhole { return .needsMore }
+                }
+                fields.append(Field(start: start, end: i, isDecoded: false))
+            }
+            guard i < bytes.count, bytes[i] == separator else { return .record(end: i, lines: lines) }
+            i += 1
+        }
+    }
+
+    /// The quoted field at `start`.
+    /// - Returns: where it ends: at a separator, a line end or the end of the file.
+    private mutating func quoted(_ bytes: Span<UInt8>, from start: Int, _ limit: Int, _ isWhole: Bool) -> Cut {
+        let mark = scratch.count
+        var isDoubled = false
+        var copied = start + 1
+        var lines = 0
+        var i = start + 1
+        while true {
+            while i < limit, bytes[i] != Self.quote {
+                if bytes[i] == LineEnd.lf || (bytes[i] == LineEnd.cr && !(i + 1 < bytes.count && bytes[i + 1] == LineEnd.lf)) { lines &+= 1 }
+                i &+= 1
+            }
+            guard i < limit else {
+                if limit - start >= Self.recordBytes || limit < bytes.count { return .bad("the quote does not close within \(Self.recordBytes) bytes") }
+                return isWhole ? .bad("the quote does not close before the end of the file") : .needsMore
+            }
+            if i + 1 == bytes.count, !isWhole { return .needsMore }
+            guard i + 1 < bytes.count, bytes[i + 1] == Self.quote else { break }
+            scratch.append(bytes.extracting(copied..<(i + 1)))
+            isDoubled = true
+            i += 2
+            copied = i
+        }
+        let end = i + 1
+        guard end == bytes.count || bytes[end] == separator || bytes[end] == LineEnd.lf || bytes[end] == LineEnd.cr else {
+            return .bad("text after a closing quote; if the file does not quote its fields, give --no-quotes")
+        }
+        if isDoubled {
+            scratch.append(bytes.extracting(copied..<i))
+            fields.append(Field(start: mark, end: scratch.count, isDecoded: true))
+        } else {
+            fields.append(Field(start: start + 1, end: i, isDecoded: false))
+        }
+        return .record(end: end, lines: lines)
+    }
+}

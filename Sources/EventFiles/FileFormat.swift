@@ -1,0 +1,43 @@
+/// Formats told by their first bytes: those that are read, and those for which there is a better way.
+enum FileFormat {
+    /// - Returns: nil for plain text.
+    /// - Throws: `FileFault` that names the format and a command that converts the file.
+    static func decoder(for start: [UInt8], name: String) throws -> (any Decoder)? {
+        if start.starts(with: [0x1F, 0x8B]) { return try GzipDecoder(name: name) }
+        if start.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) { return try zstd(name) }
+        for (magic, format, advice) in refused where start.starts(with: magic) {
+            throw FileFault("\(name) is \(format): \(advice.replacing("FILE", with: name == "the input" ? "FILE" : name))")
+        }
+        // Text in Latin letters has zeros in every second byte.
+        if start.count >= 4, start[1] == 0, start[3] == 0, start[0] != 0 { throw utf16(name) }
+        if start.count >= 4, start[0] == 0, start[2] == 0, start[1] != 0 { throw utf16(name) }
+        return nil
+    }
+
+    private static func utf16(_ name: String) -> FileFault {
+        FileFault("\(name) is UTF-16 text without a byte order mark: iconv -f UTF-16LE -t UTF-8 FILE | sluice load - (or UTF-16BE)")
+    }
+
+    private static func zstd(_ name: String) throws -> any Decoder {
+        #if Zstd
+            return try ZstdDecoder(name: name)
+        #else
+            throw FileFault("\(name) is compressed with zstd, which this build leaves out: zstd -dc FILE | sluice load -")
+        #endif
+    }
+
+    private static let refused: [(magic: [UInt8], format: String, advice: String)] = [
+        ([0xFF, 0xFE, 0, 0], "UTF-32 text", "iconv -f UTF-32 -t UTF-8 FILE | sluice load -"),
+        ([0, 0, 0xFE, 0xFF], "UTF-32 text", "iconv -f UTF-32 -t UTF-8 FILE | sluice load -"),
+        ([0xFF, 0xFE], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | sluice load -"),
+        ([0xFE, 0xFF], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | sluice load -"),
+        (Array("PK\u{3}\u{4}".utf8), "a zip archive or an Excel workbook", "unzip -p FILE | sluice load -, or export the sheet as CSV"),
+        (Array("PAR1".utf8), "Parquet", "duckdb -c \"COPY (FROM 'FILE') TO '/dev/stdout' (FORMAT json)\" | sluice load -"),
+        (Array("BZh".utf8), "compressed with bzip2", "bzip2 -dc FILE | sluice load -"),
+        ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0], "compressed with xz", "xz -dc FILE | sluice load -"),
+        ([0xD0, 0xCF, 0x11, 0xE0], "an old Excel workbook", "export the sheet as CSV"),
+        (Array("Obj\u{1}".utf8), "Avro", "convert it to NDJSON, as avro cat does"),
+        (Array("ORC".utf8), "ORC", "convert it to CSV or NDJSON"),
+        (Array("SQLite format 3".utf8), "a SQLite database", "sqlite3 -header -csv FILE \"SELECT … FROM …\" | sluice load -"),
+    ]
+}

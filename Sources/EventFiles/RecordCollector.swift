@@ -1,0 +1,115 @@
+import EventShapes
+import FunnelModel
+
+/// Gathers records as the rows of a batch, with what became of each.
+struct RecordCollector {
+    private enum Outcome {
+        /// An event that the scanner took or rejected: its place there.
+        case scanned(Int)
+        case rejected(EventFault)
+        case skipped(String)
+    }
+
+    private var scanner: EventScanner
+    private let first: Int
+    private var outcomes: [(lines: FileLines, outcome: Outcome)] = []
+    private var anonymous: [Int: Bool] = [:]
+
+    /// - Parameter first: of the file's records, the one that comes next.
+    init(_ scanner: EventScanner, first: Int) {
+        self.scanner = scanner
+        self.first = first
+    }
+
+    var count: Int { outcomes.count }
+
+    var approximateBytes: Int { scanner.approximateBytes }
+
+    mutating func reject(_ lines: FileLines, _ fault: EventFault) { outcomes.append((lines, .rejected(fault))) }
+
+    // MARK: - Lines
+
+    mutating func take(line: Int, _ bytes: [UInt8], _ range: Range<Int>, _ shapes: inout ShapeReader) {
+        let place = scanner.count
+        if shapes.isNative, scanner.isRead(bytes, range) {
+            outcomes.append((line...line, .scanned(place)))
+            return
+        }
+        do {
+            take(try JSONParser.parse(bytes, range: range), text: bytes, range, line...line, &shapes)
+        } catch {
+            var reason = "malformed JSON at byte \(error.offset - range.lowerBound + 1) of the line: \(error.reason)"
+            if !isValidUTF8(bytes[range]) { reason += Self.encodingAdvice }
+            reject(line...line, EventFault("", reason))
+        }
+    }
+
+    private mutating func take(
+        _ document: JSONValue, text: [UInt8], _ range: Range<Int>, _ lines: FileLines, _ shapes: inout ShapeReader
+    ) {
+        do {
+            switch try shapes.read(document, text: text, range) {
+            case .skipped(let reason): outcomes.append((lines, .skipped(reason)))
+            case .event(let event, let isAnonymous):
+                let place = scanner.count
+                scanner.take(event)
+                outcomes.append((lines, .scanned(place)))
+                if isAnonymous { anonymous[place] = true }
+            }
+        } catch {
+            reject(lines, error)
+        }
+    }
+
+    // MARK: - Tables
+
+    mutating func take(
+        _ lines: FileLines, _ csv: borrowing CSVReader, _ bytes: [UInt8], _ row: inout TableRow, _ shapes: inout ShapeReader, _ times: inout TimeReader
+    ) {
+        let record = Record(window: bytes.span, scratch: csv.scratch.span, fields: csv.fields.span)
+        for i in 0..<row.count {
+            let cell = record.cell(i)
+            guard isValidUTF8(cell.bytes) else {
+                return reject(lines, EventFault(row.name(i).string, "is not UTF-8" + Self.encodingAdvice))
+            }
+        }
+        do throws(EventFault) {
+            if row.isDocument { return take(try row.document(record), text: [], 0..<0, lines, &shapes) }
+            try row.write(record) { cell throws(EventFault) in try times.text(cell) }
+        } catch {
+            return reject(lines, error)
+        }
+        let place = scanner.count
+        scanner.scan(row.text, 0..<row.text.count)
+        outcomes.append((lines, .scanned(place)))
+        if row.isAnonymous { anonymous[place] = true }
+    }
+
+    private static let encodingAdvice = "; for Latin-1: iconv -f LATIN1 -t UTF-8 FILE | sluice load -"
+
+    // MARK: - End
+
+    consuming func finish(_ shape: EventShape) -> FileBatch {
+        let scanned = scanner.finish()
+        var faults: [Int: EventFault] = [:]
+        for (place, fault) in scanned.rejected { faults[place] = fault }
+        var out = FileBatch(batch: scanned.batch, records: [], lines: [], isAnonymous: [], outcomes: [])
+        for (i, (lines, outcome)) in outcomes.enumerated() {
+            switch outcome {
+            case .rejected(let fault): out.outcomes.append(.init(lines: lines, kind: .rejected(fault)))
+            case .skipped(let reason): out.outcomes.append(.init(lines: lines, kind: .skipped(reason)))
+            case .scanned(let place):
+                if var fault = faults[place] {
+                    fault.field = shape.name(ofField: fault.field)
+                    out.outcomes.append(.init(lines: lines, kind: .rejected(fault)))
+                    continue
+                }
+                out.outcomes.append(.init(lines: lines, kind: .row(out.records.count)))
+                out.records.append(first + i)
+                out.lines.append(lines)
+                out.isAnonymous.append(anonymous[place] ?? false)
+            }
+        }
+        return out
+    }
+}

@@ -1,0 +1,100 @@
+import Crypto
+import FunnelModel
+
+/// Gives events without an id one, so that loading a file again adds nothing.
+package struct RowIdentity {
+    package enum Rule: Sendable {
+        /// From what was read: `Protocol/FILES.md`, section 6.
+        case content
+        /// `PREFIX/<record of the file>`.
+        case numbered(prefix: ByteString)
+    }
+
+    private let rule: Rule
+    private let repeats: RepeatCounts
+    private var canonical: [UInt8] = []
+
+    /// Of one file: repetitions are counted within it.
+    package init(_ rule: Rule) throws {
+        self.rule = rule
+        repeats = try RepeatCounts()
+    }
+
+    package mutating func complete(_ read: inout FileBatch) throws {
+        let batch = read.batch
+        guard (0..<batch.count).contains(where: { batch.ids.isEmpty($0) }) else { return }
+        var ids = StringTable()
+        for row in 0..<batch.count {
+            if !batch.ids.isEmpty(row) {
+                ids.append(batch.ids.slice(row))
+            } else if case .numbered(let prefix) = rule {
+                ids.append(ByteString(prefix.bytes + Array("/\(read.records[row])".utf8)))
+            } else {
+                ids.append(ByteString(try id(of: row, in: batch, isAnonymous: read.isAnonymous[row])))
+            }
+        }
+        read.batch.ids = ids
+    }
+
+    private mutating func id(of row: Int, in batch: EventBatch, isAnonymous: Bool) throws -> [UInt8] {
+        canonical.removeAll(keepingCapacity: true)
+        let user = batch.users.slice(Int(batch.user[row]))
+        append(isAnonymous ? [] : user)
+        append(batch.names.slice(Int(batch.name[row])))
+        append(UInt64(bitPattern: batch.time[row]))
+        for p in Int(batch.propertyStart[row])..<Int(batch.propertyStart[row + 1]) {
+            append(batch.keys.slice(Int(batch.propertyKey[p])))
+            append(value: p, of: batch)
+        }
+        let digest = Digest(canonical)
+        // Rows of two users are no repetitions of each other, though the anonymous id is no part of the row's.
+        let counted = isAnonymous ? Digest(canonical + user) : digest
+        let earlier = try repeats.add(counted.first, UInt32(truncatingIfNeeded: counted.second))
+        guard earlier > 0 else { return Self.hex(digest.first) }
+        append(UInt64(earlier))
+        return Self.hex(Digest(canonical).first)
+    }
+
+    private mutating func append(_ text: ArraySlice<UInt8>) {
+        append(UInt64(text.count))
+        canonical += text
+    }
+
+    private mutating func append(_ number: UInt64) {
+        for shift in stride(from: 0, to: 64, by: 8) { canonical.append(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }
+    }
+
+    /// Numbers that are equal are one value, whatever their kind.
+    private mutating func append(value p: Int, of batch: EventBatch) {
+        var tag = batch.propertyTag[p]
+        var bits = batch.propertyBits[p]
+        if tag == EventBatch.Tag.double, let whole = Int64(exactly: Double(bitPattern: bits)) {
+            tag = EventBatch.Tag.integer
+            bits = UInt64(bitPattern: whole)
+        }
+        canonical.append(tag)
+        if tag == EventBatch.Tag.string { append(batch.strings.slice(Int(bits))) } else { append(bits) }
+    }
+
+    private static func hex(_ value: UInt64) -> [UInt8] {
+        (0..<16).map { i in
+            let digit = UInt8(truncatingIfNeeded: value >> UInt64(60 - 4 * i)) & 15
+            return digit < 10 ? 48 + digit : 87 + digit
+        }
+    }
+
+    /// The first 16 bytes of a SHA-256, big-endian.
+    private struct Digest {
+        var first: UInt64 = 0
+        var second: UInt64 = 0
+
+        init(_ bytes: [UInt8]) {
+            var hasher = SHA256()
+            bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) }
+            hasher.finalize().withUnsafeBytes { digest in
+                first = UInt64(bigEndian: digest.loadUnaligned(as: UInt64.self))
+                second = UInt64(bigEndian: digest.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+/// Separators in words.
+enum SeparatorName {
+    static func text(_ separator: UInt8) -> String {
+        switch separator {
+        case UInt8(ascii: ","): "comma"
+        case UInt8(ascii: ";"): "semicolon"
+        case 9: "tab"
+        default: "\"\(Unicode.Scalar(separator))\""
+        }
+    }
+}

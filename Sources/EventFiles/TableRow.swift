@@ -1,0 +1,245 @@
+import EventShapes
+import FunnelModel
+
+/// The columns of a table as what they mean, and one record after another as the JSON text of a native event.
+struct TableRow {
+    private enum Role: Equatable {
+        case user(Int), anonymous(Int), event(Int), time(Int), id(Int)
+        case property
+        case none
+    }
+
+    private struct Column {
+        var name: ByteString
+        var role: Role
+        /// The property's name, and as a JSON key with quotes and colon.
+        var property: ByteString = ""
+        var key: [UInt8] = []
+        var rule = CellReader.Rule.exact
+        /// Cells that came out as numbers, and as text.
+        var numbers = 0
+        var texts = 0
+    }
+
+    private var columns: [Column]
+    let count: Int
+    private let constantEvent: ByteString?
+    /// Of properties whose columns are called after it.
+    private let container: ByteString?
+    /// Whether records are read as documents of the shape, for what a flat row cannot say.
+    let isDocument: Bool
+    /// The record that was written last.
+    private(set) var text: [UInt8] = []
+    private(set) var isAnonymous = false
+
+    /// - Throws: `FileFault` for a column that is doubled or missing.
+    init(_ names: [ByteString], _ shape: EventShape, required: [RequiredColumn], event: ByteString?) throws {
+        for (i, name) in names.enumerated() where !name.isEmpty && names[..<i].contains(name) {
+            throw FileFault("the header has two columns \"\(name.string)\"; rename one of them")
+        }
+        guard names.allSatisfy({ isValidUTF8($0.bytes) }) else {
+            throw FileFault("the header is not UTF-8; for Latin-1: iconv -f LATIN1 -t UTF-8 FILE | sluice load -")
+        }
+        for column in required where !column.paths.contains(where: { $0.isIn(names, json: shape.jsonText) }) {
+            let wanted = column.paths.map { "\"\($0.name.string)\"" }.joined(separator: " or ")
+            throw FileFault("there is no column \(wanted) (\(column.option)); the columns are \(Self.list(names))")
+        }
+        count = names.count
+        constantEvent = event
+        container = shape.spread.first
+        let named = names.filter { !$0.isEmpty }
+        isDocument = shape.jsonText.contains(where: names.contains) || shape.parameterLists.contains { names.contains($0.name) }
+            || shape.naming == .segmentCall || Set(named.map { shape.propertyName(ofColumn: $0) }).count < named.count
+        columns = names.map { Column(name: $0, role: $0.isEmpty || shape.leftOut.contains($0) ? .none : .property) }
+        assignRoles(shape)
+        for i in columns.indices where columns[i].role == .property {
+            columns[i].property = shape.propertyName(ofColumn: columns[i].name)
+            columns[i].key = JSONValue.string(columns[i].property).encoded + [UInt8(ascii: ":")]
+            columns[i].rule = shape.rule(ofColumn: columns[i].name)
+        }
+    }
+
+    private mutating func assignRoles(_ shape: EventShape) {
+        func assign(_ paths: [MemberPath], _ role: (Int) -> Role) {
+            for (rank, path) in paths.enumerated() {
+                for i in columns.indices where columns[i].name == path.name { columns[i].role = role(rank) }
+            }
+        }
+        assign(shape.anonymous) { .anonymous($0) }
+        assign(shape.id) { .id($0) }
+        assign(shape.time) { .time($0) }
+        assign(shape.user) { .user($0) }
+        guard constantEvent == nil else { return }
+        let present = shape.event.filter { path in columns.contains { $0.name == path.name } }
+        // Where the file has `event`, `event_type` is a property like any other.
+        assign(shape.keepsOtherEventNames ? Array(present.prefix(1)) : shape.event) { .event($0) }
+    }
+
+    private static func list(_ names: [ByteString]) -> String {
+        let shown = names.filter { !$0.isEmpty }.prefix(40).map { $0.string.prefix(60) }.joined(separator: ", ")
+        return names.count > 40 ? shown + ", …" : shown
+    }
+
+    /// Columns that came out as numbers in some rows and as text in others.
+    var mixed: [MixedColumn] {
+        columns.filter { $0.numbers > 0 && $0.texts > 0 }.map {
+            MixedColumn(name: $0.name, numbers: $0.numbers, texts: $0.texts, isNumber: $0.rule == .number)
+        }
+    }
+
+    func name(_ column: Int) -> ByteString { columns[column].name }
+
+    /// Writes the event of a record to `text`.
+    /// - Parameter time: what to put for a time's text; nil leaves it as it is.
+    mutating func write(
+        _ record: borrowing Record, time: (Span<UInt8>) throws(EventFault) -> ByteString?
+    ) throws(EventFault) {
+        var user: Int?
+        var anonymous: Int?
+        var event: Int?
+        var instant: Int?
+        var id: Int?
+        func take(_ place: Int, _ rank: Int, _ chosen: inout Int?) {
+            if record.isEmpty(place) { return }
+            // The lower rank counts; of one name there is one column.
+            if let other = chosen, rankOf(other) < rank { return }
+            chosen = place
+        }
+        func rankOf(_ place: Int) -> Int {
+            switch columns[place].role {
+            case .user(let rank), .anonymous(let rank), .event(let rank), .time(let rank), .id(let rank): rank
+            default: 0
+            }
+        }
+        text.removeAll(keepingCapacity: true)
+        text += "{\"properties\":{".utf8
+        var isFirst = true
+        for i in columns.indices {
+            switch columns[i].role {
+            case .none: continue
+            case .user(let rank): take(i, rank, &user)
+            case .anonymous(let rank): take(i, rank, &anonymous)
+            case .event(let rank): take(i, rank, &event)
+            case .time(let rank): take(i, rank, &instant)
+            case .id(let rank): take(i, rank, &id)
+            case .property:
+                if record.isEmpty(i) { continue }
+                if !isFirst { text.append(UInt8(ascii: ",")) }
+                isFirst = false
+                text += columns[i].key
+                writeValue(record.cell(i), column: i)
+            }
+        }
+        text.append(UInt8(ascii: "}"))
+        isAnonymous = user == nil && anonymous != nil
+        if let place = user ?? anonymous { writeField("user_id", record.cell(place)) }
+        if let constantEvent {
+            writeField("event_type", constantEvent.bytes.span)
+        } else if let event {
+            writeField("event_type", record.cell(event))
+        }
+        if let instant {
+            if let other = try time(record.cell(instant)) {
+                writeField("timestamp", other.bytes.span)
+            } else {
+                writeField("timestamp", record.cell(instant))
+            }
+        }
+        if let id { writeField("event_id", record.cell(id)) }
+        text.append(UInt8(ascii: "}"))
+    }
+
+    private mutating func writeField(_ name: StaticString, _ value: Span<UInt8>) {
+        text += ",\"".utf8
+        text += name.description.utf8
+        text += "\":".utf8
+        JSONValue.writeString(value, to: &text)
+    }
+
+    private mutating func writeValue(_ cell: Span<UInt8>, column: Int) {
+        let kind = CellReader.kind(cell, columns[column].rule)
+        if kind == .text {
+            columns[column].texts &+= 1
+            JSONValue.writeString(cell, to: &text)
+        } else {
+            if kind == .number { columns[column].numbers &+= 1 }
+            text.append(cell)
+        }
+    }
+
+    /// A record as a document: the cells by their columns' names.
+    mutating func document(_ record: borrowing Record) throws(EventFault) -> JSONValue {
+        var members: [JSONValue.Member] = []
+        var spread: [JSONValue.Member] = []
+        members.reserveCapacity(columns.count)
+        for i in columns.indices where columns[i].role != .none && !record.isEmpty(i) {
+            let cell = record.cell(i)
+            guard columns[i].role == .property else {
+                members.append(.init(columns[i].name, .string(record.text(i))))
+                continue
+            }
+            text.removeAll(keepingCapacity: true)
+            writeValue(cell, column: i)
+            let value: JSONValue
+            do {
+                value = try JSONParser.parse(text)
+            } catch {
+                throw EventFault(columns[i].name.string, error.description)
+            }
+            if columns[i].property == columns[i].name {
+                members.append(.init(columns[i].name, value))
+            } else {
+                spread.append(.init(columns[i].property, value))
+            }
+        }
+        if let container, !spread.isEmpty { members.append(.init(container, .object(spread))) }
+        return .object(members)
+    }
+}
+
+/// A column that came out as numbers in some rows and as text in others.
+package struct MixedColumn: Sendable {
+    package var name: ByteString
+    package var numbers: Int
+    package var texts: Int
+    /// Whether every number of the column is read as one already.
+    package var isNumber: Bool
+}
+
+/// A column that an option or the defaults ask for.
+package struct RequiredColumn: Sendable {
+    package var option: String
+    package var paths: [MemberPath]
+
+    package init(option: String, paths: [MemberPath]) {
+        self.option = option
+        self.paths = paths
+    }
+}
+
+/// The cells of one record, in the text that they were cut from.
+struct Record: ~Escapable {
+    let window: Span<UInt8>
+    let scratch: Span<UInt8>
+    let fields: Span<CSVReader.Field>
+
+    @_lifetime(copy window, copy scratch, copy fields)
+    init(window: Span<UInt8>, scratch: Span<UInt8>, fields: Span<CSVReader.Field>) {
+        self.window = window
+        self.scratch = scratch
+        self.fields = fields
+    }
+
+    func isEmpty(_ column: Int) -> Bool { fields[column].end == fields[column].start }
+
+    @_lifetime(copy self)
+    func cell(_ column: Int) -> Span<UInt8> {
+        let field = fields[column]
+        return (field.isDecoded ? scratch : window).extracting(field.start..<field.end)
+    }
+
+    func text(_ column: Int) -> ByteString {
+        let cell = cell(column)
+        return ByteString(unsafe cell.withUnsafeBufferPointer { unsafe Array($0) })
+    }
+}

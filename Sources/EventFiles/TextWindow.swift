@@ -1,0 +1,96 @@
+/// Line ends as people's editors count them: LF, CRLF and CR.
+enum LineEnd {
+    static let lf: UInt8 = 10
+    static let cr: UInt8 = 13
+
+    /// Line ends in a range, a CRLF being one.
+    static func count(_ bytes: [UInt8], _ range: Range<Int>) -> Int {
+        let span = bytes.span
+        var count = 0
+        var i = range.lowerBound
+        while i < range.upperBound {
+            let byte = span[i]
+            if byte == lf || (byte == cr && !(i + 1 < range.upperBound && span[i + 1] == lf)) { count += 1 }
+            i += 1
+        }
+        return count
+    }
+
+    /// The first CR or LF in a range.
+    static func first(in bytes: [UInt8], _ range: Range<Int>) -> Int? {
+        let span = bytes.span
+        var i = range.lowerBound
+        while i < range.upperBound {
+            let byte = span[i]
+            if byte == lf || byte == cr { return i }
+            i += 1
+        }
+        return nil
+    }
+}
+
+/// Lines of a file, counted from 1.
+package typealias FileLines = ClosedRange<Int>
+
+/// Bytes that have come and were not read yet, and the number of the line that they begin with.
+struct TextWindow {
+    private(set) var bytes: [UInt8] = []
+    var at = 0
+    private(set) var line = 1
+    /// Whether no more will come.
+    var isWhole = false
+    /// A line over the limit is being skipped: all up to the next line end.
+    private(set) var isSkipping = false
+
+    var rest: Range<Int> { at..<bytes.count }
+
+    mutating func feed(_ more: [UInt8]) {
+        if at > 0 {
+            bytes.removeFirst(at)
+            at = 0
+        }
+        bytes += more
+    }
+
+    /// Goes on behind the line end at `end`, or at the end of the bytes; false where more bytes are needed to see the whole
+    /// line end.
+    mutating func passLineEnd(at end: Int) -> Bool {
+        guard end < bytes.count else {
+            at = bytes.count
+            return true
+        }
+        if bytes[end] == LineEnd.cr {
+            if end + 1 == bytes.count, !isWhole { return false }
+            at = end + 1 < bytes.count && bytes[end + 1] == LineEnd.lf ? end + 2 : end + 1
+        } else {
+            at = end + 1
+        }
+        line += 1
+        return true
+    }
+
+    mutating func add(lines: Int) { line += lines }
+
+    /// Skips the line that begins here, however long it is.
+    mutating func skipLine() {
+        isSkipping = true
+        goOnSkipping()
+    }
+
+    /// - Returns: whether the line end was found, or the file's end.
+    @discardableResult
+    mutating func goOnSkipping() -> Bool {
+        guard isSkipping else { return true }
+        guard let end = LineEnd.first(in: bytes, rest) else {
+            at = bytes.count
+            isSkipping = !isWhole
+            return isWhole
+        }
+        if passLineEnd(at: end) {
+            isSkipping = false
+            return true
+        }
+        at = end
+        return false
+    }
+}

@@ -1,0 +1,162 @@
+import FunnelModel
+import TimeZones
+
+/// Turns documents of a shape into native events: `{"user_id", "event_type", "timestamp", "event_id", "properties"}`, which
+/// `EventReader` then checks.
+package struct ShapeReader: Sendable {
+    package let shape: EventShape
+    /// Whether documents are native events as they stand.
+    package let isNative: Bool
+    private var times: TimeReader
+
+    package enum Reading: Sendable {
+        /// - isAnonymous: the user id is the anonymous one.
+        case event(JSONValue, isAnonymous: Bool)
+        /// Known to be no event.
+        case skipped(String)
+    }
+
+    package init(_ shape: EventShape, clock: LocalClock?) {
+        self.shape = shape
+        isNative = shape.isNative && clock == nil
+        times = TimeReader(format: shape.timeFormat, clock: clock)
+    }
+
+    /// - Parameter text: what `document` was parsed from, for numbers that a double does not hold.
+    package mutating func read(_ document: JSONValue, text: [UInt8] = [], _ range: Range<Int> = 0..<0) throws(EventFault) -> Reading {
+        guard let given = document.asObject else { throw EventFault("", "the line must be a JSON object, not \(document.typeName)") }
+        var members = given
+        for name in shape.jsonText { try parseText(of: name, in: &members) }
+        let whole = shape.jsonText.isEmpty ? document : JSONValue.object(members)
+
+        let user = try id(of: shape.user, in: whole)
+        let anonymous = user == nil ? try id(of: shape.anonymous, in: whole) : nil
+        let event: JSONValue
+        switch shape.naming {
+        case .constant(let name): event = .string(name)
+        case .asIs: event = first(of: shape.event, in: whole)?.value ?? .null
+        case .segmentCall:
+            switch try segmentEvent(whole) {
+            case .left(let name): event = name
+            case .right(let reason): return .skipped(reason)
+            }
+        }
+        var native: [JSONValue.Member] = [.init("properties", .object(try properties(members)))]
+        if let user = user ?? anonymous { native.append(.init("user_id", user)) }
+        if event != .null { native.append(.init("event_type", event)) }
+        if let found = first(of: shape.time, in: whole) {
+            let exact = JSONParser.exactly(found.value, at: found.steps, in: text, range) ?? found.value
+            native.append(.init("timestamp", try times.native(exact)))
+        }
+        if let id = try id(of: shape.id, in: whole) { native.append(.init("event_id", id)) }
+        return .event(.object(native), isAnonymous: user == nil && anonymous != nil)
+    }
+
+    // MARK: - Fields
+
+    /// The first value that is neither absent, null nor the empty text.
+    private func first(of paths: [MemberPath], in document: JSONValue) -> (value: JSONValue, steps: [ByteString])? {
+        for path in paths {
+            if let found = path.value(in: document), found.value != .null, found.value != .string("") { return found }
+        }
+        return nil
+    }
+
+    /// An id as text; integers are taken as their digits.
+    private func id(of paths: [MemberPath], in document: JSONValue) throws(EventFault) -> JSONValue? {
+        guard let (value, steps) = first(of: paths, in: document) else { return nil }
+        switch value {
+        case .string: return value
+        case .integer(let number): return .text(String(number))
+        default:
+            let name = steps.map(\.string).joined(separator: ".")
+            throw EventFault(name, "must be text or an integer, not \(value.typeName == "a number" ? "a fraction" : value.typeName)")
+        }
+    }
+
+    private enum Either<Left, Right> { case left(Left), right(Right) }
+
+    private func segmentEvent(_ document: JSONValue) throws(EventFault) -> Either<JSONValue, String> {
+        guard let type = document["type"]?.asString else { throw EventFault("type", "is missing: track, page, screen, …") }
+        switch type {
+        case "track": return .left(first(of: shape.event, in: document)?.value ?? .null)
+        case "page", "screen": return .left(.string(type))
+        case "identify", "group", "alias": return .right("\(type.string) calls are no events")
+        default: throw EventFault("type", "\"\(type.string.prefix(60))\" is no call of the Segment specification")
+        }
+    }
+
+    // MARK: - Properties
+
+    private func parseText(of name: ByteString, in members: inout [JSONValue.Member]) throws(EventFault) {
+        for i in members.indices where members[i].key == name {
+            guard let text = members[i].value.asString else { continue }
+            if text.bytes.allSatisfy({ $0 <= 32 }) {
+                members[i].value = .null
+                continue
+            }
+            do {
+                members[i].value = try JSONParser.parse(text.bytes)
+            } catch {
+                throw EventFault(name.string, error.description)
+            }
+        }
+    }
+
+    /// All further members; those that win stand last.
+    private func properties(_ members: [JSONValue.Member]) throws(EventFault) -> [JSONValue.Member] {
+        var rest = members
+        for paths in [shape.user, shape.anonymous, shape.time, shape.id] {
+            for path in paths { path.remove(from: &rest) }
+        }
+        if !shape.keepsOtherEventNames {
+            for path in shape.event { path.remove(from: &rest) }
+        } else if let name = first(of: shape.event, in: .object(members)) {
+            MemberPath(steps: name.steps).remove(from: &rest)
+        }
+        if !shape.leftOut.isEmpty { rest.removeAll { shape.leftOut.contains($0.key) } }
+        var winners: [JSONValue.Member] = []
+        for name in shape.spread {
+            for member in rest where member.key == name {
+                switch member.value {
+                case .object(let inner): winners += inner
+                case .null: break
+                default: throw EventFault(name.string, "must be an object, not \(member.value.typeName)")
+                }
+            }
+            rest.removeAll { $0.key == name }
+        }
+        var weak: [JSONValue.Member] = []
+        for list in shape.parameterLists {
+            for member in rest where member.key == list.name {
+                let read = try parameters(member.value, list)
+                if list.wins { winners += read } else { weak += read }
+            }
+            rest.removeAll { $0.key == list.name }
+        }
+        return weak + rest + winners
+    }
+
+    private func parameters(_ value: JSONValue, _ list: EventShape.ParameterList) throws(EventFault) -> [JSONValue.Member] {
+        if value == .null { return [] }
+        guard let entries = value.asArray else { throw EventFault(list.name.string, "must be a list, not \(value.typeName)") }
+        var members: [JSONValue.Member] = []
+        for entry in entries {
+            guard let key = entry["key"]?.asString else { throw EventFault(list.name.string, "an entry has no \"key\"") }
+            members.append(.init(ByteString(list.prefix.bytes + key.bytes), Self.parameter(entry["value"])))
+        }
+        return members
+    }
+
+    /// BigQuery writes integers of 64 bits as text.
+    private static func parameter(_ value: JSONValue?) -> JSONValue {
+        for name in ["string_value", "int_value", "float_value", "double_value"] as [ByteString] {
+            guard let found = value?[name], found != .null else { continue }
+            if name != "string_value", let text = found.asString {
+                return (try? JSONParser.parse(text.bytes)).flatMap { $0.asDouble == nil ? nil : $0 } ?? found
+            }
+            return found
+        }
+        return .null
+    }
+}

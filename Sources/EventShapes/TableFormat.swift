@@ -1,0 +1,28 @@
+import FunnelModel
+
+/// How a table's text is cut into cells, and what its columns are called.
+package struct TableFormat: Sendable {
+    /// nil is guessed from the first line.
+    package var separator: UInt8?
+    package var hasQuotes = true
+    package var header = Header.firstRecord
+
+    package enum Header: Sendable {
+        case firstRecord
+        /// There is none; the columns go by the number of cells in the first record.
+        case none([Columns])
+    }
+
+    package struct Columns: Sendable {
+        package var names: [ByteString]
+        /// The name of all events of such a table.
+        package var event: ByteString?
+
+        package init(_ names: [String], event: ByteString? = nil) {
+            self.names = names.map { ByteString($0) }
+            self.event = event
+        }
+    }
+
+    package init() {}
+}

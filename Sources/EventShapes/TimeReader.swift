@@ -1,0 +1,48 @@
+import FunnelModel
+import TimeZones
+
+/// Brings times of a file into a form that events take: by a format, and where they name no zone by a zone.
+package struct TimeReader: Sendable {
+    private let format: TimeFormat?
+    private var clock: LocalClock?
+
+    /// - Parameter clock: nil leaves times without a zone as they are, which is UTC.
+    package init(format: TimeFormat?, clock: LocalClock?) {
+        self.format = format
+        self.clock = clock
+    }
+
+    /// A cell's time as other text; nil where it can stay as it is.
+    package mutating func text(_ cell: Span<UInt8>) throws(EventFault) -> ByteString? {
+        if format == nil, clock == nil { return nil }
+        let text = ByteString(unsafe cell.withUnsafeBufferPointer { unsafe Array($0) })
+        return try native(.string(text)).asString
+    }
+
+    mutating func native(_ value: JSONValue) throws(EventFault) -> JSONValue {
+        if format == nil, clock == nil { return value }
+        do {
+            return .text(Timestamp.format(try instant(value)))
+        } catch {
+            throw EventFault("timestamp", error.reason, "datetime_parsing")
+        }
+    }
+
+    private mutating func instant(_ value: JSONValue) throws(Timestamp.Fault) -> Int64 {
+        let text: ByteString
+        switch value {
+        case .string(let given): text = given
+        case .integer(let number):
+            guard format != nil else { return try Timestamp.fromInteger(number) }
+            text = ByteString(String(number))
+        case .double(let number): return try Timestamp.fromNumber(number)
+        default: throw Timestamp.Fault(reason: "must be text or a number, not \(value.typeName)")
+        }
+        let (time, hasZone) = if let format { try format.read(text.bytes) } else { try Timestamp.read(text) }
+        guard !hasZone, clock != nil else { return time }
+        guard let instant = clock?.instant(showing: time) else {
+            throw Timestamp.Fault(reason: "\"\(text.string.prefix(40))\" does not exist in the time zone: clocks skip it")
+        }
+        return instant
+    }
+}

@@ -1,0 +1,5 @@
+/// The three bytes that some programs put before UTF-8 text.
+package enum ByteOrderMark {
+    /// 3 where `bytes` begin with it, else 0.
+    package static func length(in bytes: [UInt8]) -> Int { bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0 }
+}

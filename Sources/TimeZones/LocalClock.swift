@@ -1,0 +1,43 @@
+/// Turns what a zone's clock shows into instants, fast for times that come in order.
+package struct LocalClock: Sendable {
+    private let zone: NamedZone
+    /// A stretch of UTC seconds without a change of the clock, and its offset.
+    private var known: Range<Int64> = 0..<0
+    private var ahead: Int64 = 0
+
+    package init(_ zone: NamedZone) { self.zone = zone }
+
+    /// - Parameter shown: the time on the clock, as microseconds since 1970 on the same clock.
+    /// - Returns: microseconds since 1970 UTC; of a time that occurs twice the earlier one, nil for one that does not exist.
+    package mutating func instant(showing shown: Int64) -> Int64? {
+        // Within a stretch and a day away from its ends no other offset can lead to the same reading.
+        let guess = floorSeconds(shown) - ahead
+        if known.contains(guess) { return shown - ahead * 1_000_000 }
+        let second = floorSeconds(shown)
+        // No zone is more than a day from UTC, and none changes twice within two days of its clock.
+        let before = zone.offset(at: second - Self.day)
+        let after = zone.offset(at: second + Self.day)
+        if before == after {
+            keep(around: second, before)
+            return shown - before * 1_000_000
+        }
+        // The larger offset gives the earlier instant.
+        for offset in [max(before, after), min(before, after)] where zone.offset(at: second - offset) == offset {
+            return shown - offset * 1_000_000
+        }
+        return nil
+    }
+
+    /// Remembers the day around a reading if the clock is not changed near it.
+    private mutating func keep(around second: Int64, _ offset: Int64) {
+        guard zone.offset(at: second - 2 * Self.day) == offset, zone.offset(at: second + 2 * Self.day) == offset else { return }
+        ahead = offset
+        known = (second - Self.day / 2)..<(second + Self.day / 2)
+    }
+
+    private static let day: Int64 = 86_400
+
+    private func floorSeconds(_ microseconds: Int64) -> Int64 {
+        microseconds >= 0 ? microseconds / 1_000_000 : -((999_999 - microseconds) / 1_000_000)
+    }
+}

@@ -1,0 +1,130 @@
+import EventFiles
+import EventShapes
+import FunnelModel
+import FunnelRuntime
+
+/// Shows how files are read, and sends nothing.
+struct DryRun {
+    let options: FileOptions
+    let format: Load.Format
+
+    /// Records of a table.
+    private static let shown = 10
+    /// Records that a table's counts are of.
+    private static let sampled = 100_000
+
+    func show(_ file: String, _ identity: RowIdentity) throws -> Load.Outcome {
+        let source = try EventFile(path: file, options: options, now: WallClock.now())
+        switch format {
+        case .json: return try writeAll(file, source, identity)
+        case .table: return try showTable(file, source, identity)
+        }
+    }
+
+    // MARK: - JSON
+
+    private func writeAll(_ file: String, _ source: EventFile, _ identity: RowIdentity) throws -> Load.Outcome {
+        var identity = identity
+        var result = Load.Outcome.complete
+        while var read = try source.next(rows: Loader.rowsPerBatch, bytes: Loader.bytesPerBatch) {
+            try identity.complete(&read)
+            var out: [UInt8] = []
+            for outcome in read.outcomes {
+                var members: [JSONValue.Member] = [
+                    .init("file", .text(file)), .init("lines", [.count(outcome.lines.lowerBound), .count(outcome.lines.upperBound)]),
+                ]
+                switch outcome.kind {
+                case .row(let row): members.append(.init("event", Self.json(read.batch.event(row))))
+                case .rejected(let fault):
+                    members.append(.init("reason", .text(fault.reason)))
+                    result = .rejectedRows
+                case .skipped(let reason): members.append(.init("skipped", .text(reason)))
+                }
+                JSONValue.object(members).write(to: &out)
+                out.append(10)
+            }
+            Terminal.write(out)
+        }
+        return result
+    }
+
+    private static func json(_ event: Event) -> JSONValue {
+        [
+            "user_id": .string(event.user), "event": .string(event.name), "timestamp": .text(Timestamp.format(event.time)),
+            "event_id": .string(event.id), "properties": .object(event.properties.map { .init($0.key, $0.value.json) }),
+        ]
+    }
+
+    // MARK: - Table
+
+    private func showTable(_ file: String, _ source: EventFile, _ identity: RowIdentity) throws -> Load.Outcome {
+        var identity = identity
+        var blocks: [String] = []
+        var rejected: [String] = []
+        var counts = (events: 0, rejected: 0, skipped: 0)
+        var isWhole = false
+        while counts.events + counts.rejected + counts.skipped < Self.sampled {
+            guard var read = try source.next(rows: 1_000, bytes: Loader.bytesPerBatch) else {
+                isWhole = true
+                break
+            }
+            try identity.complete(&read)
+            for outcome in read.outcomes {
+                switch outcome.kind {
+                case .row(let row):
+                    counts.events += 1
+                    if blocks.count < Self.shown { blocks.append(EventBlock.text(read.batch.event(row), outcome.lines)) }
+                case .rejected(let fault):
+                    counts.rejected += 1
+                    if rejected.count < Self.shown { rejected.append("  \(EventBlock.text(outcome.lines)): \(Terminal.printable(fault.reason))") }
+                case .skipped: counts.skipped += 1
+                }
+            }
+        }
+        Terminal.out("\(Terminal.printable(file)): how it is read; nothing is sent")
+        for guess in source.guesses { Terminal.out("  \(guess)") }
+        Terminal.out("")
+        for block in blocks { Terminal.out(block) }
+        let scope = isWhole ? "in all" : "of the first \(Terminal.number(Self.sampled)) records"
+        var line = "\(Terminal.number(counts.events)) events, \(Terminal.number(counts.rejected)) rejected"
+        if counts.skipped > 0 { line += ", \(Terminal.number(counts.skipped)) skipped" }
+        Terminal.out("\(line) \(scope)")
+        for text in rejected { Terminal.out(text) }
+        for note in MixedColumns.notes(source.mixed) { Terminal.out(note) }
+        return counts.rejected > 0 ? .rejectedRows : .complete
+    }
+}
+
+/// One event as a few lines of a table: name, time, ids, then each property with its kind.
+private enum EventBlock {
+    static func text(_ event: Event, _ lines: FileLines) -> String {
+        var rows: [(String, String, String)] = [
+            ("event", "", event.name.string), ("time", "", Timestamp.format(event.time)), ("user id", "", event.user.string),
+            ("event id", "", event.id.string),
+        ]
+        for property in event.properties { rows.append((property.key.string, kind(property.value), value(property.value))) }
+        let width = min(40, rows.map { $0.0.count }.max() ?? 0)
+        let body = rows.map { row in
+            "  " + Terminal.pad(Terminal.printable(row.0), width) + "  " + Terminal.pad(row.1, 7) + "  "
+                + Terminal.printable(String(row.2.prefix(100)))
+        }
+        return (["\(text(lines))"] + body + [""]).joined(separator: "\n")
+    }
+
+    static func text(_ lines: FileLines) -> String {
+        lines.count == 1 ? "line \(lines.lowerBound)" : "lines \(lines.lowerBound) to \(lines.upperBound)"
+    }
+
+    private static func kind(_ value: PropertyValue) -> String {
+        switch value {
+        case .string: "text"
+        case .integer, .double: "number"
+        case .bool: "boolean"
+        }
+    }
+
+    private static func value(_ value: PropertyValue) -> String {
+        if case .string(let text) = value { return text.string }
+        return String(decoding: value.json.encoded, as: UTF8.self)
+    }
+}
