@@ -1,4 +1,4 @@
-"""What becomes of each record of a file: the generic reading of columns and members, and that of each vendor's export."""
+"""What becomes of each record of a vendor's export, and what all readings have in common."""
 
 import functools
 import os
@@ -49,9 +49,9 @@ def without(members, *used):
     return {key: value for key, value in members.items() if key not in used}
 
 
-def object_of(value):
+def object_of(value, of_text=True):
     """`properties` as an object or as the text of one; null and an empty text are none."""
-    if isinstance(value, str):
+    if isinstance(value, str) and of_text:
         value = parse_json(value) if value else None
     if value is None:
         return {}
@@ -61,14 +61,6 @@ def object_of(value):
 
 
 # MARK: NDJSON
-
-
-def plain_json(row):
-    """Without a preset: user_id, event or else event_type, timestamp, event_id."""
-    name = "event" if "event" in row else "event_type"
-    return event(
-        [row.get("user_id")], row.get(name), row.get("timestamp"), row.get("event_id"),
-        flatten(without(row, "user_id", name, "timestamp", "event_id", "properties")), flatten(object_of(row.get("properties"))))
 
 
 def mixpanel(row):
@@ -133,19 +125,6 @@ def cells(row, *used, numbers=(), texts=()):
         if name and name not in used and value is not None:
             found[name] = value
     return found
-
-
-def plain_csv(row, kinds=None):
-    """Without a preset. `kinds` names the columns of --number, --text and --json-column."""
-    kinds = kinds or {}
-    name = "event" if "event" in row else "event_type"
-    json_columns = [column for column, kind in kinds.items() if kind == "json"]
-    objects = {column: parse_json(row[column]) for column in json_columns if row.get(column)}
-    return event(
-        [row.get("user_id")], row.get(name), row.get("timestamp"), row.get("event_id"),
-        cells(row, "user_id", name, "timestamp", "event_id", *json_columns,
-              numbers=[c for c, k in kinds.items() if k == "number"], texts=[c for c, k in kinds.items() if k == "text"]),
-        flatten(without(objects, "properties")), flatten(object_of(objects.get("properties"))))
 
 
 def posthog_csv(row):
@@ -219,19 +198,22 @@ def csv_row(fields, columns):
     return dict(zip(columns, fields))
 
 
-def read_csv(data, read, columns=None, separator=None, quotes=True):
-    """`columns` of a file without a header: a list, or what makes it of the first record."""
+def read_csv(data, read, columns, separator=None, quotes=True, header=True):
+    """The first record is the header, unless there is none. `columns` are a list, or what makes it of the first record."""
     lines = csvtext.lines_of(csvtext.decoded(data))
     if separator is None:
         separator = csvtext.separator_of(next((line for line in lines if not csvtext.is_empty(line)), ""))
-    found, rows = [], csvtext.records(lines, separator, quotes)
-    if columns is None:
-        columns = next(rows)[2]
-    for first, last, fields in rows:
-        if callable(columns):
+    found = []
+    for index, (first, last, fields) in enumerate(csvtext.records(lines, separator, quotes)):
+        if index == 0 and not isinstance(columns, list):
             columns = columns(fields)
-        found.append({"lines": [first, last], **judged(read, functools.partial(csv_row, fields, columns))})
+        if index > 0 or not header:
+            found.append({"lines": [first, last], **judged(read, functools.partial(csv_row, fields, columns))})
     return found
+
+
+def yoochoose_columns(fields):
+    return CLICKS if len(fields) == len(CLICKS) else BUYS
 
 
 def snowplow_columns():
@@ -244,13 +226,13 @@ SAMPLES = {
     "mixpanel-export.ndjson": ("mixpanel-export", lambda data: read_json(data, mixpanel)),
     "amplitude-export.ndjson": ("amplitude-export", lambda data: read_json(data, amplitude)),
     "posthog-export.ndjson": ("posthog-export", lambda data: read_json(data, posthog)),
-    "posthog-csv.csv": ("posthog-csv", lambda data: read_csv(data, posthog_csv)),
-    "posthog-csv-columns.csv": ("posthog-csv", lambda data: read_csv(data, posthog_csv)),
+    "posthog-csv.csv": ("posthog-csv", lambda data: read_csv(data, posthog_csv, list)),
+    "posthog-csv-columns.csv": ("posthog-csv", lambda data: read_csv(data, posthog_csv, list)),
     "segment-log.ndjson": ("segment-log", lambda data: read_json(data, segment)),
     "ga4-bigquery.ndjson": ("ga4-bigquery", lambda data: read_json(data, ga4)),
-    "snowplow-enriched.tsv": ("snowplow-enriched", lambda data: read_csv(data, snowplow, snowplow_columns(), "\t", quotes=False)),
-    "rees46.csv": ("rees46", lambda data: read_csv(data, rees46)),
-    "retailrocket.csv": ("retailrocket", lambda data: read_csv(data, retailrocket)),
-    "yoochoose-clicks.csv": ("yoochoose", lambda data: read_csv(data, yoochoose, lambda fields: CLICKS if len(fields) == 4 else BUYS)),
-    "yoochoose-buys.csv": ("yoochoose", lambda data: read_csv(data, yoochoose, lambda fields: CLICKS if len(fields) == 4 else BUYS)),
+    "snowplow-enriched.tsv": ("snowplow-enriched", lambda data: read_csv(data, snowplow, snowplow_columns(), "\t", quotes=False, header=False)),
+    "rees46.csv": ("rees46", lambda data: read_csv(data, rees46, list)),
+    "retailrocket.csv": ("retailrocket", lambda data: read_csv(data, retailrocket, list)),
+    "yoochoose-clicks.csv": ("yoochoose", lambda data: read_csv(data, yoochoose, yoochoose_columns, header=False)),
+    "yoochoose-buys.csv": ("yoochoose", lambda data: read_csv(data, yoochoose, yoochoose_columns, header=False)),
 }
