@@ -79,7 +79,7 @@ def check(sluice):
         for name, source, expected in cases(folder):
             path = source if isinstance(source, str) else "-"
             found, status, errors, peak = runs.dry_run(sluice, [], [path], feed=None if path != "-" else source)
-            records = [[*r["lines"], "event" in r] for answers in found.values() for r in answers]
+            records = [[*record["lines"], "event" in record] for record in found]
             faults = [f"{peak >> 20} MB of memory"] if peak > runs.MOST_MEMORY else []
             if status not in (0, 1, 3):
                 faults.append(f"exit status {status}: {errors.strip()[-300:]}")

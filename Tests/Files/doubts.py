@@ -1,12 +1,13 @@
 """What FILES.md leaves open: files and records of which two readings are right. Spoiled files run into them; they are not compared."""
 
+import decimal
 import json
 import re
 
 import csvtext
 import plain
 import times
-from values import DECIMAL, significant
+from values import DECIMAL, JSON_NUMBER, number, significant
 
 BLANK = " \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\ufeff"
 PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
@@ -35,7 +36,7 @@ class Doubts:
     def _of_file(self, text):
         """Whether the separator, the header or the format can be seen in two ways."""
         bare = text.lstrip(BLANK + "\0")
-        if not self.first or (bare.startswith("{") and not self.is_json):
+        if not self.first or bare.startswith("[") or (bare.startswith("{") and not self.is_json):
             return True
         if self.is_json:
             return False
@@ -65,7 +66,9 @@ class Doubts:
     def of_cell(self, column, field):
         if column == self.options.time:
             return of_time(field)
-        return of_json(field, self.options) if column in self.options.json else of_number(field)
+        if column in self.options.json:
+            return of_json(field, self.options)
+        return of_number(field) or (self.options.kind(column) == "number" and beyond_doubles(field))
 
 
 def of_time(text):
@@ -77,6 +80,11 @@ def of_number(text):
     """Decimals that print with an exponent, minus zero, and digits at the edge of fifteen."""
     return bool(DECIMAL.match(text)) and (
         0 < abs(float(text)) < 0.001 or text.startswith("-0") and float(text) == 0 or 15 <= significant(text) <= 17)
+
+
+def beyond_doubles(text):
+    """A JSON number that is infinite as a double."""
+    return bool(JSON_NUMBER.match(text)) and number(decimal.Decimal(text)) is None
 
 
 def of_json(text, options):

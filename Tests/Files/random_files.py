@@ -129,7 +129,10 @@ class Run:
 
     def load(self, files):
         """Answers by path, exit status, standard error."""
-        found, status, errors, peak = runs.dry_run(self.sluice, files[0].options.arguments(), [f.path for f in files])
+        records, status, errors, peak = runs.dry_run(self.sluice, files[0].options.arguments(), [f.path for f in files])
+        found = {}
+        for record in records:
+            found.setdefault(record["file"], []).append(record)
         self.peak = max(self.peak, peak)
         if peak > runs.MOST_MEMORY:
             self.fail(files[0], [f"{peak >> 20} MB of memory, in a call with {len(files)} files"])

@@ -8,10 +8,10 @@
 import argparse
 import json
 import os
-import subprocess
 import sys
 
 import presets
+import runs
 
 SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "samples")
 
@@ -63,20 +63,13 @@ def differences(ours, theirs):
     return found
 
 
-def answers(sluice, options, files):
-    """The objects that a dry run writes, one a record, and its exit status."""
-    run = subprocess.run([sluice, "load", *options, "--dry-run", "--format", "json", *files], capture_output=True)
-    found = [json.loads(line) for line in run.stdout.decode("utf-8").split("\n") if line]
-    return found, run.returncode, run.stderr.decode("utf-8", "replace")
-
-
 def check(sluice):
     faults = 0
     for name, (preset, _) in presets.SAMPLES.items():
         with open(expected_path(name), encoding="utf-8") as file:
             expected = [json.loads(line) for line in file]
         path = os.path.join(SAMPLES, name)
-        found, status, errors = answers(sluice, ["--preset", preset], [path])
+        found, status, errors, _ = runs.dry_run(sluice, ["--preset", preset], [path])
         messages = []
         if status != (3 if any("rejected" in record for record in expected) else 0):
             messages.append(f"exit status {status}: {errors.strip()[:300]}")
@@ -90,7 +83,7 @@ def check(sluice):
         made = [b.get("event_id") for a, b in events if a["event"]["event_id"] is None]
         if None in made or len(set(made)) != len(made):
             messages.append(f"ids of rows without one are not unique: {made}")
-        if answers(sluice, ["--preset", preset], [path])[0] != found:
+        if runs.dry_run(sluice, ["--preset", preset], [path])[0] != found:
             messages.append("a second run answers otherwise")
         print(f"{name}: {'as expected' if not messages else f'{len(messages)} differences'}, {len(expected)} records")
         for message in messages:

@@ -23,7 +23,7 @@ class NoTime(Exception):
 def of_number(value):
     """Seconds below 1e11, milliseconds below 1e14, microseconds below 1e17, nanoseconds from there on. Digits beyond are cut."""
     value = decimal.Decimal(value)
-    if not value.is_finite() or value < 0:
+    if not value.is_finite() or value < 0 or value > 10**25:
         raise NoTime
     unit = 1_000_000 if value < 10**11 else 1000 if value < 10**14 else 1 if value < 10**17 else None
     with decimal.localcontext() as context:
