@@ -14,6 +14,7 @@ PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 CONSTANT = re.compile(r"-?\b(Inf|nan|NaN|Infinity)\b")
 ZONE_AFTER_BLANK = re.compile(r"[0-9].*\s([a-zA-Z]+|[+-][0-9:]*)\s*\Z")
+BARE_POINT = re.compile(r"[.,](?![0-9])")
 MOST = 24_000
 
 
@@ -72,8 +73,8 @@ class Doubts:
 
 
 def of_time(text):
-    """A zone after a blank, in a spelling that FILES.md does not list."""
-    return bool(ZONE_AFTER_BLANK.match(text)) and not times.ISO.match(text)
+    """A zone after a blank in a spelling that FILES.md does not list; a point without digits behind it."""
+    return bool(ZONE_AFTER_BLANK.match(text) or BARE_POINT.search(text)) and not times.ISO.match(text)
 
 
 def of_number(text):

@@ -110,3 +110,32 @@ def shown(us):
     if fraction:
         text += f".{fraction // 1000:03d}" if fraction % 1000 == 0 else f".{fraction:06d}"
     return text + "Z"
+
+
+# MARK: strptime
+
+SHORT = {"%T": "%H:%M:%S", "%D": "%m/%d/%y", "%F": "%Y-%m-%d", "%R": "%H:%M", "%n": " ", "%t": " ", "%e": "%d"}
+CLOCK = ("%H", "%I", "%M", "%S", "%f")
+
+
+def of_format(text, form, zone=None):
+    """A text in a format of strptime, read by Python's, which knows neither %s nor more than six digits of %f."""
+    form = re.sub(r"%.", lambda m: SHORT.get(m[0], m[0]), form)
+    if "%s" in form:
+        found = re.fullmatch(re.escape(form).replace("%s", "(?P<s>[0-9]+)").replace("%f", "(?P<f>[0-9]{1,9})"), text)
+        if not found:
+            raise NoTime
+        return of_number(found["s"]) + (int(found["f"].ljust(6, "0")[:6]) if "%f" in form else 0)
+    if "%f" in form:
+        text = re.sub(r"(?<=[.,:])([0-9]{6})[0-9]{1,3}(?![0-9])", r"\1", text)
+    try:
+        moment = datetime.datetime.strptime(text, form)
+    except ValueError:
+        raise NoTime
+    if "%j" in form and str(moment.year) not in text:
+        raise NoTime  # Day 366 of a shorter year, which Python takes as the first of the next one.
+    if moment.tzinfo:
+        return us_of(moment)
+    if "%Z" in form:
+        return us_of(moment.replace(tzinfo=UTC))
+    return of_local(moment, zone) if any(part in form for part in CLOCK) else of_day(moment.date(), zone)
