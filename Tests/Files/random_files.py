@@ -27,6 +27,7 @@ from doubts import Doubts
 from reading import differences
 
 BATCH = 25
+SHOWN = 40
 
 
 class File:
@@ -44,6 +45,11 @@ class File:
         name = f"{number}.{'ndjson' if as_json else 'csv'}" + (".gz" if packed is not self.data and r.random() < 0.5 else "")
         self.path = os.path.join(folder, name)
         self.write(self.packed)
+        self.doubt, self.expected, self.no_file = Doubts(self.data, options), None, None
+        try:
+            self.expected = None if self.doubt.of_file else plain.read(self.data, options)
+        except plain.NoFile as fault:
+            self.no_file = fault
 
     def write(self, data):
         with open(self.path, "wb") as file:
@@ -87,28 +93,24 @@ def judge(file, found, status, errors):
     words = runs.words_fault(errors) if status == 1 else None
     if words or file.torn:
         return [words] if words else []
-    doubt = Doubts(file.data, file.options)
-    try:
-        expected = None if doubt.of_file else plain.read(file.data, file.options)
-    except plain.NoFile as fault:
-        return [] if status == 1 else [f"read, although {fault}"]
+    if file.no_file:
+        return [] if status == 1 else [f"read, although {file.no_file}"]
     if status == 1:
-        likely = doubt.of_file or b"\0" in file.data[:4]
-        return [] if likely else [f"not read: {errors.strip()[:300]}"]
-    faults = tiling(doubt, found)
+        return [] if file.doubt.of_file or b"\0" in file.data[:4] else [f"not read: {errors.strip()[:300]}"]
+    faults = tiling(file.doubt, found)
     rejected = any("reason" in record for record in found)
     if (status == 3) != rejected:
         faults.append(f"exit status {status} with {'' if rejected else 'no '}rejected records")
-    return faults + (compared(file, doubt, expected, found) if expected is not None else [])
+    return faults + (compared(file, file.expected, found) if file.expected is not None else [])
 
 
-def compared(file, doubt, expected, found):
+def compared(file, expected, found):
     """Differences from the independent reading."""
     if [e["lines"] for e in expected] != [f["lines"] for f in found]:
         at = next((i for i, (e, f) in enumerate(zip(expected, found)) if e["lines"] != f["lines"]), min(len(expected), len(found)))
         return [f"{len(found)} records, expected {len(expected)}; from the {at + 1}th on {found[at:at + 1]}, expected {expected[at:at + 1]}"[:1500]]
     faults = []
-    sure = [(e, f) for e, f in zip(expected, found) if not doubt.of_record(e["lines"])]
+    sure = [(e, f) for e, f in zip(expected, found) if not file.doubt.of_record(e["lines"])]
     if not file.spoiled and len(sure) != len(expected):
         faults.append("the generator made a file that can be read in two ways")
     for e, f in sure:
@@ -140,20 +142,27 @@ class Run:
 
     def fail(self, file, faults):
         self.failed += 1
+        if self.failed > SHOWN:
+            return
         os.makedirs(self.keep, exist_ok=True)
         kept = shutil.copy(file.path, self.keep)
         print(f"FAILED --seed {self.seed} --only {file.number}: {kept}\n  options: {file.options.arguments()}")
         for fault in faults[:5]:
             print(f"  {fault}")
+        if self.failed == SHOWN:
+            print("further files that fail are counted only")
 
     def batch(self, files, again):
-        found, status, errors = self.load(files)
-        alone = status not in (0, 3)
+        """All files that can be read in one call, the others one by one; all one by one where that call ends with an error."""
+        together = [file for file in files if file.expected is not None and not file.torn]
+        found, status, errors = self.load(together) if together else ({}, 0, "")
+        if status not in (0, 3):
+            together = []
         first = {}
         for file in files:
-            own, own_status = found.get(file.path, []), 3 if any("reason" in f for f in found.get(file.path, [])) else 0
-            own_errors = errors
-            if alone:
+            own = found.get(file.path, [])
+            own_status, own_errors = 3 if any("reason" in f for f in own) else 0, errors
+            if file not in together:
                 answer, own_status, own_errors = self.load([file])
                 own = answer.get(file.path, [])
             first[file.path] = own
@@ -162,17 +171,18 @@ class Run:
             self.refused += own_status == 1
             if faults:
                 self.fail(file, faults)
-        if again and not alone:
-            self.again(files, first)
+        if together and status != (3 if any("reason" in f for file in together for f in first[file.path]) else 0):
+            self.fail(together[0], [f"exit status {status} of {len(together)} files"])
+        if together and again:
+            self.again(together, first)
 
     def again(self, files, first):
         """A second run over the same text, gzip in place of plain text and the other way round, answers the same."""
         for file in files:
-            if not file.torn:
-                file.repack()
+            file.repack()
         found, _, _ = self.load(files)
         for file in files:
-            if not file.torn and found.get(file.path, []) != first[file.path]:
+            if found.get(file.path, []) != first[file.path]:
                 self.fail(file, ["read again, compressed in another way, it gives other records or ids"])
 
 
