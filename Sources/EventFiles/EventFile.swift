@@ -109,16 +109,21 @@ package final class EventFile {
 
     // MARK: - Start
 
+    /// Looked at before the format is known.
+    private static let firstBytes = 1 << 20
+
     /// Looks at the first line; false where the file has none.
     private func begin() throws -> Bool {
         while true {
             let start = ByteOrderMark.length(in: window.bytes)
-            let first = window.bytes[start...].firstIndex { $0 > 32 }
+            let first = window.bytes[start...].firstIndex { !Blank.isBlank($0) && !LineEnd.isOne($0) }
             // The whole first line, or as much of one as can tell: separators are counted in it.
-            if let first, window.isWhole || window.bytes.count - first > 1 << 16 || LineEnd.first(in: window.bytes, first..<window.bytes.count) != nil {
+            let isEnough = window.isWhole || window.bytes.count - (first ?? start) > Self.firstBytes
+            if let first, isEnough || LineEnd.first(in: window.bytes, first..<window.bytes.count) != nil {
                 window.at = start
                 return try begin(at: first)
             }
+            if isEnough, !window.isWhole { throw FileFault("the file begins with more than \(Self.firstBytes) bytes of white space") }
             if window.isWhole { return false }
             try readMore()
         }
@@ -143,35 +148,43 @@ package final class EventFile {
             table.separator = separator
             guesses.append("separator: \(SeparatorName.text(separator)) (\(counts) in the first line)")
         }
-        var csv = CSVReader(separator: table.separator ?? UInt8(ascii: ","), hasQuotes: table.hasQuotes)
-        while true {
-            let before = window
-            switch csv.next(&window) {
-            case .needsMore: try readMore()
-            case .end: return false
-            case .bad(_, let reason): throw FileFault("the first record cannot be read: \(reason)")
-            case .record:
-                let columns = try columns(csv, table.header)
-                // Without a header the first record is an event.
-                if case .none = table.header { window = before }
-                reader = .table(
-                    csv, try TableRow(columns.names, options.shape, required: options.required, event: columns.event))
-                return true
+        let csv = CSVReader(separator: table.separator ?? UInt8(ascii: ","), hasQuotes: table.hasQuotes)
+        var header = csv
+        var columns: TableFormat.Columns
+        switch table.header {
+        case .firstRecord:
+            // Read in place: what follows are the events.
+            var step = header.next(&window)
+            while case .needsMore = step {
+                try readMore()
+                step = header.next(&window)
             }
+            if case .bad(_, let reason) = step { throw FileFault("the header cannot be read: \(reason)") }
+            guard case .record = step else { return false }
+            columns = TableFormat.Columns([])
+            columns.names = header.fields.map { ByteString(($0.isDecoded ? header.scratch : window.bytes)[$0.start..<$0.end]) }
+        case .none(let choices):
+            columns = choices[0]
+            if choices.count > 1 { columns = try choose(among: choices, csv) }
         }
+        reader = .table(csv, try TableRow(columns.names, options.shape, required: options.required, event: columns.event))
+        return true
     }
 
-    private func columns(_ csv: CSVReader, _ header: TableFormat.Header) throws -> TableFormat.Columns {
-        switch header {
-        case .firstRecord:
-            var columns = TableFormat.Columns([])
-            columns.names = csv.fields.map { ByteString(($0.isDecoded ? csv.scratch : window.bytes)[$0.start..<$0.end]) }
-            return columns
-        case .none(let choices):
-            if let fit = choices.first(where: { $0.names.count == csv.fields.count }) { return fit }
-            if choices.count == 1 { return choices[0] }
-            let counts = choices.map { "\($0.names.count)" }.joined(separator: " or ")
-            throw FileFault("the first record has \(csv.fields.count) fields; \(counts) are expected")
+    /// The columns that fit the first whole record, which is read again later.
+    private func choose(among choices: [TableFormat.Columns], _ csv: CSVReader) throws -> TableFormat.Columns {
+        while true {
+            var probe = window
+            var csv = csv
+            var step = csv.next(&probe)
+            while case .bad = step { step = csv.next(&probe) }
+            if case .record = step {
+                if let fit = choices.first(where: { $0.names.count == csv.fields.count }) { return fit }
+                let counts = choices.map { "\($0.names.count)" }.joined(separator: " or ")
+                throw FileFault("the first record has \(csv.fields.count) fields; \(counts) are expected")
+            }
+            if window.isWhole || window.bytes.count > 4 * Self.firstBytes { return choices[0] }
+            try readMore()
         }
     }
 
@@ -213,7 +226,7 @@ package final class EventFile {
                 return true
             }
             guard window.passLineEnd(at: end) else { return false }
-            if window.bytes[range].allSatisfy({ $0 <= 32 }) { continue }
+            if window.bytes[range].allSatisfy(Blank.isBlank) { continue }
             collector.take(line: line, window.bytes, range, &shapes)
             return true
         }

@@ -1,20 +1,14 @@
+/// White space within a line.
+enum Blank {
+    static func isBlank(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 }
+}
+
 /// Line ends as people's editors count them: LF, CRLF and CR.
 enum LineEnd {
     static let lf: UInt8 = 10
     static let cr: UInt8 = 13
 
-    /// Line ends in a range, a CRLF being one.
-    static func count(_ bytes: [UInt8], _ range: Range<Int>) -> Int {
-        let span = bytes.span
-        var count = 0
-        var i = range.lowerBound
-        while i < range.upperBound {
-            let byte = span[i]
-            if byte == lf || (byte == cr && !(i + 1 < range.upperBound && span[i + 1] == lf)) { count += 1 }
-            i += 1
-        }
-        return count
-    }
+    static func isOne(_ byte: UInt8) -> Bool { byte == lf || byte == cr }
 
     /// The first CR or LF in a range.
     static func first(in bytes: [UInt8], _ range: Range<Int>) -> Int? {

@@ -19,6 +19,16 @@ package struct TimeFormat: Sendable, Equatable {
 
     private let parts: [Part]
 
+    /// Whether texts are days without a time.
+    var isDay: Bool {
+        !parts.contains { part in
+            switch part {
+            case .epoch, .number(.hour, _), .number(.hour12, _): true
+            default: false
+            }
+        }
+    }
+
     package init(_ text: String) throws(Fault) {
         var parts: [Part] = []
         var bytes = Array(text.utf8)
@@ -198,7 +208,8 @@ extension TimeFormat {
             }
             let start = at
             let hours = try number(2)
-            if at - start == 2, peek == UInt8(ascii: ":") { at += 1 }
+            guard at - start == 2 else { throw fault("an offset has two digits of hours") }
+            if peek == UInt8(ascii: ":") { at += 1 }
             let minutes = peek.map { (48...57).contains($0) } ?? false ? try number(2) : 0
             guard hours < 24, minutes < 60 else { throw fault("no such offset") }
             return (sign == UInt8(ascii: "-") ? -1 : 1) * (hours * 60 + minutes)

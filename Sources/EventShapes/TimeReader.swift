@@ -40,7 +40,8 @@ package struct TimeReader: Sendable {
         }
         let (time, hasZone) = if let format { try format.read(text.bytes) } else { try Timestamp.read(text) }
         guard !hasZone, clock != nil else { return time }
-        guard let instant = clock?.instant(showing: time) else {
+        let isDay = format?.isDay ?? (text.count == 10)
+        guard let instant = isDay ? clock?.firstInstant(ofDay: time) : clock?.instant(showing: time) else {
             throw Timestamp.Fault(reason: "\"\(text.string.prefix(40))\" does not exist in the time zone: clocks skip it")
         }
         return instant

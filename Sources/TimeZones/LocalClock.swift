@@ -28,6 +28,21 @@ package struct LocalClock: Sendable {
         return nil
     }
 
+    /// - Parameter shown: 00:00 of the day, as microseconds since 1970 on the zone's clock.
+    /// - Returns: the first instant of the day, which is later where clocks skip midnight; nil for a day that the zone left out.
+    package mutating func firstInstant(ofDay shown: Int64) -> Int64? {
+        if let midnight = instant(showing: shown) { return midnight }
+        let second = floorSeconds(shown)
+        var low = second - Self.day
+        var high = second + Self.day
+        let before = zone.offset(at: low)
+        while high - low > 1 {
+            let middle = low + (high - low) / 2
+            if zone.offset(at: middle) == before { low = middle } else { high = middle }
+        }
+        return high + zone.offset(at: high) < second + Self.day ? high * 1_000_000 : nil
+    }
+
     /// Remembers the day around a reading if the clock is not changed near it.
     private mutating func keep(around second: Int64, _ offset: Int64) {
         guard zone.offset(at: second - 2 * Self.day) == offset, zone.offset(at: second + 2 * Self.day) == offset else { return }

@@ -7,7 +7,7 @@ import re
 import csvtext
 import plain
 import times
-from values import DECIMAL, JSON_NUMBER, number, significant
+from values import DECIMAL, JSON_NUMBER, number
 
 BLANK = " \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\ufeff"
 PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
@@ -16,6 +16,10 @@ CONSTANT = re.compile(r"-?\b(Inf|nan|NaN|Infinity)\b")
 ZONE_AFTER_BLANK = re.compile(r"[0-9].*\s([a-zA-Z]+|[+-][0-9:]*)\s*\Z")
 BARE_POINT = re.compile(r"[.,](?![0-9])")
 MOST = 24_000
+
+
+def significant(text):
+    return len(text.lstrip("-").replace(".", "").lstrip("0"))
 
 
 def may_be_blank(line):

@@ -5,7 +5,7 @@ import json
 import re
 
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
-DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.([0-9]*[1-9]|0)\Z")
+DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]*[1-9]\Z")
 JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 
 
@@ -40,8 +40,9 @@ def number(value):
     return int(value) if value.is_integer() and fits(int(value)) else value
 
 
-def significant(text):
-    return len(text.lstrip("-").replace(".", "").lstrip("0"))
+def prints_back(text):
+    """Whether the nearest double has the same digits in its shortest form."""
+    return decimal.Decimal(repr(float(text))) == decimal.Decimal(text)
 
 
 def cell(text, kind=None):
@@ -58,7 +59,7 @@ def cell(text, kind=None):
         return number(int(text) if INTEGER.match(text) else decimal.Decimal(text))
     if INTEGER.match(text):
         return int(text) if fits(int(text)) and text != "-0" else text
-    if DECIMAL.match(text) and significant(text) <= 15:
+    if DECIMAL.match(text) and prints_back(text):
         return number(decimal.Decimal(text))
     return text
 

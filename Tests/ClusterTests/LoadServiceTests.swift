@@ -1,0 +1,130 @@
+import Foundation
+import FunnelModel
+import FunnelTestSupport
+import Testing
+
+extension ClusterSuite {
+    /// `sluice load` against a cluster: what is stored, what is said, what stays behind.
+    struct LoadServiceTests {
+        private static let head = "user_id,event,timestamp,price\n"
+
+        private struct Loaded {
+            var status: Int32
+            var err: String
+            var rejected: [JSONValue]
+        }
+
+        /// Loads a text under one and the same name, as a person does who repairs a file.
+        private func load(_ text: String, _ options: [String] = [], _ cluster: Cluster) async throws -> Loaded {
+            let file = cluster.directory.appendingPathComponent("events.csv")
+            try Data(text.utf8).write(to: file)
+            let done = try await Command.run("sluice", ["load", file.path, "--to", cluster.ingestWire] + options)
+            let rejects = try? Data(contentsOf: URL(fileURLWithPath: file.path + ".rejected.ndjson"))
+            let lines = (rejects ?? Data()).split(separator: 10).map { (try? JSONParser.parse(Array($0))) ?? .null }
+            return Loaded(status: done.status, err: done.err, rejected: lines)
+        }
+
+        private static let sameSecond: [JSONValue.Member] = [.init("conversion_order", ["flexible": ["limit": "1s"]])]
+
+        @Test func aFileThatGrewOrWasRepairedAddsOnlyWhatIsNew() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                let rows = (0..<3).map { "g\($0),Purchase,2026-01-01T10:00:00Z,5\n" }
+                for _ in 0..<2 { #expect(try await load(Self.head + rows.joined(), cluster).status == 0) }
+                _ = try await load(Self.head + rows.joined() + "g3,Purchase,2026-01-01T10:00:00Z,5\n", cluster)
+                _ = try await load((Self.head + rows.reversed().joined()).replacing("\n", with: "\r\n"), cluster)
+                #expect(try await cluster.counts(["Purchase", "Purchase"], more: Self.sameSecond) == [4, 0])
+
+                let bad = try await load(Self.head + "u1,Buy,2026-01-01T10:00:00Z,5\nu2,Buy,bad,5\n", cluster)
+                #expect(bad.status == 3 && bad.rejected.count == 1)
+                #expect(bad.rejected[0]["line"] == 3 && bad.rejected[0]["last_line"] == 3)
+                let mended = try await load(Self.head + "u1,Buy,2026-01-01T10:00:00Z,5\nu2,Buy,2026-01-01T10:00:00Z,5\n", cluster)
+                // The rejects of the load before are gone.
+                #expect(mended.status == 0 && mended.rejected.isEmpty)
+                #expect(try await cluster.counts(["Buy", "Buy"], more: Self.sameSecond) == [2, 0])
+                // Rows that are equal in one file are as many events.
+                _ = try await load(Self.head + String(repeating: "u,Twice,2026-01-01T10:00:00Z,5\n", count: 2), cluster)
+                #expect(try await cluster.counts(["Twice", "Twice"], more: Self.sameSecond) == [1, 1])
+            }
+        }
+
+        @Test func idsOfEarlierVersionsAreStillToBeHad() async throws {
+            try await Cluster.with(shards: 1) { cluster in
+                let text = Self.head + "u,Old,2026-01-01T10:00:00Z,5\n"
+                for _ in 0..<2 { #expect(try await load(text, ["--row-ids", "file"], cluster).status == 0) }
+                #expect(try await cluster.counts(["Old", "Old"], more: Self.sameSecond) == [1, 0])
+                _ = try await load(text, cluster)
+                #expect(try await cluster.counts(["Old", "Old"], more: Self.sameSecond) == [1, 1])
+            }
+        }
+
+        @Test func faultsAreToldInWordsWithLines() async throws {
+            try await Cluster.with(shards: 1) { cluster in
+                let some = try await load(
+                    Self.head + "u1,View,2026-01-01T10:00:00Z,5\n\nu2,View,2026-01-01T10:00:00Z,\"half\nu3,View,2026-01-01T10:00:00Z,12.50\n", cluster)
+                #expect(some.status == 3 && some.err.contains("2 accepted, 1 rejected") && some.rejected[0]["line"] == 4)
+                #expect(some.err.contains("Column \"price\" holds 1 numbers and 1 texts: --number \"price\""))
+                let none = try await load("who,event,timestamp\nu1,View,2026-01-01\n", cluster)
+                #expect(none.status == 1 && none.err.contains("there is no column \"user_id\" (--user-id); the columns are who, event, timestamp"))
+                let lacking = try await load(Self.head, ["--anonymous-id", "device"], cluster)
+                #expect(lacking.status == 1 && lacking.err.contains("(--anonymous-id)"))
+                for done in [some, none, lacking] { #expect(!done.err.contains("FileFault(") && !done.err.contains("Error(")) }
+                // A file that is none costs the others nothing.
+                let file = cluster.directory.appendingPathComponent("events.csv")
+                try Data((Self.head + "u9,Last,2026-01-01,1\n").utf8).write(to: file)
+                let both = try await Command.run("sluice", ["load", "/nowhere.csv", file.path, "--to", cluster.ingestWire])
+                #expect(both.status == 1 && both.err.contains("there is no file /nowhere.csv"))
+                #expect(try await cluster.counts(["Last"]) == [1])
+            }
+        }
+
+        @Test func cellsKeepTheirCharacters() async throws {
+            try await Cluster.with(shards: 1) { cluster in
+                let rows = ["1.1", "1.10", "\"1.10\"", "11.0.1"].enumerated().map { "u\($0),Open,2026-01-01T10:00:00Z,\($1)\n" }
+                _ = try await load("user_id,event,timestamp,app_version\n" + rows.joined(), cluster)
+                let report = try await cluster.query(["funnel": ["steps": ["Open"]], "breakdown": ["property": "app_version"]])
+                let rows = report["breakdown"]?["rows"]?.asArray ?? []
+                func entered(_ value: JSONValue) -> JSONValue? { rows.first { $0["value"] == value }?["entered"] }
+                #expect(entered("1.10") == 2 && entered(.double(1.1)) == 1 && entered("11.0.1") == 1)
+            }
+        }
+
+        /// README's table: each line that loads a file, run on a small file of that shape.
+        @Test func everyLineOfTheReadmeLoads() async throws {
+            let readme = String(decoding: try Repository.bytes("README.md"), as: UTF8.self)
+            let section = try #require(readme.split(separator: "## Load what you have").last?.split(separator: "\n## ").first)
+            let spans = section.split(separator: "`", omittingEmptySubsequences: false).enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+            let lines = spans.filter { $0.hasPrefix("sluice load ") && $0.contains("--") && !$0.contains("--dry-run") }
+            #expect(lines.count >= 14)
+            try await Cluster.with(shards: 1) { cluster in
+                for line in lines {
+                    let name = String(line.split(separator: " ")[2])
+                    let preset = line.split(separator: "--preset ").dropFirst().first.map(String.init)
+                    let folder = try Cluster.temporaryDirectory()
+                    defer { try? FileManager.default.removeItem(at: folder) }
+                    let content = try #require(try Self.content(of: name, String(line), preset: preset), "\(line) has no file in this test")
+                    try Data(content).write(to: folder.appendingPathComponent(name))
+                    let command = "cd '\(folder.path)' && PATH='\(Cluster.programs.path)':$PATH \(line) --to \(cluster.ingestWire)"
+                    let done = try await Command.run("/bin/sh", ["-c", command])
+                    #expect(done.status == (preset == nil ? 0 : 3) || done.status == 0, "\(line): \(done.err)")
+                    #expect(!done.err.contains(": 0 accepted"), "\(line): \(done.err)")
+                }
+            }
+        }
+
+        private static func content(of name: String, _ line: String, preset: String?) throws -> [UInt8]? {
+            if let preset {
+                let samples = try FileManager.default.contentsOfDirectory(atPath: Repository.root.appendingPathComponent("Tests/Files/samples").path)
+                guard let sample = samples.sorted().first(where: { $0.hasPrefix(preset) && !$0.contains("expected") }) else { return nil }
+                return try Repository.bytes("Tests/Files/samples/\(sample)")
+            }
+            let texts: [(option: String, text: String)] = [
+                ("--user-id customer", "customer,status,changed_at\nc1,paid,2026-01-01T10:00:00Z\n"),
+                ("--timestamp-format", "user_id;event;timestamp\nu1;Buy;31/12/2024 23:05\n"),
+                ("--no-header", "u1\tView\t2026-01-01 10:00:00\tpro\n"),
+                ("--json-column", "user_id,event,timestamp,properties\nu1,View,2026-01-01,\"{\"\"plan\"\":\"\"pro\"\"}\"\n"),
+                ("--anonymous-id", "{\"account\":{\"id\":7},\"event\":\"A\",\"timestamp\":1767261600,\"device_id\":\"d\"}\n{\"event\":\"A\",\"timestamp\":1767261600,\"device_id\":\"d\"}\n"),
+            ]
+            return texts.first { line.contains($0.option) }.map { Array($0.text.utf8) }
+        }
+    }
+}
