@@ -7,7 +7,7 @@ const WAIT_MAX = 15_000;
 /**
  * The report of a query, again whenever its numbers change.
  * @param body as of /v1/query
- * @param on `{report(answer), problem(problem), status(word)}`; words: connecting, live, reconnecting, paused, ended, failed
+ * @param on `{report(answer), problem(problem), status(word)}`; words: connecting, live, stale, reconnecting, paused, ended, failed
  * @returns a function that stops it
  */
 export function live(body, on) {
@@ -82,6 +82,7 @@ export function live(body, on) {
     } else if (event === "problem") {
       const problem = JSON.parse(data);
       on.problem(new Problem(problem.status, problem));
+      on.status("stale");
     } else if (event === "end") {
       on.status("ended");
       stop();
