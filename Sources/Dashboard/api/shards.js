@@ -29,8 +29,8 @@ function look(every, see) {
   };
 }
 
-/** Calls `then` whenever all shards answer, until it is stopped. */
-export const whileIncomplete = then => look(EVERY, missing => { if (missing?.length === 0) then(); });
+/** Calls `whole` at each look at which all shards answer, else `lacking`. */
+export const whileIncomplete = (whole, lacking) => look(EVERY, missing => { if (missing) (missing.length ? lacking : whole)?.(); });
 
 /** Says after a while of waiting which shards are awaited: `say(numbers)`, none where all of them are up. */
 export const whileAwaited = say => look(PATIENCE, missing => say(missing ?? []));

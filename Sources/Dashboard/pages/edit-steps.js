@@ -100,7 +100,8 @@ export function stepsEditor(draft, onchange) {
       events.length > 1 && plural(events.length, "event"),
     ].filter(Boolean);
     const set = (key, value) => { step[key] = value; changed(); };
-    const title = input(step.name, value => set("name", value.trim() || (events[0] ?? "")), { maxlength: 256, dir: "auto", "data-part": "name" });
+    const title = input(step.name, value => set("name", value.trim() || (events[0] ?? "")),
+      { maxlength: 256, dir: "auto", "data-part": "name" });
     const limit = input(within, value => set("within", value.trim()), {
       placeholder: "as the funnel, e.g. 2h", pattern: "\\d+(us|ms|s|m|h|d)", "data-part": "window_duration",
     });

@@ -120,7 +120,8 @@ export function show(main, state) {
           if (!bars) {
             const optional = report.funnel.steps.map(step => Boolean(step.optional));
             bars = funnelBars([{ tone: 0, ...report }], {
-              names: report.steps.map(step => step.step), unit, optional, onstep() {}, detail: index => stepDetail(latest, asked, index, unit),
+              names: report.steps.map(step => step.step), unit, optional, onstep() {},
+              detail: index => stepDetail(latest, asked, index, unit),
             });
             bars.node.classList.add("rows");
             line = h("p", { class: "preview-line" });
@@ -169,7 +170,8 @@ export function show(main, state) {
 
     function refused(error, title) {
       const rest = markFields(error);
-      put(fault, rest ? failed(rest, null, { title }) : h("p", { class: "fault", role: "alert" }, `${title} until the marked fields are right.`));
+      put(fault, rest ? failed(rest, null, { title })
+        : h("p", { class: "fault", role: "alert" }, `${title} until the marked fields are right.`));
     }
 
     function markFields(error) {

@@ -146,7 +146,8 @@ function ratio(split, isPlanned) {
     ? h("div", { class: "strip warn", role: "alert" }, h("strong", {}, "Sample ratio mismatch. "),
       `Users were not split as planned (${p}). Something is wrong with the assignment or the events; do not trust the comparison.`,
       !isPlanned && " No plan was entered, so equal groups were assumed. Enter the plan, such as 60 : 40, under Planned split.")
-    : h("div", { class: "strip" }, h("strong", {}, "Split as planned. "), `Sample ratio check passed, ${p}.`);
+    : h("div", { class: "strip" }, h("strong", {}, isPlanned ? "Split as planned. " : "Split evenly. "),
+      `Sample ratio check passed, ${p}.`);
 }
 
 function variantTable(report) {

@@ -34,8 +34,11 @@ function outlook(report) {
   const forecast = r => decimal(r.expected_conversions);
   const words = text => r => stillOpen(r) === 0 ? "no user is still in the conversion window" : text(r);
   if (typeof chance !== "number") return ["Forecast", forecast, words(() => "conversions, if the chances set for the steps hold")];
-  if (chance === STANDARD_CHANCE) return ["Still open", r => number(stillOpen(r)), words(() => "users still in their window, who can convert")];
-  return ["Forecast", forecast, words(r => `if ${percent(chance, 0)} of the ${plural(stillOpen(r), "user")} still in their window convert`)];
+  if (chance === STANDARD_CHANCE) {
+    return ["Still open", r => number(stillOpen(r)), words(() => "users still in their window, who can convert")];
+  }
+  const condition = r => `if ${percent(chance, 0)} of the ${plural(stillOpen(r), "user")} still in their window convert`;
+  return ["Forecast", forecast, words(condition)];
 }
 
 /** Users who have not converted and still can. */

@@ -1,3 +1,4 @@
+import { post } from "../api/fetch.js";
 import { live } from "../api/live.js";
 import { whileAwaited, whileIncomplete } from "../api/shards.js";
 import { h } from "../parts/dom.js";
@@ -35,10 +36,14 @@ export function sayAwaited(place) {
 export function follow(place, state, body, on) {
   const zone = zoneOf(state);
   const mark = liveMark();
+  let controller = null;
   let stopLive = null;
   let stopAwaited = null;
   let stopSeeking = null;
+  // The instant of what is shown.
   let asOf = null;
+  // The shards are back and were asked; what the stream says is older until it has asked them, too.
+  let isAhead = false;
   let since = null;
   let cause = null;
   let notice = null;
@@ -46,22 +51,30 @@ export function follow(place, state, body, on) {
   return { mark: mark.node, start, stop };
 
   function start() {
+    controller?.abort();
+    controller = new AbortController();
     stopLive?.();
     stopAwaited?.();
     stopAwaited = asOf ? null : sayAwaited(place);
-    stopLive = live(body(), { report: take, problem, status });
+    stopLive = live(body(), { report: told, problem, status: word => { if (!isAhead || !STILL.has(word)) status(word); } });
   }
 
-  function take(answer) {
-    const { exact } = answer.completeness;
+  function told(answer) {
+    if (isAhead && Date.parse(answer.as_of) <= Date.parse(asOf)) return;
+    isAhead = false;
+    seek(!answer.completeness.exact);
+    show(answer);
+  }
+
+  function show(answer) {
     stopAwaited?.();
     asOf = answer.as_of;
-    seek(!exact);
-    mark.set(exact ? "live" : "partial");
+    mark.set(answer.completeness.exact ? "live" : "partial");
     on.report(withRowNames(answer));
   }
 
   function problem(error) {
+    if (isAhead) return;
     stopAwaited?.();
     seek(error.shards.length > 0);
     if (asOf) cause = error;
@@ -90,14 +103,24 @@ export function follow(place, state, body, on) {
     place.prepend(notice);
   }
 
-  /** The server takes its time to ask a shard again that did not answer; here somebody waits. */
+  /** A stream takes up to twenty seconds to ask a shard again that hung; here somebody waits. */
   function seek(isWanted) {
     if (isWanted === Boolean(stopSeeking)) return;
     stopSeeking?.();
-    stopSeeking = isWanted ? whileIncomplete(start) : null;
+    stopSeeking = isWanted ? whileIncomplete(ask, () => { isAhead = false; }) : null;
+  }
+
+  async function ask() {
+    const { signal } = controller;
+    const answer = await post("/v1/query", body(), signal).catch(() => null);
+    if (signal.aborted || !answer?.completeness.exact || !stopSeeking) return;
+    isAhead = true;
+    status("live");
+    show(answer);
   }
 
   function stop() {
+    controller.abort();
     stopLive?.();
     stopAwaited?.();
     stopSeeking?.();

@@ -30,7 +30,8 @@ export function funnelView(first, state, { mark, onstep }) {
   const callout = h("div", { class: "callout-place" });
   const notices = h("div", { class: "notices" });
   const bars = series.length > 0 && funnelBars(series, {
-    names: report.steps.map(step => step.step), unit, onstep, detail: index => stepDetail(report, state, index, unit), optional: definition.steps.map(step => Boolean(step.optional)),
+    names: report.steps.map(step => step.step), optional: definition.steps.map(step => Boolean(step.optional)),
+    unit, onstep, detail: index => stepDetail(report, state, index, unit),
   });
   const steps = stepTable(report, unit);
   const groups = isGrouped && groupTable(report, unit);
@@ -114,6 +115,7 @@ function footer(report, state) {
     `counting rules ${report.rules}`,
   ];
   if (report.times === "histogram") parts.push("medians and percentiles within 1%");
-  if (report.previous) parts.push(`previous period: ${day(report.previous.start, zone)} to ${day(Date.parse(report.previous.end) - 1, zone)}`);
+  const { previous } = report;
+  if (previous) parts.push(`previous period: ${day(previous.start, zone)} to ${day(Date.parse(previous.end) - 1, zone)}`);
   return parts.join(" · ");
 }

@@ -36,7 +36,8 @@ function times(report, state, index) {
     ["_from_previous", ""].map(suffix => h("td", {}, span(step[`${key}_seconds${suffix}`]))));
   const heads = ["Time", "from previous", "from step 1"].map(label => h("th", { scope: "col" }, label));
   return h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {},
-    row("Median", "median"), row("Average", "average"), row("90% within", "p90"), h("tr", {}, h("th", { scope: "row" }, "99% within"), p99)));
+    row("Median", "median"), row("Average", "average"), row("90% within", "p90"),
+    h("tr", {}, h("th", { scope: "row" }, "99% within"), p99)));
 }
 
 const group = ({ label, tone }, step) => h("div", {}, h("dt", {}, h("span", { class: `swatch tone-${tone}` }), name(label)),

@@ -88,6 +88,6 @@ const notes = answer => [
 ].filter(Boolean);
 
 const timesTable = answer => table("Users by time between the two steps", [
-  { label: "Time", cell: label, csv: label }, count("From (s)", row => row.from_seconds),
+  { label: "Time", cell: label, csv: label }, count("From (s)", row => row.from_seconds), count("To (s)", row => row.to_seconds),
   count("Users", row => row.users), share("Share", row => part(row, answer)),
 ], answer.histogram);

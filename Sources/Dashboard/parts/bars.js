@@ -37,8 +37,8 @@ function oneStep(title, i, series, options) {
     h("span", { class: "track" }, lost, bars),
     h("span", { class: "step-foot" }, counted, share));
   tip(button, () => options.detail(i + 1));
-  const [kept, left, leftShare, open, slope] = ["kept", "left-count", "left-share", "left-open", "slope"].map(cls => h("span", { class: cls }));
-  const leftWords = h("span");
+  const spans = ["kept", "left-count", "left-words", "left-share", "left-open", "slope"].map(cls => h("span", { class: cls }));
+  const [kept, left, leftWords, leftShare, open, slope] = spans;
   const loss = h("span", { class: "lane-loss" }, leftShare, h("span", { class: "left" }, left, " ", leftWords), open);
   const lane = i > 0 && h("div", { class: "lane", "aria-hidden": "true" }, slope, loss, kept);
   const node = h("li", { class: "step" }, lane, button);

@@ -5,7 +5,8 @@ import { box, sheet, text } from "./picture.js";
 const [COLUMN, LANE, TALL] = [190, 66, 300];
 const [NAME, NUMBERS, ROW_WIDTH] = [230, 210, 1000];
 
-export const toneOf = tone => tone === "before" ? "--before" : `--tone-${tone % 8}`;
+/** As the page's styles have it. */
+const toneOf = tone => tone === "before" ? "--before" : `--tone-${Math.min(tone, 7)}`;
 
 /**
  * The funnel as a picture: its numbers are those of the whole, as on the page, also where bars are those of groups.

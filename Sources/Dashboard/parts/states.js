@@ -7,7 +7,8 @@ import { session } from "../api/session.js";
 const TITLES = {
   "invalid query": "This can't be calculated", "invalid message": "This can't be calculated",
   "unknown funnel": "There is no such funnel", overloaded: "The server is busy", "not ready": "The server is starting",
-  "deadline exceeded": "The answer took too long", "work budget": "This question needs too much work", "too large": "The answer is too large",
+  "deadline exceeded": "The answer took too long", "work budget": "This question needs too much work",
+  "too large": "The answer is too large",
   internal: "Something went wrong on the server", conflict: "Changed by someone else", "storage failed": "Nothing could be stored",
   "storage full": "The server's disk is full", forbidden: "No permission", "not authenticated": "Not signed in",
 };
@@ -25,7 +26,8 @@ export function failed(error, retry, { title, actions = [] } = {}) {
   if (error.shards?.length) return missing(error, ["Without its users there is no whole answer."], buttons);
   if (error.title === "unknown funnel") {
     const [, funnel] = /as "(.*)"/s.exec(error.errors?.[0]?.reason ?? error.message) ?? [];
-    return notice("bad", funnel ? `There is no funnel “${funnel}”` : TITLES[error.title], [h("p", {}, "It may have been deleted.")], buttons);
+    const words = funnel ? `There is no funnel “${funnel}”` : TITLES[error.title];
+    return notice("bad", words, [h("p", {}, "It may have been deleted.")], buttons);
   }
   const faults = error.errors ?? [];
   return notice("bad", title ?? TITLES[error.title] ?? (capital(error.title) || "This did not work"),

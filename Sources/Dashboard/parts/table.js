@@ -2,8 +2,8 @@ import { h, put } from "./dom.js";
 
 /**
  * A table with a caption, whose first column names the row.
- * @param columns `{label, cell(row), csv(row), number, group, file, isLoss}`; `csv` is the bare value for files; `file` stands in its place where
- *   there are several or the head must name a unit: `[{unit, get(row)}]`
+ * @param columns `{label, cell(row), csv(row), number, group, file, isLoss}`; `csv` is the bare value for files; `file` stands in its
+ *   place where there are several or the head must name a unit: `[{unit, get(row)}]`
  * @returns `{node, update(rows), csv()}`
  */
 export function table(caption, columns, rows = []) {
