@@ -60,6 +60,25 @@ def test_stale_numbers_say_so(cluster, web, path, place):
     expect(page.locator(".stale-notice, .is-stale")).to_have_count(0)
 
 
+def test_a_lost_connection_is_told_if_it_lasts(cluster, web):
+    web.expect_fault("net::ERR_FAILED")
+    report = cluster.query({"funnel_id": "shop"})
+    streams = []
+
+    def live(route):
+        streams.append(route)
+        events(("report", report))(route) if len(streams) == 1 else route.abort()
+    page = web.open("/?funnel=shop", prepare=lambda page: page.route("**/v1/live", live))
+    mark = page.locator(".live")
+    expect(mark).to_have_text("Connecting")
+    assert page.locator(".stale-notice").count() == 0
+    expect(mark).to_have_text(re.compile("^Stale since "))
+    expect(page.get_by_role("heading", name="No connection to the server")).to_be_visible()
+    page.unroute("**/v1/live")
+    expect(mark).to_have_text("Live", timeout=20_000)
+    expect(page.locator(".stale-notice, .is-stale")).to_have_count(0)
+
+
 def test_a_shard_that_hangs(cluster, web):
     """Of the real cluster: who is awaited, what is left out, and how soon all is well again."""
     web.expect_fault("status of 50[34]")
@@ -151,11 +170,17 @@ def test_reasons_stand_at_their_fields(web):
         told = page.locator(f"[id='{control.get_attribute('aria-errormessage')}']")
         expect(told).to_have_text(reason)
         assert told.evaluate("node => node.scrollWidth <= node.clientWidth + 1 && getComputedStyle(node).textOverflow !== 'ellipsis'")
+    page.get_by_label("Funnel id").fill("not-saved")
+    page.get_by_role("button", name="Save funnel").click()
+    expect(page.get_by_text("This funnel can't be saved until the marked fields are right.")).to_be_visible()
+    page.get_by_label("Funnel id").fill("not saved")
+    page.get_by_role("button", name="Save funnel").click()
+    expect(page.get_by_label("Funnel id")).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Conversion window", exact=True).fill("9")
     page.get_by_label("Within, of the step before").fill("2h")
     page.get_by_label("Within, of the step before").press("Enter")
     expect(page.locator(".preview-line")).to_be_visible()
-    expect(page.locator("[aria-invalid], .field-fault")).to_have_count(0)
+    expect(page.locator(".edit-steps [aria-invalid], .edit-steps .field-fault, #setting-window_duration[aria-invalid]")).to_have_count(0)
 
 
 def test_reasons_are_told_in_full(web):
@@ -177,6 +202,29 @@ def test_nothing_is_wrong_before_it_is_typed(web):
     page.get_by_label("Property", exact=True).fill("country")
     page.get_by_label("Property", exact=True).press("Enter")
     expect(page.locator(".preview-line")).to_contain_text("country values convert")
+
+
+def test_a_funnel_that_is_gone(web):
+    page = web.open("/?funnel=nope")
+    fault = page.get_by_role("alert")
+    expect(fault.get_by_role("heading")).to_have_text("There is no funnel “nope”")
+    assert fault.inner_text().count("nope") == 1
+    again = page.get_by_role("button", name="Open another funnel")
+    again.focus()
+    page.wait_for_timeout(6000)
+    expect(again).to_be_focused()
+    again.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("shop")
+
+
+def test_segments_say_what_they_lack(web):
+    page = web.open("/?funnel=shop")
+    page.get_by_role("button", name="Segments").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("")
+    dialog.get_by_role("button", name="Show").click()
+    expect(dialog.get_by_role("alert")).to_have_text(["A segment needs a name", "A segment needs a condition"])
+    expect(dialog.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
 
 
 # The editor

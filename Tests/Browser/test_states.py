@@ -6,6 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+import rules
 from answers import answer, events, problem
 from cluster import SHOP
 
@@ -77,6 +78,9 @@ def test_a_reader_copies_the_link(web):
     expect(save).to_have_accessible_description(re.compile("saving needs an admin key"))
     expect(page.get_by_role("button", name="Delete")).to_be_disabled()
     expect(page.get_by_text("Project 7 · read-only")).to_be_visible()
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate(rules.STATIC) == []
+    assert page.get_by_role("button", name="Sign out").evaluate("node => node.getBoundingClientRect().right") <= 360
     page.get_by_role("button", name="Remove step 5").click()
     expect(page).to_have_url(re.compile("def="))
     page.get_by_role("button", name="Copy link").click()

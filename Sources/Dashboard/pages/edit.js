@@ -55,7 +55,7 @@ export function show(main, state) {
     const mayNot = !mayWrite();
     const saveButton = button(saved ? "Save" : "Save funnel", () => store(), { class: "button primary", disabled: mayNot });
     const reader = mayNot && h("p", { class: "muted", id: "why-not" },
-      "Your key is read-only, and saving needs an admin key. The address holds all of this funnel: whoever has the link can open it.");
+      "Your key is read-only, and saving needs an admin key. The link holds all of this funnel: whoever can read this project can open it.");
     if (mayNot) saveButton.setAttribute("aria-describedby", reader.id);
 
     ready(main, h("div", { class: "page" },

@@ -9,6 +9,8 @@ import { zoneOf } from "../state/range.js";
 import { patch } from "../state/url.js";
 import { liveMark } from "./live-mark.js";
 
+/** How long a connection may be lost before its numbers count as stale. */
+const PATIENCE = 2000;
 /** What a stream says when its numbers stand still. */
 const STILL = new Set(["stale", "reconnecting", "failed"]);
 
@@ -45,6 +47,7 @@ export function follow(place, state, body, on) {
   // The shards are back and were asked; what the stream says is older until it has asked them, too.
   let isAhead = false;
   let since = null;
+  let doubt = null;
   let cause = null;
   let notice = null;
   start();
@@ -53,6 +56,7 @@ export function follow(place, state, body, on) {
   function start() {
     controller?.abort();
     controller = new AbortController();
+    cause = null;
     stopLive?.();
     stopAwaited?.();
     stopAwaited = asOf ? null : sayAwaited(place);
@@ -77,19 +81,34 @@ export function follow(place, state, body, on) {
     if (isAhead) return;
     stopAwaited?.();
     seek(error.shards.length > 0);
-    if (asOf) cause = error;
-    else on.fault(error);
+    // It is told again every few seconds; what is the same stays, with the focus that may be in it.
+    if (!asOf && error.message !== cause?.message) on.fault(error);
+    cause = error;
   }
 
   function status(word) {
     // A new try does not make what is shown older or newer.
     if (word === "connecting" && asOf) return;
+    if (word === "reconnecting" && asOf && !cause && since === null) return lose();
+    clearTimeout(doubt);
+    doubt = null;
     const isStill = Boolean(asOf) && STILL.has(word);
     if (isStill) since ??= Date.now();
-    else [since, cause] = [null, null];
-    mark.set(word, since && clock(since, zone));
+    else if (word === "live") [since, cause] = [null, null];
+    mark.set(word, isStill && clock(since, zone));
     place.classList.toggle("is-stale", isStill);
     tell(isStill);
+  }
+
+  /** Most connections that end are there again at once. */
+  function lose() {
+    const at = Date.now();
+    mark.set("reconnecting");
+    doubt ??= setTimeout(() => {
+      doubt = null;
+      since = at;
+      status("reconnecting");
+    }, PATIENCE);
   }
 
   function tell(isStill) {
@@ -124,6 +143,7 @@ export function follow(place, state, body, on) {
     stopLive?.();
     stopAwaited?.();
     stopSeeking?.();
+    clearTimeout(doubt);
     place.classList.remove("is-stale");
   }
 }

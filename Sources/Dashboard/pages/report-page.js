@@ -10,9 +10,9 @@ import { sayAwaited } from "./follow.js";
 /**
  * What reports that are asked once have in common: waiting, faults, missing shards, and no funnel at all.
  * @param page `title`; `controls`, which stay above every fault; `kind` of what comes; `ask(signal)`; `draw(answer)`, its nodes;
- *   `fault()`, more for `failedQuery`
+ *   `fault()`, more for `failedQuery`; `takesPart`, whether an answer without some shards is of use
  */
-export function reportPage(main, state, { title, controls, kind, ask, draw, fault }) {
+export function reportPage(main, state, { title, controls, kind, ask, draw, fault, takesPart = true }) {
   const controller = new AbortController();
   let stopSeeking = null;
   if (!state.funnel && !state.def) {
@@ -46,7 +46,7 @@ export function reportPage(main, state, { title, controls, kind, ask, draw, faul
       seek(error.shards?.length > 0);
       const more = fault?.();
       const rest = placeFaults(controls, error);
-      page(rest ? failedQuery(rest, go, () => patch({ partial: "1" }), more)
+      page(rest ? failedQuery(rest, go, takesPart && (() => patch({ partial: "1" })), more)
         : notice("bad", more?.title ?? "This can't be calculated", "The marked field above needs another value.", more?.actions));
     }
   }

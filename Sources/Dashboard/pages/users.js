@@ -26,7 +26,7 @@ export function show(main, state) {
   if (state.user) {
     const ask = signal => post("/v1/query/explain", { ...basis(state), user_id: state.user }, signal);
     return reportPage(main, state, {
-      title: ["User ", name(state.user)], controls: search(state), kind: "table", ask,
+      title: ["User ", name(state.user)], controls: search(state), kind: "table", takesPart: false, ask,
       draw: answer => answer.found ? found(answer) : h("div", { class: "strip" }, "No events from this id. Ids are case-sensitive."),
     });
   }

@@ -6,7 +6,8 @@ const FIELDS = {
   steps: "Steps", exclude: "Exclusions", hold_constant: "Held properties", probability: "Forecast", event_types: "Joined events",
   funnel_id: "Funnel", start: "From", end: "To", time_zone: "Time zone", "trend.by": "Unit of time", compare: "Compare", cohort: "Cohort",
   "breakdown.property": "Breakdown", "breakdown.touch": "Value taken at", "breakdown.k": "Values shown",
-  "variants.property": "Variant property", "variants.control": "Control", "variants.expected": "Planned split", "variants.exposure": "Variant of a user", user_id: "User id",
+  "variants.property": "Variant property", "variants.control": "Control", "variants.expected": "Planned split", "variants.exposure": "Count a user for",
+  user_id: "User id",
   step: "Step", from: "From step", to: "To step", group: "Group", length: "Events", properties: "Properties",
 };
 const LISTS = {

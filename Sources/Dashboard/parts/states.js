@@ -23,23 +23,27 @@ const capital = text => text && text[0].toUpperCase() + text.slice(1);
 export function failed(error, retry, { title, actions = [] } = {}) {
   const buttons = [retry && button("Try again", retry), ...actions].filter(Boolean);
   if (error.status === 403) return notice("warn", "No permission", ["Your key can read, but this needs an admin key."], buttons);
-  if (error.shards?.length) return missing(error, ["Without its users there is no whole answer."], buttons);
+  if (error.shards?.length) {
+    const whose = error.shards.length === 1 ? "its" : "their";
+    return missing(error, `Without ${whose} users there is no whole answer.`, buttons);
+  }
   if (error.title === "unknown funnel") {
     const [, funnel] = /as "(.*)"/s.exec(error.errors?.[0]?.reason ?? error.message) ?? [];
     const words = funnel ? `There is no funnel “${funnel}”` : TITLES[error.title];
     return notice("bad", words, [h("p", {}, "It may have been deleted.")], buttons);
   }
   const faults = error.errors ?? [];
-  return notice("bad", title ?? TITLES[error.title] ?? (capital(error.title) || "This did not work"),
-    faults.length ? [faultList(faults)] : INNER.has(error.title)
-      ? [h("p", {}, "Try again in a moment. If it stays so, the server's log has the cause."), details(error.message)]
+  // What a question can't do is told by who asked it; what the server can't, by the server.
+  const own = error.status >= 400 && error.status < 500 && title;
+  return notice("bad", own || TITLES[error.title] || capital(error.title) || "This did not work", faults.length ? [faultList(faults)]
+    : INNER.has(error.title) ? [h("p", {}, "Try again in a moment. If it stays so, the server's log has the cause."), details(error.message)]
       : [h("p", { class: "wrap" }, sentence(error.message))], buttons);
 }
 
-/** Of a shard without an answer. @param words what that means here */
+/** Of shards without an answer. @param words what that means here */
 function missing(error, words, buttons) {
   return notice("bad", `${capital(shardsText(error.shards))} ${error.shards.length === 1 ? "does" : "do"} not answer`,
-    [...words.map(text => h("p", {}, text)), details(error.message)], buttons);
+    [h("p", {}, words), details(error.message)], buttons);
 }
 
 const sentence = text => /[.!?]$/.test(text) ? capital(text) : capital(text) + ".";
@@ -64,7 +68,7 @@ export function failedQuery(error, retry, partial, more = {}) {
 export function staleNotice(error, asOf, zone, retry, partial) {
   const from = `The numbers below are from ${clock(asOf, zone)}.`;
   const box = !error ? notice("warn", "No connection to the server", [`${from} They follow again as soon as the server answers.`])
-    : error.shards?.length ? missing(error, [from], [button("Try again", retry),
+    : error.shards?.length ? missing(error, from, [button("Try again", retry),
       partial && button(`Show without ${shardsText(error.shards)}`, partial)].filter(Boolean))
       : failed(error, retry);
   if (error && !error.shards?.length) box.querySelector(".notice-text").append(h("p", {}, from));
