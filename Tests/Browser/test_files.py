@@ -126,6 +126,7 @@ PLACES = """() => [...document.querySelectorAll("main .table-box, dialog .table-
 def test_long_names_leave_room_for_numbers(long_names, web, path, width):
     page = web.open(path, width=width)
     settled(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 1
     tables = page.evaluate(PLACES)
     assert tables
     for table in tables:

@@ -294,7 +294,7 @@ def test_three_readings_of_the_worst_step(cluster, web):
     expect(panel.get_by_role("tab", selected=True)).to_have_text("Dropped")
     page.keyboard.press("Escape")
     page.get_by_role("link", name="See times").click()
-    expect(page.get_by_label("To step")).to_have_value(str(slowest["index"]))
+    expect(page.get_by_label("To step", exact=True)).to_have_value(str(slowest["index"]))
 
 
 def test_attempts_have_numbers_and_no_list(web):

@@ -44,14 +44,18 @@ def test_a_missing_shard_is_said(cluster, web):
         if json.loads(route.request.post_data).get("allow_partial"):
             return events(("report", report))(route)
         return problem(503, "Shard unavailable", "shard 1 does not answer", shards=["1"])(route)
-    page = web.open("/?funnel=shop", prepare=lambda page: page.route("**/v1/live", live))
+
+    def prepare(page):
+        page.route("**/v1/live", live)
+        page.route("**/v1/status", answer(200, {"shards": [{"id": 0, "state": "ready"}, {"id": 1, "state": "unreachable"}]}))
+    page = web.open("/?funnel=shop", prepare=prepare)
     expect(page.get_by_role("heading", name="Shard 1 does not answer")).to_be_visible()
     page.get_by_role("button", name="Show without shard 1").click()
     expect(page.get_by_text("Incomplete.")).to_be_visible()
     expect(page.get_by_text("1 of 2 shards answered; without shard 1")).to_be_visible()
     expect(page).to_have_url(re.compile("partial=1"))
     # The stream of this route ends after one report.
-    expect(page.locator(".live")).to_have_attribute("data-state", re.compile("partial|stale"))
+    expect(page.locator(".live")).to_have_attribute("data-state", re.compile("partial|reconnecting|stale"))
 
 
 def test_a_query_at_fault_names_its_field(web):
