@@ -4,7 +4,7 @@ import { count, share } from "../parts/columns.js";
 import { button, h, isolate, name, put } from "../parts/dom.js";
 import { fileName } from "../parts/export.js";
 import { field, input, select, setFault, setOptions } from "../parts/field.js";
-import { interval, number, percent, plural, points, pValue, valueText } from "../parts/format.js";
+import { interval, number, plural, points, pValue, valueText } from "../parts/format.js";
 import { pathOf } from "../parts/faults.js";
 import { notice } from "../parts/states.js";
 import { table } from "../parts/table.js";

@@ -30,7 +30,7 @@ export function stepTable(report, unit) {
   return table("Every step of the funnel", columns, stepTable.rows(report));
 }
 
-export const hasOpen = report => report.steps.some(step => typeof step.open === "number");
+const hasOpen = report => report.steps.some(step => typeof step.open === "number");
 
 /** The earlier period as it was, and what changed since. */
 function comparison(unit) {

@@ -1,14 +1,33 @@
-/** Tells screen readers; what changes often is told once in a while only. */
+/** Tells screen readers; what changes often is told once in a while only, and not over what was just said. */
+const QUIET = 3000;
 const place = () => document.getElementById("say");
-let waiting = null;
+let pending = null;
+let timer = null;
 let at = 0;
+let said = 0;
 
 export function say(text) {
-  place().textContent = "";
-  requestAnimationFrame(() => { place().textContent = text; });
+  said = Date.now();
+  if (pending) schedule();
+  write(text);
 }
 
 export function sayNowAndThen(text, pause = 8000) {
-  if (waiting !== null) clearTimeout(waiting);
-  waiting = setTimeout(() => { waiting = null; at = Date.now(); say(text); }, Math.max(300, at + pause - Date.now()));
+  pending = { text, pause };
+  schedule();
+}
+
+function schedule() {
+  clearTimeout(timer);
+  const now = Date.now();
+  timer = setTimeout(() => {
+    write(pending.text);
+    pending = null;
+    at = Date.now();
+  }, Math.max(300, at + pending.pause - now, said + QUIET - now));
+}
+
+function write(text) {
+  place().textContent = "";
+  requestAnimationFrame(() => { place().textContent = text; });
 }
