@@ -1,33 +1,28 @@
-/** Tells screen readers; what changes often is told once in a while only, and not over what was just said. */
-const QUIET = 3000;
+/** Tells screen readers; what changes often is told once in a while only, and not before other words were heard. */
+const HEARD = 3000;
 const place = () => document.getElementById("say");
-let pending = null;
-let timer = null;
-let at = 0;
-let said = 0;
+/** What is to be told: `{text, pause, timer}`. */
+let waiting = null;
+let toldAt = 0;
+let heardAt = 0;
+
+function tell(text) {
+  place().textContent = "";
+  requestAnimationFrame(() => { place().textContent = text; });
+}
 
 export function say(text) {
-  said = Date.now();
-  if (pending) schedule();
-  write(text);
+  heardAt = Date.now() + HEARD;
+  if (waiting) sayNowAndThen(waiting.text, waiting.pause);
+  tell(text);
 }
 
 export function sayNowAndThen(text, pause = 8000) {
-  pending = { text, pause };
-  schedule();
-}
-
-function schedule() {
-  clearTimeout(timer);
-  const now = Date.now();
-  timer = setTimeout(() => {
-    write(pending.text);
-    pending = null;
-    at = Date.now();
-  }, Math.max(300, at + pending.pause - now, said + QUIET - now));
-}
-
-function write(text) {
-  place().textContent = "";
-  requestAnimationFrame(() => { place().textContent = text; });
+  clearTimeout(waiting?.timer);
+  const timer = setTimeout(() => {
+    waiting = null;
+    toldAt = Date.now();
+    tell(text);
+  }, Math.max(300, Math.max(toldAt + pause, heardAt) - Date.now()));
+  waiting = { text, pause, timer };
 }
