@@ -43,15 +43,18 @@ let webFiles = """
     api/fetch.js
     api/live.js
     api/session.js
+    api/shards.js
     app.js
     icon.svg
     index.html
     pages/bar.js
+    pages/dropoffs.js
     pages/edit-settings.js
     pages/edit-steps.js
     pages/edit.js
     pages/experiments.js
     pages/figures.js
+    pages/follow.js
     pages/funnel-tables.js
     pages/funnel-view.js
     pages/funnel.js
@@ -77,15 +80,19 @@ let webFiles = """
     parts/card.js
     parts/columns.js
     parts/conditions.js
+    parts/copy.js
     parts/dialog.js
     parts/dom.js
     parts/export.js
+    parts/faults.js
+    parts/field-faults.js
     parts/field.js
     parts/flow.js
     parts/format.js
     parts/funnel-picture.js
     parts/graph.js
     parts/picker.js
+    parts/picture.js
     parts/states.js
     parts/table.js
     parts/tip.js

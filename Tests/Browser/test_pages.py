@@ -144,6 +144,6 @@ def test_files_are_safe_for_spreadsheets(web):
     text = page.evaluate("""async () => {
       const base = document.querySelector("script[type=module]").src.replace("app.js", "");
       const { csvText } = await import(base + "parts/export.js");
-      return csvText([["=1+1", "+x", "-x", "@x", -5, 0.25, null, 'a "b", c', "line\\nline", "ok"]]);
+      return csvText([["=1+1", "+x", "-x", "@x", -5, 0.25, null, 'a "b", c', "line\\nline", "ok", "\\n=1", "＝1"]]);
     }""")
-    assert text == """"'=1+1","'+x","'-x","'@x",-5,0.25,,"a ""b"", c","line\nline","ok"\r\n"""
+    assert text == """"'=1+1","'+x","'-x","'@x",-5,0.25,,"a ""b"", c","line\nline","ok","'\n=1","'＝1"\r\n"""

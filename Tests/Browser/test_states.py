@@ -6,20 +6,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+import rules
+from answers import answer, events, problem
 from cluster import SHOP
-
-
-def answer(status, body, kind="application/json"):
-    text = body if isinstance(body, str) else json.dumps(body)
-    return lambda route: route.fulfill(status=status, content_type=kind if status < 400 else "application/problem+json", body=text)
-
-
-def problem(status, title, detail, **more):
-    return answer(status, {"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
-
-
-def events(name, data):
-    return answer(200, f"event: {name}\ndata: {json.dumps(data)}\n\n", "text/event-stream")
 
 
 def test_no_events_yet(web):
@@ -40,7 +29,7 @@ def test_a_fault_can_be_tried_again(web):
     def prepare(page):
         page.route("**/v1/query/times", problem(500, "Internal error", "something broke"))
     page = web.open("/?page=times&funnel=shop", prepare=prepare)
-    expect(page.get_by_role("alert")).to_contain_text("something broke")
+    expect(page.get_by_role("alert")).to_contain_text("Something broke")
     page.unroute("**/v1/query/times")
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", level=2).first).to_contain_text("Time from step 1")
@@ -53,22 +42,26 @@ def test_a_missing_shard_is_said(cluster, web):
 
     def live(route):
         if json.loads(route.request.post_data).get("allow_partial"):
-            return events("report", report)(route)
+            return events(("report", report))(route)
         return problem(503, "Shard unavailable", "shard 1 does not answer", shards=["1"])(route)
-    page = web.open("/?funnel=shop", prepare=lambda page: page.route("**/v1/live", live))
-    page.get_by_role("button", name="Show what is there").click()
-    expect(page.get_by_text("Partial answer.")).to_be_visible()
+
+    def prepare(page):
+        page.route("**/v1/live", live)
+        page.route("**/v1/status", answer(200, {"shards": [{"id": 0, "state": "ready"}, {"id": 1, "state": "unreachable"}]}))
+    page = web.open("/?funnel=shop", prepare=prepare)
+    expect(page.get_by_role("heading", name="Shard 1 does not answer")).to_be_visible()
+    page.get_by_role("button", name="Show without shard 1").click()
+    expect(page.get_by_text("Incomplete.")).to_be_visible()
     expect(page.get_by_text("1 of 2 shards answered; without shard 1")).to_be_visible()
     expect(page).to_have_url(re.compile("partial=1"))
     # The stream of this route ends after one report.
-    expect(page.locator(".live")).to_have_attribute("data-state", re.compile("live|reconnecting|connecting"))
+    expect(page.locator(".live")).to_have_attribute("data-state", re.compile("partial|reconnecting|stale"))
 
 
 def test_a_query_at_fault_names_its_field(web):
     web.expect_fault("status of 422")
     page = web.open("/?page=funnel&def=" + json.dumps({"steps": ["Visit", "Purchase"], "window_duration": "oops"}))
-    expect(page.get_by_role("alert")).to_contain_text("window_duration")
-    expect(page.get_by_role("alert")).to_contain_text("must be")
+    expect(page.get_by_role("alert")).to_contain_text("Conversion window: write a time such as 30m, 2h or 7d")
 
 
 def test_nobody_entered(web):
@@ -79,16 +72,33 @@ def test_nobody_entered(web):
     assert page.locator(".step-count").first.inner_text() != "0"
 
 
-def test_reading_only(web):
-    web.expect_fault("status of 403")
+def test_a_reader_copies_the_link(web):
     def prepare(page):
-        page.route("**/v1/session", answer(200, {"keys_needed": True, "signed_in": True, "role": "read", "project": 1}))
-        forbidden = problem(403, "Forbidden", "this needs an admin key")
-        page.route("**/v1/funnels/shop", lambda route: forbidden(route) if route.request.method == "PUT" else route.continue_())
+        page.route("**/v1/session", answer(200, {"keys_needed": True, "signed_in": True, "role": "read", "project": 7}))
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = web.open("/?page=edit&funnel=shop", prepare=prepare)
-    expect(page.get_by_text("Reading only.")).to_be_visible()
-    page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_role("heading", name="No permission")).to_be_visible()
+    save = page.get_by_role("button", name="Save", exact=True)
+    expect(save).to_be_disabled()
+    expect(save).to_have_accessible_description(re.compile("saving needs an admin key"))
+    expect(page.get_by_role("button", name="Delete")).to_be_disabled()
+    expect(page.get_by_text("Project 7 · read-only")).to_be_visible()
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate(rules.STATIC) == []
+    assert page.get_by_role("button", name="Sign out").evaluate("node => node.getBoundingClientRect().right") <= 360
+    page.get_by_role("button", name="Remove step 5").click()
+    expect(page).to_have_url(re.compile("def="))
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("() => navigator.clipboard.readText()") == page.url
+
+
+def test_a_link_that_no_clipboard_takes_is_shown(web):
+    def prepare(page):
+        page.route("**/v1/session", answer(200, {"keys_needed": True, "signed_in": True, "role": "read", "project": 7}))
+        page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page = web.open("/?page=edit&funnel=shop", prepare=prepare)
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("dialog").get_by_label("Link")).to_have_value(page.url)
 
 
 def test_signing_in(web):
@@ -107,7 +117,7 @@ def test_signing_in(web):
     key = page.get_by_label("API key")
     key.fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("not known")
+    expect(page.get_by_role("alert")).to_contain_text("Unknown key")
     key.fill("right")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("shop")
@@ -238,7 +248,7 @@ def test_lists_are_of_users_only(web):
     page = web.open("/?page=funnel&step=2&def=" + json.dumps({"steps": SHOP[:3], "count_by": "attempts"}))
     panel = page.get_by_role("dialog")
     expect(panel.get_by_role("tab")).to_have_text(["Numbers"])
-    expect(panel).to_contain_text("Lists hold users")
+    expect(panel).to_contain_text("this one counts attempts")
 
 
 def test_nothing_has_no_bar(cluster, web):

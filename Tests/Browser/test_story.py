@@ -98,10 +98,10 @@ def test_from_nothing_to_a_file(cluster, web):
     report = cluster.query({"funnel_id": "first-try"})
     worst = report["biggest_dropoff"]
     expect(page.locator(".callout")).to_contain_text(f"{worst['step']}")
-    page.get_by_role("button", name="See who").click()
+    page.locator(".callout").get_by_role("button", name="See these users").first.click()
     panel = page.get_by_role("dialog")
     expect(panel.get_by_role("tab", selected=True)).to_have_text("Dropped")
-    expect(panel).to_contain_text(f"{worst['users']:,} users did the step before")
+    expect(panel).to_contain_text(f"{worst['users']:,} users dropped off before this step")
     listed = cluster.query({"funnel_id": "first-try", "step": worst["index"], "outcome": "dropped", "limit": 50}, "/users")["users"]
     expect(panel.locator(".user-list li")).to_have_count(len(listed))
     assert panel.locator(".user-list li").all_inner_texts() == listed
@@ -118,7 +118,7 @@ def test_from_nothing_to_a_file(cluster, web):
     # A file of the numbers.
     page.get_by_label("Breakdown").select_option("")
     expect(page.get_by_role("table", name="Users by device")).to_have_count(0)
-    name, rows = download(page, lambda: page.get_by_role("button", name='Download "By step" as CSV').click())
+    name, rows = download(page, lambda: page.get_by_role("button", name='Download "Numbers by step" as CSV').click())
     assert name == "first-try.csv"
     counts = rows[0].index("Users: Count")
     assert [int(row[counts]) for row in rows[1:]] == [step["count"] for step in report["steps"]]
@@ -136,12 +136,13 @@ def test_every_number_is_the_answer_s(cluster, web):
     figures = page.locator(".figure-value").all_inner_texts()
     assert [number(figures[0]), number(figures[1])] == [report["entered"], report["converted"]]
     assert figures[3] == f"{100 * report['conversion']:.1f}%"
-    _, rows = download(page, lambda: page.get_by_role("button", name='Download "By step" as CSV').click())
+    _, rows = download(page, lambda: page.get_by_role("button", name='Download "Numbers by step" as CSV').click())
     head = rows[0]
     for column, field in {
-        "Users: Left before": "dropoff", "Conversion: Of step 1": "conversion_from_first", "Conversion: Of previous": "conversion_from_previous",
-        "Conversion: Go on to finish": "conversion_rate", "Time from previous step: Median": "median_seconds_from_previous",
-        "Time from step 1: Average": "average_seconds", "Time from step 1: p90": "p90_seconds",
+        "Users: Dropped off": "dropoff", "Conversion: From step 1 (fraction)": "conversion_from_first",
+        "Conversion: From previous step (fraction)": "conversion_from_previous",
+        "Conversion: Finish from here (fraction)": "conversion_rate", "Time from previous step: Median (s)": "median_seconds_from_previous",
+        "Time from step 1: Average (s)": "average_seconds", "Time from step 1: 90% within (s)": "p90_seconds",
     }.items():
         shown = [row[head.index(column)] for row in rows[1:]]
         assert [float(text) if text else None for text in shown] == [step[field] for step in report["steps"]], column
@@ -162,7 +163,7 @@ def test_an_event_shows_within_two_seconds(cluster, web):
 
 def test_compare_and_segments(cluster, web):
     page = web.open("/?funnel=shop&range=7d&compare=1")
-    expect(page.get_by_role("columnheader", name="Period before")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Previous period")).to_be_visible()
     page.get_by_role("button", name="Segments").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name").fill("phones")

@@ -7,7 +7,7 @@ const WAIT_MAX = 15_000;
 /**
  * The report of a query, again whenever its numbers change.
  * @param body as of /v1/query
- * @param on `{report(answer), problem(problem), status(word)}`; words: connecting, live, reconnecting, paused, ended, failed
+ * @param on `{report(answer), problem(problem), status(word)}`; words: connecting, live, stale, reconnecting, paused, ended, failed
  * @returns a function that stops it
  */
 export function live(body, on) {
@@ -61,8 +61,7 @@ export function live(body, on) {
       if (stopped || mine !== controller) return;
       if (error instanceof Problem) {
         on.problem(error);
-        // A query that is at fault stays at fault; a server in trouble recovers.
-        if (error.status < 500 && error.status !== 429) {
+        if (isLasting(error.status)) {
           on.status("failed");
           return;
         }
@@ -82,6 +81,7 @@ export function live(body, on) {
     } else if (event === "problem") {
       const problem = JSON.parse(data);
       on.problem(new Problem(problem.status, problem));
+      on.status(isLasting(problem.status) ? "failed" : "stale");
     } else if (event === "end") {
       on.status("ended");
       stop();
@@ -94,6 +94,9 @@ export function live(body, on) {
   else connect();
   return stop;
 }
+
+/** A query that is at fault stays at fault; a server in trouble recovers. */
+const isLasting = status => status < 500 && status !== 429;
 
 /** Reads `text/event-stream`. EventSource would do, but for its inability to POST. */
 async function readEvents(stream, controller, take) {

@@ -19,4 +19,6 @@ export async function signOut() {
 }
 
 export const mayRead = () => !session.keys_needed || session.signed_in;
+const ROLES = { read: "read-only", admin: "admin" };
+export const roleText = () => ROLES[session.role] ?? session.role;
 export const mayWrite = () => session.role === "admin";

@@ -83,11 +83,11 @@ const controls = {
   },
 
   compare(state) {
-    const node = once("compare", () => checkbox("Compare with the period before", false, on => patch({ compare: on ? "1" : null })));
+    const node = once("compare", () => checkbox("Compare with previous period", false, on => patch({ compare: on ? "1" : null })));
     const box = node.firstElementChild;
     box.disabled = !isBounded(state);
     box.checked = Boolean(state.compare) && isBounded(state);
-    node.title = box.disabled ? "Needs a date range with both ends" : "";
+    node.title = box.disabled ? "Choose a start and an end date first" : "";
     return [once("compare-field", () => h("div", { class: "field bare" }, node))];
   },
 };

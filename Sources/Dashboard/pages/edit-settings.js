@@ -15,8 +15,10 @@ const EXCLUSIONS_MAX = 16;
 /** How steps are matched and what is counted. */
 export function settingsEditor(draft, onchange) {
   const node = h("div", { class: "stack" });
+  const exclusions = h("div", { class: "stack" });
+  const add = button("Add an exclusion", addExclusion, { class: "button small" });
   draw();
-  return { node, draw };
+  return { node, stepsChanged };
 
   function set(key, value) {
     if (value === "" || value === undefined) delete draft[key];
@@ -35,7 +37,8 @@ export function settingsEditor(draft, onchange) {
   /** A choice that a preset makes unless it is made here. */
   function chosen(label, key, options, value, onchoose = reset) {
     const all = draft.preset && key !== "window_anchor" ? [["", "As the preset"], ...options] : options;
-    return field(label, select(all, value ?? (draft.preset ? "" : options[0][0]), picked => onchoose(key, picked), { id: "setting-" + key }));
+    const shown = value ?? (draft.preset ? "" : options[0][0]);
+    return field(label, select(all, shown, picked => onchoose(key, picked), { id: "setting-" + key, "data-field": key }));
   }
 
   function draw() {
@@ -44,18 +47,22 @@ export function settingsEditor(draft, onchange) {
     const by = draft.count_by ?? "";
     const isProperty = by.startsWith("property:");
     const setLimit = value => set("conversion_order", { flexible: { limit: value.trim() } });
-    const limit = () => input(order.flexible.limit, setLimit, { placeholder: "1h", class: "short" });
+    const limit = () => input(order.flexible.limit, setLimit,
+      { placeholder: "1h", class: "short", "data-field": "conversion_order.flexible.limit" });
     const setOrder = (key, value) => reset(key, value === "flexible" ? { flexible: { limit: "1h" } } : value);
-    const preset = select(PRESETS, draft.preset === "sluice/1" ? "" : draft.preset, usePreset, { id: "setting-preset" });
+    const preset = select(PRESETS, draft.preset === "sluice/1" ? "" : draft.preset, usePreset,
+      { id: "setting-preset", "data-field": "preset" });
+    drawExclusions();
     put(node,
       h("div", { class: "row" }, duration("Conversion window", "window_duration", "30d"),
         chosen("Measured from", "window_anchor", ANCHORS, draft.window_anchor ?? "first_step"),
         chosen("Order", "conversion_order", ORDERS, order?.flexible ? "flexible" : order, setOrder), order?.flexible && field("Limit", limit())),
       h("div", { class: "row" }, chosen("Count", "count_by", COUNTS, isProperty ? "property:" : draft.count_by),
-        isProperty && field("Property", input(by.slice(9), value => set("count_by", "property:" + value.trim()))),
+        isProperty && field("Property",
+          input(by.slice(9), value => set("count_by", "property:" + value.trim()), { "data-field": "count_by" })),
         by === "sessions" && duration("Session gap", "session_gap", "30m"), field("Preset", preset)),
       h("details", { class: "more", open: isOpen }, h("summary", {}, "Exclusions, held properties, forecast, clock"),
-        h("div", { class: "stack" }, exclusions(), held(),
+        h("div", { class: "stack" }, h("div", { class: "stack" }, exclusions, h("div", {}, add)), held(),
           h("div", { class: "row" }, chosen("Attempt that speaks for a user", "entry", ENTRIES, draft.entry),
             chosen("Clock", "clock", CLOCKS, draft.clock), forecast()),
           checkbox("The default funnel", draft.default === true, on => set("default", on || undefined)))));
@@ -69,7 +76,7 @@ export function settingsEditor(draft, onchange) {
   function duration(label, key, standard) {
     const [, n, unit] = /^(\d+)(us|ms|s|m|h|d)$/.exec(draft[key] ?? standard) ?? ["", "30", "d"];
     const units = UNITS.some(([known]) => known === unit) ? UNITS : [[unit, unit], ...UNITS];
-    const amount = input(n, tell, { type: "number", min: 1, max: 9999, class: "short", id: "setting-" + key });
+    const amount = input(n, tell, { type: "number", min: 1, max: 9999, class: "short", id: "setting-" + key, "data-field": key });
     const choose = select(units, unit, tell, { "aria-label": `${label}, unit` });
     function tell() {
       set(key, `${Math.max(1, Math.round(Number(amount.value)) || 1)}${choose.value}`);
@@ -77,19 +84,30 @@ export function settingsEditor(draft, onchange) {
     return h("div", { class: "field" }, h("label", { for: amount.id }, label), h("span", { class: "pair" }, amount, choose));
   }
 
-  function exclusions() {
+  function stepChoices() {
+    return draft.steps.filter(step => step.events.length).map((_, i) => [String(i + 1), `step ${i + 1}`]);
+  }
+
+  function drawExclusions() {
     const rules = draft.exclude ?? [];
-    const steps = draft.steps.filter(step => step.events.length).map((step, i) => [String(i + 1), `step ${i + 1}`]);
-    const add = button("Add an exclusion", () => {
-      rules.push({ events: [], after: 1, before: Math.max(2, steps.length) });
-      draft.exclude = rules;
-      draw();
-    }, { class: "button small", disabled: steps.length < 2 || rules.length >= EXCLUSIONS_MAX });
-    return h("div", { class: "stack" }, rules.map((rule, i) => exclusion(rules, rule, i, steps)), h("div", {}, add));
+    const steps = stepChoices();
+    add.disabled = steps.length < 2 || rules.length >= EXCLUSIONS_MAX;
+    put(exclusions, rules.map((rule, i) => exclusion(rules, rule, i, steps)));
+  }
+
+  function addExclusion() {
+    draft.exclude = [...draft.exclude ?? [], { events: [], after: 1, before: Math.max(2, stepChoices().length) }];
+    drawExclusions();
+    exclusions.lastElementChild.querySelector("input").focus();
+  }
+
+  /** Whoever is in an exclusion stays there; its own changes draw it anew. */
+  function stepsChanged() {
+    if (!exclusions.contains(document.activeElement)) drawExclusions();
   }
 
   function exclusion(rules, rule, i, steps) {
-    const tell = () => { set("exclude", rules); draw(); };
+    const tell = () => { set("exclude", rules); drawExclusions(); };
     const change = more => { Object.assign(rule, more); tell(); };
     const chip = (event, at) => h("span", { class: "chip" }, name(event),
       iconButton("close", `Remove ${event}`, () => { rule.events.splice(at, 1); tell(); }));
@@ -97,7 +115,7 @@ export function settingsEditor(draft, onchange) {
       { label: `Event of exclusion ${i + 1}`, placeholder: "event that must not happen" });
     const after = value => change({ after: Number(value), before: Math.max(rule.before, Number(value) + 1) });
     const before = value => change({ before: Number(value), after: Math.min(rule.after, Number(value) - 1) });
-    return h("fieldset", { class: "box" }, h("legend", { class: "unseen" }, `Exclusion ${i + 1}`),
+    return h("fieldset", { class: "box", "data-field": `exclude[${i}]` }, h("legend", { class: "unseen" }, `Exclusion ${i + 1}`),
       h("div", { class: "row" }, h("div", { class: "chips" }, rule.events.map(chip), picker.node),
         field("after", select(steps.slice(0, -1), String(rule.after), after)), field("before", select(steps.slice(1), String(rule.before), before)),
         field("then", select(EFFECTS, rule.effect ?? "end_attempt", effect => change({ effect }))),
@@ -108,7 +126,7 @@ export function settingsEditor(draft, onchange) {
     const names = draft.hold_constant ?? [];
     if (names.some(one => typeof one !== "string")) return h("p", { class: "muted" }, "Properties are held by step; they stay as they are.");
     const tell = value => set("hold_constant", value.split(",").map(one => one.trim()).filter(Boolean).slice(0, 3));
-    return field("Held properties", input(names.join(", "), tell, { placeholder: "product_id" }),
+    return field("Held properties", input(names.join(", "), tell, { placeholder: "product_id", "data-field": "hold_constant" }),
       { hint: "Must have one value in all steps; up to three, with commas" });
   }
 
@@ -116,6 +134,8 @@ export function settingsEditor(draft, onchange) {
     const chance = draft.probability ?? 0.5;
     if (typeof chance !== "number") return null;
     const tell = value => set("probability", Math.min(1, Math.max(0, Number(value) || 0)));
-    return field("Chance that an open attempt converts", input(chance, tell, { type: "number", min: 0, max: 1, step: 0.05 }));
+    return field("Forecast: chance that a user still in the window converts",
+      input(chance, tell, { type: "number", min: 0, max: 1, step: 0.05, "data-field": "probability" }),
+      { hint: "With 0.5, the standard, no forecast is shown" });
   }
 }

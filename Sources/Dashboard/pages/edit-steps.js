@@ -17,7 +17,18 @@ export function stepsEditor(draft, onchange) {
   });
   let dragged = null;
   draw();
-  return { node: h("div", { class: "stack" }, list, h("div", {}, add)), draw };
+  return { node: h("div", { class: "stack" }, list, h("div", {}, add)), number };
+
+  /** Names each part for the faults of the API, which knows nothing of steps that are empty yet. */
+  function number() {
+    let i = 0;
+    for (const item of list.children) {
+      const isThere = item.step.events.length || item.step.name;
+      const path = isThere ? `steps[${i++}]` : "";
+      item.dataset.field = path;
+      for (const control of item.querySelectorAll("[data-part]")) control.dataset.field = `${path}.${control.dataset.part}`;
+    }
+  }
 
   function changed(focus, where) {
     draw();
@@ -89,8 +100,11 @@ export function stepsEditor(draft, onchange) {
       events.length > 1 && plural(events.length, "event"),
     ].filter(Boolean);
     const set = (key, value) => { step[key] = value; changed(); };
-    const title = input(step.name, value => set("name", value.trim() || (events[0] ?? "")), { maxlength: 256, dir: "auto" });
-    const limit = input(within, value => set("within", value.trim()), { placeholder: "as the funnel, e.g. 2h", pattern: "\\d+(us|ms|s|m|h|d)" });
+    const title = input(step.name, value => set("name", value.trim() || (events[0] ?? "")),
+      { maxlength: 256, dir: "auto", "data-part": "name" });
+    const limit = input(within, value => set("within", value.trim()), {
+      placeholder: "as the funnel, e.g. 2h", pattern: "\\d+(us|ms|s|m|h|d)", "data-part": "window_duration",
+    });
     const isMiddle = i > 0 && i < draft.steps.length - 1;
     return h("details", { class: "more", open: isOpen }, h("summary", {}, marks.length ? marks.join(", ") : "Conditions and options"),
       h("div", { class: "stack" }, conditionsEditor(where, onchange, events[0]), anyOf(step, i),

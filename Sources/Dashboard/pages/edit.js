@@ -1,19 +1,20 @@
-import { live } from "../api/live.js";
 import { mayWrite } from "../api/session.js";
 import { say, sayNowAndThen } from "../parts/announce.js";
 import { funnelBars } from "../parts/bars.js";
 import { confirm } from "../parts/dialog.js";
 import { button, h, name, put } from "../parts/dom.js";
-import { field, input } from "../parts/field.js";
+import { copyLink } from "../parts/copy.js";
+import { field, input, setFault } from "../parts/field.js";
+import { placeFaults } from "../parts/field-faults.js";
 import { number, percent } from "../parts/format.js";
-import { failed, ready, wait } from "../parts/states.js";
+import { failed, failedQuery, ready, wait } from "../parts/states.js";
 import { load, remove, save } from "../state/catalogue.js";
 import { definitionFrom, draftOf } from "../state/draft.js";
 import { basis, countedText } from "../state/query.js";
 import { carry, go, href, note, read } from "../state/url.js";
 import { settingsEditor } from "./edit-settings.js";
 import { stepsEditor } from "./edit-steps.js";
-import { liveMark } from "./live-mark.js";
+import { follow } from "./follow.js";
 import { stepDetail } from "./step-detail.js";
 
 export const bar = ["range"];
@@ -24,12 +25,12 @@ export const key = ({ def, ...rest }) => JSON.stringify(rest);
 const PAUSE = 400;
 
 export function show(main, state) {
-  let stopLive = null;
+  let following = null;
   let timer = null;
   let gone = false;
   wait(main, "table");
   open();
-  return { stop() { gone = true; clearTimeout(timer); stopLive?.(); } };
+  return { stop() { gone = true; clearTimeout(timer); following?.stop(); } };
 
   async function open() {
     try {
@@ -46,61 +47,82 @@ export function show(main, state) {
     const id = input(state.funnel ?? "", () => {}, { pattern: "[A-Za-z0-9_.\\-]{1,128}", maxlength: 128, required: true, placeholder: "checkout" });
     const idField = field("Funnel id", id, { hint: "Letters, digits and _ . -" });
     const fault = h("div", { class: "save-fault" });
-    const mark = liveMark();
+    const mark = h("div");
     const preview = h("div", { class: "preview" });
     const asked = h("pre", { tabindex: "0", "aria-label": "Definition as JSON" });
-    const steps = stepsEditor(draft, changed);
+    const steps = stepsEditor(draft, stepsChanged);
     const settings = settingsEditor(draft, changed);
-    const saveButton = button(saved ? "Save" : "Save funnel", () => store(), { class: "button primary" });
+    const mayNot = !mayWrite();
+    const saveButton = button(saved ? "Save" : "Save funnel", () => store(), { class: "button primary", disabled: mayNot });
+    const reader = mayNot && h("p", { class: "muted", id: "why-not" },
+      "Your key is read-only, and saving needs an admin key. The link holds all of this funnel: whoever can read this project can open it.");
+    if (mayNot) saveButton.setAttribute("aria-describedby", reader.id);
 
     ready(main, h("div", { class: "page" },
       h("header", { class: "page-head" }, h("h1", {}, saved ? ["Edit ", name(state.funnel)] : "New funnel"),
         h("div", { class: "actions" }, h("a", { class: "button", href: href(carry(state, "funnel", { def: null })), onclick: view }, "View report"),
-          saved && button("Delete", erase, { class: "button danger" }))),
-      !mayWrite() && h("div", { class: "strip warn" }, h("strong", {}, "Reading only. "),
-        "You can try steps and share the address; saving needs an admin key."),
+          saved && button("Delete", erase, { class: "button danger", disabled: mayNot, "aria-describedby": mayNot && reader.id }))),
       h("div", { class: "edit" },
         h("div", { class: "stack" },
-          h("section", { class: "card" }, h("h2", {}, "Steps"), h("p", { class: "muted" }, "Users do these events one after another."), steps.node),
+          h("section", { class: "card" }, h("h2", {}, "Steps"), steps.node),
           h("section", { class: "card" }, h("h2", {}, "Rules"), settings.node),
-          h("section", { class: "card" }, h("h2", {}, "Save"), h("div", { class: "row" }, idField, saveButton), fault)),
+          h("section", { class: "card" }, h("h2", {}, "Save"), reader,
+            h("div", { class: "row" }, mayNot ? button("Copy link", copyLink, { class: "button primary" }) : idField, saveButton), fault)),
         h("section", { class: "card preview-card", "aria-label": "Preview" },
-          h("div", { class: "card-head" }, h("h2", {}, "Preview"), mark.node), preview,
+          h("div", { class: "card-head" }, h("h2", {}, "Preview"), mark), preview,
           h("details", { class: "more" }, h("summary", {}, "Definition as JSON"), asked)))));
     changed(null, true);
 
     function changed(_, isFirst) {
       const definition = definitionFrom(draft);
       asked.textContent = JSON.stringify(definition, null, 2);
-      if (!isFirst) {
-        settings.draw === undefined || (draft.exclude && settings.draw());
-        note({ ...read(), def: definition });
-      }
+      if (!isFirst) note({ ...read(), def: definition });
       clearTimeout(timer);
       timer = setTimeout(() => count(definition), isFirst ? 0 : PAUSE);
     }
 
+    /** Exclusions name steps. */
+    function stepsChanged() {
+      settings.stepsChanged();
+      changed();
+    }
+
+    /** What has to be there before anything can be counted. */
+    function lacking(definition) {
+      if (!definition.steps.length) return "Choose the event of step 1 first.";
+      return definition.count_by === "property:" ? "Enter the property whose values are counted." : null;
+    }
+
     function count(definition) {
-      stopLive?.();
-      if (!definition.steps.length) {
-        mark.node.hidden = true;
-        put(preview, h("p", { class: "muted" }, "Choose the event of step 1 to see how many users did it."));
+      following?.stop();
+      following = null;
+      const missing = lacking(definition);
+      if (missing) {
+        put(mark);
+        put(preview, h("p", { class: "muted" }, missing));
         return;
       }
-      mark.node.hidden = false;
       let bars = null;
       let line = null;
       let latest = null;
       const asked = { ...read(), def: definition };
-      stopLive = live(basis(asked), {
-        status: mark.set,
-        problem: error => { bars = null; put(preview, failed(error)); },
+      following = follow(preview, asked, () => basis(asked), {
+        fault(error) {
+          const rest = markFields(error);
+          bars = null;
+          put(preview, rest ? failedQuery(rest, following.start, null, { title: "This funnel can't be calculated" })
+            : h("p", { class: "muted" }, "Nothing can be counted until the marked fields are right."));
+        },
         report(report) {
+          markFields({});
           const unit = countedText(report.funnel);
           latest = report;
           if (!bars) {
             const optional = report.funnel.steps.map(step => Boolean(step.optional));
-            bars = funnelBars([{ tone: 0, ...report }], { unit, optional, onstep() {}, detail: index => stepDetail(latest, asked, index, unit) });
+            bars = funnelBars([{ tone: 0, ...report }], {
+              names: report.steps.map(step => step.step), unit, optional, onstep() {},
+              detail: index => stepDetail(latest, asked, index, unit),
+            });
             bars.node.classList.add("rows");
             line = h("p", { class: "preview-line" });
             put(preview, line, bars.node);
@@ -111,6 +133,7 @@ export function show(main, state) {
           sayNowAndThen(line.textContent);
         },
       });
+      put(mark, following.mark);
     }
 
     /** Looks at the draft as it is; what is saved already is shown by its id. */
@@ -123,10 +146,13 @@ export function show(main, state) {
     async function store(force) {
       const definition = definitionFrom(draft);
       const chosen = id.value.trim();
-      if (!definition.steps.length) return tell("A funnel needs a step.");
+      put(fault);
+      setFault(id, null);
+      const missing = lacking(definition);
+      if (missing) return put(fault, h("p", { class: "fault", role: "alert" }, missing));
       if (!id.checkValidity()) {
         id.focus();
-        return tell("The id needs 1 to 128 letters, digits, or _ . -");
+        return setFault(id, "Write 1 to 128 letters, digits, or _ . -");
       }
       if (saveButton.ariaBusy === "true") return;
       saveButton.ariaBusy = "true";
@@ -138,12 +164,19 @@ export function show(main, state) {
       } catch (error) {
         saveButton.ariaBusy = "false";
         if (error.status === 412 || error.status === 409) conflict(chosen);
-        else put(fault, failed(error));
+        else refused(error, "This funnel can't be saved");
       }
     }
 
-    function tell(text) {
-      put(fault, h("p", { class: "fault", role: "alert" }, text));
+    function refused(error, title) {
+      const rest = markFields(error);
+      put(fault, rest ? failed(rest, null, { title })
+        : h("p", { class: "fault", role: "alert" }, `${title} until the marked fields are right.`));
+    }
+
+    function markFields(error) {
+      steps.number();
+      return placeFaults(main, error);
     }
 
     /** Somebody else was faster: nothing is lost, and nothing is overwritten unasked. */
@@ -155,7 +188,7 @@ export function show(main, state) {
           ["overwrite", isOwn ? "Overwrite theirs" : "Replace it", "danger"]]);
       if (answer === "overwrite") store(true);
       else if (answer === "reload") {
-        stopLive?.();
+        following?.stop();
         state = { ...state, def: undefined };
         note({ ...read(), def: null });
         open();
@@ -171,7 +204,7 @@ export function show(main, state) {
         go({ page: "funnel" });
       } catch (error) {
         if (error.status === 412 || error.status === 409) conflict(state.funnel);
-        else put(fault, failed(error));
+        else refused(error, "This funnel can't be deleted");
       }
     }
   }

@@ -1,60 +1,104 @@
-import { getKept, post } from "../api/fetch.js";
+import { get, getKept, post } from "../api/fetch.js";
 import { tableCard } from "../parts/card.js";
 import { count, share } from "../parts/columns.js";
-import { h, isolate, name, put } from "../parts/dom.js";
+import { button, h, isolate, name, put } from "../parts/dom.js";
 import { fileName } from "../parts/export.js";
-import { field, input, select, setOptions } from "../parts/field.js";
-import { interval, number, percent, points, pValue, valueText } from "../parts/format.js";
+import { field, input, select, setFault, setOptions } from "../parts/field.js";
+import { interval, number, plural, points, pValue, valueText } from "../parts/format.js";
+import { pathOf } from "../parts/faults.js";
 import { notice } from "../parts/states.js";
 import { table } from "../parts/table.js";
-import { funnels } from "../state/catalogue.js";
+import { definitionOf, funnels } from "../state/catalogue.js";
 import { basis } from "../state/query.js";
 import { patch } from "../state/url.js";
 import { pairView } from "./pair-view.js";
-import { pageHead, partialStrip, reportPage } from "./report-page.js";
+import { pageHead, reportPage } from "./report-page.js";
 
 export const bar = ["funnel", "range"];
 export const title = state => `Experiments, ${state.funnel ?? "funnel"}`;
 
-const NOTE = "Sequential p holds however often you look; p holds for one look that was planned. Both are adjusted for the number of variants. "
-  + "Chance to win is the chance that the variant converts better than the control.";
+const NOTE = "“p (safe to watch)” holds however often you look, “p (one look)” for one look that was planned. "
+  + "Both allow for the number of variants. Chance to win is the chance that the variant converts better than the control.";
+
+/** What belongs to one property, and not to the next. */
+const OF_PROPERTY = { control: null, expected: null, exposure: null };
+
+/** By which rule a user has a variant. */
+const EXPOSURES = [["", "first variant seen"], ["attempt", "variant of the counted attempt"]];
 
 /** Variants of a property against a control, or two funnels over the same users. */
 export function show(main, state) {
+  const more = h("div", { class: "row" });
+  const controls = h("div", { class: "stack" }, choosers(state), more);
   if (state.variant) {
     const variants = { property: state.variant };
     if (state.control) variants.control = state.control === "true" ? true : state.control === "false" ? false : state.control;
     if (state.expected && typeof state.expected === "object") variants.expected = state.expected;
-    return ask(basis(state), variants, report => variantsView(report, state), report => [control(report), split(report, state)]);
+    if (state.exposure === "attempt") variants.exposure = "attempt";
+    put(more, exposure(state));
+    return ask(basis(state), variants, report => {
+      put(more, exposure(state), control(report), split(report, state));
+      return variantsView(report, state);
+    });
   }
   if (state.against && state.funnel && !state.def) {
     const { funnel_id: own, ...rest } = basis(state);
     return ask(rest, { funnels: [own, state.against].map(id => ({ name: id, funnel_id: id })) }, report => pairView(report, state));
   }
   main.removeAttribute("aria-busy");
-  put(main, h("div", { class: "page" }, pageHead("Experiments", state), choosers(state),
-    notice("empty", "Which property tells the variant?",
+  put(main, h("div", { class: "page" }, pageHead("Experiments", state), controls,
+    notice("empty", "Which property holds the variant?",
       "Send it with the event of step 1, such as variant = control or test. Users are compared by its value there.")));
   return {};
 
-  function ask(body, variants, view, more) {
-    const query = signal => post("/v1/query", { ...body, times: "none", variants }, signal);
-    return reportPage(main, state, "table", query, answer => h("div", { class: "page" }, pageHead("Experiments", state),
-      partialStrip(answer.completeness), choosers(state, more?.(answer.variants)), view(answer.variants)));
+  function ask(body, variants, view) {
+    return reportPage(main, state, {
+      title: "Experiments", controls, kind: "table", draw: answer => view(answer.variants), fault,
+      ask: signal => post("/v1/query", { ...body, times: "none", variants }, signal).catch(error => counted(error, state, signal)),
+    });
+  }
+
+  /** A way back from what was chosen beside the property. */
+  function fault() {
+    const undo = (key, label) => state[key] && button(label, () => patch({ [key]: null }));
+    const actions = [undo("control", "Use the standard control"), undo("expected", "Remove the planned split")].filter(Boolean);
+    return { title: "These variants can't be compared", actions };
   }
 }
 
-function choosers(state, more) {
+/** The API says that a property has too many values; how many is in the catalogue. @throws the error, with the number in it */
+async function counted(error, state, signal) {
+  const wrong = error.errors?.find(({ field }) => pathOf(field) === "variants.property");
+  const [whole, most] = /has more than (\d+) values/.exec(wrong?.reason) ?? [];
+  if (whole) {
+    const step = definitionOf(state)?.steps[0];
+    const [event] = step?.events ?? [step?.name ?? step];
+    const scope = event && event !== "*" ? `&event=${encodeURIComponent(event)}` : "";
+    const address = `/v1/properties/${encodeURIComponent(state.variant)}/values?limit=1&allow_partial=true${scope}`;
+    const found = await get(address, signal).catch(() => null);
+    // All events are in there, so a number that is no larger would contradict.
+    if (found && !found.truncated && found.total > Number(most)) {
+      wrong.reason = `“${state.variant}” has ${number(found.total)} values; an experiment takes up to ${most}`;
+    }
+  }
+  throw error;
+}
+
+function choosers(state) {
   const none = ["", "Choose a property"];
-  const property = select([none], "", variant => patch({ variant: variant || null, control: null, expected: null, against: null }));
+  const property = select([none], "", variant => patch({ variant: variant || null, ...OF_PROPERTY, against: null }),
+    { "data-field": "variants.property" });
   setOptions(property, [none], state.variant);
   getKept("/v1/properties?allow_partial=1").then(({ properties }) => setOptions(property,
     [none, ...properties.map(one => [one.property, isolate(one.property)])], state.variant), () => {});
   const others = funnels().filter(one => one.funnel_id !== state.funnel).map(one => [one.funnel_id, one.funnel_id]);
-  return h("div", { class: "row" }, field("Property of the variant", property), more, !state.def && others.length > 0
-    && field("Or another funnel, over the same users", select([["", "None"], ...others], state.against,
-      against => patch({ against: against || null, variant: null, control: null, expected: null }))));
+  return h("div", { class: "row" }, field("Variant property", property), !state.def && others.length > 0
+    && field("Or compare with another funnel (same users)", select([["", "None"], ...others], state.against,
+      against => patch({ against: against || null, variant: null, ...OF_PROPERTY }))));
 }
+
+const exposure = state => field("Count a user for", select(EXPOSURES, state.exposure === "attempt" ? "attempt" : "",
+  value => patch({ exposure: value || null }), { "data-field": "variants.exposure" }));
 
 const control = report => field("Control", select(report.groups.map(group => [String(group.value), isolate(valueText(group.value))]),
   String(report.control), value => patch({ control: value })));
@@ -62,33 +106,48 @@ const control = report => field("Control", select(report.groups.map(group => [St
 /** Shares that were planned, in the order of the table; a check against equal ones would raise a false alarm. */
 function split({ groups }, state) {
   const shown = state.expected ? groups.map(group => state.expected[String(group.value)] ?? "").join(" : ") : "";
-  const tell = text => {
+  const example = groups.map((_, i) => i ? 10 : 90).join(" : ");
+  const plan = input(shown, take, { placeholder: `equal, or ${example}` });
+  return field("Planned split", plan);
+
+  function take(text) {
     const shares = text.split(/[^0-9.]+/).filter(Boolean).map(Number);
     const isWhole = shares.length === groups.length && shares.every(share => share > 0);
-    patch({ expected: isWhole ? Object.fromEntries(groups.map((group, i) => [String(group.value), shares[i]])) : null });
-  };
-  return field("Planned split", input(shown, tell, { placeholder: `equal, or ${groups.map((_, i) => i ? 10 : 90).join(" : ")}` }));
+    setFault(plan, text.trim() && !isWhole ? `Enter a share for each of the ${groups.length} variants, such as ${example}` : null);
+    if (isWhole) patch({ expected: Object.fromEntries(groups.map((group, i) => [String(group.value), shares[i]])) });
+    else if (!text.trim()) patch({ expected: null });
+  }
 }
 
 function variantsView(report, state) {
   const without = report.without_value.entered;
   return [
-    ratio(report.sample_ratio),
-    report.immature && h("div", { class: "strip warn" }, h("strong", {}, "Still open. "),
-      "Some users may still convert, so no test holds yet. Wait for the conversion window to pass."),
+    ratio(report.sample_ratio, Boolean(state.expected)),
+    report.immature && h("div", { class: "strip warn" }, h("strong", {}, "Not final. "),
+      "Some users can still convert, so no test holds yet. Wait until the conversion window has passed."),
+    several(report),
     tableCard("Variants", variantTable(report), () => fileName(state.funnel, "variants")),
     h("p", { class: "fine" }, without ? `${number(without)} users entered without a value and are left out. ` : "", NOTE),
   ];
 }
 
+/** Users whose events name several variants: which one counts must be known. */
+function several({ several_values: users, exposure }) {
+  if (!users) return null;
+  const which = exposure === "attempt" ? "the one of the attempt that is counted" : "the first one they saw";
+  return h("div", { class: "strip" }, `${plural(users, "user")} saw more than one variant; each counts for ${which}.`);
+}
+
 /** Whether users were split as planned: the first thing to look at. */
-function ratio(split) {
+function ratio(split, isPlanned) {
   if (split.mismatch === null) return null;
   const p = `p ${pValue(split.p_value)}`;
   return split.mismatch
     ? h("div", { class: "strip warn", role: "alert" }, h("strong", {}, "Sample ratio mismatch. "),
-      `Users were not split as planned (${p}). Something is wrong with the assignment or the events; do not trust the comparison.`)
-    : h("div", { class: "strip" }, h("strong", {}, "Split as planned. "), `Sample ratio check passed, ${p}.`);
+      `Users were not split as planned (${p}). Something is wrong with the assignment or the events; do not trust the comparison.`,
+      !isPlanned && " No plan was entered, so equal groups were assumed. Enter the plan, such as 60 : 40, under Planned split.")
+    : h("div", { class: "strip" }, h("strong", {}, isPlanned ? "Split as planned. " : "Split evenly. "),
+      `Sample ratio check passed, ${p}.`);
 }
 
 function variantTable(report) {
@@ -99,16 +158,16 @@ function variantTable(report) {
     { label: "Variant", cell: group => name(valueText(group.value)), csv: group => valueText(group.value) },
     count("Users", group => group.entered), count("Converted", group => group.converted),
     share("Conversion", group => group.conversion, { digits: 2, ci: group => group.conversion_ci }),
-    {
-      label: range ? range.map(x => percent(x, 1)).join(" to ") : "Interval",
-      cell: group => whisker(group, range), csv: group => group.conversion_ci?.join(" to "),
-    },
+    { label: "95% confidence", cell: group => whisker(group, range), file: [] },
     { label: "Verdict", cell: group => verdict(group, report.immature), csv: group => verdict(group, report.immature).textContent },
-    { ...share("Difference", difference), cell: group => [points(difference(group)), bounds(group.comparison)] },
-    share("Lift", versus("lift"), { digits: 1 }), share("Chance to win", versus("chance_to_win"), { digits: 1 }),
-    { ...share("Sequential p", sequential), cell: group => pValue(sequential(group)) },
-    { ...share("p", single), cell: group => pValue(single(group)) },
-    share("Best", group => group.chance_to_be_best, { digits: 1 }),
+    {
+      ...share("Difference", difference, { fileCI: versus("difference_ci") }),
+      cell: group => [points(difference(group)), bounds(group.comparison)],
+    },
+    share("Lift", versus("lift"), { digits: 1, fileCI: versus("lift_ci") }), share("Chance to win", versus("chance_to_win"), { digits: 1 }),
+    { ...count("p (safe to watch)", sequential), cell: group => pValue(sequential(group)) },
+    { ...count("p (one look)", single), cell: group => pValue(single(group)) },
+    share("Chance to be best", group => group.chance_to_be_best, { digits: 1 }),
   ], report.groups);
 }
 
@@ -124,7 +183,7 @@ function whisker({ conversion, conversion_ci: ci }, range) {
   if (!ci) return null;
   const place = x => (x - range[0]) / (range[1] - range[0] || 1);
   return h("span", {
-    class: "whisker", role: "img", "aria-label": `95% interval ${interval(ci)}`,
+    class: "whisker", role: "img", "aria-label": `95% confidence: ${interval(ci)}`,
     vars: { "--low": place(ci[0]), "--high": place(ci[1]), "--at": place(conversion) },
   });
 }

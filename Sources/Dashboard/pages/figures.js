@@ -1,19 +1,21 @@
 import { h } from "../parts/dom.js";
-import { decimal, interval, number, percent, points, signed, span } from "../parts/format.js";
+import { decimal, growth, interval, number, percent, plural, points, signed, signedPercent, span } from "../parts/format.js";
 import { write } from "../parts/bars.js";
+
+/** The default of the API, which no one chose: a forecast by it would be nobody's. */
+const STANDARD_CHANCE = 0.5;
 
 /** The few numbers of the whole. */
 export function figures(report, unit) {
   const list = [
-    ["Entered", r => number(r.entered), r => r.change ? change(signed(r.change.entered)) : `${unit} at step 1`],
-    ["Converted", r => number(r.converted), r => r.change ? change(signed(r.change.converted)) : `${unit} at the last step`],
-    ["Conversion", r => percent(r.conversion), r => (r.change ? change(points(r.change.conversion)) + " · " : "") + certainty(r)],
+    ["Entered", r => number(r.entered), r => r.change ? versus(r.change.entered, r.entered) : `${unit} at step 1`],
+    ["Converted", r => number(r.converted), r => r.change ? versus(r.change.converted, r.converted) : `${unit} at the last step`],
+    ["Conversion", r => percent(r.conversion),
+      r => (r.change ? `${points(r.change.conversion)} vs previous period · ` : "") + certainty(r, unit)],
     ["Median time to convert", r => span(r.steps.at(-1).median_seconds), r => within(r.steps.at(-1).p90_seconds)],
   ];
-  if (report.expected_conversions !== null) {
-    list.splice(2, 0, ["Expected", r => decimal(r.expected_conversions), r => r.expected_conversions > r.converted
-      ? "conversions, once open attempts have ended" : "no attempt is still open"]);
-  }
+  const third = outlook(report);
+  if (third) list.splice(2, 0, third);
   const cells = list.map(([label, value, note]) => {
     const [big, small] = [h("dd", { class: "figure-value" }), h("dd", { class: "figure-note" })];
     const update = r => {
@@ -25,11 +27,33 @@ export function figures(report, unit) {
   return { node: h("dl", { class: "figures" }, cells.map(cell => cell.node)), update: r => cells.forEach(cell => cell.update(r)) };
 }
 
-const change = text => `${text} against the period before`;
-
-function certainty(report) {
-  if (report.conversion_ci) return `95% interval ${interval(report.conversion_ci)}`;
-  return report.entered ? "no interval for attempts" : "nobody entered";
+/** What may still come: a forecast where the funnel has a chance of its own, else who is still open. */
+function outlook(report) {
+  if (report.expected_conversions === null) return null;
+  const chance = report.funnel.probability;
+  const forecast = r => decimal(r.expected_conversions);
+  const words = text => r => stillOpen(r) === 0 ? "no user is still in the conversion window" : text(r);
+  if (typeof chance !== "number") return ["Forecast", forecast, words(() => "conversions, if the chances set for the steps hold")];
+  if (chance === STANDARD_CHANCE) {
+    return ["Still open", r => number(stillOpen(r)), words(() => "users still in their window, who can convert")];
+  }
+  const condition = r => `if ${percent(chance, 0)} of the ${plural(stillOpen(r), "user")} still in their window convert`;
+  return ["Forecast", forecast, words(condition)];
 }
 
-const within = p90 => p90 === null || p90 === undefined ? "nobody converted" : `90% within ${span(p90)}`;
+/** Users who have not converted and still can. */
+function stillOpen(report) {
+  const told = report.steps.map(step => step.open).filter(open => open !== null && open !== undefined);
+  if (told.length) return told.reduce((sum, open) => sum + open, 0);
+  const chance = report.funnel.probability;
+  return chance ? Math.round((report.expected_conversions - report.converted) / chance) : null;
+}
+
+const versus = (change, now) => `${signed(change)} (${signedPercent(growth(now, now - change))}) vs previous period`;
+
+function certainty(report, unit) {
+  if (report.conversion_ci) return `95% confidence: ${interval(report.conversion_ci)}`;
+  return report.entered ? `no confidence interval when counting ${unit}` : `no ${unit} entered`;
+}
+
+const within = p90 => p90 === null || p90 === undefined ? "no conversions" : `90% of converters within ${span(p90)}`;

@@ -1,38 +1,61 @@
 import { count, share, time } from "../parts/columns.js";
 import { h, name } from "../parts/dom.js";
-import { number, points, signed, valueText } from "../parts/format.js";
+import { growth, number, points, signed, signedPercent, valueText } from "../parts/format.js";
 import { lostShare } from "../parts/bars.js";
 import { table } from "../parts/table.js";
 
 const capital = text => text[0].toUpperCase() + text.slice(1);
+const ofHundred = ci => ci && ci.map(bound => bound / 100);
 
 /** A row a step: everything that is known of it. */
 export function stepTable(report, unit) {
-  const [users, conversion] = [{ group: capital(unit) }, { group: "Conversion" }];
+  const [users, conversion, isLoss] = [{ group: capital(unit) }, { group: "Conversion" }, true];
   const columns = [
-    { label: "Step", cell: ({ step }) => [h("span", { class: "row-index" }, step.index), name(step.step)], csv: ({ step }) => step.step },
+    {
+      label: "Step", cell: ({ step }) => [h("span", { class: "row-index" }, step.index), name(step.step)],
+      file: [{ unit: " number", get: ({ step }) => step.index }, { get: ({ step }) => step.step }],
+    },
     count("Count", ({ step }) => step.count, users),
-    count("Left before", ({ step }) => step.dropoff, users),
-    share("Of step 1", ({ step }) => step.conversion_from_first,
+    count("Dropped off", ({ step }) => step.dropoff, { ...users, isLoss }),
+    hasOpen(report) && count("Still open", ({ step }) => step.open ?? null, users),
+    share("From step 1", ({ step }) => step.conversion_from_first,
       { ...conversion, ci: ({ step }) => step.index > 1 && step.conversion_from_first_ci }),
-    share("Of previous", ({ step }) => step.conversion_from_previous, { ...conversion, ci: ({ step }) => step.conversion_from_previous_ci }),
-    share("Drop-off", ({ step }) => lostShare(step), conversion),
-    share("Go on to finish", ({ step }) => step.conversion_rate, conversion),
-  ];
-  if (report.previous) {
-    const group = "Period before";
-    columns.push(count("Count", ({ before }) => before.count, { group }),
-      { ...count("Change", ({ change }) => change.count, { group }), cell: ({ change }) => signed(change.count) },
-      { ...share("Of step 1", ({ change }) => change.conversion_from_first, { group }), cell: ({ change }) => points(change.conversion_from_first) });
-  }
-  if (report.times !== "none") {
-    for (const [suffix, group] of [["_from_previous", "Time from previous step"], ["", "Time from step 1"]]) {
-      for (const [key, label] of [["median", "Median"], ["average", "Average"], ["p90", "p90"]]) {
-        columns.push(time(label, ({ step }) => step[`${key}_seconds${suffix}`], { group }));
-      }
-    }
-  }
+    share("From previous step", ({ step }) => step.conversion_from_previous,
+      { ...conversion, ci: ({ step }) => step.conversion_from_previous_ci }),
+    share("Drop-off", ({ step }) => lostShare(step), { ...conversion, isLoss, fileCI: ({ step }) => ofHundred(step.dropout_rate_ci) }),
+    share("Finish from here", ({ step }) => step.conversion_rate, { ...conversion, fileCI: ({ step }) => step.conversion_rate_ci }),
+    ...report.previous ? comparison(unit) : [],
+    ...report.times === "none" ? [] : times(),
+  ].filter(Boolean);
   return table("Every step of the funnel", columns, stepTable.rows(report));
+}
+
+const hasOpen = report => report.steps.some(step => typeof step.open === "number");
+
+/** The earlier period as it was, and what changed since. */
+function comparison(unit) {
+  const [before, change] = [{ group: "Previous period" }, { group: "Change" }];
+  const grown = ({ step, before }) => growth(step.count, before.count);
+  return [
+    count(capital(unit), ({ before }) => before.count, before),
+    share("Conversion", ({ before }) => before.conversion_from_first, before),
+    { ...count(capital(unit), ({ change }) => change.count, change), cell: ({ change }) => signed(change.count) },
+    {
+      ...count("%", grown, change), cell: row => signedPercent(grown(row)),
+      file: [{ get: row => grown(row) === null ? null : 100 * grown(row) }],
+    },
+    {
+      ...count("Conversion", ({ change }) => change.conversion_from_first, change),
+      cell: ({ change }) => points(change.conversion_from_first),
+      file: [{ unit: " (pp)", get: ({ change: { conversion_from_first: x } }) => x === null ? null : 100 * x }],
+    },
+  ];
+}
+
+function times() {
+  const kinds = [["median", "Median"], ["average", "Average"], ["p90", "90% within"]];
+  return [["_from_previous", "Time from previous step"], ["", "Time from step 1"]].flatMap(([suffix, group]) =>
+    kinds.map(([key, label]) => time(label, ({ step }) => step[`${key}_seconds${suffix}`], { group })));
 }
 
 stepTable.rows = report => report.steps.map((step, i) => ({
@@ -40,9 +63,9 @@ stepTable.rows = report => report.steps.map((step, i) => ({
   kind: report.biggest_dropoff?.index === step.index ? "worst-row" : null,
 }));
 
-/** A row a group: counts by step. */
+/** A row a group: counts by step. Of a breakdown the rows add up to the whole. */
 export function groupTable(report, unit) {
-  const whole = { group: "Whole" };
+  const whole = { group: "Whole funnel" };
   const columns = [
     {
       label: report.breakdown ? report.breakdown.property : "Segment", csv: row => row.label,
@@ -53,15 +76,20 @@ export function groupTable(report, unit) {
   ];
   report.steps.slice(1).forEach((step, i) => {
     const group = `${step.index}. ${step.step}`;
-    columns.push(count(capital(unit), row => row.steps[i + 1].count, { group }),
-      share("Of previous", row => row.steps[i + 1].conversion_from_previous, { group }));
+    const of = row => row.steps[i + 1];
+    columns.push(count(capital(unit), row => of(row).count, { group }), count("Dropped off", row => of(row).dropoff, { group }),
+      share("From previous step", row => of(row).conversion_from_previous, { group, fileCI: row => of(row).conversion_from_previous_ci }));
   });
-  return table(report.breakdown ? `Users by ${report.breakdown.property}` : "Users by segment", columns, groupTable.rows(report));
+  return table(report.breakdown ? `${capital(unit)} by ${report.breakdown.property}` : `${capital(unit)} by segment`, columns,
+    groupTable.rows(report));
 }
 
 groupTable.rows = report => {
   if (report.segments) return report.segments.map(segment => ({ label: segment.name, ...segment }));
   const { rows, other } = report.breakdown;
   const list = rows.map(row => ({ label: valueText(row.value), quiet: row.value === null, ...row }));
-  return other ? [...list, { label: `${number(other.values)} other values`, quiet: true, ...other }] : list;
+  return other ? [...list, { label: `${otherCount(other)} other values`, quiet: true, ...other }] : list;
 };
+
+/** How many values the rest has; where shards left some out it is known within bounds. */
+const otherCount = ({ values, values_range: range }) => values === null && range ? range.map(number).join(" to ") : number(values);

@@ -1,15 +1,18 @@
-import { button, h, name, put } from "../parts/dom.js";
-import { day, instant, number, percent, plural, windowText } from "../parts/format.js";
-import { funnelBars, legend, lostShare } from "../parts/bars.js";
+import { h, name, put } from "../parts/dom.js";
+import { day, instant, plural, windowText } from "../parts/format.js";
+import { funnelBars, legend } from "../parts/bars.js";
 import { card, pngButton, tableCard } from "../parts/card.js";
 import { fileName } from "../parts/export.js";
-import { drawFunnel } from "../parts/funnel-picture.js";
+import { funnelPicture } from "../parts/funnel-picture.js";
+import { paint } from "../parts/picture.js";
 import { definitionOf } from "../state/catalogue.js";
 import { rangeText, zoneOf } from "../state/range.js";
 import { countedText, orderText } from "../state/query.js";
-import { carry, href, patch } from "../state/url.js";
+import { carry, href } from "../state/url.js";
+import { dropoffs } from "./dropoffs.js";
 import { figures } from "./figures.js";
 import { groupTable, stepTable } from "./funnel-tables.js";
+import { funnelTitle, partialStrip } from "./report-page.js";
 import { BARS_MAX, seriesOf } from "./series.js";
 import { stepDetail } from "./step-detail.js";
 
@@ -27,7 +30,8 @@ export function funnelView(first, state, { mark, onstep }) {
   const callout = h("div", { class: "callout-place" });
   const notices = h("div", { class: "notices" });
   const bars = series.length > 0 && funnelBars(series, {
-    unit, onstep, detail: index => stepDetail(report, state, index, unit), optional: definition.steps.map(step => Boolean(step.optional)),
+    names: report.steps.map(step => step.step), optional: definition.steps.map(step => Boolean(step.optional)),
+    unit, onstep, detail: index => stepDetail(report, state, index, unit),
   });
   const steps = stepTable(report, unit);
   const groups = isGrouped && groupTable(report, unit);
@@ -41,16 +45,22 @@ export function funnelView(first, state, { mark, onstep }) {
       h("div", { class: "actions" }, mark,
         h("a", { class: "button", href: href(carry(state, "edit")) }, saved && !state.def ? "Edit" : "Edit steps"))),
     notices, top.node, callout,
-    card(cardTitle(report), [pngButton(() => drawFunnel(seriesOf(report), unit), file)],
+    card(cardTitle(report), [pngButton(picture, file)],
       series.length > 1 && legend(series), h("div", { class: "funnel-box" }, bars && bars.node), groupNote(report)),
-    groups && tableCard(report.breakdown ? "By value" : "By segment", groups, () => file() + "-groups"),
-    tableCard(isGrouped ? "All users, by step" : "By step", steps, file), foot);
+    groups && tableCard(`Numbers by ${report.breakdown?.property ?? "segment"}`, groups, () => file() + "-groups"),
+    tableCard(isGrouped ? `All ${unit} by step` : "Numbers by step", steps, file), foot);
+
+  function picture() {
+    const by = report.breakdown ? ` by ${report.breakdown.property}` : report.segments ? " by segment" : "";
+    const words = { title: funnelTitle(state) + by, subtitle: describe(definition, state), foot: footer(report, state) };
+    return paint(funnelPicture(report, seriesOf(report), unit, words));
+  }
 
   function update(next) {
     report = next;
     top.update(report);
-    put(callout, biggest(report, unit, onstep));
-    put(notices, partial(report), immature(report), anyOrder(report));
+    renew(callout, dropoffs(report, unit, state, onstep));
+    renew(notices, partialStrip(report.completeness), immature(report), anyOrder(report, unit));
     bars?.update?.(seriesOf(report), report.steps, report.biggest_dropoff?.index);
     steps.update(stepTable.rows(report));
     groups?.update?.(groupTable.rows(report));
@@ -59,73 +69,53 @@ export function funnelView(first, state, { mark, onstep }) {
   return { node, update };
 }
 
-function describe(definition, state) {
-  return [plural(definition.steps.length, "step"), `${windowText(definition.window_duration)} window`, orderText(definition),
-    `counts ${countedText(definition)}`, rangeText(state)].join(" · ");
+/** What says the same stays: a button in it may have the focus. */
+function renew(place, ...content) {
+  const next = put(place.cloneNode(), content);
+  if (next.textContent !== place.textContent) place.replaceChildren(...next.childNodes);
 }
 
-const cardTitle = report => report.segments ? "Steps by segment" : report.breakdown ? "Steps by value" : "Steps";
+function describe(definition, state) {
+  return [plural(definition.steps.length, "step"), `${windowText(definition.window_duration)} window`, orderText(definition),
+    `counting ${countedText(definition)}`, rangeText(state)].join(" · ");
+}
+
+const cardTitle = report => report.segments ? "Conversion by segment"
+  : report.breakdown ? `Conversion by ${report.breakdown.property}` : "Conversion by step";
 
 function groupNote(report) {
   if (!report.segments && !report.breakdown) return null;
   const { rows, other } = report.breakdown ?? { rows: [] };
   return h("p", { class: "fine" }, [
-    report.segments && "Segments may overlap; they are not tested against each other.",
-    rows.length + (other ? 1 : 0) > BARS_MAX && `Bars show the ${BARS_MAX} largest groups; the table has all.`,
-    "Heights are shares of each group's step 1; the numbers are those of all users.",
+    report.segments && "A user can be in several segments. Differences are not tested.",
+    rows.length + (other ? 1 : 0) > BARS_MAX && `Bars: the ${BARS_MAX} largest values. Table: more of them, and the rest together.`,
+    "Bar height: share of that group's step 1. Numbers below the bars: all together.",
   ].filter(Boolean).join(" "));
-}
-
-/** The biggest drop-off in words; opens who it was. */
-function biggest(report, unit, onstep) {
-  const worst = report.biggest_dropoff;
-  if (!worst) return report.entered > 0 ? h("p", { class: "callout calm" }, "Nobody was lost between steps.") : null;
-  const at = report.steps[worst.index - 1];
-  const before = previousRequired(report, worst.index - 1);
-  const way = report.order === "any"
-    ? [`from ${plural(worst.index - 1, "step")} done to ${worst.index}`]
-    : [name(before.step), " → ", name(worst.step)];
-  return h("div", { class: "callout" }, h("span", {}, h("strong", {}, "Biggest drop-off: "), way, ", ",
-    h("strong", {}, percent(lostShare(at))), ` of ${number(before.count)} ${unit} leave`),
-    button("See who", () => onstep(worst.index), { class: "button small" }));
-}
-
-export function previousRequired(report, i) {
-  for (let at = i - 1; at > 0; at--) if (!report.funnel.steps[at]?.optional) return report.steps[at];
-  return report.steps[0];
-}
-
-function partial(report) {
-  const { exact, missing, shards_asked: asked, shards_answered: answered } = report.completeness;
-  if (exact) return null;
-  return h("div", { class: "strip warn", role: "status" }, h("strong", {}, "Partial answer. "),
-    `${answered} of ${plural(asked, "shard")} answered; without ${missing.map(id => `shard ${id}`).join(", ")}. Users kept there are not counted. `,
-    button("Ask for all", () => patch({ partial: null }), { class: "button small" }));
 }
 
 function immature(report) {
   if (!report.change?.immature) return null;
-  // Without open attempts it is only that the period goes on.
-  const isOpen = report.expected_conversions === null || report.expected_conversions > report.converted;
-  return h("div", { class: "strip" }, h("strong", {}, isOpen ? "Still open. " : "Not over yet. "), isOpen
-    ? "The conversion window of this period has not passed: some users may still convert, so it can look worse than the one before."
-    : "More users may enter and convert, so this period can look worse than the one before.");
+  return h("div", { class: "strip" }, h("strong", {}, "Not final. "),
+    "Users can still enter or convert in this period, so it may look worse than the previous one.");
 }
 
-function anyOrder(report) {
+function anyOrder(report, unit) {
   if (report.order !== "any") return null;
+  const n = report.steps.length;
   return h("div", { class: "strip" }, h("strong", {}, "Any order. "),
-    "Each bar counts users who did that many of the steps, whichever they were; names are only those of the definition.");
+    `“Any 2 of ${n}” counts the ${unit} with any two of the steps, in whichever order.`);
 }
 
 function footer(report, state) {
   const zone = zoneOf(state);
   const whole = report.completeness;
   const parts = [
-    `${whole.exact ? "Exact" : "Partial"}: ${whole.shards_answered} of ${plural(whole.shards_asked, "shard")}`,
-    `as of ${instant(report.as_of, zone)}`, `newest event ${instant(whole.newest_event, zone)}`, `times in ${zone}`, `rules ${report.rules}`,
+    `${whole.exact ? "Complete" : "Incomplete"} (${whole.shards_answered} of ${plural(whole.shards_asked, "shard")})`,
+    `calculated ${instant(report.as_of, zone)}`, `newest event ${instant(whole.newest_event, zone)}`, `times in ${zone}`,
+    `counting rules ${report.rules}`,
   ];
   if (report.times === "histogram") parts.push("medians and percentiles within 1%");
-  if (report.previous) parts.push(`period before: ${day(report.previous.start, zone)} to ${day(Date.parse(report.previous.end) - 1, zone)}`);
+  const { previous } = report;
+  if (previous) parts.push(`previous period: ${day(previous.start, zone)} to ${day(Date.parse(previous.end) - 1, zone)}`);
   return parts.join(" · ");
 }

@@ -1,14 +1,13 @@
 import { get } from "../api/fetch.js";
-import { live } from "../api/live.js";
 import { sayNowAndThen } from "../parts/announce.js";
 import { button, h } from "../parts/dom.js";
 import { number, percent } from "../parts/format.js";
 import { failedQuery, noEvents, notice, ready, wait } from "../parts/states.js";
 import { definitionOf } from "../state/catalogue.js";
 import { report as body } from "../state/query.js";
-import { carry, href, patch, read } from "../state/url.js";
+import { href, patch, read } from "../state/url.js";
+import { follow } from "./follow.js";
 import { funnelView, shapeOf } from "./funnel-view.js";
-import { liveMark } from "./live-mark.js";
 import { stepPanel } from "./step.js";
 
 export const bar = ["funnel", "range", "breakdown", "segments", "compare"];
@@ -17,42 +16,38 @@ export const title = state => state.def ? "Funnel" : state.funnel ?? "Funnel";
 export const key = ({ step, tab, group, ...rest }) => JSON.stringify(rest);
 
 export function show(main, state) {
-  let stopLive = null;
   let view = null;
   let shape = null;
   let shown = null;
   let panel = null;
   let poll = null;
   let asked = null;
-  const mark = liveMark();
 
   if (!state.funnel && !state.def) {
     empty();
     return { stop: () => clearInterval(poll) };
   }
   wait(main, "chart");
-  start();
+  const following = follow(main, state, question, { report: take, fault });
   // "Today" moves on at midnight.
-  const clock = setInterval(() => { if (JSON.stringify(body(state)) !== asked) start(); }, 30_000);
+  const clock = setInterval(() => { if (JSON.stringify(body(state)) !== asked) following.start(); }, 30_000);
 
-  function start() {
-    stopLive?.();
+  function question() {
     asked = JSON.stringify(body(state));
-    stopLive = live(body(state), { report: take, problem: fault, status: mark.set });
+    return body(state);
   }
 
   function take(report) {
     shown = report;
     const next = shapeOf(report, state);
     if (!view || next !== shape) {
-      view = funnelView(report, state, { mark: mark.node, onstep: index => patch({ step: String(index), tab: null }) });
+      view = funnelView(report, state, { mark: following.mark, onstep: (index, tab = null) => patch({ step: String(index), tab }) });
       shape = next;
       const focused = document.activeElement?.dataset?.step;
       ready(main, view.node);
       if (focused) main.querySelector(`[data-step="${focused}"]`)?.focus();
     }
     view.update(report);
-    main.querySelector(".stale")?.remove();
     if (report.entered === 0) nobody();
     else main.querySelector(".nobody")?.remove();
     sayNowAndThen(`${number(report.converted)} of ${number(report.entered)} converted, ${percent(report.conversion)}`);
@@ -60,15 +55,9 @@ export function show(main, state) {
   }
 
   function fault(problem) {
-    const box = failedQuery(problem, start, () => patch({ partial: "1" }));
-    if (!view) {
-      ready(main, box);
-      if (problem.status === 404) box.append(button("Open another funnel", () => patch({ funnel: null })));
-      return;
-    }
-    box.classList.add("stale");
-    main.querySelector(".stale")?.remove();
-    main.prepend(box);
+    const actions = problem.status === 404 ? [button("Open another funnel", () => patch({ funnel: null }))] : [];
+    ready(main, h("div", { class: "page" }, h("h1", {}, title(state)),
+      failedQuery(problem, following.start, () => patch({ partial: "1" }), { title: "This funnel can't be calculated", actions })));
   }
 
   /** Zero is an answer, but it may want a word. */
@@ -115,7 +104,7 @@ export function show(main, state) {
   return {
     update: openPanel,
     stop() {
-      stopLive?.();
+      following.stop();
       clearInterval(clock);
       const open = panel;
       panel = null;
@@ -123,5 +112,3 @@ export function show(main, state) {
     },
   };
 }
-
-export const linkTo = (state, page, more) => href(carry(state, page, more));

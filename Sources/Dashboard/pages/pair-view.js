@@ -20,10 +20,13 @@ export function pairView({ paired, table: { entered_both: both }, funnels }, sta
     text("Outcome", ([label]) => label), count("Users", ([, users]) => users), share("Share", ([, users]) => both.users ? users / both.users : null),
   ], outcomes);
   const told = [
-    paired.difference_ci && `95% interval ${paired.difference_ci.map(points).join(" to ")};`,
+    paired.difference_ci && `95% confidence: ${paired.difference_ci.map(points).join(" to ")};`,
     paired.p_value !== null && `p ${pValue(paired.p_value)} (McNemar, exact).`, "Compared over the users who entered both.",
   ].filter(Boolean).join(" ");
-  const verdict = paired.difference === null ? "Nobody entered both. " : `${points(paired.difference)} for the second. `;
+  const size = Math.abs(100 * (paired.difference ?? 0)).toFixed(1);
+  const way = paired.difference > 0 ? "more" : "less";
+  const verdict = paired.difference === null ? "No user entered both. "
+    : paired.difference === 0 ? "Both convert alike. " : `${second} converts ${size} points ${way} than ${first}. `;
   return [
     h("div", { class: "strip" }, h("strong", {}, verdict), told),
     tableCard("Funnels", heads, () => fileName(state.funnel, "pair")),

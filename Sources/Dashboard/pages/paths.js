@@ -6,11 +6,11 @@ import { fileName } from "../parts/export.js";
 import { field, select } from "../parts/field.js";
 import { number } from "../parts/format.js";
 import { notice } from "../parts/states.js";
-import { basis, stepNames } from "../state/query.js";
+import { basis, rowNames } from "../state/query.js";
 import { definitionOf } from "../state/catalogue.js";
 import { patch } from "../state/url.js";
 import { pathsTable } from "./paths-view.js";
-import { pageHead, partialStrip, reportPage } from "./report-page.js";
+import { reportPage } from "./report-page.js";
 
 export const bar = ["funnel", "range"];
 export const title = state => `Paths, ${state.funnel ?? "funnel"}`;
@@ -19,7 +19,7 @@ const KINDS = [["dropped", "dropped before"], ["between", "went from one step to
 
 export function show(main, state) {
   const definition = definitionOf(state);
-  const names = stepNames(definition);
+  const names = rowNames(definition);
   const isBetween = Boolean(state.to);
   const lossy = names.map((_, i) => i + 1).filter(i => i > 1 && !definition?.steps[i - 1]?.optional);
   const from = Number(state.from) || (isBetween ? 1 : lossy.at(0) ?? 2);
@@ -30,7 +30,10 @@ export function show(main, state) {
     return {};
   }
   const origin = isBetween ? { between: [from, Number(state.to)] } : { dropped: from };
-  return reportPage(main, state, "chart", signal => post("/v1/query/paths", { ...basis(state), from: origin, length, k }, signal), answer => {
+  const ask = signal => post("/v1/query/paths", { ...basis(state), from: origin, length, k }, signal);
+  return reportPage(main, state, { title: "Paths", controls: controls(), kind: "chart", ask, draw });
+
+  function draw(answer) {
     const first = isBetween ? names[from - 1] : names[(definition ? previousOf(definition, from) : from - 1) - 1];
     const shown = answer.paths.reduce((sum, path) => sum + path.users, 0);
     const rows = pathsTable(answer);
@@ -38,11 +41,12 @@ export function show(main, state) {
       : ["After ", name(first), ", without ", name(names[from - 1])];
     const extent = answer.other ? `Drawn are the ${answer.paths.length} most common paths, ${number(shown)} users; `
       + `${number(answer.other.paths)} other paths are left out.` : "All paths are drawn.";
-    return h("div", { class: "page" }, pageHead("Paths", state), partialStrip(answer.completeness), controls(),
+    return [
       card(heading, [], h("p", { class: "muted" }, `${number(answer.users)} users. `, extent),
-        answer.users ? flow(answer, first ?? "start", isBetween ? "next step" : "end") : h("p", { class: "muted" }, "Nobody took this way.")),
-      tableCard("Paths", rows, () => fileName(state.funnel, "paths")));
-  });
+        answer.users ? flow(answer, first ?? "start", isBetween ? "next step" : "end") : h("p", { class: "muted" }, "No users.")),
+      tableCard("Paths", rows, () => fileName(state.funnel, "paths")),
+    ];
+  }
 
   function controls() {
     const option = i => [String(i), `${i}. ${isolate(names[i - 1] ?? "")}`];

@@ -1,35 +1,84 @@
-import { h, name } from "../parts/dom.js";
-import { failedQuery, notice, ready, wait } from "../parts/states.js";
+import { whileIncomplete } from "../api/shards.js";
+import { button, h, name } from "../parts/dom.js";
+import { instant, plural, shardsText } from "../parts/format.js";
+import { placeFaults } from "../parts/field-faults.js";
+import { failedQuery, notice, ready, waitFor } from "../parts/states.js";
 import { rangeText } from "../state/range.js";
 import { href, patch } from "../state/url.js";
+import { sayAwaited } from "./follow.js";
 
-/** What reports that are asked once have in common: waiting, faults, and no funnel at all. */
-export function reportPage(main, state, kind, ask, draw) {
+/**
+ * What reports that are asked once have in common: waiting, faults, missing shards, and no funnel at all.
+ * @param page `title`; `controls`, which stay above every fault; `kind` of what comes; `ask(signal)`; `draw(answer)`, its nodes;
+ *   `fault()`, more for `failedQuery`; `takesPart`, whether an answer without some shards is of use
+ */
+export function reportPage(main, state, { title, controls, kind, ask, draw, fault, takesPart = true }) {
   const controller = new AbortController();
+  let stopSeeking = null;
   if (!state.funnel && !state.def) {
     ready(main, noFunnel());
     return { stop() {} };
   }
-  const go = async () => {
-    wait(main, kind);
+  const page = (...content) => ready(main, h("div", { class: "page" }, pageHead(title, state), controls, content));
+  go();
+  return {
+    stop() {
+      controller.abort();
+      stopSeeking?.();
+    },
+  };
+
+  async function go() {
+    waitFor(main, kind, page);
+    const stopAwaited = sayAwaited(main);
+    await load();
+    stopAwaited();
+  }
+
+  async function load() {
     try {
       const answer = await ask(controller.signal);
-      if (!controller.signal.aborted) ready(main, draw(answer));
+      if (controller.signal.aborted) return;
+      seek(answer.completeness && !answer.completeness.exact);
+      page(partialStrip(answer.completeness), draw(answer));
     } catch (error) {
-      if (error.name === "AbortError") return;
-      ready(main, h("div", { class: "page" }, failedQuery(error, go, () => patch({ partial: "1" }))));
+      if (error.name === "AbortError" || controller.signal.aborted) return;
+      seek(error.shards?.length > 0);
+      const more = fault?.();
+      const rest = placeFaults(controls, error);
+      page(rest ? failedQuery(rest, go, takesPart && (() => patch({ partial: "1" })), more)
+        : notice("bad", more?.title ?? "This can't be calculated", "The marked field above needs another value.", more?.actions));
     }
-  };
-  go();
-  return { stop: () => controller.abort() };
+  }
+
+  /** Asks again by itself once the shards are back. */
+  function seek(isWanted) {
+    stopSeeking?.();
+    stopSeeking = isWanted ? whileIncomplete(load) : null;
+  }
 }
 
-export const noFunnel = () => h("div", { class: "page" }, notice("empty", "No funnel yet", "Reports start from a funnel.",
+export const noFunnel = () => h("div", { class: "page" }, notice("empty", "No funnel yet",
+  "Trends, times and paths are reports about a funnel. Build one first.",
   [h("a", { class: "button primary", href: href({ page: "edit" }) }, "Build a funnel")]));
 
 export const pageHead = (title, state, ...more) => h("header", { class: "page-head" }, h("div", {}, h("h1", {}, title),
   h("p", { class: "muted" }, state.def ? "unsaved funnel" : name(state.funnel ?? ""), ` · ${rangeText(state)}`)), more);
 
+export const funnelTitle = state => state.def ? "Unsaved funnel" : state.funnel;
+
+/** How whole an answer is and of when, below a picture of it. */
+export function answerText({ completeness: { exact, missing }, as_of: asOf }, zone) {
+  const whole = exact ? "Complete" : `Incomplete, without ${shardsText(missing)}`;
+  return [whole, `calculated ${instant(asOf, zone)}`, `times in ${zone}`].join(" · ");
+}
+
 /** Says so where shards are missing. */
-export const partialStrip = ({ exact, shards_answered: n, shards_asked: of } = { exact: true }) => !exact && h("div", { class: "strip warn" },
-  h("strong", {}, "Partial answer. "), `${n} of ${of} shards answered; users kept on the others are not counted.`);
+export function partialStrip(completeness) {
+  if (!completeness || completeness.exact) return null;
+  const { missing, shards_asked: asked, shards_answered: answered } = completeness;
+  return h("div", { class: "strip warn", role: "status" }, h("strong", {}, "Incomplete. "),
+    `${answered} of ${plural(asked, "shard")} answered; without ${shardsText(missing)}. `,
+    `Users of ${missing.length === 1 ? "it" : "them"} are missing from every number. `,
+    button("Try with all shards", () => patch({ partial: null }), { class: "button small" }));
+}

@@ -1,6 +1,6 @@
 import { button, h, put } from "../parts/dom.js";
 import { dialog } from "../parts/dialog.js";
-import { field, input } from "../parts/field.js";
+import { field, input, setFault } from "../parts/field.js";
 import { conditionsEditor } from "../parts/conditions.js";
 import { patch } from "../state/url.js";
 import { segments } from "../state/query.js";
@@ -13,10 +13,9 @@ export function segmentsDialog(state) {
   if (!list.length) list = [{ name: "Segment 1", where: [] }];
   const box = dialog("Segments");
   const rows = h("div", { class: "stack" });
-  const fault = h("p", { class: "fault", role: "alert" });
   const more = button("Add a segment", () => { list.push({ name: `Segment ${list.length + 1}`, where: [] }); draw(list.length - 1); });
-  const words = "The same funnel over the users whose step 1 meets the conditions. Segments may overlap.";
-  box.body.append(h("p", { class: "muted" }, words), rows, more, fault,
+  const words = "Each segment is the funnel of users whose step 1 meets its conditions. A user can be in several segments.";
+  box.body.append(h("p", { class: "muted" }, words), rows, more,
     h("div", { class: "actions" }, button("Show", apply, { class: "button primary" }), button("Remove all", () => done([]))));
   draw();
 
@@ -30,12 +29,20 @@ export function segmentsDialog(state) {
   }
 
   function apply() {
-    const names = new Set(list.map(segment => segment.name.trim()));
     const filled = segment => ({ name: segment.name.trim(), where: segment.where.filter(condition => condition.property) });
     const next = list.map(segment => segment.cohort ? segment : filled(segment));
-    if (names.has("") || names.size < list.length) fault.textContent = "Each segment needs a name of its own.";
-    else if (next.some(segment => !segment.cohort && !segment.where.length)) fault.textContent = "Each segment needs a condition.";
-    else done(next);
+    const faults = next.map((segment, i) => mark(rows.children[i], segment, next.slice(0, i)));
+    if (!faults.some(Boolean)) done(next);
+  }
+
+  /** Says at a segment what it lacks; returns whether it does. */
+  function mark(node, segment, earlier) {
+    const isTaken = earlier.some(({ name }) => name === segment.name);
+    const nameFault = !segment.name ? "A segment needs a name" : isTaken ? "Another segment has this name" : null;
+    const whereFault = !segment.cohort && !segment.where.length ? "A segment needs a condition" : null;
+    setFault(node.querySelector("input"), nameFault);
+    setFault(node, whereFault);
+    return nameFault ?? whereFault;
   }
 
   function done(next) {

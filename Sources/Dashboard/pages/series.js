@@ -10,5 +10,5 @@ export function seriesOf(report) {
     return rows.slice(0, BARS_MAX).map((row, i) => ({ label: valueText(row.value), quiet: row.value === null, tone: i, ...row }));
   }
   const whole = { label: "This period", tone: 0, quiet: true, ...report };
-  return report.previous ? [whole, { label: "Period before", tone: "before", quiet: true, ...report.previous }] : [whole];
+  return report.previous ? [whole, { label: "Previous period", tone: "before", quiet: true, ...report.previous }] : [whole];
 }

@@ -1,4 +1,4 @@
-import { session, signOut } from "../api/session.js";
+import { roleText, session, signOut } from "../api/session.js";
 import { button, h, put } from "../parts/dom.js";
 import { select } from "../parts/field.js";
 import { carry, href } from "../state/url.js";
@@ -13,10 +13,11 @@ const PAGES = [
 const links = new Map(PAGES.map(([page, label]) => [page, h("a", {}, label)]));
 const more = h("a", { class: "button", href: href({ page: "edit" }) }, "New funnel");
 const out = button("Sign out", leave, { class: "button plain" });
+const who = h("p", { class: "fine who" });
 
 function draw(nav) {
   put(nav, h("ul", {}, [...links.values()].map(link => h("li", {}, link))));
-  put(document.getElementById("side-end"), more, themePicker(), out);
+  put(document.getElementById("side-end"), more, themePicker(), who, out);
 }
 
 /** What surrounds every page: navigation, the bar of what is shown, theme and session. Null: nobody is signed in. */
@@ -24,7 +25,8 @@ export function drawShell(state, bar) {
   const nav = document.getElementById("nav");
   if (!nav.firstElementChild) draw(nav);
   nav.hidden = more.hidden = !state;
-  out.hidden = !(session.signed_in && session.keys_needed);
+  who.hidden = out.hidden = !(session.signed_in && session.keys_needed);
+  who.textContent = [session.project !== null && `Project ${session.project}`, roleText()].filter(Boolean).join(" · ");
   for (const [page, link] of links) {
     if (state) link.href = href(carry(state, page));
     if (page === state?.page) link.setAttribute("aria-current", "page");

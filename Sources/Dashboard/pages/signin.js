@@ -22,7 +22,8 @@ export function signInPage(main, done) {
       key.value = "";
       done();
     } catch (error) {
-      fault.textContent = error.status === 401 || error.status === 403 ? "This key is not known, or may not read." : error.message;
+      fault.textContent = error.status === 401 || error.status === 403
+        ? "Unknown key, or one without read access. Write keys can't sign in." : error.message;
       key.select();
     }
   }

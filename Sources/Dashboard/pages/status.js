@@ -1,7 +1,7 @@
 import { get } from "../api/fetch.js";
 import { card } from "../parts/card.js";
 import { count, moment, time } from "../parts/columns.js";
-import { h, put } from "../parts/dom.js";
+import { h, name, put } from "../parts/dom.js";
 import { number, span } from "../parts/format.js";
 import { failed, ready, wait } from "../parts/states.js";
 import { table } from "../parts/table.js";
@@ -49,7 +49,7 @@ function make() {
     count("Events", row => row.events), count("Users", row => row.users), count("Segments", row => row.segments),
     count("In memory", row => row.unsealed_events), time("Lag", row => row.lag_seconds),
     moment("Newest event", row => row.newest_event, "UTC"),
-    { label: "Address", cell: row => h("code", {}, row.address) }, { label: "Problem", cell: row => row.problem ?? "–" },
+    { label: "Address", cell: row => h("code", {}, row.address) }, { label: "Problem", cell: row => row.problem ? name(row.problem) : "–" },
   ]);
   const foot = h("p", { class: "fine" });
   const head = h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Status"), state));

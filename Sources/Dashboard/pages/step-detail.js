@@ -10,13 +10,14 @@ export function stepDetail(report, state, index, unit) {
   const series = seriesOf(report);
   const rows = [["Count", `${number(step.count)} ${unit}`]];
   if (index > 1) {
-    rows.push(["Of step 1", withInterval(step.conversion_from_first, step.conversion_from_first_ci)]);
+    rows.push(["From step 1", withInterval(step.conversion_from_first, step.conversion_from_first_ci)]);
     if (step.dropoff !== null) {
-      rows.push(["Of the step before", withInterval(step.conversion_from_previous, step.conversion_from_previous_ci)],
-        ["Left before this step", `${number(step.dropoff)} (${percent(lostShare(step))})`]);
+      rows.push(["From the previous step", withInterval(step.conversion_from_previous, step.conversion_from_previous_ci)],
+        ["Dropped off before this step", `${number(step.dropoff)} (${percent(lostShare(step))})`]);
+      if (step.open > 0) rows.push(["Of them still open", `${number(step.open)}, can still convert`]);
     }
   }
-  rows.push(["Go on to finish", withInterval(step.conversion_rate, step.conversion_rate_ci)]);
+  rows.push(["Finish from here", withInterval(step.conversion_rate, step.conversion_rate_ci)]);
   return h("div", { class: "step-detail" }, h("strong", { class: "tip-title" }, `${index}. `, h("bdi", { dir: "auto" }, step.step)),
     h("dl", {}, rows.map(([label, text]) => h("div", {}, h("dt", {}, label), h("dd", {}, text)))),
     series.length > 1 && h("dl", { class: "tip-series" }, series.map(one => group(one, one.steps[index - 1]))),
@@ -35,7 +36,8 @@ function times(report, state, index) {
     ["_from_previous", ""].map(suffix => h("td", {}, span(step[`${key}_seconds${suffix}`]))));
   const heads = ["Time", "from previous", "from step 1"].map(label => h("th", { scope: "col" }, label));
   return h("table", {}, h("thead", {}, h("tr", {}, heads)), h("tbody", {},
-    row("Median", "median"), row("Average", "average"), row("p90", "p90"), h("tr", {}, h("th", { scope: "row" }, "p99"), p99)));
+    row("Median", "median"), row("Average", "average"), row("90% within", "p90"),
+    h("tr", {}, h("th", { scope: "row" }, "99% within"), p99)));
 }
 
 const group = ({ label, tone }, step) => h("div", {}, h("dt", {}, h("span", { class: `swatch tone-${tone}` }), name(label)),

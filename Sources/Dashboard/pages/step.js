@@ -5,7 +5,7 @@ import { field, select } from "../parts/field.js";
 import { number, valueText } from "../parts/format.js";
 import { dialog, tabs } from "../parts/dialog.js";
 import { failed } from "../parts/states.js";
-import { basis } from "../state/query.js";
+import { basis, countedText } from "../state/query.js";
 import { carry, href, patch } from "../state/url.js";
 import { pathsView } from "./paths-view.js";
 import { predictorsView } from "./predictors-view.js";
@@ -15,13 +15,14 @@ import { userList } from "./user-list.js";
 /** A step in depth: who reached it, who was lost before it, what those did instead, what speaks for reaching it. */
 export function stepPanel(report, state, index, definition, onclose) {
   const step = report.steps[index - 1];
-  const unit = report.funnel.count_by ?? "users";
+  const unit = countedText(report.funnel);
   const box = dialog(h("span", {}, `Step ${index}: `, name(step.step)), { side: true, onclose });
   const place = h("div", { class: "tab-place", role: "tabpanel", tabindex: "0" });
   const ofUsers = unit === "users";
   const hasDropped = index > 1 && step.dropoff !== null;
   const list = [
-    ofUsers && ["reached", "Reached"], ofUsers && hasDropped && ["dropped", "Dropped"], ofUsers && hasDropped && ["next", "What they did next"],
+    ofUsers && ["reached", "Reached"], ofUsers && hasDropped && ["dropped", "Dropped"],
+    ofUsers && hasDropped && step.open > 0 && ["open", "Still open"], ofUsers && hasDropped && ["next", "What they did next"],
     ofUsers && index > 1 && ["why", "Predictors"], ["numbers", "Numbers"],
   ].filter(Boolean);
   const isWorst = hasDropped && report.biggest_dropoff?.index === index;
@@ -35,20 +36,35 @@ export function stepPanel(report, state, index, definition, onclose) {
     stopped.abort();
     stopped = new AbortController();
     place.setAttribute("aria-label", list.find(([k]) => k === key)[1]);
-    const views = { reached: () => people("reached"), dropped: () => people("dropped"), next: paths, why: predictors, numbers };
+    const views = {
+      reached: () => people("reached"), dropped: () => people("dropped"), open: () => people("open"), next: paths, why: predictors, numbers,
+    };
     views[key]();
   }
 
   function people(outcome) {
-    const total = outcome === "reached" ? step.count : step.dropoff;
-    const words = `${number(total)} ${unit} ${outcome === "reached" ? "reached this step" : "did the step before, but not this one"}.`;
+    const total = { reached: step.count, dropped: step.dropoff, open: step.open }[outcome];
+    const words = {
+      reached: `${number(total)} users reached this step.`, dropped: droppedWords(),
+      open: `${number(total)} users dropped off before this step, but are still in their window and can convert.`,
+    }[outcome];
     const signal = stopped.signal;
     const list = h("div");
     const body = { ...basis(state), as_of: report.as_of, step: index, outcome };
-    const show = group => put(list, userList({ ...body, ...group }, state, { file: `step-${index}-${outcome}`, signal }));
+    const show = group => put(list, userList({ ...body, ...group }, state,
+      { file: `step-${index}-${outcome}`, total: group.group ? null : total, signal }));
     put(place, h("p", { class: "muted" }, words), groups(show), list);
     show({});
     sayNowAndThen(words, 0);
+  }
+
+  function droppedWords() {
+    const { dropoff, open } = step;
+    if (typeof open === "number") {
+      return `${number(dropoff)} dropped off before this step; `
+        + (open ? `${number(open)} of them are still in their window and can convert.` : "the window of all of them has passed.");
+    }
+    return `${number(dropoff)} users dropped off before this step.`;
   }
 
   /** One row of the breakdown at a time. */
@@ -56,7 +72,7 @@ export function stepPanel(report, state, index, definition, onclose) {
     if (!report.breakdown) return null;
     const { property, touch, rows } = report.breakdown;
     const options = rows.map((row, i) => [String(i), `${isolate(property)} = ${isolate(valueText(row.value))}`]);
-    return field("Of", select([["", "all users"], ...options], "",
+    return field("Show", select([["", "all users"], ...options], "",
       at => show(at === "" ? {} : { group: { property, touch, value: rows[Number(at)].value } })));
   }
 
@@ -70,7 +86,7 @@ export function stepPanel(report, state, index, definition, onclose) {
 
   function paths() {
     ask("/v1/query/paths", { ...basis(state), as_of: report.as_of, from: { dropped: index }, length: 3, k: 20 }, answer => [
-      h("p", { class: "muted" }, `What the ${number(answer.users)} users who dropped before this step did after the step before. `,
+      h("p", { class: "muted" }, `What the ${number(answer.users)} users who dropped off before this step did next. `,
         h("a", { href: href(carry(state, "paths", { from: String(index) })) }, "Open in Paths")), pathsView(answer)]);
   }
 
@@ -79,9 +95,9 @@ export function stepPanel(report, state, index, definition, onclose) {
   }
 
   function numbers() {
-    put(place, !ofUsers && h("p", { class: "muted" }, "Lists hold users; this funnel counts something else."),
+    put(place, !ofUsers && h("p", { class: "muted" }, `User lists need a funnel that counts users; this one counts ${unit}.`),
       stepDetail(report, state, index, unit), ofUsers && index > 1 && h("p", {},
-      h("a", { href: href(carry(state, "times", { from: String(index - 1), to: String(index) })) }, "See how long they took")));
+      h("a", { href: href(carry(state, "times", { from: String(index - 1), to: String(index) })) }, "See times for this step")));
   }
 
   return { index, close: box.close };

@@ -6,34 +6,43 @@ import { fileName } from "../parts/export.js";
 import { field, select } from "../parts/field.js";
 import { number, percent, span } from "../parts/format.js";
 import { chart, tone } from "../parts/graph.js";
+import { framed, paint } from "../parts/picture.js";
 import { table } from "../parts/table.js";
 import { definitionOf } from "../state/catalogue.js";
-import { basis, stepNames } from "../state/query.js";
+import { basis, rowNames } from "../state/query.js";
+import { rangeText, zoneOf } from "../state/range.js";
 import { patch } from "../state/url.js";
-import { pageHead, partialStrip, reportPage } from "./report-page.js";
+import { answerText, funnelTitle, reportPage } from "./report-page.js";
 
 export const bar = ["funnel", "range"];
 export const title = state => `Time to convert, ${state.funnel ?? "funnel"}`;
 
 export function show(main, state) {
-  const names = stepNames(definitionOf(state));
+  const names = rowNames(definitionOf(state));
   const last = Math.max(2, names.length);
   const from = Math.min(Math.max(1, Number(state.from) || 1), last - 1);
   const to = Math.min(Math.max(from + 1, Number(state.to) || last), last);
   let drawing = null;
   const ask = signal => post("/v1/query/times", { ...basis(state), from, to, bins: 24 }, signal);
-  const page = reportPage(main, state, "chart", ask, draw);
+  const page = reportPage(main, state, { title: "Time to convert", controls: controls(), kind: "chart", ask, draw });
   return { stop() { page.stop(); drawing?.stop(); } };
 
   function draw(answer) {
     drawing = histogram(answer);
     requestAnimationFrame(drawing.draw);
     const file = () => fileName(state.funnel, "times", from, to);
-    return h("div", { class: "page" }, pageHead("Time to convert", state), partialStrip(answer.completeness), controls(), figures(answer),
-      card(`Time from step ${answer.from} to step ${answer.to}`, [pngButton(drawing.canvas && (() => drawing.canvas), file)],
-        answer.users ? drawing.node : h("p", { class: "muted" }, "Nobody got from the one step to the other."),
+    const heading = `Time from step ${answer.from} to step ${answer.to}`;
+    const picture = () => paint(framed(drawing.canvas, {
+      title: `${funnelTitle(state)}: ${heading.toLowerCase()}`,
+      subtitle: [`${names[answer.from - 1]} → ${names[answer.to - 1]}`, rangeText(state)].join(" · "),
+      foot: [`${number(answer.users)} users`, `median ${span(answer.median_seconds)}`, answerText(answer, zoneOf(state))].join(" · "),
+    }));
+    return [
+      figures(answer), card(heading, [pngButton(drawing.canvas && answer.users > 0 && picture, file)],
+        answer.users ? drawing.node : h("p", { class: "muted" }, `No user went from step ${answer.from} to step ${answer.to}.`),
         h("p", { class: "fine" }, notes(answer).join(" "))),
-      tableCard("Table", timesTable(answer), file));
+      tableCard("Numbers", timesTable(answer), file),
+    ];
   }
 
   function controls() {
@@ -79,6 +88,6 @@ const notes = answer => [
 ].filter(Boolean);
 
 const timesTable = answer => table("Users by time between the two steps", [
-  { label: "Time", cell: label, csv: label }, count("From, seconds", row => row.from_seconds),
+  { label: "Time", cell: label, csv: label }, count("From (s)", row => row.from_seconds), count("To (s)", row => row.to_seconds),
   count("Users", row => row.users), share("Share", row => part(row, answer)),
 ], answer.histogram);

@@ -1,5 +1,4 @@
 import { post } from "../api/fetch.js";
-import { live } from "../api/live.js";
 import { card, pngButton, tableCard } from "../parts/card.js";
 import { count, share } from "../parts/columns.js";
 import { h, name, put } from "../parts/dom.js";
@@ -7,13 +6,14 @@ import { fileName } from "../parts/export.js";
 import { choice, select } from "../parts/field.js";
 import { day, instant, number, percent, shortDay } from "../parts/format.js";
 import { chart, token, tone } from "../parts/graph.js";
-import { failedQuery, ready, wait } from "../parts/states.js";
+import { framed, paint } from "../parts/picture.js";
+import { failedQuery, ready, waitFor } from "../parts/states.js";
 import { table } from "../parts/table.js";
 import { basis } from "../state/query.js";
-import { addDays, isBounded, rangeOf, zoneOf } from "../state/range.js";
+import { addDays, isBounded, rangeOf, rangeText, zoneOf } from "../state/range.js";
 import { patch } from "../state/url.js";
-import { liveMark } from "./live-mark.js";
-import { noFunnel, pageHead, partialStrip } from "./report-page.js";
+import { follow } from "./follow.js";
+import { answerText, funnelTitle, noFunnel, pageHead, partialStrip } from "./report-page.js";
 
 export const bar = ["funnel", "range", "compare"];
 export const title = state => `Trends, ${state.funnel ?? "funnel"}`;
@@ -46,12 +46,10 @@ export function show(main, state) {
   const zone = zoneOf(state);
   const unit = unitOf(state);
   const isCount = state.rate === "count";
-  const mark = liveMark();
   const hidden = new Set();
   let report = null;
   let earlier = null;
   let view = null;
-  let stop = null;
   const body = { ...basis(state), trend: { by: unit }, times: "none" };
   const previous = before(state);
   const shareOf = (bucket, i) => bucket.entered ? bucket.steps[i].count / bucket.entered : null;
@@ -61,21 +59,26 @@ export function show(main, state) {
   const first = isCount ? 0 : 1;
   const drawing = chart("Line chart of the steps over time; the table has its numbers", config);
   const file = () => fileName(state.funnel, "trend", unit);
-  wait(main, "chart");
-  start();
+  const following = follow(main, state, () => body, { report: take, fault });
+  const controls = h("div", { class: "row" },
+    choice("Measure", [["", "Conversion"], ["count", "Users"]], isCount ? "count" : "", rate => patch({ rate })),
+    select(UNITS, unit, by => patch({ unit: by }), { "aria-label": "Unit of time" }));
+  // The controls stay above every fault: the way out of one may be another unit.
+  const page = content => ready(main, h("div", { class: "page" },
+    pageHead("Trends", state, h("div", { class: "actions" }, following.mark)), controls, content));
+  waitFor(main, "chart", page);
   if (previous) post("/v1/query", { ...body, ...previous }).then(answer => { earlier = answer.trend.buckets; view?.draw(); }, () => {});
 
-  function start() {
-    stop?.();
-    const problem = error => ready(main, h("div", { class: "page" }, failedQuery(error, start, () => patch({ partial: "1" }))));
-    stop = live(body, { report: take, status: mark.set, problem });
+  function fault(error) {
+    view = null;
+    page(failedQuery(error, following.start, () => patch({ partial: "1" }), { title: "This trend can't be calculated" }));
   }
 
   function take(next) {
     report = next;
-    if (!view || !main.contains(view.node)) {
+    if (!view) {
       view = make();
-      ready(main, view.node);
+      page(view.nodes);
     }
     view.draw();
   }
@@ -84,12 +87,17 @@ export function show(main, state) {
     const note = h("p", { class: "fine" });
     const partial = h("div", { class: "notices" });
     const rows = table("Every step over time", columns());
-    const controls = [
-      choice("Measure", [["", "Conversion"], ["count", "Users"]], isCount ? "count" : "", rate => patch({ rate })),
-      select(UNITS, unit, by => patch({ unit: by }), { "aria-label": "Unit of time" }), pngButton(drawing.canvas && (() => drawing.canvas), file),
-    ];
-    const node = h("div", { class: "page" }, pageHead("Trends", state, h("div", { class: "actions" }, mark.node)), partial,
-      card(isCount ? "Users by step" : "Conversion from step 1", controls, lines(), drawing.node, note), tableCard("Table", rows, file));
+    const heading = isCount ? "Users by step" : "Conversion from step 1";
+    const chartCard = card(heading, [pngButton(drawing.canvas && picture, file)], lines(), drawing.node, note);
+    const nodes = [partial, chartCard, tableCard("Numbers", rows, file)];
+
+    function picture() {
+      const shown = drawing.shown().map(({ label, borderColor }) => ({ label, colour: borderColor }));
+      return paint(framed(drawing.canvas, {
+        title: `${funnelTitle(state)}: ${heading.toLowerCase()}, by ${unit}`, subtitle: rangeText(state), legend: shown,
+        foot: [note.textContent, answerText(report, zone)].join(" "),
+      }));
+    }
 
     function draw() {
       const { buckets } = report.trend;
@@ -98,23 +106,24 @@ export function show(main, state) {
       put(partial, partialStrip(report.completeness));
       const open = buckets.filter(bucket => bucket.immature).length;
       note.textContent = [
-        open && `Dashed: the conversion window of ${open} of ${buckets.length} points has not passed yet, so they can still rise.`,
-        "Points are by the time of step 1, each a funnel of its own; they need not add up.",
-        previous && (earlier?.some(bucket => bucket.entered) ? "Dotted: the period before, last step." : "Nobody entered in the period before."),
+        open && `Dashed: not final, users of ${open} of ${buckets.length} points can still convert.`,
+        `Each point: users who did step 1 in that ${unit}. A user can be in several points.`,
+        previous && (earlier?.some(bucket => bucket.entered)
+          ? "Dotted: the previous period, last step." : "No user entered in the previous period."),
       ].filter(Boolean).join(" ");
     }
-    return { node, draw };
+    return { nodes, draw };
   }
 
   function columns() {
     const ofStep = (step, i) => {
       const group = { group: `${i + 1}. ${step.step}` };
-      return [count("Users", row => row.steps[i].count, group), i > 0 && share("Of step 1", row => shareOf(row, i), group)];
+      return [count("Users", row => row.steps[i].count, group), i > 0 && share("From step 1", row => shareOf(row, i), group)];
     };
-    const open = row => row.immature ? "yes" : "no";
+    const final = row => row.immature ? "not yet" : "yes";
     return [
       { label: unit[0].toUpperCase() + unit.slice(1), cell: row => shortDay(row.start, zone, unit), csv: row => row.start },
-      { label: "Still open", cell: open, csv: open }, ...report.steps.flatMap(ofStep).filter(Boolean),
+      { label: "Final", cell: final, csv: final }, ...report.steps.flatMap(ofStep).filter(Boolean),
     ];
   }
 
@@ -144,7 +153,7 @@ export function show(main, state) {
     if (earlier) {
       const last = steps.length - 1;
       sets.push({
-        label: `${steps[last].step}, period before`, data: buckets.map((_, b) => earlier[b] ? value(earlier[b], last) : null),
+        label: `${steps[last].step}, previous period`, data: buckets.map((_, b) => earlier[b] ? value(earlier[b], last) : null),
         borderColor: token("--before"), borderDash: [1, 4], borderCapStyle: "round", borderWidth: 2, pointRadius: 0,
       });
     }
@@ -156,11 +165,11 @@ export function show(main, state) {
         plugins: { tooltip: { callbacks: {
           title: items => (unit === "hour" ? instant : day)(at(items).start, zone),
           label: item => ` ${item.dataset.label}: ${format(item.raw)}`,
-          footer: items => at(items).immature ? "still open: may rise" : "",
+          footer: items => at(items).immature ? "not final: users can still convert" : "",
         } } },
       },
     };
   }
 
-  return { stop() { stop?.(); drawing.stop(); } };
+  return { stop() { following.stop(); drawing.stop(); } };
 }

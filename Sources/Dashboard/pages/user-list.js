@@ -8,8 +8,11 @@ import { carry, href } from "../state/url.js";
 
 const PAGE = 50;
 
-/** User ids, a page at a time, each a link to what that user did. */
-export function userList(body, state, { file, signal }) {
+/**
+ * User ids, a page at a time, each a link to what that user did.
+ * @param more `file`, its name; `total`, how many there are, or null where that is not known; `signal`, which ends it
+ */
+export function userList(body, state, { file, total, signal }) {
   const list = h("ol", { class: "user-list" });
   const note = h("p", { class: "fine" });
   const back = button("Previous", () => turn(-1), { disabled: true });
@@ -33,7 +36,7 @@ export function userList(body, state, { file, signal }) {
       starts[at + 1] = next ?? undefined;
       list.start = at * PAGE + 1;
       put(list, users.map(id => h("li", {}, h("a", { href: href(carry(state, "users", { user: id })) }, name(id)))));
-      note.textContent = users.length ? `${number(at * PAGE + 1)} to ${number(at * PAGE + users.length)}` : "Nobody.";
+      note.textContent = users.length ? extent(users.length) : "No users.";
       [back.disabled, forth.disabled] = [false, false];
       // A button that is disabled while it has focus would lose it.
       if (back === document.activeElement && at === 0) forth.focus();
@@ -44,6 +47,11 @@ export function userList(body, state, { file, signal }) {
     } finally {
       node.removeAttribute("aria-busy");
     }
+  }
+
+  function extent(shown) {
+    const of = total === null ? "" : ` of ${number(total)}`;
+    return `${number(at * PAGE + 1)}–${number(at * PAGE + shown)}${of}`;
   }
 
   async function exportAll() {

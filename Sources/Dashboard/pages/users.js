@@ -3,13 +3,13 @@ import { tableCard } from "../parts/card.js";
 import { count, moment, text, time } from "../parts/columns.js";
 import { h, name, put } from "../parts/dom.js";
 import { field } from "../parts/field.js";
-import { instant, number, plural, span } from "../parts/format.js";
+import { instant, minute, number, plural, span } from "../parts/format.js";
 import { table } from "../parts/table.js";
 import { definitionOf } from "../state/catalogue.js";
-import { basis, stepNames } from "../state/query.js";
+import { basis, rowNames } from "../state/query.js";
 import { zoneOf } from "../state/range.js";
 import { patch } from "../state/url.js";
-import { pageHead, partialStrip, reportPage } from "./report-page.js";
+import { pageHead, reportPage } from "./report-page.js";
 
 export const bar = ["funnel", "range"];
 export const title = state => state.user ? `User ${state.user}` : "Users";
@@ -25,9 +25,10 @@ export function show(main, state) {
   const zone = zoneOf(state);
   if (state.user) {
     const ask = signal => post("/v1/query/explain", { ...basis(state), user_id: state.user }, signal);
-    return reportPage(main, state, "table", ask, answer => h("div", { class: "page" },
-      pageHead(["User ", name(answer.user_id)], state), search(state), partialStrip(answer.completeness),
-      answer.found ? found(answer) : h("div", { class: "strip" }, "No events of this user were received.")));
+    return reportPage(main, state, {
+      title: ["User ", name(state.user)], controls: search(state), kind: "table", takesPart: false, ask,
+      draw: answer => answer.found ? found(answer) : h("div", { class: "strip" }, "No events from this id. Ids are case-sensitive."),
+    });
   }
   main.removeAttribute("aria-busy");
   put(main, h("div", { class: "page" }, pageHead("Users", state), search(state), h("p", { class: "muted" },
@@ -35,11 +36,12 @@ export function show(main, state) {
   return {};
 
   function found(answer) {
-    const names = stepNames(definitionOf(state) ?? answer.funnel);
+    const names = rowNames(definitionOf(state) ?? answer.funnel);
     return [
       h("section", { class: "card", "aria-labelledby": "outcome" },
         h("h2", { id: "outcome" }, h("span", { class: `outcome ${answer.outcome}` }, OUTCOMES[answer.outcome]),
           answer.outcome === "dropped" && ` after step ${answer.depth} of ${names.length}`),
+        answer.open_until && h("p", {}, `Still open: can convert until ${minute(answer.open_until, zone)}`),
         h("ol", { class: "timeline" }, answer.chosen.map(done), missed(answer.stopped), rest(answer, names))),
       attempts(answer), events(answer),
     ];
@@ -91,7 +93,8 @@ const missed = miss => miss && h("li", { class: "stopped" },
   h("p", { class: "wrap" }, name(miss.text, { class: "wrap" })));
 
 function rest(answer, names) {
-  const from = answer.stopped ? answer.stopped.index : answer.depth;
+  const isAny = answer.funnel.conversion_order === "any";
+  const from = answer.stopped && !isAny ? answer.stopped.index : answer.depth + (answer.stopped ? 1 : 0);
   return answer.outcome !== "converted"
     && names.slice(from).map((step, i) => h("li", { class: "open" }, h("div", { class: "moment" }, `${from + i + 1}. `, name(step))));
 }

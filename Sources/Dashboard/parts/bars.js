@@ -3,19 +3,18 @@ import { number, percent } from "./format.js";
 import { tip, refreshTip } from "./tip.js";
 
 /** More steps are laid out in rows at any width. */
-const COLUMNS_MAX = 7;
+export const COLUMNS_MAX = 7;
 
 /**
  * The funnel: a bar a step and series, and between steps what was lost. One structure, laid out in columns where there is room,
  * in rows where there is not.
  * @param series `[{label, tone, steps}]`, steps as in a report
- * @param options `{unit, onstep(index), detail(index) -> Node, shape}`
+ * @param options `{names, unit, onstep(index), detail(index) -> Node, optional}`
  */
 export function funnelBars(series, options) {
-  const count = series[0].steps.length;
   const isPlain = series.length === 1;
-  const steps = series[0].steps.map((step, i) => oneStep(step, i, series, options));
-  const kind = ["funnel", count > COLUMNS_MAX && "rows", isPlain && "plain"].filter(Boolean).join(" ");
+  const steps = options.names.map((name, i) => oneStep(name, i, series, options));
+  const kind = ["funnel", steps.length > COLUMNS_MAX && "rows", isPlain && "plain"].filter(Boolean).join(" ");
   const node = h("ol", { class: kind, "aria-label": "Steps of the funnel" }, steps.map(step => step.node));
 
   /** @param whole the steps whose numbers are written */
@@ -25,7 +24,7 @@ export function funnelBars(series, options) {
   return { node, update };
 }
 
-function oneStep(step, i, series, options) {
+function oneStep(title, i, series, options) {
   let previous = i - 1;
   while (previous > 0 && options.optional?.[previous]) previous--;
   const bars = series.map(({ tone }) => h("span", { class: `bar tone-${tone}` }));
@@ -33,13 +32,15 @@ function oneStep(step, i, series, options) {
   const counted = h("span", { class: "step-count" });
   const share = h("span", { class: "step-share" });
   const button = h("button", { type: "button", class: "step-button", "data-step": i + 1, onclick: () => options.onstep(i + 1) },
-    h("span", { class: "step-head" }, h("span", { class: "step-index" }, i + 1), name(step.step, { class: "name step-name" }),
+    h("span", { class: "step-head" }, h("span", { class: "step-index" }, i + 1), name(title, { class: "name step-name" }),
       options.optional?.[i] && h("span", { class: "tag" }, "optional")),
     h("span", { class: "track" }, lost, bars),
     h("span", { class: "step-foot" }, counted, share));
   tip(button, () => options.detail(i + 1));
-  const [kept, left, leftShare, slope] = ["kept", "left", "left-share", "slope"].map(cls => h("span", { class: cls }));
-  const lane = i > 0 && h("div", { class: "lane", "aria-hidden": "true" }, slope, h("span", { class: "lane-loss" }, leftShare, left), kept);
+  const spans = ["kept", "left-count", "left-words", "left-share", "left-open", "slope"].map(cls => h("span", { class: cls }));
+  const [kept, left, leftWords, leftShare, open, slope] = spans;
+  const loss = h("span", { class: "lane-loss" }, leftShare, h("span", { class: "left" }, left, " ", leftWords), open);
+  const lane = i > 0 && h("div", { class: "lane", "aria-hidden": "true" }, slope, loss, kept);
   const node = h("li", { class: "step" }, lane, button);
 
   function update(next, whole, isWorst) {
@@ -59,8 +60,10 @@ function oneStep(step, i, series, options) {
     if (lane) {
       const isOptional = main.dropoff === null;
       write(kept, isOptional ? "optional" : percent(main.conversion_from_previous));
-      write(left, isOptional ? "" : `${number(main.dropoff)} left`);
-      write(leftShare, isOptional || main.dropout_rate === null ? "" : `−${percent(lostShare(main))}`);
+      write(left, isOptional ? "" : number(main.dropoff));
+      leftWords.textContent = isOptional ? "" : "dropped off";
+      write(leftShare, isOptional || lostShare(main) === null ? "" : `−${percent(lostShare(main))}`);
+      write(open, main.open > 0 ? `${number(main.open)} still open` : "");
     }
     button.setAttribute("aria-label", label(main, i, options.unit, isWorst));
     refreshTip(button);
@@ -68,8 +71,9 @@ function oneStep(step, i, series, options) {
   return { node, update };
 }
 
-/** As a fraction; groups come without the rate in percent. */
+/** As a fraction; groups come without the rate in percent. Nothing is lost at a step that may be skipped. */
 export function lostShare(step) {
+  if (step.dropoff === null) return null;
   if (step.dropout_rate !== undefined && step.dropout_rate !== null) return step.dropout_rate / 100;
   return step.conversion_from_previous === null || step.conversion_from_previous === undefined ? null : 1 - step.conversion_from_previous;
 }
@@ -78,8 +82,9 @@ function label(step, i, unit, isWorst) {
   const parts = [`Step ${i + 1}, ${step.step}: ${number(step.count)} ${unit}`];
   if (i > 0) parts.push(`${percent(step.conversion_from_first)} of step 1`);
   if (i > 0 && step.dropoff !== null) {
-    parts.push(`${percent(step.conversion_from_previous)} of the step before`, `${number(step.dropoff)} left`);
-    if (isWorst) parts.push("the biggest drop-off");
+    parts.push(`${percent(step.conversion_from_previous)} of the step before`, `${number(step.dropoff)} dropped off`);
+    if (step.open > 0) parts.push(`${number(step.open)} of them still open`);
+    if (isWorst) parts.push(`most ${unit} lost`);
   }
   return parts.join(", ") + ". Opens details.";
 }

@@ -12,6 +12,6 @@ export function card(title, actions, ...content) {
 export const tableCard = (title, table, file) => card(title,
   [button("CSV", () => downloadCSV(table.csv(), file()), { "aria-label": `Download "${title}" as CSV`, class: "button csv" })], table.node);
 
-/** @param canvas gives the picture; null where there is no chart */
+/** @param canvas gives the picture; nothing where there is no chart */
 export const pngButton = (canvas, file) => canvas
   && button("PNG", () => downloadPNG(canvas(), file()), { "aria-label": "Download the chart as PNG" });

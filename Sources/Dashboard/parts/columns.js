@@ -2,16 +2,27 @@ import { h, name } from "./dom.js";
 import { instant, interval, number, percent, span } from "./format.js";
 
 /**
- * Columns of tables by what they hold. `get(row)` gives the bare value, which is what files get.
- * `more` holds `group`, the heading above, and `ci(row)`, an interval to be shown below a share.
+ * Columns of tables by what they hold. `get(row)` gives the bare value, which is what files get, under a head that names its unit.
+ * `more` holds `group`, the heading above; of a share also `ci(row)`, an interval that is shown below it, and `fileCI(row)`, one for
+ * files alone.
  */
-const column = (draw, isNumber) => (label, get, more) => ({ label, number: isNumber, cell: row => draw(get(row), row, more), csv: get, ...more });
+const column = (draw, isNumber, unit = "") => (label, get, more) =>
+  ({ label, number: isNumber, cell: row => draw(get(row), row, more), file: [{ unit, get }], ...more });
 
 export const text = column(value => name(value), false);
 export const count = column(number, true);
-export const time = column(span, true);
-export const share = column((value, row, more) => {
-  const ci = more?.ci?.(row);
-  return [percent(value, more?.digits), ci && h("small", { class: "ci" }, interval(ci))];
-}, true);
+export const time = column(span, true, " (s)");
+
+/** A part of a whole, from 0 to 1 in files. */
+export function share(label, get, more = {}) {
+  const ci = more.ci ?? more.fileCI;
+  const bound = i => row => (ci(row) || null)?.[i] ?? null;
+  const draw = row => {
+    const shown = more.ci?.(row);
+    return [percent(get(row), more.digits), shown && h("small", { class: "ci" }, interval(shown))];
+  };
+  const bounds = ci ? [{ unit: ", low (fraction)", get: bound(0) }, { unit: ", high (fraction)", get: bound(1) }] : [];
+  return { label, number: true, cell: draw, file: [{ unit: " (fraction)", get }, ...bounds], ...more };
+}
+
 export const moment = (label, get, zone) => ({ label, cell: row => instant(get(row), zone), csv: get });

@@ -8,7 +8,7 @@ function cell(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
   let text = String(value);
-  if (/^[=+\-@\t\r]/.test(text)) text = "'" + text;
+  if (/^[=+\-@\t\r\n＝＋－＠]/.test(text)) text = "'" + text;
   return `"${text.replaceAll('"', '""')}"`;
 }
 
@@ -24,15 +24,6 @@ export function download(blob, file) {
 
 export const downloadCSV = (rows, file) => download(new Blob([csvText(rows)], { type: "text/csv;charset=utf-8" }), file + ".csv");
 
-/** Paints what a canvas shows on the page's colour, since its own ground is clear. */
-export function downloadPNG(canvas, file) {
-  const copy = document.createElement("canvas");
-  [copy.width, copy.height] = [canvas.width, canvas.height];
-  const paint = copy.getContext("2d");
-  paint.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--surface").trim();
-  paint.fillRect(0, 0, copy.width, copy.height);
-  paint.drawImage(canvas, 0, 0);
-  copy.toBlob(blob => blob && download(blob, file + ".png"));
-}
+export const downloadPNG = (canvas, file) => canvas.toBlob(blob => blob && download(blob, file + ".png"));
 
 export const fileName = (...parts) => parts.filter(Boolean).join("-").replace(/[^A-Za-z0-9_.-]+/g, "_").slice(0, 100) || "sluice";

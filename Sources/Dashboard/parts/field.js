@@ -9,6 +9,22 @@ export function field(label, control, { hint, hidden } = {}) {
   return h("div", { class: "field" }, h("label", { for: id, class: hidden ? "unseen" : null }, label), control, note);
 }
 
+/** Says at a control, or at the end of a group of them, what is wrong with it; null takes that back. */
+export function setFault(control, text) {
+  const isControl = control.matches("input, select");
+  const holder = isControl ? control.closest(".field") : control;
+  holder.querySelector(":scope > .field-fault")?.remove();
+  control.removeAttribute("aria-invalid");
+  control.removeAttribute("aria-errormessage");
+  if (!text) return;
+  control.id ||= newID("field");
+  const note = h("small", { class: "field-fault", id: control.id + "-fault", role: "alert" }, text);
+  holder.append(note);
+  if (!isControl) return;
+  control.setAttribute("aria-invalid", "true");
+  control.setAttribute("aria-errormessage", note.id);
+}
+
 /** @param options `[value, text]` or `{label, options}` for a group */
 export function select(options, value, onchange, props) {
   const node = h("select", { ...props, onchange: event => onchange(event.target.value) });

@@ -14,9 +14,13 @@ export const signed = n => isNone(n) ? NONE : (n > 0 ? "+" : n < 0 ? "−" : "±
 export function percent(x, digits) {
   if (isNone(x)) return NONE;
   const size = Math.abs(x);
-  return rates[digits ?? (size !== 0 && size < 0.001 ? 3 : size !== 0 && size < 0.01 ? 2 : size === 1 ? 0 : 1)].format(x);
+  const text = rates[digits ?? (size !== 0 && size < 0.001 ? 3 : size !== 0 && size < 0.01 ? 2 : size === 1 ? 0 : 1)].format(size);
+  return x < 0 ? "−" + text : text;
 }
 
+/** By how much a count grew, as a fraction of what it was; null where it was nothing. */
+export const growth = (now, before) => before ? now / before - 1 : null;
+export const signedPercent = x => isNone(x) ? NONE : (x > 0 ? "+" : x === 0 ? "±" : "") + percent(x);
 
 /** A difference of shares. */
 export function points(x) {
@@ -72,6 +76,25 @@ export const day = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone,
 export const shortDay = (text, zone, by) => formatter(zone, by === "hour"
   ? { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }
   : by === "month" ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" }).format(new Date(text));
+
+const MINUTES = { ...DATE, hour: "2-digit", minute: "2-digit" };
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+
+export const minute = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone, MINUTES).format(new Date(text));
+
+/** Of today the time is enough. */
+export function clock(text, zone = "UTC") {
+  return day(text, zone) === day(Date.now(), zone) ? formatter(zone, TIME).format(new Date(text)) : instant(text, zone);
+}
+
+/** `["1", "2", "3"]` as "1, 2 and 3". */
+const listed = parts => parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+
+/** Shards by their numbers, or by their names such as `shard-1`. */
+export function shardsText(shards) {
+  const numbers = shards.map(shard => String(shard).replace(/^shard-/, ""));
+  return `${numbers.length === 1 ? "shard" : "shards"} ${listed(numbers)}`;
+}
 
 export const plural = (n, word, many = word + "s") => `${number(n)} ${n === 1 ? word : many}`;
 

@@ -1,43 +1,84 @@
+import { COLUMNS_MAX, lostShare } from "./bars.js";
 import { number, percent } from "./format.js";
+import { box, sheet, text } from "./picture.js";
 
-/** The funnel as a picture, for the PNG export. */
-export function drawFunnel(series, unit) {
-  const steps = series[0].steps;
-  const style = getComputedStyle(document.documentElement);
-  const colour = token => style.getPropertyValue(token).trim();
-  const [column, height, top, bottom, scale] = [190, 300, 60, 70, 2];
-  const canvas = document.createElement("canvas");
-  const width = Math.max(500, steps.length * column + 40);
-  [canvas.width, canvas.height] = [width * scale, (top + height + bottom) * scale];
-  const paint = canvas.getContext("2d");
-  paint.scale(scale, scale);
-  paint.textBaseline = "middle";
-  const text = (words, x, y, font, token, most = column - 24) => {
-    paint.font = `${font} system-ui, sans-serif`;
-    paint.fillStyle = colour(token);
-    paint.fillText(cut(paint, words, most), x, y);
-  };
-  steps.forEach((step, i) => {
-    const x = 20 + i * column;
-    text(`${i + 1}. ${step.step}`, x, 24, "600 15px", "--text");
-    const bar = (column - 60) / series.length;
-    series.forEach((one, s) => {
-      const tall = height * (one.steps[i].conversion_from_first ?? 0);
-      paint.fillStyle = colour("--track");
-      paint.fillRect(x + s * bar, top, bar - 2, height);
-      paint.fillStyle = colour(one.tone === "before" ? "--before" : `--tone-${one.tone % 8}`);
-      paint.fillRect(x + s * bar, top + height - tall, bar - 2, tall);
-    });
-    text(`${number(step.count)} ${unit}`, x, top + height + 20, "600 15px", "--text");
-    text(percent(step.conversion_from_first), x, top + height + 44, "14px", "--muted");
-    if (i > 0 && step.dropoff !== null) text(`−${number(step.dropoff)}`, x - 50, top + height / 2, "600 13px", "--loss", 50);
-  });
-  return canvas;
+const [COLUMN, LANE, TALL] = [190, 66, 300];
+const [NAME, NUMBERS, ROW_WIDTH] = [230, 210, 1000];
+
+/** As the page's styles have it. */
+const toneOf = tone => tone === "before" ? "--before" : `--tone-${Math.min(tone, 7)}`;
+
+/**
+ * The funnel as a picture: its numbers are those of the whole, as on the page, also where bars are those of groups.
+ * @param series what the bars show
+ * @param words `title`, `subtitle` and `foot`
+ */
+export function funnelPicture(report, series, unit, words) {
+  const { steps } = report;
+  const isPlain = series.length === 1;
+  const entry = ({ label, tone, converted, entered, conversion }) =>
+    ({ label: `${label}: ${number(converted)} of ${number(entered)}, ${percent(conversion)}`, colour: toneOf(tone) });
+  const whose = report.breakdown || report.segments ? `all ${unit}` : "this period";
+  const subtitle = isPlain ? words.subtitle
+    : `${words.subtitle} · Bars: shares of each one's step 1. Numbers at the steps: ${whose}.`;
+  const body = steps.length > COLUMNS_MAX ? rows(steps, series, unit) : columns(steps, series, unit);
+  return sheet({ ...words, subtitle, legend: isPlain ? [] : series.map(entry) }, body.width, body);
 }
 
-function cut(paint, words, most) {
-  if (paint.measureText(words).width <= most) return words;
-  let short = [...words];
-  while (short.length && paint.measureText(short.join("") + "…").width > most) short.pop();
-  return short.join("") + "…";
+const shareOf = (one, i) => one.steps[i].conversion_from_first ?? 0;
+const open = step => step.open > 0 ? `${number(step.open)} still open` : "";
+
+/** A column a step, and between them what was lost. */
+function columns(steps, series, unit) {
+  const bar = (COLUMN - LANE - 10) / series.length;
+  const column = (step, i, left, top) => {
+    const x = left + i * COLUMN;
+    const wide = COLUMN - LANE - 10;
+    const parts = [text(`${i + 1}. ${step.step}`, x, top + 8, { size: 15, weight: 600, most: COLUMN - 16 })];
+    series.forEach((one, s) => {
+      const tall = TALL * shareOf(one, i);
+      parts.push(box(x + s * bar, top + 28, bar - 2, TALL, "--track"),
+        box(x + s * bar, top + 28 + TALL - tall, bar - 2, tall, toneOf(one.tone)));
+    });
+    const below = top + 28 + TALL;
+    parts.push(text(`${number(step.count)} ${unit}`, x, below + 20, { size: 15, weight: 600, most: COLUMN - 16, isNumber: true }),
+      text(percent(step.conversion_from_first), x, below + 42, { colour: "--muted", most: wide, isNumber: true }));
+    if (i > 0 && step.dropoff !== null) {
+      const lane = { align: "center", most: LANE - 2, isNumber: true };
+      const middle = x - LANE / 2 - 5;
+      parts.push(text(`−${percent(lostShare(step) ?? 0)}`, middle, below - 62, { ...lane, size: 14, weight: 600, colour: "--loss" }),
+        text(number(step.dropoff), middle, below - 44, { ...lane, size: 12, colour: "--text" }),
+        text("dropped off", middle, below - 30, { ...lane, size: 11, colour: "--muted" }));
+      if (open(step)) parts.push(text(open(step), middle, below - 15, { ...lane, size: 11, colour: "--muted" }));
+    }
+    return parts;
+  };
+  return {
+    width: Math.max(620, steps.length * COLUMN + 32), height: TALL + 84,
+    draw: (x, y) => steps.flatMap((step, i) => column(step, i, x, y)),
+  };
+}
+
+/** A row a step, where there are too many for columns. */
+function rows(steps, series, unit) {
+  const thick = series.length === 1 ? 16 : 8;
+  const tall = Math.max(40, series.length * (thick + 1) + 14);
+  const wide = ROW_WIDTH - NAME - NUMBERS - 72;
+  const row = (step, i, x, top) => {
+    const middle = top + tall / 2;
+    const bars = series.flatMap((one, s) => {
+      const y = middle - series.length * (thick + 1) / 2 + s * (thick + 1);
+      return [box(x + NAME, y, wide, thick, "--track"), box(x + NAME, y, wide * shareOf(one, i), thick, toneOf(one.tone))];
+    });
+    const right = x + NAME + wide + 12;
+    const hasLost = i > 0 && step.dropoff !== null;
+    const lost = hasLost ? [`−${percent(lostShare(step) ?? 0)}`, `${number(step.dropoff)} dropped off`, open(step)] : [];
+    return [
+      text(`${i + 1}. ${step.step}`, x, middle, { weight: 600, most: NAME - 14 }), ...bars,
+      text(`${number(step.count)} ${unit} · ${percent(step.conversion_from_first)}`, right, middle - 8,
+        { size: 13, weight: 600, most: NUMBERS, isNumber: true }),
+      text(lost.filter(Boolean).join(" · "), right, middle + 9, { size: 11, colour: "--loss", most: NUMBERS, isNumber: true }),
+    ];
+  };
+  return { width: ROW_WIDTH, height: steps.length * tall, draw: (x, y) => steps.flatMap((step, i) => row(step, i, x, y + i * tall)) };
 }

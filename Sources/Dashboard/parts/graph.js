@@ -9,13 +9,13 @@ export const tone = i => token(`--tone-${i % 8}`);
 /**
  * @param label what a screen reader says of it
  * @param make returns Chart.js' configuration in the colours of the moment
- * @returns `{node, canvas, draw(), stop()}`
+ * @returns `{node, canvas, draw(), shown(), stop()}`; `shown` are the lines that are drawn
  */
 export function chart(label, make) {
   if (!hasCharts()) {
     const node = h("p", { class: "strip" },
       "Charts need the library Chart.js (Debian: libjs-chart.js) on the coordinator's machine. The table has every number.");
-    return { node, canvas: null, draw() {}, stop() {} };
+    return { node, canvas: null, draw() {}, shown: () => [], stop() {} };
   }
   const canvas = h("canvas", { role: "img", "aria-label": label });
   const node = h("div", { class: "chart-box" }, canvas);
@@ -40,8 +40,10 @@ export function chart(label, make) {
     made = null;
   }
 
+  const shown = () => made.data.datasets.filter(set => !set.hidden);
+
   addEventListener("themechange", draw);
-  return { node, canvas, draw, stop };
+  return { node, canvas, draw, shown, stop };
 }
 
 /** What all charts have in common: calm, and in the page's colours. */

@@ -1,29 +1,84 @@
-import { button, h, name } from "./dom.js";
+import { button, h } from "./dom.js";
+import { describeFault } from "./faults.js";
+import { clock, shardsText } from "./format.js";
 import { session } from "../api/session.js";
 
+/** Words for what the API calls its problems. */
+const TITLES = {
+  "invalid query": "This can't be calculated", "invalid message": "This can't be calculated",
+  "unknown funnel": "There is no such funnel", overloaded: "The server is busy", "not ready": "The server is starting",
+  "deadline exceeded": "The answer took too long", "work budget": "This question needs too much work",
+  "too large": "The answer is too large",
+  internal: "Something went wrong on the server", conflict: "Changed by someone else", "storage failed": "Nothing could be stored",
+  "storage full": "The server's disk is full", forbidden: "No permission", "not authenticated": "Not signed in",
+};
+/** Where the API's own sentence tells a reader nothing. */
+const INNER = new Set([
+  "internal", "connection lost", "truncated answer", "wrong epoch", "storage failed", "unreachable", "damaged compression",
+]);
+
+const capital = text => text && text[0].toUpperCase() + text.slice(1);
+
 /** What stands in place of a report: nothing yet, no right to it, at fault. */
-export function failed(error, retry) {
-  if (error.status === 403) return notice("warn", "No permission", ["Your key can read, but this needs an admin key."]);
-  const faults = (error.errors ?? []).map(fault => h("li", {}, h("code", {}, name(fault.field)), " ", name(fault.reason)));
-  const shards = error.shards ?? [];
-  return notice("bad", error.title || "This did not work", [
-    h("span", {}, error.message), faults.length > 0 && h("ul", {}, faults),
-    shards.length > 0 && h("p", {}, "Without answer: ", shards.join(", "), "."),
-  ], retry && [button("Try again", retry)]);
+export function failed(error, retry, { title, actions = [] } = {}) {
+  const buttons = [retry && button("Try again", retry), ...actions].filter(Boolean);
+  if (error.status === 403) return notice("warn", "No permission", ["Your key can read, but this needs an admin key."], buttons);
+  if (error.shards?.length) {
+    const whose = error.shards.length === 1 ? "its" : "their";
+    return missing(error, `Without ${whose} users there is no whole answer.`, buttons);
+  }
+  if (error.title === "unknown funnel") {
+    const [, funnel] = /as "(.*)"/s.exec(error.errors?.[0]?.reason ?? error.message) ?? [];
+    const words = funnel ? `There is no funnel “${funnel}”` : TITLES[error.title];
+    return notice("bad", words, [h("p", {}, "It may have been deleted.")], buttons);
+  }
+  const faults = error.errors ?? [];
+  // What a question can't do is told by who asked it; what the server can't, by the server.
+  const own = error.status >= 400 && error.status < 500 && title;
+  return notice("bad", own || TITLES[error.title] || capital(error.title) || "This did not work", faults.length ? [faultList(faults)]
+    : INNER.has(error.title) ? [h("p", {}, "Try again in a moment. If it stays so, the server's log has the cause."), details(error.message)]
+      : [h("p", { class: "wrap" }, sentence(error.message))], buttons);
 }
 
+/** Of shards without an answer. @param words what that means here */
+function missing(error, words, buttons) {
+  return notice("bad", `${capital(shardsText(error.shards))} ${error.shards.length === 1 ? "does" : "do"} not answer`,
+    [h("p", {}, words), details(error.message)], buttons);
+}
+
+const sentence = text => /[.!?]$/.test(text) ? capital(text) : capital(text) + ".";
+
+/** The server's own words, for who runs it. */
+const details = text => h("details", { class: "more" }, h("summary", {}, "Details"), h("code", { class: "wrap" }, text));
+
+const faultList = faults => h("ul", {}, faults.map(describeFault).map(({ place, text }) =>
+  h("li", { class: "wrap" }, h("strong", {}, place), ": ", h("bdi", { dir: "auto" }, text))));
+
 /** A query that failed for want of a shard can be asked again without it. */
-export function failedQuery(error, retry, partial) {
-  const box = failed(error, retry);
-  if (error.status === 503 && error.shards?.length && partial) {
-    box.querySelector(".notice-actions")?.append(button("Show what is there", partial));
-  }
+export function failedQuery(error, retry, partial, more = {}) {
+  const without = error.shards?.length && partial && button(`Show without ${shardsText(error.shards)}`, partial);
+  return failed(error, retry, { ...more, actions: [without, ...more.actions ?? []] });
+}
+
+/**
+ * Above numbers that no longer follow events.
+ * @param error why; null where the connection was lost
+ * @param asOf the instant of these numbers
+ */
+export function staleNotice(error, asOf, zone, retry, partial) {
+  const from = `The numbers below are from ${clock(asOf, zone)}.`;
+  const box = !error ? notice("warn", "No connection to the server", [`${from} They follow again as soon as the server answers.`])
+    : error.shards?.length ? missing(error, from, [button("Try again", retry),
+      partial && button(`Show without ${shardsText(error.shards)}`, partial)].filter(Boolean))
+      : failed(error, retry);
+  if (error && !error.shards?.length) box.querySelector(".notice-text").append(h("p", {}, from));
+  box.classList.add("stale-notice");
   return box;
 }
 
 export function notice(kind, title, text, actions) {
   return h("section", { class: `notice ${kind}`, role: kind === "bad" ? "alert" : null },
-    h("h2", {}, title), h("div", { class: "notice-text" }, text), actions && h("div", { class: "notice-actions" }, actions));
+    h("h2", {}, title), h("div", { class: "notice-text" }, text), actions?.length > 0 && h("div", { class: "notice-actions" }, actions));
 }
 
 /** Nothing was sent yet: how to send the first event. */
@@ -38,17 +93,23 @@ export function noEvents() {
 }
 
 /** Grey shapes of the size of what comes. */
-export function skeleton(kind) {
+function skeleton(kind) {
   const block = (cls, n = 1) => Array.from({ length: n }, () => h("div", { class: `bone ${cls}` }));
   return h("div", { class: "skeleton", "aria-hidden": "true" },
     block("bone-title"), h("div", { class: "figures" }, block("bone-figure", 4)), block(kind === "table" ? "bone-table" : "bone-chart"));
 }
 
-/** Marks a place as waiting; the skeleton is shown only where there is nothing to keep. */
-export function wait(main, kind) {
+/**
+ * Marks a place as waiting; the skeleton is shown only where there is nothing to keep.
+ * @param page lays out a page around it
+ */
+export function waitFor(main, kind, page) {
+  if (!main.querySelector(".page") || main.querySelector(".notice")) page(skeleton(kind));
   main.setAttribute("aria-busy", "true");
-  if (!main.firstElementChild || main.querySelector(".notice")) main.replaceChildren(skeleton(kind));
 }
+
+/** The same of a page that is nothing but its content. */
+export const wait = (main, kind) => waitFor(main, kind, content => main.replaceChildren(content));
 
 export function ready(main, ...nodes) {
   main.removeAttribute("aria-busy");

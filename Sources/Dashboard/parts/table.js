@@ -2,7 +2,8 @@ import { h, put } from "./dom.js";
 
 /**
  * A table with a caption, whose first column names the row.
- * @param columns `{label, cell(row), csv(row), number, group}`; `csv` is the bare value for files
+ * @param columns `{label, cell(row), csv(row), number, group, file, isLoss}`; `csv` is the bare value for files; `file` stands in its
+ *   place where there are several or the head must name a unit: `[{unit, get(row)}]`
  * @returns `{node, update(rows), csv()}`
  */
 export function table(caption, columns, rows = []) {
@@ -18,17 +19,20 @@ export function table(caption, columns, rows = []) {
 
   function update(next) {
     shown = next;
-    put(body, next.map(row => h("tr", { class: row.kind ?? null }, columns.map((column, i) => h(i ? "td" : "th",
-      { scope: i ? null : "row", class: column.number ? "num" : null }, column.cell(row))))));
+    const cell = (row, column, i) => h(i ? "td" : "th", { scope: i ? null : "row", class: classOf(column) }, column.cell(row));
+    put(body, next.map(row => h("tr", { class: row.kind ?? null }, columns.map((column, i) => cell(row, column, i)))));
   }
 
   update(rows);
-  return {
-    node, update,
-    csv: () => [columns.map(column => column.group ? `${column.group}: ${column.label}` : column.label),
-      ...shown.map(row => columns.map(column => (column.csv ?? column.cell)(row)))],
-  };
+  function csv() {
+    const parts = columns.flatMap(({ group, label, cell, csv, file }) =>
+      (file ?? [{ get: csv ?? cell }]).map(({ unit = "", get }) => ({ head: `${group ? `${group}: ` : ""}${label}${unit}`, get })));
+    return [parts.map(part => part.head), ...shown.map(row => parts.map(part => part.get(row)))];
+  }
+  return { node, update, csv };
 }
+
+const classOf = column => [column.number && "num", column.isLoss && "loss-cell"].filter(Boolean).join(" ") || null;
 
 /** Runs of columns under one heading; null where there are no headings. */
 function groupsOf(columns) {

@@ -38,6 +38,21 @@ export const segments = state => Array.isArray(state.seg) ? state.seg : [];
 export const stepName = step => typeof step === "string" ? step : step?.name ?? "";
 export const stepNames = definition => (definition?.steps ?? []).map(stepName);
 
+/** A row of any order counts users who did so many of the steps, whichever: a step's own name would be wrong for it. */
+const placeName = (i, n) => `Any ${i + 1} of ${n}`;
+
+/** Names of the rows of a report. */
+export function rowNames(definition) {
+  const names = stepNames(definition);
+  return definition?.conversion_order === "any" ? names.map((_, i) => placeName(i, names.length)) : names;
+}
+
+/** A report with its rows named for what they count. */
+export function withRowNames(report) {
+  if (report.order !== "any") return report;
+  return { ...report, steps: report.steps.map((step, i, { length }) => ({ ...step, step: placeName(i, length) })) };
+}
+
 export function orderText(definition) {
   const order = definition.conversion_order ?? "sequential";
   if (order?.flexible) return `flexible by ${order.flexible.limit}`;

@@ -3,6 +3,7 @@ const JSON_KEYS = new Set(["def", "seg", "expected"]);
 const KEYS = [
   "page", "funnel", "def", "range", "start", "end", "tz", "by", "touch", "k", "seg", "compare", "partial", "step", "tab", "group",
   "unit", "rate", "from", "to", "len", "variant", "control", "against", "expected", "user",
+  "exposure",
 ];
 /** What goes along from page to page. */
 const COMMON = ["funnel", "def", "range", "start", "end", "tz", "partial"];

@@ -1,0 +1,51 @@
+/** Faults of a question, `{field, reason}` of the API, in the words of the page. */
+const UNITS = { us: "microsecond", ms: "millisecond", s: "second", m: "minute", h: "hour", d: "day" };
+const FIELDS = {
+  window_duration: "Conversion window", window_anchor: "Measured from", session_gap: "Session gap", conversion_order: "Order",
+  "conversion_order.flexible.limit": "Limit", count_by: "Count", entry: "Attempt that speaks for a user", clock: "Clock", preset: "Preset",
+  steps: "Steps", exclude: "Exclusions", hold_constant: "Held properties", probability: "Forecast", event_types: "Joined events",
+  funnel_id: "Funnel", start: "From", end: "To", time_zone: "Time zone", "trend.by": "Unit of time", compare: "Compare", cohort: "Cohort",
+  "breakdown.property": "Breakdown", "breakdown.touch": "Value taken at", "breakdown.k": "Values shown",
+  "variants.property": "Variant property", "variants.control": "Control", "variants.expected": "Planned split", "variants.exposure": "Count a user for",
+  user_id: "User id",
+  step: "Step", from: "From step", to: "To step", group: "Group", length: "Events", properties: "Properties",
+};
+const LISTS = {
+  steps: "Step", exclude: "Exclusion", segments: "Segment", where: "condition", hold_constant: "Held property", events: "event",
+};
+const PARTS = {
+  window_duration: "time limit", name: "name", events: "events", optional: "optional", where: "conditions", value: "value",
+  property: "property", op: "comparison", after: "after", before: "before", effect: "effect",
+};
+
+/** The path of a field within a definition. */
+export const pathOf = field => field.replace(/^funnel\./, "");
+
+/** The name that the page has for a field: `steps[1].window_duration` is "Step 2, time limit". */
+function placeOf(field) {
+  const path = pathOf(field);
+  if (FIELDS[path]) return FIELDS[path];
+  const parts = path.split(".").map(part => {
+    const [, list, i] = /^(\w+)\[(\d+)\]$/.exec(part) ?? [];
+    return list ? `${LISTS[list] ?? list} ${Number(i) + 1}` : PARTS[part] ?? FIELDS[part] ?? part;
+  });
+  return parts.join(", ");
+}
+
+const length = text => text.replace(/^(\d+)(us|ms|s|m|h|d)$/, (_, n, unit) => `${n} ${UNITS[unit]}${n === "1" ? "" : "s"}`);
+
+const REASONS = [
+  [/^must be <integer><unit>.*$/s, () => "write a time such as 30m, 2h or 7d"],
+  [/^must be (\w+) to (\w+) in whole ticks of the clock \((\w+)\)$/, (_, least, most, tick) =>
+    `${length(least)} to ${length(most)}${tick === "1s" ? ", in whole seconds" : ""}`],
+  [/^must be in whole ticks of the clock \(1s\)$/, () => "whole seconds only"],
+  [/^"(.*)" has more than (\d+) values, the most of an experiment$/s, (_, property, most) =>
+    `“${property}” has more than ${most} values; an experiment takes up to ${most}`],
+  [/^has no share for "(.*)"$/s, (_, value) => `no share is planned for “${value}”; enter one for each variant`],
+];
+
+/** `{place, text}` of a fault. */
+export function describeFault({ field, reason }) {
+  const known = REASONS.find(([pattern]) => pattern.test(reason));
+  return { place: placeOf(field), text: known ? reason.replace(...known) : reason };
+}
