@@ -15,7 +15,7 @@ extension ClusterSuite {
         }
 
         /// Loads a text under one and the same name, as a person does who repairs a file.
-        private func load(_ text: String, _ options: [String] = [], _ cluster: Cluster) async throws -> Loaded {
+        private func load(_ text: String, _ cluster: Cluster, _ options: [String] = []) async throws -> Loaded {
             let file = cluster.directory.appendingPathComponent("events.csv")
             try Data(text.utf8).write(to: file)
             let done = try await Command.run("sluice", ["load", file.path, "--to", cluster.ingestWire] + options)
@@ -50,7 +50,7 @@ extension ClusterSuite {
         @Test func idsOfEarlierVersionsAreStillToBeHad() async throws {
             try await Cluster.with(shards: 1) { cluster in
                 let text = Self.head + "u,Old,2026-01-01T10:00:00Z,5\n"
-                for _ in 0..<2 { #expect(try await load(text, ["--row-ids", "file"], cluster).status == 0) }
+                for _ in 0..<2 { #expect(try await load(text, cluster, ["--row-ids", "file"]).status == 0) }
                 #expect(try await cluster.counts(["Old", "Old"], more: Self.sameSecond) == [1, 0])
                 _ = try await load(text, cluster)
                 #expect(try await cluster.counts(["Old", "Old"], more: Self.sameSecond) == [1, 1])
@@ -65,7 +65,7 @@ extension ClusterSuite {
                 #expect(some.err.contains("Column \"price\" holds 1 numbers and 1 texts: --number \"price\""))
                 let none = try await load("who,event,timestamp\nu1,View,2026-01-01\n", cluster)
                 #expect(none.status == 1 && none.err.contains("there is no column \"user_id\" (--user-id); the columns are who, event, timestamp"))
-                let lacking = try await load(Self.head, ["--anonymous-id", "device"], cluster)
+                let lacking = try await load(Self.head, cluster, ["--anonymous-id", "device"])
                 #expect(lacking.status == 1 && lacking.err.contains("(--anonymous-id)"))
                 for done in [some, none, lacking] { #expect(!done.err.contains("FileFault(") && !done.err.contains("Error(")) }
                 // A file that is none costs the others nothing.
@@ -82,8 +82,8 @@ extension ClusterSuite {
                 let rows = ["1.1", "1.10", "\"1.10\"", "11.0.1"].enumerated().map { "u\($0),Open,2026-01-01T10:00:00Z,\($1)\n" }
                 _ = try await load("user_id,event,timestamp,app_version\n" + rows.joined(), cluster)
                 let report = try await cluster.query(["funnel": ["steps": ["Open"]], "breakdown": ["property": "app_version"]])
-                let rows = report["breakdown"]?["rows"]?.asArray ?? []
-                func entered(_ value: JSONValue) -> JSONValue? { rows.first { $0["value"] == value }?["entered"] }
+                let found = report["breakdown"]?["rows"]?.asArray ?? []
+                func entered(_ value: JSONValue) -> JSONValue? { found.first { $0["value"] == value }?["entered"] }
                 #expect(entered("1.10") == 2 && entered(.double(1.1)) == 1 && entered("11.0.1") == 1)
             }
         }

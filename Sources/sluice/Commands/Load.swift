@@ -29,7 +29,7 @@ struct Load: AsyncParsableCommand {
     @Argument(help: "Files; - reads standard input.") var files: [String]
     @OptionGroup(title: "Reading") var reading: ReadingOptions
     @Option(help: "Ids of events without one: content, or file for <sha256 of the file>/<row> as 0.1.0 made them.")
-    var rowIDs: RowIDs = .content
+    var rowIds: RowIDs = .content
     @Option(help: "Events without an id get KEY/<row>, counted from 0.") var idempotencyKey: String?
     @Flag(help: "Show how the files are read; send nothing. Needs no cluster.") var dryRun = false
     @Option(help: "Of --dry-run: table of the first rows, or json, one line for every record.") var format: Format = .table
@@ -89,7 +89,7 @@ struct Load: AsyncParsableCommand {
 
     private func identity(of file: String) throws -> RowIdentity {
         if let idempotencyKey { return try RowIdentity(.numbered(prefix: ByteString(idempotencyKey))) }
-        guard rowIDs == .file else { return try RowIdentity(.content) }
+        guard rowIds == .file else { return try RowIdentity(.content) }
         return try RowIdentity(.numbered(prefix: ByteString(file == "-" ? UUID().uuidString : try Self.hash(file))))
     }
 
