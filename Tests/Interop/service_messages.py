@@ -62,7 +62,7 @@ def read_ranges(reader):
     return ranges
 
 
-OUTCOMES = ("reached", "dropped", "converted")
+OUTCOMES = ("reached", "dropped", "converted", "open")
 
 
 def read_definition(reader):
@@ -74,7 +74,7 @@ def read_definition(reader):
 
 def read_outcome(reader):
     code = reader.u8()
-    if code > 2:
+    if code >= len(OUTCOMES):
         raise invalid(f"outcome {code}")
     return OUTCOMES[code]
 
@@ -211,14 +211,14 @@ def encode_partial_query(query):
     start, end = query.get("start", ALL[0]), query.get("end", ALL[1])
     kind, report = encode_report(query)
     cohorts = query.get("cohorts", [])
-    return (bytes([query["times"] | bool(cohorts) << 1]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
+    return (bytes([query["times"] | bool(cohorts) << 1 | query.get("still_open", False) << 2]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
             + encode_ranges(query["buckets"]) + string(encode_json(query["definition"]))
             + (encode_cohorts(cohorts) if cohorts else b"") + bytes([kind]) + report)
 
 
 def read_partial_query(reader):
     flags, as_of = reader.u8(), reader.zigzag()
-    if flags > 3:
+    if flags > 7:
         raise invalid(f"flags {flags}")
     if not 0 <= as_of < 1 << 60:
         raise invalid(f"as_of {as_of}")
@@ -226,6 +226,8 @@ def read_partial_query(reader):
     if end < start:
         raise invalid("end before start")
     query = {"times": bool(flags & 1), "as_of": as_of, "buckets": read_ranges(reader)}
+    if flags & 4:
+        query["still_open"] = True
     if (start, end) != ALL:
         query.update(start=start, end=end)
     query["definition"] = read_definition(reader)
@@ -337,7 +339,7 @@ def encode_found(result):
     if "between" in result:
         return 4, people.encode_between(result["between"], encode_times)
     if "explain" in result:
-        return 8, people.encode_explanation(result["explain"], encode_value)
+        return 8, people.encode_explanation(result["explain"], encode_value, "still_open" in result)
     if "paired" in result:
         return 7, b"".join(map(varint, result["paired"]))
     if "paths" in result:
@@ -414,7 +416,7 @@ def can_be_left(users, values=0, most=0):
     return 0 < most <= users[0] - (values - 1) and users[0] <= values * most
 
 
-def read_found(kind, reader, counts):
+def read_found(kind, reader, counts, tells_open):
     steps = len(counts)
     if kind == 1:
         absent = read_counts(reader, steps)
@@ -438,7 +440,7 @@ def read_found(kind, reader, counts):
     if kind == 4:
         return {"between": people.read_between(reader, counts, read_times)}
     if kind == 8:
-        return {"explain": people.read_explanation(reader, steps, read_value)}
+        return {"explain": people.read_explanation(reader, steps, read_value, tells_open)}
     if kind == 7:
         # Converted in neither, the first, the second, both; then who entered one alone: entered, converted, of each.
         users = [reader.varint((1 << 48) - 1) for _ in range(8)]
@@ -457,9 +459,10 @@ def read_found(kind, reader, counts):
 
 def encode_partial_result(result):
     with_times, newest = "from_first" in result, result.get("newest_event")
+    still_open = result.get("still_open")
     kind, found = encode_found(result)
-    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1])
-    out += encode_ranges(result["buckets"]) + b"".join(map(varint, result["counts"] + result["open"]))
+    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1 | (still_open is not None) << 2])
+    out += encode_ranges(result["buckets"]) + b"".join(map(varint, result["counts"] + result["open"] + (still_open or [])))
     out += b"" if newest is None else zigzag(newest)
     if with_times:
         out += b"".join(map(encode_times, result["from_first"] + result["from_previous"]))
@@ -470,14 +473,18 @@ def read_partial_result(reader):
     steps, flags = reader.varint(64), reader.u8()
     result = {"buckets": read_ranges(reader), "counts": [reader.varint((1 << 48) - 1) for _ in range(steps)],
               "open": [reader.varint() for _ in range(steps)]}
-    if flags > 3 or max(result["counts"], default=0) > result["counts"][0]:
+    if flags & 4:
+        result["still_open"] = [reader.varint() for _ in range(steps)]
+        if sum(result["still_open"]) != sum(result["open"]):
+            raise invalid("other open users by their chosen attempts")
+    if flags > 7 or max(result["counts"], default=0) > result["counts"][0]:
         raise invalid("flags, or a count above the first")
     if flags & 2:
         result["newest_event"] = reader.zigzag()
     if flags & 1:
         result["from_first"] = [read_times(reader) for _ in range(steps - 1)]
         result["from_previous"] = [read_times(reader) for _ in range(steps - 2)]
-    result.update(read_found(reader.u8(), reader, result["counts"]))
+    result.update(read_found(reader.u8(), reader, result["counts"], bool(flags & 4)))
     return result
 
 

@@ -147,17 +147,17 @@ TRENDS = [
 
 # name, body, and the lists asked of it.
 LISTS = [
-    (*ask("offers", OFFERS), [(1, "reached"), (3, "reached"), (4, "dropped"), (5, "converted")]),
+    (*ask("offers", OFFERS), [(1, "reached"), (3, "reached"), (4, "dropped"), (4, "open"), (5, "converted")]),
     (*ask("ties, flexible 1s", TIES, conversion_order=flexible("1s")), [(2, "dropped"), (5, "reached")]),
-    (*ask("emergency, flexible 1h", EMERGENCY, conversion_order=flexible("1h")), [(i, "dropped") for i in range(2, 7)]),
+    (*ask("emergency, flexible 1h", EMERGENCY, conversion_order=flexible("1h")), [(i, outcome) for i in range(2, 7) for outcome in ("dropped", "open")]),
     (*ask("calls in New York", CALLS, {"start": "2011-11-05", "end": "2012-01-31", "time_zone": "America/New_York"}, window_duration="10d",
           entry="first"), [(1, "reached"), (2, "dropped"), (3, "converted")]),
-    (*ask("optional steps", CARE), [(2, "reached"), (3, "reached"), (4, "dropped"), (6, "dropped"), (6, "converted")]),
-    (*ask("any order", TIES, conversion_order="any"), [(3, "reached"), (2, "dropped"), (5, "dropped")]),
-    (*ask("strict", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], conversion_order="strict"), [(2, "dropped"), (3, "converted")]),
+    (*ask("optional steps", CARE), [(2, "reached"), (3, "reached"), (4, "dropped"), (4, "open"), (6, "dropped"), (6, "open"), (6, "converted")]),
+    (*ask("any order", TIES, conversion_order="any"), [(3, "reached"), (2, "dropped"), (5, "dropped"), (5, "open")]),
+    (*ask("strict", ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED"], conversion_order="strict"), [(2, "dropped"), (2, "open"), (3, "converted")]),
     (*ask("held values", CALLS, hold_constant=["resource"]), [(1, "reached"), (3, "converted")]),
     (*ask("users dropped", ["O_SENT", "O_SENT_BACK", "A_APPROVED"],
-          exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]), [(1, "reached"), (3, "dropped")]),
+          exclude=[{"events": ["O_CANCELLED"], "after": 1, "before": 3, "effect": "drop_user"}]), [(1, "reached"), (3, "dropped"), (3, "open")]),
     (*ask("of a cohort", CALLS, {"cohort": {"reached": {"funnel_id": "offers", "step": 4}}}), [(1, "reached"), (2, "dropped")]),
 ]
 

@@ -5,10 +5,11 @@ import Testing
 /// The JSON of figures, segments, periods and variants. Expected numbers of statistics were computed apart from the program,
 /// by the formulas of STATISTICS.md.
 struct FigureTests {
-    private func figures(_ definition: FunnelDefinition, _ counts: [UInt64], open: [UInt64]? = nil) -> JSONValue {
+    private func figures(_ definition: FunnelDefinition, _ counts: [UInt64], open: [UInt64]? = nil, stillOpen: [UInt64]? = nil) -> JSONValue {
         var result = PartialResult(steps: counts.count, times: false)
         result.counts = counts
         if let open { result.open = open }
+        result.stillOpen = stillOpen
         return .object(FunnelFigures(definition: definition, result: result).members)
     }
 
@@ -28,6 +29,18 @@ struct FigureTests {
         // More did the optional step than the required one behind it: that is no loss.
         #expect(figures(definition, [5, 5, 5, 5])["biggest_dropoff"] == .null)
         #expect(figures(definition, [5, 0, 5, 5])["biggest_dropoff"] == .null)
+    }
+
+    @Test func whoIsStillOpenIsToldWhereTheUserDropped() {
+        var definition = FunnelDefinition(steps: [.init("a"), .init("b"), .init("c"), .init("d")])
+        let open = figures(definition, [100, 60, 50, 10], stillOpen: [7, 0, 3, 0])
+        #expect(column(open, "open") == [.null, 7, 0, 3] && column(open, "dropoff") == [.null, 40, 10, 40])
+        // Whose last step is the optional one drops before the required step behind it.
+        definition.steps[1].isOptional = true
+        #expect(column(figures(definition, [100, 20, 80, 10], stillOpen: [5, 2, 3, 0]), "open") == [.null, .null, 7, 3])
+        #expect(column(figures(definition, [100, 20, 80, 10]), "open") == [.null, .null, .null, .null])
+        definition.countBy = .sessions
+        #expect(column(figures(definition, [100, 20, 80, 10], stillOpen: [0, 0, 0, 0]), "open") == [.null, .null, .null, .null])
     }
 
     @Test func attemptsHaveNoIntervalsAndOnlyUsersAForecast() {

@@ -9,6 +9,7 @@ extension OpenAPI {
         "StepReport": {"type": "object", "required": ["step", "index", "count"], "properties": {
           "step": {"type": "string"}, "index": {"type": "integer", "minimum": 1}, "count": {"$ref": "#/components/schemas/Count"},
           "dropoff": {"type": ["integer", "null"]},
+          "open": {"type": ["integer", "null"], "description": "Of the users in dropoff, those who can still convert."},
           "dropout_rate": {"$ref": "#/components/schemas/Rate", "description": "Percent."}, "dropout_rate_ci": {"$ref": "#/components/schemas/Interval"},
           "conversion_rate": {"$ref": "#/components/schemas/Rate"}, "conversion_rate_ci": {"$ref": "#/components/schemas/Interval"},
           "conversion_from_first": {"$ref": "#/components/schemas/Rate"}, "conversion_from_first_ci": {"$ref": "#/components/schemas/Interval"},
@@ -99,7 +100,8 @@ extension OpenAPI {
         "Explanation": {"allOf": [{"$ref": "#/components/schemas/Asked"}], "properties": {
           "user_id": {"type": "string"}, "found": {"type": "boolean"}, "depth": {"type": "integer"},
           "outcome": {"enum": ["not_entered", "dropped", "converted"]}, "chosen": {"type": "array", "items": {"type": "object"}},
-          "stopped": {"type": ["object", "null"]}, "attempts": {"type": "array", "items": {"type": "object"}},
+          "stopped": {"type": ["object", "null"]},
+          "open_until": {"type": ["string", "null"], "format": "date-time", "description": "Until when the user can still go on."}, "attempts": {"type": "array", "items": {"type": "object"}},
           "events": {"type": "array", "items": {"type": "object"}}}},
         "Performance": {"type": "object", "required": ["steps"], "properties": {
           "steps": {"type": "array", "items": {"$ref": "#/components/schemas/StepReport"}}, "funnel_id": {"type": ["string", "null"]},

@@ -73,7 +73,7 @@ extension OpenAPI {
           {"funnel": {"steps": ["Sign Up", "Purchase"], "window_duration": "7d"}, "start": "2024-03-01", "end": "2024-03-31", "compare": "previous_period"},
           {"funnel_id": "shop", "segments": [{"name": "pro", "where": [{"property": "plan", "op": "=", "value": "pro"}]}]}]},
         "UsersQuery": {"allOf": [{"$ref": "#/components/schemas/QueryMembers"}], "unevaluatedProperties": false, "required": ["step"], "properties": {
-          "step": {"$ref": "#/components/schemas/StepName"}, "outcome": {"enum": ["reached", "dropped", "converted"], "default": "reached"},
+          "step": {"$ref": "#/components/schemas/StepName"}, "outcome": {"enum": ["reached", "dropped", "open", "converted"], "default": "reached"},
           "group": {"type": "object", "required": ["property", "value"], "additionalProperties": false, "description": "Only users of this row of a breakdown.", "properties": {
             "property": {"type": "string"}, "touch": {"$ref": "#/components/schemas/Touch"}, "value": {"type": ["string", "number", "boolean", "null"]}}},
           "limit": {"type": "integer", "minimum": 1, "maximum": 10000, "default": 1000}, "after": {"type": "string"}}},

@@ -77,6 +77,7 @@ extension QueryEngine {
         return questions.enumerated().map { i, question in
             var whole = PartialResult(steps: question.definition.steps.count, times: question.times)
             if i == 0 { whole.report = emptyReport(query, bounds) }
+            if question.stillOpen { whole.stillOpen = whole.open }
             for results in answers { whole.merge(results[i]) }
             return whole
         }
@@ -130,7 +131,8 @@ extension QueryEngine {
 extension PartialQuery {
     /// Whether a result tells what was asked.
     fileprivate func isAnswered(by result: PartialResult) -> Bool {
-        switch (report, result.report) {
+        guard stillOpen == (result.stillOpen != nil) else { return false }
+        return switch (report, result.report) {
         case (nil, nil), (.breakdown(_, .leading), .breakdown), (.entrySpan, .entrySpan), (.between, .between), (.explain, .explain),
             (.paired, .paired), (.paths, .paths), (.predictors, .predictors):
             true

@@ -11,6 +11,8 @@ package struct PartialResult: Equatable, Sendable {
     package var fromPrevious: [TimeSummary]
     /// Unconverted users whose deepest open attempt has depth i + 1.
     package var open: [UInt64]
+    /// The same users by the depth of the attempt that speaks for them; nil where that was not asked for.
+    package var stillOpen: [UInt64]?
     /// Microseconds of the newest stored event of the project, of any name.
     package var newestEvent: Int64?
     /// What was asked for beside the counts.
@@ -44,6 +46,7 @@ package struct PartialResult: Equatable, Sendable {
             counts[i] += other.counts[i]
             open[i] += other.open[i]
         }
+        if let more = other.stillOpen { stillOpen = stillOpen.map { zip($0, more).map(+) } ?? more }
         for i in fromFirst.indices {
             fromFirst[i].merge(other.fromFirst[i])
             fromPrevious[i].merge(other.fromPrevious[i])
@@ -92,13 +95,6 @@ package enum ListOutcome: String, CaseIterable, Sendable {
     case dropped
     /// Reached the last step.
     case converted
-
-    /// Whether a user of this depth belongs to the list of `step` (1-based) in a funnel of `steps`.
-    package func includes(depth: Int, step: Int, of steps: Int) -> Bool {
-        switch self {
-        case .reached: return depth >= step
-        case .dropped: return depth == step - 1 && depth > 0
-        case .converted: return depth == steps
-        }
-    }
+    /// Dropped, and has an attempt that can still go on.
+    case open
 }

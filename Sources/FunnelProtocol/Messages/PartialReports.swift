@@ -93,7 +93,8 @@ extension PartialQuery.Report? {
 }
 
 extension PartialResult.Report? {
-    func write(to out: inout ByteWriter) {
+    /// - Parameter tellsOpen: whether the result tells who can still go on.
+    func write(to out: inout ByteWriter, tellsOpen: Bool) {
         switch self {
         case nil: out.integer(ReportKind.none)
         case .breakdown(let groups)?:
@@ -110,7 +111,7 @@ extension PartialResult.Report? {
             times.write(to: &out)
         case .explain(let explanation)?:
             out.integer(ReportKind.explain)
-            ExplainMessage.write(explanation, to: &out)
+            ExplainMessage.write(explanation, to: &out, tellsOpen: tellsOpen)
         case .paired(let pairs)?:
             out.integer(ReportKind.paired)
             pairs.write(to: &out)
@@ -123,8 +124,10 @@ extension PartialResult.Report? {
         }
     }
 
-    /// - Parameter counts: of the whole, to which groups must add up.
-    static func read(_ reader: inout ByteReader, counts: [UInt64]) throws(ByteError) -> Self {
+    /// - Parameters:
+    ///   - counts: of the whole, to which groups must add up.
+    ///   - tellsOpen: whether the result tells who can still go on.
+    static func read(_ reader: inout ByteReader, counts: [UInt64], tellsOpen: Bool) throws(ByteError) -> Self {
         let kind = try ReportKind.read(&reader)
         switch kind {
         case ReportKind.none: return nil
@@ -132,7 +135,7 @@ extension PartialResult.Report? {
         case ReportKind.trend: return .trend(try TrendMessage.readBuckets(&reader, steps: counts.count))
         case ReportKind.entrySpan: return .entrySpan(try EntrySpanMessage.read(&reader))
         case ReportKind.between: return .between(try StepTimes.read(&reader, entered: counts.first ?? 0))
-        case ReportKind.explain: return .explain(try ExplainMessage.read(&reader, steps: counts.count))
+        case ReportKind.explain: return .explain(try ExplainMessage.read(&reader, steps: counts.count, tellsOpen: tellsOpen))
         case ReportKind.paired: return .paired(try PairedCounts.read(&reader, counts))
         case ReportKind.paths: return .paths(try PathCounts.read(&reader))
         case ReportKind.predictors: return .predictors(try PredictorCounts.read(&reader))

@@ -51,6 +51,7 @@ struct ReportScanner: Sendable {
         }
         var result = tally.finish(buckets: query.buckets, newestEvent: newestEvent)
         result.report = report
+        if !query.stillOpen { result.stillOpen = nil }
         return result
     }
 
