@@ -196,6 +196,12 @@ enum Samples {
         Sample(name: "times between two steps", kind: .partialQuery, message: .partialQuery(reporting(.between(from: 1, to: 3)))),
         Sample(name: "one user explained", kind: .partialQuery, message: .partialQuery(reporting(.explain(user: "Zo\u{EB}")))),
         Sample(
+            name: "variants by the first exposure", kind: .partialQuery,
+            message: .partialQuery(reporting(.variants(VariantSplit(property: "exp", exposure: .first))))),
+        Sample(
+            name: "variants by the attempt's second step", kind: .partialQuery,
+            message: .partialQuery(reporting(.variants(VariantSplit(property: "exp", exposure: .attempt(.step(2))))))),
+        Sample(
             name: "users of a value", kind: .partialUsersQuery,
             message: .partialUsersQuery(
                 PartialUsersQuery(
@@ -263,6 +269,7 @@ enum Samples {
             Sample(
                 name: "no entries", kind: .partialResult,
                 message: .partialResult(reporting(.entrySpan(nil), counts: [0, 0]))),
+            Sample(name: "variants", kind: .partialResult, message: .partialResult(variants)),
             Sample(
                 name: "two funnels", kind: .partialResult, message: .partialResult(reporting(.paired(paired), counts: [337, 13]))),
         ] + peopleResults
@@ -286,6 +293,13 @@ enum Samples {
         groups.counts = [.string("pro"): [300, 200], .string("free"): [200, 7], .bool(false): [0, 0]]
         groups.leaveOut(values: 70_000, users: 199)
         return reporting(.breakdown(groups), counts: [210_510, 311])
+    }()
+
+    private static let variants: PartialResult = {
+        var groups = ValueGroups(steps: 2)
+        groups.absent = [2, 0]
+        groups.counts = [.string("control"): [300, 3], .integer(1): [299, 200]]
+        return reporting(.variants(groups, several: 300), counts: [601, 203])
     }()
 
     private static let paired: PairedCounts = {

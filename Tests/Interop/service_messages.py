@@ -114,6 +114,10 @@ def encode_report(query):
         return 4, b"".join(map(varint, query["between"]))
     if "explain" in query:
         return 8, string(query["explain"]["user"])
+    if "variants" in query:
+        asked = query["variants"]
+        rule = b"\x00" if asked["touch"] is None else b"\x01" + varint(TOUCHES.index(asked["touch"]))
+        return 9, string(asked["property"]) + rule
     if "paired" in query:
         return 7, string(encode_json(query["paired"]))
     if "paths" in query:
@@ -173,10 +177,15 @@ def read_predictors_asked(reader, steps):
 
 
 def read_report(kind, reader, steps):
-    if kind == 1:
+    if kind in (1, 9):
         name = reader.text(256)
         if not name:
             raise invalid("an empty property")
+        if kind == 9:
+            rule = reader.u8()
+            if rule > 1:
+                raise invalid(f"exposure {rule}")
+            return {"variants": {"property": name, "touch": TOUCHES[reader.varint(steps + 1)] if rule else None}}
         touch = TOUCHES[reader.varint(steps + 1)]
         return {"breakdown": {"property": name, "touch": touch, "groups": read_choice(reader)}}
     if kind == 2:
@@ -246,7 +255,7 @@ def encode_partial_users_query(ask):
 
 def read_partial_users_query(reader):
     query, step, outcome = read_partial_query(reader), reader.varint(64), read_outcome(reader)
-    if query.keys() & {"breakdown", "trend", "entry_span", "between", "explain", "paired", "paths", "predictors"}:
+    if query.keys() & {"breakdown", "trend", "entry_span", "between", "explain", "paired", "paths", "predictors", "variants"}:
         raise invalid("a list with a report")
     if step == 0:
         raise invalid("step 0")
@@ -327,10 +336,9 @@ def read_counts(reader, steps):
 def encode_found(result):
     """The kind and the fields of what was asked beside the counts."""
     if "breakdown" in result:
-        groups = result["breakdown"]["groups"]
-        out = b"".join(map(varint, result["breakdown"]["absent"])) + varint(len(groups))
-        out += b"".join(encode_value(g["value"]) + b"".join(map(varint, g["counts"])) for g in groups)
-        return 1, out + b"".join(map(varint, result["breakdown"]["left_out"] or [0]))
+        return 1, encode_groups(result["breakdown"])
+    if "variants" in result:
+        return 9, varint(result["variants"]["several"]) + encode_groups(result["variants"])
     if "trend" in result:
         return 2, varint(len(result["trend"])) + b"".join(varint(n) for bucket in result["trend"] for n in bucket)
     if "entry_span" in result:
@@ -347,6 +355,12 @@ def encode_found(result):
     if "predictors" in result:
         return 6, encode_predictors(result["predictors"])
     return 0, b""
+
+
+def encode_groups(found):
+    out = b"".join(map(varint, found["absent"])) + varint(len(found["groups"]))
+    out += b"".join(encode_value(g["value"]) + b"".join(map(varint, g["counts"])) for g in found["groups"])
+    return out + b"".join(map(varint, found["left_out"] or [0]))
 
 
 def encode_paths(paths):
@@ -416,20 +430,30 @@ def can_be_left(users, values=0, most=0):
     return 0 < most <= users[0] - (values - 1) and users[0] <= values * most
 
 
+def read_groups(reader, counts):
+    steps = len(counts)
+    absent = read_counts(reader, steps)
+    groups = [{"value": read_value(reader), "counts": read_counts(reader, steps)}
+              for _ in range(reader.varint(1_000_000))]
+    told = [sum(n) for n in zip(absent, *(g["counts"] for g in groups))]
+    values = reader.varint(1_000_000)
+    left_out = [values, reader.varint()] if values else []
+    if not can_be_left([n - m for n, m in zip(counts, told)], *left_out):
+        raise invalid("groups that don't add up")
+    if len({repr(g["value"]) for g in groups}) < len(groups):
+        raise invalid("a value twice")
+    return {"absent": absent, "groups": groups, "left_out": left_out}
+
+
 def read_found(kind, reader, counts, tells_open):
     steps = len(counts)
     if kind == 1:
-        absent = read_counts(reader, steps)
-        groups = [{"value": read_value(reader), "counts": read_counts(reader, steps)}
-                  for _ in range(reader.varint(1_000_000))]
-        told = [sum(n) for n in zip(absent, *(g["counts"] for g in groups))]
-        values = reader.varint(1_000_000)
-        left_out = [values, reader.varint()] if values else []
-        if not can_be_left([n - m for n, m in zip(counts, told)], *left_out):
-            raise invalid("groups that don't add up")
-        if len({repr(g["value"]) for g in groups}) < len(groups):
-            raise invalid("a value twice")
-        return {"breakdown": {"absent": absent, "groups": groups, "left_out": left_out}}
+        return {"breakdown": read_groups(reader, counts)}
+    if kind == 9:
+        several = reader.varint()
+        if several > counts[0]:
+            raise invalid("more users of several variants than entered")
+        return {"variants": {"several": several} | read_groups(reader, counts)}
     if kind == 2:
         return {"trend": [read_counts(reader, steps) for _ in range(reader.varint(1000))]}
     if kind == 3:

@@ -63,6 +63,10 @@ def value_counts(con, funnel, prop, touch):
     kind, _, number = touch.partition(":")
     pick = f"any_value(u.{prop[5:]})" if prop.startswith("user.") else PICK[kind].format(p=prop, n=number)
     con.execute(VALUED.format(pick=pick))
+    return counts_of_values(con, funnel)
+
+
+def counts_of_values(con, funnel):
     found = {}
     for value, step, n in con.execute(GROUPS).fetchall():
         found.setdefault(value, [0] * len(funnel.steps))[step - 1] = n

@@ -86,13 +86,13 @@ struct FigureTests {
 
     private func variants(
         _ counts: [PropertyValue: [UInt64]], absent: [UInt64] = [0, 0], control: PropertyValue? = nil,
-        expected: [(value: ByteString, share: Double)]? = nil
+        expected: [(value: ByteString, share: Double)]? = nil, exposure: VariantSplit.Exposure = .attempt(.step(1))
     ) throws -> JSONValue {
         var groups = ValueGroups(steps: 2)
         groups.counts = counts
         groups.absent = absent
-        let asked = PropertyVariants(breakdown: Breakdown(property: "v", touch: .step(1)), control: control, expected: expected)
-        return try VariantsReport(asked, groups, Self.funnel, immature: true).json
+        let asked = PropertyVariants(VariantSplit(property: "v", exposure: exposure), control: control, expected: expected)
+        return try VariantsReport(asked, groups, several: 3, Self.funnel, immature: true).json
     }
 
     private func near(_ value: JSONValue?, _ expected: Double) -> Bool {
@@ -120,6 +120,13 @@ struct FigureTests {
         // chi-square 13.33 with two degrees.
         #expect(near(json["sample_ratio"]?["p_value"], 0.0012726338013398079) && json["sample_ratio"]?["mismatch"] == false)
         #expect(json["sample_ratio"]?["expected"]?.asArray?.first == ["value": "control", "share": 0.5])
+    }
+
+    @Test func byWhichRuleUsersCountIsTold() throws {
+        let first = try variants([.string("a"): [4, 1]], exposure: .first)
+        #expect(first["exposure"] == "first" && first["touch"] == .null && first["several_values"] == 3)
+        let attempt = try variants([.string("a"): [4, 1]], exposure: .attempt(.last))
+        #expect(attempt["exposure"] == "attempt" && attempt["touch"] == "last" && attempt["several_values"] == 3)
     }
 
     @Test func theControlIsTheOneGivenElseTheFirst() throws {

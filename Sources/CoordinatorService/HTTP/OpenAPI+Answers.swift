@@ -54,7 +54,8 @@ extension OpenAPI {
           "adjusted_p_value": {"$ref": "#/components/schemas/Rate"}, "sequential_p_value": {"$ref": "#/components/schemas/Rate"},
           "adjusted_sequential_p_value": {"$ref": "#/components/schemas/Rate"}, "chance_to_win": {"$ref": "#/components/schemas/Rate"}}},
         "Experiment": {"type": "object", "required": ["property", "groups"], "properties": {
-          "property": {"type": "string"}, "touch": {"type": "string"}, "control": {"$ref": "#/components/schemas/Value"},
+          "property": {"type": "string"}, "exposure": {"enum": ["first", "attempt"]}, "touch": {"type": ["string", "null"]},
+          "several_values": {"type": "integer", "minimum": 0, "description": "Users who entered and saw several values."}, "control": {"$ref": "#/components/schemas/Value"},
           "immature": {"type": "boolean", "description": "Some users may still convert: no test holds."},
           "groups": {"type": "array", "items": {"allOf": [{"$ref": "#/components/schemas/Head"}], "properties": {
             "value": {"$ref": "#/components/schemas/Value"}, "chance_to_be_best": {"$ref": "#/components/schemas/Rate"},

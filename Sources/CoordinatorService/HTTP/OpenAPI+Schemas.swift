@@ -49,7 +49,9 @@ extension OpenAPI {
           "name": {"type": "string", "minLength": 1}, "where": {"$ref": "#/components/schemas/Where"}, "cohort": {"$ref": "#/components/schemas/Cohort"}}},
         "Variants": {"oneOf": [
           {"type": "object", "required": ["property"], "additionalProperties": false, "properties": {
-            "property": {"type": "string"}, "touch": {"$ref": "#/components/schemas/Touch"},
+            "property": {"type": "string"},
+            "exposure": {"enum": ["first", "attempt"], "default": "first", "description": "Whether a user counts for the value seen first, or for that of the chosen attempt."},
+            "touch": {"$ref": "#/components/schemas/Touch", "description": "Only with exposure attempt, which it implies."},
             "control": {"type": ["string", "number", "boolean"]},
             "expected": {"type": "object", "minProperties": 2, "maxProperties": 10, "additionalProperties": {"type": "number", "exclusiveMinimum": 0}}}},
           {"type": "object", "required": ["funnels"], "additionalProperties": false, "properties": {

@@ -37,7 +37,7 @@ struct ResolvedQuery: Sendable {
     /// Whether the counts, or the user, are asked for who of those who dropped can still go on.
     private static func tellsOpen(_ report: PartialQuery.Report?) -> Bool {
         switch report {
-        case nil, .breakdown, .trend, .explain, .paired: true
+        case nil, .breakdown, .trend, .explain, .paired, .variants: true
         case .entrySpan, .between, .paths, .predictors: false
         }
     }
@@ -64,7 +64,7 @@ struct ResolvedQuery: Sendable {
     /// The report that the query asks for beside the counts, but for a trend, whose bounds may depend on the events.
     var report: PartialQuery.Report? {
         if let second { return .paired(second) }
-        if case .property(let asked)? = request.variants { return .breakdown(asked.breakdown) }
+        if case .property(let asked)? = request.variants { return .variants(asked.split) }
         return request.breakdown.map { .breakdown($0.breakdown) }
     }
 }

@@ -30,6 +30,8 @@ package struct PartialResult: Equatable, Sendable {
         case paths(PathCounts)
         case predictors(PredictorCounts)
         case paired(PairedCounts)
+        /// The users by variant, and how many of all who entered saw several.
+        case variants(ValueGroups, several: UInt64)
     }
 
     package init(steps: Int, times: Bool, buckets: [Range<Int>] = []) {
@@ -82,6 +84,10 @@ package struct PartialResult: Equatable, Sendable {
         case (.paired(var pairs), .paired(let more)):
             pairs.merge(more)
             report = .paired(pairs)
+        case (.variants(var groups, let several), .variants(let more, let moreSeveral)):
+            report = nil
+            groups.merge(more)
+            report = .variants(groups, several: several + moreSeveral)
         default: report = other
         }
     }

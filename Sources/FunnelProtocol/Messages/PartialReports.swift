@@ -14,6 +14,8 @@ extension PartialQuery {
         case explain(user: ByteString)
         /// The same users in another funnel.
         case paired(FunnelDefinition)
+        /// The users of an experiment by variant.
+        case variants(VariantSplit)
         /// What users do next to the steps, and no counts.
         case paths(PathQuestion)
         /// What users did before a step, and no counts.
@@ -32,6 +34,7 @@ enum ReportKind {
     static let paired: UInt8 = 7
     static let paths: UInt8 = 5
     static let predictors: UInt8 = 6
+    static let variants: UInt8 = 9
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> UInt8 { try reader.integer("report") }
 
@@ -68,6 +71,9 @@ extension PartialQuery.Report? {
         case .predictors(let question)?:
             out.integer(ReportKind.predictors)
             question.write(to: &out)
+        case .variants(let split)?:
+            out.integer(ReportKind.variants)
+            split.write(to: &out)
         }
     }
 
@@ -87,6 +93,7 @@ extension PartialQuery.Report? {
         case ReportKind.paired: return .paired(try FunnelDefinition.read(&reader))
         case ReportKind.paths: return .paths(try PathQuestion.read(&reader, steps: steps))
         case ReportKind.predictors: return .predictors(try PredictorQuestion.read(&reader, steps: steps))
+        case ReportKind.variants: return .variants(try VariantSplit.read(&reader, steps: steps))
         default: throw ReportKind.unknown(kind, reader)
         }
     }
@@ -121,6 +128,10 @@ extension PartialResult.Report? {
         case .predictors(let counts)?:
             out.integer(ReportKind.predictors)
             counts.write(to: &out)
+        case .variants(let groups, let several)?:
+            out.integer(ReportKind.variants)
+            out.varint(several)
+            groups.write(to: &out)
         }
     }
 
@@ -139,6 +150,12 @@ extension PartialResult.Report? {
         case ReportKind.paired: return .paired(try PairedCounts.read(&reader, counts))
         case ReportKind.paths: return .paths(try PathCounts.read(&reader))
         case ReportKind.predictors: return .predictors(try PredictorCounts.read(&reader))
+        case ReportKind.variants:
+            let several = try reader.varint("users who saw several values")
+            guard several <= counts.first ?? 0 else {
+                throw ByteError(offset: reader.offset, reason: "more users saw several values than entered")
+            }
+            return .variants(try ValueGroups.read(&reader, counts), several: several)
         default: throw ReportKind.unknown(kind, reader)
         }
     }
