@@ -7,6 +7,7 @@ package struct FunnelTally: Sendable {
     /// Units in row i.
     private var counts: [UInt64]
     private var open: [UInt64]
+    private var stillOpen: [UInt64]
     /// By step; as `PartialResult` has them.
     private var fromFirst: [TimeCollector]
     private var fromPrevious: [TimeCollector]
@@ -18,6 +19,7 @@ package struct FunnelTally: Sendable {
         self.times = times
         counts = Array(repeating: 0, count: plan.steps)
         open = counts
+        stillOpen = counts
         fromFirst = times ? Array(repeating: TimeCollector(unit: unit), count: plan.steps) : []
         fromPrevious = fromFirst
     }
@@ -26,7 +28,7 @@ package struct FunnelTally: Sendable {
     /// - Parameter time: the user's event times in microseconds, to which the outcome's chain refers.
     package mutating func add(_ outcome: UserOutcome, time: [Int64]) {
         guard outcome.depth > 0 else { return }
-        if outcome.openDepth > 0 { open[outcome.openDepth - 1] += 1 }
+        if outcome.openDepth > 0 { addOpen(outcome.openDepth, depth: outcome.depth) }
         // A step before A's clock value took no time.
         let first = plan.ticks(time[outcome.chain[0]])
         var previous = first
@@ -50,11 +52,20 @@ package struct FunnelTally: Sendable {
     package mutating func add(entered: Int, open stillOpen: Int) {
         counts[0] += UInt64(entered)
         open[0] += UInt64(stillOpen)
+        self.stillOpen[0] += UInt64(stillOpen)
+    }
+
+    /// - Parameters:
+    ///   - openDepth: of the deepest attempt that can still go on.
+    ///   - depth: of the one that speaks for the user.
+    private mutating func addOpen(_ openDepth: Int, depth: Int) {
+        open[openDepth - 1] += 1
+        stillOpen[depth - 1] += 1
     }
 
     /// A slice's users from step 2 on; who entered is told apart.
     package mutating func add(_ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], listOfStep: [Int]) {
-        for i in 0..<outcomes.count where outcomes.openDepth[i] > 0 { open[Int(outcomes.openDepth[i]) - 1] += 1 }
+        for i in 0..<outcomes.count where outcomes.openDepth[i] > 0 { addOpen(Int(outcomes.openDepth[i]), depth: Int(outcomes.depth[i])) }
         for step in 1..<max(1, plan.steps) {
             let reached = countReached(outcomes, step)
             if reached == 0 { break }
@@ -95,6 +106,7 @@ package struct FunnelTally: Sendable {
         for i in counts.indices {
             counts[i] += other.counts[i]
             open[i] += other.open[i]
+            stillOpen[i] += other.stillOpen[i]
         }
         for i in fromFirst.indices {
             fromFirst[i].merge(other.fromFirst[i])
@@ -106,6 +118,7 @@ package struct FunnelTally: Sendable {
         var result = PartialResult(steps: plan.steps, times: times, buckets: buckets)
         result.counts = counts
         result.open = open
+        result.stillOpen = stillOpen
         result.newestEvent = newestEvent
         guard times else { return result }
         result.fromFirst = fromFirst.map { $0.finish() }

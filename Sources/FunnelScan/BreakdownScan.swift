@@ -43,11 +43,13 @@ package struct BreakdownScan: Sendable {
     /// - Returns: all users together, and by value.
     /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
-        var whole = FunnelTally(scan.plan, times: times, unit: kernel?.scale ?? 1)
-        var tally = GroupTally(steps: scan.plan.steps)
         if let property = breakdown.property.userPropertyName {
-            try runUsers(property, isCancelled, &whole, &tally)
-        } else if let kernel {
+            // Which step is asked makes no difference.
+            var values = TalliedUserValues(scan.snapshot, property)
+            return try run(by: &values, isCancelled)
+        }
+        var (whole, tally) = tallies
+        if let kernel {
             try runAttempts(kernel, isCancelled, &whole, &tally)
         } else {
             try runGeneral(isCancelled, &whole, &tally)
@@ -55,13 +57,15 @@ package struct BreakdownScan: Sendable {
         return (whole, tally)
     }
 
-    /// By a property of the user; which step is asked makes no difference.
-    private func runUsers(
-        _ property: ByteString, _ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally
-    ) throws {
-        var values = TalliedUserValues(scan.snapshot, property)
+    private var tallies: (whole: FunnelTally, groups: GroupTally) {
+        (FunnelTally(scan.plan, times: times, unit: kernel?.scale ?? 1), GroupTally(steps: scan.plan.steps))
+    }
+
+    /// The same by what is known of the users themselves.
+    func run(by values: inout some ValuesOfUsers, _ isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
+        var (whole, tally) = tallies
         if let kernel {
-            guard let attempts = NarrowedReader(kernel) else { return }
+            guard let attempts = NarrowedReader(kernel) else { return (whole, tally) }
             while let slice = queue.next() {
                 if isCancelled() { throw MatchError.cancelled }
                 try attempts.load(slice)
@@ -69,17 +73,20 @@ package struct BreakdownScan: Sendable {
                 tally.add(codes: try attempts.outcomes.user.map { try values.code(Int($0), &tally) }, attempts.outcomes)
                 attempts.add(to: &whole)
             }
-            return
+            return (whole, tally)
         }
         var first = 0
-        let begin = { (slice: Range<Int>) in
-            first = slice.lowerBound
-            try values.load(slice)
-        }
-        try GeneralScan(scan, looksAtRows: false).run(queue, isCancelled, begin: begin) { history, outcome in
-            whole.add(outcome, time: history.events.time)
-            tally.add(code: try values.code(history.place - first, &tally), depth: outcome.depth, skipped: outcome.skipped)
-        }
+        try GeneralScan(scan, looksAtRows: false).run(
+            queue, isCancelled,
+            begin: { slice in
+                first = slice.lowerBound
+                try values.load(slice)
+            },
+            { history, outcome in
+                whole.add(outcome, time: history.events.time)
+                tally.add(code: try values.code(history.place - first, &tally), depth: outcome.depth, skipped: outcome.skipped)
+            })
+        return (whole, tally)
     }
 
     private func runGeneral(_ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally) throws {

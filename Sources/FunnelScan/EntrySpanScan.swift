@@ -14,13 +14,7 @@ package struct EntrySpanScan: Sendable {
     private let queue: SliceQueue
 
     init(_ scan: FunnelScan) {
-        // By microseconds, so that every time is told as it is.
-        let own = scan.plan.definition
-        var definition = FunnelDefinition(steps: own.order == .any ? own.steps : [own.steps[0]])
-        definition.eventTypes = own.eventTypes
-        definition.clock = .microsecond
-        let plan = FunnelPlan(definition, entryRange: scan.plan.entryRange, asOf: scan.plan.asOf)
-        self.scan = scan.with(plan)
+        self.scan = scan.with(scan.plan.entries)
         kernel = KernelPlan(self.scan, starting: .max)
         queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
     }

@@ -41,6 +41,7 @@ private struct ExplainScan {
     /// By row of the chosen attempt; nil for a step that was skipped.
     private var chosen: [RowRef?] = []
     private var attempts: [UserExplanation.Attempt] = []
+    private var openUntil: Int64?
 
     /// Attempts that are matched by themselves.
     private static let attemptsMax = 10_000
@@ -54,7 +55,24 @@ private struct ExplainScan {
         outcome = outcomes.first ?? UserOutcome()
         chosen = outcome.chain.map { $0 < 0 ? nil : history.row[$0] }
         try matchEach(&matcher, history, isCancelled)
+        if outcome.openDepth > 0 { openUntil = try lastOpen(history, isCancelled) }
         return outcome
+    }
+
+    /// The last clock value, in microseconds, at which an attempt can still go on, of a user who can at `as_of`. An attempt that is
+    /// closed stays so, and its chain does not depend on `as_of`: so the last one is found by halving.
+    private func lastOpen(_ history: GeneralScan.History, _ isCancelled: () -> Bool) throws -> Int64 {
+        var open = plan.ticks(plan.asOf)
+        // No window reaches further.
+        var closed = max(open, plan.ticks(history.events.time[history.events.time.count - 1]) + plan.window) + 1
+        while closed - open > 1 {
+            let middle = open + (closed - open) / 2
+            var matcher = HistoryMatcher(FunnelPlan(plan.definition, entryRange: plan.entryRange, asOf: middle * plan.tick))
+            var isOpen = false
+            try matcher.match(history.events, isCancelled: isCancelled) { isOpen = $0.openDepth > 0 }
+            if isOpen { open = middle } else { closed = middle }
+        }
+        return open * plan.tick
     }
 
     /// Every attempt by itself: all that begin at one instant are one.
@@ -107,6 +125,7 @@ private struct ExplainScan {
         if outcome.depth < plan.steps {
             explanation.stopped = try NearestMiss(plan, timeline, chain: chain, positions: outcome.positions).find()
         }
+        explanation.openUntil = openUntil
         explanation.attemptsInAll = attempts.count
         let deepest = attempts.sorted { ($1.depth, $0.time) < ($0.depth, $1.time) }.prefix(UserExplanation.attemptsShown)
         explanation.attempts = deepest.sorted { $0.time < $1.time }

@@ -3,9 +3,9 @@ import FunnelModel
 import FunnelStorage
 
 extension BreakdownScan {
-    /// The users of one row, each with its place, the depth reached and the optional steps that were skipped, as bits.
+    /// The users of one row, each with its place.
     /// - Parameter value: nil is the row of the users without one.
-    func eachUser(of value: PropertyValue?, _ isCancelled: () -> Bool, _ body: (Int, Int, UInt64) -> Void) throws {
+    func eachUser(of value: PropertyValue?, _ isCancelled: () -> Bool, _ body: (Int, Reach) -> Void) throws {
         // Only its numbering of the values is used.
         var tally = GroupTally(steps: scan.plan.steps)
         let wanted = try value.map { try tally.code(of: $0) } ?? PropertyCodes.none
@@ -20,7 +20,7 @@ extension BreakdownScan {
             try attempts.load(slice)
             let codes = try values.codes(attempts.outcomes, steps, &tally)
             for i in codes.indices where codes[i] == wanted {
-                body(slice.lowerBound + Int(attempts.outcomes.user[i]), Int(attempts.outcomes.depth[i]), 0)
+                body(slice.lowerBound + Int(attempts.outcomes.user[i]), attempts.outcomes.reach(i))
             }
         }
     }
@@ -28,23 +28,23 @@ extension BreakdownScan {
     /// By a property of the user; which step is asked makes no difference.
     private func eachUser(
         withOwn property: ByteString, _ wanted: Int32, _ tally: inout GroupTally, _ isCancelled: () -> Bool,
-        _ body: (Int, Int, UInt64) -> Void
+        _ body: (Int, Reach) -> Void
     ) throws {
         var values = TalliedUserValues(scan.snapshot, property)
-        let reader = OutcomeReader(scan, Way.choose(for: scan, countsOnly: false), includeShallow: true)
+        let reader = OutcomeReader(scan, Way.choose(for: scan, countsOnly: false), includeShallow: true, tellsOpen: true)
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
             try values.load(slice)
-            var users: [(place: Int, depth: Int, skipped: UInt64)] = []
-            try reader.each(in: slice, isCancelled) { users.append(($0, $1, $2)) }
+            var users: [(place: Int, reach: Reach)] = []
+            try reader.each(in: slice, isCancelled) { users.append(($0, $1)) }
             for user in users where try values.code(user.place - slice.lowerBound, &tally) == wanted {
-                body(user.place, user.depth, user.skipped)
+                body(user.place, user.reach)
             }
         }
     }
 
     private func eachUserInGeneral(
-        _ wanted: Int32, _ tally: inout GroupTally, _ isCancelled: () -> Bool, _ body: (Int, Int, UInt64) -> Void
+        _ wanted: Int32, _ tally: inout GroupTally, _ isCancelled: () -> Bool, _ body: (Int, Reach) -> Void
     ) throws {
         var values = PropertyCodes(scan.snapshot, breakdown.property)
         try GeneralScan(scan).run(queue, isCancelled) { history, outcome in
@@ -54,7 +54,7 @@ extension BreakdownScan {
                 guard let i = positions.firstIndex(of: step), outcome.chain[i] >= 0 else { continue }
                 code = try values.codes(of: [history.row[outcome.chain[i]]]) { try tally.code(of: $0) }[0]
             }
-            if code == wanted { body(history.place, outcome.depth, outcome.skipped) }
+            if code == wanted { body(history.place, outcome.reach) }
         }
     }
 }

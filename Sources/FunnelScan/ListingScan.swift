@@ -47,15 +47,15 @@ package struct ListingScan: Sendable {
     package func run(isCancelled: () -> Bool) throws -> [ByteString] {
         var page = FirstIDs(scan.snapshot, after: after, limit: limit)
         var found: [Int] = []
-        let take = { (place: Int, depth: Int, skipped: UInt64) in
-            if list.includes(depth: depth, skipped: skipped) { found.append(place) }
+        let take = { (place: Int, user: Reach) in
+            if list.includes(user) { found.append(place) }
         }
         if let group {
             try group.rows.eachUser(of: group.value, isCancelled, take)
             page.add(found)
             return page.finish()
         }
-        let reader = OutcomeReader(scan, way, includeShallow: list.includesShallow)
+        let reader = OutcomeReader(scan, way, for: list)
         while let slice = queue.next() {
             if isCancelled() { throw MatchError.cancelled }
             try reader.each(in: slice, isCancelled, take)

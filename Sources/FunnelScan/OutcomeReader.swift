@@ -16,18 +16,24 @@ final class OutcomeReader {
         let reader: KernelReader
         var attempts: AttemptScan
 
-        mutating func each(_ slice: Range<Int>, _ body: (Int, Int, UInt64) -> Void) throws {
+        mutating func each(_ slice: Range<Int>, _ body: (Int, Reach) -> Void) throws {
             try reader.load(slice)
             attempts.scan(reader.lists, listOfStep: listOfStep)
             attempts.outcomes.each(slice, body)
         }
     }
 
-    /// - Parameter includeShallow: users who only reached step 1 are asked for too; if not, they may still be told.
-    init(_ scan: FunnelScan, _ way: Way, includeShallow: Bool) {
+    convenience init(_ scan: FunnelScan, _ way: Way, for list: UserList) {
+        self.init(scan, way, includeShallow: list.includesShallow, tellsOpen: list.isOfOpen)
+    }
+
+    /// - Parameters:
+    ///   - includeShallow: users who only reached step 1 are asked for too; if not, they may still be told.
+    ///   - tellsOpen: whether it is asked who can still go on; if not, nobody may be said to.
+    init(_ scan: FunnelScan, _ way: Way, includeShallow: Bool, tellsOpen: Bool) {
         matcher = HistoryMatcher(scan.plan)
         slicePlaces = way.slicePlaces
-        if case .attempts(let plan) = way, let attempts = Self.attempts(plan.rules, includeShallow: includeShallow) {
+        if case .attempts(let plan) = way, let attempts = Self.attempts(plan.rules, includeShallow, tellsOpen) {
             kernel = Kernel(listOfStep: plan.listOfStep, reader: KernelReader(plan), attempts: attempts)
             general = nil
         } else if case .narrowed(let plan) = way, let reader = NarrowedReader(plan) {
@@ -39,16 +45,14 @@ final class OutcomeReader {
         }
     }
 
-    /// Who can still go on makes no difference here.
-    private static func attempts(_ rules: KernelRules, includeShallow: Bool) -> AttemptScan? {
+    private static func attempts(_ rules: KernelRules, _ includeShallow: Bool, _ tellsOpen: Bool) -> AttemptScan? {
         var rules = rules
-        rules.openFrom = nil
+        if !tellsOpen { rules.openFrom = nil }
         return AttemptScan(rules, includeShallow: includeShallow)
     }
 
-    /// - Parameter body: told the place of each user who entered, the depth reached, and the optional steps that were
-    ///   skipped, as bits.
-    func each(in places: Range<Int>, _ isCancelled: () -> Bool, _ body: (Int, Int, UInt64) -> Void) throws {
+    /// - Parameter body: told the place of each user who entered, and how far the user got.
+    func each(in places: Range<Int>, _ isCancelled: () -> Bool, _ body: (Int, Reach) -> Void) throws {
         for start in stride(from: places.lowerBound, to: places.upperBound, by: slicePlaces) {
             let slice = start..<min(places.upperBound, start + slicePlaces)
             try kernel?.each(slice, body)
@@ -60,14 +64,20 @@ final class OutcomeReader {
             general.load(slice)
             while try general.next(&history) {
                 let place = history.place
-                try matcher.match(history.events, isCancelled: isCancelled) { body(place, $0.depth, $0.skipped) }
+                try matcher.match(history.events, isCancelled: isCancelled) { body(place, $0.reach) }
             }
         }
     }
 }
 
 extension SliceOutcomes {
-    fileprivate func each(_ slice: Range<Int>, _ body: (Int, Int, UInt64) -> Void) {
-        for i in 0..<count { body(slice.lowerBound + Int(user[i]), Int(depth[i]), 0) }
+    fileprivate func each(_ slice: Range<Int>, _ body: (Int, Reach) -> Void) {
+        for i in 0..<count { body(slice.lowerBound + Int(user[i]), reach(i)) }
     }
+
+    func reach(_ i: Int) -> Reach { Reach(depth: Int(depth[i]), isOpen: openDepth[i] > 0) }
+}
+
+extension UserOutcome {
+    var reach: Reach { Reach(depth: depth, skipped: skipped, isOpen: openDepth > 0) }
 }

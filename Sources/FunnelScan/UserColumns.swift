@@ -64,8 +64,17 @@ final class UserColumns {
     }
 }
 
-/// One thread's reader of a property of users for a tally: only values of users who are added get a code there.
-struct TalliedUserValues {
+/// One thread's reader of a value that each user has, slice by slice, for a tally: only values of users who are added get a code there.
+protocol ValuesOfUsers {
+    mutating func load(_ slice: Range<Int>) throws
+
+    /// Asked once for each user of the slice who is added; below 0 is none.
+    /// - Parameter place: in the slice.
+    mutating func code(_ place: Int, _ tally: inout GroupTally) throws -> Int32
+}
+
+/// A property of users.
+struct TalliedUserValues: ValuesOfUsers {
     private let snapshot: Snapshot
     private let property: ByteString
     private var column: UserColumns
@@ -89,7 +98,6 @@ struct TalliedUserValues {
         codes.append(contentsOf: repeatElement(Self.unknown, count: numbers.values.count - codes.count))
     }
 
-    /// - Parameter place: in the slice.
     mutating func code(_ place: Int, _ tally: inout GroupTally) throws -> Int32 {
         let number = Int(places[place])
         if number < 0 { return PropertyCodes.none }

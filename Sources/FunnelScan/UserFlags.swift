@@ -28,7 +28,7 @@ final class UserFlags {
         properties = scan.plan.userProperties
         if properties.isEmpty, scan.cohorts.isEmpty { return nil }
         snapshot = scan.snapshot
-        cohorts = scan.cohorts.map { ($0.list, OutcomeReader($0.scan, $0.way, includeShallow: $0.list.includesShallow)) }
+        cohorts = scan.cohorts.map { ($0.list, OutcomeReader($0.scan, $0.way, for: $0.list)) }
         columns = UserColumns(snapshot, properties)
         numbers = properties.map { _ in ValueNumbers() }
         codes = properties.map { _ in [] }
@@ -44,8 +44,8 @@ final class UserFlags {
         for cohort in cohorts {
             var mine = [UInt8](repeating: 0, count: places.count)
             // Whoever asks for the slice has looked whether the query is cancelled.
-            try cohort.outcomes.each(in: places, { false }) { place, depth, skipped in
-                if cohort.list.includes(depth: depth, skipped: skipped) { mine[place - places.lowerBound] = 1 }
+            try cohort.outcomes.each(in: places, { false }) { place, user in
+                if cohort.list.includes(user) { mine[place - places.lowerBound] = 1 }
             }
             for i in mine.indices { members[i] &= mine[i] }
         }

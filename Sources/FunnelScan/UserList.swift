@@ -1,9 +1,20 @@
 import FunnelMatch
 import FunnelModel
 
+/// How far a user got.
+struct Reach {
+    var depth: Int
+    /// Optional steps that were skipped, as bits.
+    var skipped: UInt64 = 0
+    /// Whether some attempt of a user who has not converted can still go on.
+    var isOpen = false
+}
+
 /// Which users a list holds.
 struct UserList: Sendable {
     private let depths: Range<Int>
+    /// Whether it holds only users who can still go on.
+    let isOfOpen: Bool
     /// An optional step that must have been done, as a bit.
     private let done: UInt64
 
@@ -13,6 +24,7 @@ struct UserList: Sendable {
         let bit: UInt64 = (1...plan.steps).contains(step) ? 1 << UInt64(step - 1) : 0
         let isOptional = plan.optional & bit != 0
         let end = plan.steps + 1
+        isOfOpen = outcome == .open
         switch outcome {
         case .converted:
             depths = plan.steps..<end
@@ -20,7 +32,7 @@ struct UserList: Sendable {
         case .reached:
             depths = max(1, min(step, end))..<end
             done = isOptional ? bit : 0
-        case .dropped:
+        case .dropped, .open:
             if isOptional { throw .optionalStep(step) }
             // From the row before it: the nearest required one.
             var previous = min(step, end) - 1
@@ -33,7 +45,7 @@ struct UserList: Sendable {
     /// Whether it holds users who only reached step 1.
     var includesShallow: Bool { depths.contains(1) }
 
-    func includes(depth: Int, skipped: UInt64) -> Bool { depths.contains(depth) && skipped & done == 0 }
+    func includes(_ user: Reach) -> Bool { depths.contains(user.depth) && user.skipped & done == 0 && (user.isOpen || !isOfOpen) }
 }
 
 extension FunnelPlan {

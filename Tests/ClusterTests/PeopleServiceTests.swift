@@ -64,9 +64,12 @@ extension ClusterSuite {
             let funnel = Self.funnel(&random)
             let what = String(decoding: funnel.encoded, as: UTF8.self)
             let touch = random.pick(["first", "last", "step:2"])
-            let report = try await cluster.query(["funnel": funnel, "breakdown": ["property": "plan", "touch": .text(touch), "k": 100]])
+            let asOf = JSONValue.text(Timestamp.format(1_700_000_000_000_000 + Int64(random.below(120_000)) * 1_000_000))
+            let report = try await cluster.query(
+                ["funnel": funnel, "as_of": asOf, "breakdown": ["property": "plan", "touch": .text(touch), "k": 100]])
             let counts = Report(report).counts
             var depths: [String: Int] = [:]
+            var open: Set<String> = []
             for step in 1...counts.count {
                 let reached = try await cluster.users(funnel, step: step, outcome: "reached", page: 200)
                 #expect(reached.count == counts[step - 1], "\(what)")
@@ -74,10 +77,14 @@ extension ClusterSuite {
                 if step == 1 { continue }
                 let dropped = try await cluster.users(funnel, step: step, outcome: "dropped")
                 #expect(dropped.count == counts[step - 2] - counts[step - 1], "\(what)")
+                let still = try await cluster.users(funnel, step: step, outcome: "open", asOf: asOf)
+                #expect(Report(report).steps[step - 1]["open"] == .count(still.count) && Set(still).isSubset(of: dropped), "\(what)")
+                open.formUnion(still)
             }
+            #expect(Report(report).steps[0]["open"] == .null && (report["expected_conversions"]?.asDouble != Double(counts.last ?? 0)) == !open.isEmpty)
             #expect(try await cluster.users(funnel, step: 1, outcome: "converted").count == counts[counts.count - 1])
             let all = ProcessInfo.processInfo.environment["FUNNEL_FULL"] == "1"
-            try await checkExplanations(cluster, funnel, depths.filter { _ in all || random.chance(4) }, steps: counts.count)
+            try await checkExplanations(cluster, funnel, asOf, open, depths.filter { _ in all || random.chance(4) }, steps: counts.count)
             let rows = try #require(report["breakdown"]?["rows"]?.asArray)
             let step = 1 + random.below(counts.count)
             var together: [String] = []
@@ -91,17 +98,20 @@ extension ClusterSuite {
         }
 
         /// Every user that lists told of, with the step that they put them at.
-        private func checkExplanations(_ cluster: Cluster, _ funnel: JSONValue, _ depths: [String: Int], steps: Int) async throws {
+        private func checkExplanations(
+            _ cluster: Cluster, _ funnel: JSONValue, _ asOf: JSONValue, _ open: Set<String>, _ depths: [String: Int], steps: Int
+        ) async throws {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (number, (user, depth)) in depths.enumerated() {
                     if number >= 12 { try await group.next() }
                     group.addTask {
-                        let found = try await explain(cluster, funnel, user)
+                        let found = try await explain(cluster, funnel, user, asOf: asOf)
                         let what: Comment = "\(String(decoding: funnel.encoded, as: UTF8.self)), \(user)"
                         #expect(found["depth"] == .count(depth) && found["found"] == true, what)
                         let places = found["chosen"]?.asArray?.compactMap { $0["index"]?.asInteger }.map { Int($0) } ?? []
                         #expect(funnel["conversion_order"] == "any" ? Set(places).count == depth : places == Array(1...depth), what)
                         #expect((found["stopped"] == .null) == (depth == steps), what)
+                        #expect((found["open_until"] != .null) == open.contains(user), what)
                         #expect(found["outcome"] == (depth == steps ? "converted" : "dropped"), what)
                     }
                 }
@@ -113,8 +123,8 @@ extension ClusterSuite {
             try await HTTP.call("POST", cluster.coordinatorHTTP, path, body: body.encoded)
         }
 
-        private func explain(_ cluster: Cluster, _ funnel: JSONValue, _ user: String) async throws -> JSONValue {
-            let answer = try await post(cluster, "/v1/query/explain", ["funnel": funnel, "user_id": .text(user)])
+        private func explain(_ cluster: Cluster, _ funnel: JSONValue, _ user: String, asOf: JSONValue = .null) async throws -> JSONValue {
+            let answer = try await post(cluster, "/v1/query/explain", ["funnel": funnel, "user_id": .text(user), "as_of": asOf])
             #expect(answer.status == 200, "\(answer.text)")
             return answer.json
         }
@@ -124,6 +134,50 @@ extension ClusterSuite {
                 cluster, "/v1/query/users", ["funnel": funnel, "step": .count(step), "outcome": "reached", "group": group, "limit": 10_000])
             #expect(answer.status == 200, "\(answer.text)")
             return answer.json["users"]?.asArray?.compactMap { $0.asString?.string } ?? []
+        }
+
+        @Test func whoIsStillOpenIsToldFromWhoIsLost() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                let day = 86_400.0
+                let events = [
+                    event("o1", "a", 50 * day), event("o2", "a", day), event("o3", "a", 50 * day), event("o3", "b", 51 * day),
+                    event("o4", "a", day, properties: ["plan": "pro"]), event("o4", "a", 40 * day), event("o5", "a", 50 * day),
+                    event("o5", "b", 51 * day), event("o5", "c", 52 * day),
+                ]
+                #expect(try await cluster.send(events).status == 200)
+                let funnel: JSONValue = ["steps": ["a", "b", "c"], "window_duration": "31d", "entry": "earliest"]
+                let asOf = JSONValue.text(Timestamp.format(1_700_000_000_000_000 + Int64(60 * day) * 1_000_000))
+                let segments: JSONValue = [["name": "pro", "where": [["property": "plan", "op": "=", "value": "pro"]]]]
+                let report = try await cluster.query(["funnel": funnel, "as_of": asOf, "segments": segments])
+                // The attempt that speaks for o4 is over; a later one is open.
+                #expect(Report(report).steps.map { $0["dropoff"] } == [.null, 3, 1] && Report(report).steps.map { $0["open"] } == [.null, 2, 1])
+                let pro = Report(report["segments"]?.asArray?[0] ?? .null).steps
+                #expect(pro.map { $0["dropoff"] } == [.null, 1, 0] && pro.map { $0["open"] } == [.null, 0, 0])
+                #expect(try await cluster.users(funnel, step: 2, outcome: "open", asOf: asOf) == ["o1", "o4"])
+                #expect(try await cluster.users(funnel, step: 3, outcome: "open", asOf: asOf) == ["o3"])
+                let group: JSONValue = [
+                    "funnel": funnel, "as_of": asOf, "step": 2, "outcome": "open", "group": ["property": "plan", "value": "pro"],
+                ]
+                #expect(try await post(cluster, "/v1/query/users", group).json["users"] == ["o4"])
+                let first = try await post(cluster, "/v1/query/users", ["funnel": funnel, "step": 1, "outcome": "open"])
+                #expect(first.status == 422 && first.json["errors"]?.asArray?[0]["field"] == "outcome", "\(first.text)")
+
+                let o1 = try await explain(cluster, funnel, "o1", asOf: asOf)
+                let end = Timestamp.format(1_700_000_000_000_000 + Int64(81 * day) * 1_000_000)
+                #expect(o1["open_until"] == .text(end) && o1["outcome"] == "dropped" && o1["stopped"]?["reason"] == "no_event", "\(o1)")
+                #expect(o1["stopped"]?["text"]?.asString?.string.hasSuffix(". Still open: the conversion window ends at \(end)") == true, "\(o1)")
+                for lost in ["o2", "o5"] { #expect(try await explain(cluster, funnel, lost, asOf: asOf)["open_until"] == .null) }
+
+                let command = ["query", "--steps", "a,b,c", "--window", "31d", "--to", cluster.coordinatorWire, "--as-of", asOf.asString?.string ?? ""]
+                let table = try await Command.run("sluice", command)
+                #expect(table.out.split(separator: "\n")[0].contains("still open") && table.out.contains("o1") == false, "\(table.out)\(table.err)")
+                let csv = try await Command.run("sluice", command + ["--format", "csv"])
+                #expect(csv.out.split(separator: "\n")[0].contains(",dropoff,open,"), "\(csv.out)")
+                let told = try await Command.run("sluice", command + ["--explain", "o1"])
+                #expect(told.out.contains("Still open: the conversion window ends at \(end)"), "\(told.out)\(told.err)")
+                let later = ["query", "--steps", "a,b,c", "--window", "31d", "--to", cluster.coordinatorWire, "--as-of", "2024-12-01T00:00:00Z"]
+                #expect(try await Command.run("sluice", later).out.contains("still open") == false)
+            }
         }
 
         private func checkTimes(_ cluster: Cluster) async throws {

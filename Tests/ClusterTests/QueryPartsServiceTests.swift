@@ -34,6 +34,7 @@ extension ClusterSuite {
                 try await cohorts(cluster)
                 try await comparison(cluster)
                 try await experiment(cluster)
+                try await exposures(cluster)
                 try await pairs(cluster)
                 try await refusals(cluster)
                 try await commandLine(cluster)
@@ -115,6 +116,39 @@ extension ClusterSuite {
             #expect(variants["immature"] == false && variants["sample_ratio"]?["p_value"]?.asDouble == 1)
             let early = try await cluster.query(["funnel": Self.funnel, "variants": ["property": "v"], "as_of": "2023-11-15T22:30:00Z"])
             #expect(early["variants"]?["immature"] == true)
+        }
+
+        /// Three saw control first and test before they bought; of those who saw one variant alone nobody bought.
+        private func exposures(_ cluster: Cluster) async throws {
+            var events: [JSONValue] = []
+            for i in 0..<3 {
+                events += [
+                    event("m\(i)", "exposed", Double(i), properties: ["arm": "control"]),
+                    event("m\(i)", "exposed", Self.day + Double(i), properties: ["arm": "test"]), event("m\(i)", "bought", 2 * Self.day),
+                    event("c\(i)", "exposed", Double(i), properties: ["arm": "control"]), event("t\(i)", "exposed", Double(i), properties: ["arm": "test"]),
+                ]
+            }
+            #expect(try await cluster.send(events).status == 200)
+            func ask(_ asked: [JSONValue.Member], entry: String) async throws -> JSONValue? {
+                let funnel: JSONValue = ["steps": ["exposed", "bought"], "entry": .text(entry)]
+                let variants = JSONValue.object([.init("property", "arm")] + asked)
+                return try await cluster.query(["funnel": funnel, "variants": variants])["variants"]
+            }
+            for entry in ["shortest", "earliest", "first"] {
+                let first = try await ask([], entry: entry)
+                #expect(first?["groups"]?.asArray?.map { [$0["value"], $0["entered"], $0["converted"]] } == [["control", 6, 3], ["test", 3, 0]], "\(entry)")
+                #expect(first?["exposure"] == "first" && first?["several_values"] == 3 && first?["touch"] == .null)
+            }
+            for asked in [[.init("exposure", "attempt")], [.init("touch", "step:1")]] as [[JSONValue.Member]] {
+                let attempt = try await ask(asked, entry: "shortest")
+                #expect(attempt?["groups"]?.asArray?.map { [$0["value"], $0["entered"], $0["converted"]] } == [["control", 3, 0], ["test", 6, 3]])
+                #expect(attempt?["exposure"] == "attempt" && attempt?["several_values"] == 3 && attempt?["touch"] == "step:1")
+            }
+            let command = ["query", "--steps", "exposed,bought", "--to", cluster.coordinatorWire, "--variants", "arm"]
+            let first = try await Command.run("sluice", command)
+            #expect(first.out.contains("3 users saw several values; each counts for the first one seen"), "\(first.out)\(first.err)")
+            let attempt = try await Command.run("sluice", command + ["--exposure", "attempt"])
+            #expect(attempt.out.contains("3 users saw several values; each counts for that of the attempt counted"), "\(attempt.out)\(attempt.err)")
         }
 
         private func pairs(_ cluster: Cluster) async throws {

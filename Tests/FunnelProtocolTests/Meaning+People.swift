@@ -34,6 +34,11 @@ private func placed<T: CaseIterable>(_ m: JSONValue, _ key: ByteString) throws -
 
 extension UserExplanation {
     var meaning: JSONValue {
+        let open: [JSONValue.Member] = openUntil.map { [.init("open_until", number($0))] } ?? []
+        return .object((whole.asObject ?? []) + open)
+    }
+
+    private var whole: JSONValue {
         [
             "depth": number(depth),
             "chosen": .array(chosen.map { chosen in
@@ -65,6 +70,7 @@ extension UserExplanation {
                 time: try $0.int("microseconds"), depth: try $0.int("depth"), took: try $0.int("took"),
                 notChosen: try placed($0, "not_chosen"))
         }
+        if m["open_until"] != nil { openUntil = try m.int("open_until") }
         eventsInAll = try m.int("events_in_all")
         events = try m.list("events").map {
             Entry(moment: try Moment(meaning: $0["moment"] ?? .null), positions: try $0.int("positions"))

@@ -12,6 +12,9 @@ extension PartialQuery.Report {
         case .between(let from, let to): return .init("between", [number(from), number(to)])
         case .explain(let user): return .init("explain", ["user": .string(user)])
         case .paired(let second): return .init("paired", second.json)
+        case .variants(let split):
+            let touch: JSONValue = if case .attempt(let touch) = split.exposure { .text(touch.text) } else { .null }
+            return .init("variants", ["property": .string(split.property), "touch": touch])
         case .paths(let question): return .init("paths", question.meaning)
         case .predictors(let question): return .init("predictors", question.meaning)
         }
@@ -34,6 +37,9 @@ extension PartialQuery.Report {
             self = .explain(user: try explain.text("user"))
         } else if let second = m["paired"] {
             self = .paired(try FunnelDefinition.parse(second))
+        } else if let variants = m["variants"] {
+            let touch = variants["touch"]?.asString.flatMap { Breakdown.Touch(text: $0) }
+            self = .variants(VariantSplit(property: try variants.text("property"), exposure: touch.map { .attempt($0) } ?? .first))
         } else if let paths = m["paths"] {
             self = .paths(try PathQuestion(meaning: paths))
         } else if let predictors = m["predictors"] {
@@ -66,12 +72,9 @@ extension PartialResult.Report {
     var meaning: JSONValue.Member {
         func list(_ counts: [UInt64]) -> JSONValue { .array(counts.map { number($0) }) }
         switch self {
-        case .breakdown(let groups):
-            let rows = groups.counts.keys.sortedAsText().map { value -> JSONValue in
-                ["value": tagged(value), "counts": list(groups.counts[value] ?? [])]
-            }
-            let left: JSONValue = groups.untold.values == 0 ? [] : [number(groups.untold.values), number(groups.untold.users)]
-            return .init("breakdown", ["absent": list(groups.absent), "groups": .array(rows), "left_out": left])
+        case .breakdown(let groups): return .init("breakdown", groups.meaning)
+        case .variants(let groups, let several):
+            return .init("variants", .object([.init("several", number(several))] + (groups.meaning.asObject ?? [])))
         case .trend(let buckets): return .init("trend", .array(buckets.map(list)))
         case .entrySpan(let span):
             return .init("entry_span", .array(span.map { [number($0.lowerBound), number($0.upperBound)] } ?? []))
@@ -93,14 +96,10 @@ extension PartialResult.Report {
     init?(meaning m: JSONValue) throws {
         func counts(_ list: [JSONValue]) -> [UInt64] { list.map { UInt64($0.int) } }
         if let breakdown = m["breakdown"] {
-            var groups = ValueGroups(steps: try m.list("counts").count)
-            groups.absent = counts(try breakdown.list("absent"))
-            for row in try breakdown.list("groups") {
-                groups.counts[try untagged(row["value"] ?? .null)] = counts(try row.list("counts"))
-            }
-            let left = try breakdown.list("left_out")
-            if left.count == 2 { groups.leaveOut(values: left[0].int, users: UInt64(left[1].int)) }
-            self = .breakdown(groups)
+            self = .breakdown(try ValueGroups(meaning: breakdown, steps: try m.list("counts").count))
+        } else if let variants = m["variants"] {
+            let groups = try ValueGroups(meaning: variants, steps: try m.list("counts").count)
+            self = .variants(groups, several: try variants.int("several"))
         } else if m["trend"] != nil {
             self = .trend(try m.list("trend").map { counts($0.asArray ?? []) })
         } else if m["entry_span"] != nil {
@@ -134,5 +133,23 @@ extension Cohort {
     init(meaning m: JSONValue) throws {
         guard let outcome = ListOutcome(rawValue: try m.text("outcome").string) else { throw MeaningError(field: "outcome") }
         self.init(definition: try FunnelDefinition.parse(m["definition"] ?? .null), step: try m.int("step"), outcome: outcome)
+    }
+}
+
+extension ValueGroups {
+    fileprivate var meaning: JSONValue {
+        func list(_ counts: [UInt64]) -> JSONValue { .array(counts.map { number($0) }) }
+        let rows = counts.keys.sortedAsText().map { value -> JSONValue in ["value": tagged(value), "counts": list(counts[value] ?? [])] }
+        let left: JSONValue = untold.values == 0 ? [] : [number(untold.values), number(untold.users)]
+        return ["absent": list(absent), "groups": .array(rows), "left_out": left]
+    }
+
+    fileprivate init(meaning m: JSONValue, steps: Int) throws {
+        func list(_ counts: [JSONValue]) -> [UInt64] { counts.map { UInt64($0.int) } }
+        self.init(steps: steps)
+        absent = list(try m.list("absent"))
+        for row in try m.list("groups") { counts[try untagged(row["value"] ?? .null)] = list(try row.list("counts")) }
+        let left = try m.list("left_out")
+        if left.count == 2 { leaveOut(values: left[0].int, users: UInt64(left[1].int)) }
     }
 }

@@ -211,6 +211,7 @@ extension Message {
 
     private static func json(_ query: PartialQuery) -> JSONValue {
         var members: [JSONValue.Member] = [.init("times", .bool(query.times)), .init("as_of", number(query.asOf))]
+        if query.stillOpen { members.append(.init("still_open", true)) }
         if let range = query.entryRange {
             members += [.init("start", number(range.lowerBound)), .init("end", number(range.upperBound))]
         }
@@ -224,7 +225,7 @@ extension Message {
         return PartialQuery(
             definition: try FunnelDefinition.parse(m["definition"] ?? .null), buckets: try buckets(m),
             asOf: try m.int("as_of"), entryRange: range, cohorts: m["cohorts"] == nil ? [] : try m.list("cohorts").map { try Cohort(meaning: $0) },
-            times: try m.flag("times"), report: try PartialQuery.Report(meaning: m))
+            times: try m.flag("times"), stillOpen: m["still_open"] != nil, report: try PartialQuery.Report(meaning: m))
     }
 
     static func json(_ summary: TimeSummary) -> JSONValue {
@@ -255,6 +256,7 @@ extension Message {
             .init("buckets", json(result.buckets)), .init("counts", .array(result.counts.map { number($0) })),
             .init("open", .array(result.open.map { number($0) })),
         ]
+        if let stillOpen = result.stillOpen { members.append(.init("still_open", .array(stillOpen.map { number($0) }))) }
         if let newest = result.newestEvent { members.append(.init("newest_event", number(newest))) }
         if !result.fromFirst.isEmpty {
             members.append(.init("from_first", .array(result.fromFirst.dropFirst().map { json($0) })))
@@ -269,6 +271,7 @@ extension Message {
         var result = PartialResult(steps: counts.count, times: m["from_first"] != nil, buckets: try buckets(m))
         result.counts = counts
         result.open = try m.list("open").map { UInt64($0.int) }
+        if m["still_open"] != nil { result.stillOpen = try m.list("still_open").map { UInt64($0.int) } }
         result.newestEvent = m["newest_event"] == nil ? nil : try m.int("newest_event")
         for i in result.fromFirst.indices.dropFirst() { result.fromFirst[i] = try summary(m.list("from_first")[i - 1]) }
         for i in result.fromPrevious.indices.dropFirst(2) { result.fromPrevious[i] = try summary(m.list("from_previous")[i - 2]) }

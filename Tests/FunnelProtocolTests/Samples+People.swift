@@ -3,8 +3,11 @@ import FunnelProtocol
 
 extension Samples {
     static let peopleResults: [Sample] = {
-        func result(_ name: String, _ report: PartialResult.Report, counts: [UInt64]) -> Sample {
-            Sample(name: name, kind: .partialResult, message: .partialResult(reporting(report, counts: counts)))
+        func result(_ name: String, _ report: PartialResult.Report, counts: [UInt64], open: [UInt64]? = nil) -> Sample {
+            var result = reporting(report, counts: counts)
+            result.open = open ?? result.open
+            result.stillOpen = open
+            return Sample(name: name, kind: .partialResult, message: .partialResult(result))
         }
         let exact = StepTimes(times: TimeSummary(count: 2, sum: 65, values: .exact([[5, 60]])), range: 5...60, skipped: 1)
         let rough = TimeSummary(count: 70_000, sum: 1 << 70, values: .histogram([.init(0, count: 1), .init(300, count: 69_999)]))
@@ -14,6 +17,8 @@ extension Samples {
             result("no times between two steps", .between(StepTimes()), counts: [5, 0]),
             result("a user who converted", .explain(converted), counts: [1, 1]),
             result("a user who dropped", .explain(dropped), counts: [1, 0]),
+            result("a user who dropped, none of whose attempts can go on", .explain(dropped), counts: [1, 0], open: [0, 0]),
+            result("a user who can still go on", .explain(open), counts: [1, 0], open: [1, 0]),
             result("a user who never entered", .explain(outside), counts: [0, 0]),
             result("a user outside the cohort", .explain(stranger), counts: [0, 0]),
             result("an unknown user", .explain(nil), counts: [0, 0]),
@@ -52,6 +57,12 @@ extension Samples {
         found.stopped = miss
         found.eventsInAll = 1_000
         found.events = [.init(moment: .init("view", time), positions: 1 << 63 | 1)]
+        return found
+    }()
+
+    private static let open: UserExplanation = {
+        var found = dropped
+        found.openUntil = time + 2_678_400_000_000
         return found
     }()
 

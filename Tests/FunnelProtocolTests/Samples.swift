@@ -154,6 +154,12 @@ enum Samples {
     static let plainQuery = PartialQuery(
         definition: definition, buckets: [0..<512], asOf: 1_710_892_800_000_000, entryRange: nil, times: true)
 
+    private static let openQuery: PartialQuery = {
+        var query = plainQuery
+        query.stillOpen = true
+        return query
+    }()
+
     static func reporting(_ report: PartialQuery.Report) -> PartialQuery {
         var query = plainQuery
         query.report = report
@@ -162,6 +168,7 @@ enum Samples {
 
     static let partialQueries: [Sample] = [
         Sample(name: "all entries, with times", kind: .partialQuery, message: .partialQuery(plainQuery)),
+        Sample(name: "who can still go on is asked too", kind: .partialQuery, message: .partialQuery(openQuery)),
         Sample(
             name: "a range of entries, no times", kind: .partialQuery,
             message: .partialQuery(
@@ -189,6 +196,12 @@ enum Samples {
         Sample(name: "times between two steps", kind: .partialQuery, message: .partialQuery(reporting(.between(from: 1, to: 3)))),
         Sample(name: "one user explained", kind: .partialQuery, message: .partialQuery(reporting(.explain(user: "Zo\u{EB}")))),
         Sample(
+            name: "variants by the first exposure", kind: .partialQuery,
+            message: .partialQuery(reporting(.variants(VariantSplit(property: "exp", exposure: .first))))),
+        Sample(
+            name: "variants by the attempt's second step", kind: .partialQuery,
+            message: .partialQuery(reporting(.variants(VariantSplit(property: "exp", exposure: .attempt(.step(2))))))),
+        Sample(
             name: "users of a value", kind: .partialUsersQuery,
             message: .partialUsersQuery(
                 PartialUsersQuery(
@@ -214,6 +227,9 @@ enum Samples {
             name: "users who dropped", kind: .partialUsersQuery,
             message: .partialUsersQuery(
                 PartialUsersQuery(query: plainQuery, step: 3, outcome: .dropped, limit: 10_001, after: "ann"))),
+        Sample(
+            name: "users who dropped and can still go on", kind: .partialUsersQuery,
+            message: .partialUsersQuery(PartialUsersQuery(query: plainQuery, step: 2, outcome: .open, limit: 100, after: ""))),
     ]
 
     static let partialResults: [Sample] = {
@@ -226,6 +242,9 @@ enum Samples {
         some.fromFirst[1] = TimeSummary(count: 2, sum: 65, values: .exact([[5, 60]]))
         some.fromFirst[2] = TimeSummary(count: 1, sum: 3_600, values: .exact([[3_600]]))
         some.fromPrevious[2] = TimeSummary(count: 1, sum: 3_540, values: .exact([[3_540]]))
+        var open = some
+        open.open = [0, 2, 0]
+        open.stillOpen = [1, 1, 0]
         var large = some
         large.counts = [(1 << 48) - 1, 70_000, 1]
         large.fromFirst[1] = TimeSummary(
@@ -234,6 +253,7 @@ enum Samples {
         return [
             Sample(name: "nobody, no times", kind: .partialResult, message: .partialResult(none)),
             Sample(name: "exact times", kind: .partialResult, message: .partialResult(some)),
+            Sample(name: "who can still go on", kind: .partialResult, message: .partialResult(open)),
             Sample(name: "histogram", kind: .partialResult, message: .partialResult(large)),
             Sample(name: "groups", kind: .partialResult, message: .partialResult(grouped)),
             Sample(name: "leading groups", kind: .partialResult, message: .partialResult(leading)),
@@ -249,6 +269,7 @@ enum Samples {
             Sample(
                 name: "no entries", kind: .partialResult,
                 message: .partialResult(reporting(.entrySpan(nil), counts: [0, 0]))),
+            Sample(name: "variants", kind: .partialResult, message: .partialResult(variants)),
             Sample(
                 name: "two funnels", kind: .partialResult, message: .partialResult(reporting(.paired(paired), counts: [337, 13]))),
         ] + peopleResults
@@ -272,6 +293,13 @@ enum Samples {
         groups.counts = [.string("pro"): [300, 200], .string("free"): [200, 7], .bool(false): [0, 0]]
         groups.leaveOut(values: 70_000, users: 199)
         return reporting(.breakdown(groups), counts: [210_510, 311])
+    }()
+
+    private static let variants: PartialResult = {
+        var groups = ValueGroups(steps: 2)
+        groups.absent = [2, 0]
+        groups.counts = [.string("control"): [300, 3], .integer(1): [299, 200]]
+        return reporting(.variants(groups, several: 300), counts: [601, 203])
     }()
 
     private static let paired: PairedCounts = {

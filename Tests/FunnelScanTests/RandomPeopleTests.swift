@@ -69,7 +69,7 @@ struct RandomPeopleTests {
         let step = plan.steps > 1 ? 2 : 1
         for value in groups.counts.keys.map(Optional.some) + [nil] {
             let counts = value.map { groups.counts[$0] ?? [] } ?? groups.absent
-            for list in ListOutcome.allCases where list != .dropped || plan.optional >> UInt64(step - 1) & 1 == 0 {
+            for list in ListOutcome.allCases where list.mayBe(ofOptional: plan.optional >> UInt64(step - 1) & 1 == 1) {
                 let listing = try scan.listing(list, step: step, group: UserGroup(breakdown, value: value), after: "", limit: 1_000)
                 let first = try listing.run { false }
                 // The second finds no slices left.
@@ -83,6 +83,7 @@ struct RandomPeopleTests {
                 case .reached: #expect(users.count == Int(counts[step - 1]), "\(what)")
                 case .dropped: #expect(step == 1 || users.count == Int(counts[step - 2] - counts[step - 1]), "\(what)")
                 case .converted: #expect(users.count == Int(counts[plan.steps - 1]), "\(what)")
+                case .open: break
                 }
             }
         }
@@ -113,6 +114,7 @@ struct RandomPeopleTests {
             #expect(found.attemptsInAll == attempts.count, "\(what)")
             #expect(attempts.count > UserExplanation.attemptsShown || found.attempts == attempts, "\(what)")
             #expect(found.stopped == byHand.stopped(), "\(what)")
+            #expect(found.openUntil == World.openUntil(plan, of: one), "\(what)")
             if found.stopped?.reason == .leftOut { #expect(plan.exclusions.contains { $0.dropsUser }, "\(what)") }
         }
     }

@@ -22,6 +22,7 @@ struct RandomReportTests {
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
             let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange) cohorts \(cohorts)"
             try checkBreakdown(world, plan, scan, buckets, cohorts, what, &random)
+            if plan.definition.countBy == .users { try checkVariants(world, plan, scan, buckets, cohorts, what, &random) }
             try checkTrend(world, plan, scan, buckets, cohorts, what, &random)
             try checkSpan(world, plan, scan, buckets, cohorts, what)
             if round == 15 { try world.store.compact(everything: true) }
@@ -101,6 +102,49 @@ struct RandomReportTests {
             }
         }
         #expect(try tally.finish() == want, "\(what), \(breakdown)")
+    }
+
+    private func checkVariants(
+        _ world: World, _ plan: FunnelPlan, _ scan: FunnelScan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String, _ random: inout SplitMix64
+    ) throws {
+        let property: ByteString = random.pick(["p", "q", "s", "none", "user.plan"])
+        let touch: Breakdown.Touch = random.pick([.first, .last, .step(1), .step(plan.steps)])
+        let split = VariantSplit(property: property, exposure: random.chance(60) ? .first : .attempt(touch))
+        let running = scan.variants(split, times: true)
+        var (whole, tally, several) = try running.run { false }
+        // The second finds no slices left.
+        let rest = try running.run { false }
+        whole.merge(rest.whole)
+        try tally.merge(rest.groups)
+        several += rest.several
+        let plain = try scan.counting(times: true).run { false }
+        #expect(whole.finish(buckets: buckets, newestEvent: nil) == plain.finish(buckets: buckets, newestEvent: nil), "\(what)")
+        var want = ValueGroups(steps: plan.steps)
+        var wantSeveral = 0
+        for unit in world.units(plan, buckets, cohorts) {
+            let user = world.users[unit.user]
+            let seen = user.map { Self.seen(property, $0, plan) } ?? []
+            wantSeveral += Set(seen).count > 1 ? 1 : 0
+            let value = split.exposure == .first
+                ? seen.first : Self.value(Breakdown(property: property, touch: touch), unit.byStep(plan.steps), user)
+            for i in unit.chain.indices where unit.chain[i] != nil {
+                if let value {
+                    want.counts[value, default: Array(repeating: 0, count: plan.steps)][i] += 1
+                } else {
+                    want.absent[i] += 1
+                }
+            }
+        }
+        #expect(try tally.finish() == want && several == wantSeveral, "\(what), \(split)")
+    }
+
+    /// The values of the events in the range that may start an attempt, in order.
+    private static func seen(_ property: ByteString, _ user: OneUser, _ plan: FunnelPlan) -> [PropertyValue] {
+        let starting: UInt64 = plan.definition.order == .any ? .max : 1
+        return user.events.filter { event in
+            plan.entryRange.contains(event.time)
+                && plan.narrow(plan.positions(ofEvent: event.name)) { user.value(event, $0) } & starting != 0
+        }.compactMap { user.value($0, property)?.canonical }
     }
 
     /// The value as the rules have it.

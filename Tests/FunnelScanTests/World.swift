@@ -116,6 +116,7 @@ struct World {
             case .reached: return did(step - 1)
             case .dropped: return plan.requiredRow(before: step - 1).map { did($0) && !did(step - 1) } ?? false
             case .converted: return did(plan.steps - 1)
+            case .open: return outcome.openDepth > 0 && isIn(.dropped, step: step, plan)
             }
         }
     }
@@ -155,17 +156,29 @@ struct World {
         return found
     }
 
+    /// Microseconds of the last clock value at which an attempt can still go on, as the reference has it; nil where none can at
+    /// `as_of`.
+    static func openUntil(_ plan: FunnelPlan, of user: OneUser) -> Int64? {
+        guard let end = ReferenceMatcher(plan).openUntil(of: history(plan, of: user).events) else { return nil }
+        return end * plan.tick
+    }
+
+    /// The events of a user that the reference is given, and by row where they stand. It tries everything, so it is given only what
+    /// can fill a step or is excluded.
+    private static func history(_ plan: FunnelPlan, of user: OneUser) -> (events: UserHistory, rows: [Int]) {
+        let history = user.history(for: plan)
+        let all = Array(history.time.indices)
+        if plan.needsEveryEvent { return (history, all) }
+        let rows = all.filter { history.mask[$0] | history.excluded[$0] != 0 }
+        let events = UserHistory(
+            time: rows.map { history.time[$0] }, mask: rows.map { history.mask[$0] }, excluded: rows.map { history.excluded[$0] },
+            held: history.held.map { codes in rows.map { codes[$0] } }, unit: history.unit.isEmpty ? [] : rows.map { history.unit[$0] })
+        return (events, rows)
+    }
+
     /// What the reference makes of a user; chains are of the user's events.
     static func outcomes(_ plan: FunnelPlan, of user: OneUser) -> [UserOutcome] {
-        var history = user.history(for: plan)
-        var rows = Array(history.time.indices)
-        if !plan.needsEveryEvent {
-            // The reference tries everything, so it is given only what can fill a step or is excluded.
-            rows = rows.filter { history.mask[$0] | history.excluded[$0] != 0 }
-            history = UserHistory(
-                time: rows.map { history.time[$0] }, mask: rows.map { history.mask[$0] }, excluded: rows.map { history.excluded[$0] },
-                held: history.held.map { codes in rows.map { codes[$0] } }, unit: history.unit.isEmpty ? [] : rows.map { history.unit[$0] })
-        }
+        let (history, rows) = history(plan, of: user)
         return ReferenceMatcher(plan).outcomes(of: history).filter { $0.depth > 0 }.map { found in
             var outcome = found
             outcome.chain = found.chain.map { $0 < 0 ? $0 : rows[$0] }
@@ -178,6 +191,7 @@ struct World {
         var result = PartialResult(steps: plan.steps, times: true, buckets: buckets)
         var fromFirst = Array(repeating: TimeCollector(), count: plan.steps)
         var fromPrevious = fromFirst
+        var stillOpen = result.open
         for unit in units {
             let times = unit.chain.map { event in event.map { max(plan.ticks($0.time), plan.ticks(unit.chain[0]?.time ?? 0)) } }
             for (i, time) in times.enumerated() {
@@ -186,8 +200,11 @@ struct World {
                 if i > 0 { fromFirst[i].add(UInt64(time - first)) }
                 if i > 1, let previous = plan.requiredRow(before: i), let before = times[previous] { fromPrevious[i].add(UInt64(max(0, time - before))) }
             }
-            if unit.outcome.openDepth > 0 { result.open[unit.outcome.openDepth - 1] += 1 }
+            guard unit.outcome.openDepth > 0 else { continue }
+            result.open[unit.outcome.openDepth - 1] += 1
+            stillOpen[unit.outcome.depth - 1] += 1
         }
+        result.stillOpen = stillOpen
         result.fromFirst = fromFirst.map { $0.finish() }
         result.fromPrevious = fromPrevious.map { $0.finish() }
         return (units, result)

@@ -249,6 +249,10 @@ def funnels(c):
     equal("reached 1", listed(step=1), ["before", "both", "hour", "late"])
     equal("reached 2, by name", listed(step=start), ["before", "both", "late"])
     equal("dropped 2", listed(step=2, outcome="dropped"), ["hour"])
+    for as_of, want in (("2024-03-21T00:00:00Z", ["hour"]), ("2025-03-21T00:00:00Z", [])):
+        equal(f"open 2 as of {as_of}", listed(step=2, outcome="open", as_of=as_of), want)
+        report = c.coordinator.query({"funnel": flexible, "as_of": as_of})
+        equal(f"open of rows as of {as_of}", [step["open"] for step in report["steps"]], [None, len(want)])
     equal("converted", listed(step=1, outcome="converted"), ["before", "both", "late"])
     equal("pages of one", listed(step=1, limit=1), ["before", "both", "hour", "late"])
     equal("pages of two", listed(step=1, limit=2), ["before", "both", "hour", "late"])

@@ -60,7 +60,7 @@ def read_between(reader, counts, read_times):
     return {"skipped": skipped, "times": times, "range": span}
 
 
-def encode_explanation(found, encode_value):
+def encode_explanation(found, encode_value, tells_open):
     if not found:
         return b"\x00"
     found, = found
@@ -79,7 +79,10 @@ def encode_explanation(found, encode_value):
         out += zigzag(attempt["microseconds"]) + varint(attempt["depth"]) + varint(attempt["took"])
         out += bytes([attempt["not_chosen"]])
     out += varint(found["events_in_all"]) + varint(len(found["events"]))
-    return out + b"".join(moment(e["moment"]) + e["positions"].to_bytes(8, "little") for e in found["events"])
+    out += b"".join(moment(e["moment"]) + e["positions"].to_bytes(8, "little") for e in found["events"])
+    if tells_open:
+        out += b"\x01" + zigzag(found["open_until"]) if "open_until" in found else b"\x00"
+    return out
 
 
 def read_code(reader, count):
@@ -89,7 +92,7 @@ def read_code(reader, count):
     return code
 
 
-def read_explanation(reader, steps, read_value):
+def read_explanation(reader, steps, read_value, tells_open):
     if not reader.flag():
         return []
     depth = reader.varint(steps)
@@ -110,8 +113,11 @@ def read_explanation(reader, steps, read_value):
                  "not_chosen": read_code(reader, NOT_CHOSEN)} for _ in range(reader.varint(20))]
     events_in_all = reader.varint((1 << 32) - 1)
     events = [{"moment": read_moment(reader), "positions": reader.number(8)} for _ in range(reader.varint(200))]
-    return [{"depth": depth, "chosen": chosen, "stopped": stopped, "attempts_in_all": attempts_in_all,
-             "attempts": attempts, "events_in_all": events_in_all, "events": events}]
+    found = {"depth": depth, "chosen": chosen, "stopped": stopped, "attempts_in_all": attempts_in_all,
+             "attempts": attempts, "events_in_all": events_in_all, "events": events}
+    if tells_open and reader.flag():
+        found["open_until"] = read_time(reader)
+    return [found]
 
 
 def encode_discovery_query(query):

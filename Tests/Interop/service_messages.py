@@ -62,7 +62,7 @@ def read_ranges(reader):
     return ranges
 
 
-OUTCOMES = ("reached", "dropped", "converted")
+OUTCOMES = ("reached", "dropped", "converted", "open")
 
 
 def read_definition(reader):
@@ -74,7 +74,7 @@ def read_definition(reader):
 
 def read_outcome(reader):
     code = reader.u8()
-    if code > 2:
+    if code >= len(OUTCOMES):
         raise invalid(f"outcome {code}")
     return OUTCOMES[code]
 
@@ -114,6 +114,10 @@ def encode_report(query):
         return 4, b"".join(map(varint, query["between"]))
     if "explain" in query:
         return 8, string(query["explain"]["user"])
+    if "variants" in query:
+        asked = query["variants"]
+        rule = b"\x00" if asked["touch"] is None else b"\x01" + varint(TOUCHES.index(asked["touch"]))
+        return 9, string(asked["property"]) + rule
     if "paired" in query:
         return 7, string(encode_json(query["paired"]))
     if "paths" in query:
@@ -173,10 +177,15 @@ def read_predictors_asked(reader, steps):
 
 
 def read_report(kind, reader, steps):
-    if kind == 1:
+    if kind in (1, 9):
         name = reader.text(256)
         if not name:
             raise invalid("an empty property")
+        if kind == 9:
+            rule = reader.u8()
+            if rule > 1:
+                raise invalid(f"exposure {rule}")
+            return {"variants": {"property": name, "touch": TOUCHES[reader.varint(steps + 1)] if rule else None}}
         touch = TOUCHES[reader.varint(steps + 1)]
         return {"breakdown": {"property": name, "touch": touch, "groups": read_choice(reader)}}
     if kind == 2:
@@ -211,14 +220,14 @@ def encode_partial_query(query):
     start, end = query.get("start", ALL[0]), query.get("end", ALL[1])
     kind, report = encode_report(query)
     cohorts = query.get("cohorts", [])
-    return (bytes([query["times"] | bool(cohorts) << 1]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
+    return (bytes([query["times"] | bool(cohorts) << 1 | query.get("still_open", False) << 2]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
             + encode_ranges(query["buckets"]) + string(encode_json(query["definition"]))
             + (encode_cohorts(cohorts) if cohorts else b"") + bytes([kind]) + report)
 
 
 def read_partial_query(reader):
     flags, as_of = reader.u8(), reader.zigzag()
-    if flags > 3:
+    if flags > 7:
         raise invalid(f"flags {flags}")
     if not 0 <= as_of < 1 << 60:
         raise invalid(f"as_of {as_of}")
@@ -226,6 +235,8 @@ def read_partial_query(reader):
     if end < start:
         raise invalid("end before start")
     query = {"times": bool(flags & 1), "as_of": as_of, "buckets": read_ranges(reader)}
+    if flags & 4:
+        query["still_open"] = True
     if (start, end) != ALL:
         query.update(start=start, end=end)
     query["definition"] = read_definition(reader)
@@ -244,7 +255,7 @@ def encode_partial_users_query(ask):
 
 def read_partial_users_query(reader):
     query, step, outcome = read_partial_query(reader), reader.varint(64), read_outcome(reader)
-    if query.keys() & {"breakdown", "trend", "entry_span", "between", "explain", "paired", "paths", "predictors"}:
+    if query.keys() & {"breakdown", "trend", "entry_span", "between", "explain", "paired", "paths", "predictors", "variants"}:
         raise invalid("a list with a report")
     if step == 0:
         raise invalid("step 0")
@@ -325,10 +336,9 @@ def read_counts(reader, steps):
 def encode_found(result):
     """The kind and the fields of what was asked beside the counts."""
     if "breakdown" in result:
-        groups = result["breakdown"]["groups"]
-        out = b"".join(map(varint, result["breakdown"]["absent"])) + varint(len(groups))
-        out += b"".join(encode_value(g["value"]) + b"".join(map(varint, g["counts"])) for g in groups)
-        return 1, out + b"".join(map(varint, result["breakdown"]["left_out"] or [0]))
+        return 1, encode_groups(result["breakdown"])
+    if "variants" in result:
+        return 9, varint(result["variants"]["several"]) + encode_groups(result["variants"])
     if "trend" in result:
         return 2, varint(len(result["trend"])) + b"".join(varint(n) for bucket in result["trend"] for n in bucket)
     if "entry_span" in result:
@@ -337,7 +347,7 @@ def encode_found(result):
     if "between" in result:
         return 4, people.encode_between(result["between"], encode_times)
     if "explain" in result:
-        return 8, people.encode_explanation(result["explain"], encode_value)
+        return 8, people.encode_explanation(result["explain"], encode_value, "still_open" in result)
     if "paired" in result:
         return 7, b"".join(map(varint, result["paired"]))
     if "paths" in result:
@@ -345,6 +355,12 @@ def encode_found(result):
     if "predictors" in result:
         return 6, encode_predictors(result["predictors"])
     return 0, b""
+
+
+def encode_groups(found):
+    out = b"".join(map(varint, found["absent"])) + varint(len(found["groups"]))
+    out += b"".join(encode_value(g["value"]) + b"".join(map(varint, g["counts"])) for g in found["groups"])
+    return out + b"".join(map(varint, found["left_out"] or [0]))
 
 
 def encode_paths(paths):
@@ -414,20 +430,30 @@ def can_be_left(users, values=0, most=0):
     return 0 < most <= users[0] - (values - 1) and users[0] <= values * most
 
 
-def read_found(kind, reader, counts):
+def read_groups(reader, counts):
+    steps = len(counts)
+    absent = read_counts(reader, steps)
+    groups = [{"value": read_value(reader), "counts": read_counts(reader, steps)}
+              for _ in range(reader.varint(1_000_000))]
+    told = [sum(n) for n in zip(absent, *(g["counts"] for g in groups))]
+    values = reader.varint(1_000_000)
+    left_out = [values, reader.varint()] if values else []
+    if not can_be_left([n - m for n, m in zip(counts, told)], *left_out):
+        raise invalid("groups that don't add up")
+    if len({repr(g["value"]) for g in groups}) < len(groups):
+        raise invalid("a value twice")
+    return {"absent": absent, "groups": groups, "left_out": left_out}
+
+
+def read_found(kind, reader, counts, tells_open):
     steps = len(counts)
     if kind == 1:
-        absent = read_counts(reader, steps)
-        groups = [{"value": read_value(reader), "counts": read_counts(reader, steps)}
-                  for _ in range(reader.varint(1_000_000))]
-        told = [sum(n) for n in zip(absent, *(g["counts"] for g in groups))]
-        values = reader.varint(1_000_000)
-        left_out = [values, reader.varint()] if values else []
-        if not can_be_left([n - m for n, m in zip(counts, told)], *left_out):
-            raise invalid("groups that don't add up")
-        if len({repr(g["value"]) for g in groups}) < len(groups):
-            raise invalid("a value twice")
-        return {"breakdown": {"absent": absent, "groups": groups, "left_out": left_out}}
+        return {"breakdown": read_groups(reader, counts)}
+    if kind == 9:
+        several = reader.varint()
+        if several > counts[0]:
+            raise invalid("more users of several variants than entered")
+        return {"variants": {"several": several} | read_groups(reader, counts)}
     if kind == 2:
         return {"trend": [read_counts(reader, steps) for _ in range(reader.varint(1000))]}
     if kind == 3:
@@ -438,7 +464,7 @@ def read_found(kind, reader, counts):
     if kind == 4:
         return {"between": people.read_between(reader, counts, read_times)}
     if kind == 8:
-        return {"explain": people.read_explanation(reader, steps, read_value)}
+        return {"explain": people.read_explanation(reader, steps, read_value, tells_open)}
     if kind == 7:
         # Converted in neither, the first, the second, both; then who entered one alone: entered, converted, of each.
         users = [reader.varint((1 << 48) - 1) for _ in range(8)]
@@ -457,9 +483,10 @@ def read_found(kind, reader, counts):
 
 def encode_partial_result(result):
     with_times, newest = "from_first" in result, result.get("newest_event")
+    still_open = result.get("still_open")
     kind, found = encode_found(result)
-    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1])
-    out += encode_ranges(result["buckets"]) + b"".join(map(varint, result["counts"] + result["open"]))
+    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1 | (still_open is not None) << 2])
+    out += encode_ranges(result["buckets"]) + b"".join(map(varint, result["counts"] + result["open"] + (still_open or [])))
     out += b"" if newest is None else zigzag(newest)
     if with_times:
         out += b"".join(map(encode_times, result["from_first"] + result["from_previous"]))
@@ -470,14 +497,18 @@ def read_partial_result(reader):
     steps, flags = reader.varint(64), reader.u8()
     result = {"buckets": read_ranges(reader), "counts": [reader.varint((1 << 48) - 1) for _ in range(steps)],
               "open": [reader.varint() for _ in range(steps)]}
-    if flags > 3 or max(result["counts"], default=0) > result["counts"][0]:
+    if flags & 4:
+        result["still_open"] = [reader.varint() for _ in range(steps)]
+        if sum(result["still_open"]) != sum(result["open"]):
+            raise invalid("other open users by their chosen attempts")
+    if flags > 7 or max(result["counts"], default=0) > result["counts"][0]:
         raise invalid("flags, or a count above the first")
     if flags & 2:
         result["newest_event"] = reader.zigzag()
     if flags & 1:
         result["from_first"] = [read_times(reader) for _ in range(steps - 1)]
         result["from_previous"] = [read_times(reader) for _ in range(steps - 2)]
-    result.update(read_found(reader.u8(), reader, result["counts"]))
+    result.update(read_found(reader.u8(), reader, result["counts"], bool(flags & 4)))
     return result
 
 

@@ -69,10 +69,37 @@ def with_instants(answer):
     return answer | {"previous": before | {key: spans.instant(before[key]) for key in ("start", "end")}}
 
 
+# What each user saw: the property of the events that may start an attempt.
+EXPOSED = """
+CREATE OR REPLACE TEMP TABLE exposed AS
+SELECT f.user_id, arg_min(e."{p}", e.row) AS value, count(DISTINCT e."{p}") AS several
+FROM (SELECT DISTINCT user_id, row FROM fills WHERE {steps} AND us >= {start} AND us < {end}) f JOIN events e USING (row)
+WHERE e."{p}" IS NOT NULL GROUP BY f.user_id
+"""
+VALUED = "CREATE OR REPLACE TEMP TABLE valued AS SELECT s.attempt, x.value FROM speaking s LEFT JOIN exposed x USING (user_id)"
+SEVERAL = "SELECT count(*) FROM speaking JOIN exposed USING (user_id) WHERE several > 1"
+
+
+def by_variant(con, funnel, body, touch):
+    """Of each value the counts of its steps, and how many users saw several; by first exposure where `touch` is None."""
+    prop = body["variants"]["property"]
+    if prop.startswith("user."):
+        return reports.value_counts(con, funnel, prop, touch or "first"), 0
+    start, end = spans.span(body, ALWAYS)
+    con.execute(EXPOSED.format(p=prop, steps="true" if funnel.order == "any" else "step = 1", start=start, end=end))
+    several, = con.execute(SEVERAL).fetchone()
+    if touch:
+        return reports.value_counts(con, funnel, prop, touch), several
+    con.execute(VALUED)
+    return reports.counts_of_values(con, funnel), several
+
+
 def experiment(con, body):
     """`variants` of a property, after `reports.whole`; groups by the JSON text of their value."""
     funnel, asked = reports.funnel_of(body), body["variants"]
-    counts = reports.value_counts(con, funnel, asked["property"], asked.get("touch", "step:1"))
+    exposure = asked.get("exposure", "attempt" if "touch" in asked else "first")
+    touch = asked.get("touch", "step:1") if exposure == "attempt" else None
+    counts, several = by_variant(con, funnel, body, touch)
     nothing = counts.pop(None, [0] * len(funnel.steps))
     shares = asked.get("expected", {})
     texts = {t: json.loads(t) if isinstance(json.loads(t), str) else t for t in counts}
@@ -93,7 +120,7 @@ def experiment(con, body):
     newest = con.execute("SELECT max(us) FROM events").fetchone()[0]
     end = min(spans.span(body, ALWAYS)[1], newest)
     return {
-        "property": asked["property"], "touch": asked.get("touch", "step:1"), "control": json.loads(control),
+        "property": asked["property"], "exposure": exposure, "touch": touch, "several_values": several, "control": json.loads(control),
         "immature": end + funnel.matures > spans.instant(body["as_of"]),
         "groups": {v: {"value": json.loads(v), "chance_to_be_best": best[k], "comparison": compared[k - 1] if k else None}
                    | reports.row(funnel, counts[v]) for k, v in enumerate(order)},

@@ -29,13 +29,11 @@ SELECT step, count(tick), median(tick), sum(tick)::HUGEINT, list_sort(list(tick)
 FROM steps LEFT JOIN times USING (step) GROUP BY step ORDER BY step
 """
 
-# Unconverted users by the depth of their deepest attempt that was still open.
+# Unconverted users with an attempt that was still open: the depth of the deepest one, and until when some attempt is.
 OPEN = """
-SELECT open_depth, count(*) FROM (
-    SELECT unit, max(depth) FILTER (depth < {n} AND {as_of} // {tick} <= open_until) AS open_depth
-    FROM (FROM attempts WHERE a_us >= {start} AND a_us < {end} {first})
-    GROUP BY unit HAVING max(depth) < {n})
-WHERE open_depth IS NOT NULL GROUP BY open_depth
+SELECT unit, max(depth) AS open_depth, max(open_until) * {tick} AS open_us
+FROM (FROM (FROM attempts WHERE a_us >= {start} AND a_us < {end} {first}) QUALIFY max(depth) OVER (PARTITION BY unit) < {n})
+WHERE {as_of} // {tick} <= open_until GROUP BY unit
 """
 
 
@@ -121,10 +119,26 @@ def summary(con, funnel):
     }
 
 
-def open_attempts(con, funnel, as_of, span=ALWAYS):
+def still_open(funnel, as_of, span=ALWAYS):
+    """SQL of the users who can still convert."""
     first = FIRST if funnel.entry == "first" else ""
-    return dict(con.execute(OPEN.format(
-        n=len(funnel.steps), as_of=as_of, tick=funnel.tick, start=span[0], end=span[1], first=first)).fetchall())
+    return OPEN.format(n=len(funnel.steps), as_of=as_of, tick=funnel.tick, start=span[0], end=span[1], first=first)
+
+
+def open_attempts(con, funnel, as_of, span=ALWAYS):
+    """Users by the depth of their deepest attempt that was still open."""
+    return dict(con.execute(f"SELECT open_depth, count(*) FROM ({still_open(funnel, as_of, span)}) GROUP BY open_depth").fetchall())
+
+
+def open_of_steps(con, funnel, as_of, span=ALWAYS):
+    """Of the users lost before each step, those who can still convert; none where nobody can be lost."""
+    by_depth = con.execute(
+        f"SELECT s.depth, count(*) FROM speaking s JOIN ({still_open(funnel, as_of, span)}) USING (unit) GROUP BY s.depth").fetchall()
+    found = [None]
+    for i in range(2, len(funnel.steps) + 1):
+        lost = funnel.count_by == "users" and not funnel.steps[i - 1].optional
+        found.append(sum(n for depth, n in by_depth if funnel.before(i) <= depth < i) if lost else None)
+    return found
 
 
 def expected_conversions(con, funnel, as_of, span=ALWAYS):

@@ -178,6 +178,9 @@ def explain(con, body, user, names):
         before = before if funnel.steps[step - 1].optional else at[k]
     found = {"user_id": user, "found": True, "depth": depth, "chosen": chosen,
              "outcome": "not_entered" if not depth else "converted" if depth == len(funnel.steps) else "dropped"}
+    still_open = figures.still_open(funnel, spans.instant(body["as_of"]), spans.span(body, ALWAYS))
+    found["open_until"] = con.execute(
+        f"SELECT max(open_us) FROM ({still_open}) JOIN speaking USING (unit) WHERE user_id = ?", [user]).fetchone()[0]
     if depth == len(funnel.steps):
         found["stopped"] = None
     elif depth and funnel.is_plain:
@@ -188,4 +191,4 @@ def explain(con, body, user, names):
 def explain_with_instants(answer):
     timed = lambda entry: entry if entry is None or entry["time"] is None else entry | {"time": spans.instant(entry["time"])}
     return answer | {"chosen": [timed(c) for c in answer["chosen"]], "attempts": [timed(a) for a in answer["attempts"]],
-                     "stopped": timed(answer["stopped"])}
+                     "stopped": timed(answer["stopped"]), "open_until": answer["open_until"] and spans.instant(answer["open_until"])}

@@ -20,7 +20,10 @@ def whole(con, body, users=None):
     figures.speak(con, funnel, span)
     found = figures.summary(con, funnel)
     if "as_of" in body:
-        found["expected_conversions"] = figures.expected_conversions(con, funnel, spans.instant(body["as_of"]), span)
+        as_of = spans.instant(body["as_of"])
+        found["expected_conversions"] = figures.expected_conversions(con, funnel, as_of, span)
+        for step, still_open in zip(found["steps"], figures.open_of_steps(con, funnel, as_of, span)):
+            step["open"] = still_open
     return found | {"times": "exact"}
 
 
@@ -60,6 +63,10 @@ def value_counts(con, funnel, prop, touch):
     kind, _, number = touch.partition(":")
     pick = f"any_value(u.{prop[5:]})" if prop.startswith("user.") else PICK[kind].format(p=prop, n=number)
     con.execute(VALUED.format(pick=pick))
+    return counts_of_values(con, funnel)
+
+
+def counts_of_values(con, funnel):
     found = {}
     for value, step, n in con.execute(GROUPS).fetchall():
         found.setdefault(value, [0] * len(funnel.steps))[step - 1] = n
@@ -138,8 +145,10 @@ def users(con, body, step, outcome, among="true"):
     did = f"attempt IN (SELECT attempt FROM matched WHERE step = {step})"
     if outcome == "converted":
         test = f"depth = {len(funnel.steps)}"
-    elif outcome == "dropped":
+    elif outcome in ("dropped", "open"):
         test = f"depth >= {funnel.before(step)} AND NOT {did}"
+        if outcome == "open":
+            test += f" AND unit IN (SELECT unit FROM ({figures.still_open(funnel, spans.instant(body['as_of']), spans.span(body, ALWAYS))}))"
     else:
         test = did
     return [row[0] for row in con.execute(f"SELECT DISTINCT user_id FROM speaking WHERE {test} AND {among} ORDER BY user_id").fetchall()]

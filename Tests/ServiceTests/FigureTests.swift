@@ -5,10 +5,11 @@ import Testing
 /// The JSON of figures, segments, periods and variants. Expected numbers of statistics were computed apart from the program,
 /// by the formulas of STATISTICS.md.
 struct FigureTests {
-    private func figures(_ definition: FunnelDefinition, _ counts: [UInt64], open: [UInt64]? = nil) -> JSONValue {
+    private func figures(_ definition: FunnelDefinition, _ counts: [UInt64], open: [UInt64]? = nil, stillOpen: [UInt64]? = nil) -> JSONValue {
         var result = PartialResult(steps: counts.count, times: false)
         result.counts = counts
         if let open { result.open = open }
+        result.stillOpen = stillOpen
         return .object(FunnelFigures(definition: definition, result: result).members)
     }
 
@@ -28,6 +29,18 @@ struct FigureTests {
         // More did the optional step than the required one behind it: that is no loss.
         #expect(figures(definition, [5, 5, 5, 5])["biggest_dropoff"] == .null)
         #expect(figures(definition, [5, 0, 5, 5])["biggest_dropoff"] == .null)
+    }
+
+    @Test func whoIsStillOpenIsToldWhereTheUserDropped() {
+        var definition = FunnelDefinition(steps: [.init("a"), .init("b"), .init("c"), .init("d")])
+        let open = figures(definition, [100, 60, 50, 10], stillOpen: [7, 0, 3, 0])
+        #expect(column(open, "open") == [.null, 7, 0, 3] && column(open, "dropoff") == [.null, 40, 10, 40])
+        // Whose last step is the optional one drops before the required step behind it.
+        definition.steps[1].isOptional = true
+        #expect(column(figures(definition, [100, 20, 80, 10], stillOpen: [5, 2, 3, 0]), "open") == [.null, .null, 7, 3])
+        #expect(column(figures(definition, [100, 20, 80, 10]), "open") == [.null, .null, .null, .null])
+        definition.countBy = .sessions
+        #expect(column(figures(definition, [100, 20, 80, 10], stillOpen: [0, 0, 0, 0]), "open") == [.null, .null, .null, .null])
     }
 
     @Test func attemptsHaveNoIntervalsAndOnlyUsersAForecast() {
@@ -73,13 +86,13 @@ struct FigureTests {
 
     private func variants(
         _ counts: [PropertyValue: [UInt64]], absent: [UInt64] = [0, 0], control: PropertyValue? = nil,
-        expected: [(value: ByteString, share: Double)]? = nil
+        expected: [(value: ByteString, share: Double)]? = nil, exposure: VariantSplit.Exposure = .attempt(.step(1))
     ) throws -> JSONValue {
         var groups = ValueGroups(steps: 2)
         groups.counts = counts
         groups.absent = absent
-        let asked = PropertyVariants(breakdown: Breakdown(property: "v", touch: .step(1)), control: control, expected: expected)
-        return try VariantsReport(asked, groups, Self.funnel, immature: true).json
+        let asked = PropertyVariants(VariantSplit(property: "v", exposure: exposure), control: control, expected: expected)
+        return try VariantsReport(asked, groups, several: 3, Self.funnel, immature: true).json
     }
 
     private func near(_ value: JSONValue?, _ expected: Double) -> Bool {
@@ -107,6 +120,13 @@ struct FigureTests {
         // chi-square 13.33 with two degrees.
         #expect(near(json["sample_ratio"]?["p_value"], 0.0012726338013398079) && json["sample_ratio"]?["mismatch"] == false)
         #expect(json["sample_ratio"]?["expected"]?.asArray?.first == ["value": "control", "share": 0.5])
+    }
+
+    @Test func byWhichRuleUsersCountIsTold() throws {
+        let first = try variants([.string("a"): [4, 1]], exposure: .first)
+        #expect(first["exposure"] == "first" && first["touch"] == .null && first["several_values"] == 3)
+        let attempt = try variants([.string("a"): [4, 1]], exposure: .attempt(.last))
+        #expect(attempt["exposure"] == "attempt" && attempt["touch"] == "last" && attempt["several_values"] == 3)
     }
 
     @Test func theControlIsTheOneGivenElseTheFirst() throws {

@@ -89,14 +89,24 @@ struct QueryPartsTests {
             Issue.record("no property")
             return
         }
-        #expect(plain.breakdown == Breakdown(property: "v", touch: .step(1)) && plain.control == nil && plain.expected == nil)
+        #expect(plain.split == VariantSplit(property: "v", exposure: .first) && plain.control == nil && plain.expected == nil)
         let text = #""variants": {"property": "v", "touch": "last", "control": 1.0, "expected": {"1": 2, "b": 1}}"#
         guard case .property(let full)? = try parse(text).variants else {
             Issue.record("no property")
             return
         }
-        #expect(full.breakdown.touch == .last && full.control == .integer(1))
+        #expect(full.split.exposure == .attempt(.last) && full.control == .integer(1))
         #expect(full.expected?.map(\.value) == ["1", "b"] && full.expected?.map(\.share) == [2, 1])
+        for (text, exposure) in [
+            (#""exposure": "first""#, .first), (#""exposure": "attempt""#, .attempt(.step(1))),
+            (#""exposure": "attempt", "touch": "step:1""#, .attempt(.step(1))), (#""touch": "first""#, .attempt(.first)),
+        ] as [(String, VariantSplit.Exposure)] {
+            guard case .property(let read)? = try parse(#""variants": {"property": "v", \#(text)}"#).variants else {
+                Issue.record("no property")
+                continue
+            }
+            #expect(read.split.exposure == exposure, "\(text)")
+        }
         let two = #""variants": {"funnels": [{"name": "x", "funnel": {"steps": ["a"]}}, {"name": "y", "funnel_id": "f"}]}"#
         guard case .funnels(let funnels)? = try parse(two, funnel: "").variants else {
             Issue.record("no funnels")
@@ -134,6 +144,8 @@ struct QueryPartsTests {
         (#""variants": {}"#, ["variants.property"]), (#""variants": "p""#, ["variants"]),
         (#""variants": {"property": "p", "touch": "step:0"}"#, ["variants.touch"]),
         (#""variants": {"property": "p", "control": ["a"]}"#, ["variants.control"]),
+        (#""variants": {"property": "p", "exposure": "last"}"#, ["variants.exposure"]),
+        (#""variants": {"property": "p", "exposure": "first", "touch": "first"}"#, ["variants.touch"]),
         (#""variants": {"property": "p", "expected": {"a": 1}}"#, ["variants.expected"]),
         (#""variants": {"property": "p", "expected": {"a": 1, "b": 0}}"#, ["variants.expected.b"]),
         (#""variants": {"property": "p", "k": 3}"#, ["variants.k"]),

@@ -9,6 +9,7 @@ extension OpenAPI {
         "StepReport": {"type": "object", "required": ["step", "index", "count"], "properties": {
           "step": {"type": "string"}, "index": {"type": "integer", "minimum": 1}, "count": {"$ref": "#/components/schemas/Count"},
           "dropoff": {"type": ["integer", "null"]},
+          "open": {"type": ["integer", "null"], "description": "Of the users in dropoff, those who can still convert."},
           "dropout_rate": {"$ref": "#/components/schemas/Rate", "description": "Percent."}, "dropout_rate_ci": {"$ref": "#/components/schemas/Interval"},
           "conversion_rate": {"$ref": "#/components/schemas/Rate"}, "conversion_rate_ci": {"$ref": "#/components/schemas/Interval"},
           "conversion_from_first": {"$ref": "#/components/schemas/Rate"}, "conversion_from_first_ci": {"$ref": "#/components/schemas/Interval"},
@@ -53,7 +54,8 @@ extension OpenAPI {
           "adjusted_p_value": {"$ref": "#/components/schemas/Rate"}, "sequential_p_value": {"$ref": "#/components/schemas/Rate"},
           "adjusted_sequential_p_value": {"$ref": "#/components/schemas/Rate"}, "chance_to_win": {"$ref": "#/components/schemas/Rate"}}},
         "Experiment": {"type": "object", "required": ["property", "groups"], "properties": {
-          "property": {"type": "string"}, "touch": {"type": "string"}, "control": {"$ref": "#/components/schemas/Value"},
+          "property": {"type": "string"}, "exposure": {"enum": ["first", "attempt"]}, "touch": {"type": ["string", "null"]},
+          "several_values": {"type": "integer", "minimum": 0, "description": "Users who entered and saw several values."}, "control": {"$ref": "#/components/schemas/Value"},
           "immature": {"type": "boolean", "description": "Some users may still convert: no test holds."},
           "groups": {"type": "array", "items": {"allOf": [{"$ref": "#/components/schemas/Head"}], "properties": {
             "value": {"$ref": "#/components/schemas/Value"}, "chance_to_be_best": {"$ref": "#/components/schemas/Rate"},
@@ -99,7 +101,8 @@ extension OpenAPI {
         "Explanation": {"allOf": [{"$ref": "#/components/schemas/Asked"}], "properties": {
           "user_id": {"type": "string"}, "found": {"type": "boolean"}, "depth": {"type": "integer"},
           "outcome": {"enum": ["not_entered", "dropped", "converted"]}, "chosen": {"type": "array", "items": {"type": "object"}},
-          "stopped": {"type": ["object", "null"]}, "attempts": {"type": "array", "items": {"type": "object"}},
+          "stopped": {"type": ["object", "null"]},
+          "open_until": {"type": ["string", "null"], "format": "date-time", "description": "Until when the user can still go on."}, "attempts": {"type": "array", "items": {"type": "object"}},
           "events": {"type": "array", "items": {"type": "object"}}}},
         "Performance": {"type": "object", "required": ["steps"], "properties": {
           "steps": {"type": "array", "items": {"$ref": "#/components/schemas/StepReport"}}, "funnel_id": {"type": ["string", "null"]},

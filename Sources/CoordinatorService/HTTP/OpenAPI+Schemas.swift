@@ -49,7 +49,9 @@ extension OpenAPI {
           "name": {"type": "string", "minLength": 1}, "where": {"$ref": "#/components/schemas/Where"}, "cohort": {"$ref": "#/components/schemas/Cohort"}}},
         "Variants": {"oneOf": [
           {"type": "object", "required": ["property"], "additionalProperties": false, "properties": {
-            "property": {"type": "string"}, "touch": {"$ref": "#/components/schemas/Touch"},
+            "property": {"type": "string"},
+            "exposure": {"enum": ["first", "attempt"], "default": "first", "description": "Whether a user counts for the value seen first, or for that of the chosen attempt."},
+            "touch": {"$ref": "#/components/schemas/Touch", "description": "Only with exposure attempt, which it implies."},
             "control": {"type": ["string", "number", "boolean"]},
             "expected": {"type": "object", "minProperties": 2, "maxProperties": 10, "additionalProperties": {"type": "number", "exclusiveMinimum": 0}}}},
           {"type": "object", "required": ["funnels"], "additionalProperties": false, "properties": {
@@ -73,7 +75,7 @@ extension OpenAPI {
           {"funnel": {"steps": ["Sign Up", "Purchase"], "window_duration": "7d"}, "start": "2024-03-01", "end": "2024-03-31", "compare": "previous_period"},
           {"funnel_id": "shop", "segments": [{"name": "pro", "where": [{"property": "plan", "op": "=", "value": "pro"}]}]}]},
         "UsersQuery": {"allOf": [{"$ref": "#/components/schemas/QueryMembers"}], "unevaluatedProperties": false, "required": ["step"], "properties": {
-          "step": {"$ref": "#/components/schemas/StepName"}, "outcome": {"enum": ["reached", "dropped", "converted"], "default": "reached"},
+          "step": {"$ref": "#/components/schemas/StepName"}, "outcome": {"enum": ["reached", "dropped", "open", "converted"], "default": "reached"},
           "group": {"type": "object", "required": ["property", "value"], "additionalProperties": false, "description": "Only users of this row of a breakdown.", "properties": {
             "property": {"type": "string"}, "touch": {"$ref": "#/components/schemas/Touch"}, "value": {"type": ["string", "number", "boolean", "null"]}}},
           "limit": {"type": "integer", "minimum": 1, "maximum": 10000, "default": 1000}, "after": {"type": "string"}}},

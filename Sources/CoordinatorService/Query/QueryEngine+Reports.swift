@@ -22,15 +22,8 @@ extension QueryEngine {
         let bounds = try request.trend?.bounds(request.entryRange, span: span) ?? []
         let report = bounds.count > 1 ? .trend(bounds) : query.report
         // A shard that missed the first question would be in the counts and not in the buckets.
-        var results: Gathered<[PartialResult]>
-        do {
-            results = try await askAll(query, project, start, without: Set(missing.map(\.shard.id))) {
-                query.partials(report, buckets: $0)
-            }
-        } catch var error as ProtocolError where request.variants != nil {
-            // A shard knows variants as the breakdown that they are.
-            for i in error.faults.indices where error.faults[i].field == "breakdown.property" { error.faults[i].field = "variants.property" }
-            throw error
+        var results = try await askAll(query, project, start, without: Set(missing.map(\.shard.id))) {
+            query.partials(report, buckets: $0)
         }
         if let asked = request.breakdown { try await settle(asked, query, &results, project, start) }
         results.missing += missing
@@ -77,6 +70,7 @@ extension QueryEngine {
         return questions.enumerated().map { i, question in
             var whole = PartialResult(steps: question.definition.steps.count, times: question.times)
             if i == 0 { whole.report = emptyReport(query, bounds) }
+            if question.stillOpen { whole.stillOpen = whole.open }
             for results in answers { whole.merge(results[i]) }
             return whole
         }
@@ -88,6 +82,7 @@ extension QueryEngine {
         switch query.report {
         case .breakdown?: return .breakdown(ValueGroups(steps: steps))
         case .paired?: return .paired(PairedCounts())
+        case .variants?: return .variants(ValueGroups(steps: steps), several: 0)
         default: break
         }
         guard query.request.trend != nil else { return nil }
@@ -103,9 +98,10 @@ extension QueryEngine {
         switch results[0].report {
         case .breakdown(let groups)?:
             if let asked = request.breakdown { report.breakdown = BreakdownReport(asked, groups, of: results[0].counts, definition) }
+        case .variants(let groups, let several)?:
             if case .property(let asked)? = request.variants {
                 let immature = definition.isImmature(request.entryRange, newest: results[0].newestEvent, asOf: request.asOf)
-                report.variants = try VariantsReport(asked, groups, definition, immature: immature).json
+                report.variants = try VariantsReport(asked, groups, several: several, definition, immature: immature).json
             }
         case .trend(let counts)?:
             if let asked = request.trend { report.trend = TrendReport(asked, definition, asOf: request.asOf, bounds: bounds, counts: counts) }
@@ -130,9 +126,10 @@ extension QueryEngine {
 extension PartialQuery {
     /// Whether a result tells what was asked.
     fileprivate func isAnswered(by result: PartialResult) -> Bool {
-        switch (report, result.report) {
+        guard stillOpen == (result.stillOpen != nil) else { return false }
+        return switch (report, result.report) {
         case (nil, nil), (.breakdown(_, .leading), .breakdown), (.entrySpan, .entrySpan), (.between, .between), (.explain, .explain),
-            (.paired, .paired), (.paths, .paths), (.predictors, .predictors):
+            (.paired, .paired), (.variants, .variants), (.paths, .paths), (.predictors, .predictors):
             true
         case (.trend(let bounds), .trend(let buckets)): buckets.count == bounds.count - 1
         case (.breakdown(_, .named(let values)), .breakdown(let groups)): values.allSatisfy { groups.counts[$0] != nil }

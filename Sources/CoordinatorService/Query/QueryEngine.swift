@@ -42,7 +42,7 @@ final class QueryEngine: Sendable {
         let gathered = try await gate.run(until: start + request.query.deadline) {
             try await fanOut(request.query.deadline, start) { link, left, number in
                 let query = PartialUsersQuery(
-                    query: resolved.partial(nil, buckets: link.buckets), step: step, outcome: request.outcome,
+                    query: resolved.withoutFigures(buckets: link.buckets), step: step, outcome: request.outcome,
                     group: request.group, limit: request.limit + 1, after: request.after)
                 var users: [ByteString] = []
                 try await link.bulk.call(.partialUsers, query.body, project: project, request: number, timeout: left) {

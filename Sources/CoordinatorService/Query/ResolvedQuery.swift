@@ -23,7 +23,23 @@ struct ResolvedQuery: Sendable {
     func partial(_ report: PartialQuery.Report?, buckets: Range<Int>) -> PartialQuery {
         PartialQuery(
             definition: definition, buckets: [buckets], asOf: request.asOf, entryRange: request.entryRange, cohorts: cohorts,
-            times: request.times && report != .entrySpan, report: report)
+            times: request.times && report != .entrySpan, stillOpen: Self.tellsOpen(report), report: report)
+    }
+
+    /// What a list of users is of.
+    func withoutFigures(buckets: Range<Int>) -> PartialQuery {
+        var query = partial(nil, buckets: buckets)
+        query.times = false
+        query.stillOpen = false
+        return query
+    }
+
+    /// Whether the counts, or the user, are asked for who of those who dropped can still go on.
+    private static func tellsOpen(_ report: PartialQuery.Report?) -> Bool {
+        switch report {
+        case nil, .breakdown, .trend, .explain, .paired, .variants: true
+        case .entrySpan, .between, .paths, .predictors: false
+        }
     }
 
     /// All that every shard is asked: the whole, then the segments, then the period before.
@@ -39,6 +55,7 @@ struct ResolvedQuery: Sendable {
             var query = partial(nil, buckets: buckets)
             query.entryRange = range
             query.times = false
+            query.stillOpen = false
             queries.append(query)
         }
         return queries
@@ -47,7 +64,7 @@ struct ResolvedQuery: Sendable {
     /// The report that the query asks for beside the counts, but for a trend, whose bounds may depend on the events.
     var report: PartialQuery.Report? {
         if let second { return .paired(second) }
-        if case .property(let asked)? = request.variants { return .breakdown(asked.breakdown) }
+        if case .property(let asked)? = request.variants { return .variants(asked.split) }
         return request.breakdown.map { .breakdown($0.breakdown) }
     }
 }

@@ -30,7 +30,7 @@ struct UsersRequest: Sendable {
     func position(in definition: FunnelDefinition) throws(InvalidDocument) -> Int {
         let position = try step.position(in: definition, field: "step")
         try group?.breakdown.check(against: definition, "group.touch")
-        if outcome == .dropped, let reason = definition.noDropReason(step: position) {
+        if outcome == .dropped || outcome == .open, let reason = definition.noDropReason(step: position) {
             throw InvalidDocument([FieldFault("outcome", reason)])
         }
         return position

@@ -44,34 +44,49 @@ package enum VariantRequest: Sendable {
         guard definitions.allSatisfy({ $0.countBy == .users }) else {
             throw InvalidDocument([FieldFault("count_by", "must be users with \"variants\": only users were assigned to one by chance")])
         }
-        if case .property(let asked) = self { try asked.breakdown.check(against: definitions[0], "variants.touch") }
+        if case .property(let asked) = self, case .attempt(let touch) = asked.split.exposure {
+            try Breakdown(property: asked.split.property, touch: touch).check(against: definitions[0], "variants.touch")
+        }
     }
 }
 
 /// Users by the value of a property that tells which variant they were assigned to.
 package struct PropertyVariants: Sendable {
-    package var breakdown: Breakdown
+    package var split: VariantSplit
     /// Nil is `"control"` where there is one, else the first.
     package var control: PropertyValue?
     /// Planned shares by the values as text, any positive weights; nil is equal shares.
     package var expected: [(value: ByteString, share: Double)]?
 
-    package init(breakdown: Breakdown, control: PropertyValue? = nil, expected: [(value: ByteString, share: Double)]? = nil) {
-        self.breakdown = breakdown
+    /// The names of the rules by which a user counts for a value.
+    enum Exposure: String, CaseIterable { case first, attempt }
+
+    package init(_ split: VariantSplit, control: PropertyValue? = nil, expected: [(value: ByteString, share: Double)]? = nil) {
+        self.split = split
         self.control = control
         self.expected = expected
     }
 
     static func read(_ reader: inout FieldReader) -> PropertyVariants? {
-        var breakdown = BreakdownRequest.readBreakdown(&reader)
-        if reader.value("touch") == nil { breakdown?.touch = .step(1) }
+        let breakdown = BreakdownRequest.readBreakdown(&reader)
+        let hasTouch = reader.value("touch") != nil
+        let named: Exposure? = reader.choice("exposure")
+        if hasTouch, named == .first {
+            reader.faultAt("touch", "goes with \"exposure\": \"attempt\": a first exposure is of no attempt")
+        }
+        let exposure: VariantSplit.Exposure
+        switch named ?? (hasTouch ? .attempt : .first) {
+        case .first: exposure = .first
+        case .attempt: exposure = .attempt(hasTouch ? breakdown?.touch ?? .step(1) : .step(1))
+        }
         let raw = reader.value("control")
         let control = raw.flatMap { PropertyValue(scalar: $0) }?.canonical
         if raw != nil, control == nil { reader.faultAt("control", "must be a string, a number or a boolean") }
         let expected = readExpected(&reader)
         reader.rejectUnknown()
         guard reader.faults.isEmpty, let breakdown else { return nil }
-        return PropertyVariants(breakdown: breakdown, control: control, expected: expected)
+        return PropertyVariants(
+            VariantSplit(property: breakdown.property, exposure: exposure), control: control, expected: expected)
     }
 
     private static func readExpected(_ reader: inout FieldReader) -> [(value: ByteString, share: Double)]? {

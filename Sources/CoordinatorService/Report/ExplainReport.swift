@@ -17,7 +17,8 @@ struct ExplainReport: Sendable {
             "user_id": .string(user), "found": .bool(explanation != nil), "depth": .count(found.depth),
             "outcome": found.depth == 0 ? "not_entered" : (last ? "converted" : "dropped"),
             "chosen": .array(found.chosen.indices.map { chosen($0, of: found.chosen) }),
-            "stopped": found.stopped.map(stopped) ?? .null, "attempts": .array(found.attempts.map(attempt)),
+            "stopped": found.stopped.map(stopped) ?? .null,
+            "open_until": found.openUntil.map { .text(Timestamp.format($0)) } ?? .null, "attempts": .array(found.attempts.map(attempt)),
             "attempts_total": .count(found.attemptsInAll), "events": .array(found.events.map(event)),
             "events_total": .count(found.eventsInAll), "completeness": completeness.json,
         ]
@@ -46,7 +47,7 @@ struct ExplainReport: Sendable {
     private func stopped(_ miss: UserExplanation.Miss) -> JSONValue {
         [
             "step": name(miss.position), "index": .count(miss.position + 1), "reason": .text(miss.reason.rawValue),
-            "text": .text(text(miss)), "event": miss.candidate.map { .string($0.event) } ?? .null,
+            "text": .text(text(miss) + stillOpen), "event": miss.candidate.map { .string($0.event) } ?? .null,
             "time": miss.candidate.map { .text(Timestamp.format($0.time)) } ?? .null,
         ]
     }
@@ -64,6 +65,11 @@ struct ExplainReport: Sendable {
             "time": .text(Timestamp.format(entry.moment.time)), "event": .string(entry.moment.event),
             "steps": .array(steps.map { .count($0 + 1) }),
         ]
+    }
+
+    private var stillOpen: String {
+        guard let end = explanation?.openUntil else { return "" }
+        return ". Still open: the conversion window ends at \(Timestamp.format(end))"
     }
 
     private func text(_ miss: UserExplanation.Miss) -> String {

@@ -79,7 +79,7 @@ package struct FunnelFigures: Sendable {
         let lost = rows.lost(i)
         var members: [JSONValue.Member] = [
             .init("step", .string(definition.steps[i].name)), .init("index", .count(i + 1)), .init("count", rows.json(count)),
-            .init("dropoff", rows.json(lost)), .init("dropout_rate", CountRows.rate(lost, of: previous, scale: 100)),
+            .init("dropoff", rows.json(lost)), .init("open", rows.json(stillOpen(i))), .init("dropout_rate", CountRows.rate(lost, of: previous, scale: 100)),
             .init("dropout_rate_ci", rows.interval(lost, of: previous, scale: 100)),
         ]
         func add(_ name: String, _ successes: UInt64?, of trials: UInt64?) {
@@ -95,6 +95,14 @@ package struct FunnelFigures: Sendable {
             addTimes(i == 0 ? nil : (i == 1 ? result.fromFirst : result.fromPrevious)[i], suffix: "_from_previous", to: &members)
         }
         return .object(members)
+    }
+
+    /// Of those lost before a step, who can still convert; nil where nobody can be lost, and where other than users are counted.
+    private func stillOpen(_ i: Int) -> UInt64? {
+        guard definition.countBy == .users, rows.lost(i) != nil, let stillOpen = result.stillOpen else { return nil }
+        // They reached the nearest required step before, and maybe optional ones between.
+        let previous = (0..<i).last { !rows.isOptional($0) } ?? 0
+        return stillOpen[previous..<i].reduce(0, +)
     }
 
     /// Step 1 takes no time: one user's tells everyone's.

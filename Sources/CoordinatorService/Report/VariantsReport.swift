@@ -9,6 +9,7 @@ package struct VariantsReport: Sendable {
     /// The control first.
     private let groups: [(value: PropertyValue, counts: [UInt64])]
     private let absent: [UInt64]
+    private let several: UInt64
     private let shares: [Double]?
 
     static let note = """
@@ -16,15 +17,19 @@ package struct VariantsReport: Sendable {
         where immature is true some users may still convert, and no test holds
         """
 
+    /// - Parameter several: users who entered and saw several values.
     /// - Throws: `InvalidDocument` where the property has too many values, or others than were planned.
-    package init(_ request: PropertyVariants, _ groups: ValueGroups, _ definition: FunnelDefinition, immature: Bool) throws(InvalidDocument) {
+    package init(
+        _ request: PropertyVariants, _ groups: ValueGroups, several: UInt64, _ definition: FunnelDefinition, immature: Bool
+    ) throws(InvalidDocument) {
         self.request = request
         self.definition = definition
         self.immature = immature
+        self.several = several
         absent = groups.absent
         var values = Set(groups.counts.keys)
         guard values.count <= Limits.variants else {
-            let reason = "\"\(request.breakdown.property.string)\" has more than \(Limits.variants) values, the most of an experiment"
+            let reason = "\"\(request.split.property.string)\" has more than \(Limits.variants) values, the most of an experiment"
             throw InvalidDocument([FieldFault("variants.property", reason)])
         }
         // A variant that was planned is shown though nobody got it, and so is a control.
@@ -74,11 +79,23 @@ package struct VariantsReport: Sendable {
         }
         let without = CountRows(definition, absent)
         return [
-            "property": .string(request.breakdown.property), "touch": .text(request.breakdown.touch.text),
+            "property": .string(request.split.property), "exposure": exposure, "touch": touch, "several_values": .integer(Int64(several)),
             "control": groups.first?.value.json ?? .null, "immature": .bool(immature), "groups": .array(list),
             "without_value": .object(without.head + [.init("steps", without.steps)]), "sample_ratio": sampleRatio,
             "note": .text(Self.note),
         ]
+    }
+
+    private var exposure: JSONValue {
+        switch request.split.exposure {
+        case .first: .text(PropertyVariants.Exposure.first.rawValue)
+        case .attempt: .text(PropertyVariants.Exposure.attempt.rawValue)
+        }
+    }
+
+    /// Null where no attempt is asked.
+    private var touch: JSONValue {
+        if case .attempt(let touch) = request.split.exposure { .text(touch.text) } else { .null }
     }
 
     private static func json(_ comparison: VariantComparison) -> JSONValue {

@@ -24,6 +24,15 @@ package struct ReferenceMatcher {
         }
     }
 
+    /// Section 6: the last clock value at which some attempt of a user can still go on; nil where none can at `as_of`, or the user
+    /// converted.
+    package func openUntil(of user: UserHistory) -> Int64? {
+        let all = ReferenceHistory(plan: plan, user: user, rows: Array(user.time.indices))
+        guard let outcome = outcome(of: all, isUser: true), outcome.depth < plan.steps else { return nil }
+        let ends = starts(in: all).compactMap { all.attempt(from: $0) }.map(all.end)
+        return ends.max().flatMap { $0 >= plan.ticks(plan.asOf) ? $0 : nil }
+    }
+
     /// Section 5: of the attempts of greatest rank, the one that `entry` says.
     private func outcome(of history: ReferenceHistory, isUser: Bool) -> UserOutcome? {
         if isLeftOut(history) { return nil }

@@ -20,6 +20,24 @@ package struct Breakdown: Equatable, Sendable {
     }
 }
 
+/// How an experiment's users are told apart by a property: which variant each of them was assigned to.
+package struct VariantSplit: Equatable, Sendable {
+    package enum Exposure: Equatable, Sendable {
+        /// The earliest event of the range that may start an attempt and has the property.
+        case first
+        /// The event of the chosen attempt that a breakdown would ask.
+        case attempt(Breakdown.Touch)
+    }
+
+    package var property: ByteString
+    package var exposure: Exposure
+
+    package init(property: ByteString, exposure: Exposure) {
+        self.property = property
+        self.exposure = exposure
+    }
+}
+
 extension Breakdown.Touch {
     /// As queries write it: `first`, `last` or `step:2`.
     package var text: String {

@@ -11,6 +11,8 @@ package struct PartialResult: Equatable, Sendable {
     package var fromPrevious: [TimeSummary]
     /// Unconverted users whose deepest open attempt has depth i + 1.
     package var open: [UInt64]
+    /// The same users by the depth of the attempt that speaks for them; nil where that was not asked for.
+    package var stillOpen: [UInt64]?
     /// Microseconds of the newest stored event of the project, of any name.
     package var newestEvent: Int64?
     /// What was asked for beside the counts.
@@ -28,6 +30,8 @@ package struct PartialResult: Equatable, Sendable {
         case paths(PathCounts)
         case predictors(PredictorCounts)
         case paired(PairedCounts)
+        /// The users by variant, and how many of all who entered saw several.
+        case variants(ValueGroups, several: UInt64)
     }
 
     package init(steps: Int, times: Bool, buckets: [Range<Int>] = []) {
@@ -44,6 +48,7 @@ package struct PartialResult: Equatable, Sendable {
             counts[i] += other.counts[i]
             open[i] += other.open[i]
         }
+        if let more = other.stillOpen { stillOpen = stillOpen.map { zip($0, more).map(+) } ?? more }
         for i in fromFirst.indices {
             fromFirst[i].merge(other.fromFirst[i])
             fromPrevious[i].merge(other.fromPrevious[i])
@@ -79,6 +84,10 @@ package struct PartialResult: Equatable, Sendable {
         case (.paired(var pairs), .paired(let more)):
             pairs.merge(more)
             report = .paired(pairs)
+        case (.variants(var groups, let several), .variants(let more, let moreSeveral)):
+            report = nil
+            groups.merge(more)
+            report = .variants(groups, several: several + moreSeveral)
         default: report = other
         }
     }
@@ -92,13 +101,6 @@ package enum ListOutcome: String, CaseIterable, Sendable {
     case dropped
     /// Reached the last step.
     case converted
-
-    /// Whether a user of this depth belongs to the list of `step` (1-based) in a funnel of `steps`.
-    package func includes(depth: Int, step: Int, of steps: Int) -> Bool {
-        switch self {
-        case .reached: return depth >= step
-        case .dropped: return depth == step - 1 && depth > 0
-        case .converted: return depth == steps
-        }
-    }
+    /// Dropped, and has an attempt that can still go on.
+    case open
 }

@@ -6,6 +6,8 @@ package struct UserExplanation: Equatable, Sendable {
     package var chosen: [Chosen] = []
     /// Why there is no next step; nil for a user who converted.
     package var stopped: Miss?
+    /// Microseconds of the last clock value at which some attempt can still go on; nil where none can, or the user converted.
+    package var openUntil: Int64?
     /// Other attempts, in order of time: the deepest where there are more than `attemptsShown`.
     package var attempts: [Attempt] = []
     package var attemptsInAll = 0

@@ -1,7 +1,7 @@
 import FunnelModel
 
 extension ListOutcome {
-    private static let codes: [ListOutcome] = [.reached, .dropped, .converted]
+    private static let codes: [ListOutcome] = [.reached, .dropped, .converted, .open]
 
     func write(to out: inout ByteWriter) { out.integer(UInt8(Self.codes.firstIndex(of: self) ?? 0)) }
 

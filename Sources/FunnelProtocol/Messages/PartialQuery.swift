@@ -12,11 +12,13 @@ package struct PartialQuery: Equatable, Sendable {
     /// Only users of all of these count.
     package var cohorts: [Cohort]
     package var times: Bool
+    /// Whether it is asked who of those who dropped can still go on.
+    package var stillOpen: Bool
     package var report: Report?
 
     package init(
         definition: FunnelDefinition, buckets: [Range<Int>], asOf: Int64, entryRange: Range<Int64>?, cohorts: [Cohort] = [],
-        times: Bool, report: Report? = nil
+        times: Bool, stillOpen: Bool = false, report: Report? = nil
     ) {
         self.definition = definition
         self.buckets = buckets
@@ -24,6 +26,7 @@ package struct PartialQuery: Equatable, Sendable {
         self.entryRange = entryRange
         self.cohorts = cohorts
         self.times = times
+        self.stillOpen = stillOpen
         self.report = report
     }
 
@@ -34,7 +37,7 @@ package struct PartialQuery: Equatable, Sendable {
     }
 
     func write(to out: inout ByteWriter) {
-        out.integer(UInt8((times ? 1 : 0) | (cohorts.isEmpty ? 0 : 2)))
+        out.integer(UInt8((times ? 1 : 0) | (cohorts.isEmpty ? 0 : 2) | (stillOpen ? 4 : 0)))
         out.zigzag(asOf)
         out.zigzag(entryRange?.lowerBound ?? Int64.min)
         out.zigzag(entryRange?.upperBound ?? Int64.max)
@@ -52,7 +55,7 @@ package struct PartialQuery: Equatable, Sendable {
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> PartialQuery {
         let flags: UInt8 = try reader.integer("flags")
-        guard flags <= 3 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
+        guard flags <= 7 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         let asOf = try reader.zigzag("as_of")
         guard Limits.storableTimes.contains(asOf) else { throw ByteError(offset: 1, reason: "as_of is out of range") }
         let from = try reader.zigzag("start")
@@ -64,7 +67,7 @@ package struct PartialQuery: Equatable, Sendable {
         let cohorts = flags & 2 != 0 ? try Cohort.readList(&reader) : []
         return PartialQuery(
             definition: definition, buckets: buckets, asOf: asOf, entryRange: whole ? nil : from..<to, cohorts: cohorts,
-            times: flags & 1 != 0, report: try Report?.read(&reader, steps: definition.steps.count))
+            times: flags & 1 != 0, stillOpen: flags & 4 != 0, report: try Report?.read(&reader, steps: definition.steps.count))
     }
 }
 

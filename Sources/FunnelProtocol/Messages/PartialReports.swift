@@ -14,6 +14,8 @@ extension PartialQuery {
         case explain(user: ByteString)
         /// The same users in another funnel.
         case paired(FunnelDefinition)
+        /// The users of an experiment by variant.
+        case variants(VariantSplit)
         /// What users do next to the steps, and no counts.
         case paths(PathQuestion)
         /// What users did before a step, and no counts.
@@ -32,6 +34,7 @@ enum ReportKind {
     static let paired: UInt8 = 7
     static let paths: UInt8 = 5
     static let predictors: UInt8 = 6
+    static let variants: UInt8 = 9
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> UInt8 { try reader.integer("report") }
 
@@ -68,6 +71,9 @@ extension PartialQuery.Report? {
         case .predictors(let question)?:
             out.integer(ReportKind.predictors)
             question.write(to: &out)
+        case .variants(let split)?:
+            out.integer(ReportKind.variants)
+            split.write(to: &out)
         }
     }
 
@@ -87,13 +93,15 @@ extension PartialQuery.Report? {
         case ReportKind.paired: return .paired(try FunnelDefinition.read(&reader))
         case ReportKind.paths: return .paths(try PathQuestion.read(&reader, steps: steps))
         case ReportKind.predictors: return .predictors(try PredictorQuestion.read(&reader, steps: steps))
+        case ReportKind.variants: return .variants(try VariantSplit.read(&reader, steps: steps))
         default: throw ReportKind.unknown(kind, reader)
         }
     }
 }
 
 extension PartialResult.Report? {
-    func write(to out: inout ByteWriter) {
+    /// - Parameter tellsOpen: whether the result tells who can still go on.
+    func write(to out: inout ByteWriter, tellsOpen: Bool) {
         switch self {
         case nil: out.integer(ReportKind.none)
         case .breakdown(let groups)?:
@@ -110,7 +118,7 @@ extension PartialResult.Report? {
             times.write(to: &out)
         case .explain(let explanation)?:
             out.integer(ReportKind.explain)
-            ExplainMessage.write(explanation, to: &out)
+            ExplainMessage.write(explanation, to: &out, tellsOpen: tellsOpen)
         case .paired(let pairs)?:
             out.integer(ReportKind.paired)
             pairs.write(to: &out)
@@ -120,11 +128,17 @@ extension PartialResult.Report? {
         case .predictors(let counts)?:
             out.integer(ReportKind.predictors)
             counts.write(to: &out)
+        case .variants(let groups, let several)?:
+            out.integer(ReportKind.variants)
+            out.varint(several)
+            groups.write(to: &out)
         }
     }
 
-    /// - Parameter counts: of the whole, to which groups must add up.
-    static func read(_ reader: inout ByteReader, counts: [UInt64]) throws(ByteError) -> Self {
+    /// - Parameters:
+    ///   - counts: of the whole, to which groups must add up.
+    ///   - tellsOpen: whether the result tells who can still go on.
+    static func read(_ reader: inout ByteReader, counts: [UInt64], tellsOpen: Bool) throws(ByteError) -> Self {
         let kind = try ReportKind.read(&reader)
         switch kind {
         case ReportKind.none: return nil
@@ -132,10 +146,16 @@ extension PartialResult.Report? {
         case ReportKind.trend: return .trend(try TrendMessage.readBuckets(&reader, steps: counts.count))
         case ReportKind.entrySpan: return .entrySpan(try EntrySpanMessage.read(&reader))
         case ReportKind.between: return .between(try StepTimes.read(&reader, entered: counts.first ?? 0))
-        case ReportKind.explain: return .explain(try ExplainMessage.read(&reader, steps: counts.count))
+        case ReportKind.explain: return .explain(try ExplainMessage.read(&reader, steps: counts.count, tellsOpen: tellsOpen))
         case ReportKind.paired: return .paired(try PairedCounts.read(&reader, counts))
         case ReportKind.paths: return .paths(try PathCounts.read(&reader))
         case ReportKind.predictors: return .predictors(try PredictorCounts.read(&reader))
+        case ReportKind.variants:
+            let several = try reader.varint("users who saw several values")
+            guard several <= counts.first ?? 0 else {
+                throw ByteError(offset: reader.offset, reason: "more users saw several values than entered")
+            }
+            return .variants(try ValueGroups.read(&reader, counts), several: several)
         default: throw ReportKind.unknown(kind, reader)
         }
     }

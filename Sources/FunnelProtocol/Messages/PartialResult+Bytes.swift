@@ -4,14 +4,15 @@ extension PartialResult {
     package var body: [UInt8] {
         var out = ByteWriter(reserving: 1_024 + fromFirst.reduce(0) { $0 + $1.bytesGuess } + fromPrevious.reduce(0) { $0 + $1.bytesGuess })
         out.varint(UInt64(counts.count))
-        out.integer(UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2)))
+        out.integer(UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2) | (stillOpen == nil ? 0 : 4)))
         writeBuckets(buckets, &out)
         for count in counts { out.varint(count) }
         for count in open { out.varint(count) }
+        for count in stillOpen ?? [] { out.varint(count) }
         if let newestEvent { out.zigzag(newestEvent) }
         for times in fromFirst.dropFirst() { times.write(to: &out) }
         for times in fromPrevious.dropFirst(2) { times.write(to: &out) }
-        report.write(to: &out)
+        report.write(to: &out, tellsOpen: stillOpen != nil)
         return out.bytes
     }
 
@@ -19,19 +20,32 @@ extension PartialResult {
         var reader = ByteReader(body)
         let steps = try reader.count(limit: Limits.stepsPerFunnel, "steps")
         let flags: UInt8 = try reader.integer("flags")
-        guard flags <= 3 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
+        guard flags <= 7 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         self.init(steps: steps, times: flags & 1 != 0)
         buckets = try readBuckets(&reader)
         counts = try reader.counts(steps: steps)
-        for i in 0..<steps {
-            open[i] = try reader.varint("open")
-            guard open[i] < 1 << 48 else { throw ByteError(offset: reader.offset, reason: "open users are out of range") }
+        open = try Self.readOpen(&reader, steps: steps)
+        if flags & 4 != 0 {
+            let stillOpen = try Self.readOpen(&reader, steps: steps)
+            guard stillOpen.reduce(0, +) == open.reduce(0, +) else {
+                throw ByteError(offset: reader.offset, reason: "the open users by their chosen and by their open attempts are not as many")
+            }
+            self.stillOpen = stillOpen
         }
         if flags & 2 != 0 { newestEvent = try reader.zigzag("newest event") }
         for i in fromFirst.indices.dropFirst() { fromFirst[i] = try TimeSummary.read(&reader) }
         for i in fromPrevious.indices.dropFirst(2) { fromPrevious[i] = try TimeSummary.read(&reader) }
-        report = try Report?.read(&reader, counts: counts)
+        report = try Report?.read(&reader, counts: counts, tellsOpen: stillOpen != nil)
         try reader.finish("partial result")
+    }
+
+    private static func readOpen(_ reader: inout ByteReader, steps: Int) throws(ByteError) -> [UInt64] {
+        var open: [UInt64] = []
+        for _ in 0..<steps {
+            open.append(try reader.varint("open"))
+            guard open[open.count - 1] < 1 << 48 else { throw ByteError(offset: reader.offset, reason: "open users are out of range") }
+        }
+        return open
     }
 }
 

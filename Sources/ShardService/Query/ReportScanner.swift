@@ -42,6 +42,10 @@ struct ReportScanner: Sendable {
         case .paired(let second):
             tally = try await counts(query, scan)
             report = .paired(try await pairs(scan.paired(with: second)))
+        case .variants(let split):
+            let (whole, groups, several) = try await variants(split, scan, times: query.times)
+            tally = whole
+            report = .variants(groups, several: several)
         case .paths(let question):
             tally = FunnelTally(scan.plan, times: false)
             report = .paths(try await paths(scan.paths(question)))
@@ -51,6 +55,7 @@ struct ReportScanner: Sendable {
         }
         var result = tally.finish(buckets: query.buckets, newestEvent: newestEvent)
         result.report = report
+        if !query.stillOpen { result.stillOpen = nil }
         return result
     }
 
@@ -114,6 +119,25 @@ struct ReportScanner: Sendable {
             return (whole, try groups.finish(share))
         } catch let error as TooManyValues {
             throw Self.tooMany(error, of: breakdown.property, at: "breakdown.property", shard)
+        }
+    }
+
+    /// All users together, by variant, and how many saw several values.
+    private func variants(
+        _ split: VariantSplit, _ scan: FunnelScan, times: Bool
+    ) async throws -> (FunnelTally, ValueGroups, several: UInt64) {
+        let running = scan.variants(split, times: times)
+        do {
+            let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+            var (whole, groups, several) = tallies[0]
+            for tally in tallies.dropFirst() {
+                whole.merge(tally.whole)
+                try groups.merge(tally.groups)
+                several += tally.several
+            }
+            return (whole, try groups.finish(.leading), UInt64(several))
+        } catch let error as TooManyValues {
+            throw Self.tooMany(error, of: split.property, at: "variants.property", shard)
         }
     }
 

@@ -59,6 +59,8 @@ struct Query: AsyncParsableCommand {
     @Option(help: "previous_period: beside it the range of the same length before; needs --start and --end.") var compare: String?
     @Option(help: "A property that tells an experiment's variants apart.") var variants: String?
     @Option(help: "The value that the other variants are compared with.") var control: String?
+    @Option(help: "first or attempt: whether a user counts for the variant seen first, or for that of the attempt counted; with --variants.")
+    var exposure: String?
     @Option(help: "NAME=FILE: the same over some users; FILE has \"where\", \"cohort\" or both, as JSON. May be given again.")
     var segment: [String] = []
     @Flag(help: "Take an answer that lacks shards; it says which.") var allowPartial = false
@@ -136,12 +138,14 @@ struct Query: AsyncParsableCommand {
             throw ValidationError("--k goes with --breakdown, --paths-after, --paths-between or --predict")
         }
         if variants == nil, control != nil { throw ValidationError("--control goes with --variants") }
+        if variants == nil, exposure != nil { throw ValidationError("--exposure goes with --variants") }
         for (name, property) in [("breakdown", breakdown), ("variants", variants)] as [(ByteString, String?)] {
             guard let property else { continue }
             var asked: [JSONValue.Member] = [.init("property", .text(property))]
             if let touch { asked.append(.init("touch", .text(touch))) }
             if name == "breakdown", let rows { asked.append(.init("k", .count(rows))) }
             if name == "variants", let control { asked.append(.init("control", .text(control))) }
+            if name == "variants", let exposure { asked.append(.init("exposure", .text(exposure))) }
             members.append(.init(name, .object(asked)))
         }
         return members

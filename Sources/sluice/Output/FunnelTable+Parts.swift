@@ -40,6 +40,11 @@ extension FunnelTable {
             return part(Self.text(group["value"]), group) + more(cells)
         }
         lines.append(part("(none)", variants["without_value"] ?? .null))
+        if let several = variants["several_values"]?.asInteger, several > 0 {
+            let rule = variants["exposure"] == "first" ? "the first one seen" : "that of the attempt counted"
+            let users = several == 1 ? "1 user saw several values; it" : "\(Terminal.number(Int(several))) users saw several values; each"
+            lines.append("\(users) counts for \(rule)")
+        }
         let ratio = variants["sample_ratio"]
         if ratio?["mismatch"] == true {
             lines.append("users were not split as planned (p \(Self.probability(ratio?["p_value"]))): believe none of these numbers")

@@ -16,14 +16,18 @@ struct FunnelTable {
         let nameWidth = min(32, max(4, names.map(\.count).max() ?? 4))
         let barWidth = max(10, min(30, width - nameWidth - 46))
         let worst = report["biggest_dropoff"]?["index"]?.asInteger
-        var lines = [row(pad("step", nameWidth), String(repeating: " ", count: barWidth), "users", "of first", "left", "median")]
+        let showsOpen = steps.contains { $0["open"]?.asInteger ?? 0 > 0 }
+        var lines = [
+            row(pad("step", nameWidth), String(repeating: " ", count: barWidth), "users", "of first", "left", "median", showsOpen ? "still open" : nil)
+        ]
         for (step, name) in zip(steps, names) {
             let share = step["conversion_from_first"]?.asDouble
             let mark = worst != nil && worst == step["index"]?.asInteger ? "  ◀ biggest drop-off" : ""
             let left = step["dropout_rate"]?.asDouble.map { "-\(Self.decimal($0)) %" } ?? ""
             lines.append(
                 row(pad(name, nameWidth), bar(share ?? 0, barWidth), Terminal.number(Int(step["count"]?.asInteger ?? 0)),
-                    share.map { "\(Self.decimal($0 * 100)) %" } ?? "–", left, duration(step["median_seconds"]?.asDouble)) + mark)
+                    share.map { "\(Self.decimal($0 * 100)) %" } ?? "–", left, duration(step["median_seconds"]?.asDouble),
+                    showsOpen ? step["open"]?.asInteger.map { Terminal.number(Int($0)) } ?? "" : nil) + mark)
         }
         lines.append("")
         lines.append(summary)
@@ -77,8 +81,12 @@ struct FunnelTable {
         return text
     }
 
-    private func row(_ name: String, _ bar: String, _ users: String, _ share: String, _ left: String, _ median: String) -> String {
+    /// - Parameter open: of those who left, who can still go on; nil where no column tells that.
+    private func row(
+        _ name: String, _ bar: String, _ users: String, _ share: String, _ left: String, _ median: String, _ open: String?
+    ) -> String {
         "\(name)  \(bar)  \(padLeft(users, 10)) \(padLeft(share, 9)) \(padLeft(left, 9)) \(padLeft(median, 9))"
+            + (open.map { " " + padLeft($0, 10) } ?? "")
     }
 
     private func bar(_ share: Double, _ width: Int) -> String {

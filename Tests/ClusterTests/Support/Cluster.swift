@@ -124,10 +124,10 @@ final class Cluster: @unchecked Sendable {
     }
 
     /// Every user of a list, page by page.
-    func users(_ funnel: JSONValue, step: Int, outcome: String, page: Int = 10_000) async throws -> [String] {
+    func users(_ funnel: JSONValue, step: Int, outcome: String, page: Int = 10_000, asOf: JSONValue = .null) async throws -> [String] {
         var users: [String] = []
         var after: JSONValue = ""
-        var asOf: JSONValue = .null
+        var asOf = asOf
         while true {
             let body: JSONValue = [
                 "funnel": funnel, "step": .count(step), "outcome": .text(outcome), "limit": .count(page), "after": after, "as_of": asOf,

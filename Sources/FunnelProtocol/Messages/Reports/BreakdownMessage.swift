@@ -3,18 +3,58 @@ import FunnelModel
 extension Breakdown {
     func write(to out: inout ByteWriter) {
         out.string(property)
-        switch touch {
+        touch.write(to: &out)
+    }
+
+    static func read(_ reader: inout ByteReader, steps: Int) throws(ByteError) -> Breakdown {
+        let property = try readProperty(&reader)
+        return Breakdown(property: property, touch: try Touch.read(&reader, steps: steps))
+    }
+
+    fileprivate static func readProperty(_ reader: inout ByteReader) throws(ByteError) -> ByteString {
+        let property = try reader.string(limit: Limits.propertyKeyBytes, "property")
+        guard !property.isEmpty else { throw ByteError(offset: reader.offset, reason: "property is empty") }
+        return property
+    }
+}
+
+extension Breakdown.Touch {
+    fileprivate func write(to out: inout ByteWriter) {
+        switch self {
         case .first: out.varint(0)
         case .last: out.varint(1)
         case .step(let number): out.varint(UInt64(number) + 1)
         }
     }
 
-    static func read(_ reader: inout ByteReader, steps: Int) throws(ByteError) -> Breakdown {
-        let property = try reader.string(limit: Limits.propertyKeyBytes, "property")
+    fileprivate static func read(_ reader: inout ByteReader, steps: Int) throws(ByteError) -> Self {
         let touch = try reader.count(limit: steps + 1, "touch")
-        guard !property.isEmpty else { throw ByteError(offset: reader.offset, reason: "property is empty") }
-        return Breakdown(property: property, touch: touch == 0 ? .first : (touch == 1 ? .last : .step(touch - 1)))
+        return touch == 0 ? .first : (touch == 1 ? .last : .step(touch - 1))
+    }
+}
+
+extension VariantSplit {
+    private static let first: UInt8 = 0
+    private static let attempt: UInt8 = 1
+
+    func write(to out: inout ByteWriter) {
+        out.string(property)
+        switch exposure {
+        case .first: out.integer(Self.first)
+        case .attempt(let touch):
+            out.integer(Self.attempt)
+            touch.write(to: &out)
+        }
+    }
+
+    static func read(_ reader: inout ByteReader, steps: Int) throws(ByteError) -> VariantSplit {
+        let property = try Breakdown.readProperty(&reader)
+        let rule: UInt8 = try reader.integer("exposure")
+        switch rule {
+        case first: return VariantSplit(property: property, exposure: .first)
+        case attempt: return VariantSplit(property: property, exposure: .attempt(try .read(&reader, steps: steps)))
+        default: throw ByteError(offset: reader.offset, reason: "exposure \(rule) is unknown")
+        }
     }
 }
 

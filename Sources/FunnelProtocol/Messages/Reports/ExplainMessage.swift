@@ -8,7 +8,8 @@ enum ExplainMessage {
         return user
     }
 
-    static func write(_ explanation: UserExplanation?, to out: inout ByteWriter) {
+    /// - Parameter tellsOpen: whether `openUntil` travels.
+    static func write(_ explanation: UserExplanation?, to out: inout ByteWriter, tellsOpen: Bool) {
         out.integer(UInt8(explanation == nil ? 0 : 1))
         guard let explanation else { return }
         out.varint(UInt64(explanation.depth))
@@ -38,9 +39,12 @@ enum ExplainMessage {
             entry.moment.write(to: &out)
             out.integer(entry.positions)
         }
+        guard tellsOpen else { return }
+        out.integer(UInt8(explanation.openUntil == nil ? 0 : 1))
+        if let openUntil = explanation.openUntil { out.zigzag(openUntil) }
     }
 
-    static func read(_ reader: inout ByteReader, steps: Int) throws(ByteError) -> UserExplanation? {
+    static func read(_ reader: inout ByteReader, steps: Int, tellsOpen: Bool) throws(ByteError) -> UserExplanation? {
         guard try flag(&reader, "explanation") else { return nil }
         var explanation = UserExplanation()
         explanation.depth = try reader.count(limit: steps, "depth")
@@ -60,6 +64,7 @@ enum ExplainMessage {
             let moment = try UserExplanation.Moment.read(&reader)
             explanation.events.append(UserExplanation.Entry(moment: moment, positions: try reader.integer("positions")))
         }
+        if tellsOpen, try flag(&reader, "open until") { explanation.openUntil = try readTime(&reader) }
         return explanation
     }
 
