@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-files test-traits test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -18,7 +18,25 @@ demo: build
 test:
 	@sh deploy/install-deps.sh h2load:nghttp2-client nghttpd:nghttp2-server python3:python3 openssl:openssl
 	swift build -c release --build-tests
+	$(call read-files,400,1)
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build
+
+# make test-files COUNT=10000 SEED=1: files of every preset, tables of cells and times, and random files, read a second time by Python.
+COUNT ?= 10000
+SEED ?= 1
+define read-files
+	python3 Tests/Files/reading.py check $(build_dir)/sluice
+	python3 Tests/Files/tables.py $(build_dir)/sluice
+	python3 Tests/Files/random_files.py --count $(1) --seed $(2) $(build_dir)/sluice
+endef
+test-files: build
+	$(call read-files,$(COUNT),$(SEED))
+
+# What needs a package trait, built once with all of them in .build-traits.
+test-traits:
+	@sh deploy/install-deps.sh /usr/include/zstd.h:libzstd-dev zstd:zstd
+	swift build -c release --scratch-path .build-traits --enable-all-traits --product sluice
+	Tests/Files/traits.sh .build-traits/release/sluice
 
 # The dashboard in a real browser, against a real cluster.
 test-browser: build
@@ -41,7 +59,6 @@ kills:
 
 # make fuzz SECONDS=60 SEED=1 SURFACE="lines batch": what takes bytes from outside, under libFuzzer and the address sanitizer.
 SECONDS ?= 30
-SEED ?= 1
 fuzz:
 	Tests/Fuzz/run.sh $(SECONDS) $(SEED) $(SURFACE)
 

@@ -95,7 +95,7 @@ final class GzipDecoder: Decoder {
     private var input: [UInt8] = []
 
     init(name: String) throws {
-        inflate = try Inflate(limit: .max)
+        inflate = try Inflate(limit: .max, takesPadding: true)
         self.name = name
     }
 

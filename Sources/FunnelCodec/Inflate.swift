@@ -7,12 +7,15 @@ import FunnelModel
     private let limit: Int
     private var produced = 0
     private var finished = false
-    /// Zeros behind the last member, which tapes and some programs leave.
+    private let takesPadding: Bool
     private var isPadded = false
 
-    /// - Parameter limit: decoded bytes in all; one more is an error naming it.
-    package init(limit: Int) throws(ByteError) {
+    /// - Parameters:
+    ///   - limit: decoded bytes in all; one more is an error naming it.
+    ///   - takesPadding: zeros behind the last member, which tapes and some programs leave, are no error.
+    package init(limit: Int, takesPadding: Bool = false) throws(ByteError) {
         self.limit = limit
+        self.takesPadding = takesPadding
         // 15 window bits, +32 detects gzip or zlib by the header.
         let code = unsafe inflateInit2_(&stream, 15 + 32, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size))
         if code != Z_OK { throw ByteError(offset: 0, reason: "zlib could not start: \(code)") }
@@ -46,7 +49,7 @@ import FunnelModel
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             if finished {
-                while unsafe stream.avail_in > 0, unsafe stream.next_in.pointee == 0 {
+                while takesPadding, unsafe stream.avail_in > 0, unsafe stream.next_in.pointee == 0 {
                     unsafe stream.next_in += 1
                     unsafe stream.avail_in -= 1
                     isPadded = true

@@ -712,7 +712,7 @@ def decode_health_result(body):
 # -------------------------------------------------------------------------- timestamps (FUNNEL.md, section 1)
 
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{0,9}))?)?"
-                   r"([Zz]|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII)
+                   r"(?: *([Zz]|[Uu][Tt][Cc]|[Gg][Mm][Tt]|[+-]\d\d(?::?\d\d)?))?)?", re.ASCII)
 _NUMBER = re.compile(r"(\d+)(?:\.(\d+))?", re.ASCII)
 
 
@@ -725,11 +725,11 @@ def _days(year, month, day):
 
 
 def parse_timestamp(text):
-    """Microseconds since 1970 of a text: ISO 8601, or digits (seconds below 1e11, milliseconds from there on)."""
+    """Microseconds since 1970 of a text: ISO 8601, or digits, whose number tells seconds, milli-, micro- or nanoseconds."""
     if match := _NUMBER.fullmatch(text):
         whole, fraction = int(match[1]), match[2] or ""
-        unit = 6 if whole < 10**11 else 3
-        value = whole * 10**unit + int((fraction + "000000")[:unit])
+        unit = 6 if whole < 10**11 else 3 if whole < 10**14 else 0 if whole < 10**17 else -3
+        value = whole * 10**unit + int((fraction + "000000")[:unit] or 0) if unit >= 0 else whole // 1000
         if value >= NO_TIME:
             raise ValueError(f"no timestamp: {text!r}")
         return value
@@ -743,7 +743,7 @@ def parse_timestamp(text):
     if not (1 <= month <= 12 and 1 <= day <= lengths[month - 1] and hour < 24 and minute < 60 and second < 60):
         raise ValueError(f"no such date or time: {text!r}")
     offset, zone = 0, match[8] or "Z"
-    if zone not in "Zz":
+    if zone[0] in "+-":
         digits = zone[1:].replace(":", "") + "00"
         hours, minutes = int(digits[:2]), int(digits[2:4])
         if hours > 23 or minutes > 59:
