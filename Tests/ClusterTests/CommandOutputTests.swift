@@ -126,6 +126,43 @@ extension ClusterSuite {
             }
         }
 
+        @Test func errorsAreToldInWords() async throws {
+            try await Cluster.with(shards: 1) { cluster in
+                let broken = cluster.directory.appendingPathComponent("broken.json")
+                try Data(#"{"steps": ["#.utf8).write(to: broken)
+                let wire = ["--to", cluster.coordinatorWire]
+                let commands = [
+                    ["query", "--file", broken.path] + wire, ["query", "--file", "/nowhere"] + wire,
+                    ["query", "--steps", "a", "--segment", "s=\(broken.path)"] + wire, ["query", "--steps", "a", "--to", "127.0.0.1:1"],
+                    ["query", "none"] + wire, ["query", "--steps", "a", "--start", "soon"] + wire, ["funnels", "list", "--to", "127.0.0.1:1"],
+                    ["funnels", "apply", broken.path, "--to", cluster.coordinatorHTTP], ["generate", "--from", "yesterday"],
+                    ["generate", "--out", "/nowhere/e.ndjson"], ["compact", "/nowhere"], ["verify", "/nowhere"],
+                    ["up", "--any-port", "--data", "/proc/nowhere"],
+                ]
+                for command in commands {
+                    let told = try await Command.run("sluice", command)
+                    #expect(told.status != 0 && !(told.out + told.err).isEmpty && Self.isInWords(told.out + told.err), "\(command): \(told.out)\(told.err)")
+                }
+                let refused = try await Command.run("sluice", ["query", "--steps", "a", "--to", "127.0.0.1:1"])
+                #expect(refused.err.contains("cannot connect to 127.0.0.1:1: Connection refused\n"), "\(refused.err)")
+                let noFile = try await Command.run("sluice", ["query", "--steps", "a", "--to", "127.0.0.1:1", "--tls-ca", "/nowhere"])
+                #expect(noFile.err.contains("a file of certificates or a key does not exist (/nowhere)"), "\(noFile.err)")
+                let malformed = try await Command.run("sluice", ["query", "--file", broken.path] + wire)
+                #expect(malformed.err.contains("broken.json: malformed JSON at byte 11: "), "\(malformed.err)")
+                let bodies = [#"[{"user_id": "u", "event": "e", "timestamp": "soon"}]"#, "[{", "{}", "[7]"]
+                for body in bodies {
+                    let answer = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array(body.utf8))
+                    #expect(Self.isInWords(answer.text), "\(answer.text)")
+                }
+                #expect(Self.isInWords(cluster.log), "\(cluster.log)")
+            }
+        }
+
+        /// Not in Swift's own form, as of `JSONError(offset: 81, …)`.
+        private static func isInWords(_ text: String) -> Bool {
+            text.firstMatch(of: #/\w*(?:Error|Fault|Problem)\(|offset: |reason: "|Domain=|errno \d/#) == nil
+        }
+
         @Test func noTextOfAClientDoesAnything() async throws {
             try await Cluster.with(shards: 1) { cluster in
                 let odd = "日本\u{202E}\u{9B}31m"
