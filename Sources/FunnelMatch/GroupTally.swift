@@ -115,9 +115,11 @@ package struct GroupTally: Sendable {
 }
 
 /// A property has more values, or longer ones, than one shard tells apart or can send. An estimate would not be exact.
-package struct TooManyValues: Error, Equatable, Sendable {
+package struct TooManyValues: Error, Equatable, Sendable, CustomStringConvertible {
     package var values: Int
     package var bytes: Int
+
+    package var description: String { "a property has more than \(values) values, or more than \(bytes) bytes of them" }
 }
 
 /// Adds users up by the bucket in which their attempts began; a user may count in several.

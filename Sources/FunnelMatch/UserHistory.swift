@@ -63,3 +63,15 @@ package enum MatchError: Error, Equatable, Sendable {
     case optionalStep(Int)
     case cancelled
 }
+
+extension MatchError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .workBudget(let limit): "a user's history needs more than \(limit) steps of work under these rules"
+        case .notPlain: "a rule of the funnel is not known here"
+        case .notUsers: "the funnel counts something else than users"
+        case .optionalStep(let step): "nobody drops at step \(step), since it is optional"
+        case .cancelled: "cancelled"
+        }
+    }
+}

@@ -1,7 +1,9 @@
 import FunnelModel
 
 /// More distinct paths, or longer names in them, than one shard tells apart. An estimate would not be exact.
-package struct TooManyPaths: Error, Equatable, Sendable {}
+package struct TooManyPaths: Error, Equatable, Sendable, CustomStringConvertible {
+    package var description: String { "there are more than \(Limits.paths) paths, or more than \(Limits.pathBytes) bytes of them" }
+}
 
 /// Adds users up by path. Several threads each fill one of their own; `merge` makes them one.
 package struct PathTally: Sendable {

@@ -3,7 +3,11 @@ import FunnelModel
 import FunnelStorage
 
 /// More events and values of properties, or longer ones, than one shard tells apart.
-package struct TooManyFeatures: Error, Equatable, Sendable {}
+package struct TooManyFeatures: Error, Equatable, Sendable, CustomStringConvertible {
+    package var description: String {
+        "there are more than \(Limits.predictorFeatures) events and values, or more than \(Limits.predictorBytes) bytes of them"
+    }
+}
 
 /// Adds users up by what they did before a step. Several threads each fill one of their own; `merge` makes them one.
 package struct PredictorTally: Sendable {

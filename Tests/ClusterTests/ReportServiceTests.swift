@@ -103,7 +103,7 @@ extension ClusterSuite {
             let table = try await Command.run("sluice", common + ["--breakdown", "plan", "--touch", "last", "--k", "2"])
             #expect(table.status == 0 && table.out.contains("plan (last)") && table.out.contains("(none)"), "\(table.err)")
             let csv = try await Command.run("sluice", common + ["--trend", "week", "--format", "csv"])
-            #expect(csv.out.hasPrefix("start,end,immature,entered,converted,conversion\n"), "\(csv.out) \(csv.err)")
+            #expect(csv.out.hasPrefix("start,end,immature,entered,converted,conversion,step_1_count,step_2_count,step_3_count\n"), "\(csv.out) \(csv.err)")
             #expect(try await Command.run("sluice", common + ["--k", "2"]).status != 0)
         }
 

@@ -164,7 +164,7 @@ final class LiveHub: Sendable {
         } catch {
             if Task.isCancelled { return }
             let problem = ProtocolError(of: error)
-            if problem.code == .unknownError { logger.error("live evaluation failed", metadata: ["error": "\(error)"]) }
+            if problem.code == .unknownError { logger.error("live evaluation failed", metadata: ["error": "\(words(error))"]) }
             event = Event("problem", problem.problem.encoded)
         }
         let end = ContinuousClock.now

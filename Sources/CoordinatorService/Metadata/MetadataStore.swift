@@ -24,7 +24,9 @@ struct Versioned: Equatable, Sendable {
     var value: [UInt8]
 }
 
-struct RevisionConflict: Error, Equatable {
+struct RevisionConflict: Error, Equatable, CustomStringConvertible {
     /// The revision that the key is at; 0 = absent.
     var current: UInt64
+
+    var description: String { current == 0 ? "nothing is saved there" : "it is at revision \(current)" }
 }

@@ -31,7 +31,7 @@ package struct EdgeMiddleware: RouterMiddleware {
             response = Self.problem(error)
         } catch {
             let problem = ProtocolError(of: error)
-            if problem.code == .unknownError { context.logger.error("request failed", metadata: ["error": "\(error)"]) }
+            if problem.code == .unknownError { context.logger.error("request failed", metadata: ["error": "\(words(error))"]) }
             response = EdgeResponse.problem(problem)
         }
         response.headers[.requestID] = context.id.description

@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 
 /// What the handler's owner is told, always on the event loop and never from inside the session.
@@ -106,7 +107,8 @@ package final class HTTP2Handler: ChannelInboundHandler {
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // TLS and socket errors end here: the delegate tells whoever cares, nothing is logged twice.
         if socketError == nil {
-            socketError = HTTP2Error(.connectionLost, "connection failed: \(error)", wireCode: .internalError)
+            let reason = (error as? IOError).map { unsafe String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+            socketError = HTTP2Error(.connectionLost, "connection failed: \(reason)", wireCode: .internalError)
         }
         context.close(promise: nil)
     }

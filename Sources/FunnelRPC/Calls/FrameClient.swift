@@ -112,7 +112,7 @@ package final class FrameClient: Sendable {
     static func translate(_ error: any Error, peer: String) -> ProtocolError {
         guard let error = error as? TransportError else {
             let code: ProtocolError.Code = error is CancellationError ? .cancelled : .unknownError
-            return ProtocolError(code, "\(peer): \(error)", shards: [peer])
+            return ProtocolError(code, "\(peer): \(words(error))", shards: [peer])
         }
         let code: ProtocolError.Code
         if error.isDeadline {

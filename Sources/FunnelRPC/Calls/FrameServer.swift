@@ -90,7 +90,7 @@ package final class FrameServer: CallHandler {
             try await answer(call)
         } catch {
             // The caller went away or its connection broke; there is nobody left to tell.
-            logger.debug("call ended early", metadata: ["path": "\(call.head.path)", "error": "\(error)"])
+            logger.debug("call ended early", metadata: ["path": "\(call.head.path)", "error": "\(words(error))"])
         }
     }
 
@@ -122,7 +122,7 @@ package final class FrameServer: CallHandler {
         } catch let error as TransportError {
             throw error
         } catch {
-            logger.error("call failed", metadata: ["path": "\(route.path.rawValue)", "error": "\(error)"])
+            logger.error("call failed", metadata: ["path": "\(route.path.rawValue)", "error": "\(words(error))"])
             var answer = FrameAnswer(call: call, context: context)
             try await answer.fail(ProtocolError(.unknownError, "internal error; the service's log has it"))
         }

@@ -40,7 +40,7 @@ package final class ClusterView: Sendable {
             take(try decoding("snapshot") { () throws(ByteError) in try ClusterSnapshot(body: frame.body) })
         } catch {
             // Not fatal: the coordinator has it too. Until it answers the service is not ready.
-            logger.warning("snapshot file is damaged and not used", metadata: ["error": "\(error)"])
+            logger.warning("snapshot file is damaged and not used", metadata: ["error": "\(words(error))"])
         }
     }
 
@@ -86,7 +86,7 @@ package final class ClusterView: Sendable {
             } catch {
                 if Task.isCancelled { break }
                 if !troubled {
-                    logger.warning("coordinator does not answer; going on with what is known", metadata: ["error": "\(error)"])
+                    logger.warning("coordinator does not answer; going on with what is known", metadata: ["error": "\(words(error))"])
                 }
                 troubled = true
                 try? await Task.sleep(for: .milliseconds(snapshot == nil ? 100 : 1_000))

@@ -13,4 +13,9 @@ final class ALPNGate: ChannelInboundHandler {
         }
         context.fireUserInboundEventTriggered(event)
     }
+
+    /// What TLS says below, in words.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.fireErrorCaught(error is TransportError ? error : TransportError(.unknown, connectionWords(error)))
+    }
 }

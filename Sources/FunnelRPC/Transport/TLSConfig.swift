@@ -18,10 +18,11 @@ package struct TLSServerConfig: Sendable {
 
     /// The same certificate for an HTTP/1.1 listener; no client certificate is asked for there.
     package func httpConfiguration() throws -> TLSConfiguration {
-        var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(certificateChainFile).map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: privateKeyFile, format: .pem))
-        )
+        var configuration = try reading([certificateChainFile, privateKeyFile]) {
+            TLSConfiguration.makeServerConfiguration(
+                certificateChain: try NIOSSLCertificate.fromPEMFile(certificateChainFile).map { .certificate($0) },
+                privateKey: .privateKey(try NIOSSLPrivateKey(file: privateKeyFile, format: .pem)))
+        }
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["http/1.1"]
         return configuration
@@ -34,7 +35,17 @@ package struct TLSServerConfig: Sendable {
             configuration.trustRoots = .file(clientRootsFile)
             configuration.certificateVerification = .noHostnameVerification
         }
-        return try NIOSSLContext(configuration: configuration)
+        return try reading([certificateChainFile, privateKeyFile, clientRootsFile]) { try NIOSSLContext(configuration: configuration) }
+    }
+}
+
+/// - Throws: `TransportError` in words, with the names of the files.
+private func reading<T>(_ files: [String?], _ body: () throws -> T) throws(TransportError) -> T {
+    do {
+        return try body()
+    } catch {
+        let names = files.compactMap(\.self).joined(separator: ", ")
+        throw TransportError(.failed, connectionWords(error) + (names.isEmpty ? "" : " (\(names))"))
     }
 }
 
@@ -66,14 +77,14 @@ package struct TLSClientConfig: Sendable {
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["h2"]
         if let trustRootsFile { configuration.trustRoots = .file(trustRootsFile) }
-        if let certificateChainFile {
-            configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificateChainFile).map {
-                .certificate($0)
+        return try reading([trustRootsFile, certificateChainFile, privateKeyFile]) {
+            if let certificateChainFile {
+                configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificateChainFile).map { .certificate($0) }
             }
+            if let privateKeyFile {
+                configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: privateKeyFile, format: .pem))
+            }
+            return try NIOSSLContext(configuration: configuration)
         }
-        if let privateKeyFile {
-            configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: privateKeyFile, format: .pem))
-        }
-        return try NIOSSLContext(configuration: configuration)
     }
 }

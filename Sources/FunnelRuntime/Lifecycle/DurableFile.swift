@@ -2,7 +2,10 @@ import Glibc
 
 /// Small files that must be whole after a crash: written beside, synced, renamed, and the folder synced.
 package enum DurableFile {
-    package struct Fault: Error, Sendable { package var message: String }
+    package struct Fault: Error, Sendable, CustomStringConvertible {
+        package var message: String
+        package var description: String { message }
+    }
 
     package static func replace(_ path: String, with bytes: [UInt8]) throws(Fault) {
         let temporary = path + ".tmp"

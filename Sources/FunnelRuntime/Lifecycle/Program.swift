@@ -62,7 +62,7 @@ package enum Program {
         } catch let error as InvalidDocument {
             return refuse(table, error.faults)
         } catch {
-            logger.critical("stopped by an error", metadata: ["error": "\(error)"])
+            logger.critical("stopped by an error", metadata: ["error": "\(words(error))"])
             return 1
         }
     }

@@ -28,11 +28,11 @@ package struct LineLogHandler: LogHandler {
         _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
     }
 
-    /// Control characters and quotes are escaped, so that what a client sent can't forge a line.
+    /// Quotes and what moves a cursor are escaped, so that what a client sent can't forge a line or turn the text around it.
     private static func quoted(_ text: String) -> String {
         let plain = text.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") }
         if plain, !text.isEmpty { return text }
-        return String(decoding: JSONValue.text(text).encoded, as: UTF8.self)
+        return String(decoding: JSONValue.text(text).encoded, as: UTF8.self).printableJSON
     }
 }
 

@@ -1,5 +1,7 @@
+import Glibc
+
 /// A system call that failed, with its errno.
-package struct FileError: Error, Equatable, Sendable {
+package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     package var operation: String
     package var path: String
     package var code: Int32
@@ -12,6 +14,8 @@ package struct FileError: Error, Equatable, Sendable {
         self.code = code
         self.isNoSpace = isNoSpace
     }
+
+    package var description: String { "\(operation) \(path): \(unsafe String(cString: strerror(code)))" }
 }
 
 /// How a file is opened.

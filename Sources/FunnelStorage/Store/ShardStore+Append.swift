@@ -110,7 +110,7 @@ extension ShardStore {
             free = try files.freeBytes(directory)
         } catch {
             // Nothing was written, so this is no reason to stop for good.
-            throw StoreError(.noSpace, "\(directory): free space is not known: errno \(error.code)")
+            throw StoreError(.noSpace, "\(directory): free space is not known: \(error)")
         }
         guard free >= options.reserveBytes else {
             throw StoreError(

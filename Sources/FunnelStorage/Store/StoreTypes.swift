@@ -37,13 +37,18 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable {
         case foreignCluster, foreignShard, foreignLayout, newerFormat, olderFormat, olderEpoch, locked, corrupt, noSpace, poisoned
         case io, sequenceExpired, sequenceReused, invalid, tooLarge, cancelled
+
+        /// Such as "sequence expired".
+        var words: String {
+            self == .io ? "disk" : rawValue.reduce(into: "") { $0 += $1.isUppercase ? " \($1.lowercased())" : String($1) }
+        }
     }
 
     package var code: Code
     package var message: String
     /// The same call may succeed later, against this very store.
     package var retryable: Bool { code == .noSpace }
-    package var description: String { "\(code.rawValue): \(message)" }
+    package var description: String { "\(code.words): \(message)" }
 
     package init(_ code: Code, _ message: String) {
         self.code = code
@@ -51,8 +56,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     init(_ error: FileError) {
-        let reason = error.isNoSpace ? "no space or file descriptors left" : "errno \(error.code)"
-        self.init(error.isNoSpace ? .noSpace : .io, "\(error.operation) \(error.path): \(reason)")
+        self.init(error.isNoSpace ? .noSpace : .io, error.description)
     }
 
     static func corrupt(_ file: String, offset: Int, expected: String, found: String) -> StoreError {

@@ -53,7 +53,7 @@ final class ShardLink: Sendable {
             if health.ready { mark(down: false) }
         } catch {
             // Still down; the next probe asks again.
-            logger.trace("probe failed", metadata: ["shard": "\(name)", "error": "\(error)"])
+            logger.trace("probe failed", metadata: ["shard": "\(name)", "error": "\(words(error))"])
         }
     }
 

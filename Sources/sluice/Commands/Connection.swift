@@ -66,7 +66,7 @@ struct WireClient: Sendable {
 extension ProtocolError {
     /// Every fault on a line of its own.
     var lines: String {
-        ([message] + faults.map { "  \($0.field): \($0.reason)" }).joined(separator: "\n")
+        ([message.printable] + faults.map { "  " + "\($0.field): \($0.reason)".printable }).joined(separator: "\n")
     }
 }
 

@@ -24,7 +24,12 @@ struct Funnels: AsyncParsableCommand {
             request.httpMethod = method
             request.httpBody = body.map { Data($0) }
             if let authorization = try key.authorization() { request.setValue(authorization, forHTTPHeaderField: "Authorization") }
-            let (data, response) = try await URLSession.shared.data(for: request)
+            let (data, response): (Data, URLResponse)
+            do {
+                (data, response) = try await URLSession.shared.data(for: request)
+            } catch {
+                throw Failure("\(to): \(error.localizedDescription)")
+            }
             let status = (response as? HTTPURLResponse)?.statusCode ?? 0
             guard (200..<300).contains(status) else { throw Failure(Self.problem(Array(data), status)) }
             return Array(data)
@@ -33,9 +38,9 @@ struct Funnels: AsyncParsableCommand {
         private static func problem(_ body: [UInt8], _ status: Int) -> String {
             guard let document = try? JSONParser.parse(body) else { return "HTTP \(status)" }
             let faults = (document["errors"]?.asArray ?? []).map {
-                "\n  \($0["field"]?.asString?.string ?? ""): \($0["reason"]?.asString?.string ?? "")"
+                "\n  " + "\($0["field"]?.asString?.string ?? ""): \($0["reason"]?.asString?.string ?? "")".printable
             }
-            return (document["detail"]?.asString?.string ?? "HTTP \(status)") + faults.joined()
+            return (document["detail"]?.asString?.string ?? "HTTP \(status)").printable + faults.joined()
         }
     }
 
@@ -48,7 +53,7 @@ struct Funnels: AsyncParsableCommand {
             for funnel in list {
                 let names = (funnel["steps"]?.asArray ?? []).map { $0.asString?.string ?? $0["name"]?.asString?.string ?? "" }
                 let mark = funnel["default"] == true ? " (default)" : ""
-                Terminal.out("\(funnel["funnel_id"]?.asString?.string ?? "")\(mark): \(names.joined(separator: " > "))")
+                Terminal.out("\(funnel["funnel_id"]?.asString?.string ?? "")\(mark): \(names.joined(separator: " > ").printable)")
             }
         }
     }
@@ -59,7 +64,7 @@ struct Funnels: AsyncParsableCommand {
         @OptionGroup var target: Target
 
         func run() async throws {
-            Terminal.out(String(decoding: try await target.call("GET", "/v1/funnels/\(funnelID)"), as: UTF8.self))
+            Terminal.out(json: try await target.call("GET", "/v1/funnels/\(funnelID)"))
         }
     }
 
@@ -72,9 +77,13 @@ struct Funnels: AsyncParsableCommand {
         func run() async throws {
             let bytes = file == "-" ? Array(FileHandle.standardInput.readDataToEndOfFile()) : DurableFile.read(file)
             guard let bytes else { throw ValidationError("cannot read \(file)") }
-            guard let id = try JSONParser.parse(bytes)["funnel_id"]?.asString?.string else {
-                throw ValidationError("\(file) has no \"funnel_id\"")
+            let document: JSONValue
+            do throws(JSONError) {
+                document = try JSONParser.parse(bytes)
+            } catch {
+                throw ValidationError("\(file): \(error)")
             }
+            guard let id = document["funnel_id"]?.asString?.string else { throw ValidationError("\(file) has no \"funnel_id\"") }
             _ = try await target.call("PUT", "/v1/funnels/\(id)", bytes)
             Terminal.note("saved \(id)")
         }

@@ -59,12 +59,13 @@ struct Query: AsyncParsableCommand {
     @Option(help: "previous_period: beside it the range of the same length before; needs --start and --end.") var compare: String?
     @Option(help: "A property that tells an experiment's variants apart.") var variants: String?
     @Option(help: "The value that the other variants are compared with.") var control: String?
-    @Option(help: "first or attempt: whether a user counts for the variant seen first, or for that of the attempt counted; with --variants.")
+    @Option(help: "first or attempt: a user counts for the variant seen first, or for that of the attempt counted.")
     var exposure: String?
     @Option(help: "NAME=FILE: the same over some users; FILE has \"where\", \"cohort\" or both, as JSON. May be given again.")
     var segment: [String] = []
     @Flag(help: "Take an answer that lacks shards; it says which.") var allowPartial = false
-    @Option(help: "table, json or csv.") var format: Format = .table
+    @Option(help: "table, json or csv: rows of a breakdown, a trend, segments or variants, else the steps.")
+    var format: Format = .table
     @Option(help: "The coordinator's wire address.") var to = "127.0.0.1:8091"
     @OptionGroup var key: KeyOptions
 
@@ -87,8 +88,10 @@ struct Query: AsyncParsableCommand {
         await client.shutdown()
         let report = try JSONParser.parse(answer)
         switch format {
-        case .json: Terminal.out(String(decoding: answer, as: UTF8.self))
-        case .csv: Terminal.out(FunnelTable(report).csv)
+        case .json: Terminal.out(json: answer)
+        case .csv:
+            Terminal.out(ReportCSV(report).text)
+            if let missing = FunnelTable(report).missing { Terminal.note(missing) }
         case .table:
             switch call {
             case .explain: Terminal.out(Explanation(report).text)
@@ -164,8 +167,12 @@ struct Query: AsyncParsableCommand {
     /// The members of the JSON object in a file.
     private static func object(_ file: String, _ option: String) throws -> [JSONValue.Member] {
         guard let bytes = DurableFile.read(file) else { throw ValidationError("cannot read \(option) \(file)") }
-        guard let object = try JSONParser.parse(bytes).asObject else { throw ValidationError("\(file) must hold one JSON object") }
-        return object
+        do throws(JSONError) {
+            if let object = try JSONParser.parse(bytes).asObject { return object }
+        } catch {
+            throw ValidationError("\(option) \(file): \(error)")
+        }
+        throw ValidationError("\(option) \(file) must hold one JSON object")
     }
 
     private func definition() throws -> JSONValue {

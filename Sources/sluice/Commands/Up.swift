@@ -31,7 +31,11 @@ struct Up: AsyncParsableCommand {
         guard (1...256).contains(shards) else { throw ValidationError("--shards must be from 1 to 256") }
         let directory = URL(fileURLWithPath: data).path
         let logs = directory + "/logs"
-        try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
+        do {
+            try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
+        } catch {
+            throw Failure("cannot make \(logs): \(error.localizedDescription)")
+        }
         if let info { try? FileManager.default.removeItem(atPath: info) }
         let plan = try ClusterPlan(shards: shards, data: directory, ports: ports, extra: sealRows.map { ["--seal-rows", "\($0)"] } ?? [])
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")

@@ -14,11 +14,11 @@ struct BehaviourTable {
         let between = from?["between"]?.asArray?.compactMap(\.asInteger).map(String.init) ?? []
         let what = between.isEmpty ? "dropped at step \(from?["dropped"]?.asInteger ?? 0)" : "went from step \(between.joined(separator: " to "))"
         var lines = ["\(count(report["users"])) users \(what); next they did:"]
-        lines += (report["next"]?.asArray ?? []).map { line($0["event"] == .null ? "(nothing more)" : Self.text($0["event"]), $0) }
+        lines += (report["next"]?.asArray ?? []).map { line($0["event"] == .null ? "(nothing more)" : ValueText.row($0["event"]), $0) }
         lines += rest(report["next_other"], "events")
         lines += ["", "paths:"]
         for path in report["paths"]?.asArray ?? [] {
-            let events = (path["events"]?.asArray ?? []).map { Self.text($0) }
+            let events = (path["events"]?.asArray ?? []).map { ValueText.row($0) }
             lines.append(line(events.isEmpty ? "(nothing more)" : events.joined(separator: " → "), path))
         }
         return lines + rest(report["other"], "paths")
@@ -42,7 +42,7 @@ struct BehaviourTable {
             "  \(pad("with", 8)) \(pad("without", 8)) \(pad("lift", 7)) \(pad("q", 9))  what",
         ]
         for row in report["predictors"]?.asArray ?? [] {
-            let name = row["event"].map { Self.text($0) } ?? "\(Self.text(row["property"])) = \(Self.text(row["value"]))"
+            let name = row["event"].map { ValueText.row($0) } ?? "\(ValueText.row(row["property"])) = \(ValueText.row(row["value"]))"
             let lift = row["lift"]?.asDouble.map { "\(FunnelTable.decimal($0))x" } ?? "–"
             let q = row["q_value"]?.asDouble.map { $0 < 0.0001 ? "< 0.0001" : "\((($0 * 10_000).rounded()) / 10_000)" } ?? "–"
             let rates = [row["with"], row["without"]].map { pad(percent($0?["conversion"]?.asDouble), 8) }.joined(separator: " ")
@@ -55,8 +55,6 @@ struct BehaviourTable {
         let filled = Int((min(1, max(0, share)) * Double(Self.barWidth)).rounded())
         return String(repeating: "█", count: filled) + String(repeating: "·", count: Self.barWidth - filled)
     }
-
-    private static func text(_ value: JSONValue?) -> String { Terminal.printable(FunnelTable.text(value)) }
 
     private func count(_ value: JSONValue?) -> String { Terminal.number(Int(value?.asInteger ?? 0)) }
 

@@ -37,9 +37,9 @@ struct Explanation {
 
     private func text(_ key: ByteString) -> String { text(report, key) }
 
-    private func text(_ value: JSONValue, _ key: ByteString) -> String { Terminal.printable(value[key]?.asString?.string ?? "") }
+    private func text(_ value: JSONValue, _ key: ByteString) -> String { (value[key]?.asString?.string ?? "").printable }
 
     private func number(_ value: JSONValue, _ key: ByteString) -> String { String(value[key]?.asInteger ?? 0) }
 
-    private func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
+    private func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.columns)) }
 }

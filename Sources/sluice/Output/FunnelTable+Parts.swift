@@ -37,7 +37,7 @@ extension FunnelTable {
                 lift, Self.probability(comparison?["adjusted_p_value"]), Self.probability(comparison?["adjusted_sequential_p_value"]),
                 group["chance_to_be_best"]?.asDouble.map { "\(Self.decimal($0 * 100)) %" } ?? "",
             ]
-            return part(Self.text(group["value"]), group) + more(cells)
+            return part(ValueText.row(group["value"]), group) + more(cells)
         }
         lines.append(part("(none)", variants["without_value"] ?? .null))
         if let several = variants["several_values"]?.asInteger, several > 0 {
@@ -61,27 +61,6 @@ extension FunnelTable {
             + (variants["funnels"]?.asArray ?? []).map { part(Self.text($0["name"]), $0) } + [
                 "of \(Self.text(both?["users"])) users who entered both: second less first \(difference), p \(Self.probability(paired?["p_value"]))"
             ]
-    }
-
-    /// Of CSV; nil where there are neither segments nor variants.
-    var partRows: [JSONValue]? {
-        func row(_ value: JSONValue, _ keys: [ByteString]) -> [JSONValue.Member] { keys.map { .init($0, value[$0] ?? .null) } }
-        if let segments = report["segments"]?.asArray { return segments.map { .object(row($0, ["name", "entered", "converted", "conversion"])) } }
-        if let funnels = report["variants"]?["funnels"]?.asArray {
-            return funnels.map { .object(row($0, ["name", "entered", "converted", "conversion"])) }
-        }
-        return report["variants"]?["groups"]?.asArray.map { groups in
-            groups.map { group in
-                .object(
-                    row(group, ["value", "entered", "converted", "conversion", "chance_to_be_best"])
-                        + row(
-                            group["comparison"] ?? .null,
-                            [
-                                "difference", "lift", "p_value", "method", "adjusted_p_value", "sequential_p_value",
-                                "adjusted_sequential_p_value", "chance_to_win",
-                            ]))
-            }
-        }
     }
 
     private static func signed(_ value: Double) -> String { (value > 0 ? "+" : "") + decimal(value) }

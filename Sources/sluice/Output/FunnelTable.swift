@@ -1,7 +1,6 @@
 import FunnelModel
 
-/// A report as a table with a bar per step, or as CSV; where a breakdown, a trend, segments or variants were asked for, CSV has
-/// their rows.
+/// A report as a table with a bar per step, and behind it a line for each row of its parts.
 struct FunnelTable {
     let report: JSONValue
     private let steps: [JSONValue]
@@ -12,20 +11,20 @@ struct FunnelTable {
     }
 
     func text(width: Int) -> String {
-        let names = steps.map { "\($0["index"]?.asInteger ?? 0). \($0["step"]?.asString?.string ?? "")" }
-        let nameWidth = min(32, max(4, names.map(\.count).max() ?? 4))
+        let names = steps.map { "\($0["index"]?.asInteger ?? 0). \(Self.text($0["step"]))" }
+        let nameWidth = min(32, max(4, names.map(\.columns).max() ?? 4))
         let barWidth = max(10, min(30, width - nameWidth - 46))
         let worst = report["biggest_dropoff"]?["index"]?.asInteger
         let showsOpen = steps.contains { $0["open"]?.asInteger ?? 0 > 0 }
         var lines = [
-            row(pad("step", nameWidth), String(repeating: " ", count: barWidth), "users", "of first", "left", "median", showsOpen ? "still open" : nil)
+            row("step".padded(to: nameWidth), String(repeating: " ", count: barWidth), "users", "of first", "left", "median", showsOpen ? "still open" : nil)
         ]
         for (step, name) in zip(steps, names) {
             let share = step["conversion_from_first"]?.asDouble
             let mark = worst != nil && worst == step["index"]?.asInteger ? "  ◀ biggest drop-off" : ""
             let left = step["dropout_rate"]?.asDouble.map { "-\(Self.decimal($0)) %" } ?? ""
             lines.append(
-                row(pad(name, nameWidth), bar(share ?? 0, barWidth), Terminal.number(Int(step["count"]?.asInteger ?? 0)),
+                row(name.padded(to: nameWidth), bar(share ?? 0, barWidth), Terminal.number(Int(step["count"]?.asInteger ?? 0)),
                     share.map { "\(Self.decimal($0 * 100)) %" } ?? "–", left, duration(step["median_seconds"]?.asDouble),
                     showsOpen ? step["open"]?.asInteger.map { Terminal.number(Int($0)) } ?? "" : nil) + mark)
         }
@@ -38,7 +37,7 @@ struct FunnelTable {
     private var breakdownLines: [String] {
         guard let breakdown = report["breakdown"] else { return [] }
         var rows = (breakdown["rows"]?.asArray ?? []).map { row in
-            (name: row["value"] == .null ? "(none)" : row["value"]?.asString?.string ?? Self.text(row["value"]), row: row)
+            (name: ValueText.row(row["value"]), row: row)
         }
         if let other = breakdown["other"], other != .null {
             let range = other["values_range"]?.asArray?.map(Self.text)
@@ -62,23 +61,27 @@ struct FunnelTable {
     }
 
     func part(_ name: String, _ entered: String, _ converted: String, _ share: String) -> String {
-        "\(pad(Terminal.printable(name), 32)) \(padLeft(entered, 10)) \(padLeft(converted, 10)) \(padLeft(share, 9))"
+        "\(name.padded(to: 32)) \(padLeft(entered, 10)) \(padLeft(converted, 10)) \(padLeft(share, 9))"
     }
 
+    /// A name, or a number.
     static func text(_ value: JSONValue?) -> String {
-        value?.asString?.string ?? String(decoding: (value ?? .null).encoded, as: UTF8.self)
+        value?.asString?.string.printable ?? String(decoding: (value ?? .null).encoded, as: UTF8.self)
     }
 
     private var summary: String {
         let entered = Terminal.number(Int(report["entered"]?.asInteger ?? 0))
         let converted = Terminal.number(Int(report["converted"]?.asInteger ?? 0))
         let rate = report["conversion"]?.asDouble.map { " (\(Self.decimal($0 * 100)) %)" } ?? ""
-        var text = "\(entered) entered, \(converted) converted\(rate), as of \(report["as_of"]?.asString?.string ?? "?")"
-        if report["completeness"]?["exact"] != true {
-            let missing = report["completeness"]?["missing"]?.asArray?.compactMap(\.asInteger).map(String.init) ?? []
-            text += "\nPARTIAL: no answer from shards \(missing.joined(separator: ", "))"
-        }
-        return text
+        let text = "\(entered) entered, \(converted) converted\(rate), as of \(report["as_of"]?.asString?.string ?? "?")"
+        return missing.map { "\(text)\n\($0)" } ?? text
+    }
+
+    /// Nil where nothing is.
+    var missing: String? {
+        if report["completeness"]?["exact"] == true { return nil }
+        let shards = report["completeness"]?["missing"]?.asArray?.compactMap(\.asInteger).map(String.init) ?? []
+        return "PARTIAL: no answer from shards \(shards.joined(separator: ", "))"
     }
 
     /// - Parameter open: of those who left, who can still go on; nil where no column tells that.
@@ -92,7 +95,7 @@ struct FunnelTable {
     private func bar(_ share: Double, _ width: Int) -> String {
         let eighths = Int((min(1, max(0, share)) * Double(width * 8)).rounded())
         let parts = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
-        return pad(String(repeating: "█", count: eighths / 8) + parts[eighths % 8], width)
+        return (String(repeating: "█", count: eighths / 8) + parts[eighths % 8]).padded(to: width)
     }
 
     private func duration(_ seconds: Double?) -> String {
@@ -103,45 +106,13 @@ struct FunnelTable {
         return "\(Self.decimal(seconds)) s"
     }
 
-    private func pad(_ text: String, _ width: Int) -> String {
-        text.count >= width ? String(text.prefix(width)) : text + String(repeating: " ", count: width - text.count)
-    }
-
     func padLeft(_ text: String, _ width: Int) -> String {
-        text.count >= width ? text : String(repeating: " ", count: width - text.count) + text
+        String(repeating: " ", count: max(0, width - text.columns)) + text
     }
 
     /// One digit behind the point.
     static func decimal(_ value: Double) -> String {
         let tenths = Int((value * 10).rounded())
         return "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)"
-    }
-
-    /// Fields of every step, in the order of the first; text that a spreadsheet would run as a formula is quoted.
-    var csv: String {
-        if let rows = report["breakdown"]?["rows"]?.asArray { return csv(rows, ["value", "entered", "converted", "conversion"]) }
-        if let buckets = report["trend"]?["buckets"]?.asArray {
-            return csv(buckets, ["start", "end", "immature", "entered", "converted", "conversion"])
-        }
-        if let rows = partRows { return csv(rows, rows.first?.asObject?.map(\.key) ?? []) }
-        return csv(steps, steps.first?.asObject?.map(\.key) ?? [])
-    }
-
-    private func csv(_ rows: [JSONValue], _ columns: [ByteString]) -> String {
-        if columns.isEmpty { return "" }
-        var lines = [columns.map(\.string).joined(separator: ",")]
-        for row in rows { lines.append(columns.map { cell(row[$0] ?? .null) }.joined(separator: ",")) }
-        return lines.joined(separator: "\n")
-    }
-
-    private func cell(_ value: JSONValue) -> String {
-        switch value {
-        case .null: return ""
-        case .string(let text):
-            let risky = text.bytes.first.map { "=+-@\t\r".utf8.contains($0) } ?? false
-            return "\"" + (risky ? "'" : "") + text.string.replacing("\"", with: "\"\"") + "\""
-        case .array(let pair): return "\"" + pair.map { String(decoding: $0.encoded, as: UTF8.self) }.joined(separator: " ") + "\""
-        default: return String(decoding: value.encoded, as: UTF8.self)
-        }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import FunnelModel
 import Synchronization
 
 /// Where words for people go.
@@ -22,10 +23,8 @@ enum Terminal {
         return Int(size.ws_col)
     }
 
-    /// Names and values are what clients sent: no control character of theirs reaches the terminal.
-    static func printable(_ text: String) -> String {
-        String(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : Character($0) })
-    }
+    /// An answer as it came.
+    static func out(json: [UInt8]) { out(String(decoding: json, as: UTF8.self).printableJSON) }
 
     /// 12345678 as 12,345,678.
     static func number(_ value: Int) -> String {

@@ -76,7 +76,7 @@ final class Supervisor: Sendable {
             try start(member)
             onChange(pids)
         } catch {
-            Terminal.note("\(member.name) can't be started: \(error)")
+            Terminal.note("\(member.name) can't be started: \(error.localizedDescription)")
         }
     }
 

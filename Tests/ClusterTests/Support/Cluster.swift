@@ -93,7 +93,7 @@ final class Cluster: @unchecked Sendable {
     func shardWire(_ i: Int) -> String { info["shards"]?.asArray?[i]["wire"]?.asString?.string ?? "" }
     func pid(_ name: ByteString) -> Int32 { Int32(info["pids"]?[name]?.asInteger ?? 0) }
 
-    private var log: String {
+    var log: String {
         let folder = directory.appendingPathComponent("data/logs")
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         return names.map { (try? String(contentsOf: folder.appendingPathComponent($0), encoding: .utf8)) ?? "" }.joined(separator: "\n")

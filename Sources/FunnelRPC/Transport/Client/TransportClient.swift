@@ -144,9 +144,10 @@ package final class TransportClient: Sendable {
                 state.withLock { $0.pool.remove(connection) }
             }
         } catch {
-            logger.debug("connect failed", metadata: ["target": "\(host):\(port)", "error": "\(error)"])
-            let waiters = state.withLock { $0.pool.failed("\(error)", now: .now()) }
-            let refusal = TransportError(.refused, "cannot connect to \(host):\(port): \(error)")
+            let reason = connectionWords(error)
+            logger.debug("connect failed", metadata: ["target": "\(host):\(port)", "error": "\(reason)"])
+            let waiters = state.withLock { $0.pool.failed(reason, now: .now()) }
+            let refusal = TransportError(.refused, "cannot connect to \(host):\(port): \(reason)")
             for waiter in waiters { waiter.resume(throwing: refusal) }
         }
     }
