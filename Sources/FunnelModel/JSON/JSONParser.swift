@@ -1,9 +1,7 @@
 /// A fault in a JSON text, with the byte it was found at.
-package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct JSONError: Error, Equatable, Sendable {
     package var offset: Int
     package var reason: String
-
-    package var description: String { "malformed JSON at byte \(offset): \(reason)" }
 }
 
 /// Parses JSON (RFC 8259) from bytes in one pass: UTF-8 and escapes checked, depth bounded, integers kept exact up to

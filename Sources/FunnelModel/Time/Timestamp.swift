@@ -1,12 +1,10 @@
 /// Microseconds since 1970-01-01T00:00:00Z, and the texts that stand for them (semantics: `Protocol/FUNNEL.md`, Events).
 package enum Timestamp {
     /// Why a text or a number is no time that is taken; a predicate, for which the reader supplies the field.
-    package struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
+    package struct Fault: Error, Equatable, Sendable {
         package var reason: String
 
         package init(reason: String) { self.reason = reason }
-
-        package var description: String { reason }
     }
 
     /// ISO 8601 with `T` or a space, any offset, `Z`, `UTC` or `GMT`, a blank before it or none (no zone is UTC); a date alone; or

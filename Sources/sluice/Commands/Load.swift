@@ -58,7 +58,7 @@ struct Load: AsyncParsableCommand {
                 do {
                     outcome = max(outcome, try await load(file, options, loader, &sequence))
                 } catch let fault as FileFault {
-                    Terminal.note("Error: \(Terminal.printable(fault.description))")
+                    Terminal.note("Error: \(fault.description.printable)")
                     outcome = .failed
                 } catch {
                     await client.shutdown()
@@ -82,7 +82,7 @@ struct Load: AsyncParsableCommand {
         do {
             return try body()
         } catch let fault as FileFault {
-            Terminal.note("Error: \(Terminal.printable(fault.description))")
+            Terminal.note("Error: \(fault.description.printable)")
             return .failed
         }
     }

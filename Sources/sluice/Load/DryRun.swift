@@ -76,12 +76,12 @@ struct DryRun {
                     if blocks.count < Self.shown { blocks.append(EventBlock.text(read.batch.event(row), outcome.lines)) }
                 case .rejected(let fault):
                     counts.rejected += 1
-                    if rejected.count < Self.shown { rejected.append("  \(EventBlock.text(outcome.lines)): \(Terminal.printable(fault.reason))") }
+                    if rejected.count < Self.shown { rejected.append("  \(EventBlock.text(outcome.lines)): \(fault.reason.printable)") }
                 case .skipped: counts.skipped += 1
                 }
             }
         }
-        Terminal.out("\(Terminal.printable(file)): how it is read; nothing is sent")
+        Terminal.out("\(file.printable): how it is read; nothing is sent")
         for guess in source.guesses { Terminal.out("  \(guess)") }
         Terminal.out("")
         for block in blocks { Terminal.out(block) }
@@ -103,10 +103,10 @@ private enum EventBlock {
             ("event id", "", event.id.string),
         ]
         for property in event.properties { rows.append((property.key.string, kind(property.value), value(property.value))) }
-        let width = min(40, rows.map { $0.0.count }.max() ?? 0)
+        let width = min(40, rows.map(\.0.columns).max() ?? 0)
         let body = rows.map { row in
-            "  " + Terminal.pad(Terminal.printable(row.0), width) + "  " + Terminal.pad(row.1, 7) + "  "
-                + Terminal.printable(String(row.2.prefix(100)))
+            "  " + row.0.printable.padded(to: width) + "  " + row.1.padded(to: 7) + "  "
+                + String(row.2.prefix(100)).printable
         }
         return (["\(text(lines))"] + body + [""]).joined(separator: "\n")
     }

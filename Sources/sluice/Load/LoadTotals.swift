@@ -23,12 +23,12 @@ struct LoadTotals {
 
     func line(_ file: String, _ rejectsPath: String) -> String {
         let seconds = max(0.001, Double((ContinuousClock.now - start) / .seconds(1)))
-        var line = "\(Terminal.printable(file)): \(Terminal.number(accepted)) accepted, \(Terminal.number(rejected)) rejected"
+        var line = "\(file.printable): \(Terminal.number(accepted)) accepted, \(Terminal.number(rejected)) rejected"
         for (reason, count) in skipped.sorted(by: { $0.key < $1.key }) {
-            line += ", \(Terminal.number(count)) skipped (\(Terminal.printable(reason)))"
+            line += ", \(Terminal.number(count)) skipped (\(reason.printable))"
         }
         line += " (\(Terminal.number(Int(Double(accepted) / seconds)))/s)"
-        if rejected > 0 { line += "; reasons in \(Terminal.printable(rejectsPath))" }
+        if rejected > 0 { line += "; reasons in \(rejectsPath.printable)" }
         return line
     }
 }
@@ -37,7 +37,7 @@ struct LoadTotals {
 enum MixedColumns {
     static func notes(_ columns: [MixedColumn]) -> [String] {
         columns.map { column in
-            let name = Terminal.printable(column.name.string)
+            let name = column.name.string.printable
             let counts = "Column \"\(name)\" holds \(Terminal.number(column.numbers)) numbers and \(Terminal.number(column.texts)) texts"
             let asText = "--text \"\(name)\" reads all as text"
             return counts + (column.isNumber ? ": \(asText)" : ": --number \"\(name)\" reads every number as one, \(asText)")
