@@ -79,7 +79,8 @@ package struct FunnelFigures: Sendable {
         let lost = rows.lost(i)
         var members: [JSONValue.Member] = [
             .init("step", .string(definition.steps[i].name)), .init("index", .count(i + 1)), .init("count", rows.json(count)),
-            .init("dropoff", rows.json(lost)), .init("open", rows.json(stillOpen(i))), .init("dropout_rate", CountRows.rate(lost, of: previous, scale: 100)),
+            .init("dropoff", rows.json(lost)), .init("open", rows.json(stillOpen(i))),
+            .init("dropout_rate", CountRows.rate(lost, of: previous, scale: 100)),
             .init("dropout_rate_ci", rows.interval(lost, of: previous, scale: 100)),
         ]
         func add(_ name: String, _ successes: UInt64?, of trials: UInt64?) {

@@ -172,7 +172,8 @@ final class ShardRouter: Sendable {
                 outcome.rejected += result.rejected.map { .init(row: rows[min($0.row, rows.count - 1)], reason: $0.reason) }
             } catch {
                 logger.warning(
-                    "append failed", metadata: ["shard": "\(link.name)", "rows": "\(rows.count)", "call": "\(request)", "error": "\(words(error))"])
+                    "append failed",
+                    metadata: ["shard": "\(link.name)", "rows": "\(rows.count)", "call": "\(request)", "error": "\(words(error))"])
                 outcome.repeated = false
                 guard error.retryable || error.code == .cancelled else {
                     // Sent again it would fail again: the sender is told why instead.

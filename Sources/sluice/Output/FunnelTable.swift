@@ -17,7 +17,9 @@ struct FunnelTable {
         let worst = report["biggest_dropoff"]?["index"]?.asInteger
         let showsOpen = steps.contains { $0["open"]?.asInteger ?? 0 > 0 }
         var lines = [
-            row("step".padded(to: nameWidth), String(repeating: " ", count: barWidth), "users", "of first", "left", "median", showsOpen ? "still open" : nil)
+            row(
+                "step".padded(to: nameWidth), String(repeating: " ", count: barWidth), "users", "of first", "left", "median",
+                showsOpen ? "still open" : nil)
         ]
         for (step, name) in zip(steps, names) {
             let share = step["conversion_from_first"]?.asDouble

@@ -56,7 +56,8 @@ struct ReportCSV {
     ///   - values: how many values, which may not be known exactly.
     private static func named(_ value: JSONValue?, of row: String, values: ClosedRange<Int64>? = nil) -> Row {
         [
-            .init("row", .text(value == .null ? "no_value" : row)), .init("kind", .text(ValueText.kind(value))), .init("value", value ?? .null),
+            .init("row", .text(value == .null ? "no_value" : row)), .init("kind", .text(ValueText.kind(value))),
+            .init("value", value ?? .null),
         ]
             + (row == "value" || row == "other"
                 ? [
@@ -88,9 +89,9 @@ struct ReportCSV {
             .init("several_values", variants["several_values"] ?? .null), .init("immature", variants["immature"] ?? .null),
         ]
         var rows = (variants["groups"]?.asArray ?? []).enumerated().map { i, group in
-            Self.named(group["value"], of: "variant") + Self.cells(group, without: ["value", "comparison"])
-                + Self.cells(group["comparison"] ?? .null) + [.init("planned_share", shares.indices.contains(i) ? shares[i]["share"] ?? .null : .null)]
-                + whole
+            let share = shares.indices.contains(i) ? shares[i]["share"] : nil
+            return Self.named(group["value"], of: "variant") + Self.cells(group, without: ["value", "comparison"])
+                + Self.cells(group["comparison"] ?? .null) + [.init("planned_share", share ?? .null)] + whole
         }
         rows.append(Self.named(.null, of: "variant") + Self.cells(variants["without_value"] ?? .null) + whole)
         return [rows]
