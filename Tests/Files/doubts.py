@@ -32,7 +32,8 @@ class Doubts:
         self.of_file = self._of_file(text)
         self.columns = options.columns
         if not self.is_json and not options.columns and self.separator:
-            self.columns = next(csvtext.records(self.lines, self.separator, options.quotes), (0, 0, None))[2]
+            self.columns = next(csvtext.records(self.lines, self.separator, options.quotes), (0, 0, None))[2] or []
+            self.of_file |= options.user == "user_id" and "user_id" not in self.columns and options.anonymous in self.columns
 
     def _of_file(self, text):
         """Whether the separator, the header or the format can be seen in two ways."""
@@ -54,7 +55,7 @@ class Doubts:
         return max(next(csvtext.records(self.lines, s, self.options.quotes), (0, 0, None))[1] for s in separators)
 
     def may_be_no_record(self, line):
-        return may_be_blank(line) if self.is_json else csvtext.is_empty(line)
+        return may_be_blank(line) if self.is_json or self.of_file else csvtext.is_empty(line)
 
     def of_record(self, span):
         """Whether a record can be read in two ways."""

@@ -98,4 +98,4 @@ def first_of(*values):
 
 
 def size(text):
-    return len(text.encode("utf-8", "surrogateescape"))
+    return len(text.encode("utf-8", "surrogatepass"))
