@@ -7,7 +7,7 @@ import re
 import csvtext
 import plain
 import times
-from values import DECIMAL, JSON_NUMBER, number
+from values import DECIMAL, JSON_NUMBER, number, text_of
 
 BLANK = " \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\ufeff"
 PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
@@ -15,6 +15,7 @@ SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 CONSTANT = re.compile(r"-?\b(Inf|nan|NaN|Infinity)\b")
 ZONE_AFTER_BLANK = re.compile(r"[0-9].*\s([a-zA-Z]+|[+-][0-9:]*)\s*\Z")
 BARE_POINT = re.compile(r"[.,](?![0-9])")
+ESCAPED = re.compile(r"\x7f|\\u00|\\[bf]")
 MOST = 24_000
 
 
@@ -36,7 +37,8 @@ class Doubts:
         self.of_file = self._of_file(text)
         self.columns = options.columns
         if not self.is_json and not options.columns and self.separator:
-            self.columns = next(csvtext.records(self.lines, self.separator, options.quotes), (0, 0, None))[2]
+            self.columns = next(csvtext.records(self.lines, self.separator, options.quotes), (0, 0, None))[2] or []
+            self.of_file |= options.user == "user_id" and "user_id" not in self.columns and options.anonymous in self.columns
 
     def _of_file(self, text):
         """Whether the separator, the header or the format can be seen in two ways."""
@@ -58,7 +60,7 @@ class Doubts:
         return max(next(csvtext.records(self.lines, s, self.options.quotes), (0, 0, None))[1] for s in separators)
 
     def may_be_no_record(self, line):
-        return may_be_blank(line) if self.is_json else csvtext.is_empty(line)
+        return may_be_blank(line) if self.is_json or self.of_file else csvtext.is_empty(line)
 
     def of_record(self, span):
         """Whether a record can be read in two ways."""
@@ -111,9 +113,18 @@ def of_json(text, options):
     members = inner if isinstance(inner, dict) else {}
     time = row.get(options.time)
     return (
-        depth(row) > 10 or not isinstance(inner, (dict, str, type(None))) or isinstance(time, str) and of_time(time)
+        any(ESCAPED.search(text_of(part)) for part in lists(row)) or depth(row) > 10 or not isinstance(inner, (dict, str, type(None))) or isinstance(time, str) and of_time(time)
         or any(v is None or isinstance(v, (dict, list)) for key in members if key in row for v in (members[key], row[key]))
         or not all(isinstance(row.get(key, ""), (str, type(None))) for key in ("event", "event_type", options.event)))
+
+
+def lists(value):
+    """The arrays of an object, which become text; how text escapes a control character is left open."""
+    for part in value.values():
+        if isinstance(part, dict):
+            yield from lists(part)
+        elif isinstance(part, list):
+            yield part
 
 
 def depth(value):

@@ -253,7 +253,7 @@ def csv_text(r, options):
     if not options.columns:
         parts.append(line(columns, separator if trailing and r.random() < 0.5 else ""))
         first = parts[0].rstrip("\r\n")
-        if not options.separator and csvtext.separator_of(first) != separator or first.lstrip().startswith("{"):
+        if not options.separator and csvtext.separator_of(first) != separator or first.lstrip().startswith(("{", "[")):
             return None
         if options.separator and r.random() < 0.1:
             parts.insert(0, end())
@@ -268,7 +268,7 @@ def csv_text(r, options):
     whole = "".join(parts)
     if r.random() < 0.3:
         whole = whole.rstrip("\r\n")
-    return None if whole == "" or whole.lstrip(" \t\r\n").startswith("{") else whole
+    return None if whole == "" or whole.lstrip(" \t\r\n\x01").startswith(("{", "[")) else whole
 
 
 def well_formed(r, options, as_json):

@@ -99,4 +99,4 @@ def first_of(*values):
 
 
 def size(text):
-    return len(text.encode("utf-8", "surrogateescape"))
+    return len(text.encode("utf-8", "surrogatepass"))
