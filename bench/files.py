@@ -34,7 +34,7 @@ def write(bench):
     for form, (kind, has_ids) in FORMS.items():
         bench.say(f"files: writing {form}")
         path = os.path.join(bench.work, form.replace(" ", "-") + "." + kind)
-        columns = "user::VARCHAR AS user_id, event, strftime(make_timestamp(epoch_us(ts)), '%Y-%m-%dT%H:%M:%S.%gZ') AS timestamp"
+        columns = "user::VARCHAR AS user_id, event, strftime(make_timestamp(ts * 1000), '%Y-%m-%dT%H:%M:%S.%gZ') AS timestamp"
         rest = REST[kind]
         ids = "id AS event_id, " if has_ids else ""
         how = "FORMAT csv, HEADER" if kind == "csv" else "FORMAT json"

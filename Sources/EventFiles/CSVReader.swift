@@ -27,6 +27,11 @@ struct CSVReader {
 
     let separator: UInt8
     let hasQuotes: Bool
+    /// Bytes that may still be looked at in vain. A quote that does not close is found out only at the limit, so a file in which
+    /// every line has one would be read a million times over; where that begins, records are looked at less far.
+    private var credit = CSVReader.creditMax
+    private static let creditMax = 64 << 20
+    private static let leastBytes = 4 << 10
     private(set) var fields: [Field] = []
     private(set) var scratch: [UInt8] = []
 
@@ -47,6 +52,7 @@ struct CSVReader {
         switch cut(window) {
         case .needsMore: return .needsMore
         case .record(let end, let lines):
+            credit = min(Self.creditMax, credit + 16 * (end - window.at))
             guard window.passLineEnd(at: end) else { return .needsMore }
             window.add(lines: lines)
             return .record(line...(line + lines))
@@ -62,13 +68,16 @@ struct CSVReader {
         fields.removeAll(keepingCapacity: true)
         scratch.removeAll(keepingCapacity: true)
         let bytes = window.bytes.span
-        let limit = min(bytes.count, window.at + Self.recordBytes)
+        let most = min(Self.recordBytes, max(Self.leastBytes, credit))
+        let limit = min(bytes.count, window.at + most)
         var i = window.at
         var lines = 0
         while true {
             if hasQuotes, i < limit, bytes[i] == Self.quote {
-                switch quoted(bytes, from: i, limit, window.isWhole) {
-                case .bad(let reason): return .bad(reason)
+                switch quoted(bytes, from: i, limit, window.isWhole, most) {
+                case .bad(let reason):
+                    credit -= limit - window.at
+                    return .bad(reason)
                 case .needsMore: return .needsMore
                 case .record(let end, let inside):
                     i = end
@@ -77,9 +86,13 @@ struct CSVReader {
             } else {
                 let start = i
                 while i < limit, bytes[i] != separator, bytes[i] != LineEnd.lf, bytes[i] != LineEnd.cr { i &+= 1 }
-                if i == limit {
-                    if limit == window.at + Self.recordBytes { return .bad("the record is longer than \(Self.recordBytes) bytes") }
-                    if !window.isWhole { return .needsMore }
+                if i >= limit {
+                    let isEnd = i == limit && i < bytes.count && (bytes[i] == separator || bytes[i] == LineEnd.lf || bytes[i] == LineEnd.cr)
+                    if i == bytes.count, !window.isWhole { return .needsMore }
+                    if i < bytes.count, !isEnd {
+                        credit -= limit - window.at
+                        return .bad("the record is longer than \(most) bytes")
+                    }
                 }
                 fields.append(Field(start: start, end: i, isDecoded: false))
             }
@@ -90,7 +103,7 @@ struct CSVReader {
 
     /// The quoted field at `start`.
     /// - Returns: where it ends: at a separator, a line end or the end of the file.
-    private mutating func quoted(_ bytes: Span<UInt8>, from start: Int, _ limit: Int, _ isWhole: Bool) -> Cut {
+    private mutating func quoted(_ bytes: Span<UInt8>, from start: Int, _ limit: Int, _ isWhole: Bool, _ most: Int) -> Cut {
         let mark = scratch.count
         var isDoubled = false
         var copied = start + 1
@@ -102,7 +115,7 @@ struct CSVReader {
                 i &+= 1
             }
             guard i < limit else {
-                if limit - start >= Self.recordBytes || limit < bytes.count { return .bad("the quote does not close within \(Self.recordBytes) bytes") }
+                if limit < bytes.count { return .bad("the quote does not close within \(most) bytes") }
                 return isWhole ? .bad("the quote does not close before the end of the file") : .needsMore
             }
             if i + 1 == bytes.count, !isWhole { return .needsMore }

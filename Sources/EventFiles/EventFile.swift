@@ -45,6 +45,7 @@ package final class EventFile {
         case table(CSVReader, TableRow)
     }
 
+    private let path: String
     private let source: TextSource
     private let options: FileOptions
     private let now: Int64
@@ -54,10 +55,15 @@ package final class EventFile {
     private var times: TimeReader
     /// Records so far.
     private var count = 0
+    /// A fault that comes after records that were read.
+    private var fault: (any Error)?
     /// What was guessed about the file, and why.
     package private(set) var guesses: [String] = []
+    /// Columns without a name, counted from 1.
+    package private(set) var nameless: [Int] = []
 
     package init(path: String, options: FileOptions, now: Int64) throws {
+        self.path = path
         source = try TextSource(path: path)
         self.options = options
         self.now = now
@@ -78,12 +84,19 @@ package final class EventFile {
     /// The next records; nil at the end of the file.
     /// - Throws: `FileFault` for what concerns the file as a whole.
     package func next(rows: Int, bytes: Int) throws -> FileBatch? {
+        if let fault { throw fault }
         var collector = RecordCollector(EventScanner(now: now, takesOtherMembers: true), first: count)
-        while collector.count < rows, collector.approximateBytes < bytes {
-            if reader == nil, try !begin() { break }
-            read(rows, bytes, &collector)
-            if collector.count == rows || collector.approximateBytes >= bytes || window.isWhole { break }
-            try readMore()
+        do {
+            while collector.count < rows, collector.approximateBytes < bytes {
+                if reader == nil, try !begin() { break }
+                read(rows, bytes, &collector)
+                if collector.count == rows || collector.approximateBytes >= bytes || window.isWhole { break }
+                try readMore()
+            }
+        } catch {
+            // What stands before the damage is an event as any other.
+            fault = error
+            if collector.count == 0 { throw error }
         }
         count += collector.count
         return collector.count == 0 ? nil : collector.finish(options.shape)
@@ -132,17 +145,44 @@ package final class EventFile {
     private func begin(at first: Int) throws -> Bool {
         switch window.bytes[first] {
         case UInt8(ascii: "{"):
+            if case .none = options.table.header { throw FileFault("the file is JSON: it has members, and no columns to name") }
+            let end = LineEnd.first(in: window.bytes, first..<window.bytes.count) ?? window.bytes.count
+            if window.bytes[(first + 1)..<end].allSatisfy(Blank.isBlank) {
+                throw FileFault("a JSON object takes several lines; events are read one a line: jq -c . \(name) | sluice load -")
+            }
+            let shape = options.shape
+            if options.table.separator != nil || !options.table.hasQuotes || !shape.numberColumns.isEmpty || !shape.textColumns.isEmpty {
+                guesses.append("JSON: its values keep their kinds; options of separators, quotes, --number and --text are for CSV")
+            }
             reader = .lines
             return true
-        case UInt8(ascii: "["):
-            throw FileFault("the file is one JSON list; events are read one a line: jq -c '.[]' FILE | sluice load -")
+        case UInt8(ascii: "[") where isList(after: first):
+            throw FileFault("the file is one JSON list; events are read one a line: jq -c '.[]' \(name) | sluice load -")
         default:
             return try beginTable()
         }
     }
 
+    private var name: String { path == "-" ? "FILE" : shellWord(path) }
+
+    /// Whether a `[` begins a list of objects; a header may begin so, too.
+    private func isList(after bracket: Int) -> Bool {
+        let next = window.bytes[(bracket + 1)...].first { !Blank.isBlank($0) && !LineEnd.isOne($0) }
+        return next == nil || next == UInt8(ascii: "{") || next == UInt8(ascii: "]")
+    }
+
+    /// Excel's line `sep=;`, which names the separator and is no record.
+    private func separatorLine() -> UInt8? {
+        let line = window.bytes[window.at...].prefix(5)
+        guard line.starts(with: "sep=".utf8), let separator = line.last, line.count == 5,
+            let end = LineEnd.first(in: window.bytes, window.rest), end == window.at + 5, window.passLineEnd(at: end)
+        else { return nil }
+        return separator
+    }
+
     private func beginTable() throws -> Bool {
         var table = options.table
+        if let separator = separatorLine() { table.separator = table.separator ?? separator }
         if table.separator == nil {
             let (separator, counts) = guessSeparator()
             table.separator = separator
@@ -167,6 +207,7 @@ package final class EventFile {
             columns = choices[0]
             if choices.count > 1 { columns = try choose(among: choices, csv) }
         }
+        if case .firstRecord = table.header { nameless = columns.names.indices.filter { columns.names[$0].isEmpty }.map { $0 + 1 } }
         reader = .table(csv, try TableRow(columns.names, options.shape, required: options.required, event: columns.event))
         return true
     }

@@ -6,7 +6,11 @@ enum FileFormat {
         if start.starts(with: [0x1F, 0x8B]) { return try GzipDecoder(name: name) }
         if start.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) { return try zstd(name) }
         for (magic, format, advice) in refused where start.starts(with: magic) {
-            throw FileFault("\(name) is \(format): \(advice.replacing("FILE", with: name == "the input" ? "FILE" : name))")
+            throw FileFault("\(name) is \(format): \(advice.replacing("FILE", with: name == "the input" ? "FILE" : shellWord(name)))")
+        }
+        // A header may begin with these letters.
+        if start.starts(with: "ORC".utf8), start.count > 3, start[3] < 9 || start[3] > 126 {
+            throw FileFault("\(name) is ORC: convert it to CSV or NDJSON")
         }
         // Text in Latin letters has zeros in every second byte.
         if start.count >= 4, start[1] == 0, start[3] == 0, start[0] != 0 { throw utf16(name) }
@@ -32,12 +36,11 @@ enum FileFormat {
         ([0xFF, 0xFE], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | sluice load -"),
         ([0xFE, 0xFF], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | sluice load -"),
         (Array("PK\u{3}\u{4}".utf8), "a zip archive or an Excel workbook", "unzip -p FILE | sluice load -, or export the sheet as CSV"),
-        (Array("PAR1".utf8), "Parquet", "duckdb -c \"COPY (FROM 'FILE') TO '/dev/stdout' (FORMAT json)\" | sluice load -"),
+        (Array("PAR1".utf8), "Parquet", "duckdb -c \"COPY (FROM 'e.parquet') TO '/dev/stdout' (FORMAT json)\" | sluice load -, with its name for e.parquet"),
         (Array("BZh".utf8), "compressed with bzip2", "bzip2 -dc FILE | sluice load -"),
         ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0], "compressed with xz", "xz -dc FILE | sluice load -"),
         ([0xD0, 0xCF, 0x11, 0xE0], "an old Excel workbook", "export the sheet as CSV"),
         (Array("Obj\u{1}".utf8), "Avro", "convert it to NDJSON, as avro cat does"),
-        (Array("ORC".utf8), "ORC", "convert it to CSV or NDJSON"),
         (Array("SQLite format 3".utf8), "a SQLite database", "sqlite3 -header -csv FILE \"SELECT … FROM …\" | sluice load -"),
     ]
 }

@@ -27,6 +27,15 @@ struct RecordCollector {
 
     mutating func reject(_ lines: FileLines, _ fault: EventFault) { outcomes.append((lines, .rejected(fault))) }
 
+    /// The fault of a native event in the file's own words.
+    private static func fault(_ fault: EventFault, _ shape: EventShape) -> EventFault {
+        var told = fault
+        told.field = shape.name(ofField: fault.field)
+        if fault.message == "field required" { told.message = "is missing or empty" }
+        if fault.type == "datetime_parsing", !fault.message.hasPrefix("is ") { told.message += "; --timestamp-format reads other forms" }
+        return told
+    }
+
     // MARK: - Lines
 
     mutating func take(line: Int, _ bytes: [UInt8], _ range: Range<Int>, _ shapes: inout ShapeReader) {
@@ -70,7 +79,7 @@ struct RecordCollector {
         for i in 0..<row.count {
             let cell = record.cell(i)
             guard isValidUTF8(cell.bytes) else {
-                return reject(lines, EventFault(row.name(i).string, "is not UTF-8" + Self.encodingAdvice))
+                return reject(lines, EventFault(String(row.name(i).string.prefix(60)), "is not UTF-8" + Self.encodingAdvice))
             }
         }
         do throws(EventFault) {
@@ -85,7 +94,7 @@ struct RecordCollector {
         if row.isAnonymous { anonymous[place] = true }
     }
 
-    private static let encodingAdvice = "; for Latin-1: iconv -f LATIN1 -t UTF-8 FILE | sluice load -"
+    private static let encodingAdvice = "; if the file is Latin-1, convert it first: iconv -f LATIN1 -t UTF-8"
 
     // MARK: - End
 
@@ -96,12 +105,11 @@ struct RecordCollector {
         var out = FileBatch(batch: scanned.batch, records: [], lines: [], isAnonymous: [], outcomes: [])
         for (i, (lines, outcome)) in outcomes.enumerated() {
             switch outcome {
-            case .rejected(let fault): out.outcomes.append(.init(lines: lines, kind: .rejected(fault)))
+            case .rejected(let fault): out.outcomes.append(.init(lines: lines, kind: .rejected(Self.fault(fault, shape))))
             case .skipped(let reason): out.outcomes.append(.init(lines: lines, kind: .skipped(reason)))
             case .scanned(let place):
-                if var fault = faults[place] {
-                    fault.field = shape.name(ofField: fault.field)
-                    out.outcomes.append(.init(lines: lines, kind: .rejected(fault)))
+                if let fault = faults[place] {
+                    out.outcomes.append(.init(lines: lines, kind: .rejected(Self.fault(fault, shape))))
                     continue
                 }
                 out.outcomes.append(.init(lines: lines, kind: .row(out.records.count)))

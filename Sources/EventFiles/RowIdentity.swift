@@ -48,7 +48,7 @@ package struct RowIdentity {
         }
         let digest = Digest(canonical)
         // Rows of two users are no repetitions of each other, though the anonymous id is no part of the row's.
-        let counted = isAnonymous ? Digest(canonical + user) : digest
+        let counted = isAnonymous ? Digest(Self.bytes(UInt64(user.count)) + user + canonical) : digest
         let earlier = try repeats.add(counted.first, UInt32(truncatingIfNeeded: counted.second))
         guard earlier > 0 else { return Self.hex(digest.first) }
         append(UInt64(earlier))
@@ -63,6 +63,8 @@ package struct RowIdentity {
     private mutating func append(_ number: UInt64) {
         for shift in stride(from: 0, to: 64, by: 8) { canonical.append(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }
     }
+
+    private static func bytes(_ number: UInt64) -> [UInt8] { withUnsafeBytes(of: number.littleEndian) { Array($0) } }
 
     /// Numbers that are equal are one value, whatever their kind.
     private mutating func append(value p: Int, of batch: EventBatch) {

@@ -34,11 +34,12 @@ struct TableRow {
 
     /// - Throws: `FileFault` for a column that is doubled or missing.
     init(_ names: [ByteString], _ shape: EventShape, required: [RequiredColumn], event: ByteString?) throws {
-        for (i, name) in names.enumerated() where !name.isEmpty && names[..<i].contains(name) {
-            throw FileFault("the header has two columns \"\(name.string)\"; rename one of them")
+        var seen: Set<ByteString> = []
+        for name in names where !name.isEmpty && !seen.insert(name).inserted {
+            throw FileFault("the header has two columns \"\(name.string.prefix(60))\"; rename one of them")
         }
         guard names.allSatisfy({ isValidUTF8($0.bytes) }) else {
-            throw FileFault("the header is not UTF-8; for Latin-1: iconv -f LATIN1 -t UTF-8 FILE | sluice load -")
+            throw FileFault("the header is not UTF-8; if the file is Latin-1, convert it first: iconv -f LATIN1 -t UTF-8")
         }
         for column in required where !column.paths.contains(where: { $0.isIn(names, json: shape.jsonText) }) {
             let wanted = column.paths.map { "\"\($0.name.string)\"" }.joined(separator: " or ")
@@ -49,6 +50,7 @@ struct TableRow {
         container = shape.spread.first
         let named = names.filter { !$0.isEmpty }
         isDocument = shape.jsonText.contains(where: names.contains) || shape.parameterLists.contains { names.contains($0.name) }
+            || (event == nil && shape.keepsOtherEventNames && shape.event.count { seen.contains($0.name) } > 1)
             || shape.naming == .segmentCall || Set(named.map { shape.propertyName(ofColumn: $0) }).count < named.count
         columns = names.map { Column(name: $0, role: $0.isEmpty || shape.leftOut.contains($0) ? .none : .property) }
         assignRoles(shape)
@@ -76,13 +78,14 @@ struct TableRow {
     }
 
     private static func list(_ names: [ByteString]) -> String {
-        let shown = names.filter { !$0.isEmpty }.prefix(40).map { $0.string.prefix(60) }.joined(separator: ", ")
+        let shown = names.filter { !$0.isEmpty }.prefix(40).map { "\"\($0.string.prefix(60))\"" }.joined(separator: ", ")
+        if names.count == 1 { return shown + " alone; is the separator right (--separator)?" }
         return names.count > 40 ? shown + ", …" : shown
     }
 
     /// Columns that came out as numbers in some rows and as text in others.
     var mixed: [MixedColumn] {
-        columns.filter { $0.numbers > 0 && $0.texts > 0 }.map {
+        columns.filter { $0.texts > 0 && ($0.numbers > 0 || $0.rule == .number) }.map {
             MixedColumn(name: $0.name, numbers: $0.numbers, texts: $0.texts, isNumber: $0.rule == .number)
         }
     }
@@ -184,7 +187,7 @@ struct TableRow {
             do {
                 value = try JSONParser.parse(text)
             } catch {
-                throw EventFault(columns[i].name.string, error.description)
+                throw EventFault(String(columns[i].name.string.prefix(60)), error.description)
             }
             if columns[i].property == columns[i].name {
                 members.append(.init(columns[i].name, value))

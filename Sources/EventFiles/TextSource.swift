@@ -8,6 +8,19 @@ package struct FileFault: Error, CustomStringConvertible, Sendable {
     package init(_ description: String) { self.description = description }
 }
 
+/// Why the last call of the system failed.
+package enum SystemWords {
+    package static var last: String { String(cString: strerror(errno)) }
+}
+
+/// Names as a shell takes them for one word.
+package func shellWord(_ text: String) -> String {
+    let isPlain = !text.isEmpty && text.utf8.allSatisfy { byte in
+        (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || "._-/+@%,:=".utf8.contains(byte)
+    }
+    return isPlain ? text : "'" + text.replacing("'", with: "'\\''") + "'"
+}
+
 /// The text of a file or of standard input, decompressed, piece by piece: memory does not grow with the file.
 package final class TextSource {
     private let handle: FileHandle
@@ -62,9 +75,13 @@ package final class TextSource {
     }
 
     private func fill() throws {
-        guard let data = try handle.read(upToCount: Self.pieceBytes), !data.isEmpty else { return }
-        bytesRead += data.count
-        encoded += data
+        do {
+            guard let data = try handle.read(upToCount: Self.pieceBytes), !data.isEmpty else { return }
+            bytesRead += data.count
+            encoded += data
+        } catch {
+            throw FileFault("\(name) cannot be read: \(SystemWords.last)")
+        }
     }
 
     private func start() throws {
@@ -93,6 +110,7 @@ final class GzipDecoder: Decoder {
     private let inflate: Inflate
     private let name: String
     private var input: [UInt8] = []
+    private var isDamaged = false
 
     init(name: String) throws {
         inflate = try Inflate(limit: .max, takesPadding: true)
@@ -102,14 +120,17 @@ final class GzipDecoder: Decoder {
     func feed(_ bytes: [UInt8]) { input = bytes }
 
     func next() throws -> [UInt8]? {
+        if isDamaged { throw FileFault("\(name): the gzip data is damaged; what stands before the damage was read") }
         if input.isEmpty { return nil }
         defer { input = [] }
+        var text: [UInt8] = []
         do {
-            let text = try inflate.feed(input)
-            return text.isEmpty ? nil : text
+            try inflate.feed(input, into: &text)
         } catch {
-            throw FileFault("\(name): the gzip data is damaged; what stands before the damage was read")
+            isDamaged = true
+            if text.isEmpty { return try next() }
         }
+        return text.isEmpty ? nil : text
     }
 
     func finish() throws {

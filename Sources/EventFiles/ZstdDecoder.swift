@@ -37,8 +37,9 @@
                             fault = String(cString: ZSTD_getErrorName(code))
                             break
                         }
-                        isOpen = code != 0
+                        // Between two frames a call without input asks for the next one.
                         if before == (from.pos, to.pos) { break }
+                        isOpen = code != 0
                     }
                     at = from.pos
                     count = to.pos

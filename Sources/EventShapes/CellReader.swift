@@ -37,7 +37,7 @@ package enum CellReader {
         guard whole > 0, whole == 1 || cell[first] != 48 else { return false }
         if at == cell.count {
             // Minus nothing is 0, which prints without a sign.
-            if rule == .number { return true }
+            if rule == .number { return whole <= 300 || (Double(text(cell))?.isFinite ?? false) }
             if first == 1, cell[1] == 48 { return false }
             return whole <= 18 || Int64(text(cell)) != nil
         }

@@ -26,11 +26,13 @@ package struct ShapeReader: Sendable {
     package mutating func read(_ document: JSONValue, text: [UInt8] = [], _ range: Range<Int> = 0..<0) throws(EventFault) -> Reading {
         guard let given = document.asObject else { throw EventFault("", "the line must be a JSON object, not \(document.typeName)") }
         var members = given
-        for name in shape.jsonText { try parseText(of: name, in: &members) }
+        var texts: [ByteString: [UInt8]] = [:]
+        for name in shape.jsonText { texts[name] = try parseText(of: name, in: &members) }
         let whole = shape.jsonText.isEmpty ? document : JSONValue.object(members)
 
-        let user = try id(of: shape.user, in: whole)
-        let anonymous = user == nil ? try id(of: shape.anonymous, in: whole) : nil
+        let user = try id(of: shape.user, in: whole, text, range)
+        let anonymous = user == nil ? try id(of: shape.anonymous, in: whole, text, range) : nil
+        if user == nil, anonymous == nil { throw EventFault("user_id", "is missing or empty; the record has \(Self.names(members))") }
         let event: JSONValue
         switch shape.naming {
         case .constant(let name): event = .string(name)
@@ -45,10 +47,15 @@ package struct ShapeReader: Sendable {
         if let user = user ?? anonymous { native.append(.init("user_id", user)) }
         if event != .null { native.append(.init("event_type", event)) }
         if let found = first(of: shape.time, in: whole) {
-            let exact = JSONParser.exactly(found.value, at: found.steps, in: text, range) ?? found.value
+            let exact =
+                if let inner = found.steps.first.flatMap({ texts[$0] }) {
+                    JSONParser.exactly(found.value, at: Array(found.steps.dropFirst()), in: inner, 0..<inner.count) ?? found.value
+                } else {
+                    JSONParser.exactly(found.value, at: found.steps, in: text, range) ?? found.value
+                }
             native.append(.init("timestamp", try times.native(exact)))
         }
-        if let id = try id(of: shape.id, in: whole) { native.append(.init("event_id", id)) }
+        if let id = try id(of: shape.id, in: whole, text, range) { native.append(.init("event_id", id)) }
         return .event(.object(native), isAnonymous: user == nil && anonymous != nil)
     }
 
@@ -62,9 +69,13 @@ package struct ShapeReader: Sendable {
         return nil
     }
 
-    /// An id as text; integers are taken as their digits.
-    private func id(of paths: [MemberPath], in document: JSONValue) throws(EventFault) -> JSONValue? {
+    /// An id as text; integers of any length are taken as their digits.
+    private func id(
+        of paths: [MemberPath], in document: JSONValue, _ text: [UInt8], _ range: Range<Int>
+    ) throws(EventFault) -> JSONValue? {
         guard let (value, steps) = first(of: paths, in: document) else { return nil }
+        let exact = JSONParser.exactly(value, at: steps, in: text, range) ?? value
+        if exact != value, exact.asString?.bytes.contains(UInt8(ascii: ".")) == false { return exact }
         switch value {
         case .string: return value
         case .integer(let number): return .text(String(number))
@@ -72,6 +83,11 @@ package struct ShapeReader: Sendable {
             let name = steps.map(\.string).joined(separator: ".")
             throw EventFault(name, "must be text or an integer, not \(value.typeName == "a number" ? "a fraction" : value.typeName)")
         }
+    }
+
+    private static func names(_ members: [JSONValue.Member]) -> String {
+        let shown = members.prefix(20).map { "\"\($0.key.string.prefix(60))\"" }.joined(separator: ", ")
+        return members.isEmpty ? "no members" : members.count > 20 ? shown + ", …" : shown
     }
 
     private enum Either<Left, Right> { case left(Left), right(Right) }
@@ -88,7 +104,9 @@ package struct ShapeReader: Sendable {
 
     // MARK: - Properties
 
-    private func parseText(of name: ByteString, in members: inout [JSONValue.Member]) throws(EventFault) {
+    /// - Returns: the text; nil where there is none.
+    private func parseText(of name: ByteString, in members: inout [JSONValue.Member]) throws(EventFault) -> [UInt8]? {
+        var found: [UInt8]?
         for i in members.indices where members[i].key == name {
             guard let text = members[i].value.asString else { continue }
             if text.bytes.allSatisfy({ $0 <= 32 }) {
@@ -97,10 +115,12 @@ package struct ShapeReader: Sendable {
             }
             do {
                 members[i].value = try JSONParser.parse(text.bytes)
+                found = text.bytes
             } catch {
                 throw EventFault(name.string, error.description)
             }
         }
+        return found
     }
 
     /// All further members; those that win stand last.

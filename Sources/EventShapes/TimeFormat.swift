@@ -53,7 +53,11 @@ package struct TimeFormat: Sendable, Equatable {
             || (parts.contains { [.number(.year, 4), .number(.shortYear, 2)].contains($0) }
                 && (parts.contains(.number(.dayOfYear, 3))
                     || (parts.contains(.number(.day, 2)) && (parts.contains(.number(.month, 2)) || parts.contains(.monthName)))))
-        guard hasDate else { throw Fault(description: "the format needs %s, or a year, a month and a day") }
+        guard hasDate else { throw Fault(description: "the format needs %s, or a year, a month and a day, such as %m/%d/%Y") }
+        let has12 = parts.contains(.number(.hour12, 2))
+        guard has12 == parts.contains(.dayHalf), !(has12 && parts.contains(.number(.hour, 2))) else {
+            throw Fault(description: "%I (hours to 12) and %p (AM or PM) go together, without %H")
+        }
         self.parts = parts
     }
 

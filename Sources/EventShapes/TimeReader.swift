@@ -24,7 +24,8 @@ package struct TimeReader: Sendable {
         do {
             return .text(Timestamp.format(try instant(value)))
         } catch {
-            throw EventFault("timestamp", error.reason, "datetime_parsing")
+            let shown = value.asString.map { "\"\($0.string.prefix(60))\": " } ?? ""
+            throw EventFault("timestamp", shown + error.reason, format == nil ? "datetime_parsing" : "datetime_format")
         }
     }
 
@@ -42,7 +43,7 @@ package struct TimeReader: Sendable {
         guard !hasZone, clock != nil else { return time }
         let isDay = format?.isDay ?? (text.count == 10)
         guard let instant = isDay ? clock?.firstInstant(ofDay: time) : clock?.instant(showing: time) else {
-            throw Timestamp.Fault(reason: "\"\(text.string.prefix(40))\" does not exist in the time zone: clocks skip it")
+            throw Timestamp.Fault(reason: "this time does not exist in the time zone: clocks skip it")
         }
         return instant
     }

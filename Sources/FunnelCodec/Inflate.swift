@@ -26,6 +26,12 @@ import FunnelModel
     /// Everything that `bytes` decode to. Concatenated gzip members are one stream (RFC 1952, 2.2).
     package func feed(_ bytes: [UInt8]) throws(ByteError) -> [UInt8] {
         var out: [UInt8] = []
+        try feed(bytes, into: &out)
+        return out
+    }
+
+    /// The same; where the data are damaged, `out` has what stands before the damage.
+    package func feed(_ bytes: [UInt8], into out: inout [UInt8]) throws(ByteError) {
         var input = bytes
         let total = input.count
         var fault: ByteError?
@@ -37,7 +43,6 @@ import FunnelModel
             unsafe stream.avail_in = 0
         }
         if let fault { throw fault }
-        return out
     }
 
     /// An error where the stream broke off.

@@ -62,15 +62,17 @@ extension ClusterSuite {
                 let some = try await load(
                     Self.head + "u1,View,2026-01-01T10:00:00Z,5\n\nu2,View,2026-01-01T10:00:00Z,\"half\nu3,View,2026-01-01T10:00:00Z,12.50\n", cluster)
                 #expect(some.status == 3 && some.err.contains("2 accepted, 1 rejected") && some.rejected[0]["line"] == 4)
-                #expect(some.err.contains("Column \"price\" holds 1 numbers and 1 texts: --number \"price\""))
+                #expect(some.err.contains("Column \"price\" came out mixed, 1 number and 1 text: "))
                 let none = try await load("who,event,timestamp\nu1,View,2026-01-01\n", cluster)
-                #expect(none.status == 1 && none.err.contains("there is no column \"user_id\" (--user-id); the columns are who, event, timestamp"))
+                #expect(none.status == 1 && none.err.contains("there is no column \"user_id\" (--user-id); the columns are \"who\", \"event\", \"timestamp\""))
                 let lacking = try await load(Self.head, cluster, ["--anonymous-id", "device"])
                 #expect(lacking.status == 1 && lacking.err.contains("(--anonymous-id)"))
                 for done in [some, none, lacking] { #expect(!done.err.contains("FileFault(") && !done.err.contains("Error(")) }
                 // A file that is none costs the others nothing.
                 let file = cluster.directory.appendingPathComponent("events.csv")
                 try Data((Self.head + "u9,Last,2026-01-01,1\n").utf8).write(to: file)
+                let nobody = try await Command.run("sluice", ["load", "\(cluster.directory.path)/events.csv", "--to", "127.0.0.1:9"])
+                #expect(nobody.status == 1 && nobody.err.contains("127.0.0.1:9 does not answer"))
                 let both = try await Command.run("sluice", ["load", "/nowhere.csv", file.path, "--to", cluster.ingestWire])
                 #expect(both.status == 1 && both.err.contains("there is no file /nowhere.csv"))
                 #expect(try await cluster.counts(["Last"]) == [1])

@@ -1,5 +1,6 @@
 import EventFiles
 import EventShapes
+import Foundation
 import FunnelCodec
 import FunnelModel
 import Testing
@@ -64,8 +65,18 @@ struct TextTests {
         #expect(fault("user_id,event,timestamp,event\nu1,View,2026-01-01,Other\n").contains("two columns \"event\""))
         #expect(fault("user_id,event,timestamp,plan,plan\nu1,View,2026-01-01,pro,free\n").contains("\"plan\""))
         let lacking = fault("customer,event,timestamp\nu1,View,2026-01-01\n")
-        #expect(lacking.contains("\"user_id\"") && lacking.contains("customer, event, timestamp"))
+        #expect(lacking.contains("\"user_id\"") && lacking.contains("\"customer\", \"event\", \"timestamp\""))
         #expect(fault("[{\"user_id\":1}]").contains("jq -c"))
+    }
+
+    @Test func jsonOverSeveralLinesIsNamed() throws {
+        #expect {
+            _ = try ReadFile("{\n  \"user_id\": \"u\"\n}\n")
+        } throws: { "\($0)".contains("jq -c .") }
+    }
+
+    @Test func excelsSeparatorLineIsNoRecord() throws {
+        #expect(try ReadFile("sep=;\r\nuser_id;event;timestamp\r\nu1;View;2026-01-01\r\n").lines == [3...3])
     }
 
     @Test func namelessColumnIsLeftOut() throws {
@@ -97,6 +108,12 @@ struct TextTests {
         #expect {
             _ = try ReadFile(Array((parts[0] + parts[1]).dropLast(9)))
         } throws: { "\($0)".contains("ends early") }
+        // What stands before the damage is read.
+        let file = try TestFile(parts[0] + parts[1].prefix(12))
+        defer { file.remove() }
+        let source = try EventFile(path: file.url.path, options: ReadFile.options(), now: ReadFile.now)
+        #expect(try source.next(rows: 100, bytes: 1 << 20)?.batch.count == 1)
+        #expect(throws: FileFault.self) { try source.next(rows: 100, bytes: 1 << 20) }
     }
 
     @Test func recordsAreBounded() throws {
@@ -106,6 +123,38 @@ struct TextTests {
         #expect(file.rejected.map(\.lines) == [2...2, 3...3])
         let lines = try ReadFile("{\"user_id\":\"\(long)\"}\n{\"user_id\":\"u\",\"event\":\"e\",\"timestamp\":\"2026-01-01\"}\n")
         #expect(lines.events.count == 1 && lines.rejected.map(\.lines) == [1...1])
+    }
+
+    @Test func noPartOfALongRecordBecomesAnEvent() throws {
+        let size = 1 << 20
+        let start = "u1,Visit,2026-01-01,\""
+        // The closing quote is the last byte within the limit.
+        let long = start + String(repeating: "x", count: size - start.utf8.count - 1) + "\""
+        let file = try ReadFile(head + "u0,Visit,2026-01-01,1\n" + long + ",Zevil,Purchase,2026-01-01,stolen\nu9,Visit,2026-01-01,9\n")
+        #expect(file.events.map(\.user) == ["u0", "u9"] && file.rejected.map(\.lines) == [3...3] && file.lines == [2...2, 4...4])
+        // As long as allowed.
+        let most = "u1,Visit,2026-01-01," + String(repeating: "x", count: size - "u1,Visit,2026-01-01,".utf8.count)
+        #expect(try ReadFile(head + most + "\n").rejected.first?.reason.contains("the limit is") == true)
+    }
+
+    @Test func linesThatAllOpenAQuoteAreReadInTime() throws {
+        let file = try ReadFile(head + String(repeating: "a\",\"b\n", count: 40_000))
+        #expect(file.rejected.count + file.events.count == 40_000)
+    }
+
+    @Test func headersInBracketsAreNoList() throws {
+        let file = try ReadFile(
+            "[user_id],[event],[timestamp]\nu,A,2026-01-01\n",
+            ReadFile.options {
+                ($0.shape.user, $0.shape.event, $0.shape.time) = (["[user_id]"], ["[event]"], ["[timestamp]"])
+                $0.required = []
+            })
+        #expect(file.events.count == 1)
+    }
+
+    @Test func wordsOfAShellAreQuoted() {
+        #expect(shellWord("a/b-1.csv") == "a/b-1.csv")
+        #expect(shellWord("x; touch y") == "'x; touch y'" && shellWord("it's $(id)") == "'it'\\''s $(id)'")
     }
 
     @Test func fieldCountsAreChecked() throws {

@@ -94,10 +94,32 @@ struct ValueTests {
         #expect(
             try times(["31/12/2024 11:05 PM", "1/2/2025 9:00 am"]) { $0.shape.timeFormat = try? TimeFormat("%d/%m/%Y %I:%M %p") }
                 == ["2024-12-31T23:05:00Z", "2025-02-01T09:00:00Z"])
+        for format in ["%d/%m/%Y %H:%M %p", "%d/%m/%Y %I:%M", "%H:%M", "%Q", "%Y%"] { #expect(throws: TimeFormat.Fault.self) { try TimeFormat(format) } }
         // Twice in autumn, never in spring.
         let berlin = try times(["2024-10-27 02:30:00", "2024-03-31 02:30:00", "2024-07-01", "2024-07-01 12:00:00Z"]) { $0.zone = NamedZone("Europe/Berlin") }
         #expect(berlin.prefix(3) == ["2024-10-27T00:30:00Z", "2024-06-30T22:00:00Z", "2024-07-01T12:00:00Z"])
         #expect(berlin.last?.contains("does not exist") == true)
+    }
+
+    @Test func timesInsideJSONTextAreTakenByTheirDigits() throws {
+        let file = try ReadFile(
+            "user_id,event,t\nu,A,\"{\"\"at\"\":1790115322.1074269}\"\n",
+            ReadFile.options {
+                $0.shape.time = ["t.at"]
+                $0.shape.jsonText = ["t"]
+                $0.required = []
+            })
+        #expect(file.events.map(\.time) == [1_790_115_322_107_426])
+    }
+
+    @Test func theOtherNameStandsInForAnEmptyEvent() throws {
+        let file = try ReadFile("user_id,event,event_type,timestamp\nu,,T,2026-01-01\nu,A,T,2026-01-01\n")
+        #expect(file.events.map(\.name) == ["T", "A"] && file.values(of: "event_type") == [nil, .string("T")])
+    }
+
+    @Test func idsOfMoreThan63BitsKeepTheirDigits() throws {
+        let file = try ReadFile(#"{"user_id":12345678901234567890,"event":"A","timestamp":1767261600}"# + "\n" + #"{"user_id":1.5,"event":"A","timestamp":1767261600}"#)
+        #expect(file.events.map(\.user) == ["12345678901234567890"] && file.rejected.count == 1)
     }
 
     @Test func numberOfSecondsInJSONIsTakenByItsDigits() throws {

@@ -59,7 +59,8 @@ package struct EventReader: Sendable {
             try Timestamp.checkRange(time, now: now)
             return time
         } catch let fault as Timestamp.Fault {
-            throw EventFault("timestamp", fault.reason, "datetime_parsing")
+            let shown = value?.asString.map { "\"\($0.string.prefix(60))\": " } ?? ""
+            throw EventFault("timestamp", shown + fault.reason, "datetime_parsing")
         } catch let fault as EventFault {
             throw fault
         } catch {

@@ -39,7 +39,12 @@ struct Load: AsyncParsableCommand {
     func validate() throws {
         guard !files.isEmpty else { throw ValidationError("name a file, or - for standard input") }
         if format == .json, !dryRun { throw ValidationError("--format goes with --dry-run") }
-        if idempotencyKey?.isEmpty == true { throw ValidationError("--idempotency-key must not be empty") }
+        if let idempotencyKey {
+            guard (1...Limits.idempotencyKeyBytes).contains(idempotencyKey.utf8.count) else {
+                throw ValidationError("--idempotency-key has \(idempotencyKey.utf8.count) bytes; 1 to \(Limits.idempotencyKeyBytes) are allowed")
+            }
+            if rowIds == .file { throw ValidationError("--idempotency-key and --row-ids file exclude each other") }
+        }
         _ = try reading.fileOptions()
     }
 
@@ -52,13 +57,13 @@ struct Load: AsyncParsableCommand {
         } else {
             let client = try WireClient(to, key, connections: 2)
             var random = SystemRandomNumberGenerator()
-            let loader = Loader(client: client, producer: random.next())
+            let loader = Loader(client: client, producer: random.next(), address: to)
             var sequence: UInt64 = 1
             for file in files {
                 do {
                     outcome = max(outcome, try await load(file, options, loader, &sequence))
                 } catch let fault as FileFault {
-                    Terminal.note("Error: \(fault.description.printable)")
+                    Self.report(fault, of: file)
                     outcome = .failed
                 } catch {
                     await client.shutdown()
@@ -82,9 +87,14 @@ struct Load: AsyncParsableCommand {
         do {
             return try body()
         } catch let fault as FileFault {
-            Terminal.note("Error: \(fault.description.printable)")
+            Self.report(fault, of: file)
             return .failed
         }
+    }
+
+    private static func report(_ fault: FileFault, of file: String) {
+        let words = fault.description
+        Terminal.note("Error: \((file == "-" || words.contains(file) ? words : "\(file): \(words)").printable)")
     }
 
     private func identity(of file: String) throws -> RowIdentity {
@@ -95,37 +105,43 @@ struct Load: AsyncParsableCommand {
 
     /// SHA-256 of a file's bytes, in hex.
     private static func hash(_ path: String) throws -> String {
-        guard let handle = FileHandle(forReadingAtPath: path) else { throw FileFault("\(path) cannot be read") }
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw FileFault("\(path): --row-ids file needs a file that can be read twice") }
+        guard let handle = FileHandle(forReadingAtPath: path) else { throw FileFault("\(path) cannot be read: \(SystemWords.last)") }
         var hasher = SHA256()
-        while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty { hasher.update(data: chunk) }
+        do {
+            while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty { hasher.update(data: chunk) }
+        } catch {
+            throw FileFault("\(path) cannot be read: \(SystemWords.last)")
+        }
         return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     private func load(_ file: String, _ options: FileOptions, _ loader: Loader, _ sequence: inout UInt64) async throws -> Outcome {
         let source = try EventFile(path: file, options: options, now: WallClock.now())
         var identity = try identity(of: file)
-        let rejects = try RejectedRows(of: file)
-        let bar = ProgressBar(file == "-" ? "stdin" : (file as NSString).lastPathComponent)
+        let rejects = RejectedRows(of: file)
+        let bar = ProgressBar(file == "-" ? "stdin" : (file as NSString).lastPathComponent.printable)
         var totals = LoadTotals()
         var fault: FileFault?
         try await withThrowingTaskGroup(of: Loader.Done.self) { group in
-            func take(_ done: Loader.Done) throws {
+            func take(_ done: Loader.Done) {
                 totals.accepted += done.accepted
                 totals.rejected += done.rejected.count
                 totals.rows += done.rows
-                for (lines, reason) in done.rejected { try rejects.write(lines, reason) }
+                for (lines, reason) in done.rejected { rejects.write(lines, reason) }
                 bar.show(rows: totals.rows, fraction: source.fractionRead)
             }
             var running = 0
             do {
                 while var read = try source.next(rows: Loader.rowsPerBatch, bytes: Loader.bytesPerBatch) {
-                    try totals.note(read.outcomes, rejects)
+                    totals.note(read.outcomes, rejects)
                     if read.batch.count == 0 { continue }
                     try identity.complete(&read)
                     let batch = Loader.Batch(sequence: sequence, batch: read.batch, lines: read.lines)
                     sequence += 1
                     if running == Loader.inFlight, let done = try await group.next() {
-                        try take(done)
+                        take(done)
                         running -= 1
                     }
                     group.addTask { try await loader.send(batch) }
@@ -135,13 +151,14 @@ struct Load: AsyncParsableCommand {
                 // What stands before the damage is stored, and said so.
                 fault = found
             }
-            for try await done in group { try take(done) }
+            for try await done in group { take(done) }
             bar.show(rows: totals.rows, fraction: 1, force: true)
         }
         bar.end()
-        Terminal.note(totals.line(file, rejects.path))
-        for note in MixedColumns.notes(source.mixed) { Terminal.note(note) }
+        Terminal.note(totals.line(file, rejects))
+        for note in ColumnNotes.notes(source, isSent: true) { Terminal.note(note) }
         if let fault { throw fault }
+        if totals.rejected > 0, rejects.fault != nil { return .failed }
         return totals.rejected > 0 ? .rejectedRows : .complete
     }
 }

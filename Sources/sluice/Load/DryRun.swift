@@ -83,14 +83,17 @@ struct DryRun {
         }
         Terminal.out("\(file.printable): how it is read; nothing is sent")
         for guess in source.guesses { Terminal.out("  \(guess)") }
+        if options.zone == nil { Terminal.out("  times without a zone: UTC (--time-zone names another)") }
         Terminal.out("")
         for block in blocks { Terminal.out(block) }
         let scope = isWhole ? "in all" : "of the first \(Terminal.number(Self.sampled)) records"
-        var line = "\(Terminal.number(counts.events)) events, \(Terminal.number(counts.rejected)) rejected"
+        if counts.events > blocks.count { Terminal.out("… \(Terminal.number(counts.events - blocks.count)) more") }
+        var line = "\(Terminal.count(counts.events, "event")), \(Terminal.number(counts.rejected)) rejected"
         if counts.skipped > 0 { line += ", \(Terminal.number(counts.skipped)) skipped" }
         Terminal.out("\(line) \(scope)")
         for text in rejected { Terminal.out(text) }
-        for note in MixedColumns.notes(source.mixed) { Terminal.out(note) }
+        if counts.rejected > rejected.count { Terminal.out("  … and \(Terminal.number(counts.rejected - rejected.count)) more; --format json shows all") }
+        for note in ColumnNotes.notes(source, isSent: false) { Terminal.out(note) }
         return counts.rejected > 0 ? .rejectedRows : .complete
     }
 }

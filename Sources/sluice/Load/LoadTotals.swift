@@ -9,38 +9,53 @@ struct LoadTotals {
     private var skipped: [String: Int] = [:]
     private let start = ContinuousClock.now
 
-    mutating func note(_ outcomes: [RecordOutcome], _ rejects: RejectedRows) throws {
+    mutating func note(_ outcomes: [RecordOutcome], _ rejects: RejectedRows) {
         for outcome in outcomes {
             switch outcome.kind {
             case .row: break
             case .rejected(let fault):
                 rejected += 1
-                try rejects.write(outcome.lines, fault.reason)
+                rejects.write(outcome.lines, fault.reason)
             case .skipped(let reason): skipped[reason, default: 0] += 1
             }
         }
     }
 
-    func line(_ file: String, _ rejectsPath: String) -> String {
+    func line(_ file: String, _ rejects: RejectedRows) -> String {
         let seconds = max(0.001, Double((ContinuousClock.now - start) / .seconds(1)))
         var line = "\(file.printable): \(Terminal.number(accepted)) accepted, \(Terminal.number(rejected)) rejected"
         for (reason, count) in skipped.sorted(by: { $0.key < $1.key }) {
             line += ", \(Terminal.number(count)) skipped (\(reason.printable))"
         }
         line += " (\(Terminal.number(Int(Double(accepted) / seconds)))/s)"
-        if rejected > 0 { line += "; reasons in \(rejectsPath.printable)" }
+        if accepted + rejected + skipped.count == 0 { line += "; the file holds no events" }
+        if let fault = rejects.fault {
+            line += "; \(rejects.path.printable) cannot be written: \(fault)"
+        } else if rejected > 0 {
+            line += "; lines and reasons in \(rejects.path.printable)"
+        }
         return line
     }
 }
 
-/// Words about columns whose cells are numbers in some rows and text in others.
-enum MixedColumns {
-    static func notes(_ columns: [MixedColumn]) -> [String] {
-        columns.map { column in
-            let name = column.name.string.printable
-            let counts = "Column \"\(name)\" holds \(Terminal.number(column.numbers)) numbers and \(Terminal.number(column.texts)) texts"
-            let asText = "--text \"\(name)\" reads all as text"
-            return counts + (column.isNumber ? ": \(asText)" : ": --number \"\(name)\" reads every number as one, \(asText)")
+/// Words about columns that a person may have meant to be read in another way.
+enum ColumnNotes {
+    /// - Parameter isSent: whether the events are stored as they were read.
+    static func notes(_ source: EventFile, isSent: Bool) -> [String] {
+        var notes = source.nameless.map { "Column \($0) has no name and is left out" }
+        notes += source.mixed.map(note)
+        if isSent, !source.mixed.isEmpty {
+            notes.append("What was loaded is stored as it was read. With one of these options other events are read: they add to the stored ones")
         }
+        return notes
+    }
+
+    private static func note(_ column: MixedColumn) -> String {
+        let name = column.name.string.printable
+        let word = shellWord(name)
+        let texts = Terminal.count(column.texts, "text")
+        if column.isNumber { return "Column \"\(name)\": \(texts) beside \(Terminal.count(column.numbers, "number")), though --number is given" }
+        return "Column \"\(name)\" came out mixed, \(Terminal.count(column.numbers, "number")) and \(texts): --text \(word) makes all text, "
+            + "--number \(word) makes 12.50 and the like numbers"
     }
 }

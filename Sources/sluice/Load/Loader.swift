@@ -2,6 +2,7 @@ import EventFiles
 import FunnelModel
 import FunnelProtocol
 import FunnelRPC
+import Synchronization
 
 /// Sends batches to ingest, several at a time, each again under the same number until it is wholly stored.
 struct Loader: Sendable {
@@ -9,9 +10,36 @@ struct Loader: Sendable {
     static let bytesPerBatch = 4 << 20
     static let inFlight = 4
     private static let attempts = 60
+    /// Where nobody has answered yet: some seconds, as the address may be wrong.
+    private static let firstAttempts = 8
 
     let client: WireClient
     let producer: UInt64
+    let address: String
+    private let contact = Contact()
+
+    /// Whether ingest ever answered, and whether its silence was told.
+    private final class Contact: Sendable {
+        private let state = Mutex((isMade: false, isTold: false))
+
+        var isMade: Bool { state.withLock { $0.isMade } }
+
+        func make() { state.withLock { $0.isMade = true } }
+
+        /// True once.
+        func tell() -> Bool {
+            state.withLock { state in
+                defer { state.isTold = true }
+                return !state.isTold
+            }
+        }
+    }
+
+    init(client: WireClient, producer: UInt64, address: String) {
+        self.client = client
+        self.producer = producer
+        self.address = address
+    }
 
     struct Batch: Sendable {
         var sequence: UInt64
@@ -33,6 +61,7 @@ struct Loader: Sendable {
         for attempt in 0..<Self.attempts {
             do throws(ProtocolError) {
                 let answer = try await client.call(.append, body, timeout: .seconds(60))
+                contact.make()
                 let outcome = try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
                 if outcome.retry.isEmpty {
                     return Done(
@@ -44,8 +73,12 @@ struct Loader: Sendable {
                 guard error.retryable else { throw Failure(error) }
                 last = error
             }
+            if !contact.isMade, attempt + 1 >= Self.firstAttempts {
+                throw Failure("nothing was loaded: \(address) does not answer: \(last.message.printable)")
+            }
+            if attempt == 2, contact.tell() { Terminal.note("\(address): \(last.message.printable); trying again") }
             try await Task.sleep(for: .milliseconds(min(2_000, 50 << min(attempt, 6))))
         }
-        throw Failure("gave up after \(Self.attempts) attempts: \(last.message). What was stored stays; run the same command again to go on")
+        throw Failure("gave up after \(Self.attempts) attempts: \(last.message.printable). What was stored stays; the same command again adds the rest")
     }
 }

@@ -14,7 +14,7 @@ struct ReadingOptions: ParsableArguments {
     @Option(help: "Column or member with the event name. (default: event, or else event_type)") var event: String?
     @Option(help: "Column or member with the time. (default: timestamp)") var timestamp: String?
     @Option(help: "Column or member with the event id; \"\" ignores the file's ids. (default: event_id)") var eventID: String?
-    @Option(help: ArgumentHelp("Format of times that are neither ISO 8601 nor epoch numbers, as of strptime: \"%d/%m/%Y %H:%M\".", valueName: "format"))
+    @Option(help: ArgumentHelp("Format of the times where it is not ISO 8601 or an epoch number, as of strptime: \"%d/%m/%Y %H:%M\".", valueName: "format"))
     var timestampFormat: String?
     @Option(help: "IANA zone of times that name none. (default: UTC)") var timeZone: String?
     @Option(help: "Separator of columns: one character, or tab. (default: guessed from the first line)") var separator: String?
@@ -47,6 +47,10 @@ struct ReadingOptions: ParsableArguments {
         options.shape.textColumns.formUnion(text.map { ByteString($0) })
         options.required += (jsonColumn + number + text).filter { $0 != "*" }.map {
             RequiredColumn(option: jsonColumn.contains($0) ? "--json-column" : number.contains($0) ? "--number" : "--text", paths: [MemberPath($0)])
+        }
+        let fields = [userID, anonymousID, event, timestamp, eventID].compactMap(\.self).filter { !$0.isEmpty }
+        if let twice = fields.first(where: { name in fields.count { $0 == name } > 1 }) {
+            throw ValidationError("column \"\(twice)\" cannot be two of user id, anonymous id, event, timestamp and event id")
         }
         if let both = number.first(where: text.contains) { throw ValidationError("column \"\(both)\" cannot be --number and --text") }
         if let timestampFormat {

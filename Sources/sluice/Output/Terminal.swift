@@ -6,11 +6,19 @@ import Synchronization
 enum Terminal {
     static let isInteractive = isatty(STDERR_FILENO) == 1
 
-    static func out(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+    static func out(_ text: String) { write(Array((text + "\n").utf8)) }
 
-    static func write(_ bytes: [UInt8]) { FileHandle.standardOutput.write(Data(bytes)) }
+    /// Ends the program where nobody reads on, as other commands do, or where there is no room.
+    static func write(_ bytes: [UInt8]) {
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data(bytes))
+        } catch {
+            if errno != EPIPE { note("Error: the output cannot be written") }
+            exit(1)
+        }
+    }
 
-    static func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    static func note(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8)) }
 
     static var width: Int {
         var size = winsize()
@@ -20,6 +28,9 @@ enum Terminal {
 
     /// An answer as it came.
     static func out(json: [UInt8]) { out(String(decoding: json, as: UTF8.self).printableJSON) }
+
+    /// "1 row", "1,200 rows".
+    static func count(_ number: Int, _ noun: String) -> String { "\(Self.number(number)) \(noun)\(number == 1 ? "" : "s")" }
 
     /// 12345678 as 12,345,678.
     static func number(_ value: Int) -> String {
@@ -60,11 +71,11 @@ final class ProgressBar: Sendable {
             line += "\(Int(min(1, fraction) * 100)) % "
         }
         line += "\(Terminal.number(rows)) events, \(Terminal.number(Int(Double(rows) / seconds)))/s"
-        FileHandle.standardError.write(Data((line + "\u{1B}[K").utf8))
+        try? FileHandle.standardError.write(contentsOf: Data((line + "\u{1B}[K").utf8))
     }
 
     func end() {
         guard Terminal.isInteractive else { return }
-        FileHandle.standardError.write(Data("\n".utf8))
+        try? FileHandle.standardError.write(contentsOf: Data("\n".utf8))
     }
 }
