@@ -94,7 +94,7 @@ package final class EventFile {
                 try readMore()
             }
         } catch {
-            // What stands before the damage is an event as any other.
+            // Records before the damage are returned first.
             fault = error
             if collector.count == 0 { throw error }
         }
@@ -106,7 +106,7 @@ package final class EventFile {
         if let more = try source.next() { window.feed(more) } else { window.isWhole = true }
     }
 
-    /// Reads what has come, up to so many records.
+    /// Reads what is in the window, at most `rows` records and `bytes` of batch.
     private func read(_ rows: Int, _ bytes: Int, _ collector: inout RecordCollector) {
         switch reader {
         case nil: break
@@ -122,7 +122,7 @@ package final class EventFile {
 
     // MARK: - Start
 
-    /// Looked at before the format is known.
+    /// Bytes to read at most before the format is known.
     private static let firstBytes = 1 << 20
 
     /// Looks at the first line; false where the file has none.
@@ -146,8 +146,9 @@ package final class EventFile {
         switch window.bytes[first] {
         case UInt8(ascii: "{"):
             if case .none = options.table.header { throw FileFault("the file is JSON: it has members, and no columns to name") }
-            let end = LineEnd.first(in: window.bytes, first..<window.bytes.count) ?? window.bytes.count
-            if window.bytes[(first + 1)..<end].allSatisfy(Blank.isBlank) {
+            let next = window.bytes[(first + 1)...].firstIndex { !Blank.isBlank($0) && !LineEnd.isOne($0) }
+            // The object's first member is on a line of its own.
+            if let next, window.bytes[next] == UInt8(ascii: "\""), LineEnd.first(in: window.bytes, first..<next) != nil {
                 throw FileFault("a JSON object takes several lines; events are read one a line: jq -c . \(name) | sluice load -")
             }
             let shape = options.shape

@@ -1,4 +1,4 @@
-/// Formats told by their first bytes: those that are read, and those for which there is a better way.
+/// Formats recognised by their first bytes: compressed text, which is read, and others, for which the error names a converter.
 enum FileFormat {
     /// - Returns: nil for plain text.
     /// - Throws: `FileFault` that names the format and a command that converts the file.

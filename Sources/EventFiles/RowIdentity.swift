@@ -66,7 +66,7 @@ package struct RowIdentity {
 
     private static func bytes(_ number: UInt64) -> [UInt8] { withUnsafeBytes(of: number.littleEndian) { Array($0) } }
 
-    /// Numbers that are equal are one value, whatever their kind.
+    /// Equal numbers are one value: 1 and 1.0 hash alike.
     private mutating func append(value p: Int, of batch: EventBatch) {
         var tag = batch.propertyTag[p]
         var bits = batch.propertyBits[p]

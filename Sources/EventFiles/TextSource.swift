@@ -120,7 +120,7 @@ final class GzipDecoder: Decoder {
     func feed(_ bytes: [UInt8]) { input = bytes }
 
     func next() throws -> [UInt8]? {
-        if isDamaged { throw FileFault("\(name): the gzip data is damaged; what stands before the damage was read") }
+        if isDamaged { throw FileFault("\(name): the gzip data is damaged; the text before the damage was read") }
         if input.isEmpty { return nil }
         defer { input = [] }
         var text: [UInt8] = []
@@ -137,7 +137,7 @@ final class GzipDecoder: Decoder {
         do {
             try inflate.finish()
         } catch {
-            throw FileFault("\(name): the gzip data ends early; what is there was read")
+            throw FileFault("\(name): the gzip data ends early; the text before that was read")
         }
     }
 }

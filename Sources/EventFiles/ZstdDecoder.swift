@@ -45,12 +45,12 @@
                     count = to.pos
                 }
             }
-            if let fault { throw FileFault("\(name): the zstd data is damaged (\(fault)); what stands before the damage was read") }
+            if let fault { throw FileFault("\(name): the zstd data is damaged (\(fault)); the text before the damage was read") }
             return text.isEmpty ? nil : text
         }
 
         func finish() throws {
-            if isOpen { throw FileFault("\(name): the zstd data ends early; what is there was read") }
+            if isOpen { throw FileFault("\(name): the zstd data ends early; the text before that was read") }
         }
     }
 #endif

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// Where a value stands in a document: a member's name as it is, or else a way through objects, names joined by `.`.
+/// Names a value in a document: the member of that name, or else a path through objects, names joined by `.`.
 package struct MemberPath: Equatable, Sendable, ExpressibleByStringLiteral {
     package let name: ByteString
     private let parts: [ByteString]
