@@ -91,6 +91,7 @@ let webFiles = """
     parts/tip.js
     state/catalogue.js
     state/draft.js
+    state/json.js
     state/query.js
     state/range.js
     state/url.js

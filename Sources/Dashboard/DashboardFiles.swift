@@ -53,6 +53,7 @@ package enum DashboardFiles {
         "parts/tip.js": PackageResources.tip_js,
         "state/catalogue.js": PackageResources.catalogue_js,
         "state/draft.js": PackageResources.draft_js,
+        "state/json.js": PackageResources.json_js,
         "state/query.js": PackageResources.query_js,
         "state/range.js": PackageResources.range_js,
         "state/url.js": PackageResources.url_js,

@@ -9,6 +9,7 @@ import { number, percent } from "../parts/format.js";
 import { failed, ready, wait } from "../parts/states.js";
 import { load, remove, save } from "../state/catalogue.js";
 import { definitionFrom, draftOf } from "../state/draft.js";
+import { stringify } from "../state/json.js";
 import { basis, countedText } from "../state/query.js";
 import { carry, go, href, note, read } from "../state/url.js";
 import { settingsEditor } from "./edit-settings.js";
@@ -19,7 +20,7 @@ import { stepDetail } from "./step-detail.js";
 export const bar = ["range"];
 export const title = state => state.funnel ? `Edit ${state.funnel}` : "New funnel";
 /** The draft is in the address, but it is this page that puts it there. */
-export const key = ({ def, ...rest }) => JSON.stringify(rest);
+export const key = ({ def, ...rest }) => stringify(rest);
 
 const PAUSE = 400;
 
@@ -71,7 +72,7 @@ export function show(main, state) {
 
     function changed(_, isFirst) {
       const definition = definitionFrom(draft);
-      asked.textContent = JSON.stringify(definition, null, 2);
+      asked.textContent = stringify(definition, 2);
       if (!isFirst) {
         settings.draw === undefined || (draft.exclude && settings.draw());
         note({ ...read(), def: definition });

@@ -8,6 +8,7 @@ import { interval, number, percent, points, pValue, valueText } from "../parts/f
 import { notice } from "../parts/states.js";
 import { table } from "../parts/table.js";
 import { funnels } from "../state/catalogue.js";
+import { isSame } from "../state/json.js";
 import { basis } from "../state/query.js";
 import { patch } from "../state/url.js";
 import { pairView } from "./pair-view.js";
@@ -23,7 +24,7 @@ const NOTE = "Sequential p holds however often you look; p holds for one look th
 export function show(main, state) {
   if (state.variant) {
     const variants = { property: state.variant };
-    if (state.control) variants.control = state.control === "true" ? true : state.control === "false" ? false : state.control;
+    if (state.control !== undefined) variants.control = state.control;
     if (state.expected && typeof state.expected === "object") variants.expected = state.expected;
     return ask(basis(state), variants, report => variantsView(report, state), report => [control(report), split(report, state)]);
   }
@@ -56,12 +57,13 @@ function choosers(state, more) {
       against => patch({ against: against || null, variant: null, control: null, expected: null }))));
 }
 
-const control = report => field("Control", select(report.groups.map(group => [String(group.value), isolate(valueText(group.value))]),
-  String(report.control), value => patch({ control: value })));
+const control = ({ groups, control: chosen }) => field("Control", select(groups.map(({ value }, i) => [String(i), isolate(valueText(value))]),
+  String(groups.findIndex(({ value }) => isSame(value, chosen))), i => patch({ control: groups[i].value })));
 
 /** Shares that were planned, in the order of the table; a check against equal ones would raise a false alarm. */
 function split({ groups }, state) {
-  const shown = state.expected ? groups.map(group => state.expected[String(group.value)] ?? "").join(" : ") : "";
+  const planned = ({ value }) => Object.hasOwn(state.expected, String(value)) ? state.expected[String(value)] : "";
+  const shown = state.expected ? groups.map(planned).join(" : ") : "";
   const tell = text => {
     const shares = text.split(/[^0-9.]+/).filter(Boolean).map(Number);
     const isWhole = shares.length === groups.length && shares.every(share => share > 0);

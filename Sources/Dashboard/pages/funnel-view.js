@@ -5,6 +5,7 @@ import { card, pngButton, tableCard } from "../parts/card.js";
 import { fileName } from "../parts/export.js";
 import { drawFunnel } from "../parts/funnel-picture.js";
 import { definitionOf } from "../state/catalogue.js";
+import { stringify } from "../state/json.js";
 import { rangeText, zoneOf } from "../state/range.js";
 import { countedText, orderText } from "../state/query.js";
 import { carry, href, patch } from "../state/url.js";
@@ -14,7 +15,7 @@ import { BARS_MAX, seriesOf } from "./series.js";
 import { stepDetail } from "./step-detail.js";
 
 /** Reports of one shape are shown by the same nodes. */
-export const shapeOf = report => JSON.stringify([report.steps.map(step => step.step), seriesOf(report).map(one => one.label),
+export const shapeOf = report => stringify([report.steps.map(step => step.step), seriesOf(report).map(one => one.label),
   Boolean(report.breakdown), Boolean(report.previous)]);
 
 export function funnelView(first, state, { mark, onstep }) {

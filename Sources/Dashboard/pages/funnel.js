@@ -5,6 +5,7 @@ import { button, h } from "../parts/dom.js";
 import { number, percent } from "../parts/format.js";
 import { failedQuery, noEvents, notice, ready, wait } from "../parts/states.js";
 import { definitionOf } from "../state/catalogue.js";
+import { stringify } from "../state/json.js";
 import { report as body } from "../state/query.js";
 import { carry, href, patch, read } from "../state/url.js";
 import { funnelView, shapeOf } from "./funnel-view.js";
@@ -14,7 +15,7 @@ import { stepPanel } from "./step.js";
 export const bar = ["funnel", "range", "breakdown", "segments", "compare"];
 export const title = state => state.def ? "Funnel" : state.funnel ?? "Funnel";
 /** Opening a step is no other report. */
-export const key = ({ step, tab, group, ...rest }) => JSON.stringify(rest);
+export const key = ({ step, tab, group, ...rest }) => stringify(rest);
 
 export function show(main, state) {
   let stopLive = null;
@@ -33,11 +34,11 @@ export function show(main, state) {
   wait(main, "chart");
   start();
   // "Today" moves on at midnight.
-  const clock = setInterval(() => { if (JSON.stringify(body(state)) !== asked) start(); }, 30_000);
+  const clock = setInterval(() => { if (stringify(body(state)) !== asked) start(); }, 30_000);
 
   function start() {
     stopLive?.();
-    asked = JSON.stringify(body(state));
+    asked = stringify(body(state));
     stopLive = live(body(state), { report: take, problem: fault, status: mark.set });
   }
 

@@ -5,7 +5,7 @@ import { count, share } from "../parts/columns.js";
 import { h, name, put } from "../parts/dom.js";
 import { fileName } from "../parts/export.js";
 import { choice, select } from "../parts/field.js";
-import { day, instant, number, percent, shortDay } from "../parts/format.js";
+import { bucketLabels, day, instant, number, percent } from "../parts/format.js";
 import { chart, token, tone } from "../parts/graph.js";
 import { failedQuery, ready, wait } from "../parts/states.js";
 import { table } from "../parts/table.js";
@@ -49,6 +49,8 @@ export function show(main, state) {
   const mark = liveMark();
   const hidden = new Set();
   let report = null;
+  /** Of the points, by where they start. */
+  let labels = null;
   let earlier = null;
   let view = null;
   let stop = null;
@@ -73,6 +75,8 @@ export function show(main, state) {
 
   function take(next) {
     report = next;
+    const starts = next.trend.buckets.map(bucket => bucket.start);
+    labels = new Map(bucketLabels(starts, zone, unit).map((label, i) => [starts[i], label]));
     if (!view || !main.contains(view.node)) {
       view = make();
       ready(main, view.node);
@@ -113,7 +117,7 @@ export function show(main, state) {
     };
     const open = row => row.immature ? "yes" : "no";
     return [
-      { label: unit[0].toUpperCase() + unit.slice(1), cell: row => shortDay(row.start, zone, unit), csv: row => row.start },
+      { label: unit[0].toUpperCase() + unit.slice(1), cell: row => labels.get(row.start), csv: row => row.start },
       { label: "Still open", cell: open, csv: open }, ...report.steps.flatMap(ofStep).filter(Boolean),
     ];
   }
@@ -150,7 +154,7 @@ export function show(main, state) {
     }
     const at = items => buckets[items[0].dataIndex];
     return {
-      type: "line", data: { labels: buckets.map(bucket => shortDay(bucket.start, zone, unit)), datasets: sets },
+      type: "line", data: { labels: buckets.map(bucket => labels.get(bucket.start)), datasets: sets },
       options: {
         scales: { y: { ticks: { callback: v => isCount ? number(v) : percent(v, 0) } } },
         plugins: { tooltip: { callbacks: {

@@ -6,9 +6,9 @@ export function csvText(rows) {
 /** RFC 4180. Text is always quoted, as some spreadsheets part cells at semicolons; what they would run as a formula gets a quote in front. */
 function cell(value) {
   if (value === null || value === undefined) return "";
-  if (typeof value === "number") return String(value);
+  if (typeof value === "number" || value instanceof Number) return String(value);
   let text = String(value);
-  if (/^[=+\-@\t\r]/.test(text)) text = "'" + text;
+  if (/^'*[=+\-@\t\r]/.test(text)) text = "'" + text;
   return `"${text.replaceAll('"', '""')}"`;
 }
 
