@@ -42,6 +42,7 @@ let webFiles = """
     api/between.js
     api/fetch.js
     api/live.js
+    api/received.js
     api/session.js
     app.js
     icon.svg
@@ -75,6 +76,7 @@ let webFiles = """
     parts/announce.js
     parts/bars.js
     parts/card.js
+    parts/chips.js
     parts/columns.js
     parts/conditions.js
     parts/dialog.js
@@ -89,6 +91,7 @@ let webFiles = """
     parts/states.js
     parts/table.js
     parts/tip.js
+    parts/value.js
     state/catalogue.js
     state/draft.js
     state/json.js

@@ -1,7 +1,9 @@
 import { button, h, put } from "../parts/dom.js";
 import { dialog } from "../parts/dialog.js";
-import { field, input } from "../parts/field.js";
+import { field } from "../parts/field.js";
 import { conditionsEditor } from "../parts/conditions.js";
+import { textInput } from "../parts/value.js";
+import { copy } from "../state/json.js";
 import { patch } from "../state/url.js";
 import { segments } from "../state/query.js";
 
@@ -9,7 +11,7 @@ const MOST = 10;
 
 /** Named filters on step 1, shown side by side. */
 export function segmentsDialog(state) {
-  let list = structuredClone(segments(state));
+  let list = copy(segments(state));
   if (!list.length) list = [{ name: "Segment 1", where: [] }];
   const box = dialog("Segments");
   const rows = h("div", { class: "stack" });
@@ -22,7 +24,7 @@ export function segmentsDialog(state) {
 
   function draw(focus) {
     put(rows, list.map((segment, i) => h("fieldset", { class: "box" }, h("legend", { class: "unseen" }, `Segment ${i + 1}`),
-      h("div", { class: "box-head" }, field("Name", input(segment.name, value => { segment.name = value; }, { maxlength: 100 })),
+      h("div", { class: "box-head" }, field("Name", textInput(segment.name, value => { segment.name = value; }, { maxlength: 100 })),
         button("Remove", () => { list.splice(i, 1); draw(); more.focus(); }, { "aria-label": `Remove segment ${i + 1}` })),
       segment.cohort ? h("p", { class: "muted" }, "Users of a cohort of another funnel.") : conditionsEditor(segment.where ??= [], () => {}))));
     more.disabled = list.length >= MOST;
@@ -30,8 +32,8 @@ export function segmentsDialog(state) {
   }
 
   function apply() {
-    const names = new Set(list.map(segment => segment.name.trim()));
-    const filled = segment => ({ name: segment.name.trim(), where: segment.where.filter(condition => condition.property) });
+    const names = new Set(list.map(segment => segment.name));
+    const filled = segment => ({ name: segment.name, where: segment.where.filter(condition => condition.property) });
     const next = list.map(segment => segment.cohort ? segment : filled(segment));
     if (names.has("") || names.size < list.length) fault.textContent = "Each segment needs a name of its own.";
     else if (next.some(segment => !segment.cohort && !segment.where.length)) fault.textContent = "Each segment needs a condition.";

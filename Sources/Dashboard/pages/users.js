@@ -3,8 +3,9 @@ import { tableCard } from "../parts/card.js";
 import { count, moment, text, time } from "../parts/columns.js";
 import { h, name, put } from "../parts/dom.js";
 import { field } from "../parts/field.js";
-import { instant, number, plural, span } from "../parts/format.js";
+import { instant, number, plural, span, valueText } from "../parts/format.js";
 import { table } from "../parts/table.js";
+import { readText, typed } from "../parts/value.js";
 import { definitionOf } from "../state/catalogue.js";
 import { basis, stepNames } from "../state/query.js";
 import { zoneOf } from "../state/range.js";
@@ -26,7 +27,7 @@ export function show(main, state) {
   if (state.user) {
     const ask = signal => post("/v1/query/explain", { ...basis(state), user_id: state.user }, signal);
     return reportPage(main, state, "table", ask, answer => h("div", { class: "page" },
-      pageHead(["User ", name(answer.user_id)], state), search(state), partialStrip(answer.completeness),
+      pageHead(["User ", name(typed(answer.user_id))], state), search(state), partialStrip(answer.completeness),
       answer.found ? found(answer) : h("div", { class: "strip" }, "No events of this user were received.")));
   }
   main.removeAttribute("aria-busy");
@@ -52,7 +53,7 @@ export function show(main, state) {
         h("time", { datetime: one.time }, instant(one.time, zone)),
         one.seconds_from_previous !== null && h("span", { class: "muted" }, `${span(one.seconds_from_previous)} later`)),
       properties.length > 0 && h("dl", { class: "properties" },
-        properties.map(([key, value]) => h("div", {}, h("dt", {}, name(key)), h("dd", {}, name(value))))));
+        properties.map(([key, value]) => h("div", {}, h("dt", {}, name(key)), h("dd", {}, name(valueText(value)))))));
   }
 
   function attempts({ attempts: list, attempts_total: total }) {
@@ -75,11 +76,11 @@ export function show(main, state) {
 
 function search(state) {
   const id = h("input", {
-    type: "search", name: "user", value: state.user ?? "", autocomplete: "off", spellcheck: "false", dir: "auto", maxlength: 512,
+    type: "search", name: "user", value: typed(state.user ?? ""), autocomplete: "off", spellcheck: "false", dir: "auto",
   });
   const look = event => {
     event.preventDefault();
-    if (id.value.trim()) patch({ user: id.value.trim() });
+    if (id.value) patch({ user: readText(id.value) });
   };
   return h("form", { class: "row", role: "search", onsubmit: look },
     field("User id", id), h("button", { class: "button primary", type: "submit" }, "Look up"));
