@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 import rules
 from test_states import answer
-from test_values import event, send
+from test_values import event, run, send
 
 
 def test_user_properties_are_offered(cluster, web):
@@ -140,3 +140,18 @@ def test_editors_of_values_can_be_used_by_all(web, theme, width):
     assert rules.walk(page)[1] == []
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
     assert [(fault["id"], [node["html"][:160] for node in fault["nodes"]][:3]) for fault in found.response["violations"]] == []
+
+
+def test_words_are_not_cut_off_by_numbers(web):
+    page = web.open("/?page=status")
+    said = run(page, """
+      const { say, sayNowAndThen } = await load("parts/announce.js");
+      const place = document.getElementById("say");
+      const after = async milliseconds => { await new Promise(done => setTimeout(done, milliseconds)); return place.textContent; };
+      sayNowAndThen("numbers", 0);
+      say("moved");
+      const said = [await after(1000)];
+      sayNowAndThen("more numbers", 0);
+      return [...said, await after(1000), await after(2000)];
+    """)
+    assert said == ["moved", "moved", "more numbers"]

@@ -1,14 +1,28 @@
-/** Tells screen readers; what changes often is told once in a while only. */
+/** Tells screen readers; what changes often is told once in a while only, and not before other words were heard. */
+const HEARD = 3000;
 const place = () => document.getElementById("say");
+/** What is to be told: `{text, pause, timer}`. */
 let waiting = null;
-let at = 0;
+let toldAt = 0;
+let heardAt = 0;
 
-export function say(text) {
+function tell(text) {
   place().textContent = "";
   requestAnimationFrame(() => { place().textContent = text; });
 }
 
+export function say(text) {
+  heardAt = Date.now() + HEARD;
+  if (waiting) sayNowAndThen(waiting.text, waiting.pause);
+  tell(text);
+}
+
 export function sayNowAndThen(text, pause = 8000) {
-  if (waiting !== null) clearTimeout(waiting);
-  waiting = setTimeout(() => { waiting = null; at = Date.now(); say(text); }, Math.max(300, at + pause - Date.now()));
+  clearTimeout(waiting?.timer);
+  const timer = setTimeout(() => {
+    waiting = null;
+    toldAt = Date.now();
+    tell(text);
+  }, Math.max(300, Math.max(toldAt + pause, heardAt) - Date.now()));
+  waiting = { text, pause, timer };
 }

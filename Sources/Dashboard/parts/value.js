@@ -41,6 +41,10 @@ function likeliest(kinds, received, chosen) {
 
 const valueOf = (text, kind) => kind === "text" ? readText(text) : parse(text);
 
+/** Whether it was chosen from the list of suggestions, as Firefox says and as Chromium lets see. */
+const isSuggestion = event => (!(event instanceof InputEvent) || event.inputType === "insertReplacementText")
+  && [...event.target.list?.options ?? []].some(option => option.value === event.target.value);
+
 /** A field for any text. */
 export const textInput = (value, onchange, props) => input(typed(value), (text, node) => {
   const now = readText(text);
@@ -61,7 +65,7 @@ export function valueField(value, onchange, { label, kinds = ALL_KINDS, received
   let kind = "text";
   const field = input("", () => { learn(); write(read()); onchange(read()); }, {
     dir: "auto", "aria-label": `Value of ${label}`, ...props,
-    oninput: event => type(field.value, event.inputType === "insertReplacementText"),
+    oninput: event => type(field.value, isSuggestion(event)),
   });
   const mark = kinds.length > 1 ? select(KINDS.filter(([key]) => kinds.includes(key)), kind, picked => {
     chosen = picked;
