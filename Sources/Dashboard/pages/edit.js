@@ -8,7 +8,7 @@ import { field, input } from "../parts/field.js";
 import { number, percent } from "../parts/format.js";
 import { failed, ready, wait } from "../parts/states.js";
 import { load, remove, save } from "../state/catalogue.js";
-import { definitionFrom, draftOf } from "../state/draft.js";
+import { definitionFrom, draftOf, lacksValues } from "../state/draft.js";
 import { stringify } from "../state/json.js";
 import { basis, countedText } from "../state/query.js";
 import { carry, go, href, note, read } from "../state/url.js";
@@ -23,6 +23,7 @@ export const title = state => state.funnel ? `Edit ${state.funnel}` : "New funne
 export const key = ({ def, ...rest }) => stringify(rest);
 
 const PAUSE = 400;
+const NO_VALUES = "A condition has no values yet: add one, or remove the condition.";
 
 export function show(main, state) {
   let stopLive = null;
@@ -83,9 +84,11 @@ export function show(main, state) {
 
     function count(definition) {
       stopLive?.();
-      if (!definition.steps.length) {
+      const missing = !definition.steps.length ? "Choose the event of step 1 to see how many users did it."
+        : definition.steps.some(step => lacksValues(step.where)) ? NO_VALUES : null;
+      if (missing) {
         mark.node.hidden = true;
-        put(preview, h("p", { class: "muted" }, "Choose the event of step 1 to see how many users did it."));
+        put(preview, h("p", { class: "muted" }, missing));
         return;
       }
       mark.node.hidden = false;
@@ -125,6 +128,7 @@ export function show(main, state) {
       const definition = definitionFrom(draft);
       const chosen = id.value.trim();
       if (!definition.steps.length) return tell("A funnel needs a step.");
+      if (definition.steps.some(step => lacksValues(step.where))) return tell(NO_VALUES);
       if (!id.checkValidity()) {
         id.focus();
         return tell("The id needs 1 to 128 letters, digits, or _ . -");

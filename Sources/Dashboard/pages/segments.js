@@ -3,6 +3,7 @@ import { dialog } from "../parts/dialog.js";
 import { field } from "../parts/field.js";
 import { conditionsEditor } from "../parts/conditions.js";
 import { textInput } from "../parts/value.js";
+import { lacksValues } from "../state/draft.js";
 import { copy } from "../state/json.js";
 import { patch } from "../state/url.js";
 import { segments } from "../state/query.js";
@@ -37,6 +38,7 @@ export function segmentsDialog(state) {
     const next = list.map(segment => segment.cohort ? segment : filled(segment));
     if (names.has("") || names.size < list.length) fault.textContent = "Each segment needs a name of its own.";
     else if (next.some(segment => !segment.cohort && !segment.where.length)) fault.textContent = "Each segment needs a condition.";
+    else if (next.some(segment => lacksValues(segment.where))) fault.textContent = "A condition has no values yet.";
     else done(next);
   }
 

@@ -32,6 +32,9 @@ export function definitionFrom(draft) {
 const isEmpty = value => value === undefined || value === null || value === ""
   || (typeof value === "object" && !(value instanceof Number) && Object.keys(value).length === 0);
 
+/** A list of which nothing was chosen yet; the server would refuse it. */
+export const lacksValues = where => (where ?? []).some(({ value }) => Array.isArray(value) && value.length === 0);
+
 function plainStep(step) {
   const name = step.name || step.events[0];
   const where = step.where.filter(condition => condition.property);
