@@ -11,7 +11,7 @@ export function placeFaults(root, error) {
   if (!error.errors?.length) return error;
   const rest = error.errors.filter(fault => {
     const path = pathOf(fault.field);
-    const around = places.filter(({ dataset: { field } }) => path === field || path.startsWith(field + "."));
+    const around = places.filter(({ dataset: { field } }) => path === field || [".", "["].some(next => path.startsWith(field + next)));
     const [place] = around.sort((a, b) => b.dataset.field.length - a.dataset.field.length);
     if (!place) return true;
     const { place: where, text } = describeFault(fault);
