@@ -137,11 +137,12 @@ def test_the_picker_finds_words_in_any_order(web):
 @pytest.mark.parametrize("theme,width", [("light", 1440), ("dark", 360)])
 def test_editors_of_values_can_be_used_by_all(web, theme, width):
     where = [{"property": "device", "op": "=", "value": 7}, {"property": "device", "op": "in", "value": ["a, b", "7", 7, "x" * 256]}, {"property": "devise", "op": "exists"}]
-    definition = {"steps": [{"name": "Visit", "where": where}, "Vizit"], "hold_constant": ["a, b"]}
+    definition = {"steps": [{"name": "Visit", "where": where}, "Vizit"], "hold_constant": ["a, b"],
+                  "exclude": [{"events": ["Purchased"], "after": 1, "before": 2}]}
     page = web.open("/?page=edit&def=" + json.dumps(definition), width=width, theme=theme, bypass_csp=True)
     page.locator(".edit-step summary").first.click()
     page.get_by_text("Exclusions, held properties").click()
-    expect(page.locator(".tag.warn:visible")).to_have_count(2)
+    expect(page.locator(".tag.warn:visible")).to_have_count(3)
     assert page.evaluate(rules.STATIC) == []
     assert page.evaluate(rules.CONTRAST) == []
     assert rules.walk(page)[1] == []

@@ -131,13 +131,7 @@ export function settingsEditor(draft, onchange) {
     const names = draft.hold_constant ?? [];
     if (names.some(one => typeof one !== "string")) return h("p", { class: "muted" }, "Properties are held by step; they stay as they are.");
     const id = "setting-held";
-    const tell = next => {
-      const isIn = chips.contains(document.activeElement);
-      set("hold_constant", next);
-      // Drawn anew by whoever was told.
-      if (isIn && !chips.isConnected) document.getElementById(id)?.focus();
-    };
-    const { node: chips } = chipsField([...names], tell, {
+    const { node: chips } = chipsField([...names], next => set("hold_constant", next), {
       label: "held properties", kinds: ["text"], show: typed, most: HELD_MAX,
       id, "aria-label": null, "aria-describedby": id + "-hint", "data-field": "hold_constant",
     });
