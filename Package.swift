@@ -42,6 +42,7 @@ let webFiles = """
     api/between.js
     api/fetch.js
     api/live.js
+    api/received.js
     api/session.js
     api/shards.js
     app.js
@@ -78,6 +79,7 @@ let webFiles = """
     parts/announce.js
     parts/bars.js
     parts/card.js
+    parts/chips.js
     parts/columns.js
     parts/conditions.js
     parts/copy.js
@@ -96,8 +98,10 @@ let webFiles = """
     parts/states.js
     parts/table.js
     parts/tip.js
+    parts/value.js
     state/catalogue.js
     state/draft.js
+    state/json.js
     state/query.js
     state/range.js
     state/url.js

@@ -5,6 +5,7 @@ import { put } from "./parts/dom.js";
 import { failed } from "./parts/states.js";
 import { startTips } from "./parts/tip.js";
 import { loadFunnels } from "./state/catalogue.js";
+import { stringify } from "./state/json.js";
 import { note, onChange, read } from "./state/url.js";
 import { drawShell } from "./pages/shell.js";
 import { signInPage } from "./pages/signin.js";
@@ -42,7 +43,7 @@ async function show(state) {
     const page = await (pages[state.page] ?? pages.funnel)();
     if (mine !== turn) return;
     drawShell(state, page.bar);
-    const key = page.key?.(state) ?? JSON.stringify(state);
+    const key = page.key?.(state) ?? stringify(state);
     if (current?.page === page && current.key === key) {
       current.update?.(state);
       return;

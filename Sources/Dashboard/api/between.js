@@ -1,4 +1,5 @@
 import { post } from "./fetch.js";
+import { stringify } from "../state/json.js";
 import { basis } from "../state/query.js";
 
 const kept = new Map();
@@ -6,7 +7,7 @@ const kept = new Map();
 /** Times between two steps; asked once for the same numbers. */
 export function getTimes(state, from, to, report) {
   const body = { ...basis(state), from, to };
-  const key = JSON.stringify([body, report.steps[to - 1].count, report.completeness.newest_event]);
+  const key = stringify([body, report.steps[to - 1].count, report.completeness.newest_event]);
   if (!kept.has(key)) {
     if (kept.size > 100) kept.clear();
     const answer = post("/v1/query/times", body);

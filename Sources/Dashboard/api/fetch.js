@@ -1,3 +1,5 @@
+import { parse, stringify } from "../state/json.js";
+
 /** Calls of the coordinator. The session is a cookie, so no key passes through here but at sign-in. */
 export class Problem extends Error {
   constructor(status, body) {
@@ -18,7 +20,7 @@ export function tellSignedOut() {
 
 export async function problemOf(answer) {
   let body = null;
-  try { body = await answer.json(); } catch { /* not every proxy answers in JSON */ }
+  try { body = parse(await answer.text()); } catch { /* not every proxy answers in JSON */ }
   if (answer.status === 401) tellSignedOut();
   return new Problem(answer.status, body);
 }
@@ -29,14 +31,14 @@ export async function call(path, { method = "GET", body, headers = {}, signal } 
     answer = await fetch(path, {
       method, signal, credentials: "same-origin", cache: "no-store",
       headers: body === undefined ? headers : { "content-type": "application/json", ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? undefined : stringify(body),
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { title: "No connection", detail: "The coordinator could not be reached." });
   }
   if (!answer.ok) throw await problemOf(answer);
-  return { data: answer.status === 204 ? null : await answer.json(), tag: answer.headers.get("etag"), status: answer.status };
+  return { data: answer.status === 204 ? null : parse(await answer.text()), tag: answer.headers.get("etag"), status: answer.status };
 }
 
 export const get = async (path, signal) => (await call(path, { signal })).data;

@@ -1,3 +1,4 @@
+import { parse, stringify } from "../state/json.js";
 import { Problem, problemOf, tellSignedOut } from "./fetch.js";
 
 /** Longer than the server's keep-alive: silence beyond it is a dead connection. */
@@ -52,7 +53,7 @@ export function live(body, on) {
     try {
       const answer = await fetch("/v1/live", {
         method: "POST", credentials: "same-origin", cache: "no-store", signal: mine.signal,
-        headers: { "content-type": "application/json", accept: "text/event-stream" }, body: JSON.stringify(body),
+        headers: { "content-type": "application/json", accept: "text/event-stream" }, body: stringify(body),
       });
       if (!answer.ok) throw await problemOf(answer);
       await readEvents(answer.body, mine, (event, data) => take(event, data));
@@ -75,11 +76,11 @@ export function live(body, on) {
     if (event === "report") {
       tries = 0;
       on.status("live");
-      const answer = JSON.parse(data);
+      const answer = parse(data);
       // What goes wrong in drawing is no fault of the connection.
       try { on.report(answer); } catch (error) { reportError(error); }
     } else if (event === "problem") {
-      const problem = JSON.parse(data);
+      const problem = parse(data);
       on.problem(new Problem(problem.status, problem));
       on.status(isLasting(problem.status) ? "failed" : "stale");
     } else if (event === "end") {

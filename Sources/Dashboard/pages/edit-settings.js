@@ -1,7 +1,11 @@
+import { isEventReceived } from "../api/received.js";
+import { chipsField } from "../parts/chips.js";
 import { button, h, iconButton, name, put } from "../parts/dom.js";
 import { checkbox, field, input, select } from "../parts/field.js";
 import { eventPicker } from "../parts/picker.js";
+import { textInput, typed, unseenMark } from "../parts/value.js";
 import { PRESETS, PRESET_FIELDS } from "../state/draft.js";
+import { isNumber } from "../state/json.js";
 
 const UNITS = [["s", "seconds"], ["m", "minutes"], ["h", "hours"], ["d", "days"]];
 const ORDERS = [["sequential", "In order"], ["flexible", "Flexible, by a limit"], ["strict", "Strict: nothing between"], ["any", "Any order"]];
@@ -11,6 +15,7 @@ const CLOCKS = [["second", "Seconds"], ["microsecond", "Microseconds"]];
 const ANCHORS = [["first_step", "Step 1"], ["previous_step", "The step before"]];
 const EFFECTS = [["end_attempt", "the attempt ends"], ["drop_user", "the user is left out"]];
 const EXCLUSIONS_MAX = 16;
+const HELD_MAX = 3;
 
 /** How steps are matched and what is counted. */
 export function settingsEditor(draft, onchange) {
@@ -59,7 +64,7 @@ export function settingsEditor(draft, onchange) {
         chosen("Order", "conversion_order", ORDERS, order?.flexible ? "flexible" : order, setOrder), order?.flexible && field("Limit", limit())),
       h("div", { class: "row" }, chosen("Count", "count_by", COUNTS, isProperty ? "property:" : draft.count_by),
         isProperty && field("Property",
-          input(by.slice(9), value => set("count_by", "property:" + value.trim()), { "data-field": "count_by" })),
+          textInput(by.slice(9), value => set("count_by", "property:" + value), { "data-field": "count_by" })),
         by === "sessions" && duration("Session gap", "session_gap", "30m"), field("Preset", preset)),
       h("details", { class: "more", open: isOpen }, h("summary", {}, "Exclusions, held properties, forecast, clock"),
         h("div", { class: "stack" }, h("div", { class: "stack" }, exclusions, h("div", {}, add)), held(),
@@ -109,7 +114,7 @@ export function settingsEditor(draft, onchange) {
   function exclusion(rules, rule, i, steps) {
     const tell = () => { set("exclude", rules); drawExclusions(); };
     const change = more => { Object.assign(rule, more); tell(); };
-    const chip = (event, at) => h("span", { class: "chip" }, name(event),
+    const chip = (event, at) => h("span", { class: "chip" }, name(event), unseenMark(isEventReceived(event)),
       iconButton("close", `Remove ${event}`, () => { rule.events.splice(at, 1); tell(); }));
     const picker = eventPicker("", event => change({ events: [...rule.events, event] }),
       { label: `Event of exclusion ${i + 1}`, placeholder: "event that must not happen" });
@@ -125,14 +130,18 @@ export function settingsEditor(draft, onchange) {
   function held() {
     const names = draft.hold_constant ?? [];
     if (names.some(one => typeof one !== "string")) return h("p", { class: "muted" }, "Properties are held by step; they stay as they are.");
-    const tell = value => set("hold_constant", value.split(",").map(one => one.trim()).filter(Boolean).slice(0, 3));
-    return field("Held properties", input(names.join(", "), tell, { placeholder: "product_id", "data-field": "hold_constant" }),
-      { hint: "Must have one value in all steps; up to three, with commas" });
+    const id = "setting-held";
+    const { node: chips } = chipsField([...names], next => set("hold_constant", next), {
+      label: "held properties", kinds: ["text"], show: typed, most: HELD_MAX,
+      id, "aria-label": null, "aria-describedby": id + "-hint", "data-field": "hold_constant",
+    });
+    return h("div", { class: "field" }, h("label", { for: id }, "Held properties"), chips,
+      h("small", { id: id + "-hint", class: "hint" }, `Must have one value in all steps; up to ${HELD_MAX}. Enter adds one.`));
   }
 
   function forecast() {
     const chance = draft.probability ?? 0.5;
-    if (typeof chance !== "number") return null;
+    if (!isNumber(chance)) return null;
     const tell = value => set("probability", Math.min(1, Math.max(0, Number(value) || 0)));
     return field("Forecast: chance that a user still in the window converts",
       input(chance, tell, { type: "number", min: 0, max: 1, step: 0.05, "data-field": "probability" }),

@@ -1,9 +1,11 @@
+import { isEventReceived } from "../api/received.js";
 import { say } from "../parts/announce.js";
 import { conditionsEditor } from "../parts/conditions.js";
 import { button, h, icon, iconButton, icons, name, put } from "../parts/dom.js";
 import { checkbox, field, input } from "../parts/field.js";
 import { plural } from "../parts/format.js";
 import { eventPicker } from "../parts/picker.js";
+import { textInput, unseenMark } from "../parts/value.js";
 import { emptyStep } from "../state/draft.js";
 
 const MOST = 64;
@@ -58,12 +60,14 @@ export function stepsEditor(draft, onchange) {
       if (!step.name || step.name === step.events[0]) step.name = event;
       step.events = [event];
       if (!isLeft) return changed(i, ".picker-input");
+      mark.replaceChildren(received(step, event));
       onchange();
       setTimeout(() => refresh(node, step, i));
     }, { label: `Event of step ${n}` });
+    const mark = h("span", { class: "received" }, step.events.length === 1 && received(step, step.events[0]));
     const grip = h("span", { class: "grip", title: "Drag to move", "aria-hidden": "true" }, icon(icons.grip));
     const node = h("li", { class: "edit-step", "aria-label": `Step ${n}`, onkeydown: keys },
-      h("div", { class: "edit-step-head" }, grip, h("span", { class: "step-number" }, n), picker.node,
+      h("div", { class: "edit-step-head" }, grip, h("span", { class: "step-number" }, n), picker.node, mark,
         h("span", { class: "step-tools" },
           iconButton("up", `Move step ${n} up`, () => move(i, i - 1, ".move-up"), { class: "move-up", title: "Alt+Up", disabled: i === 0 }),
           iconButton("down", `Move step ${n} down`, () => move(i, i + 1, ".move-down"),
@@ -79,6 +83,12 @@ export function stepsEditor(draft, onchange) {
       event.preventDefault();
       move(i, i + (event.key === "ArrowUp" ? -1 : 1), ".picker-input");
     }
+  }
+
+  /** A joined event may do the step in place of the one of its name. */
+  function received(step, event) {
+    const isJoined = Object.values(draft.event_types ?? {}).includes(step.name);
+    return unseenMark(isJoined ? Promise.resolve(true) : isEventReceived(event));
   }
 
   /** The part below the event, unless somebody is in it. */
@@ -100,8 +110,7 @@ export function stepsEditor(draft, onchange) {
       events.length > 1 && plural(events.length, "event"),
     ].filter(Boolean);
     const set = (key, value) => { step[key] = value; changed(); };
-    const title = input(step.name, value => set("name", value.trim() || (events[0] ?? "")),
-      { maxlength: 256, dir: "auto", "data-part": "name" });
+    const title = textInput(step.name, value => set("name", value || (events[0] ?? "")), { "data-part": "name" });
     const limit = input(within, value => set("within", value.trim()), {
       placeholder: "as the funnel, e.g. 2h", pattern: "\\d+(us|ms|s|m|h|d)", "data-part": "window_duration",
     });
@@ -113,10 +122,11 @@ export function stepsEditor(draft, onchange) {
   }
 
   /** Further events that do the step as well. */
-  function anyOf({ events }, i) {
+  function anyOf(step, i) {
+    const { events } = step;
     if (!events.length) return null;
     const drop = at => { events.splice(at, 1); changed(i, "summary"); };
-    const chip = (event, at) => h("span", { class: "chip" }, name(event),
+    const chip = (event, at) => h("span", { class: "chip" }, name(event), events.length > 1 && received(step, event),
       events.length > 1 && iconButton("close", `Remove ${event}`, () => drop(at)));
     const more = eventPicker("", event => {
       if (!events.includes(event)) events.push(event);

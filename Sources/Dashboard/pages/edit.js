@@ -9,7 +9,8 @@ import { placeFaults } from "../parts/field-faults.js";
 import { number, percent } from "../parts/format.js";
 import { failed, failedQuery, ready, wait } from "../parts/states.js";
 import { load, remove, save } from "../state/catalogue.js";
-import { definitionFrom, draftOf } from "../state/draft.js";
+import { definitionFrom, draftOf, lacksValues } from "../state/draft.js";
+import { stringify } from "../state/json.js";
 import { basis, countedText } from "../state/query.js";
 import { carry, go, href, note, read } from "../state/url.js";
 import { settingsEditor } from "./edit-settings.js";
@@ -20,9 +21,10 @@ import { stepDetail } from "./step-detail.js";
 export const bar = ["range"];
 export const title = state => state.funnel ? `Edit ${state.funnel}` : "New funnel";
 /** The draft is in the address, but it is this page that puts it there. */
-export const key = ({ def, ...rest }) => JSON.stringify(rest);
+export const key = ({ def, ...rest }) => stringify(rest);
 
 const PAUSE = 400;
+const NO_VALUES = "A condition has no values yet: add one, or remove the condition.";
 
 export function show(main, state) {
   let following = null;
@@ -75,7 +77,7 @@ export function show(main, state) {
 
     function changed(_, isFirst) {
       const definition = definitionFrom(draft);
-      asked.textContent = JSON.stringify(definition, null, 2);
+      asked.textContent = stringify(definition, 2);
       if (!isFirst) note({ ...read(), def: definition });
       clearTimeout(timer);
       timer = setTimeout(() => count(definition), isFirst ? 0 : PAUSE);
@@ -90,6 +92,7 @@ export function show(main, state) {
     /** What has to be there before anything can be counted. */
     function lacking(definition) {
       if (!definition.steps.length) return "Choose the event of step 1 first.";
+      if (definition.steps.some(step => lacksValues(step.where))) return NO_VALUES;
       return definition.count_by === "property:" ? "Enter the property whose values are counted." : null;
     }
 

@@ -9,6 +9,7 @@ import { pathOf } from "../parts/faults.js";
 import { notice } from "../parts/states.js";
 import { table } from "../parts/table.js";
 import { definitionOf, funnels } from "../state/catalogue.js";
+import { isSame } from "../state/json.js";
 import { basis } from "../state/query.js";
 import { patch } from "../state/url.js";
 import { pairView } from "./pair-view.js";
@@ -32,7 +33,7 @@ export function show(main, state) {
   const controls = h("div", { class: "stack" }, choosers(state), more);
   if (state.variant) {
     const variants = { property: state.variant };
-    if (state.control) variants.control = state.control === "true" ? true : state.control === "false" ? false : state.control;
+    if (state.control !== undefined) variants.control = state.control;
     if (state.expected && typeof state.expected === "object") variants.expected = state.expected;
     if (state.exposure === "attempt") variants.exposure = "attempt";
     put(more, exposure(state));
@@ -100,12 +101,16 @@ function choosers(state) {
 const exposure = state => field("Count a user for", select(EXPOSURES, state.exposure === "attempt" ? "attempt" : "",
   value => patch({ exposure: value || null }), { "data-field": "variants.exposure" }));
 
-const control = report => field("Control", select(report.groups.map(group => [String(group.value), isolate(valueText(group.value))]),
-  String(report.control), value => patch({ control: value })));
+function control({ groups, control: chosen }) {
+  const options = groups.map(({ value }, i) => [String(i), isolate(valueText(value))]);
+  const at = groups.findIndex(({ value }) => isSame(value, chosen));
+  return field("Control", select(options, String(at), i => patch({ control: groups[i].value })));
+}
 
 /** Shares that were planned, in the order of the table; a check against equal ones would raise a false alarm. */
 function split({ groups }, state) {
-  const shown = state.expected ? groups.map(group => state.expected[String(group.value)] ?? "").join(" : ") : "";
+  const planned = ({ value }) => Object.hasOwn(state.expected, String(value)) ? state.expected[String(value)] : "";
+  const shown = state.expected ? groups.map(planned).join(" : ") : "";
   const example = groups.map((_, i) => i ? 10 : 90).join(" : ");
   const plan = input(shown, take, { placeholder: `equal, or ${example}` });
   return field("Planned split", plan);

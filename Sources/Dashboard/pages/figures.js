@@ -1,6 +1,7 @@
 import { h } from "../parts/dom.js";
 import { decimal, growth, interval, number, percent, plural, points, signed, signedPercent, span } from "../parts/format.js";
 import { write } from "../parts/bars.js";
+import { isNumber } from "../state/json.js";
 
 /** The default of the API, which no one chose: a forecast by it would be nobody's. */
 const STANDARD_CHANCE = 0.5;
@@ -33,11 +34,11 @@ function outlook(report) {
   const chance = report.funnel.probability;
   const forecast = r => decimal(r.expected_conversions);
   const words = text => r => stillOpen(r) === 0 ? "no user is still in the conversion window" : text(r);
-  if (typeof chance !== "number") return ["Forecast", forecast, words(() => "conversions, if the chances set for the steps hold")];
-  if (chance === STANDARD_CHANCE) {
+  if (!isNumber(chance)) return ["Forecast", forecast, words(() => "conversions, if the chances set for the steps hold")];
+  if (Number(chance) === STANDARD_CHANCE) {
     return ["Still open", r => number(stillOpen(r)), words(() => "users still in their window, who can convert")];
   }
-  const condition = r => `if ${percent(chance, 0)} of the ${plural(stillOpen(r), "user")} still in their window convert`;
+  const condition = r => `if ${percent(chance, chance < 0.01 ? undefined : 0)} of the ${plural(stillOpen(r), "user")} still in their window convert`;
   return ["Forecast", forecast, words(condition)];
 }
 

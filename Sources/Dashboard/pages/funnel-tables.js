@@ -3,6 +3,7 @@ import { h, name } from "../parts/dom.js";
 import { growth, number, points, signed, signedPercent, valueText } from "../parts/format.js";
 import { lostShare } from "../parts/bars.js";
 import { table } from "../parts/table.js";
+import { isNumber } from "../state/json.js";
 
 const capital = text => text[0].toUpperCase() + text.slice(1);
 const ofHundred = ci => ci && ci.map(bound => bound / 100);
@@ -30,7 +31,7 @@ export function stepTable(report, unit) {
   return table("Every step of the funnel", columns, stepTable.rows(report));
 }
 
-const hasOpen = report => report.steps.some(step => typeof step.open === "number");
+const hasOpen = report => report.steps.some(step => isNumber(step.open));
 
 /** The earlier period as it was, and what changed since. */
 function comparison(unit) {

@@ -6,6 +6,7 @@ import { fileName } from "../parts/export.js";
 import { funnelPicture } from "../parts/funnel-picture.js";
 import { paint } from "../parts/picture.js";
 import { definitionOf } from "../state/catalogue.js";
+import { stringify } from "../state/json.js";
 import { rangeText, zoneOf } from "../state/range.js";
 import { countedText, orderText } from "../state/query.js";
 import { carry, href } from "../state/url.js";
@@ -17,7 +18,7 @@ import { BARS_MAX, seriesOf } from "./series.js";
 import { stepDetail } from "./step-detail.js";
 
 /** Reports of one shape are shown by the same nodes. */
-export const shapeOf = report => JSON.stringify([report.steps.map(step => step.step), seriesOf(report).map(one => one.label),
+export const shapeOf = report => stringify([report.steps.map(step => step.step), seriesOf(report).map(one => one.label),
   Boolean(report.breakdown), Boolean(report.previous)]);
 
 export function funnelView(first, state, { mark, onstep }) {

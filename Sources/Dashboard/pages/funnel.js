@@ -4,6 +4,7 @@ import { button, h } from "../parts/dom.js";
 import { number, percent } from "../parts/format.js";
 import { failedQuery, noEvents, notice, ready, wait } from "../parts/states.js";
 import { definitionOf } from "../state/catalogue.js";
+import { stringify } from "../state/json.js";
 import { report as body } from "../state/query.js";
 import { href, patch, read } from "../state/url.js";
 import { follow } from "./follow.js";
@@ -13,7 +14,7 @@ import { stepPanel } from "./step.js";
 export const bar = ["funnel", "range", "breakdown", "segments", "compare"];
 export const title = state => state.def ? "Funnel" : state.funnel ?? "Funnel";
 /** Opening a step is no other report. */
-export const key = ({ step, tab, group, ...rest }) => JSON.stringify(rest);
+export const key = ({ step, tab, group, ...rest }) => stringify(rest);
 
 export function show(main, state) {
   let view = null;
@@ -30,10 +31,10 @@ export function show(main, state) {
   wait(main, "chart");
   const following = follow(main, state, question, { report: take, fault });
   // "Today" moves on at midnight.
-  const clock = setInterval(() => { if (JSON.stringify(body(state)) !== asked) following.start(); }, 30_000);
+  const clock = setInterval(() => { if (stringify(body(state)) !== asked) following.start(); }, 30_000);
 
   function question() {
-    asked = JSON.stringify(body(state));
+    asked = stringify(body(state));
     return body(state);
   }
 

@@ -26,7 +26,7 @@ export function pairView({ paired, table: { entered_both: both }, funnels }, sta
   const size = Math.abs(100 * (paired.difference ?? 0)).toFixed(1);
   const way = paired.difference > 0 ? "more" : "less";
   const verdict = paired.difference === null ? "No user entered both. "
-    : paired.difference === 0 ? "Both convert alike. " : `${second} converts ${size} points ${way} than ${first}. `;
+    : Number(paired.difference) === 0 ? "Both convert alike. " : `${second} converts ${size} points ${way} than ${first}. `;
   return [
     h("div", { class: "strip" }, h("strong", {}, verdict), told),
     tableCard("Funnels", heads, () => fileName(state.funnel, "pair")),

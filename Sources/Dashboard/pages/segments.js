@@ -1,7 +1,10 @@
 import { button, h, put } from "../parts/dom.js";
 import { dialog } from "../parts/dialog.js";
-import { field, input, setFault } from "../parts/field.js";
+import { field, setFault } from "../parts/field.js";
 import { conditionsEditor } from "../parts/conditions.js";
+import { textInput } from "../parts/value.js";
+import { lacksValues } from "../state/draft.js";
+import { copy } from "../state/json.js";
 import { patch } from "../state/url.js";
 import { segments } from "../state/query.js";
 
@@ -9,7 +12,7 @@ const MOST = 10;
 
 /** Named filters on step 1, shown side by side. */
 export function segmentsDialog(state) {
-  let list = structuredClone(segments(state));
+  let list = copy(segments(state));
   if (!list.length) list = [{ name: "Segment 1", where: [] }];
   const box = dialog("Segments");
   const rows = h("div", { class: "stack" });
@@ -21,7 +24,7 @@ export function segmentsDialog(state) {
 
   function draw(focus) {
     put(rows, list.map((segment, i) => h("fieldset", { class: "box" }, h("legend", { class: "unseen" }, `Segment ${i + 1}`),
-      h("div", { class: "box-head" }, field("Name", input(segment.name, value => { segment.name = value; }, { maxlength: 100 })),
+      h("div", { class: "box-head" }, field("Name", textInput(segment.name, value => { segment.name = value; }, { maxlength: 100 })),
         button("Remove", () => { list.splice(i, 1); draw(); more.focus(); }, { "aria-label": `Remove segment ${i + 1}` })),
       segment.cohort ? h("p", { class: "muted" }, "Users of a cohort of another funnel.") : conditionsEditor(segment.where ??= [], () => {}))));
     more.disabled = list.length >= MOST;
@@ -29,7 +32,7 @@ export function segmentsDialog(state) {
   }
 
   function apply() {
-    const filled = segment => ({ name: segment.name.trim(), where: segment.where.filter(condition => condition.property) });
+    const filled = segment => ({ name: segment.name, where: segment.where.filter(condition => condition.property) });
     const next = list.map(segment => segment.cohort ? segment : filled(segment));
     const faults = next.map((segment, i) => mark(rows.children[i], segment, next.slice(0, i)));
     if (!faults.some(Boolean)) done(next);
@@ -39,7 +42,8 @@ export function segmentsDialog(state) {
   function mark(node, segment, earlier) {
     const isTaken = earlier.some(({ name }) => name === segment.name);
     const nameFault = !segment.name ? "A segment needs a name" : isTaken ? "Another segment has this name" : null;
-    const whereFault = !segment.cohort && !segment.where.length ? "A segment needs a condition" : null;
+    const whereFault = segment.cohort ? null : !segment.where.length ? "A segment needs a condition"
+      : lacksValues(segment.where) ? "A condition has no values yet" : null;
     setFault(node.querySelector("input"), nameFault);
     setFault(node, whereFault);
     return nameFault ?? whereFault;

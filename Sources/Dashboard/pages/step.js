@@ -5,6 +5,7 @@ import { field, select } from "../parts/field.js";
 import { number, valueText } from "../parts/format.js";
 import { dialog, tabs } from "../parts/dialog.js";
 import { failed } from "../parts/states.js";
+import { isNumber, isSame } from "../state/json.js";
 import { basis, countedText } from "../state/query.js";
 import { carry, href, patch } from "../state/url.js";
 import { pathsView } from "./paths-view.js";
@@ -29,6 +30,8 @@ export function stepPanel(report, state, index, definition, onclose) {
   const has = wanted => list.some(([key]) => key === wanted);
   const first = has(state.tab) ? state.tab : isWorst && has("dropped") ? "dropped" : list[0][0];
   let stopped = new AbortController();
+  /** `{value}`, as null is the row of those without one. */
+  let group = state.group && Object.hasOwn(state.group, "value") ? state.group : null;
   box.body.append(tabs("About this step", list, first, key => { patch({ tab: key }, { replace: true }); draw(key); }), place);
   draw(first);
 
@@ -51,29 +54,41 @@ export function stepPanel(report, state, index, definition, onclose) {
     const signal = stopped.signal;
     const list = h("div");
     const body = { ...basis(state), as_of: report.as_of, step: index, outcome };
-    const show = group => put(list, userList({ ...body, ...group }, state,
-      { file: `step-${index}-${outcome}`, total: group.group ? null : total, signal }));
-    put(place, h("p", { class: "muted" }, words), groups(show), list);
-    show({});
+    const show = () => {
+      const of = report.breakdown && group;
+      put(list, userList({ ...body, ...(of && { group: ofGroup() }) }, state,
+        { file: `step-${index}-${outcome}`, total: of ? null : total, signal }));
+    };
+    put(place, h("p", { class: "muted" }, words), report.breakdown && groups(show), list);
+    show();
     sayNowAndThen(words, 0);
   }
 
   function droppedWords() {
     const { dropoff, open } = step;
-    if (typeof open === "number") {
+    if (isNumber(open)) {
       return `${number(dropoff)} dropped off before this step; `
         + (open ? `${number(open)} of them are still in their window and can convert.` : "the window of all of them has passed.");
     }
     return `${number(dropoff)} users dropped off before this step.`;
   }
 
-  /** One row of the breakdown at a time. */
+  function ofGroup() {
+    const { property, touch } = report.breakdown;
+    return { property, touch, value: group.value };
+  }
+
+  /** One row of the breakdown at a time; one that is in the address need not be among the rows any more. */
   function groups(show) {
-    if (!report.breakdown) return null;
-    const { property, touch, rows } = report.breakdown;
-    const options = rows.map((row, i) => [String(i), `${isolate(property)} = ${isolate(valueText(row.value))}`]);
-    return field("Show", select([["", "all users"], ...options], "",
-      at => show(at === "" ? {} : { group: { property, touch, value: rows[Number(at)].value } })));
+    const values = report.breakdown.rows.map(row => row.value);
+    if (group && !values.some(value => isSame(value, group.value))) values.push(group.value);
+    const options = values.map((value, i) => [String(i), `${isolate(report.breakdown.property)} = ${isolate(valueText(value))}`]);
+    const chosen = group ? String(values.findIndex(value => isSame(value, group.value))) : "";
+    return field("Show", select([["", "all users"], ...options], chosen, at => {
+      group = at === "" ? null : { value: values[Number(at)] };
+      patch({ group }, { replace: true });
+      show();
+    }));
   }
 
   function ask(path, body, view) {

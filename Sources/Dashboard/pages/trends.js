@@ -4,7 +4,7 @@ import { count, share } from "../parts/columns.js";
 import { h, name, put } from "../parts/dom.js";
 import { fileName } from "../parts/export.js";
 import { choice, select } from "../parts/field.js";
-import { day, instant, number, percent, shortDay } from "../parts/format.js";
+import { bucketLabels, day, instant, number, percent } from "../parts/format.js";
 import { chart, token, tone } from "../parts/graph.js";
 import { framed, paint } from "../parts/picture.js";
 import { failedQuery, ready, waitFor } from "../parts/states.js";
@@ -48,6 +48,8 @@ export function show(main, state) {
   const isCount = state.rate === "count";
   const hidden = new Set();
   let report = null;
+  /** Of the points, by where they start. */
+  let labels = null;
   let earlier = null;
   let view = null;
   const body = { ...basis(state), trend: { by: unit }, times: "none" };
@@ -76,6 +78,8 @@ export function show(main, state) {
 
   function take(next) {
     report = next;
+    const starts = next.trend.buckets.map(bucket => bucket.start);
+    labels = new Map(bucketLabels(starts, zone, unit).map((label, i) => [starts[i], label]));
     if (!view) {
       view = make();
       page(view.nodes);
@@ -122,7 +126,7 @@ export function show(main, state) {
     };
     const final = row => row.immature ? "not yet" : "yes";
     return [
-      { label: unit[0].toUpperCase() + unit.slice(1), cell: row => shortDay(row.start, zone, unit), csv: row => row.start },
+      { label: unit[0].toUpperCase() + unit.slice(1), cell: row => labels.get(row.start), csv: row => row.start },
       { label: "Final", cell: final, csv: final }, ...report.steps.flatMap(ofStep).filter(Boolean),
     ];
   }
@@ -159,7 +163,7 @@ export function show(main, state) {
     }
     const at = items => buckets[items[0].dataIndex];
     return {
-      type: "line", data: { labels: buckets.map(bucket => shortDay(bucket.start, zone, unit)), datasets: sets },
+      type: "line", data: { labels: buckets.map(bucket => labels.get(bucket.start)), datasets: sets },
       options: {
         scales: { y: { ticks: { callback: v => isCount ? number(v) : percent(v, 0) } } },
         plugins: { tooltip: { callbacks: {

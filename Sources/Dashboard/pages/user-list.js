@@ -4,6 +4,7 @@ import { downloadCSV, fileName } from "../parts/export.js";
 import { number } from "../parts/format.js";
 import { say } from "../parts/announce.js";
 import { failed } from "../parts/states.js";
+import { typed } from "../parts/value.js";
 import { carry, href } from "../state/url.js";
 
 const PAGE = 50;
@@ -35,7 +36,7 @@ export function userList(body, state, { file, total, signal }) {
       const { users, next } = await post("/v1/query/users", { ...body, limit: PAGE, ...(starts[at] === null ? {} : { after: starts[at] }) }, signal);
       starts[at + 1] = next ?? undefined;
       list.start = at * PAGE + 1;
-      put(list, users.map(id => h("li", {}, h("a", { href: href(carry(state, "users", { user: id })) }, name(id)))));
+      put(list, users.map(id => h("li", {}, h("a", { href: href(carry(state, "users", { user: id })) }, name(typed(id))))));
       note.textContent = users.length ? extent(users.length) : "No users.";
       [back.disabled, forth.disabled] = [false, false];
       // A button that is disabled while it has focus would lose it.

@@ -3,8 +3,9 @@ import { tableCard } from "../parts/card.js";
 import { count, moment, text, time } from "../parts/columns.js";
 import { h, name, put } from "../parts/dom.js";
 import { field } from "../parts/field.js";
-import { instant, minute, number, plural, span } from "../parts/format.js";
+import { instant, minute, number, plural, span, valueText } from "../parts/format.js";
 import { table } from "../parts/table.js";
+import { readText, typed } from "../parts/value.js";
 import { definitionOf } from "../state/catalogue.js";
 import { basis, rowNames } from "../state/query.js";
 import { zoneOf } from "../state/range.js";
@@ -26,7 +27,7 @@ export function show(main, state) {
   if (state.user) {
     const ask = signal => post("/v1/query/explain", { ...basis(state), user_id: state.user }, signal);
     return reportPage(main, state, {
-      title: ["User ", name(state.user)], controls: search(state), kind: "table", takesPart: false, ask,
+      title: ["User ", name(typed(state.user))], controls: search(state), kind: "table", takesPart: false, ask,
       draw: answer => answer.found ? found(answer) : h("div", { class: "strip" }, "No events from this id. Ids are case-sensitive."),
     });
   }
@@ -54,7 +55,7 @@ export function show(main, state) {
         h("time", { datetime: one.time }, instant(one.time, zone)),
         one.seconds_from_previous !== null && h("span", { class: "muted" }, `${span(one.seconds_from_previous)} later`)),
       properties.length > 0 && h("dl", { class: "properties" },
-        properties.map(([key, value]) => h("div", {}, h("dt", {}, name(key)), h("dd", {}, name(value))))));
+        properties.map(([key, value]) => h("div", {}, h("dt", {}, name(key)), h("dd", {}, name(valueText(value)))))));
   }
 
   function attempts({ attempts: list, attempts_total: total }) {
@@ -77,11 +78,11 @@ export function show(main, state) {
 
 function search(state) {
   const id = h("input", {
-    type: "search", name: "user", value: state.user ?? "", autocomplete: "off", spellcheck: "false", dir: "auto", maxlength: 512,
+    type: "search", name: "user", value: typed(state.user ?? ""), autocomplete: "off", spellcheck: "false", dir: "auto",
   });
   const look = event => {
     event.preventDefault();
-    if (id.value.trim()) patch({ user: id.value.trim() });
+    if (id.value) patch({ user: readText(id.value) });
   };
   return h("form", { class: "row", role: "search", onsubmit: look },
     field("User id", id), h("button", { class: "button primary", type: "submit" }, "Look up"));

@@ -1,12 +1,18 @@
-import { getKept } from "../api/fetch.js";
+import { getKinds, getPropertyNames, getValues, isPropertyReceived } from "../api/received.js";
+import { chipsField } from "./chips.js";
 import { button, h, iconButton, newID, put } from "./dom.js";
-import { input, select } from "./field.js";
+import { select } from "./field.js";
+import { ALL_KINDS, kindOf, suggested, textInput, typed, unseenMark, valueField } from "./value.js";
 
 const OPS = [["=", "is"], ["!=", "is not"], ["in", "is one of"], ["not_in", "is none of"], ["contains", "contains"], ["starts_with", "starts with"],
   [">", ">"], [">=", "≥"], ["<", "<"], ["<=", "≤"], ["exists", "exists"], ["not_exists", "does not exist"]];
 const LISTS = new Set(["in", "not_in"]);
 const BARE = new Set(["exists", "not_exists"]);
-const ORDERED = new Set([">", ">=", "<", "<="]);
+/** What comparisons take, where it is not every kind. */
+const TEXT = ["text"];
+const ORDERED = ["text", "number"];
+const KINDS = { contains: TEXT, starts_with: TEXT, ">": ORDERED, ">=": ORDERED, "<": ORDERED, "<=": ORDERED };
+const kindsOf = op => KINDS[op] ?? ALL_KINDS;
 
 /** Conditions on properties, all of which must hold. `list` is changed in place. */
 export function conditionsEditor(list, onchange, event) {
@@ -20,24 +26,27 @@ export function conditionsEditor(list, onchange, event) {
   return h("div", {}, rows, add);
 
   function draw() {
-    put(rows, list.map(row));
+    put(rows, list.map((condition, i) => row(condition, i)));
   }
 
   function row(condition, i) {
     const values = h("datalist", { id: newID("values") });
     const names = h("datalist", { id: newID("names") });
     const label = `condition ${i + 1}`;
-    const property = input(condition.property, value => {
-      condition.property = value.trim();
-      offerValues(condition.property, event, values);
+    const property = textInput(condition.property, value => {
+      condition.property = value;
+      look();
       onchange();
     }, { "aria-label": `Property of ${label}`, placeholder: "property", list: names.id });
     property.addEventListener("focus", () => offerNames(event, names), { once: true });
-    const place = h("span", { class: "value" });
+    const compare = next => { change(condition, next); drawValue(); onchange(); };
+    const op = select(OPS, condition.op, compare, { "aria-label": `Comparison of ${label}` });
+    const [place, mark] = [h("span", { class: "value" }), h("span")];
+    let received = {};
+    let field = null;
     drawValue();
-    if (condition.property) offerValues(condition.property, event, values);
-    return h("div", { class: "condition" }, property,
-      select(OPS, condition.op, op => { change(op); drawValue(); onchange(); }, { "aria-label": `Comparison of ${label}` }), place, names, values,
+    look();
+    return h("div", { class: "condition" }, h("div", { class: "condition-parts" }, property, mark, op, place, names, values),
       iconButton("close", `Remove ${label}`, remove));
 
     function remove() {
@@ -47,54 +56,58 @@ export function conditionsEditor(list, onchange, event) {
       onchange();
     }
 
-    function change(op) {
-      const text = textOf(condition.value);
-      condition.op = op;
-      if (BARE.has(op)) delete condition.value;
-      else condition.value = valueOf(text, op);
+    /** What is known of the property. */
+    function look() {
+      const asked = condition.property;
+      received = {};
+      put(values);
+      put(mark);
+      if (!asked) return;
+      put(mark, unseenMark(isPropertyReceived(asked)));
+      offerValues(asked, event, values);
+      getKinds(asked, event).then(kinds => {
+        if (asked !== condition.property) return;
+        received = kinds;
+        if (field?.learn()) {
+          condition.value = field.read();
+          onchange();
+        }
+      }, () => {});
     }
 
     function drawValue() {
-      const isList = LISTS.has(condition.op);
-      const offer = isList ? { placeholder: "a, b, c" } : { placeholder: "value", list: values.id };
-      put(place, !BARE.has(condition.op) && input(textOf(condition.value), value => {
-        condition.value = valueOf(value, condition.op);
-        onchange();
-      }, { "aria-label": `Value of ${label}`, ...offer }));
+      field = null;
+      if (BARE.has(condition.op)) return put(place);
+      const options = { label, kinds: kindsOf(condition.op), received: () => received, list: values.id };
+      if (LISTS.has(condition.op)) {
+        if (!Array.isArray(condition.value)) condition.value = [condition.value];
+        return put(place, chipsField(condition.value, onchange, { ...options, placeholder: "add a value" }).node);
+      }
+      field = valueField(condition.value, value => { condition.value = value; onchange(); }, { ...options, placeholder: "empty text" });
+      return put(place, field.input, field.mark);
     }
   }
 }
 
-/** As it is typed: text that would be taken for a number stands in quotes. */
-function textOf(value) {
-  if (Array.isArray(value)) return value.map(textOf).join(", ");
-  if (value === undefined || value === null) return "";
-  return typeof value === "string" && isBareWord(value) ? `"${value}"` : String(value);
+/** Another comparison keeps the value, as far as it can. */
+function change(condition, op) {
+  const old = Array.isArray(condition.value) ? condition.value[0] ?? "" : condition.value ?? "";
+  const isList = LISTS.has(op);
+  if (isList && LISTS.has(condition.op)) condition.op = op;
+  else if (BARE.has(op)) {
+    condition.op = op;
+    delete condition.value;
+  } else {
+    const value = kindsOf(op).includes(kindOf(old)) ? old : String(old);
+    condition.op = op;
+    condition.value = isList ? (value === "" ? [] : [value]) : value;
+  }
 }
-
-const isBareWord = text => text === "true" || text === "false" || /^-?(0|[1-9]\d*)(\.\d+)?$/.test(text);
-
-/** Numbers and true or false are taken as such; quotes make them text. */
-function valueOf(text, op) {
-  if (LISTS.has(op)) return text.split(",").map(part => part.trim()).filter(Boolean).map(scalar);
-  return ORDERED.has(op) || op === "=" || op === "!=" ? scalar(text.trim()) : text;
-}
-
-function scalar(text) {
-  if (/^".*"$/.test(text) && text.length >= 2) return text.slice(1, -1);
-  if (text === "true" || text === "false") return text === "true";
-  return isBareWord(text) ? Number(text) : text;
-}
-
-const scope = event => event ? "?event=" + encodeURIComponent(event) : "";
 
 function offerNames(event, node) {
-  getKept("/v1/properties" + scope(event)).then(({ properties }) => put(node,
-    properties.slice(0, 200).map(({ property }) => h("option", { value: property }))), () => {});
+  getPropertyNames(event).then(names => put(node, names.slice(0, 500).map(property => h("option", { value: typed(property) }))), () => {});
 }
 
 function offerValues(property, event, node) {
-  if (!property || property.startsWith("user.")) return;
-  getKept(`/v1/properties/${encodeURIComponent(property)}/values${scope(event)}`).then(({ values }) => put(node,
-    values.map(({ value }) => h("option", { value: textOf(value) }))), () => {});
+  getValues(property, event).then(values => put(node, values.map(value => h("option", { value: suggested(value) }))), () => {});
 }

@@ -1,3 +1,5 @@
+import { hasControls, quoted } from "./format.js";
+
 /** Elements without HTML text: every string becomes a text node. */
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -26,11 +28,14 @@ export function put(node, ...children) {
   return node;
 }
 
-/** Text that comes from data: it keeps its own direction, is cut with an ellipsis, and shows in full on hover and focus. */
-export const name = (text, props) => h("bdi", { class: "name", dir: "auto", ...props }, text === "" ? "(empty)" : String(text));
+/** Line breaks and the like stand as escapes in quotes. */
+const visible = text => hasControls(text) ? quoted(text) : text;
 
-/** The same for places that hold text only, such as options and labels. */
-export const isolate = text => `\u2068${text}\u2069`;
+/** Text that comes from data: it keeps its own direction, is cut with an ellipsis, and shows in full on hover and focus. */
+export const name = (text, props) => h("bdi", { class: "name", dir: "auto", ...props }, text === "" ? "(empty)" : visible(String(text)));
+
+/** The same for places that hold text only, such as options and labels; these would draw two blanks as one. */
+export const isolate = text => `\u2068${visible(text).replaceAll("  ", " \u00a0")}\u2069`;
 
 let last = 0;
 export const newID = prefix => `${prefix}-${++last}`;

@@ -1,3 +1,5 @@
+import { isNumber } from "../state/json.js";
+
 /** Files made here, from what was answered. */
 export function csvText(rows) {
   return rows.map(row => row.map(cell).join(",")).join("\r\n") + "\r\n";
@@ -6,9 +8,9 @@ export function csvText(rows) {
 /** RFC 4180. Text is always quoted, as some spreadsheets part cells at semicolons; what they would run as a formula gets a quote in front. */
 function cell(value) {
   if (value === null || value === undefined) return "";
-  if (typeof value === "number") return String(value);
+  if (isNumber(value)) return String(value);
   let text = String(value);
-  if (/^[=+\-@\t\r\n＝＋－＠]/.test(text)) text = "'" + text;
+  if (/^'*[=+\-@\t\r\n＝＋－＠]/.test(text)) text = "'" + text;
   return `"${text.replaceAll('"', '""')}"`;
 }
 

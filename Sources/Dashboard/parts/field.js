@@ -46,7 +46,7 @@ export function setOptions(node, options, value) {
 }
 
 export const input = (value, onchange, props) => h("input", {
-  type: "text", autocomplete: "off", spellcheck: "false", ...props, value: value ?? "", onchange: event => onchange(event.target.value),
+  type: "text", autocomplete: "off", spellcheck: "false", ...props, value: value ?? "", onchange: event => onchange(event.target.value, event.target),
 });
 
 export function checkbox(label, checked, onchange, props) {

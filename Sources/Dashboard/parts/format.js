@@ -1,3 +1,5 @@
+import { isNumberText, stringify } from "../state/json.js";
+
 /** How numbers, shares, times and instants are written. */
 const whole = new Intl.NumberFormat("en-US");
 const one = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
@@ -63,7 +65,7 @@ export function windowText(text) {
 const formats = new Map();
 
 function formatter(zone, options) {
-  const key = zone + JSON.stringify(options);
+  const key = zone + stringify(options);
   if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options }));
   return formats.get(key);
 }
@@ -71,20 +73,37 @@ function formatter(zone, options) {
 const DATE = { year: "numeric", month: "short", day: "numeric" };
 const CLOCK = { ...DATE, hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
-export const instant = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone, CLOCK).format(new Date(text));
+const HALF_HOUR = 1_800_000;
+
+/** Clocks that go back show a time twice: such a time is told with its offset. */
+function unmistakable(at, zone, options) {
+  const text = formatter(zone, options).format(at);
+  const isTwice = [-2, -1, 1, 2].some(n => formatter(zone, options).format(at.getTime() + n * HALF_HOUR) === text);
+  return isTwice ? formatter(zone, { ...options, timeZoneName: "shortOffset" }).format(at) : text;
+}
+
+export const instant = (text, zone = "UTC") => isNone(text) ? NONE : unmistakable(new Date(text), zone, CLOCK);
 export const day = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone, DATE).format(new Date(text));
-export const shortDay = (text, zone, by) => formatter(zone, by === "hour"
-  ? { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }
-  : by === "month" ? { month: "short", year: "numeric" } : { day: "numeric", month: "short" }).format(new Date(text));
+
+const SHORT = { day: "numeric", month: "short" };
+const SHORT_HOUR = { ...SHORT, hour: "2-digit", minute: "2-digit" };
+
+/** Names of the points of a trend, as short as they can be without two being alike. */
+export function bucketLabels(starts, zone, by) {
+  if (by === "month") return starts.map(start => formatter(zone, { month: "short", year: "numeric" }).format(new Date(start)));
+  const short = starts.map(start => new Date(start))
+    .map(at => by === "hour" ? unmistakable(at, zone, SHORT_HOUR) : formatter(zone, SHORT).format(at));
+  return new Set(short).size === short.length ? short : starts.map(start => (by === "hour" ? instant : day)(start, zone));
+}
 
 const MINUTES = { ...DATE, hour: "2-digit", minute: "2-digit" };
 const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
-export const minute = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone, MINUTES).format(new Date(text));
+export const minute = (text, zone = "UTC") => isNone(text) ? NONE : unmistakable(new Date(text), zone, MINUTES);
 
 /** Of today the time is enough. */
 export function clock(text, zone = "UTC") {
-  return day(text, zone) === day(Date.now(), zone) ? formatter(zone, TIME).format(new Date(text)) : instant(text, zone);
+  return day(text, zone) === day(Date.now(), zone) ? unmistakable(new Date(text), zone, TIME) : instant(text, zone);
 }
 
 /** `["1", "2", "3"]` as "1, 2 and 3". */
@@ -98,5 +117,24 @@ export function shardsText(shards) {
 
 export const plural = (n, word, many = word + "s") => `${number(n)} ${n === 1 ? word : many}`;
 
-/** A property's value: text is shown as it is, the absent one by words that no value has. */
-export const valueText = value => value === null ? "no value" : String(value);
+/** Characters that show nothing or turn the text around them, and blanks at the ends. */
+const UNSEEN = /[\p{Cc}\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/u;
+export const hasControls = text => UNSEEN.test(text);
+export const hasUnseen = text => hasControls(text) || /^\s|\s$/.test(text);
+
+/** As a JSON string in which nothing is unseen. */
+export const quoted = text => stringify(text).replaceAll(new RegExp(`${UNSEEN.source}|[^\\S ]`, "gu"),
+  unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+/** Words that stand for something else than a text that reads so. */
+const RESERVED = /^(true|false|null|no value|.* other values?|\(.*\)|)$/s;
+
+/**
+ * A property's value, so that no two values read the same: text is shown as it is, but in quotes where that would read as another
+ * kind, as one of our own words or as nothing.
+ */
+export function valueText(value) {
+  if (value === null || value === undefined) return "no value";
+  if (typeof value !== "string") return String(value);
+  return value.startsWith('"') || hasUnseen(value) || isNumberText(value) || RESERVED.test(value) ? quoted(value) : value;
+}

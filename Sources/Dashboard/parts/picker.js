@@ -1,11 +1,14 @@
-import { get, getKept } from "../api/fetch.js";
+import { getEvents } from "../api/received.js";
+import { say } from "./announce.js";
 import { h, name, newID, put } from "./dom.js";
-import { number } from "./format.js";
+import { number, quoted } from "./format.js";
+import { readText, typed } from "./value.js";
 
 const SHOWN = 60;
 
 /**
- * A searchable list of the events that were seen; any other name can be typed as well.
+ * A searchable list of the events that were received. What is typed stands for the event that is marked; a name that was never received
+ * is taken only by its own entry, the last one.
  * @param onpick `(event, isLeft)`; where the field was left, the focus is elsewhere already and must stay there
  */
 export function eventPicker(value, onpick, { label, placeholder = "Choose an event" } = {}) {
@@ -13,33 +16,34 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
   const list = h("ul", { class: "picker-list", role: "listbox", id: listID, "aria-label": "Events", popover: "manual" });
   const input = h("input", {
     type: "text", class: "picker-input", role: "combobox", "aria-expanded": "false", "aria-controls": listID, "aria-autocomplete": "list",
-    "aria-label": label, autocomplete: "off", spellcheck: "false", dir: "auto", placeholder, value, onkeydown: key,
-    oninput: () => { [touched, options, at] = [true, [], -1]; show(); },
-    onfocus: () => { touched = false; show(); }, onclick: show, onblur: leave,
+    "aria-label": label, autocomplete: "off", spellcheck: "false", dir: "auto", placeholder, value: typed(value), onkeydown: key,
+    oninput: () => { [isTyped, options, at] = [true, [], -1]; show(); }, onclick: show, onblur: leave,
   });
   const node = h("div", { class: "picker" }, input, list);
   let options = [];
   let at = -1;
-  let touched = false;
+  let isTyped = false;
   let turn = 0;
 
+  /** Not on focus: that may come from the page, after a choice. */
   async function show() {
     const mine = ++turn;
-    const text = touched ? input.value : "";
+    const text = isTyped ? readText(input.value) : "";
     const found = await search(text).catch(() => []);
     if (mine !== turn || document.activeElement !== input) return;
-    options = found.slice(0, SHOWN).map(event => ({ event: event.event, rows: event.rows }));
-    if (text && !found.some(event => event.event === text)) options.push({ event: text, rows: null });
-    at = text ? 0 : -1;
-    draw();
+    options = found.slice(0, SHOWN);
+    if (text !== "" && !found.some(({ event }) => event === text)) options.push({ event: text, isNew: true });
+    at = isTyped && found.length ? 0 : -1;
+    draw(found.length - SHOWN);
   }
 
-  function draw() {
+  function draw(more) {
     const choose = ({ event }) => pointer => { pointer.preventDefault(); pick(event); };
-    const draw = (option, i) => h("li", { role: "option", id: `${listID}-${i}`, "aria-selected": String(i === at), onpointerdown: choose(option) },
-      name(option.event), h("small", {}, option.rows === null ? "not seen yet" : number(option.rows)));
-    put(list, options.map(draw),
-      options.length === 0 && h("li", { role: "option", "aria-disabled": "true", class: "muted" }, "No events yet: type a name"));
+    const words = ({ event, rows, isNew }) => isNew ? h("span", {}, "Use ", name(quoted(event)), " (never received)")
+      : [name(typed(event)), h("small", {}, number(rows))];
+    const line = text => h("li", { role: "option", "aria-disabled": "true", class: "muted" }, text);
+    put(list, options.map((option, i) => h("li", { role: "option", id: `${listID}-${i}`, onpointerdown: choose(option) }, words(option))),
+      options.length === 0 && line("No events yet: type a name"), more > 0 && line(`${number(more)} more: type to narrow`));
     open(true);
     mark();
   }
@@ -80,43 +84,66 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
         mark();
       }
     } else if (event.key === "Enter") {
-      // What was typed counts, also before the list has come.
-      const chosen = options[at]?.event ?? (touched ? input.value.trim() : "");
-      if (!chosen) return;
+      if (!options[at] && !isTyped) return;
       event.preventDefault();
-      pick(chosen);
+      take(false);
     } else if (event.key === "Escape" && isOpen) {
       event.preventDefault();
       event.stopPropagation();
-      input.value = value;
-      open(false);
+      reset();
     }
   }
 
-  function pick(event, isLeft = false) {
-    turn++;
-    touched = false;
-    input.value = value = event;
-    open(false);
+  /** The marked event; before the list has come, the one that it would mark. */
+  async function take(isLeft) {
+    const marked = options[at];
+    if (marked) return pick(marked.event, isLeft);
+    const mine = ++turn;
+    const text = readText(input.value);
+    const [best] = text === "" ? [] : await search(text).catch(() => []);
+    if (mine !== turn) return;
+    if (best) pick(best.event, isLeft);
+    else if (isLeft) {
+      if (text !== "") say(`${quoted(text)} was never received: choose it in the list to use it`);
+      reset();
+    } else show();
+  }
+
+  function pick(event, isLeft) {
+    value = event;
+    reset();
     onpick(event, isLeft);
   }
 
-  function leave() {
+  function reset() {
     turn++;
+    [isTyped, options, at] = [false, [], -1];
+    input.value = typed(value);
     open(false);
-    if (touched && input.value.trim() !== value && input.value.trim() !== "") pick(input.value.trim(), true);
-    else input.value = value;
   }
 
-  addEventListener("scroll", event => { if (!list.contains(event.target) && list.matches(":popover-open")) open(false); }, { capture: true });
+  function leave() {
+    open(false);
+    const isOther = options[at] ? options[at].event !== value : isTyped && readText(input.value) !== value;
+    if (isOther) take(true);
+    else reset();
+  }
+
+  const scrolled = ({ target }) => { if (!list.contains(target) && list.matches(":popover-open")) open(false); };
+  addEventListener("scroll", scrolled, { capture: true });
   return { node, input, focus: () => input.focus() };
 }
 
-/** By any part of the name; where there are too many to have them all, by its beginning too. */
+/** How well a name fits what was typed. */
+const fit = (event, text) => event === text ? 0 : event.toLowerCase() === text.toLowerCase() ? 1
+  : event.toLowerCase().startsWith(text.toLowerCase()) ? 2 : 3;
+
+/** Events that have all the words, in any order: the best fit first, then the most frequent. */
 async function search(text) {
-  const all = await getKept("/v1/events?limit=2000&allow_partial=1", 5000);
-  const low = text.toLowerCase();
-  const found = all.events.filter(({ event }) => event.toLowerCase().includes(low));
-  if (!text || found.length || all.total <= all.events.length) return found;
-  return (await get("/v1/events?limit=50&allow_partial=1&prefix=" + encodeURIComponent(text))).events;
+  const all = await getEvents();
+  if (text === "") return all.events;
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = all.events.filter(({ event }) => words.every(word => event.toLowerCase().includes(word)));
+  const list = found.length || all.total <= all.events.length ? found : (await getEvents(text)).events;
+  return list.map(one => ({ ...one, fit: fit(one.event, text) })).sort((a, b) => a.fit - b.fit);
 }

@@ -1,6 +1,8 @@
+import { copy, isNumber } from "./json.js";
+
 /** A definition while it is edited: steps have all their parts, everything else stands as it will be saved. */
 export function draftOf(definition) {
-  const { steps = [], funnel_id, ...rest } = structuredClone(definition ?? {});
+  const { steps = [], funnel_id, ...rest } = copy(definition ?? {});
   return { ...rest, steps: steps.map(stepOf) };
 }
 
@@ -16,9 +18,7 @@ export function definitionFrom(draft) {
   const { steps, ...rest } = draft;
   const definition = { steps: steps.filter(step => step.events.length || step.name).map(plainStep) };
   for (const [key, value] of Object.entries(rest)) {
-    const isEmpty = value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0)
-      || (typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0);
-    if (!isEmpty) definition[key] = value;
+    if (!isEmpty(value)) definition[key] = value;
   }
   if (Array.isArray(definition.exclude)) {
     const n = definition.steps.length;
@@ -28,6 +28,12 @@ export function definitionFrom(draft) {
   }
   return definition;
 }
+
+const isEmpty = value => value === undefined || value === null || value === ""
+  || (typeof value === "object" && !isNumber(value) && Object.keys(value).length === 0);
+
+/** A list of which nothing was chosen yet; the server would refuse it. */
+export const lacksValues = where => (where ?? []).some(({ value }) => Array.isArray(value) && value.length === 0);
 
 function plainStep(step) {
   const name = step.name || step.events[0];

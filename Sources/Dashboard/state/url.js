@@ -1,5 +1,7 @@
+import { parse, stringify } from "./json.js";
+
 /** The address holds the whole state, so that it can be shared, reloaded and gone back to. */
-const JSON_KEYS = new Set(["def", "seg", "expected"]);
+const JSON_KEYS = new Set(["def", "seg", "expected", "group", "control"]);
 const KEYS = [
   "page", "funnel", "def", "range", "start", "end", "tz", "by", "touch", "k", "seg", "compare", "partial", "step", "tab", "group",
   "unit", "rate", "from", "to", "len", "variant", "control", "against", "expected", "user",
@@ -18,8 +20,8 @@ export function read(search = location.search) {
     if (text === null) continue;
     if (!JSON_KEYS.has(key)) state[key] = text;
     else {
-      // A damaged link loses its part, not the page.
-      try { state[key] = JSON.parse(text); } catch { /* left out */ }
+      // A damaged link loses its part, not the page; a control was once a bare word.
+      try { state[key] = parse(text) ?? undefined; } catch { if (key === "control") state[key] = text; }
     }
   }
   state.page ??= "funnel";
@@ -30,8 +32,9 @@ export function href(state) {
   const parameters = new URLSearchParams();
   for (const key of KEYS) {
     const value = state[key];
-    if (value === undefined || value === null || value === "" || value === false) continue;
-    parameters.set(key, JSON_KEYS.has(key) ? JSON.stringify(value) : value === true ? "1" : String(value));
+    if (value === undefined || value === null) continue;
+    if (JSON_KEYS.has(key)) parameters.set(key, stringify(value));
+    else if (value !== "" && value !== false) parameters.set(key, value === true ? "1" : String(value));
   }
   return "/?" + parameters;
 }

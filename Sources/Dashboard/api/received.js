@@ -1,0 +1,68 @@
+import { parse, stringify } from "../state/json.js";
+import { getKept } from "./fetch.js";
+
+/** What events have brought so far: names of events, properties and their values. */
+const MOST = 10_000;
+/** The events that tell about a user, and the prefix of what they told. */
+const USER_EVENTS = ["$identify", "$set"];
+const USER = "user.";
+
+/** A blank as `+` would stand for itself here, so that `URLSearchParams` does not serve. */
+const ask = (path, parameters) => getKept(`${path}?${Object.entries({ ...parameters, allow_partial: "1" })
+  .map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&")}`);
+const scope = event => event ? { event } : {};
+
+export const getEvents = (prefix = "") => ask("/v1/events", { limit: MOST, ...(prefix && { prefix }) });
+
+/** Of a list that lacks a shard nothing can be said to be missing. */
+const has = (answer, isIt) => answer.completeness?.exact === false || isIt;
+
+/** `*` is any event. */
+export async function isEventReceived(event) {
+  if (event === "*") return true;
+  const all = await getEvents();
+  const isListed = ({ events }) => events.some(one => one.event === event);
+  if (isListed(all) || all.total <= all.events.length) return has(all, isListed(all));
+  const found = await getEvents(event);
+  return has(found, isListed(found));
+}
+
+const getUserProperties = () => Promise.all(USER_EVENTS.map(event => ask("/v1/properties", { event })));
+const named = ({ properties }, property) => properties.find(one => one.property === property);
+
+/** Properties of an event, and behind them those of users. */
+export async function getPropertyNames(event) {
+  const [own, ...ofUsers] = await Promise.all([ask("/v1/properties", scope(event)), getUserProperties()]).then(lists => lists.flat());
+  const names = ofUsers.flatMap(({ properties }) => properties.map(({ property }) => USER + property));
+  return [...own.properties.map(({ property }) => property), ...new Set(names)];
+}
+
+/** Where a property's values come from: its name there, and lists of properties that may have it. */
+async function sources(property, event) {
+  if (property.startsWith(USER)) return { name: property.slice(USER.length), lists: await getUserProperties(), events: USER_EVENTS };
+  return { name: property, lists: [await ask("/v1/properties", scope(event))], events: [event] };
+}
+
+export async function isPropertyReceived(property) {
+  const { name, lists } = await sources(property);
+  return lists.some(list => has(list, Boolean(named(list, name))));
+}
+
+/** How many values of each kind a property has. */
+export async function getKinds(property, event) {
+  const { name, lists } = await sources(property, event);
+  const sum = { text: 0, number: 0, boolean: 0 };
+  for (const { kinds } of lists.map(list => named(list, name)).filter(Boolean)) {
+    sum.text += kinds.string ?? 0;
+    sum.number += kinds.number ?? 0;
+    sum.boolean += kinds.boolean ?? 0;
+  }
+  return sum;
+}
+
+/** The most frequent values of a property. */
+export async function getValues(property, event) {
+  const { name, events } = await sources(property, event);
+  const lists = await Promise.all(events.map(one => ask(`/v1/properties/${encodeURIComponent(name)}/values`, scope(one))));
+  return [...new Set(lists.flatMap(({ values }) => values.map(({ value }) => stringify(value))))].map(text => parse(text));
+}
