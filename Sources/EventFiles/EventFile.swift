@@ -59,6 +59,8 @@ package final class EventFile {
     private var fault: (any Error)?
     /// What was guessed about the file, and why.
     package private(set) var guesses: [String] = []
+    /// What to do about a file that is probably of another form.
+    package private(set) var advice: [String] = []
     /// Columns without a name, counted from 1.
     package private(set) var nameless: [Int] = []
 
@@ -149,7 +151,7 @@ package final class EventFile {
             let next = window.bytes[(first + 1)...].firstIndex { !Blank.isBlank($0) && !LineEnd.isOne($0) }
             // The object's first member is on a line of its own.
             if let next, window.bytes[next] == UInt8(ascii: "\""), LineEnd.first(in: window.bytes, first..<next) != nil {
-                throw FileFault("a JSON object takes several lines; events are read one a line: jq -c . \(name) | sluice load -")
+                advice.append("The first JSON object takes several lines; events are read one a line: jq -c . \(name) | sluice load -")
             }
             let shape = options.shape
             if options.table.separator != nil || !options.table.hasQuotes || !shape.numberColumns.isEmpty || !shape.textColumns.isEmpty {

@@ -42,7 +42,7 @@ struct LoadTotals {
 enum ColumnNotes {
     /// - Parameter isSent: whether the events are stored as they were read.
     static func notes(_ source: EventFile, isSent: Bool) -> [String] {
-        var notes = source.nameless.map { "Column \($0) has no name and is left out" }
+        var notes = source.advice + source.nameless.map { "Column \($0) has no name and is left out" }
         notes += source.mixed.map(note)
         if isSent, !source.mixed.isEmpty {
             notes.append("What was loaded is stored as it was read. With one of these options other events are read: they add to the stored ones")
