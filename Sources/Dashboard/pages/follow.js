@@ -81,7 +81,7 @@ export function follow(place, state, body, on) {
     if (isAhead) return;
     stopAwaited?.();
     seek(error.shards.length > 0);
-    // It is told again every few seconds; what is the same stays, with the focus that may be in it.
+    // Reported every few seconds; unchanged parts stay, and keep the focus.
     if (!asOf && error.message !== cause?.message) on.fault(error);
     cause = error;
   }

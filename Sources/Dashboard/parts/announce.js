@@ -1,7 +1,7 @@
-/** Tells screen readers; what changes often is told once in a while only, and not before other words were heard. */
+/** Announces to screen readers; frequent changes are throttled and wait for earlier announcements. */
 const HEARD = 3000;
 const place = () => document.getElementById("say");
-/** What is to be told: `{text, pause, timer}`. */
+/** The pending announcement: `{text, pause, timer}`. */
 let waiting = null;
 let toldAt = 0;
 let heardAt = 0;

@@ -75,7 +75,7 @@ const CLOCK = { ...DATE, hour: "2-digit", minute: "2-digit", second: "2-digit" }
 
 const HALF_HOUR = 1_800_000;
 
-/** Clocks that go back show a time twice: such a time is told with its offset. */
+/** When clocks go back, a time occurs twice: such a time carries its offset. */
 function unmistakable(at, zone, options) {
   const text = formatter(zone, options).format(at);
   const isTwice = [-2, -1, 1, 2].some(n => formatter(zone, options).format(at.getTime() + n * HALF_HOUR) === text);

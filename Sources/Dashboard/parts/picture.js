@@ -47,7 +47,7 @@ function lines(words, most, size) {
 }
 
 /**
- * A picture with all that tells what it shows.
+ * A picture with its title, range, date and legend.
  * @param of `title`, `subtitle`, `legend`: `[{label, colour}]`, `foot`
  * @param body `draw(x, y)`, its parts, and its `height`
  * @returns `{width, height, parts}`

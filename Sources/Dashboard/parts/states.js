@@ -12,7 +12,7 @@ const TITLES = {
   internal: "Something went wrong on the server", conflict: "Changed by someone else", "storage failed": "Nothing could be stored",
   "storage full": "The server's disk is full", forbidden: "No permission", "not authenticated": "Not signed in",
 };
-/** Where the API's own sentence tells a reader nothing. */
+/** Replaces sentences of the API that an analyst would not understand. */
 const INNER = new Set([
   "internal", "connection lost", "truncated answer", "wrong epoch", "storage failed", "unreachable", "damaged compression",
 ]);

@@ -21,7 +21,7 @@ const isQuoted = text => {
 
 export const readText = text => isQuoted(text) ? parse(text) : text;
 
-/** The same for a list of suggestions, where no mark tells the kind. */
+/** The same for a list of suggestions, which has no kind mark. */
 export const suggested = value => typeof value === "string" && readableAs(value).length > 1 ? quoted(value) : typed(value);
 
 /** The kinds that it can be of; everything can be text. */

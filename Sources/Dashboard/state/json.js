@@ -15,7 +15,7 @@ export class ExactNumber extends Number {
 
 const isChanged = (number, source) => String(number) !== source;
 const hasSource = typeof JSON.rawJSON === "function" && JSON.parse("1.0", (_, value, context) => context?.source) === "1.0";
-// So that whatever writes JSON writes its text.
+// So that every writer of JSON writes its text.
 if (hasSource) ExactNumber.prototype.toJSON = function toJSON() { return JSON.rawJSON(this.text); };
 
 const native = {
@@ -53,7 +53,7 @@ export const copy = value => parse(stringify(value));
 /** Whether it is one that can be calculated with, exact or not. */
 export const isNumber = value => typeof value === "number" || value instanceof Number;
 
-/** By kind and text, whatever they are. */
+/** Compares by kind and text. */
 export const isSame = (a, b) => stringify(a) === stringify(b);
 
 /** Whether it is the text of a number in JSON. */
