@@ -3,8 +3,8 @@ import FunnelModel
 import FunnelProtocol
 import FunnelRPC
 import FunnelRuntime
-import Glibc
 import Logging
+import Metadata
 import ServiceLifecycle
 
 /// Holds the metadata, plans queries, asks the shards and merges what they say.
@@ -24,8 +24,8 @@ package final class CoordinatorService: Sendable {
         ])
 
     private let node: Node
-    private let registry: ClusterRegistry
-    private let snapshot: ClusterSnapshot
+    private let directory: CoordinatorDirectory
+    private let map: ClusterMap
     private let fleet: ShardFleet
     private let engine: QueryEngine
     private let catalogue: FunnelCatalogue
@@ -41,18 +41,18 @@ package final class CoordinatorService: Sendable {
             .init(.snapshot, .services([.ingest, .shard])) { try await service.giveSnapshot($0) },
             .init(.users, .anyone) { try await service.users($0) },
         ]
-        node.setReady(nil)
         return [
-            AtShutdown { await service.fleet.shutdown() },
-            try node.httpService(http), node.wireService(routes + service.reportRoutes, as: service.identity),
+            AtShutdown { service.close() }, AtShutdown { await service.fleet.shutdown() },
+            Background { await service.tellReadiness() }, try node.httpService(http),
+            node.wireService(routes + service.reportRoutes, as: service.identity) { service.map.shards.count },
             // Stops first, so that calls which wait for a newer map don't hold up the rest.
-            AtShutdown { service.registry.endWaiting() },
+            AtShutdown { service.directory.registry.endWaiting() },
             Background { await service.live.run() },
         ]
     }
 
     private func addRoutes(to router: EdgeRouter) throws {
-        let callers = Callers(keys: keys, cluster: snapshot.map.clusterID)
+        let callers = Callers(keys: keys, cluster: map.clusterID)
         let site = try DashboardSite(chartLibrary: node.settings.text("chart-library"))
         if site.lacksCharts { node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js") }
         site.add(to: router)
@@ -65,20 +65,18 @@ package final class CoordinatorService: Sendable {
     private init(_ node: Node) async throws {
         self.node = node
         let (shards, keyList) = try Self.configuration(node.settings)
-        let directory = node.settings.text("data")
-        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else {
-            throw InvalidDocument([FieldFault("--data", "cannot create \(directory): \(String(cString: strerror(errno)))")])
-        }
-        let store = try SQLiteMetadataStore(path: directory + "/metadata.sqlite")
-        registry = ClusterRegistry(store)
         keys = KeyRing(keyList)
         try requireKeys(node, keys)
-        let snapshot = try await registry.configure(shards: shards, keys: keyList)
-        self.snapshot = snapshot
-        let catalogue = FunnelCatalogue(store)
+        let path = node.settings.text("data")
+        let directory = try await CoordinatorDirectory(path, lock: try await node.lockDirectory(path))
+        self.directory = directory
+        map = try await Self.takeConfiguration(shards, keyList, directory, node)
+        let catalogue = FunnelCatalogue(directory.store)
         self.catalogue = catalogue
-        let identity = node.identity { (snapshot.map.clusterID, snapshot.map.epoch) }
-        fleet = ShardFleet(snapshot.map, service: identity, group: node.group, tls: node.clientTLS, logger: node.logger)
+        let identity = node.identity { directory.registry.state }
+        fleet = ShardFleet(map, service: identity, group: node.group, tls: node.clientTLS, logger: node.logger)
+        fleet.addMetrics(to: node.metrics)
+        node.addClusterMetrics { directory.registry.state }
         let gate = AdmissionGate(
             running: node.settings.integer("queries-running"), queued: node.settings.integer("queries-queued"))
         let engine = QueryEngine(fleet, catalogue: catalogue, gate: gate, metrics: node.metrics)
@@ -94,8 +92,50 @@ package final class CoordinatorService: Sendable {
     }
 
     private var identity: ServiceSelf {
-        let map = snapshot.map
-        return node.identity { (map.clusterID, map.epoch) }
+        let registry = directory.registry
+        return node.identity { registry.state }
+    }
+
+    private static func takeConfiguration(
+        _ shards: [(host: String, port: Int)], _ keys: [ClusterSnapshot.Key], _ directory: CoordinatorDirectory, _ node: Node
+    ) async throws -> ClusterMap {
+        let snapshot = try await directory.registry.configure(shards: shards, keys: keys, isCopy: directory.isCopy)
+        if directory.isCopy {
+            node.logger.notice(
+                "the data directory was copied or moved: its metadata go on under a lineage of their own",
+                metadata: ["lineage": "\(CoordinatorDirectory.hex(snapshot.lineage))"])
+        }
+        try directory.claim(snapshot.map.clusterID)
+        return snapshot.map
+    }
+
+    private func close() {
+        do {
+            try directory.store.close()
+        } catch {
+            node.logger.error("the metadata could not be closed", metadata: ["error": "\(words(error))"])
+        }
+    }
+
+    /// Until cancelled: ready while a shard can be reached.
+    private func tellReadiness() async {
+        while !Task.isCancelled {
+            let conditions = fleet.links.map { ($0.name, $0.watch.condition) }
+            let remarks = conditions.compactMap { name, condition -> String? in
+                switch condition {
+                case .up: nil
+                case .down(let reason): "\(name) is down: \(reason)"
+                case .unknown(let reason): "\(name): \(reason ?? "it has not answered yet")"
+                }
+            }
+            let isReached = conditions.contains { if case .up = $0.1 { true } else { false } }
+            if isReached {
+                node.setReady(nil, remarks: remarks)
+            } else {
+                node.setReady("no shard can be reached: " + remarks.joined(separator: "; "))
+            }
+            try? await Task.sleep(for: .milliseconds(100))
+        }
     }
 
     private static func configuration(
@@ -107,6 +147,11 @@ package final class CoordinatorService: Sendable {
             let address = parseAddress(text)
             if address == nil || address?.port == 0 { faults.append(FieldFault("--shards", "\"\(text)\" is not host:port")) }
             return address
+        }
+        let places = Dictionary(grouping: shards.indices) { "\(shards[$0].host):\(shards[$0].port)" }
+        for (address, numbers) in places.sorted(by: { $0.value[0] < $1.value[0] }) where numbers.count > 1 {
+            let names = numbers.map { "\($0)" }.joined(separator: ", ")
+            faults.append(FieldFault("--shards", "gives \(address) to shards \(names); each shard has an address of its own"))
         }
         if shards.isEmpty || shards.count > Limits.shards { faults.append(FieldFault("--shards", "must name 1 to \(Limits.shards) shards")) }
         var keys: [ClusterSnapshot.Key] = []
@@ -151,7 +196,14 @@ package final class CoordinatorService: Sendable {
     private func giveSnapshot(_ call: FrameCall) async throws {
         let request = try decoding("snapshot request") { () throws(ByteError) in try SnapshotRequest(body: call.frame.body) }
         let patience = min(Duration.milliseconds(Int(request.waitMilliseconds)), .seconds(25))
-        let snapshot = try await registry.snapshot(newerThan: request.known, patience: patience) ?? self.snapshot
+        let (found, wasBehind) = try await directory.registry.snapshot(for: request, patience: patience)
+        guard var snapshot = found else { throw ProtocolError(.notReady, "the coordinator has no cluster map") }
+        if wasBehind {
+            node.logger.error(
+                "a service knew more than this coordinator, whose directory was put back to an earlier state; its metadata go on above that, under a new lineage",
+                metadata: ["known": "\(request.known)", "revision": "\(snapshot.revision)", "peer": "\(call.peer.map { "\($0)" } ?? "client")"])
+        }
+        if request.origin == nil { snapshot.lineage = 0 }
         var answer = call.writer()
         try await answer.send(.snapshot, snapshot.body)
         try await answer.end(rows: 1)

@@ -23,52 +23,123 @@ package final class IngestService: Sendable {
     private let membership: Membership
     private let router: ShardRouter
     private let intake: Intake
+    private let makeClient: @Sendable (ClusterMap.Shard, ExpectedPeer?, _ connections: Int) -> FrameClient
 
-    package static func services(_ run: Program.Run) throws -> [any Service] {
+    package static func services(_ run: Program.Run) async throws -> [any Service] {
         let node = try Node(.ingest, run)
-        let service = try IngestService(node)
+        let service = try await IngestService(node)
         let http = node.router()
         let bodies = BodyBudget(bytes: node.settings.integer("bodies-mb") << 20)
         node.metrics.gauge("sluice_ingest_body_bytes", "bytes of HTTP request bodies held now") { Double(bodies.bytes) }
         IngestRoutes(intake: service.intake, keys: { service.membership.view.keys }, bodies: bodies).add(to: http)
         let identity = node.identity { service.membership.view.cluster }
         return [
-            service.membership.service, Background { try await service.followMap() },
-            Background { await service.router.probe() }, try node.httpService(http),
-            node.wireService([.init(.append, .anyone) { try await service.append($0) }], as: identity),
+            service.membership.service, Background { try await service.followMap() }, try node.httpService(http),
+            node.wireService([.init(.append, .anyone) { try await service.append($0) }], as: identity) { service.router.shards.count },
         ]
     }
 
-    private init(_ node: Node) throws {
+    private init(_ node: Node) async throws {
         self.node = node
-        let membership = try Membership(node)
+        let membership = try await Membership(node)
         self.membership = membership
         let settings = node.settings
         let identity = node.identity { membership.view.cluster }
-        router = ShardRouter(budgetBytes: settings.integer("in-flight-mb") << 20, logger: node.logger) { shard in
+        makeClient = { shard, expected, connections in
             FrameClient(
-                name: "shard-\(shard.id)", host: shard.host, port: shard.port, service: identity, group: node.group,
-                tls: node.clientTLS, connections: 2, logger: node.logger)
+                name: "shard-\(shard.id)", host: shard.host, port: shard.port, service: identity, expecting: expected,
+                group: node.group, tls: node.clientTLS, connections: connections, logger: node.logger)
+        }
+        router = ShardRouter(budgetBytes: settings.integer("in-flight-mb") << 20, logger: node.logger) { [makeClient] shard in
+            ShardLink(shard, own: { membership.view.cluster }, logger: node.logger) { makeClient(shard, $0, $1) }
         }
         intake = Intake(
             router: router, bodyBytesMax: settings.integer("body-mb") << 20,
             eventsMax: min(Limits.rowsPerBatch, settings.integer("events-per-request")), metrics: node.metrics)
         node.metrics.gauge("sluice_ingest_in_flight_bytes", "bytes on their way to shards") { [router] in Double(router.inFlightBytes) }
-        node.metrics.gauge("sluice_ingest_shards_down", "shards that can't be reached") { [router] in Double(router.shardsDown) }
+        node.metrics.gauge("sluice_ingest_shards_down", "shards that take no appends") { [router] in
+            Double(router.shards.count { $0.problem != nil })
+        }
     }
 
-    /// Keeps the links to shards in step with the cluster map.
+    /// Keeps the links to shards in step with the cluster map, once it is known to be in force.
     private func followMap() async throws {
         node.setReady("waiting for the cluster map")
         guard let first = await membership.view.ready() else { return }
         try requireKeys(node, KeyRing(first.keys))
-        await router.use(first.map)
-        node.setReady(nil)
+        node.setReady("waiting for the coordinator to confirm the cluster map")
+        guard await mapIsConfirmed(first.map) else { return }
+        membership.claim()
+        addShardMetrics(first.map.shards.count)
+        let start = ContinuousClock.now
+        var wasReady = false
         while !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(200))
             if let map = membership.view.snapshot?.map { await router.use(map) }
+            wasReady = tellReadiness(mayWait: !wasReady && ContinuousClock.now - start < Self.shardsPatience)
+            try? await Task.sleep(for: .milliseconds(100))
         }
         await router.shutdown()
+    }
+
+    /// After so long without the coordinator the shards are asked.
+    private static let coordinatorPatience = Duration.seconds(5)
+
+    /// Waits until the coordinator has answered this process, or, where it is away, every shard of the map that an earlier
+    /// process has kept is the one that the map names. False where the task was cancelled.
+    ///
+    /// Until then nothing may be sent: the map may be of a cluster that this directory was copied from, and the events would
+    /// end up there.
+    private func mapIsConfirmed(_ map: ClusterMap) async -> Bool {
+        let start = ContinuousClock.now
+        while !Task.isCancelled {
+            if membership.view.sinceHeard != nil { return true }
+            if ContinuousClock.now - start > Self.coordinatorPatience, !membership.isCopy, await shardsConfirm(map) {
+                node.logger.warning("the coordinator is away; every shard has confirmed the cluster map that was kept")
+                return true
+            }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        return false
+    }
+
+    private func shardsConfirm(_ map: ClusterMap) async -> Bool {
+        await withTaskGroup(of: Bool.self) { group in
+            for shard in map.shards {
+                let client = makeClient(shard, .shard(shard.id), 1)
+                group.addTask {
+                    let answer = try? await client.call(.identity, [], timeout: .seconds(2))
+                    await client.shutdown()
+                    return answer != nil
+                }
+            }
+            return await group.allSatisfy(\.self)
+        }
+    }
+
+    /// Shards that start beside this process get so long before it is ready without them.
+    private static let shardsPatience = Duration.seconds(5)
+
+    /// - Parameter mayWait: all shards must take appends; otherwise one is enough.
+    /// - Returns: whether this service is ready.
+    private func tellReadiness(mayWait: Bool) -> Bool {
+        let shards = router.shards
+        let remarks = shards.compactMap { shard in shard.doubt.map { "\(shard.name): \($0)" } }
+        let isReady = mayWait ? remarks.isEmpty : remarks.count < shards.count
+        if isReady {
+            node.setReady(nil, remarks: remarks)
+        } else {
+            node.setReady((mayWait ? "waiting for shards" : "no shard takes appends") + ": " + remarks.joined(separator: "; "))
+        }
+        return isReady
+    }
+
+    private func addShardMetrics(_ count: Int) {
+        for number in 0..<count {
+            node.metrics.gauge("sluice_ingest_shard_up", "1 where the shard takes appends", labels: [("shard", "\(number)")]) { [router] in
+                let shards = router.shards
+                return shards.indices.contains(number) && shards[number].doubt == nil ? 1 : 0
+            }
+        }
     }
 
     private func append(_ call: FrameCall) async throws {

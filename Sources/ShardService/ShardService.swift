@@ -48,22 +48,24 @@ package final class ShardService: Sendable {
     private let queryLatency: LatencyHistogram
     private let appendedRows: Counter
 
-    package static func services(_ run: Program.Run) throws -> [any Service] {
+    package static func services(_ run: Program.Run) async throws -> [any Service] {
         let node = try Node(.shard, run)
-        let service = try ShardService(node)
+        let service = try await ShardService(node)
         let identity = node.identity { service.membership.view.cluster }
         // They stop in reverse order: first no more calls, at last the store.
         return [
             AtShutdown { await service.close() }, service.membership.service, try node.httpService(node.router()),
             Background { try await service.openStore() }, Background { try await service.watchDisk() },
             Background { await service.seal() }, Background { await service.merge() },
-            node.wireService(service.routes, as: identity),
+            node.wireService(service.routes, as: identity, shard: service.shard) {
+                service.membership.view.snapshot?.map.shards.count ?? 0
+            },
         ]
     }
 
-    private init(_ node: Node) throws {
+    private init(_ node: Node) async throws {
         self.node = node
-        membership = try Membership(node)
+        membership = try await Membership(node)
         shard = node.settings.integer("shard")
         (failure, fail) = AsyncStream.makeStream(of: StoreError.self)
         workers = QueryWorkers(threads: node.settings.integer("query-threads"), queued: node.settings.integer("query-queue"))
@@ -93,7 +95,23 @@ package final class ShardService: Sendable {
         node.logger.info(
             "store is open",
             metadata: ["rows": "\(stats.rows)", "segments": "\(stats.segments)", "replayed": "\(stats.replayedRecords)", "torn_bytes_cut": "\(stats.tornBytesCut)"])
-        node.setReady(nil)
+        membership.claim()
+        await tellReadiness()
+    }
+
+    /// Until cancelled: ready while appends are taken. Queries are answered whenever the store is open.
+    private func tellReadiness() async {
+        let directory = node.settings.text("data")
+        let reserve = UInt64(node.settings.integer("reserve-mb")) << 20
+        while !Task.isCancelled {
+            do throws(FileError) {
+                let free = try POSIXFileSystem().freeBytes(directory)
+                node.setReady(free >= reserve ? nil : "\(directory) has \(free) bytes free, below the reserve of \(reserve): appends are refused")
+            } catch {
+                node.setReady("free space is not known: \(error)")
+            }
+            try? await Task.sleep(for: .seconds(1))
+        }
     }
 
     private func openStore(_ map: ClusterMap) throws -> ShardStore<POSIXFileSystem> {
@@ -158,7 +176,6 @@ package final class ShardService: Sendable {
     }
 
     private func current() throws -> Open {
-        try node.requireReady()
         guard let open = open.withLock({ $0 }) else { throw ProtocolError(.notReady, "the store is not open; nothing was done") }
         return open
     }

@@ -12,5 +12,5 @@ struct Sluice: AsyncParsableCommand {
               sluice query --steps "Visit,Add to Cart,Purchase"
             """,
         version: Program.version,
-        subcommands: [Up.self, Load.self, Query.self, Funnels.self, Generate.self, Verify.self, Compact.self])
+        subcommands: [Up.self, Load.self, Query.self, Funnels.self, Generate.self, Verify.self, Compact.self, ClusterCommand.self])
 }

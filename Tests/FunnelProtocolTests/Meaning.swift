@@ -87,7 +87,11 @@ extension Message {
         case .userList(let m): return ["users": .array(m.users.map { .string($0) })]
         case .healthResult(let m):
             return ["role": .text("\(m.role)"), "ready": .bool(m.ready), "epoch": number(m.epoch)]
-        case .snapshotRequest(let m): return ["known": number(m.known), "wait_ms": number(m.waitMilliseconds)]
+        case .snapshotRequest(let m):
+            return .object(
+                [.init("known", number(m.known)), .init("wait_ms", number(m.waitMilliseconds))]
+                    + (m.origin.map { [.init("lineage", number($0.lineage)), .init("checksum", number($0.checksum))] } ?? []))
+        case .identity(let m): return Self.json(m)
         case .snapshot(let m): return Self.json(m)
         case .error(let m):
             return [
@@ -103,7 +107,7 @@ extension Message {
 
     init(_ kind: FrameKind, meaning m: JSONValue) throws {
         switch kind {
-        case .health: self = .empty
+        case .health, .identityRequest: self = .empty
         case .query, .mergedResult, .usersQuery: self = .document(m)
         case .hello:
             self = .hello(
@@ -145,7 +149,11 @@ extension Message {
             self = .healthResult(
                 HealthResult(role: try code(m, "role"), ready: try m.flag("ready"), epoch: try m.int("epoch")))
         case .snapshotRequest:
-            self = .snapshotRequest(SnapshotRequest(known: try m.int("known"), waitMilliseconds: try m.int("wait_ms")))
+            self = .snapshotRequest(
+                SnapshotRequest(
+                    known: try m.int("known"), waitMilliseconds: try m.int("wait_ms"),
+                    origin: m["lineage"] == nil ? nil : .init(lineage: try m.int("lineage"), checksum: try m.int("checksum"))))
+        case .identity: self = .identity(try Self.identity(m))
         case .snapshot: self = .snapshot(try Self.snapshot(m))
         case .error:
             guard let code = ProtocolError.Code(rawValue: try m.int("code")) else { throw MeaningError(field: "code") }
@@ -286,10 +294,28 @@ extension Message {
         let keys = snapshot.keys.map { key -> JSONValue in
             ["role": .text("\(key.role)"), "project": number(key.project), "sha256": .text(hex(key.hash))]
         }
-        return [
-            "revision": number(snapshot.revision), "cluster": number(snapshot.map.clusterID),
-            "epoch": number(snapshot.map.epoch), "shards": .array(shards), "keys": .array(keys),
+        return .object(
+            [
+                .init("revision", number(snapshot.revision)), .init("cluster", number(snapshot.map.clusterID)),
+                .init("epoch", number(snapshot.map.epoch)), .init("shards", .array(shards)), .init("keys", .array(keys)),
+            ] + (snapshot.lineage == 0 ? [] : [.init("lineage", number(snapshot.lineage))]))
+    }
+
+    private static func json(_ identity: PeerIdentity) -> JSONValue {
+        [
+            "role": .text("\(identity.role)"), "shard": identity.shard.map { number($0) } ?? .null,
+            "shards": number(identity.shardCount), "cluster": number(identity.cluster.id), "lineage": number(identity.cluster.lineage),
+            "revision": number(identity.cluster.revision), "epoch": number(identity.cluster.epoch),
+            "problem": identity.problem.map { .text($0) } ?? .null, "instance": .text(identity.instance), "version": .text(identity.version),
         ]
+    }
+
+    private static func identity(_ m: JSONValue) throws -> PeerIdentity {
+        PeerIdentity(
+            role: try code(m, "role"), shard: m["shard"] == .null ? nil : try m.int("shard"), shardCount: try m.int("shards"),
+            cluster: ClusterState(
+                id: try m.int("cluster"), lineage: try m.int("lineage"), revision: try m.int("revision"), epoch: try m.int("epoch")),
+            problem: m["problem"]?.asString?.string, instance: try m.text("instance").string, version: try m.text("version").string)
     }
 
     private static func snapshot(_ m: JSONValue) throws -> ClusterSnapshot {
@@ -301,6 +327,7 @@ extension Message {
                 role: try code($0, "role"), project: try $0.int("project"), hash: try $0.hexBytes("sha256"))
         }
         let map = ClusterMap(clusterID: try m.int("cluster"), epoch: try m.int("epoch"), shards: shards)
-        return ClusterSnapshot(revision: try m.int("revision"), map: map, keys: keys)
+        return ClusterSnapshot(
+            revision: try m.int("revision"), lineage: m["lineage"] == nil ? 0 : try m.int("lineage"), map: map, keys: keys)
     }
 }

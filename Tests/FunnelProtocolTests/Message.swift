@@ -21,12 +21,13 @@ enum Message: Equatable, Sendable {
     case trailer(Trailer)
     case discoveryQuery(DiscoveryQuery)
     case discoveryResult(Discovery)
+    case identity(PeerIdentity)
 
     static func decode(_ kind: FrameKind, _ body: [UInt8]) throws(ProtocolError) -> Message {
         if kind == .error { return .error(try ProtocolError.decode(body)) }
         return try decoding("\(kind)") { () throws(ByteError) in
             switch kind {
-            case .health:
+            case .health, .identityRequest:
                 guard body.isEmpty else { throw ByteError(offset: 0, reason: "\(body.count) bytes left over") }
                 return .empty
             case .hello: return .hello(try Hello(body: body))
@@ -43,6 +44,7 @@ enum Message: Equatable, Sendable {
             case .trailer: return .trailer(try Trailer(body: body))
             case .discoveryQuery: return .discoveryQuery(try DiscoveryQuery(body: body))
             case .discoveryResult: return .discoveryResult(try Discovery(body: body))
+            case .identity: return .identity(try PeerIdentity(body: body))
             case .query, .mergedResult, .usersQuery, .error:
                 do {
                     return .document(try JSONParser.parse(body))
@@ -72,6 +74,7 @@ enum Message: Equatable, Sendable {
         case .trailer(let message): return message.body
         case .discoveryQuery(let message): return message.body
         case .discoveryResult(let message): return message.body
+        case .identity(let message): return message.body
         }
     }
 }

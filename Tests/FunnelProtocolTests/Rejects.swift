@@ -70,7 +70,7 @@ extension Samples {
         request("reserved byte set", tampered(frame, 44, [1]), .malformedFrame),
         request("last reserved byte set", tampered(frame, 59, [0x80]), .malformedFrame),
         request("kind 0", tampered(frame, 6, [0]), .unknownKind),
-        request("kind 20", tampered(frame, 6, [20]), .unknownKind),
+        request("kind 200", tampered(frame, 6, [200]), .unknownKind),
         request("unknown flag", tampered(frame, 7, [2]), .malformedFrame),
         request(
             "encoded length over the kind's limit", tampered(frame, 32, littleEndian(UInt32(16 << 20) + 1)), .tooLarge),
@@ -310,6 +310,12 @@ extension Samples {
             message("user list: too many users", .userList, [0x81, 0x20]),
             message("user list: cut short", .userList, [1, 3] + ascii("an")),
             message("snapshot request: cut short", .snapshotRequest, [UInt8](repeating: 0, count: 11)),
+            message("snapshot request: half a lineage", .snapshotRequest, [UInt8](repeating: 0, count: 16)),
+            message("identity request: with a body", .identityRequest, [0]),
+            message("identity: a shard without a number", .identity, [4, 0, 1] + [UInt8](repeating: 0, count: 28) + [1, 0, 0, 0]),
+            message("identity: a number of no shard", .identity, [3, 1, 1] + [UInt8](repeating: 0, count: 28) + [1, 0, 0, 0]),
+            message("identity: ready, and why not", .identity, [4, 1, 1] + [UInt8](repeating: 0, count: 28) + [1, 1, 97, 0, 0]),
+            message("identity: cut short", .identity, [4, 1, 1] + [UInt8](repeating: 0, count: 28) + [1, 0, 0]),
             message("snapshot: shard out of place", .snapshot, [UInt8](repeating: 0, count: 20) + [1, 1, 0, 0, 0, 0]),
             message(
                 "snapshot: unknown role of a key", .snapshot,

@@ -23,6 +23,7 @@ enum Samples {
         ("frame", frames), ("hello", hellos), ("append", appends), ("query", queries),
         ("partial-query", partialQueries + behaviourQueries),
         ("partial-result", partialResults + behaviourResults), ("user-list", userLists), ("health", healths), ("snapshot", snapshots),
+        ("identity", identities),
         ("error", errors), ("discovery", discoveries),
     ]
 
@@ -344,14 +345,42 @@ enum Samples {
         return [
             Sample(
                 name: "asked", kind: .snapshotRequest, context: asked,
-                message: .snapshotRequest(SnapshotRequest(known: 7, waitMilliseconds: 20_000))),
+                message: .snapshotRequest(SnapshotRequest(known: 7, waitMilliseconds: 20_000, origin: nil))),
             Sample(
                 name: "two shards, three keys", kind: .snapshot,
-                message: .snapshot(ClusterSnapshot(revision: 1 << 53, map: map, keys: keys))),
+                message: .snapshot(ClusterSnapshot(revision: 1 << 53, lineage: 0, map: map, keys: keys))),
             Sample(
                 name: "empty", kind: .snapshot,
                 message: .snapshot(
-                    ClusterSnapshot(revision: 0, map: ClusterMap(clusterID: 1, epoch: 0, shards: []), keys: []))),
+                    ClusterSnapshot(revision: 0, lineage: 0, map: ClusterMap(clusterID: 1, epoch: 0, shards: []), keys: []))),
+            Sample(
+                name: "asked for the lineage too", kind: .snapshotRequest, context: asked,
+                message: .snapshotRequest(
+                    SnapshotRequest(known: 7, waitMilliseconds: 0, origin: .init(lineage: 0x0102_0304_0506_0708, checksum: 0xE306_9283)))),
+            Sample(
+                name: "with its lineage", kind: .snapshot,
+                message: .snapshot(ClusterSnapshot(revision: 8, lineage: .max, map: map, keys: []))),
+        ]
+    }()
+
+    static let identities: [Sample] = {
+        let cluster = ClusterState(id: 0x1122_3344_5566_7788, lineage: 0x0102_0304_0506_0708, revision: 8, epoch: 1)
+        return [
+            Sample(name: "asked", kind: .identityRequest, context: asked, message: .empty),
+            Sample(
+                name: "a shard", kind: .identity,
+                message: .identity(
+                    PeerIdentity(role: .shard, shard: 1, shardCount: 2, cluster: cluster, problem: nil, instance: "a1b2", version: "0.2.0"))),
+            Sample(
+                name: "a shard that is starting", kind: .identity, context: asked,
+                message: .identity(
+                    PeerIdentity(
+                        role: .shard, shard: 0, shardCount: 0, cluster: ClusterState(), problem: "waiting for the cluster map", instance: "",
+                        version: "0.2.0"))),
+            Sample(
+                name: "a coordinator", kind: .identity,
+                message: .identity(
+                    PeerIdentity(role: .coordinator, shard: nil, shardCount: 256, cluster: cluster, problem: nil, instance: "", version: "0.2.0"))),
         ]
     }()
 

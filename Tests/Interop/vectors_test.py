@@ -44,7 +44,7 @@ def times_of(meaning):
 def normal(kind, meaning):
     """A vector's meaning as the decoders tell it."""
     meaning = dict(meaning)
-    for key in ("producer", "sequence", "cluster", "revision", "as_of", "start", "end", "newest_event"):
+    for key in ("producer", "sequence", "cluster", "lineage", "revision", "as_of", "start", "end", "newest_event"):
         if key in meaning and kind not in ("query", "usersQuery", "mergedResult"):
             meaning[key] = number(meaning[key])
     if kind == "append":
@@ -105,8 +105,8 @@ DECODE = {
     sluice.SNAPSHOT: reading(service.read_snapshot),
     sluice.DISCOVERY_QUERY: reading(people.read_discovery_query),
     sluice.DISCOVERY_RESULT: reading(lambda reader: people.read_discovery(reader, service.read_value)),
-    sluice.SNAPSHOT_REQUEST: lambda body: service.whole(
-        lambda reader: {"known": reader.number(8), "wait_ms": reader.number(4)}, body),
+    sluice.SNAPSHOT_REQUEST: reading(service.read_snapshot_request),
+    sluice.IDENTITY_REQUEST: decode_health, sluice.IDENTITY: reading(service.read_identity),
 }
 
 ENCODE = {
@@ -125,12 +125,13 @@ ENCODE = {
     "partialResult": service.encode_partial_result, "snapshot": service.encode_snapshot,
     "discoveryQuery": people.encode_discovery_query,
     "discoveryResult": lambda m: people.encode_discovery(m, service.encode_value),
-    "snapshotRequest": lambda m: struct.pack("<QI", m["known"], m["wait_ms"]),
+    "snapshotRequest": service.encode_snapshot_request,
+    "identityRequest": lambda m: b"", "identity": service.encode_identity,
 }
 # JSON has no fixed order of keys: these are compared after decoding again
 TEXTS = {"query", "usersQuery", "mergedResult", "partialQuery", "partialUsersQuery"}
 
-MESSAGES = ["append.json", "discovery.json", "error.json", "frame.json", "health.json", "hello.json",
+MESSAGES = ["append.json", "discovery.json", "error.json", "frame.json", "health.json", "hello.json", "identity.json",
             "partial-query.json", "partial-result.json", "query.json", "snapshot.json", "user-list.json"]
 
 

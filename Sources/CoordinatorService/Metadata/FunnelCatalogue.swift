@@ -1,5 +1,6 @@
 import FunnelModel
 import FunnelProtocol
+import Metadata
 import Synchronization
 
 /// Saved funnel definitions of a project, with revisions, and which of them is the default.

@@ -11,13 +11,17 @@ import Synchronization
 
 /// The HTTP side that every service has: health, readiness and metrics, beside its own routes.
 package enum EdgeServer {
-    package static func router(metrics: Metrics, isReady: @escaping @Sendable () -> String?) -> EdgeRouter {
+    /// - Parameter readiness: why the service can't do its work, nil where it can; and what is not well although it can.
+    package static func router(
+        metrics: Metrics, readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
+    ) -> EdgeRouter {
         let router = EdgeRouter(context: EdgeContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: EdgeMiddleware(metrics: metrics))
         router.get("/healthz") { _, _ in EdgeResponse.text("ok\n") }
         router.get("/readyz") { _, _ in
-            // The reason why it is not ready, or nothing.
-            isReady().map { EdgeResponse.text("not ready: \($0)\n", status: .serviceUnavailable) } ?? EdgeResponse.text("ready\n")
+            let (problem, remarks) = readiness()
+            if let problem { return EdgeResponse.text("not ready: \(problem)\n", status: .serviceUnavailable) }
+            return EdgeResponse.text((["ready"] + remarks).map { $0 + "\n" }.joined())
         }
         router.get("/metrics") { _, _ in
             EdgeResponse.text(metrics.exposition, type: "text/plain; version=0.0.4; charset=utf-8")

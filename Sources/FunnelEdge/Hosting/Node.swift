@@ -18,7 +18,9 @@ package final class Node: Sendable {
     package let group: MultiThreadedEventLoopGroup
     package let host: String
     private let bound = Mutex<(http: Int?, wire: Int?)>((nil, nil))
-    private let waiting: Mutex<String?>
+    private let waiting: Mutex<(problem: String?, remarks: [String])>
+    /// Given by whoever started the process, so that it knows its own from others at the same address.
+    private let instance = environmentVariables()["SLUICE_INSTANCE"] ?? ""
 
     /// - Throws: `InvalidDocument` where settings contradict each other.
     package init(_ role: Role, _ run: Program.Run) throws(InvalidDocument) {
@@ -30,7 +32,7 @@ package final class Node: Sendable {
         metrics = run.metrics
         host = run.settings.text("host")
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(2, System.coreCount))
-        waiting = Mutex("starting")
+        waiting = Mutex(("starting", []))
         metrics.gauge("sluice_ready", "1 once the service can do its work") { [weak self] in self?.notReady == nil ? 1 : 0 }
     }
 
@@ -50,19 +52,29 @@ package final class Node: Sendable {
             privateKeyFile: settings.text("tls-key"))
     }
 
-    package func identity(_ cluster: @escaping @Sendable () -> (id: UInt64, epoch: UInt32)) -> ServiceSelf {
+    package func identity(_ cluster: @escaping @Sendable () -> ClusterState) -> ServiceSelf {
         ServiceSelf(role: role, secret: Array(settings.text("cluster-secret").utf8), cluster: cluster)
     }
 
     /// Why the service can't work yet; nil once it can.
-    package var notReady: String? { waiting.withLock { $0 } ?? (wirePort == nil ? "the wire port is not open" : nil) }
+    package var notReady: String? {
+        if let problem = waiting.withLock({ $0.problem }) { return problem }
+        let ports = bound.withLock { $0 }
+        if ports.wire == nil { return "the wire port is not open" }
+        return ports.http == nil ? "the HTTP port is not open" : nil
+    }
 
-    package func setReady(_ reason: String?) {
+    /// What is not well although the service can do its work, such as one shard of several that is down.
+    package var remarks: [String] { waiting.withLock { $0.remarks } }
+
+    /// - Parameter problem: why the service can't do its work; nil where it can.
+    package func setReady(_ problem: String?, remarks: [String] = []) {
         let before = waiting.withLock { waiting -> String? in
-            defer { waiting = reason }
-            return waiting
+            defer { waiting = (problem, remarks) }
+            return waiting.problem
         }
-        if reason == nil, before != nil { logger.info("ready") }
+        if problem == nil, before != nil { logger.info("ready") }
+        if let problem, before == nil { logger.warning("not ready any more", metadata: ["reason": "\(problem)"]) }
     }
 
     package func requireReady() throws(ProtocolError) {
@@ -93,14 +105,27 @@ package final class Node: Sendable {
     }
 
     /// The wire side of this node as a service of the process.
-    package func wireService(_ routes: [FrameServer.Route], as identity: ServiceSelf) -> any Service {
+    /// - Parameters:
+    ///   - shard: number of this shard; nil for other roles.
+    ///   - shardCount: shards of the map that this service acts by; 0 before it has one.
+    package func wireService(
+        _ routes: [FrameServer.Route], as identity: ServiceSelf, shard: Int? = nil, shardCount: @escaping @Sendable () -> Int
+    ) -> any Service {
         let health = FrameServer.Route(.health, .anyone) { [self] call in
             let result = HealthResult(role: role, ready: notReady == nil, epoch: identity.cluster().epoch)
             var answer = call.writer()
             try await answer.send(.healthResult, result.body)
             try await answer.end(rows: 1)
         }
-        let handler = FrameServer(identity, routes: routes + [health], logger: logger)
+        let who = FrameServer.Route(.identity, .services([.ingest, .coordinator, .shard])) { [self] call in
+            let result = PeerIdentity(
+                role: role, shard: shard, shardCount: shardCount(), cluster: identity.cluster(), problem: notReady, instance: instance,
+                version: Program.version)
+            var answer = call.writer()
+            try await answer.send(.identity, result.body)
+            try await answer.end(rows: 1)
+        }
+        let handler = FrameServer(identity, routes: routes + [health, who], logger: logger)
         var limits = TransportLimits()
         limits.maxBodyBytes = Limits.frameBytes + FrameHeader.size
         let server = TransportServer(
@@ -120,7 +145,7 @@ package final class Node: Sendable {
     }
 
     package func router() -> EdgeRouter {
-        EdgeServer.router(metrics: metrics) { self.notReady }
+        EdgeServer.router(metrics: metrics) { (self.notReady, self.remarks) }
     }
 }
 

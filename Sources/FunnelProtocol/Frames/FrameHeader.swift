@@ -22,6 +22,8 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     case trailer = 17
     case discoveryQuery = 18
     case discoveryResult = 19
+    case identityRequest = 20
+    case identity = 21
 
     /// The most bytes a body of this kind may have, encoded or decoded.
     package var bodyMax: Int {
@@ -33,7 +35,8 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
         // Two definitions at their longest, or more of the usual size.
         case .partialQuery, .partialUsersQuery: return Limits.frameBytes
         case .userList, .snapshot: return 8 << 20
-        case .hello, .helloResult, .health, .healthResult, .snapshotRequest: return 4_096
+        case .hello, .helloResult, .health, .healthResult, .snapshotRequest, .identityRequest: return 4_096
+        case .identity: return 8_192
         case .error: return 64 << 10
         case .trailer: return 64
         case .discoveryQuery: return 16_384

@@ -1,9 +1,12 @@
+import FunnelCodec
 import FunnelModel
 
 /// What every service keeps of the coordinator's metadata: the cluster map and the hashes of the keys.
 package struct ClusterSnapshot: Equatable, Sendable {
-    /// Rises with every change; a service never goes back.
+    /// Rises with every change; within a lineage a service never goes back.
     package var revision: UInt64
+    /// Of the coordinator's metadata; 0 = a release before 0.2 wrote it.
+    package var lineage: UInt64
     package var map: ClusterMap
     package var keys: [Key]
 
@@ -23,11 +26,14 @@ package struct ClusterSnapshot: Equatable, Sendable {
     package static let keysMax = 10_000
     package static let hashBytes = 32
 
-    package init(revision: UInt64, map: ClusterMap, keys: [Key]) {
+    package init(revision: UInt64, lineage: UInt64, map: ClusterMap, keys: [Key]) {
         self.revision = revision
+        self.lineage = lineage
         self.map = map
         self.keys = keys
     }
+
+    package var state: ClusterState { ClusterState(id: map.clusterID, lineage: lineage, revision: revision, epoch: map.epoch) }
 
     package var body: [UInt8] {
         var out = ByteWriter()
@@ -46,6 +52,8 @@ package struct ClusterSnapshot: Equatable, Sendable {
             out.integer(key.project)
             out.append(key.hash)
         }
+        // Who does not know of it does not ask for it, and gets none.
+        if lineage != 0 { out.integer(lineage) }
         return out.bytes
     }
 
@@ -70,6 +78,7 @@ package struct ClusterSnapshot: Equatable, Sendable {
             let project: UInt32 = try reader.integer("project")
             keys.append(.init(role: role, project: project, hash: Array(body[try reader.take(Self.hashBytes, "hash")])))
         }
+        lineage = reader.remaining == 0 ? 0 : try reader.integer("lineage")
         try reader.finish("snapshot")
     }
 }
@@ -87,16 +96,40 @@ package enum KeyRole: UInt8, CaseIterable, Sendable {
 package struct SnapshotRequest: Equatable, Sendable {
     package var known: UInt64
     package var waitMilliseconds: UInt32
+    /// nil is how releases before 0.2 ask; otherwise the answer tells its lineage.
+    package var origin: Origin?
 
-    package init(known: UInt64, waitMilliseconds: UInt32) {
+    /// Whose writing the known snapshot is: two directories of one lineage can count up to the same revision.
+    package struct Origin: Equatable, Sendable {
+        /// 0 where none is known.
+        package var lineage: UInt64
+        /// CRC-32C of the body of the known snapshot, 0 where there is none.
+        package var checksum: UInt32
+
+        package init(lineage: UInt64, checksum: UInt32) {
+            self.lineage = lineage
+            self.checksum = checksum
+        }
+
+        package init(_ snapshot: ClusterSnapshot?) {
+            self.init(lineage: snapshot?.lineage ?? 0, checksum: snapshot.map { CRC32C.checksum($0.body) } ?? 0)
+        }
+    }
+
+    package init(known: UInt64, waitMilliseconds: UInt32, origin: Origin?) {
         self.known = known
         self.waitMilliseconds = waitMilliseconds
+        self.origin = origin
     }
 
     package var body: [UInt8] {
         var out = ByteWriter()
         out.integer(known)
         out.integer(waitMilliseconds)
+        if let origin {
+            out.integer(origin.lineage)
+            out.integer(origin.checksum)
+        }
         return out.bytes
     }
 
@@ -104,6 +137,7 @@ package struct SnapshotRequest: Equatable, Sendable {
         var reader = ByteReader(body)
         known = try reader.integer("known revision")
         waitMilliseconds = try reader.integer("wait")
+        if reader.remaining > 0 { origin = Origin(lineage: try reader.integer("lineage"), checksum: try reader.integer("checksum")) }
         try reader.finish("snapshot request")
     }
 }

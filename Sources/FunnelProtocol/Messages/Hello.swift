@@ -102,7 +102,7 @@ package struct HelloResult: Equatable, Sendable {
     }
 }
 
-private func readRole(_ reader: inout ByteReader) throws(ByteError) -> Role {
+func readRole(_ reader: inout ByteReader) throws(ByteError) -> Role {
     let raw: UInt8 = try reader.integer("role")
     guard let role = Role(rawValue: raw) else { throw ByteError(offset: 0, reason: "role \(raw) is unknown") }
     return role

@@ -15,6 +15,7 @@ package enum CallPath: String, CaseIterable, Sendable {
     case partialDiscovery = "/sluice/v1/partial-discovery"
     case health = "/sluice/v1/health"
     case snapshot = "/sluice/v1/snapshot"
+    case identity = "/sluice/v1/identity"
 
     package var request: FrameKind {
         switch self {
@@ -27,6 +28,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         case .partialDiscovery: return .discoveryQuery
         case .health: return .health
         case .snapshot: return .snapshotRequest
+        case .identity: return .identityRequest
         }
     }
 
@@ -42,6 +44,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         case .partialQuery: return [.partialResult]
         case .health: return [.healthResult]
         case .snapshot: return [.snapshot]
+        case .identity: return [.identity]
         }
     }
 }

@@ -11,16 +11,21 @@ package final class FrameClient: Sendable {
     private let transport: TransportClient
     private let service: ServiceSelf
 
-    /// - Parameter connections: kept to the peer; calls are spread over them.
+    /// - Parameters:
+    ///   - expected: who must answer at the address; nil asks for no more than the cluster secret.
+    ///   - connections: kept to the peer; calls are spread over them.
     package init(
-        name: String, host: String, port: Int, service: ServiceSelf, group: any EventLoopGroup,
-        tls: TLSClientConfig?, connections: Int, logger: Logger
+        name: String, host: String, port: Int, service: ServiceSelf, expecting expected: ExpectedPeer? = nil,
+        group: any EventLoopGroup, tls: TLSClientConfig?, connections: Int, logger: Logger
     ) {
         self.name = name
         self.service = service
         var handshake: (@Sendable (ClientConnection) async throws -> Void)?
         if service.role != .client {
-            handshake = { connection in try await FrameClient.prove(service, on: connection, peer: name) }
+            handshake = { connection in
+                try await FrameClient.prove(service, on: connection, peer: name)
+                if let expected { try await FrameClient.check(expected, service, on: connection, peer: name, logger) }
+            }
         }
         transport = TransportClient(
             group: group, host: host, port: port, tls: tls, connections: connections, limits: TransportLimits(),
@@ -47,8 +52,8 @@ package final class FrameClient: Sendable {
         _ path: CallPath, _ body: [UInt8], project: UInt32 = 0, request: UInt64 = 0, authorization: String? = nil,
         timeout: Duration, each: ([UInt8]) throws(ProtocolError) -> Void
     ) async throws(ProtocolError) {
-        let (id, epoch) = service.cluster()
-        let context = FrameContext(cluster: id, request: request, project: project, epoch: epoch)
+        let cluster = service.cluster()
+        let context = FrameContext(cluster: cluster.id, request: request, project: project, epoch: cluster.epoch)
         let frame = Frame(path.request, context, body: body).encoded
         do {
             let response = try await transport.call(
@@ -66,7 +71,8 @@ package final class FrameClient: Sendable {
     ) async throws {
         guard response.status == 200 else {
             let text = try await response.collect(upTo: 4_096)
-            throw ProtocolError(.invalidMessage, "HTTP \(response.status): \(String(buffer: text).prefix(200))")
+            throw ProtocolError(
+                response.status == 404 ? .unknownKind : .invalidMessage, "HTTP \(response.status): \(String(buffer: text).prefix(200))")
         }
         var reader = AnswerReader()
         while let chunk = try await response.next() {
@@ -93,6 +99,25 @@ package final class FrameClient: Sendable {
         }
         let proof = service.proof(side: "client", clientNonce: nonce, serverNonce: first.nonce, role: service.role)
         _ = try await hello(Hello(role: service.role, phase: 2, nonce: nonce, proof: proof), service, on: connection)
+    }
+
+    /// Whether the connection reached the process that was meant: else events of one shard's users would go to another.
+    private static func check(
+        _ expected: ExpectedPeer, _ service: ServiceSelf, on connection: ClientConnection, peer: String, _ logger: Logger
+    ) async throws {
+        let frame = Frame(.identityRequest, FrameContext(cluster: service.cluster().id), body: [])
+        let response = try await connection.call(
+            path: CallPath.identity.rawValue, authorization: nil, body: ByteBuffer(bytes: frame.encoded), timeout: .seconds(5))
+        var identity: PeerIdentity?
+        do {
+            try await read(response, expecting: [.identity]) { body throws(ProtocolError) in
+                identity = try decoding("identity") { () throws(ByteError) in try PeerIdentity(body: body) }
+            }
+        } catch let error as ProtocolError where error.isUnknownPath {
+            return expected.warnOfOldPeer(peer, logger)
+        }
+        guard let identity else { throw ProtocolError(.malformedFrame, "identity without a result") }
+        try expected.check(identity, service.cluster())
     }
 
     private static func hello(

@@ -101,8 +101,8 @@ package final class FrameServer: CallHandler {
             return try await plain(call, 415, "content-type must be application/x-sluice")
         }
         try await call.respond(status: 200, contentType: "application/x-sluice")
-        let (id, epoch) = service.cluster()
-        var context = FrameContext(cluster: id, epoch: epoch)
+        let cluster = service.cluster()
+        var context = FrameContext(cluster: cluster.id, epoch: cluster.epoch)
         do {
             let frame = try FrameDecoder.single(call.body.readableBytesView)
             context.request = frame.context.request

@@ -8,10 +8,10 @@ package struct ServiceSelf: Sendable {
     package var role: Role
     /// Shared by the services of one cluster; empty only on loopback.
     package var secret: [UInt8]
-    /// Cluster id and map epoch as of now; zeros before they are known.
-    package var cluster: @Sendable () -> (id: UInt64, epoch: UInt32)
+    /// By which metadata this service acts now.
+    package var cluster: @Sendable () -> ClusterState
 
-    package init(role: Role, secret: [UInt8], cluster: @escaping @Sendable () -> (id: UInt64, epoch: UInt32)) {
+    package init(role: Role, secret: [UInt8], cluster: @escaping @Sendable () -> ClusterState) {
         self.role = role
         self.secret = secret
         self.cluster = cluster
@@ -66,9 +66,9 @@ final class PeerState: Sendable {
             else { throw ProtocolError(.notAuthenticated, "the cluster secret does not match") }
             state.withLock { $0.proven = offered.role }
         }
-        let (id, epoch) = service.cluster()
+        let cluster = service.cluster()
         return HelloResult(
-            role: service.role, version: FrameHeader.version, cluster: id, epoch: epoch, nonce: offered.serverNonce,
+            role: service.role, version: FrameHeader.version, cluster: cluster.id, epoch: cluster.epoch, nonce: offered.serverNonce,
             proof: service.proof(
                 side: "server", clientNonce: offered.clientNonce, serverNonce: offered.serverNonce, role: offered.role))
     }

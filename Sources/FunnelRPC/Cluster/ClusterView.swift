@@ -15,11 +15,13 @@ package struct SnapshotFile: Sendable {
 }
 
 /// A service's copy of the coordinator's metadata: fetched, kept on disk, and good while the coordinator is away.
-/// Its revision never goes back.
+/// Within one lineage its revision never goes back.
 package final class ClusterView: Sendable {
     private struct State {
         var snapshot: ClusterSnapshot?
         var keys = KeyRing([])
+        /// When the coordinator last answered.
+        var heard: ContinuousClock.Instant?
         var waiting: [CheckedContinuation<ClusterSnapshot?, Never>] = []
     }
 
@@ -46,9 +48,11 @@ package final class ClusterView: Sendable {
 
     package var snapshot: ClusterSnapshot? { state.withLock { $0.snapshot } }
     package var keys: KeyRing { state.withLock { $0.keys } }
-    package var cluster: (id: UInt64, epoch: UInt32) {
-        state.withLock { ($0.snapshot?.map.clusterID ?? 0, $0.snapshot?.map.epoch ?? 0) }
-    }
+    package var cluster: ClusterState { state.withLock { $0.snapshot?.state ?? ClusterState() } }
+
+    /// How long ago the coordinator answered; nil where this process has not heard from it, and knows only what an earlier one
+    /// has kept.
+    package var sinceHeard: Duration? { state.withLock { $0.heard.map { .now - $0 } } }
 
     /// The snapshot, as soon as there is one; nil if the task was cancelled first.
     package func ready() async -> ClusterSnapshot? {
@@ -75,42 +79,95 @@ package final class ClusterView: Sendable {
         for continuation in waiting { continuation.resume(returning: nil) }
     }
 
+    /// So long a coordinator may take to start beside this process before it is missed.
+    private static let patience = Duration.seconds(5)
+
     /// Follows the coordinator until cancelled; failures are logged once each and tried again.
     package func follow(_ coordinator: FrameClient) async {
-        var troubled = false
+        let start = ContinuousClock.now
+        var isMissed = false
+        var ask = Ask()
         while !Task.isCancelled {
             do {
-                try await fetch(coordinator)
-                if troubled { logger.notice("coordinator is back") }
-                troubled = false
+                try await fetch(coordinator, &ask)
+                if isMissed { logger.notice("coordinator is back") }
+                isMissed = false
             } catch {
                 if Task.isCancelled { break }
-                if !troubled {
+                let mayBeStarting = sinceHeard == nil && ContinuousClock.now - start < Self.patience
+                if !isMissed, !mayBeStarting {
                     logger.warning("coordinator does not answer; going on with what is known", metadata: ["error": "\(words(error))"])
+                    isMissed = true
                 }
-                troubled = true
-                try? await Task.sleep(for: .milliseconds(snapshot == nil ? 100 : 1_000))
+                try? await Task.sleep(for: .milliseconds(mayBeStarting ? 100 : 1_000))
             }
         }
         giveUp()
     }
 
-    /// One long poll: answered at once with something newer, or after a while with what we have.
-    private func fetch(_ coordinator: FrameClient) async throws {
-        let known = snapshot?.revision ?? 0
-        let request = SnapshotRequest(known: known, waitMilliseconds: known == 0 ? 0 : 20_000)
-        let body = try await coordinator.call(.snapshot, request.body, timeout: .seconds(30))
+    /// How this coordinator can be asked.
+    private struct Ask {
+        /// A release before 0.2 knows no lineages.
+        var knowsLineages = true
+        /// The coordinator is behind this process, and that was logged.
+        var isBehind = false
+    }
+
+    /// One long poll: answered at once with something newer, or after a while with what we have. The first is answered at
+    /// once, which confirms what an earlier process has kept.
+    private func fetch(_ coordinator: FrameClient, _ ask: inout Ask) async throws {
+        let current = snapshot
+        let known = current?.revision ?? 0
+        let wait: UInt32 = sinceHeard == nil ? 0 : 20_000
+        let origin = ask.knowsLineages ? SnapshotRequest.Origin(current) : nil
+        let body = try await request(SnapshotRequest(known: known, waitMilliseconds: wait, origin: origin), coordinator, &ask)
         let next = try decoding("snapshot") { () throws(ByteError) in try ClusterSnapshot(body: body) }
-        guard next.revision > known else { return }
-        if let current = snapshot, current.map.clusterID != next.map.clusterID {
+        if let current, current.map.clusterID != next.map.clusterID {
             throw ProtocolError(.foreignCluster, "coordinator is of cluster \(next.map.clusterID), we are of \(current.map.clusterID)")
         }
-        guard mayBeOpen || !next.keys.isEmpty || snapshot == nil else {
+        let isOfOtherLineage = next.lineage != 0 && next.lineage != current?.lineage
+        noteBehind(next, known, isOfOtherLineage, &ask)
+        if next.revision > known || isOfOtherLineage { try accept(next, over: current) }
+        state.withLock { $0.heard = .now }
+    }
+
+    private func request(_ request: SnapshotRequest, _ coordinator: FrameClient, _ ask: inout Ask) async throws -> [UInt8] {
+        do throws(ProtocolError) {
+            return try await coordinator.call(.snapshot, request.body, timeout: .seconds(30))
+        } catch {
+            guard error.code == .invalidMessage, request.origin != nil else { throw error }
+        }
+        ask.knowsLineages = false
+        logger.warning("coordinator is of a release before 0.2 and knows no lineages")
+        var plain = request
+        plain.origin = nil
+        return try await coordinator.call(.snapshot, plain.body, timeout: .seconds(30))
+    }
+
+    /// A coordinator that was put back to an earlier state hands out earlier keys: those revoked since would go on working if
+    /// nobody said so. One of this release jumps above what we know when it is asked.
+    private func noteBehind(_ next: ClusterSnapshot, _ known: UInt64, _ isOfOtherLineage: Bool, _ ask: inout Ask) {
+        let isBehind = next.revision < known && !isOfOtherLineage
+        if isBehind, !ask.isBehind {
+            logger.error(
+                "coordinator knows less than this process, as after a restore from an older copy; its keys and addresses are not taken",
+                metadata: ["revision": "\(known)", "coordinator": "\(next.revision)"])
+        }
+        ask.isBehind = isBehind
+    }
+
+    private func accept(_ next: ClusterSnapshot, over current: ClusterSnapshot?) throws {
+        guard mayBeOpen || !next.keys.isEmpty || current == nil else {
             throw ProtocolError(.notAuthenticated, "the coordinator has no keys any more; off loopback the ones known stay")
         }
-        try file.write(Frame(.snapshot, FrameContext(cluster: next.map.clusterID), body: body).encoded)
+        try file.write(Frame(.snapshot, FrameContext(cluster: next.map.clusterID), body: next.body).encoded)
         take(next)
-        logger.info("cluster map", metadata: ["revision": "\(next.revision)", "epoch": "\(next.map.epoch)", "shards": "\(next.map.shards.count)"])
+        logger.info(
+            "cluster map",
+            metadata: [
+                "revision": "\(next.revision)", "lineage": "\(String(next.lineage, radix: 16))", "epoch": "\(next.map.epoch)",
+                "shards": "\(next.map.shards.count)",
+            ])
     }
 
     private func take(_ snapshot: ClusterSnapshot) {

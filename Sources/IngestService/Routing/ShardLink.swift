@@ -8,21 +8,49 @@ import Synchronization
 final class ShardLink: Sendable {
     let name: String
     private let client: FrameClient
-    private let logger: Logger
-    private let down = Mutex(false)
+    private let watch: PeerWatch
+    private let running = RunningCalls()
 
     /// Repeats of one part before its rows are handed back to the caller.
     private static let pauses: [Duration] = [.milliseconds(50), .milliseconds(250)]
 
-    init(name: String, client: FrameClient, logger: Logger) {
-        self.name = name
-        self.client = client
-        self.logger = logger
+    /// - Parameter makeClient: told how many connections.
+    init(
+        _ shard: ClusterMap.Shard, own: @escaping @Sendable () -> ClusterState, logger: Logger,
+        makeClient: (_ expected: ExpectedPeer?, _ connections: Int) -> FrameClient
+    ) {
+        name = "shard-\(shard.id)"
+        let expected = ExpectedPeer.shard(shard.id)
+        client = makeClient(expected, 2)
+        watch = PeerWatch(name: name, client: makeClient(nil, 1), expected: expected, own: own, logger: logger) { [running] condition in
+            // Whoever waits for it need not wait for the end of its time.
+            if case .down = condition { running.cancelAll() }
+        }
+        watch.start()
     }
 
-    var isDown: Bool { down.withLock { $0 } }
+    /// Why nothing can be stored there now; nil where something can, or where nobody knows yet.
+    var problem: String? {
+        switch watch.condition {
+        case .unknown, .up(nil): nil
+        case .up(let problem?): problem
+        case .down(let reason): "it is down: \(reason)"
+        }
+    }
 
-    func shutdown() async { await client.shutdown() }
+    /// Why it has not said that it takes appends; nil where it has.
+    var doubt: String? {
+        switch watch.condition {
+        case .up(nil): nil
+        case .unknown(let reason): reason ?? "it has not answered yet"
+        default: problem
+        }
+    }
+
+    func shutdown() async {
+        await watch.shutdown()
+        await client.shutdown()
+    }
 
     func send(_ append: Append, project: UInt32, request: UInt64, timeout: Duration) async throws(ProtocolError) -> AppendOutcome {
         let end = ContinuousClock.now + timeout
@@ -32,36 +60,44 @@ final class ShardLink: Sendable {
             do throws(ProtocolError) {
                 let left = end - ContinuousClock.now
                 guard left > .zero else { throw ProtocolError(.deadlineExceeded, "\(name): no answer in time", shards: [name]) }
-                let answer = try await client.call(.append, body, project: project, request: request, timeout: left)
-                mark(down: false)
+                let answer = try await running.run { [client] () async throws(ProtocolError) in
+                    try await client.call(.append, body, project: project, request: request, timeout: left)
+                }
                 return try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
             } catch {
-                if error.code == .unreachable { mark(down: true) }
-                guard error.retryable, attempt < Self.pauses.count, error.code != .storageFull else { throw error }
+                watch.callFailed(error)
+                if let problem, error.code == .cancelled, !Task.isCancelled {
+                    throw ProtocolError(.shardUnavailable, "\(name): \(problem)", shards: [name])
+                }
+                let isWorthIt = error.retryable && error.code != .storageFull && problem == nil
+                guard isWorthIt, attempt < Self.pauses.count else { throw error }
                 try? await Task.sleep(for: Self.pauses[attempt])
                 attempt += 1
             }
         }
     }
+}
 
-    /// Asks a shard that is down whether it is back; others are left alone.
-    func probe() async {
-        guard isDown else { return }
-        do {
-            let body = try await client.call(.health, [], timeout: .seconds(2))
-            let health = try decoding("health result") { () throws(ByteError) in try HealthResult(body: body) }
-            if health.ready { mark(down: false) }
-        } catch {
-            // Still down; the next probe asks again.
-            logger.trace("probe failed", metadata: ["shard": "\(name)", "error": "\(words(error))"])
+/// Calls under way, which can all be given up at once.
+private final class RunningCalls: Sendable {
+    private let tasks = Mutex<(last: UInt64, cancel: [UInt64: @Sendable () -> Void])>((0, [:]))
+
+    /// Runs a call; it ends with `cancelled` when the caller's task is cancelled, or all calls are.
+    func run<T: Sendable>(_ call: @escaping @Sendable () async throws(ProtocolError) -> T) async throws(ProtocolError) -> T {
+        let task = Task { () async -> Result<T, ProtocolError> in
+            do throws(ProtocolError) { return .success(try await call()) } catch { return .failure(error) }
         }
+        let number = tasks.withLock { tasks in
+            tasks.last += 1
+            tasks.cancel[tasks.last] = { task.cancel() }
+            return tasks.last
+        }
+        defer { tasks.withLock { $0.cancel[number] = nil } }
+        let result = await withTaskCancellationHandler { await task.value } onCancel: { task.cancel() }
+        return try result.get()
     }
 
-    private func mark(down now: Bool) {
-        let changed = down.withLock { down -> Bool in
-            defer { down = now }
-            return down != now
-        }
-        if changed { logger.warning(now ? "shard is down" : "shard is back", metadata: ["shard": "\(name)"]) }
+    func cancelAll() {
+        for cancel in tasks.withLock({ Array($0.cancel.values) }) { cancel() }
     }
 }

@@ -18,7 +18,7 @@ final class ShardRouter: Sendable {
     }
 
     private let links = Mutex<Links?>(nil)
-    private let makeClient: @Sendable (ClusterMap.Shard) -> FrameClient
+    private let makeLink: @Sendable (ClusterMap.Shard) -> ShardLink
     private let budgetBytes: Int
     private let logger: Logger
     private let numbers = Mutex((producer: UInt64(0), next: UInt64(0)))
@@ -26,14 +26,16 @@ final class ShardRouter: Sendable {
     /// overtaken by as many short ones: a fresh producer number every 2,048 leaves each of them far inside its window.
     private static let deliveriesPerProducer: UInt64 = 2_048
 
-    init(budgetBytes: Int, logger: Logger, makeClient: @escaping @Sendable (ClusterMap.Shard) -> FrameClient) {
+    init(budgetBytes: Int, logger: Logger, makeLink: @escaping @Sendable (ClusterMap.Shard) -> ShardLink) {
         self.budgetBytes = budgetBytes
         self.logger = logger
-        self.makeClient = makeClient
+        self.makeLink = makeLink
     }
 
     var inFlightBytes: Int { links.withLock { $0?.budget.total ?? 0 } }
-    var shardsDown: Int { links.withLock { $0?.links.count(where: \.isDown) ?? 0 } }
+
+    /// The ways to the shards of the map in use, by number; none before there is one.
+    var shards: [ShardLink] { links.withLock { $0?.links ?? [] } }
 
     /// Takes a new map; links to shards whose address did not change stay.
     func use(_ map: ClusterMap) async {
@@ -44,7 +46,7 @@ final class ShardRouter: Sendable {
                 if let current, current.map.shards.indices.contains(shard.id), current.map.shards[shard.id] == shard {
                     return current.links[shard.id]
                 }
-                return ShardLink(name: "shard-\(shard.id)", client: makeClient(shard), logger: logger)
+                return makeLink(shard)
             }
             for link in current?.links ?? [] where !fresh.contains(where: { $0 === link }) { retired.append(link) }
             let budget = current?.links.count == fresh.count ? current?.budget : nil
@@ -54,16 +56,8 @@ final class ShardRouter: Sendable {
         for link in old { await link.shutdown() }
     }
 
-    /// Until cancelled: looks whether shards that are down have come back.
-    func probe() async {
-        while !Task.isCancelled {
-            for link in links.withLock({ $0?.links ?? [] }) { await link.probe() }
-            try? await Task.sleep(for: .milliseconds(250))
-        }
-    }
-
     func shutdown() async {
-        for link in links.withLock({ $0?.links ?? [] }) { await link.shutdown() }
+        for link in shards { await link.shutdown() }
     }
 
     /// One name for a delivery: a repeat under it is stored once. The caller's part takes the low 16 bits; above them
@@ -110,9 +104,10 @@ final class ShardRouter: Sendable {
         guard let links = links.withLock({ $0 }) else { throw ProtocolError(.notReady, "the cluster map is not known; nothing was stored") }
         guard !links.links.isEmpty else { throw ProtocolError(.notReady, "the cluster map has no shards; nothing was stored") }
         let split = batch.split(over: links.map, partBytes: Self.partBytes)
-        for rows in split where links.links[rows.shard].isDown {
-            let name = links.links[rows.shard].name
-            var error = ProtocolError(.unreachable, "\(name) is down; nothing was stored", shards: [name])
+        for rows in split {
+            let link = links.links[rows.shard]
+            guard let problem = link.problem else { continue }
+            var error = ProtocolError(.unreachable, "\(link.name): \(problem); nothing was stored", shards: [link.name])
             error.retryAfterMilliseconds = 1_000
             throw error
         }
@@ -171,11 +166,11 @@ final class ShardRouter: Sendable {
                 outcome.repeated = outcome.repeated && result.repeated
                 outcome.rejected += result.rejected.map { .init(row: rows[min($0.row, rows.count - 1)], reason: $0.reason) }
             } catch {
-                logger.warning(
-                    "append failed",
+                logger.log(
+                    level: error.retryable || error.code == .cancelled ? .warning : .error, "append failed",
                     metadata: ["shard": "\(link.name)", "rows": "\(rows.count)", "call": "\(request)", "error": "\(words(error))"])
                 outcome.repeated = false
-                guard error.retryable || error.code == .cancelled else {
+                if error.isFaultOfSender {
                     // Sent again it would fail again: the sender is told why instead.
                     outcome.rejected += rows.map { .init(row: $0, reason: error.message) }
                     continue
@@ -188,4 +183,10 @@ final class ShardRouter: Sendable {
         }
         return outcome
     }
+}
+
+extension ProtocolError {
+    /// The rows themselves are at fault. Whatever else a shard says is a fault of the cluster, such as an address that leads to
+    /// another shard or a peer of another version: it can be mended, and the events must be there then.
+    fileprivate var isFaultOfSender: Bool { code == .sequenceReused || code == .sequenceExpired }
 }

@@ -47,7 +47,7 @@ struct WireClient: Sendable {
     init(_ address: String, _ options: KeyOptions, connections: Int = 1) throws {
         guard let target = parseAddress(address) else { throw ValidationError("\"\(address)\" is not host:port") }
         try options.check(host: target.host, encrypted: options.tlsCa != nil)
-        let service = ServiceSelf(role: .client, secret: []) { (0, 0) }
+        let service = ServiceSelf(role: .client, secret: []) { ClusterState() }
         var logger = Logger(label: "sluice") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
         client = FrameClient(

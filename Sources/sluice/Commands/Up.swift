@@ -36,6 +36,13 @@ struct Up: AsyncParsableCommand {
         } catch {
             throw Failure("cannot make \(logs): \(error.localizedDescription)")
         }
+        let lock: DirectoryLock
+        do throws(DirectoryLock.Fault) {
+            lock = try DirectoryLock(directory)
+        } catch {
+            throw Failure("\(error): a cluster runs there already")
+        }
+        defer { withExtendedLifetime(lock) {} }
         if let info { try? FileManager.default.removeItem(atPath: info) }
         let plan = try ClusterPlan(shards: shards, data: directory, ports: ports, extra: sealRows.map { ["--seal-rows", "\($0)"] } ?? [])
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
@@ -44,10 +51,15 @@ struct Up: AsyncParsableCommand {
         }
         let stop = StopSignals()
         try supervisor.start()
-        let ready = await supervisor.waitUntilReady(patience: .seconds(patience))
-        guard ready else {
+        let patience = Duration.seconds(patience)
+        guard let problem = await stop.unlessStopped({ await supervisor.waitUntilReady(patience: patience) }) else {
             await supervisor.stop()
-            throw Failure(supervisor.refusal ?? "not ready after \(patience) s; see \(logs)")
+            Terminal.note("stopped before it was ready")
+            return
+        }
+        if let problem {
+            await supervisor.stop()
+            throw Failure(problem)
         }
         Self.write(plan, supervisor.pids, to: info)
         Terminal.note("ready: dashboard http://127.0.0.1:\(plan.coordinator.http)/, events to http://127.0.0.1:\(plan.ingest.http)/v1/events")
@@ -71,27 +83,5 @@ struct Up: AsyncParsableCommand {
         } catch {
             Terminal.note("cannot write --info: \(error)")
         }
-    }
-}
-
-/// Waits for SIGTERM, SIGINT or SIGHUP; caught from the moment it is made.
-private final class StopSignals {
-    private let stream: AsyncStream<Void>
-    private let sources: [any DispatchSourceSignal]
-
-    init() {
-        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-        self.stream = stream
-        sources = [SIGTERM, SIGINT, SIGHUP].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { continuation.yield() }
-            source.resume()
-            return source
-        }
-    }
-
-    func wait() async {
-        for await _ in stream { return }
     }
 }

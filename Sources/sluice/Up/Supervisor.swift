@@ -7,8 +7,27 @@ import Synchronization
 final class Supervisor: Sendable {
     private struct State {
         var processes: [String: Process] = [:]
+        /// What each process was started with, to be known by.
+        var instances: [String: String] = [:]
+        var restarts: [String: Restarts] = [:]
         var stopping = false
+        /// All members have been ready at once.
+        var wasReady = false
         var refused: String?
+    }
+
+    /// Pauses before a member is started again: longer each time, until it has lived for a while.
+    private struct Restarts {
+        static let first = 0.3
+        private static let most = 30.0
+
+        var started = ContinuousClock.now
+        private var pause = first / 2
+
+        mutating func next() -> Double {
+            pause = ContinuousClock.now - started > .seconds(60) ? Self.first : min(Self.most, pause * 2)
+            return pause
+        }
     }
 
     private let plan: ClusterPlan
@@ -16,8 +35,8 @@ final class Supervisor: Sendable {
     private let logs: String
     private let state = Mutex(State())
     private let onChange: @Sendable ([String: Int32]) -> Void
-    /// Given to members where the environment has none, so that other users of the machine can't pass for a service.
-    private let secret = (0..<32).map { _ in String(UInt8.random(in: 16...255), radix: 16) }.joined()
+    /// Of the environment, or one for this life of the cluster, so that other users of the machine can't pass for a service.
+    private let secret: String
 
     /// - Parameter onChange: told all process ids whenever one was started again.
     init(_ plan: ClusterPlan, programs: URL, logs: String, onChange: @escaping @Sendable ([String: Int32]) -> Void) {
@@ -25,6 +44,12 @@ final class Supervisor: Sendable {
         self.programs = programs
         self.logs = logs
         self.onChange = onChange
+        let given = ProcessInfo.processInfo.environment["SLUICE_CLUSTER_SECRET"] ?? ""
+        secret = given.isEmpty ? Self.random(32) : given
+    }
+
+    private static func random(_ bytes: Int) -> String {
+        (0..<bytes).map { _ in String(UInt8.random(in: 16...255), radix: 16) }.joined()
     }
 
     var pids: [String: Int32] { state.withLock { $0.processes.mapValues(\.processIdentifier) } }
@@ -53,24 +78,42 @@ final class Supervisor: Sendable {
         // Should this process be killed, its members must not stay behind.
         environment["SLUICE_PARENT_PID"] = "\(getpid())"
         environment["SLUICE_CONFIG"] = nil
-        if (environment["SLUICE_CLUSTER_SECRET"] ?? "").isEmpty { environment["SLUICE_CLUSTER_SECRET"] = secret }
+        environment["SLUICE_CLUSTER_SECRET"] = secret
+        let instance = Self.random(16)
+        environment["SLUICE_INSTANCE"] = instance
         process.environment = environment
         process.terminationHandler = { [weak self] process in self?.ended(member, process) }
+        state.withLock { state in
+            state.instances[member.name] = instance
+            state.restarts[member.name, default: Restarts()].started = .now
+        }
         try process.run()
         state.withLock { $0.processes[member.name] = process }
     }
 
     private func ended(_ member: ClusterPlan.Member, _ process: Process) {
-        let stopping = state.withLock { $0.stopping }
-        if stopping { return }
-        if process.terminationReason == .exit, process.terminationStatus == 2 {
-            let words = lastWords(member)
-            state.withLock { $0.refused = words }
-            return
+        let words = lastWords(member)
+        let refuses = process.terminationReason == .exit && process.terminationStatus == 2
+        let pause = state.withLock { state -> Double? in
+            if state.stopping { return nil }
+            // Another start would end the same way. Of a running cluster it is tried again all the same: the others go on.
+            if refuses, !state.wasReady {
+                state.refused = words
+                return nil
+            }
+            // SIGKILL comes from outside, and says nothing of what the next start will meet.
+            let isKilled = process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGKILL
+            return isKilled ? Restarts.first : state.restarts[member.name, default: Restarts()].next()
         }
+        guard let pause else { return }
         let how = process.terminationReason == .exit ? "ended with \(process.terminationStatus)" : "was ended by signal \(process.terminationStatus)"
-        Terminal.note("\(member.name) \(how); starting it again (log: \(logs)/\(member.name).log)")
-        Thread.sleep(forTimeInterval: 0.3)
+        Terminal.note(
+            "\(member.name) \(how); starting it again in \((pause * 10).rounded() / 10) s (log: \(logs)/\(member.name).log)"
+                + (words.isEmpty ? "" : "\n" + words))
+        DispatchQueue.global().asyncAfter(deadline: .now() + pause) { [weak self] in self?.startAgain(member) }
+    }
+
+    private func startAgain(_ member: ClusterPlan.Member) {
         if state.withLock({ $0.stopping }) { return }
         do {
             try start(member)
@@ -80,22 +123,41 @@ final class Supervisor: Sendable {
         }
     }
 
+    /// Why a member ended, as its log tells.
     private func lastWords(_ member: ClusterPlan.Member) -> String {
-        let bytes = DurableFile.read("\(logs)/\(member.name).log") ?? []
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-        return lines.suffix(8).filter { $0.hasPrefix(member.program) }.joined(separator: "\n")
+        let tail = (try? FileHandle(forReadingFrom: URL(fileURLWithPath: "\(logs)/\(member.name).log"))).flatMap { file -> Data? in
+            let size = (try? file.seekToEnd()) ?? 0
+            try? file.seek(toOffset: size - min(size, 16 << 10))
+            return try? file.readToEnd()
+        }
+        let lines = String(decoding: tail ?? Data(), as: UTF8.self).split(separator: "\n").suffix(8)
+        return lines.filter { $0.hasPrefix(member.program) || $0.contains(" level=critical ") }.joined(separator: "\n")
     }
 
-    /// True once every member says that it is ready.
-    func waitUntilReady(patience: Duration) async -> Bool {
-        let end = ContinuousClock.now + patience
-        for member in plan.members {
-            while await !Readiness.ask(port: member.http) {
-                if ContinuousClock.now > end || refusal != nil { return false }
-                try? await Task.sleep(for: .milliseconds(30))
+    /// Says now and then who is not ready.
+    /// - Returns: why a member is not ready after `patience`, or refuses to start; nil once all are.
+    func waitUntilReady(patience: Duration) async -> String? {
+        let asking = plan.members.map { ($0, Readiness($0, secret: secret)) }
+        let start = ContinuousClock.now
+        var told = start
+        var problems: [String] = []
+        while !Task.isCancelled {
+            problems = []
+            for (member, readiness) in asking {
+                let instance = state.withLock { $0.instances[member.name] }
+                if let problem = await readiness.problem(instance: instance) { problems.append("\(member.name): \(problem)") }
             }
+            if problems.isEmpty || refusal != nil || ContinuousClock.now - start > patience { break }
+            if ContinuousClock.now - told > .seconds(10) {
+                told = .now
+                Terminal.note("waiting for " + problems.joined(separator: "\n            "))
+            }
+            try? await Task.sleep(for: .milliseconds(30))
         }
-        return true
+        for (_, readiness) in asking { await readiness.shutdown() }
+        if let refusal { return refusal }
+        if problems.isEmpty { state.withLock { $0.wasReady = true } }
+        return problems.isEmpty ? nil : "not ready after \(patience.components.seconds) s; see \(logs)\n" + problems.joined(separator: "\n")
     }
 
     /// SIGTERM to all, ingest first; SIGKILL to what is left after a while.

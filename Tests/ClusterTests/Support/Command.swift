@@ -8,7 +8,10 @@ enum Command {
         var err: String
     }
 
-    static func spawn(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws -> Process {
+    /// - Parameter log: a file that standard error goes to.
+    static func spawn(
+        _ program: String, _ arguments: [String], environment: [String: String] = [:], log: String? = nil
+    ) throws -> Process {
         let process = Process()
         process.executableURL = Cluster.programs.appendingPathComponent(program)
         process.arguments = arguments
@@ -16,6 +19,10 @@ enum Command {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
+        if let log {
+            _ = FileManager.default.createFile(atPath: log, contents: nil)
+            process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: log))
+        }
         try process.run()
         return process
     }

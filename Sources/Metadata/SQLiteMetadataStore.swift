@@ -2,23 +2,26 @@ import Foundation
 import GRDB
 import Synchronization
 
-/// Metadata in one SQLite file, synced on every write.
-final class SQLiteMetadataStore: MetadataStore {
+/// Metadata in one SQLite file, synced on every write. Between writes that file is all there is: no log beside it could be lost.
+package final class SQLiteMetadataStore: MetadataStore {
     private let database: DatabaseQueue
     private let revision: Mutex<UInt64>
 
     /// - Parameter path: the file; created and migrated as needed.
-    init(path: String) throws {
+    package init(path: String) throws {
         var configuration = Configuration()
         configuration.prepareDatabase { db in
-            try db.execute(sql: "PRAGMA journal_mode = WAL")
-            try db.execute(sql: "PRAGMA synchronous = FULL")
+            // 0.1 kept a write-ahead log, which this takes in.
+            try db.execute(sql: "PRAGMA journal_mode = DELETE")
+            try db.execute(sql: "PRAGMA synchronous = EXTRA")
         }
         database = try DatabaseQueue(path: path, configuration: configuration)
         try Self.migrator.migrate(database)
         let last = try database.read { try Int64.fetchOne($0, sql: "SELECT value FROM counter") ?? 0 }
         revision = Mutex(UInt64(last))
     }
+
+    package func close() throws { try database.close() }
 
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -33,13 +36,13 @@ final class SQLiteMetadataStore: MetadataStore {
         return migrator
     }
 
-    func get(_ key: String) async throws -> Versioned? {
+    package func get(_ key: String) async throws -> Versioned? {
         try await database.read { db in
             try Row.fetchOne(db, sql: "SELECT revision, value FROM entry WHERE key = ?", arguments: [key]).map(Self.entry)
         }
     }
 
-    func list(prefix: String) async throws -> [(key: String, entry: Versioned)] {
+    package func list(prefix: String) async throws -> [(key: String, entry: Versioned)] {
         try await database.read { db in
             let rows = try Row.fetchAll(
                 db, sql: "SELECT key, revision, value FROM entry WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key",
@@ -48,7 +51,7 @@ final class SQLiteMetadataStore: MetadataStore {
         }
     }
 
-    func compareAndSet(_ key: String, expected: UInt64?, value: [UInt8]?) async throws -> UInt64 {
+    package func compareAndSet(_ key: String, expected: UInt64?, value: [UInt8]?) async throws -> UInt64 {
         let written = try await database.write { db -> UInt64 in
             let found = try Int64.fetchOne(db, sql: "SELECT revision FROM entry WHERE key = ?", arguments: [key]) ?? 0
             let current = UInt64(found)
@@ -68,7 +71,13 @@ final class SQLiteMetadataStore: MetadataStore {
         return written
     }
 
-    func watch(after known: UInt64, patience: Duration) async -> UInt64 {
+    package func raise(above revision: UInt64) async throws {
+        try await database.write { db in
+            try db.execute(sql: "UPDATE counter SET value = max(value, ?)", arguments: [Int64(clamping: revision)])
+        }
+    }
+
+    package func watch(after known: UInt64, patience: Duration) async -> UInt64 {
         // Writers are people and restarts: looking ten times a second costs nothing and can't miss one.
         let end = ContinuousClock.now + patience
         while revision.withLock({ $0 }) <= known, ContinuousClock.now < end, !Task.isCancelled {

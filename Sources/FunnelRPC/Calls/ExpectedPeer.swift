@@ -1,0 +1,49 @@
+import FunnelProtocol
+import Logging
+import Synchronization
+
+extension ProtocolError {
+    /// The peer does not know the call: it is of a release that had none of this name.
+    var isUnknownPath: Bool { code == .unknownKind && message.hasPrefix("HTTP 404") }
+}
+
+/// Who must answer at an address before it is used.
+package final class ExpectedPeer: Sendable {
+    private let role: Role
+    private let shard: Int?
+    private let hasWarned = Atomic<Bool>(false)
+
+    private init(_ role: Role, shard: Int?) {
+        self.role = role
+        self.shard = shard
+    }
+
+    package static func shard(_ number: Int) -> ExpectedPeer { ExpectedPeer(.shard, shard: number) }
+    package static var coordinator: ExpectedPeer { ExpectedPeer(.coordinator, shard: nil) }
+
+    /// Throws unless the peer is the one meant, as far as both sides know. What one of them does not know yet is no contradiction.
+    package func check(_ peer: PeerIdentity, _ own: ClusterState) throws(ProtocolError) {
+        guard peer.role == role, peer.shard == shard else {
+            throw ProtocolError(.wrongBucket, "\(Self.name(peer.role, peer.shard)) answers there, not \(Self.name(role, shard))")
+        }
+        guard own.id == 0 || peer.cluster.id == 0 || own.id == peer.cluster.id else {
+            throw ProtocolError(.foreignCluster, "cluster \(Self.hex(peer.cluster.id)) answers there, not \(Self.hex(own.id))")
+        }
+        // A coordinator tells its lineage with its snapshot, which is how others learn of a new one.
+        guard role != .coordinator, own.lineage != 0, peer.cluster.lineage != 0, own.lineage != peer.cluster.lineage else { return }
+        throw ProtocolError(
+            .foreignCluster,
+            "it acts by metadata of lineage \(Self.hex(peer.cluster.lineage)), this side by \(Self.hex(own.lineage)): one of them has not heard from the cluster's coordinator, or belongs to a copy of the cluster"
+        )
+    }
+
+    /// A peer of a release before 0.2 does not say who it is, and is taken.
+    func warnOfOldPeer(_ name: String, _ logger: Logger) {
+        guard !hasWarned.exchange(true, ordering: .relaxed) else { return }
+        logger.warning("peer is of a release before 0.2 and can't prove which process it is", metadata: ["peer": "\(name)"])
+    }
+
+    private static func name(_ role: Role, _ shard: Int?) -> String { shard.map { "shard \($0)" } ?? "\(role)" }
+
+    private static func hex(_ value: UInt64) -> String { String(value, radix: 16) }
+}

@@ -1,0 +1,123 @@
+import FunnelModel
+import FunnelProtocol
+import Logging
+import Synchronization
+
+/// Asks one shard again and again who it is and how it does, on a connection of its own: a shard that hangs, or that is not
+/// the one meant, is known before a call runs into it.
+package final class PeerWatch: Sendable {
+    package enum Condition: Equatable, Sendable {
+        /// It has not answered yet, and may be starting; why it has not, where it was asked.
+        case unknown(String?)
+        /// It answers; `problem` says why it takes no appends, nil where it does.
+        case up(problem: String?)
+        case down(String)
+    }
+
+    package let name: String
+    private let client: FrameClient
+    private let expected: ExpectedPeer
+    private let own: @Sendable () -> ClusterState
+    private let logger: Logger
+    private let onChange: @Sendable (Condition) -> Void
+    private let state: Mutex<(condition: Condition, patienceEnds: ContinuousClock.Instant)>
+    private let task = Mutex<Task<Void, Never>?>(nil)
+
+    /// How long a shard may take to start beside this process before it is called down.
+    private static let patience = Duration.seconds(5)
+    /// An answer that is later than this means that the shard hangs.
+    private static let answerMax = Duration.seconds(2)
+
+    /// - Parameters:
+    ///   - client: for this alone.
+    ///   - onChange: told each new condition, on any thread; must not block.
+    package init(
+        name: String, client: FrameClient, expected: ExpectedPeer, own: @escaping @Sendable () -> ClusterState, logger: Logger,
+        onChange: @escaping @Sendable (Condition) -> Void
+    ) {
+        self.name = name
+        self.client = client
+        self.expected = expected
+        self.own = own
+        self.logger = logger
+        self.onChange = onChange
+        state = Mutex((.unknown(nil), .now + Self.patience))
+    }
+
+    package var condition: Condition { state.withLock { $0.condition } }
+
+    package func start() {
+        task.withLock { task in
+            task = task ?? Task { [self] in
+                while !Task.isCancelled {
+                    await ask()
+                    let isWell = condition == .up(problem: nil)
+                    try? await Task.sleep(for: isWell ? .seconds(1) : .milliseconds(250))
+                }
+            }
+        }
+    }
+
+    package func shutdown() async {
+        let running = task.withLock { task in
+            defer { task = nil }
+            return task
+        }
+        running?.cancel()
+        await client.shutdown()
+        await running?.value
+    }
+
+    /// What a call has found out: no connection could be made.
+    package func callFailed(_ error: ProtocolError) {
+        if error.code == .unreachable { note(.down(error.message)) }
+    }
+
+    private func ask() async {
+        do {
+            note(.up(problem: try await problem()))
+        } catch {
+            guard !Task.isCancelled else { return }
+            note(.down(error.code == .deadlineExceeded ? "no answer within \(Self.answerMax.components.seconds) s" : error.message))
+        }
+    }
+
+    private func problem() async throws(ProtocolError) -> String? {
+        do {
+            let body = try await client.call(.identity, [], timeout: Self.answerMax)
+            let identity = try decoding("identity") { () throws(ByteError) in try PeerIdentity(body: body) }
+            try expected.check(identity, own())
+            return identity.problem
+        } catch {
+            guard error.isUnknownPath else { throw error }
+            expected.warnOfOldPeer(name, logger)
+            let body = try await client.call(.health, [], timeout: Self.answerMax)
+            let health = try decoding("health result") { () throws(ByteError) in try HealthResult(body: body) }
+            return health.ready ? nil : "it is not ready"
+        }
+    }
+
+    private func note(_ now: Condition) {
+        let before = state.withLock { state -> Condition? in
+            if case .down(let reason) = now, case .unknown = state.condition, ContinuousClock.now < state.patienceEnds {
+                state.condition = .unknown(reason)
+                return nil
+            }
+            defer { state.condition = now }
+            return state.condition == now ? nil : state.condition
+        }
+        guard let before else { return }
+        log(now, before)
+        onChange(now)
+    }
+
+    private func log(_ now: Condition, _ before: Condition) {
+        switch (now, before) {
+        case (.down, .down): break
+        case (.down(let reason), _): logger.warning("shard is down", metadata: ["shard": "\(name)", "reason": "\(reason)"])
+        case (.up(let problem?), _): logger.notice("shard takes no appends", metadata: ["shard": "\(name)", "reason": "\(problem)"])
+        case (_, .unknown): break
+        default: logger.notice("shard is back", metadata: ["shard": "\(name)"])
+        }
+    }
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+struct ClusterCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cluster", abstract: "Mend or copy a cluster's directories.", subcommands: [Recover.self])
+}

@@ -1,0 +1,81 @@
+import ArgumentParser
+import Foundation
+import FunnelModel
+import FunnelProtocol
+import FunnelRuntime
+import Metadata
+
+struct Recover: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Rebuild a lost coordinator directory from the shards.",
+        discussion: """
+            The cluster's id, its lineage and its map come from the shards. Saved funnels and keys were in the lost directory \
+            alone: give the keys to the coordinator again, and apply the definitions again. Running shards are asked with \
+            SLUICE_CLUSTER_SECRET, and over TLS where SLUICE_TLS_CERT, SLUICE_TLS_KEY and SLUICE_TLS_CA are set; directories are \
+            read, and their shards must be stopped.
+
+            Examples:
+              sluice cluster recover --shards 10.0.0.6:8100,10.0.0.7:8101 --data /var/lib/sluice-coordinator
+              sluice cluster recover --shards ./sluice-data/shard-0,./sluice-data/shard-1 --data ./sluice-data/coordinator
+            """)
+
+    @Option(help: "All shards, in any order, by commas: wire addresses host:port, or data directories.") var shards: String
+    @Option(help: "The coordinator's data directory, to be rebuilt; it must hold no metadata.") var data: String
+
+    func run() async throws {
+        let places = shards.split(separator: ",").map { String($0.trimmingSpaces) }
+        guard !places.isEmpty, places.count <= Limits.shards else { throw ValidationError("--shards must name 1 to \(Limits.shards) shards") }
+        var found: [KnownShard] = []
+        for place in places { found.append(try await KnownShard.find(place)) }
+        let shards = try Self.check(found)
+        let snapshot = try await write(shards)
+        Terminal.out("cluster \(CoordinatorDirectory.hex(snapshot.map.clusterID)), lineage \(CoordinatorDirectory.hex(snapshot.lineage)), \(shards.count) shards")
+        for shard in shards { Terminal.out("  shard \(shard.shard): \(shard.place)") }
+        Terminal.out("\(data) is rebuilt. Not there: saved funnels (apply them again) and keys (give them to the coordinator at its start).")
+    }
+
+    /// In the order of their numbers; each must be there once, and all of one cluster.
+    static func check(_ found: [KnownShard]) throws -> [KnownShard] {
+        let shards = found.sorted { $0.shard < $1.shard }
+        guard let first = shards.first else { throw ValidationError("no shard") }
+        for shard in shards {
+            guard shard.cluster.id != 0 else { throw Failure("\(shard.place) does not know its cluster: it has never had data") }
+            guard shard.cluster.id == first.cluster.id else {
+                throw Failure("\(shard.place) is of cluster \(CoordinatorDirectory.hex(shard.cluster.id)), \(first.place) of \(CoordinatorDirectory.hex(first.cluster.id))")
+            }
+            guard shard.shardCount == 0 || shard.shardCount == shards.count else {
+                throw Failure("\(shard.place) is one of \(shard.shardCount) shards; \(shards.count) are named")
+            }
+        }
+        for (number, shard) in shards.enumerated() where shard.shard != number {
+            let twice = shards.filter { $0.shard == shard.shard }.map(\.place)
+            throw Failure(twice.count > 1 ? "\(twice.joined(separator: " and ")) are both shard \(shard.shard)" : "shard \(number) is not among those named")
+        }
+        return shards
+    }
+
+    private func write(_ shards: [KnownShard]) async throws -> ClusterSnapshot {
+        let lock: DirectoryLock
+        do throws(DirectoryLock.Fault) { lock = try DirectoryLock(data) } catch { throw Failure("--data: \(error)") }
+        let directory: CoordinatorDirectory
+        do throws(InvalidDocument) { directory = try await CoordinatorDirectory(data, lock: lock, isRecovered: true) } catch {
+            throw Failure(error.faults.map { "\($0.field): \($0.reason)" }.joined(separator: "\n"))
+        }
+        guard try await directory.registry.stored() == nil else { throw Failure("\(data) holds the metadata of a cluster already; nothing was changed") }
+        if let marked = directory.marked, marked != shards[0].cluster.id {
+            throw Failure("\(data) is of cluster \(CoordinatorDirectory.hex(marked)), the shards of \(CoordinatorDirectory.hex(shards[0].cluster.id)); nothing was changed")
+        }
+        let newest = shards.max { $0.cluster.revision < $1.cluster.revision }?.cluster ?? ClusterState()
+        let listed = shards.map { shard in
+            // A directory may not tell; the coordinator's own --shards counts at its next start.
+            ClusterMap.Shard(id: shard.shard, host: shard.address?.host ?? "unknown.invalid", port: shard.address?.port ?? 1)
+        }
+        let map = ClusterMap(clusterID: newest.id, epoch: max(1, shards.map(\.cluster.epoch).max() ?? 1), shards: listed)
+        let snapshot = ClusterSnapshot(
+            revision: 0, lineage: newest.lineage == 0 ? ClusterRegistry.draw() : newest.lineage, map: map, keys: [])
+        let written = try await directory.registry.create(snapshot, above: newest.revision)
+        try directory.claim(newest.id)
+        try directory.store.close()
+        return written
+    }
+}

@@ -1,0 +1,251 @@
+import Foundation
+import FunnelModel
+import FunnelTestSupport
+import Testing
+
+extension ClusterSuite {
+    /// What is the cluster's fault costs nobody an event: addresses that lead elsewhere, directories that were copied, lost or put
+    /// back, and two processes on one directory.
+    struct IdentityTests {
+        /// Users of both shards of two.
+        private static let users = (0..<40).map { "u\($0)" }
+
+        private struct Trio {
+            var coordinator: Services.Service
+            var shards: [Services.Service]
+            var ingest: Services.Service
+        }
+
+        private func startTrio(_ services: Services, keys: [String: String] = [:]) async throws -> (Trio, ports: [Int], wire: Int) {
+            let ports = [services.port(), services.port()]
+            let wire = services.port()
+            let list = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
+            let coordinator = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list], environment: keys)
+            let shards = try ports.enumerated().map { number, port in
+                try services.start("sluice-shard", data: "s\(number)", wire: port, ["--shard", "\(number)", "--coordinator", coordinator.wire])
+            }
+            let ingest = try services.start("sluice-ingest", data: "i", ["--coordinator", coordinator.wire])
+            for service in [coordinator] + shards + [ingest] { try await services.until(service, answers: 200) }
+            return (Trio(coordinator: coordinator, shards: shards, ingest: ingest), ports, wire)
+        }
+
+        private func send(_ users: [String], _ name: String, to ingest: Services.Service, key: String? = nil) async throws -> HTTP.Answer {
+            let events = JSONValue.array(users.map { event($0, name, 0, id: "\(name)/\($0)") })
+            return try await HTTP.call("POST", ingest.http, "/v1/events", body: events.encoded, key: key)
+        }
+
+        private func entered(_ name: String, _ coordinator: Services.Service) async throws -> JSONValue? {
+            try await HTTP.call("POST", coordinator.http, "/v1/query", body: JSONValue.object([.init("funnel", ["steps": [.text(name)]])]).encoded).json["entered"]
+        }
+
+        /// O B1.
+        @Test func swappedAddressesLoseNothing() async throws {
+            try await Services.with { services in
+                let (trio, ports, wire) = try await startTrio(services)
+                #expect(try await send(Self.users, "a", to: trio.ingest).status == 200)
+                await services.stop(trio.coordinator)
+                let swapped = ports.reversed().map { "127.0.0.1:\($0)" }.joined(separator: ",")
+                let confused = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", swapped])
+                try await services.until(confused, answers: 503)
+                try await services.until(trio.ingest, answers: 503)
+                let answer = try await send(Self.users, "b", to: trio.ingest)
+                #expect(answer.status == 503, "\(answer.text)")
+                #expect((answer.json["rejected"]?.asArray ?? []).isEmpty)
+                let said = try await HTTP.call("GET", confused.http, "/readyz").text
+                #expect(said.contains("shard 1 answers there, not shard 0"), "\(said)")
+                // Mended: the same events are taken.
+                await services.stop(confused)
+                let right = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
+                let coordinator = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", right])
+                for service in [coordinator, trio.ingest] { try await services.until(service, answers: 200) }
+                var last = answer
+                for _ in 0..<100 where last.status != 200 {
+                    last = try await send(Self.users, "b", to: trio.ingest)
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+                #expect(last.json["accepted"] == .count(Self.users.count), "\(last.text)")
+                #expect(try await entered("b", coordinator) == .count(Self.users.count))
+            }
+        }
+
+        @Test func oneAddressForTwoShardsIsRefused() async throws {
+            let folder = try Cluster.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let answer = try await Command.run(
+                "sluice-coordinator", ["--data", folder.path, "--shards", "127.0.0.1:9999,127.0.0.1:9998,127.0.0.1:9999"])
+            #expect(answer.status == 2)
+            #expect(answer.err.contains("--shards gives 127.0.0.1:9999 to shards 0, 2"), "\(answer.err)")
+        }
+
+        /// O B2: the second process neither starts nor changes anything.
+        @Test func aDirectoryInUseIsRefused() async throws {
+            let write = ["SLUICE_WRITE_KEYS": "secret-write-key-1"]
+            try await Cluster.with(shards: 1, environment: write) { cluster in
+                let data = cluster.directory.appendingPathComponent("data").path
+                let second = try await Command.run("sluice", ["up", "--any-port", "--shards", "1", "--data", data])
+                #expect(second.status == 1)
+                #expect(second.err.contains("is in use by process"), "\(second.err)")
+                let lone = try await Command.run(
+                    "timeout".path, ["3", Cluster.programs.appendingPathComponent("sluice-coordinator").path, "--data", data + "/coordinator", "--shards", "127.0.0.1:9999", "--wire-port", "0", "--http-port", "0"])
+                #expect(lone.status == 124, "it waits for the other to end: \(lone.err)")
+                #expect(try await cluster.send([event("u", "a", 0)]).status == 401)
+                #expect(try await cluster.send([event("u", "a", 0)], key: "secret-write-key-1").status == 200)
+            }
+        }
+
+        /// O B4: keys that were revoked since stay revoked.
+        @Test func aRestoredCoordinatorIsHeard() async throws {
+            try await Services.with { services in
+                let a = ["SLUICE_WRITE_KEYS": "the-write-key-named-a"], b = ["SLUICE_WRITE_KEYS": "the-write-key-named-b"]
+                let c = ["SLUICE_WRITE_KEYS": "the-write-key-named-c"]
+                let (trio, ports, wire) = try await startTrio(services, keys: a)
+                let list = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
+                await services.stop(trio.coordinator)
+                try FileManager.default.copyItem(atPath: services.path("c"), toPath: services.path("saved"))
+                let second = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list], environment: b)
+                try await until { try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-b").status == 200 }
+                #expect(try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-a").status == 401)
+                await services.stop(second)
+                // Put back in place, file by file, so that the directory does not look like a copy.
+                for file in ["metadata.sqlite", "CLUSTER"] {
+                    let saved = try Data(contentsOf: URL(fileURLWithPath: services.path("saved/\(file)")))
+                    try saved.write(to: URL(fileURLWithPath: services.path("c/\(file)")))
+                }
+                let third = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list], environment: c)
+                try await until { try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-c").status == 200 }
+                #expect(try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-b").status == 401)
+                #expect(third.log.contains("was put back to an earlier state"))
+            }
+        }
+
+        /// O B3: a copy that is started beside the original reaches nobody but its own.
+        @Test func aCopyNeverWritesIntoTheOriginal() async throws {
+            let secret = ["SLUICE_CLUSTER_SECRET": "one secret for both of them, long"]
+            try await Cluster.with(shards: 2, environment: secret) { original in
+                #expect(try await original.send([event("u", "a", 0)]).status == 200)
+                let copy = try Cluster(shards: 2, environment: secret)
+                defer { try? FileManager.default.removeItem(at: copy.directory) }
+                for (from, to) in [(original.directory, copy.directory)] {
+                    try FileManager.default.copyItem(at: from.appendingPathComponent("data"), to: to.appendingPathComponent("data"))
+                }
+                try await copy.start()
+                for i in 0..<20 { #expect(try await copy.send([event("leak\(i)", "LEAK", 0)]).status == 200) }
+                #expect(try await original.counts(["LEAK"]) == [0])
+                #expect(try await copy.counts(["LEAK"]) == [20])
+                // Without its coordinator the copy's ingest trusts nothing that it has kept.
+                try await copy.stop()
+            }
+        }
+
+        /// S11.
+        @Test func metadataThatAreLostAreMissed() async throws {
+            let cluster = try Cluster(shards: 1)
+            defer { try? FileManager.default.removeItem(at: cluster.directory) }
+            try await cluster.start()
+            _ = try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/f", body: Array(#"{"steps":["a"]}"#.utf8))
+            try await cluster.stop()
+            let directory = cluster.directory.appendingPathComponent("data/coordinator")
+            let files = try FileManager.default.contentsOfDirectory(atPath: directory.path)
+            #expect(!files.contains { $0.hasSuffix("-wal") || $0.hasSuffix("-journal") }, "\(files): all is in one file after a stop")
+            let database = directory.appendingPathComponent("metadata.sqlite")
+            let saved = try Data(contentsOf: database)
+            try FileManager.default.removeItem(at: database)
+            let answer = try await Command.run(
+                "sluice", ["up", "--any-port", "--shards", "1", "--data", cluster.directory.appendingPathComponent("data").path])
+            #expect(answer.status == 1)
+            #expect(answer.err.contains("the database was lost"), "\(answer.err)")
+            try saved.write(to: database)
+            try await cluster.start()
+            #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/funnels/f").status == 200)
+            try await cluster.stop()
+        }
+
+        /// A lost coordinator directory is rebuilt from shards that run, or from their directories.
+        @Test(arguments: [true, false])
+        func aLostCoordinatorIsRebuilt(running: Bool) async throws {
+            try await Services.with { services in
+                let (trio, ports, wire) = try await startTrio(services)
+                #expect(try await send(Self.users, "a", to: trio.ingest).status == 200)
+                await services.stop(trio.coordinator)
+                try FileManager.default.removeItem(atPath: services.path("c"))
+                let list = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
+                if !running { await services.stop(trio.shards[0], trio.shards[1], trio.ingest) }
+                let places = running ? list : [services.path("s1"), services.path("s0")].joined(separator: ",")
+                let answer = try await Command.run(
+                    "sluice", ["cluster", "recover", "--shards", places, "--data", services.path("c")],
+                    environment: ["SLUICE_CLUSTER_SECRET": "a secret of the cluster, long enough"])
+                #expect(answer.status == 0, "\(answer.err)")
+                #expect(answer.out.contains("Not there: saved funnels"))
+                let coordinator = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list])
+                if !running {
+                    for (number, port) in ports.enumerated() {
+                        _ = try services.start("sluice-shard", data: "s\(number)", wire: port, ["--shard", "\(number)", "--coordinator", coordinator.wire])
+                    }
+                }
+                try await services.until(coordinator, answers: 200)
+                try await until { try await entered("a", coordinator) == .count(Self.users.count) }
+            }
+        }
+
+        /// S9, O B15: rows of a shard that hangs come back at once, the others' are stored.
+        @Test func aShardThatHangsIsDown() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                kill(cluster.pid("shard-1"), SIGSTOP)
+                defer { kill(cluster.pid("shard-1"), SIGCONT) }
+                let first = try await cluster.send(Self.users.map { event($0, "a", 0, id: "a/\($0)") })
+                #expect(first.status == 503)
+                let stored = Int(first.json["accepted"]?.asInteger ?? 0)
+                #expect(stored == 0 || stored == Self.users.count { XXH64.bucket(ofUser: ByteString($0)) < 512 })
+                try await until {
+                    let ready = try await HTTP.call("GET", cluster.ingestHTTP, "/readyz")
+                    return ready.status == 200 && ready.text.contains("shard-1: it is down: no answer within 2 s")
+                }
+                let metrics = try await HTTP.call("GET", cluster.ingestHTTP, "/metrics").text
+                #expect(metrics.contains("sluice_ingest_shard_up{shard=\"1\"} 0"))
+                // Known to be down: refused before anything is stored.
+                let second = try await cluster.send(Self.users.map { event($0, "a", 0, id: "a/\($0)") })
+                #expect(second.status == 503 && second.headers["retry-after"] != nil, "\(second.text)")
+                let mine = Self.users.filter { XXH64.bucket(ofUser: ByteString($0)) < 512 }
+                #expect(try await cluster.send(mine.map { event($0, "b", 0) }).status == 200)
+                kill(cluster.pid("shard-1"), SIGCONT)
+                try await until { try await cluster.send(Self.users.map { event($0, "a", 0, id: "a/\($0)") }).status == 200 }
+                #expect(try await cluster.counts(["a"]) == [Self.users.count])
+            }
+        }
+
+        /// S13, O B21: signals end the wait, and it says who is not ready and why.
+        @Test func startingCanBeStopped() async throws {
+            let folder = try Cluster.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            // A port of the plan is taken by another process: that member can't start.
+            try await Cluster.with(shards: 1) { other in
+                let taken = other.shardWire(0).split(separator: ":").last.map(String.init) ?? ""
+                let log = folder.appendingPathComponent("up.log").path
+                let up = try Command.spawn(
+                    "sluice", ["up", "--shards", "1", "--data", folder.appendingPathComponent("data").path, "--any-port", "--patience", "600", "--ingest-wire", taken], log: log)
+                try await Task.sleep(for: .milliseconds(300))
+                up.terminate()
+                await Command.wait(up)
+                #expect(up.terminationStatus == 0)
+                let failed = try await Command.run(
+                    "sluice", ["up", "--shards", "1", "--data", folder.appendingPathComponent("data").path, "--shard-wire", taken, "--shard-http", "0", "--ingest-wire", "0", "--ingest-http", "0", "--coordinator-wire", "0", "--coordinator-http", "0", "--patience", "4"])
+                #expect(failed.status == 1)
+                #expect(failed.err.contains("shard-0: "), "\(failed.err)")
+                #expect(failed.err.components(separatedBy: "starting it again").count < 12, "\(failed.err)")
+            }
+        }
+
+        private func until(_ body: () async throws -> Bool) async throws {
+            for _ in 0..<400 {
+                if try await body() { return }
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            throw Trouble("it never came to be")
+        }
+    }
+}
+
+extension String {
+    /// Where the machine has this program.
+    fileprivate var path: String { Command.find(self) ?? self }
+}
