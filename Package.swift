@@ -158,7 +158,7 @@ let package = Package(
         library("FunnelHTTP2", ["CNghttp2", "CFunnelShims", nioCore]),
         library("FunnelRPC", ["FunnelProtocol", "FunnelHTTP2", nioCore, nioPosix, nioSSL, nioTLS, crypto, logging]),
         library("FunnelRuntime", ["FunnelModel", "CFunnelShims", logging, lifecycle, signals, yams]),
-        library("FunnelEdge", ["FunnelRuntime", "FunnelRPC", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix, nioSSL, logging,
+        library("FunnelEdge", ["FunnelRuntime", "FunnelRPC", "FunnelHTTP2", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix, nioSSL, logging,
             .product(name: "HummingbirdTLS", package: "hummingbird"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras")]),
         library("IngestService", ["FunnelRPC", "FunnelEdge"]),
@@ -183,7 +183,8 @@ let package = Package(
         tests("ClusterTests", ["FunnelCodec", "FunnelTestSupport", crypto]),
         tests("FunnelMatchTests", ["FunnelMatch", "FunnelTestSupport"]),
         tests("FunnelHTTP2Tests", ["FunnelHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
-        tests("FunnelRPCTests", ["FunnelRPC", "FunnelHTTP2", nioCore, nioPosix, logging]),
+        tests("FunnelEdgeTests", ["FunnelEdge", "FunnelRPC", "FunnelProtocol", "FunnelModel", "FunnelRuntime", hummingbird, nioCore, nioPosix, logging]),
+        tests("FunnelRPCTests", ["FunnelRPC", "FunnelHTTP2", "FunnelProtocol", nioCore, nioPosix, logging]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -39,7 +39,7 @@ package final class CoordinatorService: Sendable {
         try service.addRoutes(to: http)
         let routes: [FrameServer.Route] = [
             .init(.snapshot, .services([.ingest, .shard])) { try await service.giveSnapshot($0) },
-            .init(.users, .anyone) { try await service.users($0) },
+            .init(.users, service.readers) { try await service.users($0) },
         ]
         return [
             AtShutdown { service.close() }, AtShutdown { await service.fleet.shutdown() },
@@ -52,7 +52,7 @@ package final class CoordinatorService: Sendable {
     }
 
     private func addRoutes(to router: EdgeRouter) throws {
-        let callers = Callers(keys: keys, cluster: map.clusterID)
+        let callers = Callers(keys: keys, guesses: node.guesses, cluster: map.clusterID)
         let site = try DashboardSite(chartLibrary: node.settings.text("chart-library"))
         if site.lacksCharts { node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js") }
         site.add(to: router)
@@ -67,6 +67,7 @@ package final class CoordinatorService: Sendable {
         let (shards, keyList) = try Self.configuration(node.settings)
         keys = KeyRing(keyList)
         try requireKeys(node, keys)
+        Self.warnOfShortKeys(node)
         let path = node.settings.text("data")
         let directory = try await CoordinatorDirectory(path, lock: try await node.lockDirectory(path))
         self.directory = directory
@@ -138,6 +139,19 @@ package final class CoordinatorService: Sendable {
         }
     }
 
+    private static let keySettings: [(name: String, role: KeyRole)] = [("write-keys", .write), ("read-keys", .read), ("admin-keys", .admin)]
+
+    /// Keys that could be guessed are taken, since 0.1 took them.
+    private static func warnOfShortKeys(_ node: Node) {
+        for (name, _) in keySettings {
+            let places = KeyRing.shortEntries(node.settings.list(name))
+            guard !places.isEmpty else { continue }
+            node.logger.warning(
+                "keys of fewer than \(KeyRing.shortKeyBytes) bytes can be guessed; give longer ones",
+                metadata: ["setting": "\(name)", "entries": "\(places.map(String.init).joined(separator: ", "))"])
+        }
+    }
+
     private static func configuration(
         _ settings: Settings
     ) throws(InvalidDocument) -> (shards: [(host: String, port: Int)], keys: [ClusterSnapshot.Key]) {
@@ -155,7 +169,7 @@ package final class CoordinatorService: Sendable {
         }
         if shards.isEmpty || shards.count > Limits.shards { faults.append(FieldFault("--shards", "must name 1 to \(Limits.shards) shards")) }
         var keys: [ClusterSnapshot.Key] = []
-        for (name, role) in [("write-keys", KeyRole.write), ("read-keys", .read), ("admin-keys", .admin)] {
+        for (name, role) in keySettings {
             do {
                 keys += try KeyRing.parse(settings.list(name), role: role, setting: name)
             } catch {
@@ -172,22 +186,24 @@ package final class CoordinatorService: Sendable {
 
     // MARK: - Wire calls
 
+    private var readers: FrameServer.Callers { .keys(.read) { [keys] in keys } }
+
     private var reportRoutes: [FrameServer.Route] {
         let engine = engine
         return [
-            .init(.query, .anyone) { call in
+            .init(.query, readers) { call in
                 try await self.answer(call) { try await engine.report(try QueryRequest.parse($0, now: $1), project: $2).json }
             },
-            .init(.times, .anyone) { call in
+            .init(.times, readers) { call in
                 try await self.answer(call) { try await engine.times(try TimesRequest.parse($0, now: $1), project: $2).json }
             },
-            .init(.explain, .anyone) { call in
+            .init(.explain, readers) { call in
                 try await self.answer(call) { try await engine.explain(try ExplainRequest.parse($0, now: $1), project: $2).json }
             },
-            .init(.paths, .anyone) { call in
+            .init(.paths, readers) { call in
                 try await self.answer(call) { try await engine.paths(try PathsRequest.parse($0, now: $1), project: $2) }
             },
-            .init(.predictors, .anyone) { call in
+            .init(.predictors, readers) { call in
                 try await self.answer(call) { try await engine.predictors(try PredictorsRequest.parse($0, now: $1), project: $2) }
             },
         ]

@@ -64,7 +64,8 @@ package struct ProtocolError: Error, Equatable, Sendable, CustomStringConvertibl
 
     package var outcome: Outcome { code.traits.outcome }
     package var retryable: Bool { code.traits.retryable }
-    package var httpStatus: Int { code.traits.httpStatus }
+    /// 429 for a caller who has to wait before the next key.
+    package var httpStatus: Int { code == .notAuthenticated && retryAfterMilliseconds > 0 ? 429 : code.traits.httpStatus }
 
     package var description: String { "\(code.traits.name): \(message)" }
 
@@ -138,7 +139,7 @@ extension ProtocolError {
     private static let shardNameMax = 72
 
     /// At most `limit` bytes of the text, and no half of a character.
-    static func cut(_ text: String, to limit: Int = textMax) -> ByteString {
+    package static func cut(_ text: String, to limit: Int = textMax) -> ByteString {
         var bytes = Array(text.utf8.prefix(limit))
         if bytes.count < text.utf8.count {
             while !isValidUTF8(bytes) { bytes.removeLast() }

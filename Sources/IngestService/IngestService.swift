@@ -14,7 +14,7 @@ package final class IngestService: Sendable {
         example: "SLUICE_CLUSTER_SECRET=… sluice-ingest --data /var/lib/sluice-ingest --coordinator 10.0.0.5:8091",
         settings: CommonSettings.all(http: 8080, wire: 8081) + Membership.settings + [
             Setting("body-mb", .integer(1...1_024), default: "64", "largest decoded request body, in MiB"),
-            Setting("bodies-mb", .integer(1...65_536), default: "512", "decoded HTTP request bodies held at a time, in MiB; more are refused"),
+            Setting("bodies-mb", .integer(1...65_536), default: "512", "decoded HTTP request bodies held at a time, in MiB, a project's at most half; beyond that the slowest is refused"),
             Setting("events-per-request", .integer(1...1_000_000), default: "200000", "most events of one request"),
             Setting("in-flight-mb", .integer(1...65_536), default: "256", "bytes on their way to shards, in MiB; one shard may hold half"),
         ])
@@ -29,13 +29,14 @@ package final class IngestService: Sendable {
         let node = try Node(.ingest, run)
         let service = try await IngestService(node)
         let http = node.router()
-        let bodies = BodyBudget(bytes: node.settings.integer("bodies-mb") << 20)
+        let bodies = EdgeBodies(bytes: node.settings.integer("bodies-mb") << 20)
         node.metrics.gauge("sluice_ingest_body_bytes", "bytes of HTTP request bodies held now") { Double(bodies.bytes) }
-        IngestRoutes(intake: service.intake, keys: { service.membership.view.keys }, bodies: bodies).add(to: http)
+        let door = KeyDoor(guesses: node.guesses) { service.membership.view.keys }
+        IngestRoutes(intake: service.intake, door: door, bodies: bodies).add(to: http)
         let identity = node.identity { service.membership.view.cluster }
         return [
             service.membership.service, Background { try await service.followMap() }, try node.httpService(http),
-            node.wireService([.init(.append, .anyone) { try await service.append($0) }], as: identity) { service.router.shards.count },
+            node.wireService([.init(.append, .keys(.write, service.wireKeys)) { try await service.append($0) }], as: identity) { service.router.shards.count },
         ]
     }
 
@@ -140,6 +141,12 @@ package final class IngestService: Sendable {
                 return shards.indices.contains(number) && shards[number].doubt == nil ? 1 : 0
             }
         }
+    }
+
+    /// Before the map is known no key is.
+    private func wireKeys() throws(ProtocolError) -> KeyRing {
+        try node.requireReady()
+        return membership.view.keys
     }
 
     private func append(_ call: FrameCall) async throws {

@@ -36,6 +36,13 @@ extension ClusterSuite {
                 }
                 #expect(healthy, "\(name)")
             }
+            if let curl = Command.find("curl") {
+                // Browsers are told to come back by TLS only, by the service that has pages for them.
+                for (port, isTold) in [(ports[0], true), (ports[2], false), (ports[4], false)] {
+                    let head = try await Command.run(curl, ["-sk", "-D", "-", "https://127.0.0.1:\(port)/healthz"])
+                    #expect(head.out.lowercased().contains("strict-transport-security: max-age=31536000") == isTold, "\(head.out)")
+                }
+            }
             let file = folder.appendingPathComponent("events.ndjson")
             try Data(event("u", "a", 0).encoded + [10] + event("u", "b", 60).encoded + [10]).write(to: file)
             let loaded = try await Command.run("sluice", ["load", file.path, "--to", "127.0.0.1:\(ports[5])", "--tls-ca", certificate.cert])

@@ -9,12 +9,15 @@ private struct TestCertificate {
     var chain: String { folder.appendingPathComponent("cert.pem").path }
     var key: String { folder.appendingPathComponent("key.pem").path }
 
-    init(names: String = "IP:127.0.0.1,DNS:shard.test") async throws {
+    init(
+        names: String = "IP:127.0.0.1,DNS:shard.test", algorithm: [String] = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    ) async throws {
         folder = try Tool.temporaryFolder()
         let made = try await Tool.run(
             "openssl",
             [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                "req", "-x509", "-nodes", "-days", "2", "-newkey",
+            ] + algorithm + [
                 "-subj", "/CN=shard.test", "-addext", "subjectAltName=\(names)",
                 "-keyout", folder.appendingPathComponent("key.pem").path,
                 "-out", folder.appendingPathComponent("cert.pem").path,
@@ -73,6 +76,26 @@ struct TLSTests {
                 trustRootsFile: certificate.chain, certificateChainFile: certificate.chain,
                 privateKeyFile: certificate.key)
             try await withClient(port, tls: known) { client in #expect(await client.failure() == nil) }
+        }
+    }
+
+    @Test func onlySuitesWithForwardSecrecyAreTaken() async throws {
+        let certificate = try await TestCertificate(algorithm: ["rsa:2048"])
+        let serverTLS = TLSServerConfig(certificateChainFile: certificate.chain, privateKeyFile: certificate.key)
+        try await withServer(ClosureHandler.echo, tls: serverTLS) { _, port in
+            func ciphers(_ suite: String) async throws -> String {
+                try await Tool.run(
+                    "sh", ["-c", "openssl s_client -connect 127.0.0.1:\(port) -tls1_2 -alpn h2 -cipher \(suite) </dev/null 2>&1"]
+                ).output
+            }
+            for suite in ["AES128-SHA", "AES256-GCM-SHA384", "ECDHE-RSA-AES128-SHA", "ECDHE-RSA-AES256-SHA384"] {
+                let told = try await ciphers("\(suite):@SECLEVEL=0")
+                #expect(told.contains("Cipher is (NONE)"), "\(suite)")
+            }
+            for suite in ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305"] {
+                let told = try await ciphers(suite)
+                #expect(told.contains("Cipher is \(suite)"), "\(suite)")
+            }
         }
     }
 

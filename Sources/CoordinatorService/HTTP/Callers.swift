@@ -1,3 +1,4 @@
+import FunnelEdge
 import FunnelProtocol
 import FunnelRPC
 import FunnelRuntime
@@ -7,48 +8,27 @@ import Synchronization
 
 /// Who asks over HTTP: by a key in the header, or by the session that a key has opened in a browser.
 struct Callers: Sendable {
-    let keys: KeyRing
+    let door: KeyDoor
     /// Of this cluster: cookies know no ports, and a host may have several coordinators.
     let cookie: String
     let sessions = Sessions()
 
-    init(keys: KeyRing, cluster: UInt64) {
-        self.keys = keys
+    init(keys: KeyRing, guesses: KeyGuesses, cluster: UInt64) {
+        door = KeyDoor(guesses: guesses) { keys }
         cookie = "sluice_session_\(String(cluster, radix: 16))"
     }
 
+    var keys: KeyRing { door.keys }
+
     func admit(_ request: Request, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
         if request.headers[.authorization] == nil {
-            try requireOwnPage(request)
+            try door.requireOwnPage(request)
             if let hash = sessions.hash(of: token(request)) { return try keys.admit(hash: hash, for: role) }
         }
-        return try keys.admit(request.headers[.authorization], for: role)
+        return try door.admit(request, for: role)
     }
 
     func token(_ request: Request) -> String { request.cookies[cookie]?.value ?? "" }
-
-    func requireOwnPage(_ request: Request) throws(ProtocolError) {
-        guard Self.isOfOwnPage(request) else { throw ProtocolError(.forbidden, "the request was sent by a page of another site") }
-        // Without keys everybody on this machine may do everything; a name that was bent to this address is not of it.
-        guard !keys.isOpen || Self.isLocal(request.head.authority ?? "localhost") else {
-            throw ProtocolError(.forbidden, "without keys this service answers to localhost and 127.0.0.1 only")
-        }
-    }
-
-    private static func isLocal(_ authority: String) -> Bool {
-        if authority.hasPrefix("[") { return authority.hasPrefix("[::1]") }
-        let host = authority.prefix { $0 != ":" }
-        return host == "localhost" || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
-    }
-
-    /// False where a browser says that another site's page had it send this. Programs other than browsers say nothing,
-    /// and have no cookies that others could use.
-    private static func isOfOwnPage(_ request: Request) -> Bool {
-        if request.method == .get || request.method == .head { return true }
-        if let site = request.headers[HTTPField.Name("Sec-Fetch-Site")!] { return site == "same-origin" || site == "none" }
-        guard let origin = request.headers[.origin] else { return true }
-        return request.head.authority.map { origin == "http://\($0)" || origin == "https://\($0)" } ?? false
-    }
 }
 
 /// Sessions of browsers. They hold hashes of keys, so that one ends with its key; and they end with the process.

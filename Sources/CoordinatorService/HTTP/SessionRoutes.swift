@@ -20,7 +20,7 @@ struct SessionRoutes {
         }
         router.post("/v1/session") { request, _ in try await signIn(request) }
         router.delete("/v1/session") { request, _ in
-            try callers.requireOwnPage(request)
+            try callers.door.requireOwnPage(request)
             callers.sessions.end(callers.token(request))
             var response = Response(status: .noContent)
             response.setCookie(cookie("", seconds: 0))
@@ -29,14 +29,14 @@ struct SessionRoutes {
     }
 
     private func signIn(_ request: Request) async throws -> Response {
-        try callers.requireOwnPage(request)
+        try callers.door.requireOwnPage(request)
         var reader = FieldReader(try JSONParser.parse(try await EdgeBody.read(request, limit: Self.bodyMax)))
         let key = reader.string("key")
         if key == nil { reader.fault("key", "is required") }
         reader.rejectUnknown()
         guard let key, reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
         let hash = KeyRing.hash(key.string)
-        let principal = try callers.keys.admit(hash: hash, for: .read)
+        let principal = try callers.door.admit(key: key.string, for: .read)
         callers.sessions.end(callers.token(request))
         var response = EdgeResponse.json(state(principal))
         response.setCookie(cookie(callers.sessions.begin(hash: hash), seconds: Int(Sessions.lifetime.components.seconds)))

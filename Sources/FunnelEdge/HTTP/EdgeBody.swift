@@ -1,67 +1,65 @@
 import FunnelCodec
 import FunnelModel
 import FunnelProtocol
+import FunnelRPC
 import HTTPTypes
 import Hummingbird
+import NIOCore
 import Synchronization
 
-/// Bytes of request bodies that one process holds at a time, over all connections.
-package final class BodyBudget: Sendable {
-    private let held = Atomic<Int>(0)
-    private let most: Int
+/// Memory for the request bodies of one process. A project has at most half of it; beyond that its slowest body goes.
+package final class EdgeBodies: Sendable {
+    private let budget: BodyBudget
+    private let projectMost: Int
+    /// As many as there are projects with keys.
+    private let projects = Mutex<[UInt32: BodyBudget.Account]>([:])
 
-    package init(bytes: Int) { most = bytes }
+    package init(bytes: Int) {
+        budget = BodyBudget(bytes: bytes)
+        projectMost = bytes / 2
+    }
 
-    package var bytes: Int { held.load(ordering: .relaxed) }
+    package var bytes: Int { budget.bytes }
 
     /// Runs `body` with a lease, through which it takes memory as it needs it; all of it is given back at the end.
-    package func with<T>(_ body: (BodyLease) async throws -> T) async throws -> T {
-        let lease = BodyLease(self)
-        defer { lease.giveBack() }
+    package func with<T>(_ project: UInt32, _ context: EdgeContext, _ body: (BodyLease) async throws -> T) async throws -> T {
+        let account = projects.withLock { projects in
+            let account = projects[project] ?? BodyBudget.Account(most: projectMost)
+            projects[project] = account
+            return account
+        }
+        let channel = context.channel
+        let lease = budget.lease(in: [account], now: NIODeadline.now().uptimeNanoseconds) {
+            channel.pipeline.fireUserInboundEventTriggered(BodyCut.evicted)
+        }
+        defer { lease.end() }
         return try await body(lease)
     }
-
-    fileprivate func take(_ bytes: Int) throws(ProtocolError) {
-        let before = held.wrappingAdd(bytes, ordering: .relaxed).oldValue
-        guard before + bytes <= most else {
-            held.wrappingSubtract(bytes, ordering: .relaxed)
-            throw ProtocolError(.overloaded, "request bodies hold \(before) bytes of memory already; nothing was stored")
-        }
-    }
-
-    fileprivate func giveBack(_ bytes: Int) { held.wrappingSubtract(bytes, ordering: .relaxed) }
-}
-
-/// What one request has taken off the budget.
-package final class BodyLease: Sendable {
-    private let budget: BodyBudget
-    private let taken = Atomic<Int>(0)
-
-    fileprivate init(_ budget: BodyBudget) { self.budget = budget }
-
-    func take(_ bytes: Int) throws(ProtocolError) {
-        try budget.take(bytes)
-        taken.wrappingAdd(bytes, ordering: .relaxed)
-    }
-
-    fileprivate func giveBack() { budget.giveBack(taken.exchange(0, ordering: .relaxed)) }
 }
 
 /// Reads request bodies within limits, unpacking gzip as it comes.
 package enum EdgeBody {
     /// - Parameters:
-    ///   - limit: bytes after decompression; one more is 413.
+    ///   - limit: bytes after decompression; one more is 413, before any is read where the length is announced.
     ///   - lease: memory is taken through it as bytes arrive; nil for small documents.
     package static func read(_ request: Request, limit: Int, lease: BodyLease? = nil) async throws -> [UInt8] {
         let encoding = request.headers[.contentEncoding]?.lowercased() ?? "identity"
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge(limit) }
         do {
+            let bytes: [UInt8]
             switch encoding {
-            case "", "identity": return try await plain(request, limit, lease)
-            case "gzip", "x-gzip", "deflate": return try await inflated(request, limit, lease)
+            case "", "identity": bytes = try await plain(request, limit, lease)
+            case "gzip", "x-gzip", "deflate": bytes = try await inflated(request, limit, lease)
             default: throw ProtocolError(.invalidMessage, "Content-Encoding \(encoding.prefix(40)) is not supported; use gzip")
             }
+            guard lease?.finish() ?? true else { throw BodyCut.evicted }
+            return bytes
         } catch let error as ProtocolError {
             throw error
+        } catch BodyCut.evicted {
+            throw full
+        } catch BodyCut.slow {
+            throw HTTPError(.requestTimeout, message: "the body came too slowly; nothing was stored")
         } catch {
             // Broken chunks, or a caller that went away in the middle.
             throw ProtocolError(.invalidMessage, "the body could not be read to its end")
@@ -72,7 +70,7 @@ package enum EdgeBody {
         var bytes: [UInt8] = []
         for try await chunk in request.body {
             guard bytes.count + chunk.readableBytes <= limit else { throw tooLarge(limit) }
-            try lease?.take(chunk.readableBytes)
+            try take(chunk.readableBytes, lease)
             bytes.append(contentsOf: chunk.readableBytesView)
         }
         return bytes
@@ -89,11 +87,19 @@ package enum EdgeBody {
             } catch {
                 throw error.reason.contains("limit") ? tooLarge(limit) : ProtocolError(.damagedCompression, error.reason)
             }
-            try lease?.take(more.count)
+            try take(more.count, lease)
             bytes += more
         }
         try wrap { () throws(ByteError) in try inflate.finish() }
         return bytes
+    }
+
+    private static func take(_ bytes: Int, _ lease: BodyLease?) throws(ProtocolError) {
+        guard lease?.take(bytes, now: NIODeadline.now().uptimeNanoseconds) ?? true else { throw full }
+    }
+
+    private static var full: ProtocolError {
+        ProtocolError(.overloaded, "request bodies hold all memory that they may; nothing was stored")
     }
 
     private static func wrap<T>(_ body: () throws(ByteError) -> T) throws(ProtocolError) -> T {

@@ -9,8 +9,13 @@ import NIOCore
 /// What travels with each HTTP request.
 package struct EdgeContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
+    /// The connection.
+    let channel: any Channel
 
-    package init(source: ApplicationRequestContextSource) { coreContext = .init(source: source) }
+    package init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
+    }
 
     /// Larger bodies are read by `EdgeBody`, within its own limits.
     package var maxUploadSize: Int { Limits.definitionBytes }
@@ -53,6 +58,16 @@ package enum EdgeResponse {
         if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer" }
         return body(error.problem.encoded, type: "application/problem+json", status: status, headers: fields)
     }
+
+    /// A problem of HTTP itself, which no error of the protocol stands for.
+    static func problem(_ status: HTTPResponse.Status, _ detail: String, headers: HTTPFields = [:]) -> Response {
+        let title = status.reasonPhrase.lowercased()
+        let problem: JSONValue = [
+            "type": .text("urn:sluice:\(title.replacing(" ", with: "_"))"), "title": .text(title), "status": .count(status.code),
+            "detail": .text(detail),
+        ]
+        return body(problem.encoded, type: "application/problem+json", status: status, headers: headers)
+    }
 }
 
 extension ProtocolError {
@@ -76,7 +91,10 @@ extension ProtocolError {
             .init("status", .count(httpStatus)), .init("detail", .text(message)),
         ]
         if !faults.isEmpty {
-            members.append(.init("errors", .array(faults.map { ["field": .text($0.field), "reason": .text($0.reason)] })))
+            func text(_ text: String) -> JSONValue { .string(ProtocolError.cut(text)) }
+            let told = faults.prefix(ProtocolError.faultsMax)
+            members.append(.init("errors", .array(told.map { ["field": text($0.field), "reason": text($0.reason)] })))
+            if faults.count > told.count { members.append(.init("errors_left_out", .count(faults.count - told.count))) }
         }
         if !shards.isEmpty { members.append(.init("shards", .array(shards.map { .text($0) }))) }
         return .object(members)

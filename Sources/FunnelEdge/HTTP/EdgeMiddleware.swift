@@ -4,6 +4,8 @@ import FunnelRuntime
 import HTTPTypes
 import Hummingbird
 import Logging
+import NIOCore
+import NIOHTTPTypes
 
 /// Turns every error into a problem document, gives each request an id, counts and logs it. Logs hold the route's
 /// pattern, never values of events, and no keys.
@@ -13,8 +15,11 @@ package struct EdgeMiddleware: RouterMiddleware {
     private let requests: Counter
     private let failures: Counter
     private let latency: LatencyHistogram
+    private let demandsTLS: Bool
 
-    package init(metrics: Metrics) {
+    /// - Parameter demandsTLS: browsers are told to use nothing but TLS for this host from now on.
+    package init(metrics: Metrics, demandsTLS: Bool) {
+        self.demandsTLS = demandsTLS
         requests = metrics.counter("sluice_http_requests_total", "HTTP requests answered")
         failures = metrics.counter("sluice_http_failures_total", "HTTP requests answered with a status of 500 or more")
         latency = metrics.latency("sluice_http_request_seconds", "time to answer an HTTP request")
@@ -26,7 +31,13 @@ package struct EdgeMiddleware: RouterMiddleware {
         let start = ContinuousClock.now
         var response: Response
         do {
-            response = try await next(request, context)
+            var request = request
+            if request.headers[.expect]?.lowercased() == "100-continue" {
+                request.body = RequestBody(asyncSequence: ContinuedBody(base: request.body, channel: context.channel))
+            }
+            response = try await Peer.$channel.withValue(context.channel) { [request] in
+                try await next(request, context)
+            }
         } catch let error as HTTPError {
             response = Self.problem(error)
         } catch {
@@ -35,6 +46,7 @@ package struct EdgeMiddleware: RouterMiddleware {
             response = EdgeResponse.problem(problem)
         }
         response.headers[.requestID] = context.id.description
+        if demandsTLS { response.headers[.strictTransportSecurity] = "max-age=31536000" }
         let took = ContinuousClock.now - start
         requests.add()
         if response.status.code >= 500 { failures.add() }
@@ -50,8 +62,32 @@ package struct EdgeMiddleware: RouterMiddleware {
 
     private static func problem(_ error: HTTPError) -> Response {
         let code: ProtocolError.Code = error.status == .contentTooLarge ? .tooLarge : .invalidMessage
-        guard error.status == .notFound else { return EdgeResponse.problem(ProtocolError(code, error.body ?? "\(error.status)")) }
-        let body: JSONValue = ["type": "urn:sluice:not_found", "title": "not found", "status": 404, "detail": "no such path"]
-        return EdgeResponse.body(body.encoded, type: "application/problem+json", status: .notFound)
+        switch error.status {
+        case .notFound: return EdgeResponse.problem(.notFound, "no such path")
+        case .requestTimeout: return EdgeResponse.problem(.requestTimeout, error.body ?? "too slow")
+        default: return EdgeResponse.problem(ProtocolError(code, error.body ?? "\(error.status)"))
+        }
     }
+}
+
+/// A body whose sender waits for `100 Continue` (RFC 9110, 10.1.1): it is told to go on when somebody begins to read, which
+/// is after the checks of the head.
+private struct ContinuedBody: AsyncSequence, Sendable {
+    let base: RequestBody
+    let channel: any Channel
+
+    struct AsyncIterator: AsyncIteratorProtocol {
+        var base: RequestBody.AsyncIterator
+        var channel: (any Channel)?
+
+        mutating func next() async throws -> ByteBuffer? {
+            if let channel {
+                self.channel = nil
+                try await channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue))).get()
+            }
+            return try await base.next()
+        }
+    }
+
+    func makeAsyncIterator() -> AsyncIterator { AsyncIterator(base: base.makeAsyncIterator(), channel: channel) }
 }

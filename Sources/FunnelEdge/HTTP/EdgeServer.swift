@@ -1,6 +1,7 @@
 import FunnelModel
 import FunnelProtocol
 import FunnelRuntime
+import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
@@ -13,10 +14,10 @@ import Synchronization
 package enum EdgeServer {
     /// - Parameter readiness: why the service can't do its work, nil where it can; and what is not well although it can.
     package static func router(
-        metrics: Metrics, readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
+        metrics: Metrics, demandsTLS: Bool = false, readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
     ) -> EdgeRouter {
         let router = EdgeRouter(context: EdgeContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: EdgeMiddleware(metrics: metrics))
+        router.add(middleware: EdgeMiddleware(metrics: metrics, demandsTLS: demandsTLS))
         router.get("/healthz") { _, _ in EdgeResponse.text("ok\n") }
         router.get("/readyz") { _, _ in
             let (problem, remarks) = readiness()
@@ -29,21 +30,38 @@ package enum EdgeServer {
         return router
     }
 
-    private static let connectionsMax = 4_096
+    private static let methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options, .trace, .connect]
 
-    /// - Parameter bound: told the real port once the socket listens.
+    /// Answers every other method of the paths that the router knows by now.
+    private static func refuseOtherMethods(_ router: EdgeRouter) {
+        for (path, routes) in Dictionary(grouping: router.routes, by: { "\($0.path)" }) {
+            var known = Set(routes.map(\.method))
+            // Made by the router itself.
+            if known.contains(.get) { known.insert(.head) }
+            let allowed = known.map(\.rawValue).sorted().joined(separator: ", ")
+            for method in methods where !known.contains(method) {
+                router.on(RouterPath(path), method: method) { _, _ in
+                    EdgeResponse.problem(.methodNotAllowed, "Method Not Allowed", headers: [.allow: allowed])
+                }
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - router: complete; later routes would not be told from unknown ones.
+    ///   - bound: told the real port once the socket listens.
     package static func application(
-        _ router: EdgeRouter, host: String, port: Int, tls: TLSServerConfig?, group: any EventLoopGroup, logger: Logger,
+        _ router: EdgeRouter, door: EdgeDoor, host: String, port: Int, tls: TLSServerConfig?, group: any EventLoopGroup, logger: Logger,
         bound: @escaping @Sendable (Int) async -> Void
     ) throws -> some ApplicationProtocol {
+        refuseOtherMethods(router)
         let plain = HTTPServerBuilder.http1(
-            configuration: .init(additionalChannelHandlers: [ContinueHandler()], idleTimeout: .seconds(60)))
+            configuration: .init(additionalChannelHandlers: [RequestGuard(door)], idleTimeout: .seconds(60)))
         return Application(
             responder: router.buildResponder(),
             server: try tls.map { try .tls(plain, tlsConfiguration: try $0.httpConfiguration()) } ?? plain,
             configuration: .init(
-                address: .hostname(host, port: port), serverName: "sluice",
-                availableConnectionsDelegate: MaximumAvailableConnections(connectionsMax)),
+                address: .hostname(host, port: port), serverName: "sluice"),
             onServerRunning: { channel in await bound(channel.localAddress?.port ?? port) },
             eventLoopGroupProvider: .shared(group), logger: logger)
     }

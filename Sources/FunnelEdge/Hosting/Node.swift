@@ -17,6 +17,8 @@ package final class Node: Sendable {
     package let metrics: Metrics
     package let group: MultiThreadedEventLoopGroup
     package let host: String
+    /// Keys that failed, over both ports.
+    package let guesses = KeyGuesses()
     private let bound = Mutex<(http: Int?, wire: Int?)>((nil, nil))
     private let waiting: Mutex<(problem: String?, remarks: [String])>
     /// Given by whoever started the process, so that it knows its own from others at the same address.
@@ -125,27 +127,40 @@ package final class Node: Sendable {
             try await answer.send(.identity, result.body)
             try await answer.end(rows: 1)
         }
-        let handler = FrameServer(identity, routes: routes + [health, who], logger: logger)
+        let handler = FrameServer(identity, routes: routes + [health, who], guesses: guesses, logger: logger)
         var limits = TransportLimits()
         limits.maxBodyBytes = Limits.frameBytes + FrameHeader.size
+        limits.maxConnectionsPerAddress = CommonSettings.connectionsPerAddress(settings, of: limits.maxConnections)
         let server = TransportServer(
             group: group, host: host, port: CommonSettings.port(settings, "wire-port"), tls: serverTLS, limits: limits,
             logger: logger, handler: handler)
         metrics.gauge("sluice_wire_connections", "open wire connections") { Double(server.stats.connections) }
         metrics.gauge("sluice_wire_calls_running", "wire calls being answered") { Double(server.stats.callsRunning) }
         metrics.gauge("sluice_wire_body_bytes", "request bytes held for running wire calls") { Double(server.stats.bodyBytes) }
+        metrics.refusals("sluice_wire_refused_total", "connections and streams of the wire port turned away", server.refusals)
+        metrics.counter("sluice_wire_connections_displaced_total", "idle wire connections closed to make room for others") {
+            Double(server.stats.displaced)
+        }
         return WireService(server: server, node: self)
     }
 
     /// The HTTP side of this node as a service of the process.
     package func httpService(_ router: EdgeRouter) throws -> any Service {
-        try EdgeServer.application(
-            router, host: host, port: CommonSettings.port(settings, "http-port"), tls: serverTLS, group: group, logger: logger
+        let door = EdgeDoor(connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: EdgeDoor.connectionsMax))
+        metrics.refusals("sluice_http_refused_total", "HTTP connections and requests turned away", door.refusals)
+        metrics.gauge("sluice_http_connections", "open HTTP connections") { Double(door.places.count) }
+        metrics.counter("sluice_http_connections_displaced_total", "idle HTTP connections closed to make room for others") {
+            Double(door.places.displaced)
+        }
+        return try EdgeServer.application(
+            router, door: door, host: host, port: CommonSettings.port(settings, "http-port"), tls: serverTLS, group: group, logger: logger
         ) { port in self.didBind(http: port) }
     }
 
     package func router() -> EdgeRouter {
-        EdgeServer.router(metrics: metrics) { (self.notReady, self.remarks) }
+        // Browsers may remember for the dashboard's host that it speaks TLS.
+        let demandsTLS = role == .coordinator && serverTLS != nil
+        return EdgeServer.router(metrics: metrics, demandsTLS: demandsTLS) { (self.notReady, self.remarks) }
     }
 }
 
@@ -183,5 +198,14 @@ package struct Background: Service {
         try await cancelWhenGracefulShutdown { try await body() }
         // Returning would end the whole process; errors do, and are meant to.
         try? await gracefulShutdown()
+    }
+}
+
+extension Metrics {
+    /// One counter for each reason; reasons are a fixed set.
+    fileprivate func refusals<Reason>(_ name: String, _ help: String, _ refusals: Refusals<Reason>) {
+        for reason in Reason.allCases {
+            counter(name, help, labels: [("reason", reason.rawValue)]) { Double(refusals[reason]) }
+        }
     }
 }

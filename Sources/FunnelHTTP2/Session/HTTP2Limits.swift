@@ -9,6 +9,11 @@ package struct HTTP2Limits: Sendable {
     package var glitchBurst: Int = 1000
     /// Tokens regained per second.
     package var glitchesPerSecond: Int = 20
+    /// DATA frames with fewer bytes than this which do not end their stream count as frames that move no data, beyond
+    /// what the sender has earned by `receivedBytesPerSmallFrame`.
+    package var smallFrameBytes: Int = 64
+    /// Body bytes received per small DATA frame the peer earns.
+    package var receivedBytesPerSmallFrame: Int = 32
     /// Bytes sent per extra WINDOW_UPDATE the peer earns; honest readers send about two per 4 KiB at worst.
     package var sentBytesPerWindowUpdate: Int = 1024
     /// Resets a client may send at once, and per second after that (rapid reset).

@@ -105,6 +105,7 @@ extension HTTP2Session {
     fileprivate func noteBeginHeaders(stream: Int32) {
         block = HTTP2Fields()
         blockBytes = 0
+        lastBegun = max(lastBegun, stream)
         if role == .server, outbound[stream] == nil { outbound[stream] = HTTP2Outbound() }
     }
 

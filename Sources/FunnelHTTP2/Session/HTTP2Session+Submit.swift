@@ -48,12 +48,18 @@ extension HTTP2Session {
     /// Resets a stream; queued bytes are dropped.
     package func reset(stream: Int32, code: HTTP2ErrorCode) {
         guard failure == nil else { return }
+        budget.streamCut()
+        submitReset(stream, code)
+    }
+
+    func submitReset(_ stream: Int32, _ code: HTTP2ErrorCode) {
         _ = nghttp2_submit_rst_stream(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, code.rawValue)
     }
 
     /// Resets a stream once its complete answer is out, to stop a body nobody will read.
     package func resetAfterEnd(stream: Int32, code: HTTP2ErrorCode) {
-        resetsAfterEnd[stream] = code
+        // From here on nobody takes the body.
+        if resetsAfterEnd.updateValue(code, forKey: stream) == nil { budget.streamCut() }
     }
 
     /// Gives bytes back to the stream's receive window.
@@ -71,6 +77,7 @@ extension HTTP2Session {
     /// Tells the peer to open no new streams; running ones go on, and the session finishes with the last of them.
     package func goAway(code: HTTP2ErrorCode) {
         guard failure == nil else { return }
+        budget.connectionCut()
         let last = nghttp2_session_get_last_proc_stream_id(raw)
         _ = nghttp2_submit_goaway(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, nil, 0)
     }

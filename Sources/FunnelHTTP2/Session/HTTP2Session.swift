@@ -25,6 +25,9 @@ package final class HTTP2Session {
     /// Streams to reset as soon as their complete answer is out.
     var resetsAfterEnd: [Int32: HTTP2ErrorCode] = [:]
 
+    /// The last stream of the peer's that the library has begun.
+    var lastBegun: Int32 = 0
+
     // State of the header block being decoded; HTTP/2 allows one at a time.
     var block = HTTP2Fields()
     var blockBytes = 0
@@ -76,7 +79,7 @@ package final class HTTP2Session {
         defer { isInside = false }
         guard failure == nil else { return }
         budget.refill(now: now)
-        let isWithinBudget = buffer.withUnsafeReadableBytes { scanner.scan($0, budget: &budget) }
+        let isWithinBudget = buffer.withUnsafeReadableBytes { scanner.scan($0, budget: &budget, isOver: isOver) }
         guard isWithinBudget else {
             throw fail(HTTP2Error(.abuse, "too many frames that move no data", wireCode: .enhanceYourCalm))
         }
@@ -197,10 +200,16 @@ package final class HTTP2Session {
             }
             guard queue.endSent else { continue }
             resetsAfterEnd[stream] = nil
-            reset(stream: stream, code: code)
+            submitReset(stream, code)
             submitted = true
         }
         return submitted
+    }
+
+    /// The stream takes no more DATA: it has gone, or its answer was complete before its body. Streams that begin in the
+    /// bytes being scanned are not known yet.
+    private func isOver(_ stream: Int32) -> Bool {
+        stream <= lastBegun && (outbound[stream] == nil || resetsAfterEnd[stream] != nil)
     }
 
     private func receiveError(_ code: Int32) -> HTTP2Error {

@@ -57,6 +57,8 @@ package final class FrameServer: CallHandler {
     /// Who may make a call.
     package enum Callers: Sendable {
         case anyone
+        /// Holders of a key of this role. The keys are asked for at each head; an error there is the answer.
+        case keys(KeyRole, @Sendable () throws(ProtocolError) -> KeyRing)
         case services([Role])
     }
 
@@ -76,13 +78,56 @@ package final class FrameServer: CallHandler {
 
     private let service: ServiceSelf
     private let routes: [String: Route]
+    private let guesses: KeyGuesses
     private let logger: Logger
 
-    package init(_ service: ServiceSelf, routes: [Route], logger: Logger) {
+    /// - Parameter guesses: counts keys that fail, over all doors of the process.
+    package init(_ service: ServiceSelf, routes: [Route], guesses: KeyGuesses = KeyGuesses(), logger: Logger) {
         self.service = service
+        self.guesses = guesses
         self.logger = logger
         let hello = Route(.hello, .anyone) { _ in }
         self.routes = Dictionary((routes + [hello]).map { ($0.path.rawValue, $0) }) { first, _ in first }
+    }
+
+    /// Refuses from the head alone what can't be right, so that strangers send no bodies.
+    package func check(_ head: CallHead, on connection: ServerConnection) -> HeadVerdict {
+        guard let route = routes[head.path] else { return Self.plain(404, "unknown path") }
+        guard head.method == "POST" else { return Self.plain(405, "use POST") }
+        guard head.contentType == "application/x-sluice" else { return Self.plain(415, "content-type must be application/x-sluice") }
+        do {
+            switch route.callers {
+            case .anyone: break
+            case .keys(let role, let keys):
+                _ = try guesses.admit(keys(), head.authorization, for: role, from: connection.limitAddress)
+            case .services(let roles): try admit((connection.attachment() as? PeerState)?.proven, roles, route)
+            }
+        } catch {
+            return .answer(refusal(error))
+        }
+        return .take(bodyMax: FrameHeader.size + route.path.request.bodyMax)
+    }
+
+    private func admit(_ proven: Role?, _ roles: [Role], _ route: Route) throws(ProtocolError) {
+        guard let proven else { throw ProtocolError(.notAuthenticated, "this call needs a service's hello") }
+        guard roles.contains(proven) else { throw ProtocolError(.forbidden, "\(proven) may not call \(route.path)") }
+    }
+
+    private static func plain(_ status: Int, _ text: String) -> HeadVerdict {
+        .answer(EarlyAnswer(status: status, contentType: "text/plain", body: ByteBuffer(string: text + "\n"), reason: .request))
+    }
+
+    private func refusal(_ error: ProtocolError) -> EarlyAnswer {
+        let cluster = service.cluster()
+        var writer = AnswerWriter(FrameContext(cluster: cluster.id, epoch: cluster.epoch))
+        let reason: WireRefusal =
+            switch error.code {
+            case .forbidden: .forbidden
+            case .notReady: .notReady
+            default: error.retryAfterMilliseconds > 0 ? .guesses : .notAuthenticated
+            }
+        return EarlyAnswer(
+            status: 200, contentType: "application/x-sluice", body: ByteBuffer(bytes: writer.fail(error)), reason: reason)
     }
 
     package func handle(_ call: ServerCall) async {
@@ -95,11 +140,8 @@ package final class FrameServer: CallHandler {
     }
 
     private func answer(_ call: ServerCall) async throws {
-        guard let route = routes[call.head.path] else { return try await plain(call, 404, "unknown path") }
-        guard call.head.method == "POST" else { return try await plain(call, 405, "use POST") }
-        guard call.head.contentType == "application/x-sluice" else {
-            return try await plain(call, 415, "content-type must be application/x-sluice")
-        }
+        // `check` has seen the head.
+        guard let route = routes[call.head.path] else { return }
         try await call.respond(status: 200, contentType: "application/x-sluice")
         let cluster = service.cluster()
         var context = FrameContext(cluster: cluster.id, epoch: cluster.epoch)
@@ -138,10 +180,8 @@ package final class FrameServer: CallHandler {
         let peer = call.connection.attachment() as? PeerState
         if route.path == .health, !frame.body.isEmpty { throw ProtocolError(.invalidMessage, "a health call has no body") }
         if route.path == .hello { return try await hello(frame, call, context) }
-        if case .services(let roles) = route.callers {
-            guard let proven = peer?.proven else { throw ProtocolError(.notAuthenticated, "this call needs a service's hello") }
-            guard roles.contains(proven) else { throw ProtocolError(.forbidden, "\(proven) may not call \(route.path)") }
-        }
+        // Again, since a hello may have begun anew meanwhile.
+        if case .services(let roles) = route.callers { try admit(peer?.proven, roles, route) }
         let start = ContinuousClock.now
         defer {
             logger.debug(
@@ -162,14 +202,9 @@ package final class FrameServer: CallHandler {
             call.connection.setAttachment(peer)
         }
         guard let result = try peer?.receive(message, as: service) else { return }
+        if peer?.proven != nil { call.connection.prove() }
         var answer = FrameAnswer(call: call, context: context)
         try await answer.send(.helloResult, result.body)
         try await answer.end(rows: 1)
-    }
-
-    private func plain(_ call: ServerCall, _ status: Int, _ text: String) async throws {
-        try await call.respond(status: status, contentType: "text/plain")
-        try await call.write(ByteBuffer(string: text + "\n"))
-        try await call.finish()
     }
 }

@@ -2,12 +2,12 @@ import Crypto
 import FunnelModel
 import FunnelProtocol
 
-/// The keys of a cluster, as hashes. Keys are long random texts, so one fast hash is enough, and every key is compared,
-/// in constant time, whichever matches.
+/// The keys of a cluster, as hashes. Keys are long random texts, so one fast hash is enough; and as nobody can choose a
+/// key by the bits of its hash, looking hashes up tells no more by its time than that a key is unknown.
 package struct KeyRing: Sendable {
-    private let keys: [ClusterSnapshot.Key]
+    private let keys: [[UInt8]: [ClusterSnapshot.Key]]
 
-    package init(_ keys: [ClusterSnapshot.Key]) { self.keys = keys }
+    package init(_ keys: [ClusterSnapshot.Key]) { self.keys = Dictionary(grouping: keys, by: \.hash) }
 
     /// Without keys everybody on the machine may do everything, on loopback only.
     package var isOpen: Bool { keys.isEmpty }
@@ -21,21 +21,23 @@ package struct KeyRing: Sendable {
     /// - Parameter authorization: the header, `Bearer KEY`.
     package func admit(_ authorization: String?, for needed: KeyRole) throws(ProtocolError) -> Principal {
         if isOpen { return Principal(role: .admin, project: 1) }
-        guard let authorization, authorization.lowercased().hasPrefix("bearer ") else {
+        return try admit(hash: Self.hash(try Self.key(in: authorization)), for: needed)
+    }
+
+    static func key(in authorization: String?) throws(ProtocolError) -> String {
+        let scheme = "bearer "
+        guard let authorization, authorization.prefix(scheme.count).lowercased() == scheme else {
             throw ProtocolError(.notAuthenticated, "a key is needed: Authorization: Bearer KEY")
         }
-        return try admit(hash: Self.hash(String(authorization.dropFirst("bearer ".count))), for: needed)
+        return String(authorization.dropFirst(scheme.count))
     }
 
     /// The same for a key whose hash is known.
     package func admit(hash: [UInt8], for needed: KeyRole) throws(ProtocolError) -> Principal {
         if isOpen { return Principal(role: .admin, project: 1) }
-        var found: ClusterSnapshot.Key?
+        guard let same = keys[hash], let first = same.first else { throw ProtocolError(.notAuthenticated, "the key is not known") }
         // One key may stand under several roles: the one that allows the call counts.
-        for key in keys where Self.equal(key.hash, hash) {
-            if found == nil || key.role == needed || key.role == .admin { found = key }
-        }
-        guard let found else { throw ProtocolError(.notAuthenticated, "the key is not known") }
+        let found = same.last { $0.role == needed || $0.role == .admin } ?? first
         guard found.role == needed || found.role == .admin else {
             throw ProtocolError(.forbidden, "this is a \(found.role) key; a \(needed) key is needed")
         }
@@ -44,11 +46,12 @@ package struct KeyRing: Sendable {
 
     package static func hash(_ key: String) -> [UInt8] { Array(SHA256.hash(data: Array(key.utf8))) }
 
-    private static func equal(_ a: [UInt8], _ b: [UInt8]) -> Bool {
-        guard a.count == b.count else { return false }
-        var difference: UInt8 = 0
-        for i in a.indices { difference |= a[i] ^ b[i] }
-        return difference == 0
+    /// Below this many bytes a key may be guessed.
+    package static let shortKeyBytes = 16
+
+    /// Places, from 1, of keys in a configured list that are short. They are taken, with a warning.
+    package static func shortEntries(_ list: [String]) -> [Int] {
+        list.indices.filter { (list[$0].split(separator: ":", maxSplits: 1).last ?? "").utf8.count < shortKeyBytes }.map { $0 + 1 }
     }
 
     /// Keys as configured: a comma list, each `KEY` or `PROJECT:KEY`. Hashed here and forgotten.

@@ -24,6 +24,7 @@ package struct TLSServerConfig: Sendable {
                 privateKey: .privateKey(try NIOSSLPrivateKey(file: privateKeyFile, format: .pem)))
         }
         configuration.minimumTLSVersion = .tlsv12
+        configuration.cipherSuites = forwardSecretSuites
         configuration.applicationProtocols = ["http/1.1"]
         return configuration
     }
@@ -38,6 +39,9 @@ package struct TLSServerConfig: Sendable {
         return try reading([certificateChainFile, privateKeyFile, clientRootsFile]) { try NIOSSLContext(configuration: configuration) }
     }
 }
+
+/// For TLS 1.2; all suites of TLS 1.3 are like these. A key that is stolen later opens nothing recorded before.
+private let forwardSecretSuites = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 /// - Throws: `TransportError` in words, with the names of the files.
 private func reading<T>(_ files: [String?], _ body: () throws -> T) throws(TransportError) -> T {
@@ -75,6 +79,7 @@ package struct TLSClientConfig: Sendable {
     func makeContext() throws -> NIOSSLContext {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12
+        configuration.cipherSuites = forwardSecretSuites
         configuration.applicationProtocols = ["h2"]
         if let trustRootsFile { configuration.trustRoots = .file(trustRootsFile) }
         return try reading([trustRootsFile, certificateChainFile, privateKeyFile]) {

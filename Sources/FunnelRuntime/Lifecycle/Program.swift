@@ -114,6 +114,7 @@ package enum CommonSettings {
             Setting("host", .text, default: "127.0.0.1", "address to listen on"),
             Setting("http-port", .integer(0...65_535), default: "\(http)", "HTTP: health and metrics, and the API; 0 = any\(note)"),
             Setting("wire-port", .integer(0...65_535), default: "\(wire)", "binary protocol; 0 = any\(note)"),
+            Setting("connections-per-address", .integer(0...65_536), default: "0", "connections of one address to a port; 0 = half of what it takes (512 of 1,024 on the wire, 2,048 of 4,096 over HTTP)"),
             Setting("cluster-secret", .text, secret: true, "shared by all services of a cluster; needed off loopback"),
             Setting("allow-plain-text", .flag, default: "false", "listen off loopback without TLS, e.g. in a private network"),
             Setting("tls-cert", .text, default: "", "PEM file: certificate chain of the binary protocol"),
@@ -127,6 +128,12 @@ package enum CommonSettings {
     /// The port to listen on: a shard's default rises with its number, so that several fit on one machine.
     package static func port(_ settings: Settings, _ name: String) -> Int {
         settings.integer(name) + (settings.isSet(name) ? 0 : settings.integer("shard"))
+    }
+
+    /// - Parameter most: connections that the port takes in all.
+    package static func connectionsPerAddress(_ settings: Settings, of most: Int) -> Int {
+        let set = settings.integer("connections-per-address")
+        return set == 0 ? most / 2 : min(set, most)
     }
 
     /// Anybody who can connect sees a proof made with the secret, so it must be too long to be guessed from one.

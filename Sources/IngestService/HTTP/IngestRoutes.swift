@@ -9,26 +9,18 @@ import Hummingbird
 /// The HTTP face of ingest: JSON in, JSON out.
 struct IngestRoutes {
     let intake: Intake
-    let keys: @Sendable () -> KeyRing
-    let bodies: BodyBudget
+    let door: KeyDoor
+    let bodies: EdgeBodies
 
     func add(to router: EdgeRouter) {
         router.post("/track-event") { request, context in try await trackEvent(request, context) }
         router.post("/v1/events") { request, context in try await events(request, context) }
-        for method in [HTTPRequest.Method.get, .put, .delete, .patch, .head] {
-            router.on("/track-event", method: method) { _, _ in Self.methodNotAllowed }
-            router.on("/v1/events", method: method) { _, _ in Self.methodNotAllowed }
-        }
-    }
-
-    private static var methodNotAllowed: Response {
-        EdgeResponse.json(["detail": "Method Not Allowed"], status: .methodNotAllowed, headers: [.allow: "POST"])
     }
 
     /// One event; errors in the shape of the seed: 422 with `detail: [{loc, msg, type}]`.
     private func trackEvent(_ request: Request, _ context: EdgeContext) async throws -> Response {
-        let principal = try keys().admit(request.headers[.authorization], for: .write)
-        let bytes = try await EdgeBody.read(request, limit: 1 << 20)
+        let principal = try door.admit(request, for: .write)
+        let bytes = try await bodies.with(principal.project, context) { try await EdgeBody.read(request, limit: 1 << 20, lease: $0) }
         do {
             let event = try EventReader(now: WallClock.now()).read(bytes)
             let read = ReadBatch(batch: EventBatchBuilder([event]).finish(), index: [0], rejected: [])
@@ -51,12 +43,12 @@ struct IngestRoutes {
 
     /// Many events: one bad event never costs its batch.
     private func events(_ request: Request, _ context: EdgeContext) async throws -> Response {
-        let principal = try keys().admit(request.headers[.authorization], for: .write)
+        let principal = try door.admit(request, for: .write)
         let key = ByteString(request.headers[.idempotencyKey] ?? "")
         guard key.count <= Limits.idempotencyKeyBytes else {
             throw ProtocolError(.invalidQuery, "Idempotency-Key has \(key.count) bytes; the limit is \(Limits.idempotencyKeyBytes)")
         }
-        return try await bodies.with { lease in
+        return try await bodies.with(principal.project, context) { lease in
             try await events(request, key, principal.project, context, lease)
         }
     }

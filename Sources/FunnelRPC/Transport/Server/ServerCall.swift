@@ -40,18 +40,21 @@ package final class ServerCall: Sendable {
     package let deadline: NIODeadline?
 
     let stream: Int32
+    /// The memory of the body; nil where there is none.
+    private let lease: BodyLease?
     private let mailbox: TransportMailbox<ServerOperation>
     private let writeBufferBytes: Int
     private let cancelled = Atomic<Bool>(false)
     private let state = Mutex(State())
 
     init(
-        head: CallHead, connection: ServerConnection, body: ByteBuffer, deadline: NIODeadline?, stream: Int32,
+        head: CallHead, connection: ServerConnection, body: ByteBuffer, lease: BodyLease?, deadline: NIODeadline?, stream: Int32,
         mailbox: TransportMailbox<ServerOperation>, writeBufferBytes: Int
     ) {
         self.head = head
         self.connection = connection
         self.body = body
+        self.lease = lease
         self.deadline = deadline
         self.stream = stream
         self.mailbox = mailbox
@@ -119,14 +122,14 @@ package final class ServerCall: Sendable {
         if isLate { task.cancel() }
     }
 
-    /// False if the connection is gone and cannot settle the account of the body.
-    func handlerReturned() -> Bool {
+    func handlerReturned() {
+        lease?.end()
         let isFinished = state.withLock { state in
             state.task = nil
             state.cancelActions = []
             return state.phase == .finished
         }
-        return mailbox.post(.returned(stream: stream, isFinished: isFinished))
+        mailbox.post(.returned(stream: stream, isFinished: isFinished))
     }
 
     func didSend(_ bytes: Int) {

@@ -8,22 +8,32 @@ final class ServerDriver: HTTP2HandlerDelegate {
     /// A request that is arriving or being answered. A class, so that its body has one owner and grows in place.
     private final class Request {
         let head: CallHead
+        /// Bytes that the body may have.
+        let bodyMax: Int
         var deadline: NIODeadline?
         var body = ByteBuffer()
+        /// The memory of the body, once there is any.
+        var lease: BodyLease?
+        var clock: BodyClock
         var call: ServerCall?
         var expiry: Scheduled<Void>?
-        var lastProgress: UInt64
         /// Answered before it was complete: what still arrives is dropped.
         var isRejected = false
 
-        init(head: CallHead, now: NIODeadline) {
+        var isArriving: Bool { call == nil && !isRejected }
+
+        init(head: CallHead, bodyMax: Int, clock: BodyClock) {
             self.head = head
-            lastProgress = now.uptimeNanoseconds
+            self.bodyMax = bodyMax
+            self.clock = clock
         }
     }
 
     private let shared: ServerShared
     private let connection: ServerConnection
+    private let place: ConnectionPlaces.Place
+    /// Accounts of the bodies while the peer has proven no role.
+    private let bodies: [BodyBudget.Account]
     private let mailbox: TransportMailbox<ServerOperation>
     private let eventLoop: any EventLoop
     private var requests: [Int32: Request] = [:]
@@ -34,11 +44,13 @@ final class ServerDriver: HTTP2HandlerDelegate {
     private weak var handler: HTTP2Handler?
 
     init(
-        shared: ServerShared, connection: ServerConnection, mailbox: TransportMailbox<ServerOperation>,
-        eventLoop: any EventLoop
+        shared: ServerShared, connection: ServerConnection, place: ConnectionPlaces.Place, bodies: [BodyBudget.Account],
+        mailbox: TransportMailbox<ServerOperation>, eventLoop: any EventLoop
     ) {
         self.shared = shared
         self.connection = connection
+        self.place = place
+        self.bodies = bodies
         self.mailbox = mailbox
         self.eventLoop = eventLoop
         backlog = ServerBacklog(limit: shared.limits.maxBacklogBytes)
@@ -71,12 +83,14 @@ final class ServerDriver: HTTP2HandlerDelegate {
     }
 
     func http2Tick(_ handler: HTTP2Handler, now: UInt64) {
+        let arriving = requests.filter { $0.value.isArriving }
         guard !backlog.isHolding else {
-            for request in requests.values { request.lastProgress = now }
+            for request in arriving.values { request.clock.hold(now: now) }
             return
         }
-        let limit = UInt64(shared.limits.bodyStallTimeout.boundedNanoseconds)
-        for (stream, request) in requests where request.call == nil && now >= request.lastProgress + limit {
+        for (stream, request) in arriving where request.clock.isLate(now: now, sharers: arriving.count) {
+            shared.refusals.count(.slow)
+            drop(stream, TransportError(.refused, "the body is too slow"))
             handler.session.reset(stream: stream, code: .cancel)
             handler.pump()
         }
@@ -88,8 +102,7 @@ final class ServerDriver: HTTP2HandlerDelegate {
                 "connection failed", metadata: ["remote": "\(connection.remoteAddress)", "error": "\(error)"])
         }
         for stream in Array(requests.keys) { drop(stream, TransportError(.unknown, "connection lost")) }
-        for operation in mailbox.close() { settle(operation) }
-        // Handlers that still run hold their bodies; their tasks settle with the server, as this mailbox is closed.
+        _ = mailbox.close()
         running = [:]
     }
 
@@ -101,75 +114,107 @@ final class ServerDriver: HTTP2HandlerDelegate {
             return
         }
         // Streams reset by the peer may leave handlers behind, so those are bounded apart from open streams.
-        guard !isDraining, running.count < 2 * shared.limits.http2.maxConcurrentStreams,
-            shared.bodyBytes.load(ordering: .relaxed) <= shared.limits.maxGlobalBodyBytes
-        else {
-            shared.countRefused()
-            session.reset(stream: stream, code: .refusedStream)
-            return
+        guard !isDraining, running.count < 2 * shared.limits.http2.maxConcurrentStreams else {
+            return refuse(stream, .calls, session)
         }
-        let request = Request(head: head, now: eventLoop.now)
-        if let timeout = head.timeout {
-            let deadline = NIODeadline.after(timeout)
-            request.deadline = deadline
-            let bound = NIOLoopBound(self, eventLoop: eventLoop)
-            request.expiry = eventLoop.scheduleTask(deadline: deadline) { bound.value.expire(stream) }
+        place.setBusy()
+        let announced = fields.decimal("content-length")
+        switch shared.handler.check(head, on: connection) {
+        case .answer(let answer):
+            requests[stream] = Request(head: head, bodyMax: 0, clock: clock(expecting: 0))
+            reject(stream, answer, session)
+        case .take(let allowed):
+            let bodyMax = min(allowed, shared.limits.maxBodyBytes)
+            let request = Request(head: head, bodyMax: bodyMax, clock: clock(expecting: min(announced ?? bodyMax, bodyMax)))
+            requests[stream] = request
+            if let timeout = head.timeout { expire(stream, request, after: timeout) }
+            if let announced, announced > bodyMax { rejectTooLarge(stream, session) }
         }
-        requests[stream] = request
-        if let announced = fields.decimal("content-length"), announced > shared.limits.maxBodyBytes {
-            reject(stream, request, session)
-        }
+    }
+
+    private func clock(expecting bytes: Int) -> BodyClock {
+        BodyClock(shared.limits.body, expected: bytes, now: eventLoop.now.uptimeNanoseconds)
+    }
+
+    private func expire(_ stream: Int32, _ request: Request, after timeout: Duration) {
+        let deadline = NIODeadline.after(timeout)
+        request.deadline = deadline
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        request.expiry = eventLoop.scheduleTask(deadline: deadline) { bound.value.expire(stream) }
     }
 
     private func append(_ stream: Int32, _ bytes: ByteBuffer, _ session: HTTP2Session) {
         let size = bytes.readableBytes
         session.creditConnection(bytes: backlog.arrived(size))
-        guard let request = requests[stream], !request.isRejected, request.call == nil else { return }
-        guard request.body.readableBytes + size <= shared.limits.maxBodyBytes else {
-            reject(stream, request, session)
-            return
-        }
-        guard shared.bodyBytes.load(ordering: .relaxed) + size <= globalBytesMax else {
-            // No handler has seen it, so it may be refused even now; the client can repeat it elsewhere or later.
-            shared.countRefused()
-            drop(stream, TransportError(.refused, "server holds too many request bytes"))
-            session.reset(stream: stream, code: .refusedStream)
-            return
-        }
+        guard let request = requests[stream], request.isArriving else { return }
+        guard request.body.readableBytes + size <= request.bodyMax else { return rejectTooLarge(stream, session) }
+        let lease = request.lease ?? makeLease(stream)
+        request.lease = lease
+        // No handler has seen it, so it may be refused even now; the client can repeat it elsewhere or later.
+        guard lease.take(size, now: eventLoop.now.uptimeNanoseconds) else { return refuse(stream, .memory, session) }
         session.creditStream(stream, bytes: size)
         request.body.writeImmutableBuffer(bytes)
-        request.lastProgress = eventLoop.now.uptimeNanoseconds
-        shared.hold(size)
+        request.clock.arrived(size)
     }
 
-    /// Above the limit no streams begin; a quarter more is left for those that had begun to end.
-    private var globalBytesMax: Int {
-        shared.limits.maxGlobalBodyBytes + shared.limits.maxGlobalBodyBytes / 4
+    private func makeLease(_ stream: Int32) -> BodyLease {
+        let isProven = connection.isProven
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let eventLoop = eventLoop
+        return shared.bodies.lease(in: isProven ? [] : bodies, isProven: isProven, now: eventLoop.now.uptimeNanoseconds) {
+            eventLoop.execute { bound.value.evicted(stream) }
+        }
+    }
+
+    /// Others needed the memory of this body, and it was the slowest.
+    private func evicted(_ stream: Int32) {
+        guard let handler, requests[stream]?.isArriving == true else { return }
+        refuse(stream, .evicted, handler.session)
+        handler.pump()
     }
 
     private func complete(_ stream: Int32, _ session: HTTP2Session) {
-        guard let request = requests[stream], !request.isRejected, request.call == nil else { return }
+        guard let request = requests[stream], request.isArriving else { return }
+        guard request.lease?.finish() ?? true else { return refuse(stream, .evicted, session) }
         let size = request.body.readableBytes
         backlog.completed(size)
         running[stream] = size
         let call = ServerCall(
-            head: request.head, connection: connection, body: request.body, deadline: request.deadline,
+            head: request.head, connection: connection, body: request.body, lease: request.lease, deadline: request.deadline,
             stream: stream, mailbox: mailbox, writeBufferBytes: shared.limits.writeBufferBytes
         )
         request.call = call
+        request.lease = nil
         request.body = ByteBuffer()
         shared.run(call)
     }
 
-    /// Too large: says so, and stops the rest of the body.
-    private func reject(_ stream: Int32, _ request: Request, _ session: HTTP2Session) {
-        shared.countRefused()
-        shared.release(request.body.readableBytes)
+    /// Nothing was done: the client may send it again.
+    private func refuse(_ stream: Int32, _ reason: WireRefusal, _ session: HTTP2Session) {
+        shared.refusals.count(reason)
+        drop(stream, TransportError(.refused, "refused"))
+        session.reset(stream: stream, code: .refusedStream)
+    }
+
+    private func rejectTooLarge(_ stream: Int32, _ session: HTTP2Session) {
+        let text = ByteBuffer(string: "the body is over the limit of this path\n")
+        reject(stream, EarlyAnswer(status: 413, contentType: "text/plain", body: text, reason: .tooLarge), session)
+    }
+
+    /// Answers before the body is whole, and stops the rest of it.
+    private func reject(_ stream: Int32, _ answer: EarlyAnswer, _ session: HTTP2Session) {
+        guard let request = requests[stream] else { return }
+        shared.refusals.count(answer.reason)
+        request.lease?.end()
+        request.lease = nil
         request.body = ByteBuffer()
         request.isRejected = true
         var fields = HTTP2Fields()
-        fields.append(":status", "413")
-        session.submitResponse(stream: stream, fields: fields, endStream: true)
+        fields.append(":status", String(answer.status))
+        fields.append("content-type", answer.contentType)
+        session.submitResponse(stream: stream, fields: fields, endStream: false)
+        session.send(stream: stream, data: answer.body)
+        session.finish(stream: stream)
         session.resetAfterEnd(stream: stream, code: .noError)
     }
 
@@ -190,8 +235,9 @@ final class ServerDriver: HTTP2HandlerDelegate {
     private func drop(_ stream: Int32, _ reason: TransportError) {
         guard let request = requests.removeValue(forKey: stream) else { return }
         request.expiry?.cancel()
-        shared.release(request.body.readableBytes)
+        request.lease?.end()
         request.call?.cancel(reason)
+        markIdle()
     }
 
     // MARK: Operations of calls
@@ -223,13 +269,11 @@ final class ServerDriver: HTTP2HandlerDelegate {
 
     private func answered(_ stream: Int32, _ session: HTTP2Session) {
         guard let bytes = running.removeValue(forKey: stream) else { return }
-        shared.release(bytes)
         session.creditConnection(bytes: backlog.answered(bytes))
+        markIdle()
     }
 
-    /// After the end only the accounts matter.
-    private func settle(_ operation: ServerOperation) {
-        guard case .returned(let stream, _) = operation, let bytes = running.removeValue(forKey: stream) else { return }
-        shared.release(bytes)
+    private func markIdle() {
+        if requests.isEmpty && running.isEmpty { place.setIdle(now: eventLoop.now.uptimeNanoseconds) }
     }
 }

@@ -4,8 +4,14 @@ import Synchronization
 
 /// Runs the calls of a server.
 package protocol CallHandler: Sendable {
+    /// Looks at a request's head before any of its body is taken. Called on the connection's event loop: must not wait.
+    func check(_ head: CallHead, on connection: ServerConnection) -> HeadVerdict
     /// Answers one call. If it returns without `finish`, the stream is reset with INTERNAL_ERROR.
     func handle(_ call: ServerCall) async
+}
+
+extension CallHandler {
+    package func check(_ head: CallHead, on connection: ServerConnection) -> HeadVerdict { .take(bodyMax: .max) }
 }
 
 /// Counters of a server at one moment.
@@ -18,6 +24,8 @@ package struct TransportServerStats: Sendable, Hashable {
     package var callsTotal: Int
     /// Connections and streams turned away since the start.
     package var refused: Int
+    /// Connections closed since the start to make room for others.
+    package var displaced: Int
     /// Request bytes held, complete or not.
     package var bodyBytes: Int
 }
@@ -26,8 +34,9 @@ package struct TransportServerStats: Sendable, Hashable {
 final class ServerShared: Sendable {
     private struct Registry {
         var channels: [UInt64: (channel: any Channel, mailbox: TransportMailbox<ServerOperation>)] = [:]
+        /// Request bytes of each address that has connections, and how many those are.
+        var addresses: [String: (bodies: BodyBudget.Account, connections: Int)] = [:]
         var lastID: UInt64 = 0
-        var isDraining = false
         var running = 0
         var drained: [CheckedContinuation<Void, Never>] = []
     }
@@ -36,14 +45,20 @@ final class ServerShared: Sendable {
     let logger: Logger
     let handler: any CallHandler
     let callsTotal = Atomic<Int>(0)
-    let refused = Atomic<Int>(0)
-    let bodyBytes = Atomic<Int>(0)
+    let refusals = Refusals<WireRefusal>()
+    let bodies: BodyBudget
+    let unprovenBodies: BodyBudget.Account
+    let places: ConnectionPlaces
     private let registry = Mutex(Registry())
 
     init(limits: TransportLimits, logger: Logger, handler: any CallHandler) {
         self.limits = limits
         self.logger = logger
         self.handler = handler
+        bodies = BodyBudget(bytes: limits.maxGlobalBodyBytes)
+        unprovenBodies = BodyBudget.Account(most: limits.unprovenBodyBytes)
+        places = ConnectionPlaces(
+            .init(most: limits.maxConnections, perAddress: limits.maxConnectionsPerAddress, reserved: limits.reservedConnections))
     }
 
     var stats: TransportServerStats {
@@ -52,25 +67,37 @@ final class ServerShared: Sendable {
             connections: connections,
             callsRunning: running,
             callsTotal: callsTotal.load(ordering: .relaxed),
-            refused: refused.load(ordering: .relaxed),
-            bodyBytes: bodyBytes.load(ordering: .relaxed)
+            refused: refusals.total,
+            displaced: places.displaced,
+            bodyBytes: bodies.bytes
         )
     }
 
-    /// A number for a new connection, or nil if there is no room.
-    func admit(_ channel: any Channel, mailbox: TransportMailbox<ServerOperation>) -> UInt64? {
-        let id = registry.withLock { registry -> UInt64? in
-            guard !registry.isDraining, registry.channels.count < limits.maxConnections else { return nil }
-            registry.lastID += 1
-            registry.channels[registry.lastID] = (channel, mailbox)
-            return registry.lastID
-        }
-        if id == nil { countRefused() }
-        return id
+    /// What belongs to a connection that has a place.
+    struct Admitted {
+        var id: UInt64
+        /// Accounts of its bodies for as long as its peer has proven no role.
+        var bodies: [BodyBudget.Account]
     }
 
-    func forget(_ id: UInt64) {
-        registry.withLock { _ = $0.channels.removeValue(forKey: id) }
+    func register(_ channel: any Channel, _ address: String, mailbox: TransportMailbox<ServerOperation>) -> Admitted {
+        registry.withLock { registry in
+            registry.lastID += 1
+            registry.channels[registry.lastID] = (channel, mailbox)
+            var entry = registry.addresses[address] ?? (BodyBudget.Account(most: limits.bodyBytesPerAddress), 0)
+            entry.connections += 1
+            registry.addresses[address] = entry
+            let own = BodyBudget.Account(most: limits.bodyBytesPerConnection)
+            return Admitted(id: registry.lastID, bodies: [own, entry.bodies, unprovenBodies])
+        }
+    }
+
+    func forget(_ id: UInt64, _ address: String) {
+        registry.withLock { registry in
+            registry.channels[id] = nil
+            guard let entry = registry.addresses[address] else { return }
+            registry.addresses[address] = entry.connections > 1 ? (entry.bodies, entry.connections - 1) : nil
+        }
     }
 
     /// Starts a call in a task of its own; the task is known to the call, and counted here until it returns.
@@ -80,30 +107,16 @@ final class ServerShared: Sendable {
         call.run(
             Task {
                 await handler.handle(call)
-                if !call.handlerReturned() { release(call.body.readableBytes) }
+                call.handlerReturned()
                 ended()
             }
         )
     }
 
-    func countRefused() {
-        refused.add(1, ordering: .relaxed)
-    }
-
-    func hold(_ bytes: Int) {
-        bodyBytes.add(bytes, ordering: .relaxed)
-    }
-
-    func release(_ bytes: Int) {
-        bodyBytes.subtract(bytes, ordering: .relaxed)
-    }
-
     /// Admits nobody any more and returns the channels still open.
     func beginDraining() -> [any Channel] {
-        let open = registry.withLock { registry in
-            registry.isDraining = true
-            return Array(registry.channels.values)
-        }
+        places.shut()
+        let open = registry.withLock { Array($0.channels.values) }
         for (_, mailbox) in open { mailbox.post(.shutdown) }
         return open.map(\.channel)
     }

@@ -29,6 +29,9 @@ package final class TransportServer: Sendable {
     /// Counters.
     package var stats: TransportServerStats { shared.stats }
 
+    /// What was refused since the start, by reason.
+    package var refusals: Refusals<WireRefusal> { shared.refusals }
+
     /// Binds and accepts; returns the address, useful with port 0.
     package func start() async throws -> (host: String, port: Int) {
         let context = try tls?.makeContext()
@@ -72,18 +75,42 @@ package final class TransportServer: Sendable {
 
     private static func configure(_ channel: any Channel, tls: NIOSSLContext?, shared: ServerShared) throws {
         let mailbox = TransportMailbox<ServerOperation>(eventLoop: channel.eventLoop)
-        guard let id = shared.admit(channel, mailbox: mailbox) else {
-            throw TransportError(.refused, "too many connections")
+        let address = limitAddress(channel.remoteAddress)
+        let place = try admit(channel, address, shared)
+        let admitted = shared.register(channel, address, mailbox: mailbox)
+        channel.closeFuture.whenComplete { _ in
+            shared.places.leave(place)
+            shared.forget(admitted.id, address)
         }
-        channel.closeFuture.whenComplete { _ in shared.forget(id) }
         let remote = channel.remoteAddress.map { "\($0)" } ?? "unknown"
-        let connection = ServerConnection(id: id, remoteAddress: remote)
+        let connection = ServerConnection(id: admitted.id, remoteAddress: remote, limitAddress: address) {
+            shared.places.promote(place)
+        }
         let driver = ServerDriver(
-            shared: shared, connection: connection, mailbox: mailbox, eventLoop: channel.eventLoop)
+            shared: shared, connection: connection, place: place, bodies: admitted.bodies, mailbox: mailbox,
+            eventLoop: channel.eventLoop)
         if let tls {
             try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: tls), ALPNGate()])
         }
         let handler = try HTTP2Handler(role: .server, limits: shared.limits.http2, delegate: driver)
         try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private static func admit(_ channel: any Channel, _ address: String, _ shared: ServerShared) throws -> ConnectionPlaces.Place {
+        let now = channel.eventLoop.now.uptimeNanoseconds
+        switch shared.places.admit(address, now: now, close: { channel.close(promise: nil) }) {
+        case .place(let place): return place
+        case .onProbation(let place):
+            let patience = TimeAmount.nanoseconds(shared.limits.proofTimeout.boundedNanoseconds)
+            channel.eventLoop.scheduleTask(in: patience) {
+                guard shared.places.isOnProbation(place) else { return }
+                shared.refusals.count(.probation)
+                channel.close(promise: nil)
+            }
+            return place
+        case .refused:
+            shared.refusals.count(.connections)
+            throw TransportError(.refused, "too many connections")
+        }
     }
 }

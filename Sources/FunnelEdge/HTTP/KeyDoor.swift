@@ -1,0 +1,61 @@
+import FunnelProtocol
+import FunnelRPC
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+/// Lets HTTP requests in by their key; without keys, those of this machine that no foreign page has sent.
+package struct KeyDoor: Sendable {
+    private let ring: @Sendable () -> KeyRing
+    private let guesses: KeyGuesses
+
+    package init(guesses: KeyGuesses, keys: @escaping @Sendable () -> KeyRing) {
+        self.guesses = guesses
+        ring = keys
+    }
+
+    package var keys: KeyRing { ring() }
+
+    package func admit(_ request: Request, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
+        let keys = keys
+        if keys.isOpen { try requireOwnPage(request) }
+        return try guesses.admit(keys, request.headers[.authorization], for: role, from: Peer.address)
+    }
+
+    /// The same for a key that came in another way.
+    package func admit(key: String, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
+        try guesses.admit(keys, key: key, for: role, from: Peer.address)
+    }
+
+    package func requireOwnPage(_ request: Request) throws(ProtocolError) {
+        guard Self.isOfOwnPage(request) else { throw ProtocolError(.forbidden, "the request was sent by a page of another site") }
+        // Without keys everybody on this machine may do everything; a name that was bent to this address is not of it.
+        guard !keys.isOpen || Self.isLocal(request.head.authority ?? "localhost") else {
+            throw ProtocolError(.forbidden, "without keys this service answers to localhost, 127.0.0.1 and [::1] only")
+        }
+    }
+
+    static func isLocal(_ authority: String) -> Bool {
+        let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
+        let rest = authority.dropFirst(host.count)
+        guard rest.isEmpty || rest.first == ":" && rest.dropFirst().allSatisfy(\.isNumber) else { return false }
+        return host == "localhost" || host == "[::1]" || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
+    }
+
+    /// False where a browser says that another site's page had it send this. Programs other than browsers say nothing,
+    /// and have no cookies that others could use.
+    private static func isOfOwnPage(_ request: Request) -> Bool {
+        if request.method == .get || request.method == .head { return true }
+        if let site = request.headers[HTTPField.Name("Sec-Fetch-Site")!] { return site == "same-origin" || site == "none" }
+        guard let origin = request.headers[.origin] else { return true }
+        return request.head.authority.map { origin == "http://\($0)" || origin == "https://\($0)" } ?? false
+    }
+}
+
+/// Who sent the request that this task answers.
+enum Peer {
+    @TaskLocal static var channel: (any Channel)?
+
+    /// The part of the address that limits go by.
+    static var address: String { limitAddress(channel?.remoteAddress) }
+}

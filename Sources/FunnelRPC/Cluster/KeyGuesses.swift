@@ -1,0 +1,106 @@
+import FunnelProtocol
+import NIOCore
+import Synchronization
+
+/// Slows those who try keys, by address.
+///
+/// A key that is right is never delayed by what others of its address do: it is looked up first. Only where it is so
+/// short that it could be guessed it must wait too, unless it has been right from that address before.
+package final class KeyGuesses: Sendable {
+    /// Failures of an address at once, and one more each second after that.
+    private static let burst = 10.0
+    private static let addressesMax = 10_000
+    private static let goodMax = 8
+
+    private struct Address {
+        var tokens = burst
+        var refilledAt: UInt64
+        /// Short keys that were right, as parts of their hashes.
+        var good: [[UInt8]] = []
+
+        mutating func refill(_ now: UInt64) {
+            tokens = min(burst, tokens + Double(now > refilledAt ? now - refilledAt : 0) / 1e9)
+            refilledAt = max(now, refilledAt)
+        }
+    }
+
+    private let addresses = Mutex<[String: Address]>([:])
+
+    package init() {}
+
+    /// Addresses that are remembered now.
+    package var addressCount: Int { addresses.withLock { $0.count } }
+
+    /// - Parameter authorization: the header, `Bearer KEY`.
+    /// - Throws: what `KeyRing.admit` does; too many failures are `not_authenticated` with a time to wait.
+    package func admit(
+        _ keys: KeyRing, _ authorization: String?, for role: KeyRole, from address: String
+    ) throws(ProtocolError) -> KeyRing.Principal {
+        if keys.isOpen { return try keys.admit(nil, for: role) }
+        return try admit(keys, key: try KeyRing.key(in: authorization), for: role, from: address)
+    }
+
+    package func admit(
+        _ keys: KeyRing, key: String, for role: KeyRole, from address: String, now: UInt64 = NIODeadline.now().uptimeNanoseconds
+    ) throws(ProtocolError) -> KeyRing.Principal {
+        let hash = KeyRing.hash(key)
+        let isShort = key.utf8.count < KeyRing.shortKeyBytes
+        if isShort, mustWait(address, hash, now) { throw Self.slowDown }
+        do {
+            let principal = try keys.admit(hash: hash, for: role)
+            if isShort { remember(address, hash, now) }
+            return principal
+        } catch {
+            guard error.code == .notAuthenticated, !mayFail(address, now) else { throw error }
+            throw Self.slowDown
+        }
+    }
+
+    private static var slowDown: ProtocolError {
+        var error = ProtocolError(.notAuthenticated, "too many keys from this address were wrong; wait before the next")
+        error.retryAfterMilliseconds = 1_000
+        return error
+    }
+
+    private func mustWait(_ address: String, _ hash: [UInt8], _ now: UInt64) -> Bool {
+        addresses.withLock { addresses in
+            guard var entry = addresses[address] else { return false }
+            entry.refill(now)
+            addresses[address] = entry
+            return entry.tokens < 1 && !entry.good.contains(Array(hash.prefix(8)))
+        }
+    }
+
+    /// Counts a failure; false where the address has had too many.
+    private func mayFail(_ address: String, _ now: UInt64) -> Bool {
+        change(address, now) { entry in
+            guard entry.tokens >= 1 else { return false }
+            entry.tokens -= 1
+            return true
+        }
+    }
+
+    private func remember(_ address: String, _ hash: [UInt8], _ now: UInt64) {
+        let part = Array(hash.prefix(8))
+        change(address, now) { entry in
+            guard !entry.good.contains(part) else { return }
+            if entry.good.count == Self.goodMax { entry.good.removeFirst() }
+            entry.good.append(part)
+        }
+    }
+
+    private func change<T>(_ address: String, _ now: UInt64, _ body: (inout Address) -> T) -> T {
+        addresses.withLock { addresses in
+            if addresses[address] == nil, addresses.count >= Self.addressesMax {
+                // Half at a time, so that a flood of addresses does not sort them for each.
+                for old in addresses.sorted(by: { $0.value.refilledAt < $1.value.refilledAt }).prefix(Self.addressesMax / 2) {
+                    addresses[old.key] = nil
+                }
+            }
+            var entry = addresses[address] ?? Address(refilledAt: now)
+            entry.refill(now)
+            defer { addresses[address] = entry }
+            return body(&entry)
+        }
+    }
+}
