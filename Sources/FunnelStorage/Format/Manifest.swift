@@ -18,6 +18,16 @@ struct Manifest: Equatable, Sendable {
     /// Hidden users by project.
     var suppressed: [UInt32: Set<ByteString>] = [:]
     var producers = ProducerTable()
+    /// Clusters that the directory belonged to before; files of theirs are its own.
+    var formerClusters: [UInt64] = []
+    /// Bytes of a log that a clean stop has left durable: less than that, or other bytes, is damage.
+    var stop = StopNote()
+
+    /// Log 0 is none.
+    struct StopNote: Equatable, Sendable {
+        var log: UInt64 = 0
+        var bytes = 0
+    }
 
     func encode(_ identity: StoreIdentity) -> [UInt8] {
         let body = encodeBody()
@@ -30,10 +40,10 @@ struct Manifest: Equatable, Sendable {
         return out.bytes
     }
 
-    static func decode(_ bytes: [UInt8], _ identity: StoreIdentity) throws(StoreError) -> Manifest {
+    static func decode(_ bytes: [UInt8], _ owner: FileOwner) throws(StoreError) -> Manifest {
         let file = FileName.manifest
         let header = StorageFormat.manifestHeaderBytes
-        var reader = try FilePrefix.check(.manifest, Array(bytes.prefix(header)), identity, file: file)
+        var (prefix, reader) = try FilePrefix.check(.manifest, Array(bytes.prefix(header)), owner, file: file)
         do throws(ByteError) {
             let length: UInt64 = try reader.integer("body length")
             let stored: UInt32 = try reader.integer("body checksum")
@@ -45,7 +55,7 @@ struct Manifest: Equatable, Sendable {
                 throw ByteError(offset: header, reason: "checksum \(hex(sum)), not \(hex(stored))")
             }
             var body = ByteReader(bytes, range: header..<bytes.count)
-            return try decodeBody(&body)
+            return try decodeBody(&body, version: prefix.version)
         } catch {
             throw .corrupt(file, offset: error.offset, expected: "a manifest", found: error.reason)
         }
@@ -78,10 +88,14 @@ struct Manifest: Equatable, Sendable {
             for user in users.sorted() { out.string(user) }
         }
         producers.encode(&out)
+        out.varint(UInt64(formerClusters.count))
+        for cluster in formerClusters { out.integer(cluster) }
+        out.integer(stop.log)
+        out.integer(UInt64(stop.bytes))
         return out.bytes
     }
 
-    private static func decodeBody(_ reader: inout ByteReader) throws(ByteError) -> Manifest {
+    private static func decodeBody(_ reader: inout ByteReader, version: UInt16) throws(ByteError) -> Manifest {
         var manifest = Manifest()
         manifest.generation = try reader.integer("generation")
         manifest.firstLog = try reader.integer("first log")
@@ -122,6 +136,14 @@ struct Manifest: Equatable, Sendable {
             manifest.suppressed[project] = users
         }
         manifest.producers = try ProducerTable.decode(&reader)
+        if version > 3 {
+            for _ in 0..<(try reader.count(limit: StorageFormat.formerClustersMax, "former clusters")) {
+                manifest.formerClusters.append(try reader.integer("former cluster"))
+            }
+            manifest.stop.log = try reader.integer("log of the clean stop")
+            let bytes: UInt64 = try reader.integer("bytes of the log at the clean stop")
+            manifest.stop.bytes = Int(clamping: bytes)
+        }
         try reader.finish("manifest")
         return manifest
     }

@@ -94,17 +94,39 @@ private func ordinals(_ reader: inout ByteReader, _ count: Int) throws(ByteError
 /// The header of a log file. Its checksum seeds those of the records, which bind them to this cluster, shard and file.
 struct LogHeader: Equatable {
     let bytes: [UInt8]
+    let firstRecord: UInt64
 
-    init(number: UInt64, firstRecord: UInt64, _ identity: StoreIdentity) {
+    init(number: UInt64, firstRecord: UInt64, _ identity: StoreIdentity, version: UInt16 = StorageFormat.version) {
         var out = ByteWriter(reserving: StorageFormat.logHeaderBytes)
-        FilePrefix.write(.log, identity, &out)
+        FilePrefix.write(.log, identity, version: version, &out)
         out.integer(number)
         out.integer(firstRecord)
         out.integer(CRC32C.checksum(out.bytes))
         bytes = out.bytes
+        self.firstRecord = firstRecord
+    }
+
+    /// What begins a log's file; nil where that is no whole header, as a crash may leave it. A whole header of another file,
+    /// store or version is never the trace of a crash.
+    init?(_ found: [UInt8], number: UInt64, _ owner: FileOwner) throws(StoreError) {
+        guard found.count == StorageFormat.logHeaderBytes,
+            CRC32C.checksum(found, range: 0..<(found.count - 4)) == littleEndian(found, at: found.count - 4)
+        else { return nil }
+        let name = FileName.log(number)
+        var (_, reader) = try FilePrefix.check(.log, found, owner, file: name)
+        guard let stored: UInt64 = try? reader.integer("number"), stored == number, let first: UInt64 = try? reader.integer("first record") else {
+            throw .corrupt(name, offset: StorageFormat.prefixBytes, expected: "log \(number)", found: "another log's header")
+        }
+        bytes = found
+        firstRecord = first
     }
 
     var seed: UInt32 { littleEndian(bytes, at: bytes.count - 4) }
+
+    /// Whether a log that begins so may go on: it is of the present format and cluster.
+    func isPresent(_ identity: StoreIdentity, number: UInt64) -> Bool {
+        self == LogHeader(number: number, firstRecord: firstRecord, identity)
+    }
 }
 
 /// The header of a log record: magic, kind, sequence, the body's length and checksum, and its own checksum, which also

@@ -14,35 +14,30 @@ final class Segment: Sendable {
     var name: String { FileName.segment(record.number) }
 
     static func open<Files: FileSystem>(
-        _ record: SegmentRecord, directory: String, files: Files, identity: StoreIdentity
+        _ record: SegmentRecord, directory: String, files: Files, owner: FileOwner
     ) throws(StoreError) -> Segment {
         let path = "\(directory)/\(FileName.segment(record.number))"
-        return try Segment(record, try io { () throws(FileError) in try files.open(path, .read).map() }, identity)
+        return try Segment(record, try io { () throws(FileError) in try files.open(path, .read).map() }, owner)
     }
 
-    private init(_ record: SegmentRecord, _ file: FileBytes, _ identity: StoreIdentity) throws(StoreError) {
+    private init(_ record: SegmentRecord, _ file: FileBytes, _ owner: FileOwner) throws(StoreError) {
         self.record = record
         self.file = file
         let name = FileName.segment(record.number)
-        let header = SegmentFormat.header(number: record.number, project: record.project, identity)
-        guard file.count == record.bytes, file.count >= header.count + StorageFormat.segmentTrailerBytes else {
+        guard file.count == record.bytes, file.count >= StorageFormat.segmentHeaderBytes + StorageFormat.segmentTrailerBytes else {
             throw .corrupt(name, offset: 0, expected: "\(record.bytes) bytes", found: "\(file.count)")
         }
-        guard file.bytes(0..<header.count) == header else {
-            _ = try FilePrefix.check(.segment, file.bytes(0..<header.count), identity, file: name)
-            throw .corrupt(
-                name, offset: StorageFormat.prefixBytes, expected: "segment \(record.number) of project \(record.project)",
-                found: "another segment's header")
-        }
+        let seed = try SegmentFormat.checkHeader(
+            file.bytes(0..<StorageFormat.segmentHeaderBytes), number: record.number, project: record.project, owner, file: name)
         let end = file.count - StorageFormat.segmentTrailerBytes
         let footerOffset = Int(clamping: file.load(end, as: UInt64.self))
         let footerBytes = Int(clamping: file.load(end + 8, as: UInt64.self))
         let checksum: UInt32 = file.load(end + 16)
-        guard checksum == record.footerChecksum, footerOffset >= header.count, footerBytes >= 0, footerOffset <= end,
+        guard checksum == record.footerChecksum, footerOffset >= StorageFormat.segmentHeaderBytes, footerBytes >= 0, footerOffset <= end,
             footerBytes == end - footerOffset,
             file.bytes(end..<file.count) == SegmentFormat.trailer(footerOffset: footerOffset, footerBytes: footerBytes, checksum: checksum)
         else { throw .corrupt(name, offset: end, expected: "the trailer that the manifest tells of", found: "another") }
-        let sum = file.checksum(footerOffset..<end, seed: littleEndian(header, at: header.count - 4))
+        let sum = file.checksum(footerOffset..<end, seed: seed)
         guard sum == checksum else {
             throw .corrupt(name, offset: footerOffset, expected: "footer checksum \(hex(checksum))", found: hex(sum))
         }

@@ -112,6 +112,7 @@ extension ShardStore {
                 manifest.firstLog = frozen.firstLog
                 manifest.nextRecord = frozen.nextRecord
                 manifest.producers = frozen.producers
+                manifest.stop = Manifest.StopNote()
             }
             return sealed
         }
@@ -139,7 +140,7 @@ extension ShardStore {
     private func startLog(_ writer: inout Writer) throws(StoreError) {
         // A log without records serves again, as after a seal that failed.
         let empty = writer.logSize == StorageFormat.logHeaderBytes
-        if empty && writer.firstRecordOfLog == writer.nextRecord { return }
+        if empty && writer.header?.firstRecord == writer.nextRecord { return }
         let number = writer.logNumber + 1
         let path = "\(directory)/\(FileName.log(number))"
         let header = LogHeader(number: number, firstRecord: writer.nextRecord, identity)
@@ -147,10 +148,7 @@ extension ShardStore {
             let file = try files.writeDurably(header.bytes, to: path)
             try files.syncDirectory(directory)
             writer.olderLogBytes += writer.logSize
-            writer.log = file
-            writer.logNumber = number
-            writer.logSize = header.bytes.count
-            writer.firstRecordOfLog = writer.nextRecord
+            writer.use(file, number, header, bytes: header.bytes.count)
             shared.withLock { $0.stats.logFiles += 1 }
         } catch {
             guard error.isNoSpace else { throw poison(error, &writer) }
@@ -202,7 +200,7 @@ extension ShardStore {
         let (bytes, record) = UserFileFormat.encode(ids: ids, buckets: buckets, seed: seed, number: number, project: project, identity)
         pace(bytes.count)
         _ = try io { () throws(FileError) in try files.writeDurably(bytes, to: "\(directory)/\(FileName.users(number))") }
-        return try UserFile(record, directory: directory, files: files, identity: identity)
+        return try UserFile(record, directory: directory, files: files, owner: owner)
     }
 
     func writeSegments(
@@ -221,7 +219,7 @@ extension ShardStore {
                 try? files.remove("\(directory)/\(FileName.segment(number))")
                 continue
             }
-            written.append(try Segment.open(record, directory: directory, files: files, identity: identity))
+            written.append(try Segment.open(record, directory: directory, files: files, owner: owner))
         }
         return written
     }

@@ -6,8 +6,9 @@ import Synchronization
 package final class ShardStore<Files: FileSystem>: Sendable {
     let files: Files
     let directory: String
-    let identity: StoreIdentity
+    let owner: FileOwner
     let options: StoreOptions
+    var identity: StoreIdentity { owner.identity }
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
     /// Which files count; held only while a manifest is replaced or a file is numbered.
@@ -20,6 +21,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     struct Writer: Sendable {
         var lockFile: Files.File?
         var log: Files.File?
+        /// How the present log begins.
+        var header: LogHeader?
         var logNumber: UInt64 = 1
         var logSize = 0
         /// Bytes in logs before the present one that are still needed.
@@ -30,10 +33,13 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         /// Why nothing may be written any more.
         var poison: String?
 
-        func logHeader(_ identity: StoreIdentity) -> LogHeader {
-            LogHeader(number: logNumber, firstRecord: firstRecordOfLog, identity)
+        /// Goes over to a log that is on disk.
+        mutating func use(_ log: Files.File, _ number: UInt64, _ header: LogHeader, bytes: Int) {
+            self.log = log
+            self.header = header
+            logNumber = number
+            logSize = bytes
         }
-        var firstRecordOfLog: UInt64 = 1
     }
 
     /// What a seal or a merge changes.
@@ -98,10 +104,10 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    init(directory: String, files: Files, identity: StoreIdentity, options: StoreOptions, opened: Opened) {
+    init(directory: String, files: Files, owner: FileOwner, options: StoreOptions, opened: Opened) {
         self.directory = directory
         self.files = files
-        self.identity = identity
+        self.owner = owner
         self.options = options
         writer = Mutex(opened.writer)
         shared = Mutex(opened.shared)
@@ -157,11 +163,13 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    /// Lets the directory go. Nothing needs saving; later calls that write fail. Waits for a seal or merge under way: it
-    /// would write into a directory that another store may hold by then.
+    /// Lets the directory go; later calls that write fail. Nothing needs saving, but where it can be, it is noted how much
+    /// of the log is durable: what a crash may have torn and what a disk has lost look alike otherwise. Waits for a seal or
+    /// merge under way: it would write into a directory that another store may hold by then.
     package func close() {
         sealing.withLock { _ in
             merging.withLock { _ in
+                noteStop()
                 writer.withLock { writer in
                     writer.poison = writer.poison ?? "the store is closed"
                     writer.log = nil
@@ -169,6 +177,14 @@ package final class ShardStore<Files: FileSystem>: Sendable {
                 }
             }
         }
+    }
+
+    private func noteStop() {
+        let stop = writer.withLock { Manifest.StopNote(log: $0.logNumber, bytes: $0.logSize) }
+        // Of a log without records nothing can be missing.
+        if stop.bytes <= StorageFormat.logHeaderBytes || catalogue.withLock({ $0.manifest.stop }) == stop { return }
+        // Without the note the next opening takes the log as after a crash.
+        try? replaceManifest { $0.stop = stop }
     }
 
     /// Hides users from every later snapshot; durable on return.
@@ -216,9 +232,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         guard bytes.count <= StorageFormat.recordBytesMax else {
             throw StoreError(.tooLarge, "log record of \(bytes.count) bytes, at most \(StorageFormat.recordBytesMax)")
         }
-        guard let log = writer.log else { throw StoreError(.poisoned, "the log is not open") }
+        guard let log = writer.log, let seed = writer.header?.seed else { throw StoreError(.poisoned, "the log is not open") }
         let header = RecordHeader(kind: body.kind, sequence: writer.nextRecord, body: bytes)
-        let seed = writer.logHeader(identity).seed
         let record = header.encode(offset: writer.logSize, seed: seed) + bytes
         do throws(FileError) {
             try log.append(record)

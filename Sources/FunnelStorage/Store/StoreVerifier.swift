@@ -15,19 +15,20 @@ package enum StoreVerifier {
                 throw StoreError(.locked, "\(directory) is in use by another process")
             }
             defer { withExtendedLifetime(lock) {} }
-            guard let identity = try listing.identity(directory, files) else {
+            guard let (identity, format) = try listing.identity(directory, files) else {
                 throw StoreError(.corrupt, "\(directory): no \(FileName.identity)")
             }
             report("\(FileName.identity): cluster \(identity.clusterID), shard \(identity.shard) of "
-                + "\(identity.shardCount), epoch \(identity.epoch)")
+                + "\(identity.shardCount), epoch \(identity.epoch), format \(format)")
             let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
-            let manifest = try Manifest.decode(bytes, identity)
+            let manifest = try Manifest.decode(bytes, FileOwner(identity: identity))
+            let owner = FileOwner(identity: identity, formerClusters: manifest.formerClusters)
             report("\(FileName.manifest): generation \(manifest.generation), \(manifest.segments.count) segments, "
                 + "logs from \(FileName.log(manifest.firstLog))")
             var isWell = true
             for record in manifest.userFiles {
                 do throws(StoreError) {
-                    _ = try UserFile(record, directory: directory, files: files, identity: identity)
+                    _ = try UserFile(record, directory: directory, files: files, owner: owner)
                     report("\(FileName.users(record.number)): project \(record.project), \(record.users) users")
                 } catch {
                     isWell = false
@@ -36,7 +37,7 @@ package enum StoreVerifier {
             }
             for record in manifest.segments {
                 do throws(StoreError) {
-                    let segment = try Segment.open(record, directory: directory, files: files, identity: identity)
+                    let segment = try Segment.open(record, directory: directory, files: files, owner: owner)
                     try check(segment)
                     report("\(FileName.segment(record.number)): project \(record.project), \(record.rows) rows in "
                         + "\(segment.footer.pages.count) pages")
@@ -45,7 +46,7 @@ package enum StoreVerifier {
                     report(error.description)
                 }
             }
-            try checkLogs(listing, manifest, identity, directory, files, report)
+            try checkLogs(LiveLogs(listing, manifest, directory, files, owner), from: manifest.nextRecord, report)
             return isWell
         } catch {
             report(error.description)
@@ -54,21 +55,15 @@ package enum StoreVerifier {
     }
 
     private static func checkLogs<Files: FileSystem>(
-        _ listing: DirectoryListing, _ manifest: Manifest, _ identity: StoreIdentity, _ directory: String,
-        _ files: Files, _ report: (String) -> Void
+        _ logs: LiveLogs<Files>, from first: UInt64, _ report: (String) -> Void
     ) throws(StoreError) {
-        var nextRecord = manifest.nextRecord
-        let last = max(manifest.firstLog, listing.logs.last ?? 0)
-        for number in manifest.firstLog...last {
+        var nextRecord = first
+        for number in logs.numbers {
             let name = FileName.log(number)
-            let file = try io { () throws(FileError) in try files.open("\(directory)/\(name)", .read) }
-            var log = try LogReplay(
-                file: file, number: number, nextRecord: nextRecord, isLast: number == last, identity: identity)
+            var log = try logs.open(number, nextRecord: nextRecord)
             while try log.next() != nil {}
             report("\(name): \(log.nextRecord - nextRecord) records in \(log.offset) bytes")
-            if log.offset < log.size {
-                report("\(name): \(log.size - log.offset) bytes of an unfinished record at offset \(log.offset)")
-            }
+            if log.isTorn { report("\(name): \(log.size - log.offset) bytes of an unfinished record at offset \(log.offset)") }
             nextRecord = log.nextRecord
         }
     }

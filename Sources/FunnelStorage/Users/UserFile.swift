@@ -23,7 +23,7 @@ final class UserFile: Sendable {
 
     /// Opens a file and checks every byte of it, so that later look-ups need no checks but of bounds.
     init<Files: FileSystem>(
-        _ record: UserFileRecord, directory: String, files: Files, identity: StoreIdentity
+        _ record: UserFileRecord, directory: String, files: Files, owner: FileOwner
     ) throws(StoreError) {
         let name = FileName.users(record.number)
         let file = try io { () throws(FileError) in try files.open("\(directory)/\(name)", .read).map() }
@@ -32,11 +32,8 @@ final class UserFile: Sendable {
         guard file.count == record.bytes, file.count >= UserFileFormat.headBytes + UserFileFormat.trailerBytes else {
             throw .corrupt(name, offset: 0, expected: "\(record.bytes) bytes", found: "\(file.count)")
         }
-        let header = UserFileFormat.header(number: record.number, project: record.project, identity)
-        guard file.bytes(0..<header.count) == header else {
-            _ = try FilePrefix.check(.users, file.bytes(0..<header.count), identity, file: name)
-            throw .corrupt(name, offset: StorageFormat.prefixBytes, expected: "user file \(record.number)", found: "another's header")
-        }
+        _ = try SegmentFormat.checkHeader(
+            file.bytes(0..<UserFileFormat.headerBytes), number: record.number, project: record.project, owner, kind: .users, file: name)
         let end = file.count - UserFileFormat.trailerBytes
         let sum = file.checksum(0..<end)
         guard sum == record.checksum, file.bytes(end..<file.count) == UserFileFormat.trailer(checksum: sum) else {
