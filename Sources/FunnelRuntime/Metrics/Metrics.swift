@@ -20,6 +20,13 @@ package final class Metrics: Sendable {
         return counter
     }
 
+    /// A counter that is kept elsewhere.
+    package func counter(
+        _ name: String, _ help: String, labels: [(String, String)] = [], read: @escaping @Sendable () -> Double
+    ) {
+        add(name, help, "counter", labels, read)
+    }
+
     package func gauge(
         _ name: String, _ help: String, labels: [(String, String)] = [], read: @escaping @Sendable () -> Double
     ) {

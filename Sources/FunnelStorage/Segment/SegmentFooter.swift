@@ -59,6 +59,14 @@ enum SegmentFormat {
     }
 }
 
+extension SegmentFormat {
+    /// Microseconds from a month's beginning to its end.
+    static func times(ofMonth month: Int) -> Range<Int64> {
+        func start(_ month: Int) -> Int64 { Timestamp.days(year: Int64(month / 12), month: Int64(month % 12 + 1), day: 1) * 86_400_000_000 }
+        return start(month)..<start(month + 1)
+    }
+}
+
 /// The rows of one event name in a segment.
 struct RunEntry: Sendable {
     var name: ByteString

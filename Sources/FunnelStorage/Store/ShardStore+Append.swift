@@ -6,10 +6,20 @@ extension ShardStore {
     /// the requests. An error of the whole means that nothing was acknowledged: after `.noSpace` and `.tooLarge` none
     /// was stored either, after any other only the next opening will tell.
     package func append(_ group: [AppendRequest]) throws(StoreError) -> [Result<AppendResult, StoreError>] {
+        do throws(StoreError) { return try appendNow(group) } catch {
+            if error.code == .noSpace {
+                shared.withLock { $0.stats.appendsRefusedForSpace += 1 }
+                access.damage.failed(.append, error)
+            }
+            throw error
+        }
+    }
+
+    private func appendNow(_ group: [AppendRequest]) throws(StoreError) -> [Result<AppendResult, StoreError>] {
         try writer.withLock { (writer) throws(StoreError) in
             try checkUsable(writer)
             var staged = StagedGroup()
-            for request in group { stage(request, writer, &staged) }
+            for request in group { stage(request, &writer, &staged) }
             if !staged.appends.isEmpty {
                 try checkReserve()
                 try write(.appends(staged.appends), &writer)
@@ -41,7 +51,7 @@ extension ShardStore {
         var repeats = 0
     }
 
-    private func stage(_ request: AppendRequest, _ writer: borrowing Writer, _ staged: inout StagedGroup) {
+    private func stage(_ request: AppendRequest, _ writer: inout Writer, _ staged: inout StagedGroup) {
         let key = StagedGroup.Key(producer: request.producer, sequence: request.sequence, part: request.part)
         let reused = StoreError(.sequenceReused, "other rows were stored under this producer, sequence and part; use a new sequence")
         if let known = staged.known[key] {
@@ -82,6 +92,7 @@ extension ShardStore {
                 accepted = batch.gather(batch.rowNumbers(without: rejected))
                 ordinals = dictionary(request.project).assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
             }
+            try checkSound(dictionary(request.project), request.project)
             staged.appends.append(
                 LoggedAppend(
                     project: request.project, producer: request.producer, sequence: request.sequence,
@@ -97,9 +108,10 @@ extension ShardStore {
 
     func dictionary(_ project: UInt32) -> UserDictionary {
         shared.withLock { shared in
-            let state = shared.projects[project, default: Project()]
-            shared.projects[project] = state
-            return state.users
+            if let known = shared.projects[project] { return known.users }
+            let users = UserDictionary(counter: self.users)
+            shared.projects[project] = Project(users)
+            return users
         }
     }
 

@@ -27,7 +27,9 @@ extension ShardStore {
             throw .corrupt(FileName.identity, offset: 0, expected: "a file", found: "none beside other files")
         }
         if known == nil { try writeIdentity(identity, directory, files) }
-        var opened = Opened()
+        let damage = DamageList(onNote: options.onNote)
+        var opened = Opened(
+            access: SegmentAccess(directory: directory, files: files, damage: damage, mappingsMax: options.mappingsMax))
         opened.writer.lockFile = lock
         if !listing.hasManifest { try createFirstFiles(directory, files, identity, listing) }
         let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
@@ -109,15 +111,25 @@ extension ShardStore.Opened {
             let file = try UserFile(record, directory: directory, files: files, owner: owner)
             userFiles[record.project, default: []].append(file)
         }
-        for (project, files) in userFiles { shared.projects[project, default: ShardStore.Project()].users = UserDictionary(files: files) }
-        for (project, users) in manifest.suppressed {
-            let state = shared.projects[project, default: ShardStore.Project()]
-            shared.projects[project] = state
-            shared.projects[project]?.suppressed = Set(users.compactMap { state.users.find($0) })
+        func open(_ project: UInt32) {
+            if shared.projects[project] == nil {
+                shared.projects[project] = ShardStore.Project(UserDictionary(files: userFiles[project] ?? [], counter: users))
+            }
+        }
+        for (project, files) in userFiles {
+            open(project)
+            shared.stats.count(files, by: 1)
+        }
+        for (project, hidden) in manifest.suppressed {
+            open(project)
+            let users = shared.projects[project]?.users
+            shared.projects[project]?.suppressed = Set(hidden.compactMap { users?.find($0) })
         }
         for record in manifest.segments {
-            let segment = try Segment.open(record, directory: directory, files: files, owner: owner)
-            shared.projects[record.project, default: ShardStore.Project()].segments.append(segment)
+            let segment = try Segment.open(record, directory: directory, files: files, owner: owner, access)
+            open(record.project)
+            shared.projects[record.project]?.segments.append(segment)
+            shared.stats.count([segment], by: 1)
             shared.projects[record.project]?.note(newest: segment.footer.newestTime)
             shared.projects[record.project]?.learn(segment.footer.runs.map(\.name))
             writer.catalogues[record.project, default: Catalogue()].learn(segment.footer)

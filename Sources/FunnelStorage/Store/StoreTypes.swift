@@ -28,6 +28,15 @@ package struct StoreOptions: Sendable {
     package var usersPerBucketMax = Limits.usersPerBucket
     /// Segments of one project and month, above which some are merged whatever they weigh.
     package var segmentsPerMonthMax = 8
+    /// Rows that a merge makes one segment of, at most.
+    package var segmentRowsMax = MergePlan.rowsMax
+    /// Segments that are mapped at a time, beside those that are being read.
+    package var mappingsMax = 4_096
+    /// Told of damaged files and of work that failed; on any thread.
+    package var onNote: @Sendable (StoreNote) -> Void = { _ in }
+    /// Runs what holds locks that appends and queries wait for, and returns when it is done: seals and merges may run on a
+    /// thread that gets no time while others work.
+    package var urgently: @Sendable (_ body: () -> Void) -> Void = { $0() }
 
     package init() {}
 }
@@ -116,7 +125,7 @@ package struct AppendResult: Equatable, Sendable {
     }
 }
 
-/// Figures of one store; counters run from the opening.
+/// Figures of one store, kept as things happen; counters run from the opening.
 package struct StoreStats: Equatable, Sendable {
     /// Rows on disk and in memory; a repeat counts until a seal or a merge meets it.
     package var rows: Int { segmentRows + memtableRows }
@@ -145,4 +154,29 @@ package struct StoreStats: Equatable, Sendable {
     /// Records read back from the log at opening.
     package var replayedRecords = 0
     package var poisoned = false
+    /// Files found damaged, which merges go around.
+    package var damagedFiles = 0
+    /// Segments that are mapped now.
+    package var mappings = 0
+    /// When the oldest row that is in memory and log alone came (or was replayed); nil without one.
+    package var unsealedSince: ContinuousClock.Instant?
+    /// How long the last seal took.
+    package var lastSeal: Duration = .zero
+    /// Groups of appends refused because the disk is full or as good as.
+    package var appendsRefusedForSpace = 0
+}
+
+extension StoreStats {
+    mutating func count(_ segments: [Segment], by sign: Int) {
+        self.segments += sign * segments.count
+        for segment in segments {
+            segmentRows += sign * segment.record.rows
+            segmentBytes += sign * segment.record.bytes
+        }
+    }
+
+    mutating func count(_ files: [UserFile], by sign: Int) {
+        userFiles += sign * files.count
+        userFileBytes += sign * files.reduce(0) { $0 + $1.record.bytes }
+    }
 }

@@ -25,6 +25,7 @@ package enum StoreVerifier {
             let owner = FileOwner(identity: identity, formerClusters: manifest.formerClusters)
             report("\(FileName.manifest): generation \(manifest.generation), \(manifest.segments.count) segments, "
                 + "logs from \(FileName.log(manifest.firstLog))")
+            let access = SegmentAccess(directory: directory, files: files, damage: DamageList { _ in }, mappingsMax: 1)
             var isWell = true
             for record in manifest.userFiles {
                 do throws(StoreError) {
@@ -37,7 +38,7 @@ package enum StoreVerifier {
             }
             for record in manifest.segments {
                 do throws(StoreError) {
-                    let segment = try Segment.open(record, directory: directory, files: files, owner: owner)
+                    let segment = try Segment.open(record, directory: directory, files: files, owner: owner, access)
                     try check(segment)
                     report("\(FileName.segment(record.number)): project \(record.project), \(record.rows) rows in "
                         + "\(segment.footer.pages.count) pages")
@@ -99,7 +100,8 @@ package enum StoreVerifier {
 extension Segment {
     /// A page's ordinals and times in microseconds.
     fileprivate func rows(ofPage number: Int) throws(StoreError) -> (ordinals: [UInt32], times: [Int64]) {
-        let view = try keyPage(number)
+        let file = try bytes()
+        let view = try keyPage(number, file)
         var ordinals: [UInt32] = []
         var times: [Int64] = []
         var unpacked = [UInt32](repeating: 0, count: 3 * KeyPage.packRows)
@@ -116,6 +118,7 @@ extension Segment {
                 times.append(time.multipliedReportingOverflow(by: view.unit.microseconds).partialValue)
             }
         }
+        try check(file)
         return (ordinals, times)
     }
 }

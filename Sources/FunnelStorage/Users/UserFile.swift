@@ -11,7 +11,7 @@ struct UserFileRecord: Equatable, Sendable {
     var checksum: UInt32
 }
 
-/// Some users of a project, immutable and mapped: found by id through their bucket's index, and by ordinal through its
+/// Some users of a project, immutable, mapped where it is not small: found by id through their bucket's index, and by ordinal through its
 /// range. Layout: `Protocol/SEGMENT.md`, "Users".
 final class UserFile: Sendable {
     let record: UserFileRecord
@@ -21,12 +21,22 @@ final class UserFile: Sendable {
     /// Where each bucket's block begins; one more for the end.
     private let blocks: [Int]
 
+    /// A file of so many bytes is read rather than mapped: mappings are few, and projects may be many.
+    private static let readBytesMax = 32 << 10
+
+    /// Whether all that was looked up in the file was there. To be asked after the look-ups.
+    var isIntact: Bool { file.isIntact }
+
     /// Opens a file and checks every byte of it, so that later look-ups need no checks but of bounds.
     init<Files: FileSystem>(
         _ record: UserFileRecord, directory: String, files: Files, owner: FileOwner
     ) throws(StoreError) {
         let name = FileName.users(record.number)
-        let file = try io { () throws(FileError) in try files.open("\(directory)/\(name)", .read).map() }
+        let file = try io { () throws(FileError) in
+            let file = try files.open("\(directory)/\(name)", .read)
+            let size = try file.size()
+            return size > Self.readBytesMax ? try file.map() : FileBytes(try file.read(at: 0, count: size))
+        }
         self.record = record
         self.file = file
         guard file.count == record.bytes, file.count >= UserFileFormat.headBytes + UserFileFormat.trailerBytes else {
