@@ -192,7 +192,8 @@ package final class ShardService: Sendable {
         }
         let request = AppendRequest(
             project: call.frame.context.project, producer: message.producer, sequence: message.sequence,
-            part: message.part, fingerprint: CRC32C.checksum(call.frame.body), batch: message.batch)
+            part: message.part & ~Append.isShort, isShort: message.part & Append.isShort != 0,
+            fingerprint: CRC32C.checksum(call.frame.body), batch: message.batch)
         let result = try await open.appender.append(request, bytes: call.frame.body.count)
         if !result.repeated { appendedRows.add(result.accepted) }
         appendLatency.record(ContinuousClock.now - start)

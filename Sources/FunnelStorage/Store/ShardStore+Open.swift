@@ -33,7 +33,7 @@ extension ShardStore {
         opened.writer.lockFile = lock
         if !listing.hasManifest { try createFirstFiles(directory, files, identity, listing) }
         let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
-        let manifest = try Manifest.decode(bytes, FileOwner(identity: identity))
+        let manifest = try Manifest.decode(bytes, FileOwner(identity: identity), .init(rules: options.deliveryRules, now: options.now()))
         let owner = FileOwner(identity: identity, formerClusters: manifest.formerClusters)
         try opened.take(manifest, directory: directory, files: files, owner: owner)
         let store = ShardStore(directory: directory, files: files, owner: owner, options: options, opened: opened)
@@ -105,7 +105,7 @@ extension ShardStore.Opened {
         catalogue.manifest = manifest
         catalogue.nextFile = manifest.nextFile
         writer.nextRecord = manifest.nextRecord
-        writer.producers = manifest.producers
+        writer.deliveries = manifest.deliveries
         var userFiles: [UInt32: [UserFile]] = [:]
         for record in manifest.userFiles {
             let file = try UserFile(record, directory: directory, files: files, owner: owner)

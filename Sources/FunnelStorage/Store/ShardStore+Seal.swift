@@ -46,7 +46,7 @@ extension ShardStore {
         var projects: [UInt32: (project: Project, users: [UserPart])] = [:]
         var firstLog: UInt64 = 0
         var nextRecord: UInt64 = 0
-        var producers = ProducerTable()
+        var deliveries = Deliveries()
     }
 
     private func sealNow(_ pace: @escaping (Int) -> Void) throws(StoreError) {
@@ -78,7 +78,8 @@ extension ShardStore {
         var frozen = Frozen()
         frozen.firstLog = writer.logNumber
         frozen.nextRecord = writer.nextRecord
-        frozen.producers = writer.producers
+        writer.deliveries.forget(now: options.now())
+        frozen.deliveries = writer.deliveries
         writer.oldestRow = nil
         shared.withLock { shared in
             for number in shared.projects.keys {
@@ -118,7 +119,7 @@ extension ShardStore {
                 }
                 manifest.firstLog = frozen.firstLog
                 manifest.nextRecord = frozen.nextRecord
-                manifest.producers = frozen.producers
+                manifest.deliveries = frozen.deliveries
                 manifest.stop = Manifest.StopNote()
             }
             return sealed

@@ -32,7 +32,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         /// Bytes in logs before the present one that are still needed.
         var olderLogBytes = 0
         var nextRecord: UInt64 = 1
-        var producers = ProducerTable()
+        var deliveries = Deliveries()
         var catalogues: [UInt32: Catalogue] = [:]
         /// Why nothing may be written any more.
         var poison: String?
@@ -304,9 +304,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
             shared.withLock { $0.stats.unsealedSince = $0.stats.unsealedSince ?? now }
         }
         for append in appends {
-            let part = ProducerTable.Part(
-                part: append.part, fingerprint: append.fingerprint, accepted: append.batch.count, rejected: append.rejected)
-            writer.producers.record(producer: append.producer, sequence: append.sequence, part)
+            let time = append.time == 0 ? options.now() : append.time
+            writer.deliveries.record(append.project, append.name, append.pieces, isShort: append.isShort, now: time)
             if append.batch.count == 0 { continue }
             writer.catalogues[append.project, default: Catalogue()].learn(append.batch)
             publish(append)
