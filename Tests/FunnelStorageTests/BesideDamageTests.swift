@@ -115,16 +115,21 @@ struct BesideDamageTests {
         (0..<count).map { event("user-\($0)-\(String(repeating: "x", count: $0 % 7))", "e", january + Int64($0) * 1_000_003, id: "i\($0)", p: Int64($0)) }
     }
 
-    private func cut(_ directory: TemporaryDirectory, _ prefix: String) throws {
+    /// - Parameter bytes: what is left; less than 0 is what is cut off.
+    private func cut(_ directory: TemporaryDirectory, _ prefix: String, _ bytes: Int) throws {
         let name = try #require(try POSIXFileSystem().list(directory.path + "/shard").filter { $0.hasPrefix(prefix) }.sorted().first)
-        #expect(truncate("\(directory.path)/shard/\(name)", 4_096) == 0)
+        let path = "\(directory.path)/shard/\(name)"
+        let size = try #require(POSIXFileSystem().size(path))
+        #expect(truncate(path, bytes < 0 ? size + bytes : bytes) == 0)
     }
 
     private func open(_ directory: TemporaryDirectory, _ notes: Notes) throws -> ShardStore<POSIXFileSystem> {
         try ShardStore.open(directory: directory.path + "/shard", files: POSIXFileSystem(), identity: testIdentity, options: Self.options(notes))
     }
 
-    @Test func aSegmentCutUnderARunningStoreIsAnError() throws {
+    /// On the bound of a page, within one, and a byte.
+    @Test(arguments: [0, 4_096, 5_000, -1])
+    func aSegmentCutUnderARunningStoreIsAnError(bytes: Int) throws {
         let (directory, notes) = (try TemporaryDirectory(), Notes())
         let store = try open(directory, notes)
         _ = try store.append([request(Self.events(20_000), sequence: 1)])
@@ -132,7 +137,7 @@ struct BesideDamageTests {
         let snapshot = store.snapshot(project: 1)
         // Read once, so that the checksums of its pages are believed for a while.
         #expect(try snapshot.allEvents().count == 20_000)
-        try cut(directory, "seg-")
+        try cut(directory, "seg-", bytes)
         for _ in 0..<2 {
             let error = #expect(throws: StoreError.self) { try snapshot.allEvents() }
             #expect(error?.code == .corrupt)
@@ -143,19 +148,18 @@ struct BesideDamageTests {
         #expect(try store.snapshot(project: 2).allEvents().count == 10)
     }
 
-    @Test func aUserFileCutUnderARunningStoreMakesNoNewUsers() throws {
+    @Test(arguments: [0, 4_096, 5_000, -1])
+    func aUserFileCutUnderARunningStoreMakesNoNewUsers(bytes: Int) throws {
         let (directory, notes) = (try TemporaryDirectory(), Notes())
         let store = try open(directory, notes)
         let events = Self.events(20_000)
         _ = try store.append([request(events, sequence: 1)])
         try store.seal()
         #expect(store.stats.userFileBytes > 1 << 16)
-        let users = store.stats.users
-        try cut(directory, "usr-")
+        try cut(directory, "usr-", bytes)
         let results = try store.append([request(events, sequence: 2)])
         #expect(results.map(\.errorCode) == [.corrupt])
         #expect(notes.damaged == ["usr-00000001"])
         #expect(throws: StoreError.self) { try store.checkSound(store.snapshot(project: 1), project: 1) }
-        _ = users
     }
 }

@@ -58,6 +58,11 @@ package struct POSIXFileSystem: FileSystem {
         if fsync(descriptor) != 0 { throw FileError(errno: errno, "sync", path) }
     }
 
+    package func size(_ path: String) -> Int? {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? Int(status.st_size) : nil
+    }
+
     package func freeBytes(_ directory: String) throws(FileError) -> UInt64 {
         var status = statvfs()
         if unsafe statvfs(directory, &status) != 0 { throw FileError(errno: errno, "free space of", directory) }

@@ -9,12 +9,14 @@ struct SegmentAccess: Sendable {
     /// A file by its name.
     let map: @Sendable (String) throws(FileError) -> FileBytes
     let remove: @Sendable (String) -> Void
+    let size: @Sendable (String) -> Int?
 
     init<Files: FileSystem>(directory: String, files: Files, damage: DamageList, mappingsMax: Int) {
         maps = SegmentMaps(most: mappingsMax)
         self.damage = damage
         map = { (name: String) throws(FileError) in try files.open("\(directory)/\(name)", .read).map() }
         remove = { name in try? files.remove("\(directory)/\(name)") }
+        size = { name in files.size("\(directory)/\(name)") }
     }
 }
 
@@ -99,15 +101,21 @@ final class Segment: Sendable {
 
     /// The whole file; it stays mapped as long as the value is kept. What was read of it counts only if `check` passes then.
     func bytes() throws(StoreError) -> FileBytes {
-        try access.maps.bytes(record.number) { () throws(StoreError) in
+        let bytes = try access.maps.bytes(record.number) { () throws(StoreError) in
             let bytes: FileBytes
             do throws(FileError) { bytes = try access.map(name) } catch {
                 if error.isNoSpace { throw StoreError(error) }
                 throw corrupt(offset: 0, expected: "a file that can be read", found: error.description)
             }
-            guard bytes.count == record.bytes else { throw corrupt(offset: 0, expected: "\(record.bytes) bytes", found: "\(bytes.count)") }
             return bytes
         }
+        // What is cut off the page that is the last one then reads as zeros, which nobody is told of.
+        let size = access.size(name) ?? bytes.count
+        guard bytes.count == record.bytes, size == record.bytes else {
+            access.maps.forget(record.number)
+            throw corrupt(offset: 0, expected: "\(record.bytes) bytes", found: "\(min(size, bytes.count))")
+        }
+        return bytes
     }
 
     /// After bytes were read: whether they were there.

@@ -18,6 +18,8 @@ final class UserFile: Sendable {
     /// Of the index's hashes.
     let seed: UInt64
     private let file: FileBytes
+    /// Of the file now; what is cut off its last page reads as zeros. nil where it was read as a whole.
+    private let size: @Sendable () -> Int?
     /// Where each bucket's block begins; one more for the end.
     private let blocks: [Int]
 
@@ -25,7 +27,7 @@ final class UserFile: Sendable {
     private static let readBytesMax = 32 << 10
 
     /// Whether all that was looked up in the file was there. To be asked after the look-ups.
-    var isIntact: Bool { file.isIntact }
+    var isIntact: Bool { file.isIntact && (size() ?? record.bytes) == record.bytes }
 
     /// Opens a file and checks every byte of it, so that later look-ups need no checks but of bounds.
     init<Files: FileSystem>(
@@ -39,6 +41,8 @@ final class UserFile: Sendable {
         }
         self.record = record
         self.file = file
+        let isMapped = record.bytes > Self.readBytesMax
+        size = { isMapped ? files.size("\(directory)/\(name)") : nil }
         guard file.count == record.bytes, file.count >= UserFileFormat.headBytes + UserFileFormat.trailerBytes else {
             throw .corrupt(name, offset: 0, expected: "\(record.bytes) bytes", found: "\(file.count)")
         }

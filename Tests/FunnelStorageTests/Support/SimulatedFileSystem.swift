@@ -163,6 +163,10 @@ struct SimulatedFileSystem: FileSystem {
         try synced(nil, path)
     }
 
+    func size(_ path: String) -> Int? {
+        disk.state.withLock { state in state.names[base(path)].map { state.contents[$0]?.count ?? 0 } }
+    }
+
     func freeBytes(_ directory: String) throws(FileError) -> UInt64 { disk.state.withLock { $0.free } }
 
     private func takeDescriptor(_ operation: String, _ path: String) throws(FileError) {
