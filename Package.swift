@@ -147,7 +147,7 @@ let package = Package(
         core("FunnelMatch", ["FunnelModel"]),
         core("FunnelCodec", ["FunnelModel", "CLZ4", "CZlib", "CFunnelShims"]),
         core("FunnelProtocol", ["FunnelModel", "FunnelCodec"]),
-        core("FunnelStorage", ["FunnelModel", "FunnelCodec"]),
+        core("FunnelStorage", ["FunnelModel", "FunnelCodec", "CFunnelShims"]),
         core("FunnelScan", ["FunnelModel", "FunnelMatch", "FunnelStorage"]),
         core("FunnelStatistics"),
         library("TimeZones", []),

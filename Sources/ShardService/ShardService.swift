@@ -43,6 +43,8 @@ package final class ShardService: Sendable {
     private let sealer = NIOThreadPool(numberOfThreads: 1)
     private let calmSealer = NIOThreadPool(numberOfThreads: 1)
     private let merger = NIOThreadPool(numberOfThreads: 1)
+    /// Runs the moments of seals and merges that others wait for.
+    private let switcher = NIOThreadPool(numberOfThreads: 1)
     private let workers: QueryWorkers
     private let appendLatency: LatencyHistogram
     private let queryLatency: LatencyHistogram
@@ -76,6 +78,7 @@ package final class ShardService: Sendable {
         sealer.start()
         calmSealer.start()
         merger.start()
+        switcher.start()
         addStoreMetrics()
     }
 
@@ -118,6 +121,8 @@ package final class ShardService: Sendable {
         var options = StoreOptions()
         options.sealRows = node.settings.integer("seal-rows")
         options.reserveBytes = UInt64(node.settings.integer("reserve-mb")) << 20
+        options.onNote = { [logger = node.logger] in $0.log(to: logger) }
+        options.urgently = Housekeeping.urgently(on: switcher)
         let identity = StoreIdentity(clusterID: map.clusterID, shard: shard, shardCount: map.shards.count, epoch: map.epoch)
         return try ShardStore.open(
             directory: node.settings.text("data"), files: POSIXFileSystem(), identity: identity, options: options, progress: nil)
@@ -134,7 +139,8 @@ package final class ShardService: Sendable {
         let usual = node.settings.integer("seal-rows")
         try? await calmSealer.runIfActive { Housekeeping.giveWay() }
         await repeating(on: calmSealer) { Housekeeping.seal($0) } urgently: { store in
-            store.stats.memtableRows > 2 * usual ? self.sealer : nil
+            let stats = store.stats
+            return stats.memtableRows > 2 * usual || stats.memtableBytes > 2 * store.options.sealBytes ? self.sealer : nil
         }
     }
 
@@ -171,6 +177,7 @@ package final class ShardService: Sendable {
         try? await sealer.shutdownGracefully()
         // A merge may take long, and what it leaves behind is nobody's: the next opening removes it.
         merger.shutdownGracefully { _ in }
+        try? await switcher.shutdownGracefully()
         try? await writer.shutdownGracefully()
         open.withLock { $0?.store.close() }
     }
@@ -202,7 +209,8 @@ package final class ShardService: Sendable {
         }
         let request = AppendRequest(
             project: call.frame.context.project, producer: message.producer, sequence: message.sequence,
-            part: message.part, fingerprint: CRC32C.checksum(call.frame.body), batch: message.batch)
+            part: message.part & ~Append.isShort, isShort: message.part & Append.isShort != 0,
+            fingerprint: CRC32C.checksum(call.frame.body), batch: message.batch)
         let result = try await open.appender.append(request, bytes: call.frame.body.count)
         if !result.repeated { appendedRows.add(result.accepted) }
         appendLatency.record(ContinuousClock.now - start)
@@ -222,6 +230,7 @@ package final class ShardService: Sendable {
         let scan = try prepare(query, call, open, snapshot)
         let scanner = ReportScanner(workers: workers, shard: shard) { call.isCancelled }
         let result = try await scanner.run(query, scan, newestEvent: snapshot.newestTime)
+        try matching { try open.store.checkSound(snapshot, project: call.frame.context.project) }
         queryLatency.record(ContinuousClock.now - start)
         var answer = call.writer()
         try await answer.send(.partialResult, result.body)
@@ -232,8 +241,10 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("partial users query") { () throws(ByteError) in try PartialUsersQuery(body: call.frame.body) }
-        let scan = try prepare(query.query, call, open, open.store.snapshot(project: call.frame.context.project))
+        let snapshot = open.store.snapshot(project: call.frame.context.project)
+        let scan = try prepare(query.query, call, open, snapshot)
         let users = try await ReportScanner(workers: workers, shard: shard) { call.isCancelled }.users(query, scan)
+        try matching { try open.store.checkSound(snapshot, project: call.frame.context.project) }
         var answer = call.writer()
         for start in stride(from: 0, to: users.count, by: UserList.usersPerFrame) {
             let page = users[start..<min(users.count, start + UserList.usersPerFrame)]
@@ -270,30 +281,10 @@ package final class ShardService: Sendable {
     }
 
     private func addStoreMetrics() {
-        func gauge(_ name: String, _ help: String, _ read: @escaping @Sendable (StoreStats) -> Int) {
-            node.metrics.gauge(name, help) { [weak self] in
-                Double(self?.open.withLock { $0?.store.stats }.map(read) ?? 0)
-            }
+        StoreMetrics.add(to: node.metrics) { [weak self] in self?.open.withLock { $0?.store } }
+        node.metrics.gauge("sluice_shard_append_queue_bytes", "appends waiting for the disk") { [weak self] in
+            Double(self?.open.withLock { $0?.appender.queuedBytes } ?? 0)
         }
-        gauge("sluice_store_rows", "stored rows, repeated deliveries included") { $0.rows }
-        gauge("sluice_store_segments", "segment files") { $0.segments }
-        gauge("sluice_store_segment_bytes", "bytes of segment files") { $0.segmentBytes }
-        gauge("sluice_store_log_bytes", "bytes of log files") { $0.logBytes }
-        gauge("sluice_store_memtable_rows", "rows not yet sealed") { $0.memtableRows }
-        gauge("sluice_store_syncs_total", "log records synced") { $0.syncs }
-        gauge("sluice_store_appends_total", "appends stored") { $0.appends }
-        gauge("sluice_store_repeats_total", "appends that were repeats") { $0.repeats }
-        gauge("sluice_store_poisoned", "1 after a failed write or sync: the process is about to end") { $0.poisoned ? 1 : 0 }
-        gauge("sluice_store_seals_total", "seals of the memtable into segments") { $0.seals }
-        gauge("sluice_store_failed_seals_total", "seals that failed and will be tried again") { $0.failedSeals }
-        gauge("sluice_store_merges_total", "merges of segments") { $0.merges }
-        gauge("sluice_store_failed_merges_total", "merges that failed and will be tried again") { $0.failedMerges }
-        gauge("sluice_store_sealed_bytes_total", "bytes of segments written by seals") { $0.sealedBytes }
-        gauge("sluice_store_merged_bytes_total", "bytes of segments written by merges: over sealed bytes, the write amplification less one") { $0.mergedBytes }
-        gauge("sluice_store_memtable_bytes", "bytes not yet sealed, roughly") { $0.memtableBytes }
-        gauge("sluice_store_users", "users that were ever seen") { $0.users }
-        gauge("sluice_store_user_files", "files of users") { $0.userFiles }
-        gauge("sluice_store_user_file_bytes", "bytes of files of users") { $0.userFileBytes }
         node.metrics.gauge("sluice_shard_queries", "scans running or queued") { [workers] in Double(workers.running) }
     }
 }

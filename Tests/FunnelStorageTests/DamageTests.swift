@@ -18,7 +18,7 @@ struct DamageTests {
         try store.suppress(project: 1, users: ["u1"])
         try store.seal()
         for number in 2..<5 { _ = try store.put([batch(number)]) }
-        store.close()
+        // Not closed, as after a crash: a clean stop would tell how long the log is.
         return files
     }
 
@@ -54,7 +54,8 @@ struct DamageTests {
                 #expect(error.code == .corrupt && error.message.contains(name), "\(name), byte \(at): \(error)")
                 let kept = SimulatedFileSystem(files: damaged)
                 _ = try? openStore(kept)
-                #expect(kept.files.filter { $0.key != "LOCK" } == damaged.filter { $0.key != "LOCK" }, "evidence gone")
+                // What is found by a reader alone has let the store open, and begin a log.
+                #expect(damaged.allSatisfy { $0.key == "LOCK" || kept.files[$0.key] == $0.value }, "evidence gone")
             }
         }
         #expect(found > (name.hasPrefix("log") ? last - 1 : bytes.count - 1))

@@ -51,7 +51,7 @@ struct DirectoryTests {
 
     @Test(arguments: [("IDENTITY", 32), ("MANIFEST", 40), ("log-00000001", 44)])
     func aNewerFormatIsRefused(name: String, headerBytes: Int) throws {
-        try check(name, headerBytes, version: 4, .newerFormat)
+        try check(name, headerBytes, version: 5, .newerFormat)
         try check(name, headerBytes, version: 2, .olderFormat)
     }
 
@@ -74,7 +74,7 @@ struct DirectoryTests {
         store.close()
         let identity = try #require(files.files["IDENTITY"])
         var expected = Array("SLUICEID".utf8)
-        expected += [3, 0, 1, 0, 4, 0, 0, 0] as [UInt8]
+        expected += [4, 0, 1, 0, 4, 0, 0, 0] as [UInt8]
         expected += [0xEE, 0xFF, 0xC0, 0, 0, 0, 0, 0, 7, 0, 0, 0] as [UInt8]
         let sum = testCRC32C(expected[...])
         expected += (0..<4).map { UInt8(truncatingIfNeeded: sum >> UInt32(8 * $0)) }

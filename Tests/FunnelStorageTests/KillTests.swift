@@ -128,4 +128,41 @@ struct KillTests {
             }
         }
     }
+
+    /// After a sync that failed the system takes its pages for clean, and a second sync writes nothing.
+    @Test func aRecordWhoseSyncFailedIsWrittenAnewBeforeItCounts() throws {
+        let files = SimulatedFileSystem()
+        let first = try openStore(files)
+        _ = try first.append(Self.group(0))
+        files.inject(.forgettingSync(files.syncs + 1))
+        #expect(throws: StoreError.self) { try first.append(Self.group(1)) }
+        var (disk, _) = SimulatedFileSystem.crashed(files.trace, .killed)
+        // Each process is killed in turn: the record is carried once.
+        for round in 0..<4 {
+            let store = try openStore(disk)
+            #expect(try store.put(Self.group(1)).map { try $0.get().repeated } == [true, true])
+            let wanted = try ids(store)
+            #expect(wanted.count == 12)
+            expect(wanted, afterPowerCut: disk.trace, "round \(round)")
+            #expect(store.stats.logFiles == 2)
+            (disk, _) = SimulatedFileSystem.crashed(disk.trace, .killed)
+        }
+        let store = try openStore(disk)
+        _ = try store.put(Self.group(2))
+        try store.seal()
+        #expect(store.stats.logFiles == 1)
+        #expect(try ids(openStore(SimulatedFileSystem.crashed(disk.trace, .allLost).files)).count == 18)
+    }
+
+    @Test func aFullDiskDoesNotKeepAStoreFromOpening() throws {
+        let files = SimulatedFileSystem()
+        _ = try openStore(files).append(Self.group(0))
+        let (disk, _) = SimulatedFileSystem.crashed(files.trace, .killed)
+        disk.inject(.fullFromWrite(0, partial: 3))
+        let store = try openStore(disk)
+        #expect(try ids(store).count == 6)
+        disk.heal()
+        _ = try store.put(Self.group(1))
+        #expect(try ids(openStore(disk.copy())).count == 12)
+    }
 }

@@ -37,39 +37,6 @@ struct ProducerTests {
         #expect(store.stats.syncs == 1)
     }
 
-    @Test func sequencesBelowTheWindowAreRefused() throws {
-        let files = SimulatedFileSystem()
-        var store = try openStore(files)
-        for sequence: UInt64 in [1, 2, 4_097] {
-            _ = try store.put([request([event("u", "a", 1)], sequence: sequence)])
-        }
-        func codes(_ sequences: [UInt64]) throws -> [StoreError.Code?] {
-            try store.put(sequences.map { request([event("u", "a", 1)], sequence: $0) }).map(\.errorCode)
-        }
-        for round in 0..<3 {
-            #expect(try codes([1, 2, 4_097]) == [.sequenceExpired, nil, nil])
-            if round == 0 { try store.seal() }
-            store.close()
-            store = try openStore(files)
-        }
-        #expect(try store.snapshot(project: 1).allEvents().count == 3)
-        // A group is judged by the table as it was before.
-        #expect(try codes([.max, 4_097]) == [nil, nil])
-        #expect(try codes([.max, 4_097]) == [nil, .sequenceExpired])
-    }
-
-    @Test func theLeastRecentProducerIsForgotten() throws {
-        let store = try openStore(SimulatedFileSystem())
-        func repeated(_ producer: UInt64) throws -> Bool? {
-            try store.put([request([event("u", "a", 1)], sequence: 1, producer: producer)]).first?.get().repeated
-        }
-        _ = try store.put((0..<1_024).map { request([event("u", "a", 1)], sequence: 1, producer: $0) })
-        #expect(try repeated(0) == true)
-        #expect(try repeated(5_000) == false)
-        #expect(try repeated(1) == true)
-        #expect(try repeated(0) == false)
-    }
-
     @Test(arguments: [false, true])
     func newNamesAndKeysBeyondTheLimitAreRejectedRowByRow(sealed: Bool) throws {
         let files = SimulatedFileSystem()

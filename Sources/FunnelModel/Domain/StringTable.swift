@@ -39,6 +39,9 @@ package struct StringTable: Equatable, Sendable {
 
     package func isEmpty(_ index: Int) -> Bool { offsets[index] == offsets[index + 1] }
 
+    /// Whether a string of so many bytes may be appended: offsets have 32 bits.
+    package func hasRoom(for bytes: Int) -> Bool { heap.count + bytes <= Int(UInt32.max) }
+
     package mutating func append(_ string: ByteString) { append(string.bytes[...]) }
 
     package mutating func append(_ string: ArraySlice<UInt8>) {

@@ -10,6 +10,9 @@ package struct Append: Equatable, Sendable {
     package var idempotencyKey: ByteString
     package var batch: EventBatch
 
+    /// Bit of `part`: ingest has numbered the rows itself and repeats them within seconds, if at all.
+    package static let isShort: UInt32 = 1 << 31
+
     package init(producer: UInt64, sequence: UInt64, part: UInt32, idempotencyKey: ByteString = "", batch: EventBatch) {
         self.producer = producer
         self.sequence = sequence

@@ -20,7 +20,7 @@ package final class Metrics: Sendable {
         return counter
     }
 
-    /// A counter that somebody else keeps.
+    /// A counter that is kept elsewhere.
     package func counter(
         _ name: String, _ help: String, labels: [(String, String)] = [], read: @escaping @Sendable () -> Double
     ) {

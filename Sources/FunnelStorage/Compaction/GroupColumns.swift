@@ -121,8 +121,7 @@ struct GroupColumns {
         let keys = batch.propertyKey.span
         let tags = batch.propertyTag.span
         let bits = batch.propertyBits.span
-        // The column in the upper half, so that a string which two properties have is copied for either.
-        var copies = [UInt64](repeating: .max, count: batch.strings.count)
+        var copies = StringCopies(of: batch.strings.count, rows: range.count)
         for i in range {
             let row = Int(sourceRows[i])
             for p in Int(start[row])..<Int(start[row + 1]) {
@@ -132,13 +131,32 @@ struct GroupColumns {
                     continue
                 }
                 let string = Int(bits[p])
-                if copies[string] >> 32 != UInt64(column) {
-                    copies[string] = UInt64(column) << 32 | UInt64(columns[column].strings.count)
+                var copy = copies[string]
+                if copy >> 32 != UInt64(column) {
+                    copy = UInt64(column) << 32 | UInt64(columns[column].strings.count)
+                    copies[string] = copy
                     columns[column].strings.append(batch.strings.slice(string))
                 }
-                columns[column].append(row: places[i], tag: EventBatch.Tag.string, bits: copies[string] & 0xFFFF_FFFF)
+                columns[column].append(row: places[i], tag: EventBatch.Tag.string, bits: copy & 0xFFFF_FFFF)
             }
         }
+    }
+}
+
+/// Where each string of a batch has been copied to: the column in the upper half, so that a string which two properties
+/// have is copied for either, and its number there.
+private struct StringCopies {
+    private var all: [UInt64] = []
+    private var few: [Int: UInt64] = [:]
+
+    /// - Parameter rows: of the batch that are read; where they are few, so is what is kept.
+    init(of strings: Int, rows: Int) {
+        if strings <= 16 * rows { all = [UInt64](repeating: .max, count: strings) }
+    }
+
+    subscript(string: Int) -> UInt64 {
+        get { all.isEmpty ? few[string] ?? .max : all[string] }
+        set { if all.isEmpty { few[string] = newValue } else { all[string] = newValue } }
     }
 }
 

@@ -1,37 +1,13 @@
 import FunnelModel
 
-/// Writes the rows of one month of a snapshot as one segment: of the memtable for a seal, of several segments for a merge.
-/// Repeats are merged and hidden users' rows left out on the way.
+/// Writes the rows of a snapshot, which are all of one month, as one segment: those of the memtable for a seal, of several
+/// segments for a merge. Repeats are merged and hidden users' rows left out on the way.
 struct SegmentMerge {
     private let snapshot: Snapshot
-    private let month: Int
     /// Rows that are read at a time, roughly.
     private static let sliceRows = 65_536
 
-    init(_ snapshot: Snapshot, month: Int) {
-        self.snapshot = snapshot
-        self.month = month
-    }
-
-    /// The months that have rows, ascending.
-    static func months(of snapshot: Snapshot) throws(StoreError) -> [Int] {
-        var months = Set(snapshot.segments.map(\.record.month))
-        var known = Int64.max..<Int64.max
-        for run in snapshot.memtable.runs {
-            for time in run.time where !known.contains(time) {
-                let month = SegmentFormat.month(of: time)
-                months.insert(month)
-                known = range(ofMonth: month)
-            }
-        }
-        return months.sorted()
-    }
-
-    /// Microseconds from a month's beginning to its end.
-    private static func range(ofMonth month: Int) -> Range<Int64> {
-        func start(_ month: Int) -> Int64 { Timestamp.days(year: Int64(month / 12), month: Int64(month % 12 + 1), day: 1) * 86_400_000_000 }
-        return start(month)..<start(month + 1)
-    }
+    init(_ snapshot: Snapshot) { self.snapshot = snapshot }
 
     private struct Group {
         var ordinals: [UInt32] = []
@@ -45,18 +21,16 @@ struct SegmentMerge {
     ) throws(StoreError) -> SegmentRecord? {
         var writer = try io(open)
         var group = Group()
-        let inMonth = Self.range(ofMonth: month)
         var ordinals = OrdinalCursor(snapshot.places)
         var rows = 0
         for name in snapshot.names {
             let scan = snapshot.keyScan([name])
-            guard let span = scan.times, span.overlaps(inMonth.lowerBound...(inMonth.upperBound - 1)) else { continue }
+            guard let span = scan.times else { continue }
             let before = rows
             var times = (least: Int64.max, greatest: Int64.min)
             try eachSlice(of: scan, span) { (list, layout, firstPlace) throws(StoreError) in
                 for i in 0..<list.count {
                     let time = layout.time(list.keys[i])
-                    guard inMonth.contains(time) else { continue }
                     times = (min(times.least, time), max(times.greatest, time))
                     group.ordinals.append(ordinals.ordinal(firstPlace + layout.place(list.keys[i])))
                     group.times.append(time)

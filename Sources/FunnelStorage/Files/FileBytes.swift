@@ -4,17 +4,24 @@ import FunnelModel
 /// The bytes of an immutable file, mapped where the file system can. Whoever reads them checks them first: what lies
 /// here may be damaged. Released with the last reference.
 @safe package final class FileBytes: @unchecked Sendable {
-    // Sendable: the bytes never change, and `release` runs once, after every reader.
+    // Sendable: the bytes never change but to zeros, of which `isIntact` tells, and `release` runs once, after every reader.
     private let base: UnsafeRawPointer
     package let count: Int
-    private let release: (UnsafeRawPointer, Int) -> Void
+    private let damaged: () -> Bool
+    private let release: () -> Void
 
-    /// - Parameter release: gives the memory back.
-    package init(unsafeBase base: UnsafeRawPointer, count: Int, release: @escaping (UnsafeRawPointer, Int) -> Void) {
+    /// - Parameters:
+    ///   - damaged: tells whether some bytes that were read could not be, and came as zeros.
+    ///   - release: gives the memory back.
+    package init(unsafeBase base: UnsafeRawPointer, count: Int, damaged: @escaping () -> Bool, release: @escaping () -> Void) {
         unsafe self.base = unsafe base
         self.count = count
-        unsafe self.release = unsafe release
+        self.damaged = damaged
+        self.release = release
     }
+
+    /// False once bytes were read that a cut file or a failed disk does not have. To be asked after the bytes were used.
+    package var isIntact: Bool { !damaged() }
 
     /// A copy in memory.
     package convenience init(_ bytes: [UInt8]) {
@@ -22,12 +29,14 @@ import FunnelModel
         unsafe bytes.withUnsafeBytes { source in
             if let from = source.baseAddress { unsafe memory.copyMemory(from: from, byteCount: source.count) }
         }
-        unsafe self.init(unsafeBase: UnsafeRawPointer(memory), count: bytes.count) { pointer, _ in
-            unsafe UnsafeMutableRawPointer(mutating: pointer).deallocate()
+        unsafe self.init(unsafeBase: UnsafeRawPointer(memory), count: bytes.count) {
+            false
+        } release: {
+            unsafe memory.deallocate()
         }
     }
 
-    deinit { unsafe release(base, count) }
+    deinit { release() }
 
     /// The bytes of a range, cut to what is there.
     package func bytes(_ range: Range<Int>) -> [UInt8] {

@@ -60,6 +60,8 @@ package protocol FileSystem: Sendable {
     func createDirectory(_ path: String) throws(FileError)
     /// On return the names made, changed and removed in the directory are durable.
     func syncDirectory(_ path: String) throws(FileError)
+    /// Bytes of a file; nil where that is not known.
+    func size(_ path: String) -> Int?
     /// Bytes free to us on the device.
     func freeBytes(_ directory: String) throws(FileError) -> UInt64
 }

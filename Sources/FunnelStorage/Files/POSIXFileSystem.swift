@@ -1,3 +1,4 @@
+import CFunnelShims
 import Glibc
 
 /// The real file system.
@@ -57,11 +58,21 @@ package struct POSIXFileSystem: FileSystem {
         if fsync(descriptor) != 0 { throw FileError(errno: errno, "sync", path) }
     }
 
+    package func size(_ path: String) -> Int? {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 ? Int(status.st_size) : nil
+    }
+
     package func freeBytes(_ directory: String) throws(FileError) -> UInt64 {
         var status = statvfs()
         if unsafe statvfs(directory, &status) != 0 { throw FileError(errno: errno, "free space of", directory) }
         return UInt64(status.f_bavail) &* UInt64(status.f_frsize)
     }
+}
+
+extension POSIXFileSystem {
+    /// Files that this process has mapped now.
+    package static var mappings: Int { sluice_mapping_count() }
 }
 
 /// A file descriptor, closed with its last reference.
@@ -134,11 +145,13 @@ package final class POSIXFile: StorageFile {
     package func map() throws(FileError) -> FileBytes {
         let count = try size()
         if count == 0 { return FileBytes([]) }
-        guard let base = unsafe mmap(nil, count, PROT_READ, MAP_SHARED, descriptor, 0), unsafe base != MAP_FAILED else {
+        guard let mapping = unsafe sluice_map(descriptor, count), let base = unsafe sluice_mapping_base(mapping) else {
             throw FileError(errno: errno, "map", path)
         }
-        return unsafe FileBytes(unsafeBase: UnsafeRawPointer(base), count: count) { base, count in
-            unsafe munmap(UnsafeMutableRawPointer(mutating: base), count)
+        return unsafe FileBytes(unsafeBase: base, count: count) {
+            unsafe sluice_mapping_is_damaged(mapping) != 0
+        } release: {
+            unsafe sluice_unmap(mapping)
         }
     }
 

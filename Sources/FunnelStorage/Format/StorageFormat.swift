@@ -30,7 +30,7 @@ enum FileName {
 
 /// Constants of the files; `Protocol/SEGMENT.md` is the page for outsiders.
 enum StorageFormat {
-    static let version: UInt16 = 3
+    static let version: UInt16 = 4
     /// Earlier ones were never released.
     static let oldestVersion: UInt16 = 3
     static let prefixBytes = 24
@@ -42,6 +42,8 @@ enum StorageFormat {
     static let segmentTrailerBytes = 32
     static let trailerMagic: UInt64 = 0x444E_4547_4553_4C53
     static let manifestHeaderBytes = 40
+    /// Clusters that a directory may have belonged to before.
+    static let formerClustersMax = 1_024
     static let recordBytesMax = 512 << 20
     static let logBounds = bounds(rows: Limits.rowsPerBatch, sectionBytes: recordBytesMax)
 
@@ -53,36 +55,51 @@ enum StorageFormat {
     }
 }
 
+/// Whose files a directory may hold: those of its own identity, and of the clusters that it belonged to before.
+struct FileOwner: Equatable, Sendable {
+    var identity: StoreIdentity
+    var formerClusters: [UInt64] = []
+
+    /// Every cluster id that a file may have.
+    var clusters: [UInt64] { [identity.clusterID] + formerClusters }
+}
+
 /// The 24 bytes that every file begins with: its kind, the format and whose it is.
 struct FilePrefix {
     enum Kind: String {
         case identity = "SLUICEID", manifest = "SLUICMAN", log = "SLUICLOG", segment = "SLUICSEG", users = "SLUICUSR"
     }
 
-    static func write(_ kind: Kind, _ identity: StoreIdentity, _ out: inout ByteWriter) {
+    let version: UInt16
+    let clusterID: UInt64
+
+    static func write(_ kind: Kind, _ identity: StoreIdentity, version: UInt16 = StorageFormat.version, _ out: inout ByteWriter) {
         out.append(kind.rawValue.utf8)
-        out.integer(StorageFormat.version)
+        out.integer(version)
         out.integer(UInt16(truncatingIfNeeded: identity.shard))
         out.integer(UInt16(truncatingIfNeeded: identity.shardCount))
         out.integer(UInt16(0))
         out.integer(identity.clusterID)
     }
 
-    /// Checks a header whose last four bytes are the checksum of those before, then that it is ours.
+    /// Checks a header whose last four bytes are the checksum of those before, then that it is the owner's.
+    /// - Returns: the prefix, and what reads on behind it.
     static func check(
-        _ kind: Kind, _ bytes: [UInt8], _ identity: StoreIdentity, file: String
-    ) throws(StoreError) -> ByteReader {
+        _ kind: Kind, _ bytes: [UInt8], _ owner: FileOwner, file: String
+    ) throws(StoreError) -> (prefix: FilePrefix, reader: ByteReader) {
         var reader = try checked(kind, bytes, file: file)
-        var expected = ByteWriter()
-        write(kind, identity, &expected)
-        let range = 0..<StorageFormat.prefixBytes
-        guard Array(bytes[range]) == expected.bytes else {
-            throw .corrupt(
-                file, offset: 0, expected: "a file of cluster \(identity.clusterID), shard \(identity.shard)",
-                found: "another store's")
+        for cluster in owner.clusters {
+            var identity = owner.identity
+            identity.clusterID = cluster
+            var expected = ByteWriter()
+            let version = UInt16(bytes[8]) | UInt16(bytes[9]) << 8
+            write(kind, identity, version: version, &expected)
+            guard bytes.starts(with: expected.bytes) else { continue }
+            _ = try? reader.take(StorageFormat.prefixBytes, "prefix")
+            return (FilePrefix(version: version, clusterID: cluster), reader)
         }
-        _ = try? reader.take(StorageFormat.prefixBytes, "prefix")
-        return reader
+        throw .corrupt(
+            file, offset: 0, expected: "a file of cluster \(owner.identity.clusterID), shard \(owner.identity.shard)", found: "another store's")
     }
 
     /// Checks the magic, the checksum and the version alone.
@@ -120,20 +137,22 @@ enum IdentityFile {
         return out.bytes
     }
 
-    static func decode(_ bytes: [UInt8]) throws(StoreError) -> StoreIdentity {
+    /// - Returns: the identity, and the format of the file.
+    static func decode(_ bytes: [UInt8]) throws(StoreError) -> (identity: StoreIdentity, version: UInt16) {
         guard bytes.count == StorageFormat.identityBytes else {
             throw .corrupt(
                 FileName.identity, offset: 0, expected: "\(StorageFormat.identityBytes) bytes", found: "\(bytes.count)")
         }
         var reader = try FilePrefix.checked(.identity, bytes, file: FileName.identity)
         do throws(ByteError) {
-            _ = try reader.take(10, "magic and version")
+            _ = try reader.take(8, "magic")
+            let version: UInt16 = try reader.integer("version")
             let shard: UInt16 = try reader.integer("shard")
             let shardCount: UInt16 = try reader.integer("shard count")
             _ = try reader.take(2, "zero")
             let cluster: UInt64 = try reader.integer("cluster")
             let epoch: UInt32 = try reader.integer("epoch")
-            return StoreIdentity(clusterID: cluster, shard: Int(shard), shardCount: Int(shardCount), epoch: epoch)
+            return (StoreIdentity(clusterID: cluster, shard: Int(shard), shardCount: Int(shardCount), epoch: epoch), version)
         } catch {
             throw .corrupt(FileName.identity, offset: error.offset, expected: "an identity", found: error.reason)
         }

@@ -4,11 +4,13 @@ import FunnelModel
 /// One append as it was decided: the rows that were accepted, and the numbers of those that were not.
 struct LoggedAppend: Sendable {
     var project: UInt32
-    var producer: UInt64
-    var sequence: UInt64
-    var part: UInt32
-    var fingerprint: UInt32
-    var rejected: [RejectedRow]
+    /// Seconds since 1970, by the shard's clock; 0 in records of format 3, which had none.
+    var time: UInt64
+    var name: DeliveryName
+    /// Nobody repeats it but at once.
+    var isShort: Bool
+    /// What is stored with this record: pieces that were known are not among them.
+    var pieces: [DeliveredPiece]
     var batch: EventBatch
     /// By the batch's user codes; those that are new to the shard are given by this record.
     var ordinals: [UInt32]
@@ -21,7 +23,7 @@ enum LogBody: Sendable {
 
     var kind: UInt8 {
         switch self {
-        case .appends: 1
+        case .appends: 3
         case .suppress: 2
         }
     }
@@ -33,11 +35,12 @@ enum LogBody: Sendable {
             out.varint(UInt64(appends.count))
             for append in appends {
                 out.integer(append.project)
-                out.integer(append.producer)
-                out.integer(append.sequence)
-                out.integer(append.part)
-                out.integer(append.fingerprint)
-                RejectedRows.encode(append.rejected, &out)
+                out.integer(append.time)
+                out.integer(append.name.producer)
+                out.integer(append.name.sequence)
+                out.integer(append.name.part)
+                out.integer(append.isShort ? 1 : 0 as UInt8)
+                append.pieces.encode(&out)
                 let batch = EventBatchCodec.encode(append.batch, compressed: true)
                 out.integer(UInt32(truncatingIfNeeded: batch.count))
                 out.append(batch)
@@ -55,17 +58,15 @@ enum LogBody: Sendable {
     static func decode(kind: UInt8, _ bytes: [UInt8]) throws(ByteError) -> LogBody {
         var reader = ByteReader(bytes)
         switch kind {
-        case 1:
+        case 1, 3:
             var appends: [LoggedAppend] = []
             for _ in 0..<(try reader.count(limit: bytes.count, "appends")) {
-                var append = LoggedAppend(
-                    project: try reader.integer("project"), producer: try reader.integer("producer"),
-                    sequence: try reader.integer("sequence"), part: try reader.integer("part"),
-                    fingerprint: try reader.integer("fingerprint"), rejected: try RejectedRows.decode(&reader), batch: EventBatch(), ordinals: [])
+                var append = try kind == 1 ? headOfFormat3(&reader) : head(&reader)
                 let length: UInt32 = try reader.integer("batch length")
                 let range = try reader.take(Int(length), "batch")
                 append.batch = try EventBatchCodec.decode(bytes, range: range, bounds: StorageFormat.logBounds)
                 append.ordinals = try ordinals(&reader, append.batch.users.count)
+                if kind == 1 { append.pieces[0].accepted = append.batch.count }
                 appends.append(append)
             }
             try reader.finish("record")
@@ -84,6 +85,26 @@ enum LogBody: Sendable {
     }
 }
 
+extension LogBody {
+    private static func head(_ reader: inout ByteReader) throws(ByteError) -> LoggedAppend {
+        let project: UInt32 = try reader.integer("project")
+        let time: UInt64 = try reader.integer("time")
+        let name = DeliveryName(
+            producer: try reader.integer("producer"), sequence: try reader.integer("sequence"), part: try reader.integer("part"))
+        let flags: UInt8 = try reader.integer("flags")
+        let pieces = try [DeliveredPiece].decode(&reader)
+        return LoggedAppend(project: project, time: time, name: name, isShort: flags & 1 == 1, pieces: pieces, batch: EventBatch(), ordinals: [])
+    }
+
+    private static func headOfFormat3(_ reader: inout ByteReader) throws(ByteError) -> LoggedAppend {
+        let project: UInt32 = try reader.integer("project")
+        let (producer, sequence): (UInt64, UInt64) = (try reader.integer("producer"), try reader.integer("sequence"))
+        let (part, fingerprint): (UInt32, UInt32) = (try reader.integer("part"), try reader.integer("fingerprint"))
+        let (name, piece) = DeliveredPiece.ofWholePart(producer, sequence, part, fingerprint, 0, try RejectedRows.decode(&reader))
+        return LoggedAppend(project: project, time: 0, name: name, isShort: false, pieces: [piece], batch: EventBatch(), ordinals: [])
+    }
+}
+
 private func ordinals(_ reader: inout ByteReader, _ count: Int) throws(ByteError) -> [UInt32] {
     var ordinals: [UInt32] = []
     ordinals.reserveCapacity(min(count, reader.remaining / 4))
@@ -94,17 +115,39 @@ private func ordinals(_ reader: inout ByteReader, _ count: Int) throws(ByteError
 /// The header of a log file. Its checksum seeds those of the records, which bind them to this cluster, shard and file.
 struct LogHeader: Equatable {
     let bytes: [UInt8]
+    let firstRecord: UInt64
 
-    init(number: UInt64, firstRecord: UInt64, _ identity: StoreIdentity) {
+    init(number: UInt64, firstRecord: UInt64, _ identity: StoreIdentity, version: UInt16 = StorageFormat.version) {
         var out = ByteWriter(reserving: StorageFormat.logHeaderBytes)
-        FilePrefix.write(.log, identity, &out)
+        FilePrefix.write(.log, identity, version: version, &out)
         out.integer(number)
         out.integer(firstRecord)
         out.integer(CRC32C.checksum(out.bytes))
         bytes = out.bytes
+        self.firstRecord = firstRecord
+    }
+
+    /// What begins a log's file; nil where that is no whole header, as a crash may leave it. A whole header of another file,
+    /// store or version is never the trace of a crash.
+    init?(_ found: [UInt8], number: UInt64, _ owner: FileOwner) throws(StoreError) {
+        guard found.count == StorageFormat.logHeaderBytes,
+            CRC32C.checksum(found, range: 0..<(found.count - 4)) == littleEndian(found, at: found.count - 4)
+        else { return nil }
+        let name = FileName.log(number)
+        var (_, reader) = try FilePrefix.check(.log, found, owner, file: name)
+        guard let stored: UInt64 = try? reader.integer("number"), stored == number, let first: UInt64 = try? reader.integer("first record") else {
+            throw .corrupt(name, offset: StorageFormat.prefixBytes, expected: "log \(number)", found: "another log's header")
+        }
+        bytes = found
+        firstRecord = first
     }
 
     var seed: UInt32 { littleEndian(bytes, at: bytes.count - 4) }
+
+    /// Whether a log that begins so may go on: it is of the present format and cluster.
+    func isPresent(_ identity: StoreIdentity, number: UInt64) -> Bool {
+        self == LogHeader(number: number, firstRecord: firstRecord, identity)
+    }
 }
 
 /// The header of a log record: magic, kind, sequence, the body's length and checksum, and its own checksum, which also

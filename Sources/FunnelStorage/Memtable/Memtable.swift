@@ -6,7 +6,8 @@ struct Memtable: Sendable {
     private(set) var runs: [RowRun] = []
     /// By number less `firstBatch`.
     private(set) var batches: [StoredBatch] = []
-    private(set) var firstBatch: UInt32 = 0
+    /// Numbers wrap, which they do early on, so that it is nothing rare: they are compared by how far they are from this.
+    private(set) var firstBatch: UInt32 = .max - 200
     private(set) var rows = 0
     private(set) var bytes = 0
     private(set) var generation = 0
@@ -44,7 +45,10 @@ struct Memtable: Sendable {
             row += UInt32(truncatingIfNeeded: stored.batch.count)
         }
         let number = firstBatch &+ UInt32(truncatingIfNeeded: first)
-        runs = runs.map { $0.batch.contains { $0 >= number } ? $0.moving(batchesFrom: number, to: offsets) : $0 }
+        let range = number &- firstBatch
+        runs = runs.map { run in
+            run.batch.contains { $0 &- firstBatch >= range } ? run.moving(batchesFrom: number, first: firstBatch, to: offsets) : run
+        }
         batches.replaceSubrange(first..., with: [joined])
         smallBatches = 0
     }
@@ -57,6 +61,18 @@ struct Memtable: Sendable {
             guard older.count < 2 * newer.count || runs.count > Self.runsMax else { return }
             runs.removeLast(2)
             runs.append(RowRun.merging(older, newer))
+        }
+    }
+
+    /// The rows of each month by themselves, months ascending, in one pass. Batches are all of them's.
+    func byMonth() -> [(month: Int, rows: Memtable)] {
+        var split: [Int: [RowRun]] = [:]
+        for run in runs { for (month, part) in run.byMonth() { split[month, default: []].append(part) } }
+        return split.sorted { $0.key < $1.key }.map { month, runs in
+            var part = self
+            part.runs = runs
+            part.rows = runs.reduce(0) { $0 + $1.count }
+            return (month, part)
         }
     }
 

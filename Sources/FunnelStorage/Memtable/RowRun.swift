@@ -170,14 +170,43 @@ final class RowRun: Sendable {
         }
     }
 
-    /// The same rows after `first` and the batches behind it have become one batch; `offsets` are their rows' places there.
-    func moving(batchesFrom first: UInt32, to offsets: [UInt32]) -> RowRun {
+    /// The same rows after batch `number` and those behind it have become one batch; `offsets` are their rows' places there.
+    /// - Parameter first: the memtable's first batch.
+    func moving(batchesFrom number: UInt32, first: UInt32, to offsets: [UInt32]) -> RowRun {
         var columns = Columns(names: names, starts: starts, ordinal: ordinal, time: time, batch: batch, row: row)
-        for i in columns.batch.indices where columns.batch[i] >= first {
-            columns.row[i] += offsets[Int(columns.batch[i] - first)]
-            columns.batch[i] = first
+        for i in columns.batch.indices where columns.batch[i] &- first >= number &- first {
+            columns.row[i] += offsets[Int(columns.batch[i] &- number)]
+            columns.batch[i] = number
         }
         return RowRun(columns, generation: generation, serverTimed: serverTimed)
+    }
+
+    /// The rows of each month, in the same order.
+    func byMonth() -> [(month: Int, run: RowRun)] {
+        var numbers: [Int: Int] = [:]
+        var parts: [(month: Int, columns: Columns)] = []
+        var known = (times: Int64.max..<Int64.max, part: 0)
+        for (i, name) in names.enumerated() {
+            var touched: Set<Int> = []
+            for at in starts[i]..<starts[i + 1] {
+                if !known.times.contains(time[at]) {
+                    let month = SegmentFormat.month(of: time[at])
+                    let part = numbers[month] ?? parts.count
+                    if part == parts.count {
+                        numbers[month] = part
+                        parts.append((month, Columns()))
+                    }
+                    known = (SegmentFormat.times(ofMonth: month), part)
+                    touched.insert(part)
+                } else if at == starts[i] {
+                    touched.insert(known.part)
+                }
+                parts[known.part].columns.take(self, at)
+            }
+            for part in touched { parts[part].columns.endName(name) }
+        }
+        if parts.count == 1 { return [(parts[0].month, self)] }
+        return parts.map { month, columns in (month, RowRun(columns, generation: generation, serverTimed: serverTimed)) }
     }
 
     /// Two runs of one generation as one; `newer` has the later durable rows, which come last where all else is equal.

@@ -73,7 +73,8 @@ package final class RowReader {
         let runs = snapshot.memtable.runs
         let (x, y) = (runs[a.source - segments], runs[b.source - segments])
         let (i, j) = (x.batch[a.row], y.batch[b.row])
-        return i == j ? x.row[a.row] < y.row[b.row] : i < j
+        let first = snapshot.memtable.firstBatch
+        return i == j ? x.row[a.row] < y.row[b.row] : i &- first < j &- first
     }
 
     private func memory(_ ref: RowRef) -> (StoredBatch, Int) {

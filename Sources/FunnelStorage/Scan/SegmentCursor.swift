@@ -7,6 +7,8 @@ final class SegmentCursor {
     private let run: RunEntry
     private let places: PlaceMap
     private let layout: KeyLayout
+    /// Kept with the first page that is read.
+    private var file: FileBytes?
     private var page = -1
     private var view: KeyPageView?
     /// Unpacked columns of one pack.
@@ -53,10 +55,18 @@ final class SegmentCursor {
 
     private func open(page number: Int) throws(StoreError) -> KeyPageView {
         if page == number, let view { return view }
-        let opened = try segment.keyPage(number)
+        let file = try bytes()
+        let opened = try segment.keyPage(number, file)
         page = number
         view = opened
         return opened
+    }
+
+    private func bytes() throws(StoreError) -> FileBytes {
+        if let file { return file }
+        let bytes = try segment.bytes()
+        file = bytes
+        return bytes
     }
 
     /// Writes the keys of the slice's rows among `rows` and tells which rows they are of. `target` has room for all of `rows`.
@@ -96,6 +106,7 @@ final class SegmentCursor {
             guard packRow + start == firstRow + written else { throw segment.damaged(page: number) }
             written += end - start
         }
+        if let file { try segment.check(file) }
         return firstRow..<(firstRow + written)
     }
 

@@ -25,6 +25,20 @@ enum SegmentFormat {
         return out.bytes
     }
 
+    /// Checks a file's first bytes against what the manifest says of it.
+    /// - Returns: their checksum.
+    static func checkHeader(
+        _ bytes: [UInt8], number: UInt64, project: UInt32, _ owner: FileOwner, kind: FilePrefix.Kind = .segment, file: String
+    ) throws(StoreError) -> UInt32 {
+        var (_, reader) = try FilePrefix.check(kind, bytes, owner, file: file)
+        let found = (number: (try? reader.integer("number")) as UInt64?, project: (try? reader.integer("project")) as UInt32?)
+        guard found.number == number, found.project == project else {
+            throw .corrupt(
+                file, offset: StorageFormat.prefixBytes, expected: "file \(number) of project \(project)", found: "another file's header")
+        }
+        return littleEndian(bytes, at: bytes.count - 4)
+    }
+
     static func trailer(footerOffset: Int, footerBytes: Int, checksum: UInt32) -> [UInt8] {
         var out = ByteWriter(reserving: StorageFormat.segmentTrailerBytes)
         out.integer(UInt64(footerOffset))
@@ -42,6 +56,14 @@ enum SegmentFormat {
     static func month(of time: Int64) -> Int {
         let (year, month, _) = Timestamp.civil(day: Timestamp.floorDivide(time, 86_400_000_000))
         return Int(year) * 12 + Int(month) - 1
+    }
+}
+
+extension SegmentFormat {
+    /// Microseconds from a month's beginning to its end.
+    static func times(ofMonth month: Int) -> Range<Int64> {
+        func start(_ month: Int) -> Int64 { Timestamp.days(year: Int64(month / 12), month: Int64(month % 12 + 1), day: 1) * 86_400_000_000 }
+        return start(month)..<start(month + 1)
     }
 }
 

@@ -7,15 +7,25 @@ extension ShardStore {
         try merging.withLock { (_) throws(StoreError) in while try mergeNow({ _ in }, everything: everything) {} }
     }
 
-    /// Does one merge if one is due. An error is counted; the next try is after another seal.
+    /// Does one merge if one is due. An error is counted and noted; the next try is after another seal, but a damaged file
+    /// only stands in the way of what it is a part of.
     /// - Parameter isIdle: nothing else is to do, so that merges which can wait are due too.
-    /// - Returns: whether one was done, so that more may be due.
+    /// - Returns: whether one was done or given up, so that more may be due.
     package func mergeIfDue(isIdle: Bool = false, pace: @escaping (Int) -> Void = { _ in }) -> Bool {
         merging.withLock { rest in
-            guard stats.seals >= rest.seals, writer.withLock({ $0.poison }) == nil else { return false }
-            do throws(StoreError) { return try mergeNow(pace, isIdle: isIdle) } catch {
-                rest.seals = stats.seals + 1
+            let now = stats
+            guard now.seals >= rest.seals, !isPoisoned.load(ordering: .acquiring) else { return false }
+            let changes = now.seals + now.merges + now.damagedFiles
+            if let known = rest.nothingDue, known.changes == changes, known.isIdle || !isIdle { return false }
+            do throws(StoreError) {
+                let isDone = try mergeNow(pace, isIdle: isIdle)
+                if !isDone { rest.nothingDue = (changes, isIdle) }
+                return isDone
+            } catch {
                 shared.withLock { $0.stats.failedMerges += 1 }
+                if error.code == .corrupt, access.damage.count > now.damagedFiles { return true }
+                access.damage.failed(.merge, error)
+                rest.seals = now.seals + 1
                 return false
             }
         }
@@ -24,29 +34,39 @@ extension ShardStore {
     /// One merge of segments, or of user files; false where none is due.
     private func mergeNow(_ pace: @escaping (Int) -> Void, everything: Bool = false, isIdle: Bool = false) throws(StoreError) -> Bool {
         // A store that is closed or has failed may no longer replace the manifest: another may hold the directory.
-        try writer.withLock { (writer) throws(StoreError) in try checkUsable(writer) }
+        try checkUsable()
         let projects = shared.withLock { $0.projects }
+        let damaged = access.damage.files
         for (number, project) in projects.sorted(by: { $0.key < $1.key }) {
-            for month in Set(project.segments.map(\.record.month)).sorted() {
-                let candidates = project.segments.filter { $0.record.month == month }
-                let weights = candidates.map(\.record.rows)
-                let due = everything
-                    ? (candidates.count > 1 ? candidates.indices : nil)
-                    : MergePlan.next(weights, base: options.sealRows, most: options.segmentsPerMonthMax)
-                        ?? (isIdle ? MergePlan.whenIdle(weights) : nil)
-                guard let due else { continue }
-                try merge(Array(candidates[due]), number, project, pace)
-                return true
+            let months = Dictionary(grouping: project.segments) { $0.record.month }
+            for (_, segments) in months.sorted(by: { $0.key < $1.key }) {
+                // Only neighbours are merged, so what is damaged parts the others.
+                for stretch in segments.split(whereSeparator: { damaged[$0.record.number] != nil }) {
+                    let candidates = stretch.map { MergePlan.Candidate(weight: $0.record.rows, size: $0.record.rows) }
+                    guard let due = self.due(candidates, everything: everything, isIdle: isIdle) else { continue }
+                    try merge(Array(Array(stretch)[due]), number, project, pace)
+                    return true
+                }
             }
-            let files = project.users.files
-            let due = everything
-                ? (files.count > 1 ? files.indices : nil) : MergePlan.next(files.map(\.record.users), base: options.sealRows / 8, most: 4)
-            if let due {
-                try mergeUsers(Array(files[due]), number, project, pace)
+            for stretch in project.users.files.split(whereSeparator: { damaged[$0.record.number] != nil || !$0.isIntact }) {
+                let candidates = stretch.map { MergePlan.Candidate(weight: $0.record.users, size: $0.record.bytes) }
+                let limit = MergePlan.userFileBytesMax
+                let due = everything
+                    ? MergePlan.everything(candidates, limit: limit)
+                    : MergePlan.next(candidates, base: options.sealRows / 8, most: 4, limit: limit)
+                guard let due else { continue }
+                try mergeUsers(Array(Array(stretch)[due]), number, project, pace)
                 return true
             }
         }
         return false
+    }
+
+    private func due(_ candidates: [MergePlan.Candidate], everything: Bool, isIdle: Bool) -> Range<Int>? {
+        let limit = options.segmentRowsMax
+        if everything { return MergePlan.everything(candidates, limit: limit) }
+        return MergePlan.next(candidates, base: options.sealRows, most: options.segmentsPerMonthMax, limit: limit)
+            ?? (isIdle ? MergePlan.whenIdle(candidates, limit: limit) : nil)
     }
 
     private func merge(
@@ -56,10 +76,11 @@ extension ShardStore {
         var source = project
         source.segments = old
         source.memtable = Memtable()
+        source.names = Set(old.flatMap { $0.footer.runs.map(\.name) }).sorted()
         let snapshot = source.snapshot()
         let numbers = Set(old.map(\.record.number))
         let merged = try writing { (written) throws(StoreError) in
-            let merged = try writeSegments(of: snapshot, project: number, &written, pace)
+            let merged = try writeSegment(of: snapshot, month: old[0].record.month, project: number, &written, pace).map { [$0] } ?? []
             try replaceManifest { manifest in
                 let place = manifest.segments.firstIndex { numbers.contains($0.number) } ?? 0
                 manifest.segments.insert(contentsOf: merged.map(\.record), at: place)
@@ -67,15 +88,19 @@ extension ShardStore {
             }
             return merged
         }
-        shared.withLock { shared in
-            let segments = shared.projects[number]?.segments ?? []
-            let place = segments.firstIndex { numbers.contains($0.record.number) } ?? 0
-            shared.projects[number]?.segments.insert(contentsOf: merged, at: place)
-            shared.projects[number]?.segments.removeAll { numbers.contains($0.record.number) }
-            shared.stats.merges += 1
-            shared.stats.mergedBytes += merged.reduce(0) { $0 + $1.record.bytes }
+        try urgently {
+            shared.withLock { shared in
+                let segments = shared.projects[number]?.segments ?? []
+                let place = segments.firstIndex { numbers.contains($0.record.number) } ?? 0
+                shared.projects[number]?.segments.insert(contentsOf: merged, at: place)
+                shared.projects[number]?.segments.removeAll { numbers.contains($0.record.number) }
+                shared.stats.count(old, by: -1)
+                shared.stats.count(merged, by: 1)
+                shared.stats.merges += 1
+                shared.stats.mergedBytes += merged.reduce(0) { $0 + $1.record.bytes }
+            }
         }
-        for segment in old { try? files.remove("\(directory)/\(segment.name)") }
+        for segment in old { segment.retire() }
     }
 
     private func mergeUsers(
@@ -84,7 +109,8 @@ extension ShardStore {
         try checkSpace(old.reduce(0) { $0 + $1.record.bytes })
         let numbers = Set(old.map(\.record.number))
         let merged = try writing { (written) throws(StoreError) in
-            let (ids, buckets) = UserFileMerge.ids(of: old)
+            let (ids, buckets) = try UserFileMerge.ids(of: old)
+            try checkSound(project.users, number)
             let merged = try writeUsers(ids, buckets, seed: project.users.seed, number, &written, pace)
             try replaceManifest { manifest in
                 let place = manifest.userFiles.firstIndex { numbers.contains($0.number) } ?? 0
@@ -93,7 +119,14 @@ extension ShardStore {
             }
             return merged
         }
-        project.users.replace(files: numbers, with: merged)
+        try urgently {
+            project.users.replace(files: numbers, with: merged)
+            shared.withLock { shared in
+                shared.stats.count(old, by: -1)
+                shared.stats.count([merged], by: 1)
+            }
+        }
+        // Snapshots that read them have them mapped.
         for file in old { try? files.remove("\(directory)/\(FileName.users(file.record.number))") }
     }
 

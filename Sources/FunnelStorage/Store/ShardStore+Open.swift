@@ -22,24 +22,32 @@ extension ShardStore {
         let listing = try DirectoryListing(directory, files)
         let known = try listing.identity(directory, files)
         if let known {
-            try known.check(identity)
+            try known.identity.check(identity)
         } else if !listing.isEmpty {
             throw .corrupt(FileName.identity, offset: 0, expected: "a file", found: "none beside other files")
         }
         if known == nil { try writeIdentity(identity, directory, files) }
-        var opened = Opened()
+        let damage = DamageList(onNote: options.onNote)
+        var opened = Opened(
+            access: SegmentAccess(directory: directory, files: files, damage: damage, mappingsMax: options.mappingsMax))
         opened.writer.lockFile = lock
         if !listing.hasManifest { try createFirstFiles(directory, files, identity, listing) }
         let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
-        let manifest = try Manifest.decode(bytes, identity)
-        try opened.take(manifest, directory: directory, files: files, identity: identity)
-        let store = ShardStore(directory: directory, files: files, identity: identity, options: options, opened: opened)
+        let manifest = try Manifest.decode(bytes, FileOwner(identity: identity), .init(rules: options.deliveryRules, now: options.now()))
+        let owner = FileOwner(identity: identity, formerClusters: manifest.formerClusters)
+        try opened.take(manifest, directory: directory, files: files, owner: owner)
+        let store = ShardStore(directory: directory, files: files, owner: owner, options: options, opened: opened)
         let now = try DirectoryListing(directory, files)
         try store.writer.withLock { (writer) throws(StoreError) in
-            try store.replay(now, manifest.firstLog, &writer, progress)
+            let logs = try LiveLogs(now, manifest, directory, files, owner)
+            let tail = try store.replay(logs, &writer, progress)
             // Nor may a log or a manifest that was read be known to the page cache alone.
             try io { () throws(FileError) in try files.syncDirectory(directory) }
-            if let known, known != identity { try writeIdentity(identity, directory, files) }
+            // Before anything else of the present format, so that a program which does not know it refuses the directory.
+            if let known, known.identity != identity || known.version != StorageFormat.version { try writeIdentity(identity, directory, files) }
+            try store.settle(tail, manifest.stop, &writer)
+            let bytes = writer.olderLogBytes + writer.logSize
+            store.shared.withLock { $0.stats.logBytes = bytes }
             store.removeLeftovers(now, manifest)
         }
         return store
@@ -47,10 +55,10 @@ extension ShardStore {
 
     /// Whose directory it is; nil where it is not a shard's.
     package static func identity(directory: String, files: Files) throws(StoreError) -> StoreIdentity? {
-        try DirectoryListing(directory, files).identity(directory, files)
+        try DirectoryListing(directory, files).identity(directory, files)?.identity
     }
 
-    private static func writeIdentity(
+    static func writeIdentity(
         _ identity: StoreIdentity, _ directory: String, _ files: Files
     ) throws(StoreError) {
         try io { () throws(FileError) in
@@ -78,89 +86,6 @@ extension ShardStore {
         }
     }
 
-    private func replay(
-        _ listing: DirectoryListing, _ firstLog: UInt64, _ writer: inout Writer, _ progress: (@Sendable (Int, Int) -> Void)?
-    ) throws(StoreError) {
-        let logs = listing.logs.filter { $0 >= firstLog }
-        guard logs.first == firstLog, let last = logs.last, last - firstLog == UInt64(logs.count - 1) else {
-            throw .corrupt(
-                FileName.log(firstLog), offset: 0, expected: "logs from here on without a gap",
-                found: "\(logs.map(FileName.log))")
-        }
-        let files = self.files
-        let directory = self.directory
-        var total = 0
-        for number in logs {
-            total += try io { () throws(FileError) in
-                try files.open("\(directory)/\(FileName.log(number))", .read).size()
-            }
-        }
-        var before = 0
-        for number in logs {
-            let path = "\(directory)/\(FileName.log(number))"
-            let file = try io { () throws(FileError) in try files.open(path, number == last ? .append : .read) }
-            let size = try replay(file, number, isLast: number == last, &writer) { progress?(before + $0, total) }
-            before += size
-            if number != last { writer.olderLogBytes += size }
-            writer.log = file
-            writer.logSize = size
-        }
-        let bytes = writer.olderLogBytes + writer.logSize
-        shared.withLock {
-            $0.stats.logFiles = logs.count
-            $0.stats.logBytes = bytes
-        }
-    }
-
-    private func replay(
-        _ file: Files.File, _ number: UInt64, isLast: Bool, _ writer: inout Writer, _ progress: (Int) -> Void
-    ) throws(StoreError) -> Int {
-        var log = try LogReplay(
-            file: file, number: number, nextRecord: writer.nextRecord, isLast: isLast, identity: identity)
-        writer.logNumber = number
-        writer.firstRecordOfLog = writer.nextRecord
-        while true {
-            let start = log.offset
-            guard let body = try log.next() else { break }
-            guard replay(body, &writer) else {
-                throw .corrupt(FileName.log(number), offset: start, expected: "ordinals that agree with the users known", found: "others")
-            }
-            writer.nextRecord = log.nextRecord
-            shared.withLock { $0.stats.replayedRecords += 1 }
-            progress(log.offset)
-        }
-        guard log.offset < log.size || !log.hasHeader else {
-            // A killed process may have left its last record in the page cache alone; from here on it counts as stored,
-            // and a repeat of it is acknowledged without another write.
-            if isLast { try io { () throws(FileError) in try file.sync() } }
-            return log.offset
-        }
-        let size = log.offset
-        let cut = log.size - size
-        let header = LogHeader(number: number, firstRecord: writer.nextRecord, identity).bytes
-        let whole = log.hasHeader
-        try io { () throws(FileError) in
-            try file.truncate(to: size)
-            if !whole { try file.append(header) }
-            try file.sync()
-        }
-        shared.withLock { $0.stats.tornBytesCut += cut }
-        return whole ? size : header.count
-    }
-
-    /// False where the record contradicts what is known of users.
-    private func replay(_ body: LogBody, _ writer: inout Writer) -> Bool {
-        switch body {
-        case .suppress(let project, let users, let ordinals):
-            guard dictionary(project).restore(users, ordinals) else { return false }
-            hide(project, ordinals)
-        case .appends(let appends):
-            for append in appends where !dictionary(append.project).restore(append.batch.users, append.ordinals) { return false }
-            apply(appends, &writer)
-        }
-        return true
-    }
-
     /// Removes what the manifest in force has done with: old logs, and segments of a seal that did not finish.
     private func removeLeftovers(_ listing: DirectoryListing, _ manifest: Manifest) {
         var names = listing.logs.filter { $0 < manifest.firstLog }.map(FileName.log)
@@ -175,26 +100,36 @@ extension ShardStore {
 
 extension ShardStore.Opened {
     fileprivate mutating func take(
-        _ manifest: Manifest, directory: String, files: Files, identity: StoreIdentity
+        _ manifest: Manifest, directory: String, files: Files, owner: FileOwner
     ) throws(StoreError) {
         catalogue.manifest = manifest
         catalogue.nextFile = manifest.nextFile
         writer.nextRecord = manifest.nextRecord
-        writer.producers = manifest.producers
+        writer.deliveries = manifest.deliveries
         var userFiles: [UInt32: [UserFile]] = [:]
         for record in manifest.userFiles {
-            let file = try UserFile(record, directory: directory, files: files, identity: identity)
+            let file = try UserFile(record, directory: directory, files: files, owner: owner)
             userFiles[record.project, default: []].append(file)
         }
-        for (project, files) in userFiles { shared.projects[project, default: ShardStore.Project()].users = UserDictionary(files: files) }
-        for (project, users) in manifest.suppressed {
-            let state = shared.projects[project, default: ShardStore.Project()]
-            shared.projects[project] = state
-            shared.projects[project]?.suppressed = Set(users.compactMap { state.users.find($0) })
+        func open(_ project: UInt32) {
+            if shared.projects[project] == nil {
+                shared.projects[project] = ShardStore.Project(UserDictionary(files: userFiles[project] ?? [], counter: users))
+            }
+        }
+        for (project, files) in userFiles {
+            open(project)
+            shared.stats.count(files, by: 1)
+        }
+        for (project, hidden) in manifest.suppressed {
+            open(project)
+            let users = shared.projects[project]?.users
+            shared.projects[project]?.suppressed = Set(hidden.compactMap { users?.find($0) })
         }
         for record in manifest.segments {
-            let segment = try Segment.open(record, directory: directory, files: files, identity: identity)
-            shared.projects[record.project, default: ShardStore.Project()].segments.append(segment)
+            let segment = try Segment.open(record, directory: directory, files: files, owner: owner, access)
+            open(record.project)
+            shared.projects[record.project]?.segments.append(segment)
+            shared.stats.count([segment], by: 1)
             shared.projects[record.project]?.note(newest: segment.footer.newestTime)
             shared.projects[record.project]?.learn(segment.footer.runs.map(\.name))
             writer.catalogues[record.project, default: Catalogue()].learn(segment.footer)
@@ -236,13 +171,20 @@ struct DirectoryListing {
         logs = names.compactMap(FileName.logNumber).sorted()
         segments = names.compactMap(FileName.segmentNumber).sorted()
         users = names.compactMap(FileName.usersNumber).sorted()
-        temporary = [FileName.identity, FileName.manifest].map { $0 + FileName.temporarySuffix }.filter(names.contains)
+        temporary = names.filter { name in
+            guard name.hasSuffix(FileName.temporarySuffix) else { return false }
+            let target = String(name.dropLast(FileName.temporarySuffix.count))
+            return target == FileName.identity || target == FileName.manifest || FileName.logNumber(target) != nil
+        }
     }
 
     /// No file of which an identity must have been there first.
     var isEmpty: Bool { !hasManifest && logs.isEmpty && segments.isEmpty && users.isEmpty }
 
-    func identity<Files: FileSystem>(_ directory: String, _ files: Files) throws(StoreError) -> StoreIdentity? {
+    /// Whose it is and by which format; nil where there is no identity.
+    func identity<Files: FileSystem>(
+        _ directory: String, _ files: Files
+    ) throws(StoreError) -> (identity: StoreIdentity, version: UInt16)? {
         guard hasIdentity else { return nil }
         let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.identity)") }
         return try IdentityFile.decode(bytes)

@@ -28,6 +28,7 @@ extension ShardStore {
                 rest = SealRest()
                 return true
             } catch {
+                access.damage.failed(.seal, error)
                 rest.rows = now.memtableRows + max(1, options.sealRows / 4)
                 rest.bytes = now.memtableBytes + max(1, options.sealBytes / 4)
                 rest.logBytes = now.logBytes + max(1, options.sealBytes)
@@ -45,15 +46,19 @@ extension ShardStore {
         var projects: [UInt32: (project: Project, users: [UserPart])] = [:]
         var firstLog: UInt64 = 0
         var nextRecord: UInt64 = 0
-        var producers = ProducerTable()
+        var deliveries = Deliveries()
     }
 
     private func sealNow(_ pace: @escaping (Int) -> Void) throws(StoreError) {
+        let start = ContinuousClock.now
         let before = catalogue.withLock { $0.manifest }
-        let frozen = try writer.withLock { (writer) throws(StoreError) in try freeze(&writer, before) }
+        let frozen = try urgently { () throws(StoreError) in
+            try writer.withLock { (writer) throws(StoreError) in try freeze(&writer, before) }
+        }
         guard let frozen else { return }
         do throws(StoreError) {
-            publish(try write(frozen, pace), frozen)
+            let sealed = try write(frozen, pace)
+            try urgently { publish(sealed, frozen, took: ContinuousClock.now - start) }
             // What can't be removed now goes at the next opening.
             for number in before.firstLog..<frozen.firstLog { try? files.remove("\(directory)/\(FileName.log(number))") }
         } catch {
@@ -73,7 +78,9 @@ extension ShardStore {
         var frozen = Frozen()
         frozen.firstLog = writer.logNumber
         frozen.nextRecord = writer.nextRecord
-        frozen.producers = writer.producers
+        writer.deliveries.forget(now: options.now())
+        frozen.deliveries = writer.deliveries
+        writer.oldestRow = nil
         shared.withLock { shared in
             for number in shared.projects.keys {
                 guard let memtable = shared.projects[number]?.memtable.freeze(), var project = shared.projects[number] else { continue }
@@ -95,13 +102,14 @@ extension ShardStore {
             var sealed = Sealed()
             for (number, (project, users)) in frozen.projects.sorted(by: { $0.key < $1.key }) {
                 if !users.isEmpty {
-                    let (ids, buckets) = UserFileMerge.ids(of: users)
+                    let (ids, buckets) = try UserFileMerge.ids(of: users)
                     sealed.users[number] = try writeUsers(ids, buckets, seed: project.users.seed, number, &numbers, pace)
                 }
                 guard project.memtable.rows > 0 else { continue }
-                let written = try writeSegments(of: project.sealing(), project: number, &numbers, pace)
-                sealed.segments[number] = written
-                shared.withLock { $0.stats.sealedBytes += written.reduce(0) { $0 + $1.record.bytes } }
+                for (month, snapshot) in project.sealing() {
+                    guard let segment = try writeSegment(of: snapshot, month: month, project: number, &numbers, pace) else { continue }
+                    sealed.segments[number, default: []].append(segment)
+                }
             }
             try replaceManifest { manifest in
                 for (number, (project, _)) in frozen.projects.sorted(by: { $0.key < $1.key }) {
@@ -111,25 +119,36 @@ extension ShardStore {
                 }
                 manifest.firstLog = frozen.firstLog
                 manifest.nextRecord = frozen.nextRecord
-                manifest.producers = frozen.producers
+                manifest.deliveries = frozen.deliveries
+                manifest.stop = Manifest.StopNote()
             }
             return sealed
         }
     }
 
-    private func publish(_ sealed: Sealed, _ frozen: Frozen) {
+    private func publish(_ sealed: Sealed, _ frozen: Frozen, took: Duration) {
         writer.withLock { writer in
             writer.olderLogBytes = 0
-            let logBytes = writer.logSize
+            let (logBytes, oldestRow) = (writer.logSize, writer.oldestRow)
             shared.withLock { shared in
                 for (number, (project, users)) in frozen.projects {
+                    // What is dropped is freed with `frozen`, when no lock is held.
                     shared.projects[number]?.memtable.drop(project.memtable)
-                    shared.projects[number]?.segments += sealed.segments[number] ?? []
-                    if let file = sealed.users[number] { project.users.replace(parts: users.count, with: file) }
+                    shared.stats.memtableRows -= project.memtable.rows
+                    shared.stats.memtableBytes -= project.memtable.bytes
+                    let segments = sealed.segments[number] ?? []
+                    shared.projects[number]?.segments += segments
+                    shared.stats.count(segments, by: 1)
+                    shared.stats.sealedBytes += segments.reduce(0) { $0 + $1.record.bytes }
+                    guard let file = sealed.users[number] else { continue }
+                    project.users.replace(parts: users.count, with: file)
+                    shared.stats.count([file], by: 1)
                 }
                 shared.stats.seals += 1
                 shared.stats.logFiles = 1
                 shared.stats.logBytes = logBytes
+                shared.stats.unsealedSince = oldestRow
+                shared.stats.lastSeal = took
             }
         }
     }
@@ -139,7 +158,7 @@ extension ShardStore {
     private func startLog(_ writer: inout Writer) throws(StoreError) {
         // A log without records serves again, as after a seal that failed.
         let empty = writer.logSize == StorageFormat.logHeaderBytes
-        if empty && writer.firstRecordOfLog == writer.nextRecord { return }
+        if empty && writer.header?.firstRecord == writer.nextRecord { return }
         let number = writer.logNumber + 1
         let path = "\(directory)/\(FileName.log(number))"
         let header = LogHeader(number: number, firstRecord: writer.nextRecord, identity)
@@ -147,10 +166,7 @@ extension ShardStore {
             let file = try files.writeDurably(header.bytes, to: path)
             try files.syncDirectory(directory)
             writer.olderLogBytes += writer.logSize
-            writer.log = file
-            writer.logNumber = number
-            writer.logSize = header.bytes.count
-            writer.firstRecordOfLog = writer.nextRecord
+            writer.use(file, number, header, bytes: header.bytes.count)
             shared.withLock { $0.stats.logFiles += 1 }
         } catch {
             guard error.isNoSpace else { throw poison(error, &writer) }
@@ -174,7 +190,7 @@ extension ShardStore {
         var numbers: [UInt64] = []
         do throws(StoreError) { return try body(&numbers) } catch {
             // A manifest whose replacement broke off may tell of them; then only the next opening knows.
-            let mayCount = writer.withLock { $0.poison != nil }
+            let mayCount = isPoisoned.load(ordering: .acquiring)
             for number in mayCount ? [] : numbers {
                 try? files.remove("\(directory)/\(FileName.segment(number))")
                 try? files.remove("\(directory)/\(FileName.users(number))")
@@ -202,35 +218,30 @@ extension ShardStore {
         let (bytes, record) = UserFileFormat.encode(ids: ids, buckets: buckets, seed: seed, number: number, project: project, identity)
         pace(bytes.count)
         _ = try io { () throws(FileError) in try files.writeDurably(bytes, to: "\(directory)/\(FileName.users(number))") }
-        return try UserFile(record, directory: directory, files: files, identity: identity)
+        return try UserFile(record, directory: directory, files: files, owner: owner)
     }
 
-    func writeSegments(
-        of snapshot: Snapshot, project: UInt32, _ numbers: inout [UInt64], _ pace: @escaping (Int) -> Void
-    ) throws(StoreError) -> [Segment] {
-        var written: [Segment] = []
-        for month in try SegmentMerge.months(of: snapshot) {
-            let number = newNumber(&numbers)
-            let merge = SegmentMerge(snapshot, month: month)
-            let record = try merge.write { () throws(FileError) in
-                try SegmentWriter(
-                    number: number, project: project, month: month, directory: directory, files: files, identity: identity, pace: pace)
-            }
-            guard let record else {
-                // All its rows are hidden users'.
-                try? files.remove("\(directory)/\(FileName.segment(number))")
-                continue
-            }
-            written.append(try Segment.open(record, directory: directory, files: files, identity: identity))
+    /// The rows of a snapshot, all of one month; nil where all of them are hidden users'.
+    func writeSegment(
+        of snapshot: Snapshot, month: Int, project: UInt32, _ numbers: inout [UInt64], _ pace: @escaping (Int) -> Void
+    ) throws(StoreError) -> Segment? {
+        let number = newNumber(&numbers)
+        let record = try SegmentMerge(snapshot).write { () throws(FileError) in
+            try SegmentWriter(
+                number: number, project: project, month: month, directory: directory, files: files, identity: identity, pace: pace)
         }
-        return written
+        guard let record else {
+            try? files.remove("\(directory)/\(FileName.segment(number))")
+            return nil
+        }
+        return try Segment.open(record, directory: directory, files: files, owner: owner, access)
     }
 
     /// Puts a changed manifest in force. The files that it tells of are synced; their names are here.
     func replaceManifest(_ change: (inout Manifest) -> Void) throws(StoreError) {
         try catalogue.withLock { (catalogue) throws(StoreError) in
             // Where the other of seal and merge broke off a replacement, nobody knows which manifest is in force.
-            try writer.withLock { (writer) throws(StoreError) in try checkUsable(writer) }
+            try checkUsable()
             var manifest = catalogue.manifest
             change(&manifest)
             manifest.generation += 1
@@ -253,10 +264,15 @@ extension ShardStore {
 }
 
 extension ShardStore.Project {
-    /// The memtable alone, as a seal reads it.
-    fileprivate func sealing() -> Snapshot {
-        var alone = self
-        alone.segments = []
-        return alone.snapshot()
+    /// The memtable alone, as a seal reads it, month by month.
+    fileprivate func sealing() -> [(month: Int, rows: Snapshot)] {
+        let codes = Dictionary(uniqueKeysWithValues: nameCodes.map { ($0.value, $0.key) })
+        return memtable.byMonth().map { month, rows in
+            let names = Set(rows.runs.flatMap(\.names)).compactMap { codes[$0] }.sorted()
+            let snapshot = Snapshot(
+                segments: [], memtable: rows, users: users, suppressed: suppressed, nameCodes: nameCodes, names: names,
+                places: PlaceMap(counts: users.counts), newestTime: newestTime)
+            return (month, snapshot)
+        }
     }
 }

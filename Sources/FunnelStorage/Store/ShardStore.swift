@@ -6,12 +6,17 @@ import Synchronization
 package final class ShardStore<Files: FileSystem>: Sendable {
     let files: Files
     let directory: String
-    let identity: StoreIdentity
-    let options: StoreOptions
+    let owner: FileOwner
+    package let options: StoreOptions
+    var identity: StoreIdentity { owner.identity }
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
     /// Which files count; held only while a manifest is replaced or a file is numbered.
     let catalogue: Mutex<FileCatalogue>
+    let access: SegmentAccess
+    let users: UserCounter
+    /// Nothing may be written any more; the writer has the reason.
+    let isPoisoned = Atomic<Bool>(false)
     /// Held by the one seal that is under way, and by the one merge.
     let sealing = Mutex(SealRest())
     let merging = Mutex(MergeRest())
@@ -20,20 +25,27 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     struct Writer: Sendable {
         var lockFile: Files.File?
         var log: Files.File?
+        /// How the present log begins.
+        var header: LogHeader?
         var logNumber: UInt64 = 1
         var logSize = 0
         /// Bytes in logs before the present one that are still needed.
         var olderLogBytes = 0
         var nextRecord: UInt64 = 1
-        var producers = ProducerTable()
+        var deliveries = Deliveries()
         var catalogues: [UInt32: Catalogue] = [:]
         /// Why nothing may be written any more.
         var poison: String?
+        /// When the first row since the last seal began came.
+        var oldestRow: ContinuousClock.Instant?
 
-        func logHeader(_ identity: StoreIdentity) -> LogHeader {
-            LogHeader(number: logNumber, firstRecord: firstRecordOfLog, identity)
+        /// Goes over to a log that is on disk.
+        mutating func use(_ log: Files.File, _ number: UInt64, _ header: LogHeader, bytes: Int) {
+            self.log = log
+            self.header = header
+            logNumber = number
+            logSize = bytes
         }
-        var firstRecordOfLog: UInt64 = 1
     }
 
     /// What a seal or a merge changes.
@@ -53,9 +65,11 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var calls = 0
     }
 
-    /// After a merge that failed none is tried before so many seals.
     struct MergeRest: Sendable {
+        /// After a merge that failed none is tried before so many seals.
         var seals = 0
+        /// When nothing was due last, and whether what can wait was asked for then.
+        var nothingDue: (changes: Int, isIdle: Bool)?
     }
 
     /// What readers see.
@@ -69,7 +83,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         /// In order of durability, within a month.
         var segments: [Segment] = []
         var memtable = Memtable()
-        var users = UserDictionary()
+        var users: UserDictionary
         /// Ordinals of hidden users.
         var suppressed: Set<UInt32> = []
         /// All event names, ascending, and the memtable's codes of them.
@@ -78,6 +92,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var newestTime: Int64?
         /// Rows taken since the store was opened.
         var taken = 0
+
+        init(_ users: UserDictionary) { self.users = users }
 
         mutating func note(newest: Int64?) {
             guard let newest else { return }
@@ -98,10 +114,12 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    init(directory: String, files: Files, identity: StoreIdentity, options: StoreOptions, opened: Opened) {
+    init(directory: String, files: Files, owner: FileOwner, options: StoreOptions, opened: Opened) {
         self.directory = directory
         self.files = files
-        self.identity = identity
+        access = opened.access
+        users = opened.users
+        self.owner = owner
         self.options = options
         writer = Mutex(opened.writer)
         shared = Mutex(opened.shared)
@@ -110,6 +128,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
 
     /// The state that opening has read.
     struct Opened: Sendable {
+        let access: SegmentAccess
+        let users = UserCounter()
         var writer = Writer()
         var shared = Shared()
         var catalogue = FileCatalogue()
@@ -118,7 +138,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     /// Everything that is in the project now, unchanged by what comes later.
     package func snapshot(project: UInt32) -> Snapshot {
         // The users' counts are taken last, so that no row is without its user.
-        shared.withLock { ($0.projects[project] ?? Project()).snapshot() }
+        shared.withLock { ($0.projects[project] ?? Project(UserDictionary(counter: users))).snapshot() }
     }
 
     /// What the project has now.
@@ -138,37 +158,42 @@ package final class ShardStore<Files: FileSystem>: Sendable {
 
     /// Figures as of now.
     package var stats: StoreStats {
-        shared.withLock { shared in
-            var stats = shared.stats
-            for project in shared.projects.values {
-                stats.memtableRows += project.memtable.rows
-                stats.memtableBytes += project.memtable.bytes
-                stats.segments += project.segments.count
-                for segment in project.segments {
-                    stats.segmentRows += segment.record.rows
-                    stats.segmentBytes += segment.record.bytes
-                }
-                let files = project.users.fileRecords
-                stats.userFiles += files.count
-                stats.userFileBytes += files.reduce(0) { $0 + $1.bytes }
-                stats.users += files.reduce(0) { $0 + $1.users } + project.users.usersInMemory
-            }
-            return stats
-        }
+        var stats = shared.withLock { $0.stats }
+        stats.users = users.value
+        stats.damagedFiles = access.damage.count
+        stats.mappings = access.maps.count
+        return stats
     }
 
-    /// Lets the directory go. Nothing needs saving; later calls that write fail. Waits for a seal or merge under way: it
-    /// would write into a directory that another store may hold by then.
+    /// Damaged files, by their names.
+    package var damagedFiles: [DamagedFile] { access.damage.files.sorted { $0.key < $1.key }.map(\.value) }
+
+    /// What the device has free; nil where that is not known.
+    package var freeBytes: UInt64? { try? files.freeBytes(directory) }
+
+    /// Lets the directory go; later calls that write fail. Nothing needs saving, but where it can be, it is noted how much
+    /// of the log is durable: what a crash may have torn and what a disk has lost look alike otherwise. Waits for a seal or
+    /// merge under way: it would write into a directory that another store may hold by then.
     package func close() {
         sealing.withLock { _ in
             merging.withLock { _ in
+                noteStop()
                 writer.withLock { writer in
                     writer.poison = writer.poison ?? "the store is closed"
+                    isPoisoned.store(true, ordering: .releasing)
                     writer.log = nil
                     writer.lockFile = nil
                 }
             }
         }
+    }
+
+    private func noteStop() {
+        let stop = writer.withLock { Manifest.StopNote(log: $0.logNumber, bytes: $0.logSize) }
+        // Of a log without records nothing can be missing.
+        if stop.bytes <= StorageFormat.logHeaderBytes || catalogue.withLock({ $0.manifest.stop }) == stop { return }
+        // Without the note the next opening takes the log as after a crash.
+        try? replaceManifest { $0.stop = stop }
     }
 
     /// Hides users from every later snapshot; durable on return.
@@ -178,15 +203,13 @@ package final class ShardStore<Files: FileSystem>: Sendable {
             for user in users where user.count > Limits.userIDBytes {
                 throw StoreError(.invalid, "user of \(user.count) bytes, at most \(Limits.userIDBytes)")
             }
-            let (dictionary, hidden) = shared.withLock { shared in
-                let state = shared.projects[project, default: Project()]
-                shared.projects[project] = state
-                return (state.users, state.suppressed)
-            }
+            let dictionary = self.dictionary(project)
+            let hidden = shared.withLock { $0.projects[project]?.suppressed ?? [] }
             var more = StringTable()
             for user in Set(users).sorted() where dictionary.find(user).map({ !hidden.contains($0) }) ?? true { more.append(user) }
             if more.count == 0 { return }
             let ordinals = dictionary.assign(more, usersPerBucketMax: Limits.usersPerBucket).compactMap { $0 }
+            try checkSound(dictionary, project)
             guard ordinals.count == more.count else { throw StoreError(.invalid, "a bucket holds \(Limits.usersPerBucket) users") }
             let body = LogBody.suppress(project: project, users: more, ordinals: ordinals)
             try write(body, &writer)
@@ -198,6 +221,33 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         if let reason = writer.poison { throw StoreError(.poisoned, "the store takes no more writes: \(reason)") }
     }
 
+    /// For whoever is not the writer.
+    func checkUsable() throws(StoreError) {
+        if isPoisoned.load(ordering: .acquiring) { try writer.withLock { (writer) throws(StoreError) in try checkUsable(writer) } }
+    }
+
+    /// Runs what others wait for on a thread that gets its time.
+    func urgently<T>(_ body: () throws(StoreError) -> T) throws(StoreError) -> T {
+        var result: Result<T, StoreError>?
+        options.urgently {
+            do throws(StoreError) { result = .success(try body()) } catch { result = .failure(error) }
+        }
+        guard let result else { throw StoreError(.cancelled, "the work was not done") }
+        return try result.get()
+    }
+
+    /// After users were looked up: a user that can't be read is not one that is new.
+    func checkSound(_ users: UserDictionary, _ project: UInt32) throws(StoreError) {
+        guard let record = users.damaged else { return }
+        let name = FileName.users(record.number)
+        let error = StoreError.corrupt(name, offset: 0, expected: "\(record.bytes) bytes that can be read", found: "fewer")
+        access.damage.report(record.number, DamagedFile(name: name, project: project, month: nil, reason: error.message))
+        throw error
+    }
+
+    /// After a query has used a snapshot's users.
+    package func checkSound(_ snapshot: Snapshot, project: UInt32) throws(StoreError) { try checkSound(snapshot.users, project) }
+
     /// Stops all writing for good. What a failed write or sync has left on disk is found out at the next opening.
     func poison(_ error: FileError, _ writer: inout Writer) -> StoreError {
         let stored = StoreError(error)
@@ -207,6 +257,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
 
     func poison(_ message: String, _ writer: inout Writer) {
         writer.poison = writer.poison ?? message
+        isPoisoned.store(true, ordering: .releasing)
         shared.withLock { $0.stats.poisoned = true }
     }
 
@@ -216,9 +267,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         guard bytes.count <= StorageFormat.recordBytesMax else {
             throw StoreError(.tooLarge, "log record of \(bytes.count) bytes, at most \(StorageFormat.recordBytesMax)")
         }
-        guard let log = writer.log else { throw StoreError(.poisoned, "the log is not open") }
+        guard let log = writer.log, let seed = writer.header?.seed else { throw StoreError(.poisoned, "the log is not open") }
         let header = RecordHeader(kind: body.kind, sequence: writer.nextRecord, body: bytes)
-        let seed = writer.logHeader(identity).seed
         let record = header.encode(offset: writer.logSize, seed: seed) + bytes
         do throws(FileError) {
             try log.append(record)
@@ -242,15 +292,20 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     }
 
     func hide(_ project: UInt32, _ ordinals: [UInt32]) {
-        shared.withLock { $0.projects[project, default: Project()].suppressed.formUnion(ordinals) }
+        _ = dictionary(project)
+        shared.withLock { _ = $0.projects[project]?.suppressed.formUnion(ordinals) }
     }
 
     /// Takes durable appends into memory; the same at replay as at first.
     func apply(_ appends: [LoggedAppend], _ writer: inout Writer) {
+        if writer.oldestRow == nil {
+            let now = ContinuousClock.now
+            writer.oldestRow = now
+            shared.withLock { $0.stats.unsealedSince = $0.stats.unsealedSince ?? now }
+        }
         for append in appends {
-            let part = ProducerTable.Part(
-                part: append.part, fingerprint: append.fingerprint, accepted: append.batch.count, rejected: append.rejected)
-            writer.producers.record(producer: append.producer, sequence: append.sequence, part)
+            let time = append.time == 0 ? options.now() : append.time
+            writer.deliveries.record(append.project, append.name, append.pieces, isShort: append.isShort, now: time)
             if append.batch.count == 0 { continue }
             writer.catalogues[append.project, default: Catalogue()].learn(append.batch)
             publish(append)
@@ -260,18 +315,22 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     private func publish(_ append: LoggedAppend) {
         let batch = append.batch
         let used = (0..<batch.names.count).map { batch.names[$0] }
+        _ = dictionary(append.project)
         // Memtables change under the writer's lock alone, so one may be copied, changed and put back.
         var (memtable, codes) = shared.withLock { shared in
-            shared.projects[append.project, default: Project()].learn(used)
-            let project = shared.projects[append.project, default: Project()]
-            return (project.memtable, used.map { project.nameCodes[$0] ?? 0 })
+            shared.projects[append.project]?.learn(used)
+            let project = shared.projects[append.project]
+            return (project?.memtable ?? Memtable(), used.map { project?.nameCodes[$0] ?? 0 })
         }
+        let bytes = memtable.bytes
         memtable.add(StoredBatch(batch, ordinals: append.ordinals, names: codes))
         let newest = batch.time.max()
         shared.withLock { shared in
             shared.projects[append.project]?.memtable = memtable
             shared.projects[append.project]?.note(newest: newest)
             shared.projects[append.project]?.taken += batch.count
+            shared.stats.memtableRows += batch.count
+            shared.stats.memtableBytes += memtable.bytes - bytes
         }
     }
 }

@@ -1,4 +1,5 @@
 import FunnelModel
+import Glibc
 
 /// Whose data a directory holds. Everything but the epoch is fixed for the life of the directory.
 package struct StoreIdentity: Equatable, Sendable {
@@ -28,15 +29,37 @@ package struct StoreOptions: Sendable {
     package var usersPerBucketMax = Limits.usersPerBucket
     /// Segments of one project and month, above which some are merged whatever they weigh.
     package var segmentsPerMonthMax = 8
+    /// Rows that a merge makes one segment of, at most.
+    package var segmentRowsMax = MergePlan.rowsMax
+    /// Segments that are mapped at a time, beside those that are being read.
+    package var mappingsMax = 4_096
+    /// What is remembered of deliveries: see `PROTOCOL.md`, section 5.
+    package var producersMax = 100_000
+    /// Pieces and rejected rows of deliveries of one project, of which what is older than an hour may be forgotten, and all.
+    package var deliveriesUsual = 1 << 16
+    package var deliveriesMax = 1 << 20
+    /// Seconds since 1970.
+    package var now: @Sendable () -> UInt64 = { UInt64(max(0, time(nil))) }
+    /// Told of damaged files and of work that failed; on any thread.
+    package var onNote: @Sendable (StoreNote) -> Void = { _ in }
+    /// Runs what holds locks that appends and queries wait for, and returns when it is done: seals and merges may run on a
+    /// thread that gets no time while others work.
+    package var urgently: @Sendable (_ body: () -> Void) -> Void = { $0() }
 
     package init() {}
+
+    var deliveryRules: DeliveryMemory.Rules {
+        var rules = DeliveryMemory.Rules()
+        (rules.producersMax, rules.weightUsual, rules.weightMax) = (producersMax, deliveriesUsual, deliveriesMax)
+        return rules
+    }
 }
 
 /// A fault of the store, by name.
 package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable {
         case foreignCluster, foreignShard, foreignLayout, newerFormat, olderFormat, olderEpoch, locked, corrupt, noSpace, poisoned
-        case io, sequenceExpired, sequenceReused, invalid, tooLarge, cancelled
+        case io, sequenceExpired, sequenceReused, overloaded, invalid, tooLarge, cancelled
 
         /// Such as "sequence expired".
         var words: String {
@@ -47,7 +70,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     package var code: Code
     package var message: String
     /// The same call may succeed later, against this very store.
-    package var retryable: Bool { code == .noSpace }
+    package var retryable: Bool { code == .noSpace || code == .overloaded }
     package var description: String { "\(code.words): \(message)" }
 
     package init(_ code: Code, _ message: String) {
@@ -66,23 +89,50 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// One numbered part of what a producer sends.
 package struct AppendRequest: Sendable {
+    /// Rows that are stored or known as one: `rows` of the batch, which follow those of the piece before.
+    package struct Piece: Sendable {
+        package var bucket: UInt16
+        /// Number among the bucket's pieces of the same delivery.
+        package var cut: UInt16
+        /// Stands for the content: a repeat must have the same, or it is none.
+        package var fingerprint: UInt32
+        package var rows: Int
+
+        package init(bucket: UInt16, cut: UInt16, fingerprint: UInt32, rows: Int) {
+            self.bucket = bucket
+            self.cut = cut
+            self.fingerprint = fingerprint
+            self.rows = rows
+        }
+    }
+
     package var project: UInt32
-    package var producer: UInt64
-    package var sequence: UInt64
-    package var part: UInt32
-    /// Stands for the content: a repeat must have the same, or it is none.
-    package var fingerprint: UInt32
+    let name: DeliveryName
+    /// Nobody repeats it but within the minute, so it need not be remembered longer.
+    package var isShort: Bool
+    package var pieces: [Piece]
     package var batch: EventBatch
 
+    /// - Parameter part: the client's own.
     package init(
-        project: UInt32, producer: UInt64, sequence: UInt64, part: UInt32, fingerprint: UInt32 = 0, batch: EventBatch
+        project: UInt32, producer: UInt64, sequence: UInt64, part: UInt32, isShort: Bool = false, pieces: [Piece], batch: EventBatch
     ) {
         self.project = project
-        self.producer = producer
-        self.sequence = sequence
-        self.part = part
-        self.fingerprint = fingerprint
+        name = DeliveryName(producer: producer, sequence: sequence, part: part)
+        self.isShort = isShort
+        self.pieces = pieces
         self.batch = batch
+    }
+
+    /// All rows of a part as one piece, as a sender cuts that goes by shards.
+    /// - Parameter part: the client's own in the low 16 bits, above them the sender's number of its cut.
+    package init(
+        project: UInt32, producer: UInt64, sequence: UInt64, part: UInt32, isShort: Bool = false, fingerprint: UInt32 = 0, batch: EventBatch
+    ) {
+        let (name, piece) = DeliveredPiece.ofWholePart(producer, sequence, part, fingerprint)
+        self.init(
+            project: project, producer: producer, sequence: sequence, part: name.part, isShort: isShort,
+            pieces: [Piece(bucket: piece.bucket, cut: piece.cut, fingerprint: fingerprint, rows: batch.count)], batch: batch)
     }
 }
 
@@ -116,7 +166,7 @@ package struct AppendResult: Equatable, Sendable {
     }
 }
 
-/// Figures of one store; counters run from the opening.
+/// Figures of one store, kept as things happen; counters run from the opening.
 package struct StoreStats: Equatable, Sendable {
     /// Rows on disk and in memory; a repeat counts until a seal or a merge meets it.
     package var rows: Int { segmentRows + memtableRows }
@@ -145,4 +195,29 @@ package struct StoreStats: Equatable, Sendable {
     /// Records read back from the log at opening.
     package var replayedRecords = 0
     package var poisoned = false
+    /// Files found damaged, which merges go around.
+    package var damagedFiles = 0
+    /// Segments that are mapped now.
+    package var mappings = 0
+    /// When the oldest row that is in memory and log alone came (or was replayed); nil without one.
+    package var unsealedSince: ContinuousClock.Instant?
+    /// How long the last seal took.
+    package var lastSeal: Duration = .zero
+    /// Groups of appends refused because the disk is full or as good as.
+    package var appendsRefusedForSpace = 0
+}
+
+extension StoreStats {
+    mutating func count(_ segments: [Segment], by sign: Int) {
+        self.segments += sign * segments.count
+        for segment in segments {
+            segmentRows += sign * segment.record.rows
+            segmentBytes += sign * segment.record.bytes
+        }
+    }
+
+    mutating func count(_ files: [UserFile], by sign: Int) {
+        userFiles += sign * files.count
+        userFileBytes += sign * files.reduce(0) { $0 + $1.record.bytes }
+    }
 }

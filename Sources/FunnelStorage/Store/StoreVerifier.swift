@@ -15,19 +15,21 @@ package enum StoreVerifier {
                 throw StoreError(.locked, "\(directory) is in use by another process")
             }
             defer { withExtendedLifetime(lock) {} }
-            guard let identity = try listing.identity(directory, files) else {
+            guard let (identity, format) = try listing.identity(directory, files) else {
                 throw StoreError(.corrupt, "\(directory): no \(FileName.identity)")
             }
             report("\(FileName.identity): cluster \(identity.clusterID), shard \(identity.shard) of "
-                + "\(identity.shardCount), epoch \(identity.epoch)")
+                + "\(identity.shardCount), epoch \(identity.epoch), format \(format)")
             let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
-            let manifest = try Manifest.decode(bytes, identity)
+            let manifest = try Manifest.decode(bytes, FileOwner(identity: identity))
+            let owner = FileOwner(identity: identity, formerClusters: manifest.formerClusters)
             report("\(FileName.manifest): generation \(manifest.generation), \(manifest.segments.count) segments, "
                 + "logs from \(FileName.log(manifest.firstLog))")
+            let access = SegmentAccess(directory: directory, files: files, damage: DamageList { _ in }, mappingsMax: 1)
             var isWell = true
             for record in manifest.userFiles {
                 do throws(StoreError) {
-                    _ = try UserFile(record, directory: directory, files: files, identity: identity)
+                    _ = try UserFile(record, directory: directory, files: files, owner: owner)
                     report("\(FileName.users(record.number)): project \(record.project), \(record.users) users")
                 } catch {
                     isWell = false
@@ -36,7 +38,7 @@ package enum StoreVerifier {
             }
             for record in manifest.segments {
                 do throws(StoreError) {
-                    let segment = try Segment.open(record, directory: directory, files: files, identity: identity)
+                    let segment = try Segment.open(record, directory: directory, files: files, owner: owner, access)
                     try check(segment)
                     report("\(FileName.segment(record.number)): project \(record.project), \(record.rows) rows in "
                         + "\(segment.footer.pages.count) pages")
@@ -45,7 +47,7 @@ package enum StoreVerifier {
                     report(error.description)
                 }
             }
-            try checkLogs(listing, manifest, identity, directory, files, report)
+            try checkLogs(LiveLogs(listing, manifest, directory, files, owner), from: manifest.nextRecord, report)
             return isWell
         } catch {
             report(error.description)
@@ -54,21 +56,15 @@ package enum StoreVerifier {
     }
 
     private static func checkLogs<Files: FileSystem>(
-        _ listing: DirectoryListing, _ manifest: Manifest, _ identity: StoreIdentity, _ directory: String,
-        _ files: Files, _ report: (String) -> Void
+        _ logs: LiveLogs<Files>, from first: UInt64, _ report: (String) -> Void
     ) throws(StoreError) {
-        var nextRecord = manifest.nextRecord
-        let last = max(manifest.firstLog, listing.logs.last ?? 0)
-        for number in manifest.firstLog...last {
+        var nextRecord = first
+        for number in logs.numbers {
             let name = FileName.log(number)
-            let file = try io { () throws(FileError) in try files.open("\(directory)/\(name)", .read) }
-            var log = try LogReplay(
-                file: file, number: number, nextRecord: nextRecord, isLast: number == last, identity: identity)
+            var log = try logs.open(number, nextRecord: nextRecord)
             while try log.next() != nil {}
             report("\(name): \(log.nextRecord - nextRecord) records in \(log.offset) bytes")
-            if log.offset < log.size {
-                report("\(name): \(log.size - log.offset) bytes of an unfinished record at offset \(log.offset)")
-            }
+            if log.isTorn { report("\(name): \(log.size - log.offset) bytes of an unfinished record at offset \(log.offset)") }
             nextRecord = log.nextRecord
         }
     }
@@ -104,7 +100,8 @@ package enum StoreVerifier {
 extension Segment {
     /// A page's ordinals and times in microseconds.
     fileprivate func rows(ofPage number: Int) throws(StoreError) -> (ordinals: [UInt32], times: [Int64]) {
-        let view = try keyPage(number)
+        let file = try bytes()
+        let view = try keyPage(number, file)
         var ordinals: [UInt32] = []
         var times: [Int64] = []
         var unpacked = [UInt32](repeating: 0, count: 3 * KeyPage.packRows)
@@ -121,6 +118,7 @@ extension Segment {
                 times.append(time.multipliedReportingOverflow(by: view.unit.microseconds).partialValue)
             }
         }
+        try check(file)
         return (ordinals, times)
     }
 }

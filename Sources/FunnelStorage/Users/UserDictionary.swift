@@ -1,6 +1,15 @@
 import FunnelModel
 import Synchronization
 
+/// Users of all projects of a store, holes of files included.
+final class UserCounter: Sendable {
+    private let users = Atomic<Int>(0)
+
+    func add(_ more: Int) { users.wrappingAdd(more, ordering: .relaxed) }
+
+    var value: Int { users.load(ordering: .relaxed) }
+}
+
 /// A project's users: id to ordinal and back. Ordinals are given once and never again. New users are in memory until a
 /// seal writes them to a file; the log tells them after a crash.
 final class UserDictionary: Sendable {
@@ -15,8 +24,11 @@ final class UserDictionary: Sendable {
     /// same, unless another wrote them.
     let seed: UInt64
     private let state: Mutex<State>
+    private let counter: UserCounter
 
-    init(files: [UserFile] = []) {
+    init(files: [UserFile] = [], counter: UserCounter) {
+        self.counter = counter
+        for file in files { counter.add(file.record.users) }
         seed = files.last?.seed ?? .random(in: 0 ... .max)
         var first = [UInt32](repeating: 0, count: Limits.buckets)
         for file in files {
@@ -37,6 +49,7 @@ final class UserDictionary: Sendable {
                 guard low < usersPerBucketMax else { return nil }
                 let ordinal = Ordinal.make(bucket, low)
                 state.parts[state.parts.count - 1].add(user, hash, ordinal)
+                counter.add(1)
                 return ordinal
             }
         }
@@ -57,6 +70,7 @@ final class UserDictionary: Sendable {
                 let last = state.parts.count - 1
                 guard Ordinal.bucket(ordinals[i]) == bucket, state.parts[last].isFree(ordinals[i]) else { return false }
                 state.parts[last].add(user, hash, ordinals[i])
+                counter.add(1)
             }
             return users.count == ordinals.count
         }
@@ -80,6 +94,9 @@ final class UserDictionary: Sendable {
         for ordinal in ordinals { state.withID(ordinal, body) }
     }
 
+    /// A file whose users could not all be read; nil where all is well. To be asked after ids or ordinals were looked up.
+    var damaged: UserFileRecord? { state.withLock { state in state.files.first { !$0.isIntact }?.record } }
+
     /// How many ordinals each bucket has given out, holes included.
     var counts: [UInt32] { state.withLock { $0.parts[$0.parts.count - 1].next } }
 
@@ -101,6 +118,7 @@ final class UserDictionary: Sendable {
     func replace(parts: Int, with file: UserFile) {
         state.withLock { state in
             state.files.append(file)
+            counter.add(file.record.users - state.parts.prefix(parts).reduce(0) { $0 + $1.count })
             state.parts.removeFirst(parts)
         }
     }
@@ -109,6 +127,7 @@ final class UserDictionary: Sendable {
     func replace(files numbers: Set<UInt64>, with file: UserFile) {
         state.withLock { state in
             guard let place = state.files.firstIndex(where: { numbers.contains($0.record.number) }) else { return }
+            counter.add(file.record.users - state.files.filter { numbers.contains($0.record.number) }.reduce(0) { $0 + $1.record.users })
             state.files[place] = file
             state.files.removeAll { numbers.contains($0.record.number) }
         }
@@ -221,16 +240,16 @@ struct UserPart: Sendable {
 /// Everything that several sources of users hold, as one user file.
 enum UserFileMerge {
     /// Parts of memory that follow on each other.
-    static func ids(of parts: [UserPart]) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
+    static func ids(of parts: [UserPart]) throws(StoreError) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
         guard let oldest = parts.first, let newest = parts.last else { return (StringTable(), []) }
-        return collect(first: oldest.first, next: newest.next) { ordinal in
+        return try collect(first: oldest.first, next: newest.next) { ordinal in
             for part in parts { if let id = part.id(ordinal) { return id } }
             return ""
         }
     }
 
     /// Files that follow on each other.
-    static func ids(of files: [UserFile]) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
+    static func ids(of files: [UserFile]) throws(StoreError) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
         var first = [UInt32](repeating: 0, count: Limits.buckets)
         var next = first
         for bucket in first.indices {
@@ -238,20 +257,25 @@ enum UserFileMerge {
             first[bucket] = ranges.map(\.lowerBound).min() ?? 0
             next[bucket] = ranges.map(\.upperBound).max() ?? 0
         }
-        return collect(first: first, next: next) { ordinal in
+        return try collect(first: first, next: next) { ordinal in
             for file in files { if let id = file.id(ordinal) { return id } }
             return ""
         }
     }
 
+    /// - Throws: `.tooLarge` where the ids are more than a table of strings can hold; `MergePlan` keeps merges far from that.
     private static func collect(
         first: [UInt32], next: [UInt32], _ id: (UInt32) -> ByteString
-    ) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
+    ) throws(StoreError) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
         var ids = StringTable()
         var buckets: [(bucket: Int, first: UInt32, count: UInt32)] = []
         for bucket in first.indices where next[bucket] > first[bucket] {
             buckets.append((bucket, first[bucket], next[bucket] - first[bucket]))
-            for low in first[bucket]..<next[bucket] { ids.append(id(Ordinal.make(bucket, low))) }
+            for low in first[bucket]..<next[bucket] {
+                let id = id(Ordinal.make(bucket, low))
+                guard ids.hasRoom(for: id.count) else { throw StoreError(.tooLarge, "ids of \(ids.count) users, more than 4 GiB") }
+                ids.append(id)
+            }
         }
         return (ids, buckets)
     }

@@ -11,32 +11,43 @@ struct UserFileRecord: Equatable, Sendable {
     var checksum: UInt32
 }
 
-/// Some users of a project, immutable and mapped: found by id through their bucket's index, and by ordinal through its
+/// Some users of a project, immutable, mapped where it is not small: found by id through their bucket's index, and by ordinal through its
 /// range. Layout: `Protocol/SEGMENT.md`, "Users".
 final class UserFile: Sendable {
     let record: UserFileRecord
     /// Of the index's hashes.
     let seed: UInt64
     private let file: FileBytes
+    /// Of the file now; what is cut off its last page reads as zeros. nil where it was read as a whole.
+    private let size: @Sendable () -> Int?
     /// Where each bucket's block begins; one more for the end.
     private let blocks: [Int]
 
+    /// A file of so many bytes is read rather than mapped: mappings are few, and projects may be many.
+    private static let readBytesMax = 32 << 10
+
+    /// Whether all that was looked up in the file was there. To be asked after the look-ups.
+    var isIntact: Bool { file.isIntact && (size() ?? record.bytes) == record.bytes }
+
     /// Opens a file and checks every byte of it, so that later look-ups need no checks but of bounds.
     init<Files: FileSystem>(
-        _ record: UserFileRecord, directory: String, files: Files, identity: StoreIdentity
+        _ record: UserFileRecord, directory: String, files: Files, owner: FileOwner
     ) throws(StoreError) {
         let name = FileName.users(record.number)
-        let file = try io { () throws(FileError) in try files.open("\(directory)/\(name)", .read).map() }
+        let file = try io { () throws(FileError) in
+            let file = try files.open("\(directory)/\(name)", .read)
+            let size = try file.size()
+            return size > Self.readBytesMax ? try file.map() : FileBytes(try file.read(at: 0, count: size))
+        }
         self.record = record
         self.file = file
+        let isMapped = record.bytes > Self.readBytesMax
+        size = { isMapped ? files.size("\(directory)/\(name)") : nil }
         guard file.count == record.bytes, file.count >= UserFileFormat.headBytes + UserFileFormat.trailerBytes else {
             throw .corrupt(name, offset: 0, expected: "\(record.bytes) bytes", found: "\(file.count)")
         }
-        let header = UserFileFormat.header(number: record.number, project: record.project, identity)
-        guard file.bytes(0..<header.count) == header else {
-            _ = try FilePrefix.check(.users, file.bytes(0..<header.count), identity, file: name)
-            throw .corrupt(name, offset: StorageFormat.prefixBytes, expected: "user file \(record.number)", found: "another's header")
-        }
+        _ = try SegmentFormat.checkHeader(
+            file.bytes(0..<UserFileFormat.headerBytes), number: record.number, project: record.project, owner, kind: .users, file: name)
         let end = file.count - UserFileFormat.trailerBytes
         let sum = file.checksum(0..<end)
         guard sum == record.checksum, file.bytes(end..<file.count) == UserFileFormat.trailer(checksum: sum) else {

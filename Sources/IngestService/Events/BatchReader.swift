@@ -83,7 +83,8 @@ struct BatchReader {
         return ReadBatch(batch: rejected.isEmpty ? kept : kept.gather(good), index: good, rejected: rejected)
     }
 
-    fileprivate func id(_ index: Int) -> ByteString { ByteString(idempotencyKey.bytes + Array("/\(index)".utf8)) }
+    /// Of an event that has none, where there is a key.
+    func id(_ index: Int) -> ByteString { ByteString(idempotencyKey.bytes + Array("/\(index)".utf8)) }
 
     private func tooMany(_ count: Int) -> ProtocolError {
         ProtocolError(.tooLarge, "\(count) events in one request; the limit is \(eventsMax). Nothing was stored")

@@ -20,13 +20,15 @@ struct IngestRoutes {
     /// One event; errors in the shape of the seed: 422 with `detail: [{loc, msg, type}]`.
     private func trackEvent(_ request: Request, _ context: EdgeContext) async throws -> Response {
         let principal = try door.admit(request, for: .write)
+        let key = try Self.key(of: request)
         let bytes = try await bodies.with(principal.project, context) { try await EdgeBody.read(request, limit: 1 << 20, lease: $0) }
         do {
-            let event = try EventReader(now: WallClock.now()).read(bytes)
+            var event = try EventReader(now: WallClock.now()).read(bytes)
+            if !key.isEmpty, event.id.isEmpty { event.id = BatchReader(now: 0, idempotencyKey: key, eventsMax: 1).id(0) }
             let read = ReadBatch(batch: EventBatchBuilder([event]).finish(), index: [0], rejected: [])
             let outcome = try await intake.store(read, delivery: nil, project: principal.project, logger: context.logger)
             if let refused = outcome.rejected.first { return Self.unprocessable(EventFault("event_type", refused.reason)) }
-            guard outcome.retry.isEmpty else { return retryLater(outcome) }
+            guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
         } catch let error as JSONError {
             return Self.unprocessable(EventFault("body", error.description, "json_invalid"))
         } catch let fault as EventFault {
@@ -44,13 +46,18 @@ struct IngestRoutes {
     /// Many events: one bad event never costs its batch.
     private func events(_ request: Request, _ context: EdgeContext) async throws -> Response {
         let principal = try door.admit(request, for: .write)
+        let key = try Self.key(of: request)
+        return try await bodies.with(principal.project, context) { lease in
+            try await events(request, key, principal.project, context, lease)
+        }
+    }
+
+    private static func key(of request: Request) throws -> ByteString {
         let key = ByteString(request.headers[.idempotencyKey] ?? "")
         guard key.count <= Limits.idempotencyKeyBytes else {
             throw ProtocolError(.invalidQuery, "Idempotency-Key has \(key.count) bytes; the limit is \(Limits.idempotencyKeyBytes)")
         }
-        return try await bodies.with(principal.project, context) { lease in
-            try await events(request, key, principal.project, context, lease)
-        }
+        return key
     }
 
     private func events(
@@ -62,17 +69,22 @@ struct IngestRoutes {
         let isLines = type.hasPrefix("application/x-ndjson") || type.hasPrefix("application/ndjson") || type.hasPrefix("application/jsonl")
         let read = isLines ? try reader.lines(bytes) : try reader.array(bytes)
         let outcome = try await intake.store(read, delivery: nil, project: project, logger: context.logger)
-        guard outcome.retry.isEmpty else { return retryLater(outcome) }
+        guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
         let rejected = outcome.rejected.map { row -> JSONValue in ["index": .count(row.row), "reason": .text(row.reason)] }
         return EdgeResponse.json(["accepted": .count(outcome.accepted), "rejected": .array(rejected)])
     }
 
-    private func retryLater(_ outcome: AppendOutcome) -> Response {
+    /// Under a key an event's id is its place in the request, so a part of it sent again would be other events: it is not
+    /// told which ones to send.
+    private func retryLater(_ outcome: AppendOutcome, _ key: ByteString) -> Response {
         let rejected = outcome.rejected.map { row -> JSONValue in ["index": .count(row.row), "reason": .text(row.reason)] }
-        let body: JSONValue = [
-            "accepted": .count(outcome.accepted), "retry": .array(outcome.retry.map { .count($0) }),
-            "shards": .array(outcome.shards.map { .text($0) }), "rejected": .array(rejected),
-        ]
+        let shards: JSONValue = .array(outcome.shards.map { .text($0) })
+        let body: JSONValue = key.isEmpty
+            ? ["accepted": .count(outcome.accepted), "retry": .array(outcome.retry.map { .count($0) }), "shards": shards, "rejected": .array(rejected)]
+            : [
+                "accepted": .count(outcome.accepted), "shards": shards, "rejected": .array(rejected),
+                "detail": "some events are not stored: send the whole request again under the same Idempotency-Key",
+            ]
         return EdgeResponse.json(body, status: .serviceUnavailable, headers: [.retryAfter: "1"])
     }
 }

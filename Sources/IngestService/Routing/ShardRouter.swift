@@ -92,12 +92,13 @@ final class ShardRouter: Sendable {
                 numbers.producer = random.next()
             }
             numbers.next += 1
-            return Delivery(producer: numbers.producer, sequence: numbers.next, part: 0)
+            return Delivery(producer: numbers.producer, sequence: numbers.next, part: Append.isShort)
         }
     }
 
     /// - Returns: rows by what became of them, in terms of the batch.
-    /// - Throws: a refusal before anything was sent; nothing is stored then.
+    /// - Throws: a refusal before anything was sent, when nothing is stored; or a fault of the sender's numbering that a shard
+    ///   found, whatever others have stored.
     func append(
         _ batch: EventBatch, delivery: Delivery, project: UInt32, request: UInt64
     ) async throws(ProtocolError) -> AppendOutcome {
@@ -120,14 +121,22 @@ final class ShardRouter: Sendable {
                 shards: who.map { [$0] } ?? [])
         }
         defer { links.budget.release(bytes) }
-        return await send(batch, split, links.links, delivery, project, request)
+        let sent = await send(batch, split, links.links, delivery, project, request)
+        if let fault = sent.fault { throw fault }
+        return sent.outcome
+    }
+
+    private struct Sent {
+        var outcome: AppendOutcome
+        /// The sender has used its number for other rows, or it lies too far back.
+        var fault: ProtocolError?
     }
 
     private func send(
         _ batch: EventBatch, _ split: [ShardRows], _ links: [ShardLink], _ delivery: Delivery, _ project: UInt32,
         _ request: UInt64
-    ) async -> AppendOutcome {
-        await withTaskGroup(of: AppendOutcome.self) { group in
+    ) async -> Sent {
+        await withTaskGroup(of: Sent.self) { group in
             for rows in split {
                 let link = links[rows.shard]
                 group.addTask {
@@ -135,7 +144,10 @@ final class ShardRouter: Sendable {
                 }
             }
             var whole = AppendOutcome(accepted: 0, repeated: !split.isEmpty)
-            for await outcome in group {
+            var fault: ProtocolError?
+            for await sent in group {
+                fault = fault ?? sent.fault
+                let outcome = sent.outcome
                 whole.accepted += outcome.accepted
                 whole.repeated = whole.repeated && outcome.repeated
                 whole.rejected += outcome.rejected
@@ -145,14 +157,14 @@ final class ShardRouter: Sendable {
             whole.rejected.sort { $0.row < $1.row }
             whole.retry.sort()
             whole.shards.sort()
-            return whole
+            return Sent(outcome: whole, fault: fault)
         }
     }
 
     /// Parts of one shard go one after the other, within one deadline: their numbers must not depend on timing.
     private func send(
         _ parts: [ShardRows.Part], of batch: EventBatch, to link: ShardLink, _ delivery: Delivery, _ project: UInt32, _ request: UInt64
-    ) async -> AppendOutcome {
+    ) async -> Sent {
         var outcome = AppendOutcome(accepted: 0, repeated: true)
         let end = ContinuousClock.now + Self.timeout
         for (number, part) in parts.enumerated() {
@@ -170,23 +182,19 @@ final class ShardRouter: Sendable {
                     level: error.retryable || error.code == .cancelled ? .warning : .error, "append failed",
                     metadata: ["shard": "\(link.name)", "rows": "\(rows.count)", "call": "\(request)", "error": "\(words(error))"])
                 outcome.repeated = false
-                if error.isFaultOfSender {
-                    // Sent again it would fail again: the sender is told why instead.
-                    outcome.rejected += rows.map { .init(row: $0, reason: error.message) }
-                    continue
-                }
+                if error.isFaultOfSender { return Sent(outcome: outcome, fault: error) }
                 // The rest of the parts would wait for the same shard.
                 outcome.retry += parts[number...].flatMap(\.rows)
                 outcome.shards = [link.name]
                 break
             }
         }
-        return outcome
+        return Sent(outcome: outcome)
     }
 }
 
 extension ProtocolError {
-    /// The rows themselves are at fault. Whatever else a shard says is a fault of the cluster, such as an address that leads to
+    /// The request's number is at fault. Whatever else a shard says is a fault of the cluster, such as an address that leads to
     /// another shard or a peer of another version: it can be mended, and the events must be there then.
     fileprivate var isFaultOfSender: Bool { code == .sequenceReused || code == .sequenceExpired }
 }

@@ -114,6 +114,7 @@ final class GroupAppender: Sendable {
         switch error.code {
         case .noSpace: return ProtocolError(.storageFull, error.message)
         case .sequenceExpired: return ProtocolError(.sequenceExpired, error.message)
+        case .overloaded: return ProtocolError(.overloaded, error.message)
         case .sequenceReused: return ProtocolError(.sequenceReused, error.message)
         case .tooLarge: return ProtocolError(.tooLarge, error.message)
         case .invalid: return ProtocolError(.invalidMessage, error.message)

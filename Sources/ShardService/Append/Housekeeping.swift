@@ -1,6 +1,8 @@
 import CFunnelShims
 import FunnelStorage
+import Dispatch
 import Glibc
+import NIOPosix
 
 /// The work of a store that nobody waits for.
 enum Housekeeping {
@@ -10,19 +12,45 @@ enum Housekeeping {
     /// Gives back what the allocator keeps for the next rows. Only for idle times: whoever needs memory meanwhile waits.
     static func trim() { sluice_trim_memory() }
 
-    /// Does one merge if one is due, and tells whether one was.
+    /// Merges what is due, for a moment, and tells whether anything was.
     /// - Parameters:
     ///   - isIdle: no append came for a while.
     ///   - bytesPerSecond: what is written at most, on average over a few files' pieces.
     static func merge(_ store: ShardStore<POSIXFileSystem>, isIdle: Bool, bytesPerSecond: Int) -> Bool {
         let start = ContinuousClock.now
         var written = 0
-        return store.mergeIfDue(isIdle: isIdle) { bytes in
-            written += bytes
-            let due = Double(written) / Double(bytesPerSecond)
-            let elapsed = (ContinuousClock.now - start) / .seconds(1)
-            if due > elapsed { usleep(UInt32(min(1e6, (due - elapsed) * 1e6))) }
+        func one() -> Bool {
+            store.mergeIfDue(isIdle: isIdle) { bytes in
+                written += bytes
+                let due = Double(written) / Double(bytesPerSecond)
+                let elapsed = (ContinuousClock.now - start) / .seconds(1)
+                if due > elapsed { usleep(UInt32(min(1e6, (due - elapsed) * 1e6))) }
+            }
         }
+        guard one() else { return false }
+        // Small ones follow at once, since months and projects may be many.
+        while ContinuousClock.now - start < .milliseconds(200), one() {}
+        return true
+    }
+
+    /// Runs work on another thread and waits for it; on the present one where the other is shut down.
+    static func urgently(on thread: NIOThreadPool) -> @Sendable (_ body: () -> Void) -> Void {
+        { body in
+            withoutActuallyEscaping(body) { body in
+                let handed = Handed(work: body)
+                let done = DispatchSemaphore(value: 0)
+                thread.submit { _ in
+                    handed.work()
+                    done.signal()
+                }
+                done.wait()
+            }
+        }
+    }
+
+    /// Sendable, since whoever hands it over waits until the other thread is done with it.
+    private struct Handed: @unchecked Sendable {
+        let work: () -> Void
     }
 
     /// Makes the calling thread give way to all others.

@@ -25,6 +25,8 @@ struct SimulatedFileSystem: FileSystem {
         case write(Int, Int, [UInt8])
         case truncate(Int, Int)
         case sync(Int)
+        /// A sync of the inode failed, and what had been written by then is taken for clean: no later sync writes it.
+        case forget(Int)
         case rename(String, String)
         case remove(String)
         case syncDirectory
@@ -39,6 +41,8 @@ struct SimulatedFileSystem: FileSystem {
         case fullAtWrite(Int, partial: Int)
         case failedWrite(Int)
         case failedSync(Int)
+        /// The n-th sync fails as on Linux: what it should have written never gets to the disk, though it can be read.
+        case forgettingSync(Int)
         case failedTruncate
         /// Nothing can be opened, made or listed, nor a directory synced, as with EMFILE; files that are open go on.
         case noDescriptors
@@ -95,6 +99,13 @@ struct SimulatedFileSystem: FileSystem {
     func mark(_ promised: Int) { disk.state.withLock { $0.trace.append(.mark(promised)) } }
     func inject(_ fault: Fault) { disk.state.withLock { $0.faults.append(fault) } }
     func heal() { disk.state.withLock { $0.faults = [] } }
+    /// Changes a file behind the store's back.
+    func change(_ name: String, _ body: (inout [UInt8]) -> Void) {
+        disk.state.withLock { state in
+            guard let inode = state.names[name] else { return }
+            body(&state.contents[inode, default: []])
+        }
+    }
     func setFree(_ bytes: UInt64) { disk.state.withLock { $0.free = bytes } }
 
     func open(_ path: String, _ mode: OpenMode) throws(FileError) -> SimulatedFile {
@@ -152,6 +163,10 @@ struct SimulatedFileSystem: FileSystem {
         try synced(nil, path)
     }
 
+    func size(_ path: String) -> Int? {
+        disk.state.withLock { state in state.names[base(path)].map { state.contents[$0]?.count ?? 0 } }
+    }
+
     func freeBytes(_ directory: String) throws(FileError) -> UInt64 { disk.state.withLock { $0.free } }
 
     private func takeDescriptor(_ operation: String, _ path: String) throws(FileError) {
@@ -177,7 +192,12 @@ extension SimulatedFileSystem.Disk {
     func sync(_ inode: Int?, _ path: String) throws(FileError) {
         let fails = state.withLock { state in
             state.syncs += 1
-            let fails = state.faults.contains {
+            let forgets = state.faults.contains {
+                if case .forgettingSync(let n) = $0 { return n == state.syncs }
+                return false
+            }
+            if forgets, let inode { state.trace.append(.forget(inode)) }
+            let fails = forgets || state.faults.contains {
                 if case .failedSync(let n) = $0 { return n == state.syncs }
                 return false
             }
@@ -286,6 +306,7 @@ extension SimulatedFileSystem {
             case .write(let inode, _, _), .truncate(let inode, _): pending[inode, default: []].append(step)
             case .sync(let inode):
                 for step in pending.removeValue(forKey: inode) ?? [] { apply(step, &durable[inode, default: []]) }
+            case .forget(let inode): pending[inode] = nil
             case .syncDirectory:
                 for step in pendingNames { apply(step, &names) }
                 pendingNames = []
@@ -325,7 +346,7 @@ extension SimulatedFileSystem {
                 state.nextInode = max(state.nextInode, inode + 1)
             case .rename, .remove: apply(step, &state.names)
             case .write(let inode, _, _), .truncate(let inode, _): apply(step, &state.contents[inode, default: []])
-            case .sync, .syncDirectory: break
+            case .sync, .forget, .syncDirectory: break
             case .mark(let n): promised = n
             }
         }

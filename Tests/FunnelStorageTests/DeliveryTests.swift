@@ -1,0 +1,208 @@
+import FunnelModel
+import FunnelStorage
+import Synchronization
+import Testing
+
+/// What is remembered of deliveries, for how long, and what is said when there is no room.
+struct DeliveryTests {
+    /// A clock that tests turn.
+    private final class Clock: Sendable {
+        let seconds = Mutex<UInt64>(1_000_000)
+        func go(_ more: UInt64) { seconds.withLock { $0 += more } }
+        var now: UInt64 { seconds.withLock { $0 } }
+    }
+
+    private static func options(_ clock: Clock, producers: Int = 100_000, usual: Int = 1 << 16, most: Int = 1 << 20) -> StoreOptions {
+        var options = StoreOptions()
+        options.now = { clock.now }
+        (options.producersMax, options.deliveriesUsual, options.deliveriesMax) = (producers, usual, most)
+        return options
+    }
+
+    private static func one(_ producer: UInt64, _ sequence: UInt64 = 1, project: UInt32 = 1, isShort: Bool = false) -> AppendRequest {
+        var request = request([event("u", "a", 1)], sequence: sequence, producer: producer, project: project)
+        request.isShort = isShort
+        return request
+    }
+
+    private static func told(_ store: SimulatedStore, _ group: [AppendRequest]) throws -> [String] {
+        try store.append(group).map {
+            switch $0 {
+            case .success(let result): result.repeated ? "repeated" : "stored"
+            case .failure(let error): error.code.rawValue
+            }
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func noProjectMakesAnotherForget(reopened: Bool) throws {
+        let clock = Clock()
+        let disk = SimulatedFileSystem()
+        var store = try openStore(disk, testIdentity, Self.options(clock))
+        #expect(try Self.told(store, [Self.one(1)]) == ["stored"])
+        _ = try store.append((0..<5_000).map { Self.one(UInt64($0), project: 2) })
+        _ = try store.append((10..<5_000).map { Self.one(UInt64($0)) })
+        clock.go(3_600)
+        if reopened {
+            try store.seal()
+            _ = try store.append([Self.one(70_000)])
+            store = try openStore(disk.copy(), testIdentity, Self.options(clock))
+        }
+        #expect(try Self.told(store, [Self.one(1), Self.one(10), Self.one(4_999, project: 2)]) == ["repeated", "repeated", "repeated"])
+    }
+
+    @Test func whatCannotBeKeptIsRefused() throws {
+        let clock = Clock()
+        let disk = SimulatedFileSystem()
+        var store = try openStore(disk, testIdentity, Self.options(clock, usual: 4, most: 10))
+        #expect(try Self.told(store, (1...12).map { Self.one(1, $0) }) == Array(repeating: "stored", count: 10) + ["overloaded", "overloaded"])
+        #expect(try store.append([Self.one(1, 11)])[0].errorCode == .overloaded)
+        for round in 0..<2 {
+            // What is known is answered all the same, and other projects have room.
+            #expect(try Self.told(store, [Self.one(1, 3), Self.one(1, 1, project: UInt32(2 + round))]) == ["repeated", "stored"])
+            #expect(try Self.told(store, [Self.one(1, 11)]) == ["overloaded"])
+            store = try openStore(disk.copy(), testIdentity, Self.options(clock, usual: 4, most: 10))
+        }
+        clock.go(3_601)
+        #expect(try Self.told(store, [Self.one(1, 11)]) == ["stored"])
+        // The oldest are forgotten, down to what is usual, and a repeat of them is refused rather than stored again.
+        #expect(try Self.told(store, (1...11).map { Self.one(1, $0) })
+            == Array(repeating: "sequenceExpired", count: 7) + Array(repeating: "repeated", count: 4))
+        #expect(try store.snapshot(project: 1).allEvents().count == 11)
+    }
+
+    @Test func producersHaveRoomOfTheirOwn() throws {
+        let clock = Clock()
+        let store = try openStore(SimulatedFileSystem(), testIdentity, Self.options(clock, producers: 3, usual: 100))
+        #expect(try Self.told(store, (1...4).map { Self.one($0) }) == ["stored", "stored", "stored", "overloaded"])
+        clock.go(1_800)
+        #expect(try Self.told(store, [Self.one(1, 2), Self.one(2, 1)]) == ["stored", "repeated"])
+        clock.go(1_801)
+        // Producer 1 was here within the hour, 2 and 3 only repeated or were silent.
+        #expect(try Self.told(store, [Self.one(4)]) == ["stored"])
+        #expect(try Self.told(store, [Self.one(1, 1), Self.one(1, 2), Self.one(3)]) == ["sequenceExpired", "repeated", "repeated"])
+    }
+
+    @Test func whatIngestNumbersItselfIsSoonForgotten() throws {
+        let clock = Clock()
+        let disk = SimulatedFileSystem()
+        let store = try openStore(disk, testIdentity, Self.options(clock, usual: 4, most: 10))
+        for round in 0..<100 {
+            #expect(try Self.told(store, [Self.one(9, UInt64(round), isShort: true)]) == ["stored"], "\(round)")
+            #expect(try Self.told(store, [Self.one(9, UInt64(round), isShort: true)]) == ["repeated"], "\(round)")
+            clock.go(10)
+        }
+        try store.seal()
+        let small = try #require(disk.files["MANIFEST"]).count
+        #expect(small < 300)
+    }
+
+    @Test func aClockThatGoesBackMakesNothingOlder() throws {
+        let clock = Clock()
+        let store = try openStore(SimulatedFileSystem(), testIdentity, Self.options(clock, usual: 1, most: 2))
+        #expect(try Self.told(store, [Self.one(1), Self.one(2)]) == ["stored", "stored"])
+        clock.seconds.withLock { $0 = 5 }
+        #expect(try Self.told(store, [Self.one(1), Self.one(3)]) == ["repeated", "overloaded"])
+    }
+
+    // MARK: - Pieces
+
+    private static func pieces(
+        _ buckets: [(UInt16, UInt16)], fingerprint: UInt32 = 1, sequence: UInt64 = 1, rows: Int = 2, names: [String] = ["a", "b"]
+    ) -> AppendRequest {
+        let events = buckets.flatMap { bucket, cut in
+            (0..<rows).map { event("u\(bucket)", names[$0 % names.count], Int64(bucket) * 10 + Int64(cut), id: "\(bucket)-\(cut)-\($0)") }
+        }
+        return AppendRequest(
+            project: 1, producer: 7, sequence: sequence, part: 0,
+            pieces: buckets.map { .init(bucket: $0, cut: $1, fingerprint: fingerprint, rows: rows) }, batch: EventBatchBuilder(events).finish())
+    }
+
+    @Test(arguments: [false, true])
+    func ofAFrameWithKnownPiecesTheOthersAreStored(reopened: Bool) throws {
+        let disk = SimulatedFileSystem()
+        var options = StoreOptions()
+        options.eventNamesMax = 1
+        var store = try openStore(disk, testIdentity, options)
+        // Row 1 of each piece has a name too many.
+        let first = try store.append([Self.pieces([(3, 0), (9, 0)])])[0].get()
+        #expect(first == AppendResult(accepted: 2, rejected: [RejectedRow(row: 1, code: .tooManyEventNames), RejectedRow(row: 3, code: .tooManyEventNames)]))
+        if reopened {
+            try store.seal()
+            store = try openStore(disk.copy(), testIdentity, options)
+        }
+        // Another shard's pieces came along, as after a change of the map.
+        let more = try store.append([Self.pieces([(2, 0), (3, 0), (3, 1), (9, 0)])])[0].get()
+        #expect(more == AppendResult(accepted: 4, rejected: [1, 3, 5, 7].map { RejectedRow(row: $0, code: .tooManyEventNames) }))
+        #expect(try store.snapshot(project: 1).allEvents().count == 4)
+        let again = try store.append([Self.pieces([(9, 0), (2, 0)])])[0].get()
+        #expect(again == AppendResult(accepted: 2, rejected: [1, 3].map { RejectedRow(row: $0, code: .tooManyEventNames) }, repeated: true))
+        // One that has other content spoils the frame.
+        #expect(try store.append([Self.pieces([(9, 0), (5, 0)], fingerprint: 2)])[0].errorCode == .sequenceReused)
+        #expect(try Self.told(store, [Self.pieces([(5, 0)], fingerprint: 2), Self.pieces([(5, 0), (6, 0)], fingerprint: 2)]) == ["stored", "stored"])
+        #expect(try store.snapshot(project: 1).allEvents().count == 6)
+        // Cut by shard and not by bucket: nobody can tell which rows these were.
+        #expect(try store.append([request([event("u", "a", 1)], sequence: 1, producer: 7)])[0].errorCode == .sequenceExpired)
+        #expect(try store.append([AppendRequest(
+            project: 1, producer: 7, sequence: 2, part: 0, pieces: [.init(bucket: 1, cut: 0, fingerprint: 1, rows: 3)],
+            batch: EventBatchBuilder([event("u", "a", 1)]).finish())])[0].errorCode == .invalid)
+    }
+
+    /// Against a memory that forgets nothing.
+    @Test(arguments: 0..<20)
+    func randomDeliveriesAreStoredOnceAndKnownForAnHour(seed: UInt64) throws {
+        struct Known { var time: UInt64; var fingerprint: UInt32; var result: AppendResult }
+        struct Key: Hashable { var project: UInt32; var producer: UInt64; var sequence: UInt64; var part: UInt32 }
+        var random = SeededGenerator(seed)
+        let clock = Clock()
+        var options = Self.options(clock, producers: 5, usual: 8, most: 30)
+        options.eventNamesMax = 3
+        var disk = SimulatedFileSystem()
+        var store = try openStore(disk, testIdentity, options)
+        var all: [Key: Known] = [:]
+        var stored = 0
+        for step in 0..<600 {
+            if Int.random(in: 0..<4, using: &random) == 0 { clock.go(.random(in: 0...1_500, using: &random)) }
+            if Int.random(in: 0..<60, using: &random) == 0 { try store.seal() }
+            if Int.random(in: 0..<60, using: &random) == 0 {
+                if Bool.random(using: &random) { store.close() }
+                disk = disk.copy()
+                store = try openStore(disk, testIdentity, options)
+                continue
+            }
+            let key = Key(
+                project: .random(in: 1...2, using: &random), producer: .random(in: 1...7, using: &random),
+                sequence: .random(in: 1...12, using: &random), part: .random(in: 0...1, using: &random))
+            let fingerprint = UInt32(Int.random(in: 0..<10, using: &random) == 0 ? 2 : 1)
+            let events = (0..<2).map { event("u", "n\(($0 + Int(key.sequence)) % 5)", Int64(step)) }
+            let result = try store.append([
+                request(events, sequence: key.sequence, part: key.part, producer: key.producer, project: key.project, fingerprint: fingerprint)
+            ])[0]
+            let known = all[key]
+            let isPromised = known.map { clock.now - $0.time <= 3_600 } ?? false
+            switch result {
+            case .success(let result) where result.repeated:
+                var first = try #require(known, "step \(step)").result
+                first.repeated = true
+                #expect(result == first && known?.fingerprint == fingerprint, "step \(step)")
+            case .success(let result):
+                #expect(!isPromised, "step \(step): stored again")
+                all[key] = Known(time: clock.now, fingerprint: fingerprint, result: result)
+                stored += result.accepted
+            case .failure(let error):
+                switch error.code {
+                case .sequenceReused: #expect(known != nil && known?.fingerprint != fingerprint, "step \(step)")
+                case .sequenceExpired: #expect(!isPromised, "step \(step)")
+                case .overloaded:
+                    #expect(known == nil || !isPromised, "step \(step)")
+                    let promised = all.filter { $0.key.project == key.project && clock.now - $0.value.time <= 3_600 }
+                    let weight = promised.reduce(0) { $0 + 1 + $1.value.result.rejected.count }
+                    #expect(weight >= 30 || Set(promised.map(\.key.producer)).count >= 5, "step \(step): \(weight)")
+                default: Issue.record("step \(step): \(error)")
+                }
+            }
+        }
+        let found = try store.snapshot(project: 1).allEvents().count + store.snapshot(project: 2).allEvents().count
+        #expect(found == stored)
+    }
+}
