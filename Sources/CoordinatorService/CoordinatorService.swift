@@ -75,7 +75,7 @@ package final class CoordinatorService: Sendable {
         try requireKeys(node, keys)
         let snapshot = try await registry.configure(shards: shards, keys: keyList)
         self.snapshot = snapshot
-        let catalogue = FunnelCatalogue(store)
+        let catalogue = FunnelCatalogue(store, logger: node.logger)
         self.catalogue = catalogue
         let identity = node.identity { (snapshot.map.clusterID, snapshot.map.epoch) }
         fleet = ShardFleet(snapshot.map, service: identity, group: node.group, tls: node.clientTLS, logger: node.logger)

@@ -1,17 +1,17 @@
 /// Where the coordinator keeps what must not be lost: definitions, keys, the cluster map. Narrow on purpose, so that a
 /// replicated store can take SQLite's place.
-protocol MetadataStore: Sendable {
+package protocol MetadataStore: Sendable {
     /// The value and the revision it was written at; nil where there is none.
     func get(_ key: String) async throws -> Versioned?
 
     /// All keys with this prefix, in key order.
     func list(prefix: String) async throws -> [(key: String, entry: Versioned)]
 
-    /// Writes, or deletes where `value` is nil, if the key is still at `expected` (0 = absent, nil = whatever it is).
+    /// Makes all of some writes of different keys, or none.
     ///
-    /// - Returns: the revision of the write, greater than any before it.
+    /// - Returns: the revision that they have in common, greater than any before it.
     /// - Throws: `RevisionConflict` where somebody was faster; nothing is changed then.
-    func compareAndSet(_ key: String, expected: UInt64?, value: [UInt8]?) async throws -> UInt64
+    func compareAndSet(_ writes: [MetadataWrite]) async throws -> UInt64
 
     /// Returns once anything was written after `revision`, or after `patience`.
     ///
@@ -19,14 +19,35 @@ protocol MetadataStore: Sendable {
     func watch(after revision: UInt64, patience: Duration) async -> UInt64
 }
 
-struct Versioned: Equatable, Sendable {
-    var revision: UInt64
-    var value: [UInt8]
+extension MetadataStore {
+    /// The same of one key.
+    package func compareAndSet(_ key: String, expected: UInt64?, value: [UInt8]?) async throws -> UInt64 {
+        try await compareAndSet([MetadataWrite(key: key, expected: expected, value: value)])
+    }
 }
 
-struct RevisionConflict: Error, Equatable, CustomStringConvertible {
-    /// The revision that the key is at; 0 = absent.
-    var current: UInt64
+/// Writes a key, or deletes it where `value` is nil, if it is still at `expected` (0 = absent, nil = whatever it is).
+package struct MetadataWrite: Sendable {
+    package var key: String
+    package var expected: UInt64?
+    package var value: [UInt8]?
 
-    var description: String { current == 0 ? "nothing is saved there" : "it is at revision \(current)" }
+    package init(key: String, expected: UInt64?, value: [UInt8]?) {
+        self.key = key
+        self.expected = expected
+        self.value = value
+    }
+}
+
+package struct Versioned: Equatable, Sendable {
+    package var revision: UInt64
+    package var value: [UInt8]
+}
+
+package struct RevisionConflict: Error, Equatable, CustomStringConvertible {
+    package var key: String
+    /// The revision that the key is at; 0 = absent.
+    package var current: UInt64
+
+    package var description: String { current == 0 ? "nothing is saved there" : "it is at revision \(current)" }
 }

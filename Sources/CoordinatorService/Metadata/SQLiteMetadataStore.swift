@@ -3,12 +3,12 @@ import GRDB
 import Synchronization
 
 /// Metadata in one SQLite file, synced on every write.
-final class SQLiteMetadataStore: MetadataStore {
+package final class SQLiteMetadataStore: MetadataStore {
     private let database: DatabaseQueue
     private let revision: Mutex<UInt64>
 
     /// - Parameter path: the file; created and migrated as needed.
-    init(path: String) throws {
+    package init(path: String) throws {
         var configuration = Configuration()
         configuration.prepareDatabase { db in
             try db.execute(sql: "PRAGMA journal_mode = WAL")
@@ -33,13 +33,13 @@ final class SQLiteMetadataStore: MetadataStore {
         return migrator
     }
 
-    func get(_ key: String) async throws -> Versioned? {
+    package func get(_ key: String) async throws -> Versioned? {
         try await database.read { db in
             try Row.fetchOne(db, sql: "SELECT revision, value FROM entry WHERE key = ?", arguments: [key]).map(Self.entry)
         }
     }
 
-    func list(prefix: String) async throws -> [(key: String, entry: Versioned)] {
+    package func list(prefix: String) async throws -> [(key: String, entry: Versioned)] {
         try await database.read { db in
             let rows = try Row.fetchAll(
                 db, sql: "SELECT key, revision, value FROM entry WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key",
@@ -48,27 +48,31 @@ final class SQLiteMetadataStore: MetadataStore {
         }
     }
 
-    func compareAndSet(_ key: String, expected: UInt64?, value: [UInt8]?) async throws -> UInt64 {
+    package func compareAndSet(_ writes: [MetadataWrite]) async throws -> UInt64 {
         let written = try await database.write { db -> UInt64 in
-            let found = try Int64.fetchOne(db, sql: "SELECT revision FROM entry WHERE key = ?", arguments: [key]) ?? 0
-            let current = UInt64(found)
-            if let expected, expected != current { throw RevisionConflict(current: current) }
             try db.execute(sql: "UPDATE counter SET value = value + 1")
             let next = try Int64.fetchOne(db, sql: "SELECT value FROM counter") ?? 0
-            if let value {
-                try db.execute(
-                    sql: "INSERT INTO entry VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision",
-                    arguments: [key, Data(value), next])
-            } else {
-                try db.execute(sql: "DELETE FROM entry WHERE key = ?", arguments: [key])
-            }
+            for write in writes { try Self.apply(write, next, db) }
             return UInt64(next)
         }
         revision.withLock { $0 = max($0, written) }
         return written
     }
 
-    func watch(after known: UInt64, patience: Duration) async -> UInt64 {
+    /// An error undoes the whole transaction.
+    private static func apply(_ write: MetadataWrite, _ revision: Int64, _ db: Database) throws {
+        let found = try Int64.fetchOne(db, sql: "SELECT revision FROM entry WHERE key = ?", arguments: [write.key]) ?? 0
+        let current = UInt64(found)
+        if let expected = write.expected, expected != current { throw RevisionConflict(key: write.key, current: current) }
+        guard let value = write.value else {
+            return try db.execute(sql: "DELETE FROM entry WHERE key = ?", arguments: [write.key])
+        }
+        try db.execute(
+            sql: "INSERT INTO entry VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision",
+            arguments: [write.key, Data(value), revision])
+    }
+
+    package func watch(after known: UInt64, patience: Duration) async -> UInt64 {
         // Writers are people and restarts: looking ten times a second costs nothing and can't miss one.
         let end = ContinuousClock.now + patience
         while revision.withLock({ $0 }) <= known, ContinuousClock.now < end, !Task.isCancelled {
