@@ -9,8 +9,13 @@ import NIOCore
 /// What travels with each HTTP request.
 package struct EdgeContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
+    /// The caller's connection.
+    let channel: any Channel
 
-    package init(source: ApplicationRequestContextSource) { coreContext = .init(source: source) }
+    package init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
+    }
 
     /// Larger bodies are read by `EdgeBody`, within its own limits.
     package var maxUploadSize: Int { Limits.definitionBytes }

@@ -33,7 +33,7 @@ package enum EdgeServer {
         bound: @escaping @Sendable (Int) async -> Void
     ) throws -> some ApplicationProtocol {
         let plain = HTTPServerBuilder.http1(
-            configuration: .init(additionalChannelHandlers: [ContinueHandler()], idleTimeout: .seconds(60)))
+            configuration: .init(additionalChannelHandlers: [ContinueHandler(), CallerWatch()], idleTimeout: .seconds(60)))
         return Application(
             responder: router.buildResponder(),
             server: try tls.map { try .tls(plain, tlsConfiguration: try $0.httpConfiguration()) } ?? plain,
