@@ -20,7 +20,7 @@ package final class CoordinatorService: Sendable {
             Setting("admin-keys", .text, secret: true, "keys that may do everything"),
             Setting("queries-running", .integer(1...1_000), default: "8", "queries answered at the same time"),
             Setting("chart-library", .text, default: "", "file of Chart.js for the dashboard; by default where Debian's libjs-chart.js has it"),
-            Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait; more are refused"),
+            Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
         ])
 
     private let node: Node
@@ -43,7 +43,10 @@ package final class CoordinatorService: Sendable {
         ]
         node.setReady(nil)
         return [
-            AtShutdown { await service.fleet.shutdown() },
+            AtShutdown {
+                await service.fleet.shutdown()
+                await service.engine.aside.shutdown()
+            },
             try node.httpService(http), node.wireService(routes + service.reportRoutes, as: service.identity),
             // Stops first, so that calls which wait for a newer map don't hold up the rest.
             AtShutdown { service.registry.endWaiting() },
