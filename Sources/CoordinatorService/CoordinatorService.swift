@@ -20,7 +20,7 @@ package final class CoordinatorService: Sendable {
             Setting("admin-keys", .text, secret: true, "keys that may do everything"),
             Setting("queries-running", .integer(1...1_000), default: "8", "queries answered at the same time"),
             Setting("chart-library", .text, default: "", "file of Chart.js for the dashboard; by default where Debian's libjs-chart.js has it"),
-            Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait; more are refused"),
+            Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
         ])
 
     private let node: Node
@@ -42,7 +42,11 @@ package final class CoordinatorService: Sendable {
             .init(.users, service.readers) { try await service.users($0) },
         ]
         return [
-            AtShutdown { service.close() }, AtShutdown { await service.fleet.shutdown() },
+            AtShutdown { service.close() },
+            AtShutdown {
+                await service.fleet.shutdown()
+                await service.engine.aside.shutdown()
+            },
             Background { await service.tellReadiness() }, try node.httpService(http),
             node.wireService(routes + service.reportRoutes, as: service.identity) { service.map.shards.count },
             // Stops first, so that calls which wait for a newer map don't hold up the rest.
@@ -72,7 +76,7 @@ package final class CoordinatorService: Sendable {
         let directory = try await CoordinatorDirectory(path, lock: try await node.lockDirectory(path))
         self.directory = directory
         map = try await Self.takeConfiguration(shards, keyList, directory, node)
-        let catalogue = FunnelCatalogue(directory.store)
+        let catalogue = FunnelCatalogue(directory.store, logger: node.logger)
         self.catalogue = catalogue
         let identity = node.identity { directory.registry.state }
         fleet = ShardFleet(map, service: identity, group: node.group, tls: node.clientTLS, logger: node.logger)

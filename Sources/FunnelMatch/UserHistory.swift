@@ -55,6 +55,8 @@ extension UserOutcome {
 package enum MatchError: Error, Equatable, Sendable {
     /// The history needs more work than one user may cost; the query fails rather than guess.
     case workBudget(limit: Int)
+    /// The user has more events than a query reads of one, or more pairs of an event and a step that it can fill.
+    case tooManyEvents(limit: Int)
     /// The plan has rules that this matcher does not know.
     case notPlain
     /// The plan counts something else than users, so no list of users is as long as its counts.
@@ -68,6 +70,7 @@ extension MatchError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .workBudget(let limit): "a user's history needs more than \(limit) steps of work under these rules"
+        case .tooManyEvents(let limit): "a user has more than \(limit) events of this funnel"
         case .notPlain: "a rule of the funnel is not known here"
         case .notUsers: "the funnel counts something else than users"
         case .optionalStep(let step): "nobody drops at step \(step), since it is optional"

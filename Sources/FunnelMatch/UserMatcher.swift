@@ -8,8 +8,8 @@ import FunnelModel
 /// the bounds are exact it never turns back, elsewhere it remembers states that failed and counts its work.
 package struct UserMatcher: Sendable {
     private let plan: FunnelPlan
-    private let workMax: Int
     private let isPlain: Bool
+    private var budget: WorkBudget
 
     private var clock: [Int64] = []
     private var masks: [UInt64] = []
@@ -20,12 +20,13 @@ package struct UserMatcher: Sendable {
     private var following: [[Int]]
     /// Some row can fill two steps and a step may share its predecessor's clock value, so rows must be told apart.
     private var shared = false
-    private var work = 0
 
-    /// - Parameter workMax: candidate visits one user may cost, before the query fails by name.
-    package init(_ plan: FunnelPlan, workMax: Int = 4_000_000) {
+    /// - Parameters:
+    ///   - workMax: candidate visits one user may cost, before the query fails by name.
+    ///   - isCancelled: asked now and then, since one long history may take a while.
+    package init(_ plan: FunnelPlan, workMax: Int = Limits.userWork, isCancelled: @escaping @Sendable () -> Bool = { false }) {
         self.plan = plan
-        self.workMax = workMax
+        budget = WorkBudget(limit: workMax, isCancelled: isCancelled)
         isPlain = plan.isPlain
         rows = Array(repeating: [], count: plan.steps)
         times = Array(repeating: [], count: plan.steps)
@@ -35,16 +36,13 @@ package struct UserMatcher: Sendable {
     /// - Parameters:
     ///   - time: microseconds, ascending, ties in the order of section 1.
     ///   - mask: the positions each row can fill, as bits; rows that fill none may be left out.
-    ///   - isCancelled: polled now and then, since one long history may take a while.
-    package mutating func match(
-        time: [Int64], mask: [UInt64], isCancelled: () -> Bool = { false }
-    ) throws(MatchError) -> UserOutcome {
+    package mutating func match(time: [Int64], mask: [UInt64]) throws(MatchError) -> UserOutcome {
         try load(time, mask)
         if rows[0].isEmpty { return UserOutcome() }
         let starts = rows[0].indices.filter { plan.entryRange.contains(time[rows[0][$0]]) }
         if starts.isEmpty { return UserOutcome() }
-        if plan.definition.anchor == .previousStep { fillFollowing() }
-        return try outcome(of: starts, isCancelled)
+        if plan.definition.anchor == .previousStep { try fillFollowing() }
+        return try outcome(of: starts)
     }
 
     /// Matches once for each of some adjoining entry ranges, as if each were the plan's own.
@@ -53,29 +51,29 @@ package struct UserMatcher: Sendable {
     ///   - bounds: ascending instants in microseconds; range b is `bounds[b]..<bounds[b + 1]`.
     ///   - body: told the ranges with a step-1 event, ascending, and the outcome of each.
     package mutating func match(
-        time: [Int64], mask: [UInt64], bounds: [Int64], isCancelled: () -> Bool = { false }, body: (Int, UserOutcome) -> Void
+        time: [Int64], mask: [UInt64], bounds: [Int64], body: (Int, UserOutcome) -> Void
     ) throws(MatchError) {
         try load(time, mask)
         if rows[0].isEmpty || bounds.count < 2 { return }
-        if plan.definition.anchor == .previousStep { fillFollowing() }
+        if plan.definition.anchor == .previousStep { try fillFollowing() }
         var starts: [Int] = []
         var range = -1
         for (start, row) in rows[0].enumerated() {
             let own = bounds.firstIndex(after: time[row]) - 1
             if own != range, !starts.isEmpty {
-                body(range, try outcome(of: starts, isCancelled))
+                body(range, try outcome(of: starts))
                 starts.removeAll(keepingCapacity: true)
             }
             range = own
             if (0..<(bounds.count - 1)).contains(range) { starts.append(start) }
         }
-        if !starts.isEmpty { body(range, try outcome(of: starts, isCancelled)) }
+        if !starts.isEmpty { body(range, try outcome(of: starts)) }
     }
 
     /// - Parameter starts: the step-1 events in an entry range, at least one.
-    private mutating func outcome(of starts: [Int], _ isCancelled: () -> Bool) throws(MatchError) -> UserOutcome {
-        work = 0
-        return try choose(among: plan.definition.entry == .first ? Array(starts.prefix(1)) : starts, isCancelled)
+    private mutating func outcome(of starts: [Int]) throws(MatchError) -> UserOutcome {
+        budget.reset()
+        return try choose(among: plan.definition.entry == .first ? Array(starts.prefix(1)) : starts)
     }
 
     private mutating func load(_ time: [Int64], _ mask: [UInt64]) throws(MatchError) {
@@ -87,6 +85,8 @@ package struct UserMatcher: Sendable {
         clock.removeAll(keepingCapacity: true)
         masks = mask
         shared = false
+        try budget.pass(mask.count)
+        var fills = 0
         for (row, positions) in mask.enumerated() {
             let at = plan.ticks(time[row])
             clock.append(at)
@@ -97,18 +97,20 @@ package struct UserMatcher: Sendable {
                 rest &= rest - 1
                 rows[i].append(row)
                 times[i].append(at)
+                fills += 1
             }
+            if fills > Limits.userFills { throw .tooManyEvents(limit: Limits.userFills) }
         }
     }
 
     /// Section 5: among the attempts of greatest depth, by `entry`; and the deepest attempt that is still open.
-    private mutating func choose(among starts: [Int], _ isCancelled: () -> Bool) throws(MatchError) -> UserOutcome {
+    private mutating func choose(among starts: [Int]) throws(MatchError) -> UserOutcome {
         var best = UserOutcome()
         var bestTook: Int64 = 0
         let shortest = plan.definition.entry == .shortest
         let mayBeOpen = lastOpenClock(of: starts)
-        for (number, start) in starts.enumerated() {
-            if number % 1_024 == 1_023, isCancelled() { throw MatchError.cancelled }
+        for start in starts {
+            try budget.pass(plan.steps)
             let open = mayBeOpen.map { plan.definition.anchor == .previousStep || times[0][start] >= $0 } ?? false
             let reach = relaxedDepth(from: start)
             let wanted = shortest ? max(best.depth, 1) : best.depth + 1
@@ -192,9 +194,10 @@ extension UserMatcher {
     }
 
     /// `previous_step`: the next instance lies in (t - slack, t + window], both ends rising with t: a sliding maximum.
-    private mutating func fillFollowing() {
+    private mutating func fillFollowing() throws(MatchError) {
         following[plan.steps - 1] = Array(repeating: 0, count: rows[plan.steps - 1].count)
         for i in stride(from: plan.steps - 2, through: 0, by: -1) {
+            try budget.pass(times[i].count)
             let next = times[i + 1]
             var deepest: [Int] = []
             var queue: [Int] = []
@@ -242,7 +245,7 @@ extension UserMatcher {
             var seen: Set<Int> = []
             let placed = place(i, &seen)
             // The first visit of a step that finds its row at once is free, as in `extend`.
-            try spend(visits - (placed ? 1 : 0))
+            try budget.spend(visits - (placed ? 1 : 0))
             visits = 0
             if !placed { return false }
         }
@@ -289,15 +292,10 @@ extension UserMatcher {
                 search.chain.removeLast()
             }
             // Only what led nowhere is counted, so that a linear mode never runs out of its budget.
-            try spend(1)
+            try budget.spend(1)
         }
         if let state { search.failed.insert(state) }
         return false
-    }
-
-    private mutating func spend(_ visits: Int) throws(MatchError) {
-        work += visits
-        if work > workMax { throw MatchError.workBudget(limit: workMax) }
     }
 
     private func failureState(_ search: Search, step: Int) -> State {

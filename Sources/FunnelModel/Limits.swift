@@ -14,6 +14,13 @@ package enum Limits {
     /// Users of one project in one of the 1,024 buckets.
     package static let usersPerBucket = 1 << 22
 
+    /// Events of one user that a query reads; of a user with more, an error names them.
+    package static let userRows = 2_000_000
+    /// Pairs of an event of one user and a step that it can fill.
+    package static let userFills = 4_000_000
+    /// Visits that the search for one user's attempt may waste.
+    package static let userWork = 4_000_000
+
     package static let stepsPerFunnel = 64
     package static let eventsPerStep = 256
     package static let eventTypes = 1_000

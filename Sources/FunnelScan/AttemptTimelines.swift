@@ -8,6 +8,7 @@ struct AttemptTimelines: Sendable {
     private let snapshot: Snapshot
     private let countsUsers: Bool
     private let attempts: ChosenAttemptsScan
+    private let heavy: HeavyUsers
     /// What `UserRows.event` refers to.
     let names: [ByteString]
 
@@ -16,6 +17,7 @@ struct AttemptTimelines: Sendable {
         snapshot = scan.snapshot
         countsUsers = scan.plan.definition.countBy == .users
         attempts = scan.chosenAttempts()
+        heavy = scan.heavy
         self.names = names
     }
 
@@ -32,13 +34,14 @@ struct AttemptTimelines: Sendable {
         isCancelled: () -> Bool, isWanted: (ChosenAttempt) -> Bool, _ body: (ChosenAttempt, UserRows?) throws -> Void
     ) throws {
         guard countsUsers else { throw MatchError.notUsers }
-        let rows = snapshot.rowScan(names)
-        // Attempts come in order of place, but between two of them may lie what other threads took.
+        let rows = snapshot.rowScan(names, rowsMax: heavy.rowsMax)
+        // Attempts of a slice come in order of place.
         var waiting: [ChosenAttempt] = []
         func tell() throws {
             guard let first = waiting.first, let last = waiting.last else { return }
             var next = 0
-            _ = try rows.each(in: first.place..<(last.place + 1)) { user in
+            let places = first.place..<(last.place + 1)
+            _ = try rows.each(in: places, tooMany: { try heavy.meetCrowd($0) }) { user in
                 while next < waiting.count, waiting[next].place <= user.place {
                     try body(waiting[next], waiting[next].place == user.place ? user : nil)
                     next += 1
@@ -48,15 +51,11 @@ struct AttemptTimelines: Sendable {
             for attempt in waiting[next...] { try body(attempt, nil) }
             waiting.removeAll(keepingCapacity: true)
         }
-        try attempts.run(isCancelled: isCancelled) { attempt in
-            guard isWanted(attempt) else { return }
-            if let first = waiting.first, !(first.place..<(first.place + Self.placesAtOnce)).contains(attempt.place) { try tell() }
-            waiting.append(attempt)
+        try attempts.run(isCancelled: isCancelled, begin: tell) { attempt in
+            if isWanted(attempt) { waiting.append(attempt) }
         }
         try tell()
     }
-
-    private static let placesAtOnce = 1_024
 }
 
 extension ChosenAttempt {

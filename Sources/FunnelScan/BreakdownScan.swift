@@ -27,7 +27,7 @@ package struct BreakdownScan: Sendable {
         case .attempts(let kernel), .narrowed(let kernel): self.kernel = kernel
         case .counter, .general: kernel = nil
         }
-        queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
+        queue = SliceQueue(scan, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
         switch breakdown.touch {
         case .first: steps = Array(0..<scan.plan.steps)
         case .last: steps = (0..<scan.plan.steps).reversed()
@@ -45,7 +45,7 @@ package struct BreakdownScan: Sendable {
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
         if let property = breakdown.property.userPropertyName {
             // Which step is asked makes no difference.
-            var values = TalliedUserValues(scan.snapshot, property)
+            var values = TalliedUserValues(scan, property)
             return try run(by: &values, isCancelled)
         }
         var (whole, tally) = tallies
@@ -66,8 +66,7 @@ package struct BreakdownScan: Sendable {
         var (whole, tally) = tallies
         if let kernel {
             guard let attempts = NarrowedReader(kernel) else { return (whole, tally) }
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
+            try queue.each(isCancelled) { slice in
                 try attempts.load(slice)
                 try values.load(slice)
                 tally.add(codes: try attempts.outcomes.user.map { try values.code(Int($0), &tally) }, attempts.outcomes)
@@ -149,8 +148,7 @@ package struct BreakdownScan: Sendable {
         let filtered = steps.filter { !kernel.lists[kernel.listOfStep[$0]].conditions.isEmpty }
         guard let attempts = NarrowedReader(kernel, rowsOfLists: Set((eager + filtered).map { kernel.listOfStep[$0] })) else { return }
         var values = ChosenValues(kernel, attempts.reader, PropertyCodes(scan.snapshot, breakdown.property))
-        while let slice = queue.next() {
-            if isCancelled() { throw MatchError.cancelled }
+        try queue.each(isCancelled) { slice in
             try attempts.load(slice)
             tally.add(codes: try values.codes(attempts.outcomes, steps, &tally), attempts.outcomes)
             attempts.add(to: &whole)

@@ -30,17 +30,19 @@ package struct ChosenAttemptsScan: Sendable {
 
     init(_ scan: FunnelScan) {
         self.scan = scan
-        queue = SliceQueue(scan.places, size: GeneralScan.slicePlaces)
+        queue = SliceQueue(scan, size: GeneralScan.slicePlaces)
     }
 
     /// Slices; more threads than these have nothing to do.
     package var slices: Int { queue.count }
 
     /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, and within long histories.
-    /// - Throws: `MatchError`, `StoreError`, and what `body` throws.
-    package func run(isCancelled: () -> Bool, _ body: (ChosenAttempt) throws -> Void) throws {
-        try GeneralScan(scan).run(queue, isCancelled) { history, outcome in
+    /// - Parameters:
+    ///   - isCancelled: asked once a slice, and within long histories.
+    ///   - begin: called before the attempts of each slice.
+    /// - Throws: `MatchError`, `HeavyUser`, `StoreError`, and what `body` throws.
+    package func run(isCancelled: () -> Bool, begin: () throws -> Void = {}, _ body: (ChosenAttempt) throws -> Void) throws {
+        try GeneralScan(scan).run(queue, isCancelled, begin: { _ in try begin() }) { history, outcome in
             try body(
                 ChosenAttempt(
                     place: history.place, depth: outcome.depth, time: outcome.chain.map { $0 < 0 ? nil : history.events.time[$0] },

@@ -13,8 +13,18 @@ struct CohortScan: Sendable {
         // A cohort is of users, whatever else its funnel counts.
         definition.countBy = .users
         let plan = FunnelPlan(definition, entryRange: nil, asOf: scan.plan.asOf).cut(for: cohort.outcome, step: cohort.step)
-        list = try UserList(cohort.outcome, step: cohort.step, plan)
-        self.scan = FunnelScan(plan, scan.snapshot, places: scan.places, cohorts: [])
-        way = Way.choose(for: self.scan, countsOnly: false)
+        let list = try UserList(cohort.outcome, step: cohort.step, plan)
+        self.init(FunnelScan(plan, scan.snapshot, places: scan.places, cohorts: [], heavy: scan.heavy), list)
+    }
+
+    private init(_ scan: FunnelScan, _ list: UserList) {
+        self.scan = scan
+        self.list = list
+        way = Way.choose(for: scan, countsOnly: false)
+    }
+
+    /// The same, where users who are too heavy for it are noted.
+    func noting(_ heavy: HeavyUsers) -> CohortScan {
+        CohortScan(FunnelScan(scan.plan, scan.snapshot, places: scan.places, cohorts: [], heavy: heavy), list)
     }
 }

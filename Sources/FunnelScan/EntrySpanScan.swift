@@ -16,7 +16,7 @@ package struct EntrySpanScan: Sendable {
     init(_ scan: FunnelScan) {
         self.scan = scan.with(scan.plan.entries)
         kernel = KernelPlan(self.scan, starting: .max)
-        queue = SliceQueue(scan.places, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
+        queue = SliceQueue(scan, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
     }
 
     /// Slices; more threads than these have nothing to do.
@@ -30,8 +30,7 @@ package struct EntrySpanScan: Sendable {
         if let kernel {
             let reader = KernelReader(kernel)
             let mask: UInt64 = 1 << UInt64(kernel.layout.timeBits) - 1
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
+            try queue.each(isCancelled) { slice in
                 try reader.load(slice)
                 for list in reader.lists {
                     for i in 0..<list.count { span.add(kernel.layout.time(list[i] & mask)) }

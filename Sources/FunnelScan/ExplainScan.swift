@@ -5,24 +5,28 @@ import FunnelStorage
 extension FunnelScan {
     /// What the funnel makes of one user, by the matcher that counts.
     /// - Returns: the user's counts, and why they are so; nil where the user has no events here.
-    /// - Throws: `MatchError`, `.notUsers` where other units are counted; `StoreError`.
+    /// - Throws: `MatchError`, `.notUsers` where other units are counted; `HeavyUser`, whatever becomes of such users elsewhere;
+    ///   `StoreError`.
     package func explain(_ user: ByteString, isCancelled: () -> Bool) throws -> (whole: FunnelTally, explanation: UserExplanation?) {
         guard plan.definition.countBy == .users else { throw MatchError.notUsers }
         var whole = FunnelTally(plan, times: false)
         guard let place = snapshot.place(of: user), places.contains(where: { $0.contains(place) }) else { return (whole, nil) }
-        let alone = SliceQueue([place..<(place + 1)], size: 1)
-        var found = ExplainScan(plan)
-        try GeneralScan(self).each(alone, isCancelled) { history in
-            whole.add(try found.match(history, isCancelled), time: history.events.time)
+        let heavy = HeavyUsers(areNoted: false, rowsMax: heavy.rowsMax)
+        let scan = FunnelScan(
+            plan, snapshot, places: [place..<(place + 1)], cohorts: cohorts.map { $0.noting(heavy) }, heavy: heavy)
+        var found = ExplainScan(scan)
+        try GeneralScan(scan).each(SliceQueue(scan, size: 1), isCancelled) { history in
+            try heavy.at(place) { whole.add(try found.match(history), time: history.events.time) }
         }
-        let values = try snapshot.userValues(plan.userProperties, place: place)
+        let values = try scan.userValues(plan.userProperties, place: place)
         var explanation: UserExplanation?
-        _ = try snapshot.rowScan(nil).each(in: place..<(place + 1)) { rows in
+        let rows = snapshot.rowScan(nil, rowsMax: heavy.rowsMax)
+        _ = try rows.each(in: place..<(place + 1), tooMany: { try heavy.meetCrowd($0) }) { rows in
             explanation = try found.explanation(rows, snapshot.eventNames(), values)
             return true
         }
         // The user's events were not matched, so nothing else can be told.
-        if try !isMember(place) { explanation?.stopped = UserExplanation.Miss(position: 0, reason: .notInCohort) }
+        if try !scan.isMember(place) { explanation?.stopped = UserExplanation.Miss(position: 0, reason: .notInCohort) }
         return (whole, explanation)
     }
 
@@ -37,6 +41,7 @@ extension FunnelScan {
 /// Explains one user: first what the matcher chose, then what lies around it.
 private struct ExplainScan {
     private let plan: FunnelPlan
+    private let isCancelled: @Sendable () -> Bool
     private var outcome = UserOutcome()
     /// By row of the chosen attempt; nil for a step that was skipped.
     private var chosen: [RowRef?] = []
@@ -46,37 +51,41 @@ private struct ExplainScan {
     /// Attempts that are matched by themselves.
     private static let attemptsMax = 10_000
 
-    init(_ plan: FunnelPlan) { self.plan = plan }
+    init(_ scan: FunnelScan) {
+        plan = scan.plan
+        isCancelled = scan.snapshot.isCancelled
+    }
 
-    mutating func match(_ history: GeneralScan.History, _ isCancelled: () -> Bool) throws -> UserOutcome {
-        var matcher = HistoryMatcher(plan)
+    mutating func match(_ history: GeneralScan.History) throws -> UserOutcome {
+        var matcher = HistoryMatcher(plan, isCancelled: isCancelled)
         var outcomes: [UserOutcome] = []
-        try matcher.match(history.events, isCancelled: isCancelled) { outcomes.append($0) }
+        try matcher.match(history.events) { outcomes.append($0) }
         outcome = outcomes.first ?? UserOutcome()
         chosen = outcome.chain.map { $0 < 0 ? nil : history.row[$0] }
-        try matchEach(&matcher, history, isCancelled)
-        if outcome.openDepth > 0 { openUntil = try lastOpen(history, isCancelled) }
+        try matchEach(&matcher, history)
+        if outcome.openDepth > 0 { openUntil = try lastOpen(history) }
         return outcome
     }
 
     /// The last clock value, in microseconds, at which an attempt can still go on, of a user who can at `as_of`. An attempt that is
     /// closed stays so, and its chain does not depend on `as_of`: so the last one is found by halving.
-    private func lastOpen(_ history: GeneralScan.History, _ isCancelled: () -> Bool) throws -> Int64 {
+    private func lastOpen(_ history: GeneralScan.History) throws -> Int64 {
         var open = plan.ticks(plan.asOf)
         // No window reaches further.
         var closed = max(open, plan.ticks(history.events.time[history.events.time.count - 1]) + plan.window) + 1
         while closed - open > 1 {
             let middle = open + (closed - open) / 2
-            var matcher = HistoryMatcher(FunnelPlan(plan.definition, entryRange: plan.entryRange, asOf: middle * plan.tick))
+            let later = FunnelPlan(plan.definition, entryRange: plan.entryRange, asOf: middle * plan.tick)
+            var matcher = HistoryMatcher(later, isCancelled: isCancelled)
             var isOpen = false
-            try matcher.match(history.events, isCancelled: isCancelled) { isOpen = $0.openDepth > 0 }
+            try matcher.match(history.events) { isOpen = $0.openDepth > 0 }
             if isOpen { open = middle } else { closed = middle }
         }
         return open * plan.tick
     }
 
     /// Every attempt by itself: all that begin at one instant are one.
-    private mutating func matchEach(_ matcher: inout HistoryMatcher, _ history: GeneralScan.History, _ isCancelled: () -> Bool) throws {
+    private mutating func matchEach(_ matcher: inout HistoryMatcher, _ history: GeneralScan.History) throws {
         let begins: UInt64 = plan.definition.order == .any ? .max : 1
         var starts: [Int64] = []
         for (time, mask) in zip(history.events.time, history.events.mask) {
@@ -86,7 +95,7 @@ private struct ExplainScan {
         guard let last = starts.last else { return }
         let own = outcome.chain.first.map { history.events.time[$0] }
         var others: [UserExplanation.Attempt] = []
-        try matcher.match(history.events, bounds: starts + [last + 1], isCancelled: isCancelled) { i, other in
+        try matcher.match(history.events, bounds: starts + [last + 1]) { i, other in
             if other.depth == 0 || starts[i] == own { return }
             others.append(
                 UserExplanation.Attempt(
@@ -112,7 +121,7 @@ private struct ExplainScan {
     /// - Parameter rows: all events of the user.
     /// - Parameter values: of the user's own properties that the plan asks for.
     func explanation(_ rows: UserRows, _ names: [ByteString], _ values: [ByteString: PropertyValue]) throws -> UserExplanation {
-        let timeline = try Timeline(plan, rows, names, values)
+        let timeline = try Timeline(plan, rows, names, values, isCancelled: isCancelled)
         let chain = chosen.map { ref in ref.flatMap { timeline.row(of: $0) } ?? -1 }
         var explanation = UserExplanation()
         explanation.depth = outcome.depth
@@ -123,7 +132,7 @@ private struct ExplainScan {
                     properties: try rows.row(at).properties.map { .init($0.key, $0.value.canonical) }))
         }
         if outcome.depth < plan.steps {
-            explanation.stopped = try NearestMiss(plan, timeline, chain: chain, positions: outcome.positions).find()
+            explanation.stopped = try NearestMiss(plan, timeline, chain: chain, positions: outcome.positions).find(isCancelled: isCancelled)
         }
         explanation.openUntil = openUntil
         explanation.attemptsInAll = attempts.count
@@ -156,10 +165,13 @@ struct Timeline {
     /// Exclusions that a row matches.
     private(set) var excluded: [UInt64] = []
 
-    init(_ plan: FunnelPlan, _ rows: UserRows, _ names: [ByteString], _ values: [ByteString: PropertyValue]) throws {
+    init(
+        _ plan: FunnelPlan, _ rows: UserRows, _ names: [ByteString], _ values: [ByteString: PropertyValue], isCancelled: () -> Bool
+    ) throws {
         self.rows = rows
         self.values = values
         for i in 0..<rows.count {
+            if i % 1_024 == 0, isCancelled() { throw MatchError.cancelled }
             let name = names[rows.event(i)]
             let positions = plan.positions(ofEvent: name)
             self.names.append(name)
@@ -184,11 +196,11 @@ struct Timeline {
     func row(of ref: RowRef) -> Int? { (0..<count).first { rows.ref($0) == ref } }
 }
 
-extension Snapshot {
+extension FunnelScan {
     /// Values of properties of one user; those that the user does not have are left out.
     fileprivate func userValues(_ properties: [ByteString], place: Int) throws -> [ByteString: PropertyValue] {
         if properties.isEmpty { return [:] }
-        let column = UserColumns(self, properties)
+        let column = UserColumns(snapshot, properties, rowsMax: heavy.rowsMax)
         try column.load(place..<(place + 1))
         var found: [ByteString: PropertyValue] = [:]
         for (i, property) in properties.enumerated() {

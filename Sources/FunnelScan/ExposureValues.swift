@@ -19,7 +19,7 @@ struct ExposureValues: ValuesOfUsers {
 
     init(_ scan: FunnelScan, _ property: ByteString) {
         // Whether a user takes part is asked by whoever matches.
-        entries = FunnelScan(scan.plan.entries, scan.snapshot, places: scan.places, cohorts: [])
+        entries = FunnelScan(scan.plan.entries, scan.snapshot, places: scan.places, cohorts: [], heavy: scan.heavy)
         self.property = property
         // In any order the plan has all steps, and each may start one.
         reader = HistoryReader(entries, starting: .max, ordersTies: true)
@@ -41,6 +41,7 @@ struct ExposureValues: ValuesOfUsers {
                 places.append(history.place - slice.lowerBound)
                 rows.append(row)
             }
+            if slice.count > 1, rows.count > entries.heavy.rowsMax { throw StoreError(.tooManyRows, "the users have too many entries") }
         }
         let found = try column.codes(of: rows) { numbers.number(of: $0) }
         for (place, number) in zip(places, found) where number != PropertyCodes.none {

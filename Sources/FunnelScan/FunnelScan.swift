@@ -1,7 +1,6 @@
 import FunnelMatch
 import FunnelModel
 import FunnelStorage
-import Synchronization
 
 /// One funnel over a snapshot of a shard: how it is matched is chosen once, then any number of threads run it slice of
 /// users by slice.
@@ -12,32 +11,60 @@ package struct FunnelScan: Sendable {
     let places: [Range<Int>]
     /// Only users of all of them count.
     let cohorts: [CohortScan]
+    /// What becomes of users who are too heavy.
+    package let heavy: HeavyUsers
 
-    package init(_ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>]) {
+    package init(
+        _ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>], heavy: HeavyUsers = HeavyUsers(areNoted: false)
+    ) {
         self.init(
-            plan, snapshot, places: buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty }, cohorts: [])
+            plan, snapshot, places: buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty }, cohorts: [],
+            heavy: heavy)
     }
 
     /// - Parameters:
     ///   - buckets: whose users are counted, ascending and disjoint.
     ///   - cohorts: only users of all of them count; none is everyone.
+    ///   - heavy: what becomes of users who are too heavy.
     /// - Throws: `MatchError.optionalStep` for a cohort of those who dropped at one.
-    package init(_ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>], cohorts: [Cohort]) throws(MatchError) {
-        let everyone = FunnelScan(plan, snapshot, buckets: buckets)
+    package init(
+        _ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>], cohorts: [Cohort],
+        heavy: HeavyUsers = HeavyUsers(areNoted: false)
+    ) throws(MatchError) {
+        let everyone = FunnelScan(plan, snapshot, buckets: buckets, heavy: heavy)
         var scans: [CohortScan] = []
         for cohort in cohorts { scans.append(try CohortScan(cohort, everyone)) }
-        self.init(plan, snapshot, places: everyone.places, cohorts: scans)
+        self.init(plan, snapshot, places: everyone.places, cohorts: scans, heavy: heavy)
     }
 
-    init(_ plan: FunnelPlan, _ snapshot: Snapshot, places: [Range<Int>], cohorts: [CohortScan]) {
+    init(_ plan: FunnelPlan, _ snapshot: Snapshot, places: [Range<Int>], cohorts: [CohortScan], heavy: HeavyUsers) {
         self.plan = plan
         self.snapshot = snapshot
         self.places = places
         self.cohorts = cohorts
+        self.heavy = heavy
     }
 
     /// Another funnel over the same users.
-    func with(_ plan: FunnelPlan) -> FunnelScan { FunnelScan(plan, snapshot, places: places, cohorts: cohorts) }
+    func with(_ plan: FunnelPlan) -> FunnelScan { FunnelScan(plan, snapshot, places: places, cohorts: cohorts, heavy: heavy) }
+
+    /// The same without some users, noting others who are too heavy.
+    /// - Parameter left: places, ascending.
+    package func without(_ left: [Int]) -> FunnelScan {
+        var kept: [Range<Int>] = []
+        var next = 0
+        for range in places {
+            var start = range.lowerBound
+            while next < left.count, left[next] < range.upperBound {
+                if left[next] > start { kept.append(start..<left[next]) }
+                start = max(start, left[next] + 1)
+                next += 1
+            }
+            if start < range.upperBound { kept.append(start..<range.upperBound) }
+        }
+        let heavy = HeavyUsers(areNoted: true, rowsMax: heavy.rowsMax)
+        return FunnelScan(plan, snapshot, places: kept, cohorts: cohorts.map { $0.noting(heavy) }, heavy: heavy)
+    }
 
     /// The counting of all users, or whatever the plan counts, with the times of their attempts if asked.
     package func counting(times: Bool) -> CountingScan { CountingScan(self, times: times) }
@@ -88,7 +115,7 @@ package struct CountingScan: Sendable {
         self.scan = scan
         self.times = times
         way = Way.choose(for: scan, countsOnly: !times)
-        queue = SliceQueue(scan.places, size: way.slicePlaces)
+        queue = SliceQueue(scan, size: way.slicePlaces)
     }
 
     /// Slices; more threads than these have nothing to do.
@@ -102,8 +129,7 @@ package struct CountingScan: Sendable {
         case .counter(let kernel):
             let reader = KernelReader(kernel)
             var counter = DepthCounter(kernel.rules)
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
+            try queue.each(isCancelled) { slice in
                 try reader.load(slice)
                 counter.add(reader.lists, listOfStep: kernel.listOfStep)
             }
@@ -111,8 +137,7 @@ package struct CountingScan: Sendable {
         case .attempts(let kernel):
             let reader = KernelReader(kernel)
             guard var attempts = AttemptScan(kernel.rules, includeShallow: false) else { break }
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
+            try queue.each(isCancelled) { slice in
                 try reader.load(slice)
                 attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
                 tally.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
@@ -120,8 +145,7 @@ package struct CountingScan: Sendable {
             tally.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
         case .narrowed(let kernel):
             guard let reader = NarrowedReader(kernel) else { break }
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
+            try queue.each(isCancelled) { slice in
                 try reader.load(slice)
                 reader.add(to: &tally)
             }
@@ -129,38 +153,5 @@ package struct CountingScan: Sendable {
             try GeneralScan(scan, looksAtRows: false).run(queue, isCancelled) { history, outcome in tally.add(outcome, time: history.events.time) }
         }
         return tally
-    }
-}
-
-/// Deals out slices of places in ascending order.
-package final class SliceQueue: Sendable {
-    private struct State {
-        var range = 0
-        var start = 0
-    }
-
-    private let places: [Range<Int>]
-    private let size: Int
-    private let state: Mutex<State>
-
-    init(_ places: [Range<Int>], size: Int) {
-        self.places = places
-        self.size = max(1, size)
-        state = Mutex(State(start: places.first?.lowerBound ?? 0))
-    }
-
-    var count: Int { places.reduce(0) { $0 + ($1.count + size - 1) / size } }
-
-    func next() -> Range<Int>? {
-        state.withLock { state in
-            while state.range < places.count, state.start >= places[state.range].upperBound {
-                state.range += 1
-                if state.range < places.count { state.start = places[state.range].lowerBound }
-            }
-            guard state.range < places.count else { return nil }
-            let slice = state.start..<min(places[state.range].upperBound, state.start + size)
-            state.start = slice.upperBound
-            return slice
-        }
     }
 }

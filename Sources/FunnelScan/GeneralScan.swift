@@ -34,12 +34,17 @@ struct GeneralScan {
         _ queue: SliceQueue, _ isCancelled: () -> Bool, begin: (Range<Int>) throws -> Void = { _ in },
         _ body: (History, UserOutcome) throws -> Void
     ) throws {
-        var matcher = HistoryMatcher(scan.plan)
-        var outcomes: [UserOutcome] = []
+        var matcher = HistoryMatcher(scan)
         try each(queue, isCancelled, begin: begin) { history in
-            outcomes.removeAll(keepingCapacity: true)
-            try matcher.match(history.events, isCancelled: isCancelled) { outcomes.append($0) }
-            for outcome in outcomes { try body(history, outcome) }
+            // One by one, since a user may have millions of attempts.
+            var failure: (any Error)?
+            try scan.heavy.at(history.place) {
+                try matcher.match(history.events) { outcome in
+                    if failure != nil { return }
+                    do { try body(history, outcome) } catch { failure = error }
+                }
+            }
+            if let failure { throw failure }
         }
     }
 
@@ -49,8 +54,7 @@ struct GeneralScan {
     ) throws {
         let reader = HistoryReader(scan, starting: starting, ordersTies: looksAtRows)
         var history = History()
-        while let slice = queue.next() {
-            if isCancelled() { throw MatchError.cancelled }
+        try queue.each(isCancelled) { slice in
             try begin(slice)
             reader.load(slice)
             while try reader.next(&history) { try body(history) }

@@ -15,8 +15,7 @@ extension BreakdownScan {
         guard let kernel else { return try eachUserInGeneral(wanted, &tally, isCancelled, body) }
         guard let attempts = NarrowedReader(kernel, rowsOfLists: Set(steps.map { kernel.listOfStep[$0] })) else { return }
         var values = ChosenValues(kernel, attempts.reader, PropertyCodes(scan.snapshot, breakdown.property))
-        while let slice = queue.next() {
-            if isCancelled() { throw MatchError.cancelled }
+        try queue.each(isCancelled) { slice in
             try attempts.load(slice)
             let codes = try values.codes(attempts.outcomes, steps, &tally)
             for i in codes.indices where codes[i] == wanted {
@@ -30,10 +29,9 @@ extension BreakdownScan {
         withOwn property: ByteString, _ wanted: Int32, _ tally: inout GroupTally, _ isCancelled: () -> Bool,
         _ body: (Int, Reach) -> Void
     ) throws {
-        var values = TalliedUserValues(scan.snapshot, property)
+        var values = TalliedUserValues(scan, property)
         let reader = OutcomeReader(scan, Way.choose(for: scan, countsOnly: false), includeShallow: true, tellsOpen: true)
-        while let slice = queue.next() {
-            if isCancelled() { throw MatchError.cancelled }
+        try queue.each(isCancelled) { slice in
             try values.load(slice)
             var users: [(place: Int, reach: Reach)] = []
             try reader.each(in: slice, isCancelled) { users.append(($0, $1)) }

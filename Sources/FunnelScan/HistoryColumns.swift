@@ -157,11 +157,16 @@ struct HistoryColumns {
             starts.append(i)
         }
         starts.append(keys.count)
+        let size = gathered.row.count
         Self.order(gathered.row, numbers, into: &ordered.row)
         Self.order(gathered.mask, numbers, into: &ordered.mask)
         Self.order(gathered.excluded, excludes ? numbers : KeyList(), into: &ordered.excluded)
         for i in gathered.codes.indices { Self.order(gathered.codes[i], numbers, into: &ordered.codes[i]) }
+        // What a long history took is given back; those to come are shorter.
+        if size > Self.keptRows { gathered = Columns(codes: gathered.codes.map { _ in [] }) }
     }
+
+    private static let keptRows = 1 << 18
 
     private static func order<T>(_ column: [T], _ numbers: KeyList, into ordered: inout [T]) {
         ordered.removeAll(keepingCapacity: true)

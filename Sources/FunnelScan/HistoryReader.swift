@@ -13,6 +13,7 @@ final class HistoryReader {
     private let names: [Name]
     private let conditions: [RowConditions]
     private let snapshot: Snapshot
+    private let heavy: HeavyUsers
     /// The held properties, and last that of the units.
     private let properties: [ByteString]
     private var codes: [PropertyCodes]
@@ -45,6 +46,7 @@ final class HistoryReader {
     init(_ scan: FunnelScan, starting: UInt64? = nil, ordersTies: Bool = false) {
         plan = scan.plan
         snapshot = scan.snapshot
+        heavy = scan.heavy
         self.starting = starting ?? (plan.definition.order == .any ? .max : 1)
         properties = plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])
         self.ordersTies = ordersTies || !properties.isEmpty || plan.readsProperties || plan.exclusionsReadProperties
@@ -96,8 +98,7 @@ final class HistoryReader {
         while user == columns.users {
             if pending.isEmpty { return false }
             let part = pending.lowerBound..<min(pending.upperBound, pending.lowerBound + loader.layout.placesMax)
-            pending = part.upperBound..<pending.upperBound
-            try load(part, loader)
+            pending = try loadFirst(of: part, loader)..<pending.upperBound
         }
         history.place = firstPlace + columns.copy(user: user, to: &history)
         user += 1
@@ -106,7 +107,23 @@ final class HistoryReader {
 
     // MARK: A part of a slice
 
+    /// Loads the users of some places, or as many of the first as may be read at once.
+    /// - Returns: the place behind the last of them.
+    private func loadFirst(of places: Range<Int>, _ loader: KeyLoader) throws -> Int {
+        do {
+            try load(places, loader)
+            return places.upperBound
+        } catch let error as StoreError where error.code == .tooManyRows {
+            if places.count > 1 { return try loadFirst(of: places.lowerBound..<(places.lowerBound + places.count / 2), loader) }
+            columns.removeAll()
+            user = columns.users
+            try heavy.meetCrowd(places.lowerBound)
+            return places.upperBound
+        }
+    }
+
     private func load(_ places: Range<Int>, _ loader: KeyLoader) throws {
+        loader.begin(rowsMax: heavy.rowsMax)
         firstPlace = places.lowerBound
         user = 0
         columns.removeAll()
@@ -133,14 +150,27 @@ final class HistoryReader {
         // Rows of one time go by their names.
         loaded.sort { $0.name < $1.name }
         var lists: [RowList] = []
-        for (_, rows, kinds) in loaded {
-            let list = columns.gather(rows, kinds, entered, loader.layout, everyRow: plan.needsEveryEvent)
+        for i in loaded.indices {
+            try checkCancelled()
+            let list = columns.gather(loaded[i].rows, loaded[i].kinds, entered, loader.layout, everyRow: plan.needsEveryEvent)
+            // A long history is held as seldom as can be.
+            loaded[i].rows = RowList()
+            loaded[i].kinds = RowKinds(0, 0, rows: 0)
             if list.count > 0 { lists.append(list) }
-            for i in codes.indices {
-                columns.gather(codes: try codes[i].codes(of: columns.newest(list.count)) { numbers.number(of: $0) }, to: i)
+            for column in codes.indices {
+                columns.gather(codes: try codes[column].codes(of: columns.newest(list.count)) { numbers.number(of: $0) }, to: column)
             }
         }
-        columns.order(RowList.mergingInOrder(lists), loader.layout)
+        try checkCancelled()
+        let all = RowList.mergingInOrder(lists)
+        lists = []
+        try checkCancelled()
+        columns.order(all, loader.layout)
+        try checkCancelled()
+    }
+
+    private func checkCancelled() throws(MatchError) {
+        if snapshot.isCancelled() { throw MatchError.cancelled }
     }
 
     private func forget() {

@@ -103,6 +103,12 @@ struct KernelPlan: Sendable {
         slicePlaces = max(1, min(layout.placesMax, users * Self.sliceKeys / max(1, rows)))
     }
 
+    /// Pairs of an event and a step that it can fill, or what a kernel needs as much memory for.
+    func fills(_ lists: [KeyList]) -> Int {
+        let attempts = max(lists[listOfStep[0]].count, lists[listOfStep[min(1, listOfStep.count - 1)]].count)
+        return max(listOfStep.reduce(0) { $0 + lists[$1].count }, attempts * listOfStep.count / 4)
+    }
+
     private static func listOfStep(
         _ lists: inout [List], _ plan: FunnelPlan, _ names: [ByteString], entry: UInt64, members: UInt64
     ) -> [Int] {

@@ -38,6 +38,7 @@ final class KernelReader {
     func load(_ places: Range<Int>) throws {
         self.places = places
         try loadUsers()
+        loader.begin(rowsMax: plan.funnel.heavy.rowsMax)
         for i in lists.indices {
             rows[i] = nil
             if wantsRows.contains(i) {
@@ -52,6 +53,7 @@ final class KernelReader {
             }
             if plan.perTick > 1 { lists[i].divideTicks(by: plan.perTick, timeBits: plan.layout.timeBits) }
         }
+        guard plan.fills(lists) <= Limits.userFills else { throw StoreError(.tooManyRows, "the users' events fill too many steps") }
     }
 
     private func loadUsers() throws {
@@ -67,6 +69,7 @@ final class KernelReader {
     /// What stands behind the keys of a list.
     func rows(_ i: Int) throws -> ListRows {
         if let known = rows[i] { return known }
+        loader.begin(rowsMax: plan.funnel.heavy.rowsMax)
         var found = try loadRows(i, reusing: KeyList())
         if found.keys.count != lists[i].count {
             // Keys that were read by themselves can have repeats among them.

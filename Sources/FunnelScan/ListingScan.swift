@@ -33,7 +33,7 @@ package struct ListingScan: Sendable {
         self.after = after
         self.limit = limit
         way = Way.choose(for: scan, countsOnly: false)
-        queue = SliceQueue(scan.places, size: way.slicePlaces)
+        queue = SliceQueue(scan, size: way.slicePlaces)
     }
 
     /// Slices; more threads than these have nothing to do. The values of a group are numbered by one thread, so that how many
@@ -56,8 +56,7 @@ package struct ListingScan: Sendable {
             return page.finish()
         }
         let reader = OutcomeReader(scan, way, for: list)
-        while let slice = queue.next() {
-            if isCancelled() { throw MatchError.cancelled }
+        try queue.each(isCancelled) { slice in
             try reader.each(in: slice, isCancelled, take)
             page.add(found)
             found.removeAll(keepingCapacity: true)

@@ -13,7 +13,8 @@ final class NarrowedReader {
     /// - Parameter rules: in place of the plan's.
     init?(_ kernel: KernelPlan, _ rules: KernelRules? = nil, rowsOfLists: Set<Int> = []) {
         let plan = kernel.funnel.plan
-        guard let scan = NarrowedScan(rules ?? kernel.rules, Narrowing(plan, now: kernel.now)) else { return nil }
+        let isCancelled = kernel.funnel.snapshot.isCancelled
+        guard let scan = NarrowedScan(rules ?? kernel.rules, Narrowing(plan, now: kernel.now), isCancelled: isCancelled) else { return nil }
         self.kernel = kernel
         self.scan = scan
         let isHeld = !plan.held.isEmpty
@@ -26,7 +27,9 @@ final class NarrowedReader {
     func load(_ slice: Range<Int>) throws {
         try reader.load(slice)
         values.beginSlice()
-        try scan.scan(reader.lists, listOfStep: kernel.listOfStep, listOfExclusion: kernel.listOfExclusion, &values)
+        try scan.scan(reader.lists, listOfStep: kernel.listOfStep, listOfExclusion: kernel.listOfExclusion, &values) { place, reason in
+            try kernel.funnel.heavy.meet(slice.lowerBound + place, reason)
+        }
     }
 
     /// All users of the slice with an attempt.

@@ -43,10 +43,12 @@ struct NearestMiss {
         }
     }
 
-    func find() throws -> UserExplanation.Miss {
+    /// - Parameter isCancelled: asked before each look at an event, which may be a look at all others.
+    func find(isCancelled: () -> Bool) throws -> UserExplanation.Miss {
         var nearest: (rank: Rank, miss: Miss)?
         for position in wanted {
             for row in 0..<timeline.count where timeline.admitted[row] >> UInt64(position) & 1 == 1 && isNear(row) {
+                if isCancelled() { throw MatchError.cancelled }
                 let failed = try failures(row, position)
                 guard let first = failed.first else {
                     // Where nothing keeps an event from beginning an attempt, it is the user who is left out.

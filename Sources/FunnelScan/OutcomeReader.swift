@@ -10,6 +10,7 @@ final class OutcomeReader {
     private let general: HistoryReader?
     private var matcher: HistoryMatcher
     private var history = GeneralScan.History()
+    private let heavy: HeavyUsers
 
     private struct Kernel: ~Copyable {
         let listOfStep: [Int]
@@ -31,7 +32,8 @@ final class OutcomeReader {
     ///   - includeShallow: users who only reached step 1 are asked for too; if not, they may still be told.
     ///   - tellsOpen: whether it is asked who can still go on; if not, nobody may be said to.
     init(_ scan: FunnelScan, _ way: Way, includeShallow: Bool, tellsOpen: Bool) {
-        matcher = HistoryMatcher(scan.plan)
+        matcher = HistoryMatcher(scan)
+        heavy = scan.heavy
         slicePlaces = way.slicePlaces
         if case .attempts(let plan) = way, let attempts = Self.attempts(plan.rules, includeShallow, tellsOpen) {
             kernel = Kernel(listOfStep: plan.listOfStep, reader: KernelReader(plan), attempts: attempts)
@@ -54,18 +56,34 @@ final class OutcomeReader {
     /// - Parameter body: told the place of each user who entered, and how far the user got.
     func each(in places: Range<Int>, _ isCancelled: () -> Bool, _ body: (Int, Reach) -> Void) throws {
         for start in stride(from: places.lowerBound, to: places.upperBound, by: slicePlaces) {
-            let slice = start..<min(places.upperBound, start + slicePlaces)
-            try kernel?.each(slice, body)
-            if let narrowed {
-                try narrowed.load(slice)
-                narrowed.outcomes.each(slice, body)
-            }
-            guard let general else { continue }
-            general.load(slice)
-            while try general.next(&history) {
-                let place = history.place
-                try matcher.match(history.events, isCancelled: isCancelled) { body(place, $0.reach) }
-            }
+            if isCancelled() { throw MatchError.cancelled }
+            try read(start..<min(places.upperBound, start + slicePlaces), body)
+        }
+    }
+
+    /// In halves where the users have more events than are read at once.
+    private func read(_ slice: Range<Int>, _ body: (Int, Reach) -> Void) throws {
+        do {
+            return try tell(slice, body)
+        } catch let error as StoreError where error.code == .tooManyRows {
+            guard slice.count > 1 else { return try heavy.meetCrowd(slice.lowerBound) }
+        }
+        let middle = slice.lowerBound + slice.count / 2
+        try read(slice.lowerBound..<middle, body)
+        try read(middle..<slice.upperBound, body)
+    }
+
+    private func tell(_ slice: Range<Int>, _ body: (Int, Reach) -> Void) throws {
+        try kernel?.each(slice, body)
+        if let narrowed {
+            try narrowed.load(slice)
+            narrowed.outcomes.each(slice, body)
+        }
+        guard let general else { return }
+        general.load(slice)
+        while try general.next(&history) {
+            let place = history.place
+            try heavy.at(place) { try matcher.match(history.events) { body(place, $0.reach) } }
         }
     }
 }

@@ -22,7 +22,7 @@ package struct StepTimesScan: Sendable {
         self.from = from
         self.to = to
         way = Way.choose(for: scan, countsOnly: false)
-        queue = SliceQueue(scan.places, size: way.slicePlaces)
+        queue = SliceQueue(scan, size: way.slicePlaces)
     }
 
     /// Slices; more threads than these have nothing to do.
@@ -39,8 +39,7 @@ package struct StepTimesScan: Sendable {
         case .attempts(let kernel):
             guard var attempts = AttemptScan(kernel.rules, includeShallow: false) else { return (whole, times) }
             let reader = KernelReader(kernel)
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
+            try queue.each(isCancelled) { slice in
                 try reader.load(slice)
                 attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
                 whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
@@ -49,8 +48,7 @@ package struct StepTimesScan: Sendable {
             whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
         case .narrowed(let kernel):
             guard let reader = NarrowedReader(kernel) else { break }
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
+            try queue.each(isCancelled) { slice in
                 try reader.load(slice)
                 reader.add(to: &whole)
                 times.add(reader.outcomes, reader.lists, listOfStep: kernel.listOfStep)

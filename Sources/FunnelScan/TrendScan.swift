@@ -23,7 +23,7 @@ package struct TrendScan: Sendable {
         self.scan = scan.with(plan)
         self.bounds = bounds
         kernel = Self.kernel(self.scan, bounds)
-        queue = SliceQueue(scan.places, size: kernel?.plan.slicePlaces ?? GeneralScan.slicePlaces)
+        queue = SliceQueue(scan, size: kernel?.plan.slicePlaces ?? GeneralScan.slicePlaces)
     }
 
     /// One pass for all ranges where a tick of the rules tells on which side of every bound it lies.
@@ -53,8 +53,7 @@ package struct TrendScan: Sendable {
         var tally = TrendTally(buckets: bounds.count - 1, steps: scan.plan.steps)
         if let (plan, rules) = kernel, scan.plan.isNarrowed {
             guard let reader = NarrowedReader(plan, rules) else { return tally }
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
+            try queue.each(isCancelled) { slice in
                 try reader.load(slice)
                 let outcomes = reader.outcomes
                 for i in 0..<outcomes.count { tally.add(bucket: Int(outcomes.group[i]), depth: Int(outcomes.depth[i])) }
@@ -62,18 +61,19 @@ package struct TrendScan: Sendable {
         } else if let (plan, rules) = kernel {
             guard var attempts = AttemptScan(rules, includeShallow: false) else { return tally }
             let reader = KernelReader(plan)
-            while let slice = queue.next() {
-                if isCancelled() { throw MatchError.cancelled }
+            try queue.each(isCancelled) { slice in
                 try reader.load(slice)
                 attempts.scan(reader.lists, listOfStep: plan.listOfStep)
                 tally.add(deep: attempts.outcomes)
             }
             tally.add(entered: attempts.entered)
         } else {
-            var matcher = HistoryMatcher(scan.plan)
+            var matcher = HistoryMatcher(scan)
             try GeneralScan(scan, looksAtRows: false).each(queue, isCancelled) { history in
-                try matcher.match(history.events, bounds: bounds, isCancelled: isCancelled) { bucket, outcome in
-                    if outcome.depth > 0 { tally.add(bucket: bucket, depth: outcome.depth, skipped: outcome.skipped) }
+                try scan.heavy.at(history.place) {
+                    try matcher.match(history.events, bounds: bounds) { bucket, outcome in
+                        if outcome.depth > 0 { tally.add(bucket: bucket, depth: outcome.depth, skipped: outcome.skipped) }
+                    }
                 }
             }
         }

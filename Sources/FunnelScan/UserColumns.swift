@@ -8,13 +8,16 @@ final class UserColumns {
     private static let events: [ByteString] = ["$identify", "$set"]
 
     private let loader: KeyLoader?
+    private let rowsMax: Int
     private var columns: [PropertyCodes]
     private var places = 0..<0
     /// The slice's rows, of each user the latest last: place in the slice, and where the row stands.
     private var users: [Int] = []
     private var rows: [RowRef] = []
 
-    init(_ snapshot: Snapshot, _ properties: [ByteString]) {
+    /// - Parameter rowsMax: of users who are read together, and so of one user.
+    init(_ snapshot: Snapshot, _ properties: [ByteString], rowsMax: Int) {
+        self.rowsMax = rowsMax
         let scan = snapshot.keyScan(Self.events)
         loader = scan.exactLayout.map(scan.loader)
         columns = properties.map { PropertyCodes(snapshot, $0) }
@@ -27,6 +30,7 @@ final class UserColumns {
         guard let loader else { return }
         for start in stride(from: places.lowerBound, to: places.upperBound, by: loader.layout.placesMax) {
             let part = start..<min(places.upperBound, start + loader.layout.placesMax)
+            loader.begin(rowsMax: rowsMax)
             let list = RowList.merging(try loader.loadRows(0, places: part), try loader.loadRows(1, places: part))
             var i = 0
             while i < list.count {
@@ -75,7 +79,7 @@ protocol ValuesOfUsers {
 
 /// A property of users.
 struct TalliedUserValues: ValuesOfUsers {
-    private let snapshot: Snapshot
+    private let scan: FunnelScan
     private let property: ByteString
     private var column: UserColumns
     private var numbers = ValueNumbers()
@@ -85,14 +89,14 @@ struct TalliedUserValues: ValuesOfUsers {
     private var codes: [Int32] = []
     private static let unknown: Int32 = -2
 
-    init(_ snapshot: Snapshot, _ property: ByteString) {
-        self.snapshot = snapshot
+    init(_ scan: FunnelScan, _ property: ByteString) {
+        self.scan = scan
         self.property = property
-        column = UserColumns(snapshot, [property])
+        column = UserColumns(scan.snapshot, [property], rowsMax: scan.heavy.rowsMax)
     }
 
     mutating func load(_ slice: Range<Int>) throws {
-        if numbers.values.count > ValueNumbers.kept { self = TalliedUserValues(snapshot, property) }
+        if numbers.values.count > ValueNumbers.kept { self = TalliedUserValues(scan, property) }
         try column.load(slice)
         places = try column.codes(0) { numbers.number(of: $0) }
         codes.append(contentsOf: repeatElement(Self.unknown, count: numbers.values.count - codes.count))

@@ -5,6 +5,7 @@ import FunnelStorage
 /// One thread's look at which users may take part: by conditions on properties of users, and by cohorts.
 final class UserFlags {
     private let snapshot: Snapshot
+    private let rowsMax: Int
     private let properties: [ByteString]
     private let cohorts: [(list: UserList, outcomes: OutcomeReader)]
     private var columns: UserColumns
@@ -28,8 +29,9 @@ final class UserFlags {
         properties = scan.plan.userProperties
         if properties.isEmpty, scan.cohorts.isEmpty { return nil }
         snapshot = scan.snapshot
+        rowsMax = scan.heavy.rowsMax
         cohorts = scan.cohorts.map { ($0.list, OutcomeReader($0.scan, $0.way, for: $0.list)) }
-        columns = UserColumns(snapshot, properties)
+        columns = UserColumns(snapshot, properties, rowsMax: rowsMax)
         numbers = properties.map { _ in ValueNumbers() }
         codes = properties.map { _ in [] }
     }
@@ -43,8 +45,7 @@ final class UserFlags {
         members = [UInt8](repeating: 1, count: places.count)
         for cohort in cohorts {
             var mine = [UInt8](repeating: 0, count: places.count)
-            // Whoever asks for the slice has looked whether the query is cancelled.
-            try cohort.outcomes.each(in: places, { false }) { place, user in
+            try cohort.outcomes.each(in: places, snapshot.isCancelled) { place, user in
                 if cohort.list.includes(user) { mine[place - places.lowerBound] = 1 }
             }
             for i in mine.indices { members[i] &= mine[i] }
@@ -52,7 +53,7 @@ final class UserFlags {
     }
 
     private func forget() {
-        columns = UserColumns(snapshot, properties)
+        columns = UserColumns(snapshot, properties, rowsMax: rowsMax)
         numbers = properties.map { _ in ValueNumbers() }
         for i in tests.indices { tests[i].accepted = [] }
     }

@@ -24,7 +24,7 @@ package struct ValueScan: Sendable {
         let wanted = event.map { [$0] } ?? snapshot.eventNames()
         scan = snapshot.keyScan(wanted)
         names = wanted.count
-        queue = SliceQueue([0..<snapshot.places.users], size: Self.slicePlaces)
+        queue = SliceQueue([0..<snapshot.places.users], size: Self.slicePlaces, HeavyUsers(areNoted: true))
     }
 
     /// Slices; more threads than these have nothing to do.
@@ -42,15 +42,24 @@ package struct ValueScan: Sendable {
         var values = PropertyCodes(snapshot, property)
         // Counts by code, and codes by value; codes are kept from slice to slice.
         var counter = Counter(prefix: prefix)
-        while let slice = queue.next() {
+        func count(_ name: Int, _ places: Range<Int>) throws {
+            if isCancelled() { throw MatchError.cancelled }
+            loader.begin(rowsMax: Limits.userRows)
+            do {
+                let rows = try loader.loadRows(name, places: places, isOrdered: false)
+                return counter.add(try values.codes(of: (0..<rows.count).map { rows.ref($0) }) { counter.code(of: $0) })
+            } catch let error as StoreError where error.code == .tooManyRows {
+                // Of a user with so many events the values may be missing.
+                guard places.count > 1 else { return counter.truncate() }
+            }
+            let middle = places.lowerBound + places.count / 2
+            try count(name, places.lowerBound..<middle)
+            try count(name, middle..<places.upperBound)
+        }
+        try queue.each(isCancelled) { slice in
             for start in stride(from: slice.lowerBound, to: slice.upperBound, by: layout.placesMax) {
                 let places = start..<min(slice.upperBound, start + layout.placesMax)
-                for name in 0..<names {
-                    if isCancelled() { throw MatchError.cancelled }
-                    let rows = try loader.loadRows(name, places: places, isOrdered: false)
-                    let codes = try values.codes(of: (0..<rows.count).map { rows.ref($0) }) { counter.code(of: $0) }
-                    counter.add(codes)
-                }
+                for name in 0..<names { try count(name, places) }
             }
         }
         counter.finish(into: &found)
@@ -83,6 +92,8 @@ package struct ValueScan: Sendable {
             counts.append(0)
             return new
         }
+
+        mutating func truncate() { isTruncated = true }
 
         mutating func add(_ codes: [Int32]) {
             for code in codes where code >= 0 { counts[Int(code)] += 1 }

@@ -22,7 +22,7 @@ package struct VariantScan: Sendable {
         let touch = if case .attempt(let touch) = split.exposure { touch } else { Breakdown.Touch.step(1) }
         groups = scan.breakdown(Breakdown(property: split.property, touch: touch), times: times)
         let way = Way.choose(for: scan, countsOnly: false)
-        outcomes = (way, SliceQueue(scan.places, size: way.slicePlaces))
+        outcomes = (way, SliceQueue(scan, size: way.slicePlaces))
     }
 
     /// Slices; more threads than these have nothing to do.
@@ -52,8 +52,7 @@ package struct VariantScan: Sendable {
 
     private func countSeveral(_ values: inout ExposureValues, _ isCancelled: () -> Bool) throws {
         let reader = OutcomeReader(scan, outcomes.way, includeShallow: true, tellsOpen: false)
-        while let slice = outcomes.queue.next() {
-            if isCancelled() { throw MatchError.cancelled }
+        try outcomes.queue.each(isCancelled) { slice in
             try values.load(slice)
             try reader.each(in: slice, isCancelled) { place, _ in values.count(place - slice.lowerBound) }
         }

@@ -51,20 +51,11 @@ package final class SQLiteMetadataStore: MetadataStore {
         }
     }
 
-    package func compareAndSet(_ key: String, expected: UInt64?, value: [UInt8]?) async throws -> UInt64 {
+    package func compareAndSet(_ writes: [MetadataWrite]) async throws -> UInt64 {
         let written = try await database.write { db -> UInt64 in
-            let found = try Int64.fetchOne(db, sql: "SELECT revision FROM entry WHERE key = ?", arguments: [key]) ?? 0
-            let current = UInt64(found)
-            if let expected, expected != current { throw RevisionConflict(current: current) }
             try db.execute(sql: "UPDATE counter SET value = value + 1")
             let next = try Int64.fetchOne(db, sql: "SELECT value FROM counter") ?? 0
-            if let value {
-                try db.execute(
-                    sql: "INSERT INTO entry VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision",
-                    arguments: [key, Data(value), next])
-            } else {
-                try db.execute(sql: "DELETE FROM entry WHERE key = ?", arguments: [key])
-            }
+            for write in writes { try Self.apply(write, next, db) }
             return UInt64(next)
         }
         revision.withLock { $0 = max($0, written) }
@@ -75,6 +66,19 @@ package final class SQLiteMetadataStore: MetadataStore {
         try await database.write { db in
             try db.execute(sql: "UPDATE counter SET value = max(value, ?)", arguments: [Int64(clamping: revision)])
         }
+    }
+
+    /// An error undoes the whole transaction.
+    private static func apply(_ write: MetadataWrite, _ revision: Int64, _ db: Database) throws {
+        let found = try Int64.fetchOne(db, sql: "SELECT revision FROM entry WHERE key = ?", arguments: [write.key]) ?? 0
+        let current = UInt64(found)
+        if let expected = write.expected, expected != current { throw RevisionConflict(key: write.key, current: current) }
+        guard let value = write.value else {
+            return try db.execute(sql: "DELETE FROM entry WHERE key = ?", arguments: [write.key])
+        }
+        try db.execute(
+            sql: "INSERT INTO entry VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision",
+            arguments: [write.key, Data(value), revision])
     }
 
     package func watch(after known: UInt64, patience: Duration) async -> UInt64 {

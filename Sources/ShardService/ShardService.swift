@@ -23,8 +23,8 @@ package final class ShardService: Sendable {
                 Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory that are sealed into a segment"),
                 Setting("merge-mb", .integer(1...100_000), default: "128", "bytes a second that merges write at most, in MiB"),
                 Setting("reserve-mb", .integer(0...1_000_000), default: "256", "appends are refused while the disk has less free, in MiB"),
-                Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time"),
-                Setting("query-queue", .integer(0...10_000), default: "64", "scans that wait; more are refused"),
+                Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time; projects take turns"),
+                Setting("query-queue", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
             ])
 
     private struct Open {
@@ -226,14 +226,14 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("partial query") { () throws(ByteError) in try PartialQuery(body: call.frame.body) }
-        let snapshot = open.store.snapshot(project: call.frame.context.project)
-        let scan = try prepare(query, call, open, snapshot)
-        let scanner = ReportScanner(workers: workers, shard: shard) { call.isCancelled }
-        let result = try await scanner.run(query, scan, newestEvent: snapshot.newestTime)
-        try matching { try open.store.checkSound(snapshot, project: call.frame.context.project) }
+        let (scan, scanner, snapshot) = try prepare(query, call, open)
+        let body = try await workers.admitting(scanner.job.project) {
+            try await scanner.run(query, scan, newestEvent: scan.newestEvent)
+        }
+        try matching { try open.store.checkSound(snapshot, project: scanner.job.project) }
         queryLatency.record(ContinuousClock.now - start)
         var answer = call.writer()
-        try await answer.send(.partialResult, result.body)
+        try await answer.send(.partialResult, body) { [workers] in try await workers.run(scanner.job, $0) }
         try await answer.end(rows: 1)
     }
 
@@ -241,14 +241,14 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("partial users query") { () throws(ByteError) in try PartialUsersQuery(body: call.frame.body) }
-        let snapshot = open.store.snapshot(project: call.frame.context.project)
-        let scan = try prepare(query.query, call, open, snapshot)
-        let users = try await ReportScanner(workers: workers, shard: shard) { call.isCancelled }.users(query, scan)
-        try matching { try open.store.checkSound(snapshot, project: call.frame.context.project) }
+        let (scan, scanner, snapshot) = try prepare(query.query, call, open)
+        let (users, left) = try await workers.admitting(scanner.job.project) { try await scanner.users(query, scan) }
+        try matching { try open.store.checkSound(snapshot, project: scanner.job.project) }
+        let heavy = query.query.leavesOutHeavy ? UInt64(left) : nil
         var answer = call.writer()
-        for start in stride(from: 0, to: users.count, by: UserList.usersPerFrame) {
+        for start in stride(from: 0, to: heavy == nil ? users.count : max(1, users.count), by: UserList.usersPerFrame) {
             let page = users[start..<min(users.count, start + UserList.usersPerFrame)]
-            try await answer.send(.userList, UserList(users: Array(page)).body)
+            try await answer.send(.userList, UserList(users: Array(page), heavyUsers: heavy).body)
         }
         try await answer.end(rows: users.count)
     }
@@ -257,20 +257,31 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("discovery query") { () throws(ByteError) in try DiscoveryQuery(body: call.frame.body) }
-        let scanner = DiscoveryScanner(workers: workers) { call.isCancelled }
-        let found = try await scanner.run(query, open.store, project: call.frame.context.project)
+        let project = call.frame.context.project
+        var snapshot = open.store.snapshot(project: project)
+        snapshot.isCancelled = workers.polling { call.isCancelled }
+        let cost = ScanCost(rows: snapshot.rows(of: snapshot.eventNames()))
+        let job = QueryJob(project: project, isHeavy: cost.isHeavy)
+        let scanner = DiscoveryScanner(workers: workers, job: job, isCancelled: snapshot.isCancelled)
+        let found = try await scanner.run(query, open.store, snapshot)
         var answer = call.writer()
         try await answer.send(.discoveryResult, found.body)
         try await answer.end(rows: found.count)
     }
 
-    private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open, _ snapshot: Snapshot) throws -> FunnelScan {
+    private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open) throws -> (FunnelScan, ReportScanner, Snapshot) {
         let own = ClusterMap.buckets(ofShard: shard, of: open.map.shards.count)
         guard query.buckets.allSatisfy({ own.lowerBound <= $0.lowerBound && $0.upperBound <= own.upperBound }) else {
             throw ProtocolError(.wrongBucket, "shard \(shard) has buckets \(own.lowerBound) to \(own.upperBound - 1)")
         }
+        let project = call.frame.context.project
+        var snapshot = open.store.snapshot(project: project)
+        snapshot.isCancelled = workers.polling { call.isCancelled }
         let plan = FunnelPlan(query.definition, entryRange: query.entryRange, asOf: query.asOf)
-        return try matching { try FunnelScan(plan, snapshot, buckets: query.buckets, cohorts: query.cohorts) }
+        let heavy = HeavyUsers(areNoted: query.leavesOutHeavy)
+        let scan = try matching { try FunnelScan(plan, snapshot, buckets: query.buckets, cohorts: query.cohorts, heavy: heavy) }
+        let job = QueryJob(project: project, isHeavy: ScanCost(scan, query.costKind).isHeavy)
+        return (scan, ReportScanner(workers: workers, job: job, shard: shard, isCancelled: snapshot.isCancelled), snapshot)
     }
 
     private func checkEpoch(_ call: FrameCall, _ map: ClusterMap) throws {

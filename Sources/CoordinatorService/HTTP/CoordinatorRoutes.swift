@@ -14,19 +14,19 @@ struct CoordinatorRoutes {
 
     func add(to router: EdgeRouter) {
         router.get("/openapi.json") { _, _ in OpenAPI.response }
-        router.get("/funnel-performance") { request, _ in try await performance(request) }
-        router.post("/v1/query") { request, _ in
-            try await answer(request) { try await engine.report(try QueryRequest.parse($0, now: $1), project: $2).json }
+        router.get("/funnel-performance") { request, context in try await performance(request, context) }
+        router.post("/v1/query") { request, context in
+            try await answer(request, context) { try await engine.report(try QueryRequest.parse($0, now: $1), project: $2).json }
         }
-        router.post("/v1/query/users") { request, _ in
-            try await answer(request) { try await engine.users(try UsersRequest.parse($0, now: $1), project: $2).json(withUsers: true) }
+        router.post("/v1/query/users") { request, context in
+            try await answer(request, context) { try await engine.users(try UsersRequest.parse($0, now: $1), project: $2).json(withUsers: true) }
         }
         addPeople(to: router)
-        router.post("/v1/query/paths") { request, _ in
-            try await answer(request) { try await engine.paths(try PathsRequest.parse($0, now: $1), project: $2) }
+        router.post("/v1/query/paths") { request, context in
+            try await answer(request, context) { try await engine.paths(try PathsRequest.parse($0, now: $1), project: $2) }
         }
-        router.post("/v1/query/predictors") { request, _ in
-            try await answer(request) { try await engine.predictors(try PredictorsRequest.parse($0, now: $1), project: $2) }
+        router.post("/v1/query/predictors") { request, context in
+            try await answer(request, context) { try await engine.predictors(try PredictorsRequest.parse($0, now: $1), project: $2) }
         }
         router.get("/v1/funnels") { request, _ in
             let saved = try await catalogue.list(project: try admit(request, for: .read))
@@ -50,12 +50,13 @@ struct CoordinatorRoutes {
         try callers.admit(request, for: role).project
     }
 
-    /// Answers with what a document asks for, told the time and the caller's project.
+    /// Answers with what a document asks for, told the time and the caller's project. A caller who leaves cancels it.
     func answer(
-        _ request: Request, _ report: (JSONValue, Int64, UInt32) async throws -> JSONValue
+        _ request: Request, _ context: EdgeContext, _ report: @escaping @Sendable (JSONValue, Int64, UInt32) async throws -> JSONValue
     ) async throws -> Response {
         let project = try admit(request, for: .read)
-        return EdgeResponse.json(try await report(try await document(request), WallClock.now(), project))
+        let document = try await document(request)
+        return EdgeResponse.json(try await context.whileCallerWaits { try await report(document, WallClock.now(), project) })
     }
 
     func document(_ request: Request) async throws -> JSONValue {
@@ -97,7 +98,7 @@ struct CoordinatorRoutes {
     }
 
     /// The seed's endpoint. Bad dates answer 422 in the seed's `detail` shape.
-    private func performance(_ request: Request) async throws -> Response {
+    private func performance(_ request: Request, _ context: EdgeContext) async throws -> Response {
         let project = try admit(request, for: .read)
         let parameters = request.uri.queryParameters
         var members: [JSONValue.Member] = []
@@ -117,6 +118,6 @@ struct CoordinatorRoutes {
         let query = QueryRequest(
             subject: id ?? .standing, entryRange: range, asOf: WallClock.now(),
             allowPartial: parameters["allow_partial"] == "true" || parameters["allow_partial"] == "1")
-        return EdgeResponse.json(try await engine.report(query, project: project).performanceJSON)
+        return EdgeResponse.json(try await context.whileCallerWaits { try await engine.report(query, project: project).performanceJSON })
     }
 }

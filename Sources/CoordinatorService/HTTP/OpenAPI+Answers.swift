@@ -28,7 +28,8 @@ extension OpenAPI {
           "expected_conversions": {"type": ["number", "null"]}, "times": {"enum": ["exact", "histogram", "none"]}}},
         "Completeness": {"type": "object", "required": ["shards_asked", "shards_answered", "missing", "exact"], "properties": {
           "shards_asked": {"type": "integer"}, "shards_answered": {"type": "integer"}, "missing": {"type": "array", "items": {"type": "integer"}},
-          "newest_event": {"type": ["string", "null"], "format": "date-time"}, "exact": {"type": "boolean"}}},
+          "newest_event": {"type": ["string", "null"], "format": "date-time"}, "exact": {"type": "boolean"},
+          "heavy_users": {"type": "integer", "description": "Only with heavy_users leave_out: users left out."}}},
         "Asked": {"type": "object", "required": ["funnel", "rules", "as_of", "completeness"], "properties": {
           "funnel": {"$ref": "#/components/schemas/Definition"}, "rules": {"type": "string"}, "as_of": {"type": "string", "format": "date-time"},
           "completeness": {"$ref": "#/components/schemas/Completeness"}}},

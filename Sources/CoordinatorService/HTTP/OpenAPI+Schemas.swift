@@ -69,7 +69,9 @@ extension OpenAPI {
           "trend": {"type": "object", "required": ["by"], "additionalProperties": false, "properties": {"by": {"enum": ["hour", "day", "week", "month"]}}},
           "segments": {"type": "array", "minItems": 1, "maxItems": 10, "items": {"$ref": "#/components/schemas/Segment"}},
           "compare": {"const": "previous_period"}, "variants": {"$ref": "#/components/schemas/Variants"},
-          "allow_partial": {"type": "boolean", "default": false}, "deadline": {"$ref": "#/components/schemas/Duration"}
+          "allow_partial": {"type": "boolean", "default": false},
+          "heavy_users": {"enum": ["error", "leave_out"], "default": "error", "description": "What becomes of users with too many events, or whose search takes too much work."},
+          "deadline": {"$ref": "#/components/schemas/Duration"}
         }},
         "Query": {"allOf": [{"$ref": "#/components/schemas/QueryMembers"}], "unevaluatedProperties": false, "examples": [
           {"funnel": {"steps": ["Sign Up", "Purchase"], "window_duration": "7d"}, "start": "2024-03-01", "end": "2024-03-31", "compare": "previous_period"},

@@ -19,7 +19,7 @@ struct StatusRoutes {
     func add(to router: EdgeRouter) {
         router.get("/v1/status") { request, _ in
             let project = try callers.admit(request, for: .read).project
-            return EdgeResponse.json(json(await engine.totals(project: project)))
+            return EdgeResponse.json(json(await engine.sharedTotals.totals(project: project)))
         }
     }
 

@@ -7,17 +7,23 @@ import NIOCore
 import Synchronization
 
 /// Answers that follow the data. Viewers of the same question share one evaluation; a question is evaluated again once
-/// its project has new rows; one evaluation runs at a time, and ticks that pass meanwhile are skipped, not queued.
-final class LiveHub: Sendable {
-    struct Question: Hashable, Sendable {
-        var project: UInt32
+/// its project has new rows. Projects take turns: two evaluations run at a time, one of a project, and what a project's
+/// evaluations take is its own loss. Ticks that pass meanwhile are skipped, not queued.
+package final class LiveHub: Sendable {
+    package struct Question: Hashable, Sendable {
+        package var project: UInt32
         /// Body of a query, encoded anew, so that its layout makes no difference.
         var body: [UInt8]
+
+        package init(project: UInt32, body: [UInt8]) {
+            self.project = project
+            self.body = body
+        }
     }
 
     /// A server-sent event as it goes out, shared by all who are told it.
-    struct Event: Equatable, Sendable {
-        let bytes: ByteBuffer
+    package struct Event: Equatable, Sendable {
+        package let bytes: ByteBuffer
 
         /// - Parameter json: has no line ends in it.
         init(_ name: String, _ json: [UInt8]) { bytes = ByteBuffer(bytes: Array("event: \(name)\ndata: ".utf8) + json + [10, 10]) }
@@ -27,10 +33,17 @@ final class LiveHub: Sendable {
     }
 
     /// What the hub asks of the rest.
-    struct Source: Sendable {
+    package struct Source: Sendable {
         /// What changes when a project has new rows, when a shard goes or comes, and when a definition is saved.
         var state: @Sendable (UInt32) async -> [UInt64?]
         var evaluate: @Sendable (Question) async throws -> JSONValue
+
+        package init(
+            state: @escaping @Sendable (UInt32) async -> [UInt64?], evaluate: @escaping @Sendable (Question) async throws -> JSONValue
+        ) {
+            self.state = state
+            self.evaluate = evaluate
+        }
     }
 
     private struct Viewer {
@@ -51,12 +64,14 @@ final class LiveHub: Sendable {
 
     private struct State {
         var groups: [Question: Group] = [:]
+        /// Projects that are followed by a task.
+        var followed: Set<UInt32> = []
         var nextViewer: UInt64 = 0
         var isClosed = false
     }
 
     static let tick = Duration.milliseconds(250)
-    /// Of an evaluation: a shard that hangs holds up other questions for no longer.
+    /// Of an evaluation: a shard that hangs holds up the project's other questions for no longer.
     static let deadline = Duration.seconds(5)
     /// Of an answer: every viewer who reads slowly holds one.
     private static let eventMax = 1 << 20
@@ -64,17 +79,20 @@ final class LiveHub: Sendable {
     private static let staleAfter = Duration.seconds(30)
     /// After so long a viewer is told the same again, which also finds those who went away.
     private static let repeatAfter = Duration.seconds(5)
+    /// After so long no further question of a project is begun without a look at which they are.
+    private static let roundMax = Duration.seconds(1)
     private static let restAfterFailure = Duration.seconds(1)
     /// Of one project.
     static let viewersMax = 1_000
     static let questionsMax = 100
 
     private let source: Source
+    private let turns = EvaluationTurns(running: 2)
     private let state = Mutex(State())
     private let evaluations: Counter
     private let logger: Logger
 
-    init(_ source: Source, metrics: Metrics, logger: Logger) {
+    package init(_ source: Source, metrics: Metrics, logger: Logger) {
         self.source = source
         self.logger = logger
         evaluations = metrics.counter("sluice_live_evaluations_total", "evaluations for live viewers")
@@ -85,7 +103,7 @@ final class LiveHub: Sendable {
 
     /// - Parameter mayLook: asked now and then; once false, the stream ends.
     /// - Returns: events, of which a slow reader sees the newest.
-    func watch(_ question: Question, mayLook: @escaping @Sendable () -> Bool) throws(ProtocolError) -> AsyncStream<Event> {
+    package func watch(_ question: Question, mayLook: @escaping @Sendable () -> Bool) throws(ProtocolError) -> AsyncStream<Event> {
         let (stream, channel) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(1))
         let number = state.withLock { state -> UInt64? in
             let own = state.groups.filter { $0.key.project == question.project }
@@ -112,21 +130,50 @@ final class LiveHub: Sendable {
     }
 
     /// Until cancelled.
-    func run() async {
-        async let kept: Void = keepViewers()
-        while !Task.isCancelled {
-            try? await Task.sleep(for: Self.tick)
-            let groups = state.withLock { $0.groups }
-            for project in Set(groups.keys.map(\.project)) {
-                let now = await source.state(project)
-                for (question, group) in groups where question.project == project && isDue(group, now) {
-                    if Task.isCancelled { break }
-                    await evaluate(question, now)
-                }
+    package func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.keepViewers() }
+            while !Task.isCancelled {
+                for project in takeUnfollowed() { group.addTask { await self.follow(project) } }
+                try? await Task.sleep(for: Self.tick)
             }
         }
-        await kept
         close()
+    }
+
+    /// Projects that are looked at and have no task yet.
+    private func takeUnfollowed() -> Set<UInt32> {
+        state.withLock { state in
+            let new = Set(state.groups.keys.map(\.project)).subtracting(state.followed)
+            state.followed.formUnion(new)
+            return new
+        }
+    }
+
+    /// Until nobody looks at the project any more.
+    private func follow(_ project: UInt32) async {
+        while let questions = questions(of: project), !Task.isCancelled {
+            let start = ContinuousClock.now
+            let now = await source.state(project)
+            // New ones first, then those whose evaluation is longest ago.
+            let due = questions.filter { isDue($0.value, now) }.map { ($0.key, $0.value.evaluated.map { start - $0 } ?? .seconds(1 << 30)) }
+            for (question, _) in due.sorted(by: { $0.1 > $1.1 }) {
+                if Task.isCancelled { return }
+                // What is new meanwhile does not wait for a whole round.
+                if ContinuousClock.now - start > Self.roundMax { break }
+                await turns.run { await evaluate(question, now) }
+            }
+            try? await Task.sleep(for: Self.tick)
+        }
+    }
+
+    /// Nil, and the project's task must end, where there are none.
+    private func questions(of project: UInt32) -> [Question: Group]? {
+        state.withLock { state in
+            let own = state.groups.filter { $0.key.project == project }
+            if own.isEmpty { state.followed.remove(project) }
+            return own.isEmpty ? nil : own
+        }
     }
 
     /// Apart from evaluations, which may take long.
@@ -168,7 +215,7 @@ final class LiveHub: Sendable {
             event = Event("problem", problem.problem.encoded)
         }
         let end = ContinuousClock.now
-        let isWhole = shown?["completeness"]?["exact"] == true
+        let isWhole = shown?["completeness"]?["missing"] == .array([])
         state.withLock { state in
             guard var group = state.groups[question] else { return }
             let isNews = shown == nil ? group.last != event : group.shown != shown
@@ -177,8 +224,8 @@ final class LiveHub: Sendable {
             // What failed, or lacks a shard, may be whole the next time.
             group.state = isWhole ? now : []
             group.evaluated = end
-            // Questions that take long get a fifth of the time at most.
-            group.rest = end + max((end - start) * 4, isWhole ? .zero : Self.restAfterFailure)
+            // Questions that take long get a fifth of the time at most; what took long to fail may be quick the next time.
+            group.rest = end + (isWhole ? (end - start) * 4 : Self.restAfterFailure)
             state.groups[question] = group
             if isNews { for viewer in group.viewers.values { viewer.channel.yield(event) } }
         }

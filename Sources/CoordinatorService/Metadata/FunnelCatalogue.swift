@@ -1,62 +1,79 @@
 import FunnelModel
 import FunnelProtocol
+import FunnelRuntime
+import Logging
 import Metadata
 import Synchronization
 
 /// Saved funnel definitions of a project, with revisions, and which of them is the default.
-final class FunnelCatalogue: Sendable {
+package final class FunnelCatalogue: Sendable {
     private let store: any MetadataStore
+    private let logger: Logger
     private let changed = Atomic<UInt64>(0)
+    /// Keys of definitions that can't be read, as far as they were logged.
+    private let unreadable = Mutex<Set<String>>([])
 
-    init(_ store: any MetadataStore) { self.store = store }
+    package init(_ store: any MetadataStore, logger: Logger) {
+        self.store = store
+        self.logger = logger
+    }
 
     /// Changes since this process began: what answers by saved definitions hang on.
     var changes: UInt64 { changed.load(ordering: .acquiring) }
 
-    struct Saved: Sendable {
-        var definition: FunnelDefinition
-        var revision: UInt64
+    package struct Saved: Sendable {
+        package var definition: FunnelDefinition
+        package var revision: UInt64
     }
 
-    func get(_ id: ByteString, project: UInt32) async throws -> Saved? {
+    /// - Throws: `ProtocolError` `.invalidQuery`, with the reason, where this version can't read the definition.
+    package func get(_ id: ByteString, project: UInt32) async throws -> Saved? {
         guard let entry = try await store.get(key(id, project)) else { return nil }
         return try saved(entry, id, default: try await defaultID(project))
     }
 
-    func list(project: UInt32) async throws -> [Saved] {
+    /// All that this version can read. One that a later version saved is left out, and logged once.
+    package func list(project: UInt32) async throws -> [Saved] {
         let mark = try await defaultID(project)
-        return try await store.list(prefix: prefix(project)).map { key, entry in
-            try saved(entry, ByteString(key.dropFirst(prefix(project).count)), default: mark)
+        return try await store.list(prefix: prefix(project)).compactMap { key, entry in
+            let id = ByteString(key.dropFirst(prefix(project).count))
+            do {
+                return try saved(entry, id, default: mark)
+            } catch {
+                if unreadable.withLock({ $0.insert(key).inserted }) {
+                    logger.warning(
+                        "a saved funnel can't be read and is left out",
+                        metadata: ["project": "\(project)", "funnel": "\(id.string)", "error": "\(words(error))"])
+                }
+                return nil
+            }
         }
     }
 
+    /// The definition and whether it is the default are written together.
     /// - Parameter expected: revision that the caller saw (0 = none yet); nil writes whatever is there.
     /// - Returns: the saved funnel, and whether it is new.
-    func put(
+    package func put(
         _ definition: FunnelDefinition, id: ByteString, expected: UInt64?, project: UInt32
     ) async throws -> (saved: Saved, created: Bool) {
         var definition = definition
         definition.id = id
         let before = try await store.get(key(id, project))
-        let revision = try await write(key(id, project), expected: expected, definition.json.encoded)
-        try await mark(id, isDefault: definition.isDefault, project: project)
-        changed.wrappingAdd(1, ordering: .releasing)
+        let revision = try await write(id, definition.json.encoded, isDefault: definition.isDefault, expected: expected, project)
         return (Saved(definition: definition, revision: revision), before == nil)
     }
 
     /// - Returns: false where there was none.
-    func delete(_ id: ByteString, expected: UInt64?, project: UInt32) async throws -> Bool {
+    package func delete(_ id: ByteString, expected: UInt64?, project: UInt32) async throws -> Bool {
         guard let entry = try await store.get(key(id, project)) else { return false }
-        _ = try await write(key(id, project), expected: expected ?? entry.revision, nil)
-        try await mark(id, isDefault: false, project: project)
-        changed.wrappingAdd(1, ordering: .releasing)
+        _ = try await write(id, nil, isDefault: false, expected: expected ?? entry.revision, project)
         return true
     }
 
     /// The definition to answer with when none was named: the default, else the only one.
-    func standing(project: UInt32) async throws -> FunnelDefinition {
+    package func standing(project: UInt32) async throws -> FunnelDefinition {
+        if let mark = try await defaultID(project), let marked = try await get(mark, project: project) { return marked.definition }
         let all = try await list(project: project)
-        if let marked = all.first(where: { $0.definition.isDefault }) { return marked.definition }
         guard let first = all.first else { throw ProtocolError(.unknownFunnel, "no funnel is saved") }
         guard all.count == 1 else {
             let names = all.prefix(20).compactMap { $0.definition.id?.string }.joined(separator: ", ")
@@ -65,29 +82,41 @@ final class FunnelCatalogue: Sendable {
         return first.definition
     }
 
-    private func mark(_ id: ByteString, isDefault: Bool, project: UInt32) async throws {
-        let current = try await defaultID(project)
-        if isDefault, current != id {
-            _ = try await store.compareAndSet(defaultKey(project), expected: nil, value: id.bytes)
-        } else if !isDefault, current == id {
-            _ = try await store.compareAndSet(defaultKey(project), expected: nil, value: nil)
-        }
-    }
-
     private func defaultID(_ project: UInt32) async throws -> ByteString? {
         try await store.get(defaultKey(project)).map { ByteString($0.value) }
     }
 
-    private func write(_ key: String, expected: UInt64?, _ value: [UInt8]?) async throws -> UInt64 {
-        do {
-            return try await store.compareAndSet(key, expected: expected, value: value)
-        } catch let conflict as RevisionConflict {
-            throw ProtocolError(.conflict, "the funnel is at revision \(conflict.current), not at the one named by If-Match")
+    private func write(
+        _ id: ByteString, _ value: [UInt8]?, isDefault: Bool, expected: UInt64?, _ project: UInt32
+    ) async throws -> UInt64 {
+        while true {
+            var writes = [MetadataWrite(key: key(id, project), expected: expected, value: value)]
+            let mark = try await store.get(defaultKey(project))
+            let isMarked = mark.map { ByteString($0.value) } == id
+            if isMarked != isDefault {
+                writes.append(
+                    MetadataWrite(key: defaultKey(project), expected: mark?.revision ?? 0, value: isDefault ? id.bytes : nil))
+            }
+            do {
+                let revision = try await store.compareAndSet(writes)
+                changed.wrappingAdd(1, ordering: .releasing)
+                return revision
+            } catch let conflict as RevisionConflict {
+                // Another funnel became the default meanwhile.
+                if conflict.key == defaultKey(project) { continue }
+                throw ProtocolError(.conflict, "the funnel is at revision \(conflict.current), not at the one named by If-Match")
+            }
         }
     }
 
     private func saved(_ entry: Versioned, _ id: ByteString, default mark: ByteString?) throws -> Saved {
-        var definition = try FunnelDefinition.parse(try JSONParser.parse(entry.value))
+        var definition: FunnelDefinition
+        do {
+            definition = try FunnelDefinition.parse(try JSONParser.parse(entry.value))
+        } catch {
+            let reason = "funnel \"\(id.string)\" was saved by another version, and can't be read by this one: \(words(error))"
+            throw ProtocolError(.invalidQuery, reason, faults: (error as? InvalidDocument)?.faults ?? [])
+        }
         definition.isDefault = mark == id
         return Saved(definition: definition, revision: entry.revision)
     }

@@ -1,33 +1,58 @@
 import FunnelProtocol
 import Synchronization
 
-/// So many queries at a time, so many in line, the rest refused by name.
-final class AdmissionGate: Sendable {
-    private struct State {
-        var running = 0
-        var nextTicket: UInt64 = 0
-        var line: [(ticket: UInt64, wake: CheckedContinuation<Bool, Never>)] = []
+/// So many queries at a time, so many in line, the rest refused by name. Projects take turns:
+///
+/// - A project has at most half of the places while another one waits, and never the last one.
+/// - It has at most half of the line.
+/// - Heavy queries never take the last place, and light ones go first; one that has waited for `patience` counts as light.
+package final class AdmissionGate: Sendable {
+    private struct Waiting {
+        let ticket: UInt64
+        let project: UInt32
+        let isHeavy: Bool
+        let since = ContinuousClock.now
+        let wake: CheckedContinuation<Bool, Never>
     }
+
+    private struct State {
+        /// By project.
+        var running: [UInt32: Int] = [:]
+        var runningHeavy = 0
+        var nextTicket: UInt64 = 0
+        var line: [Waiting] = []
+        /// By project that is there, when it was served last.
+        var served: [UInt32: UInt64] = [:]
+        var turns: UInt64 = 0
+
+        var runningAll: Int { running.values.reduce(0, +) }
+    }
+
+    private static let patience = Duration.seconds(5)
 
     private let state = Mutex(State())
     private let runningMax: Int
     private let queuedMax: Int
 
-    init(running: Int, queued: Int) {
+    package init(running: Int, queued: Int) {
         runningMax = running
         queuedMax = queued
     }
 
-    var load: (running: Int, queued: Int) { state.withLock { ($0.running, $0.line.count) } }
+    package var load: (running: Int, queued: Int) { state.withLock { ($0.runningAll, $0.line.count) } }
 
-    /// - Parameter deadline: waiting in line ends then.
-    func run<T>(until deadline: ContinuousClock.Instant, _ body: () async throws -> T) async throws -> T {
-        try await enter(until: deadline)
-        defer { leave() }
+    /// - Parameters:
+    ///   - isHeavy: by an estimate: takes long.
+    ///   - deadline: waiting in line ends then.
+    package func run<T>(
+        _ project: UInt32, isHeavy: Bool, until deadline: ContinuousClock.Instant, _ body: () async throws -> T
+    ) async throws -> T {
+        try await enter(project, isHeavy, until: deadline)
+        defer { leave(project, isHeavy) }
         return try await body()
     }
 
-    private func enter(until deadline: ContinuousClock.Instant) async throws {
+    private func enter(_ project: UInt32, _ isHeavy: Bool, until deadline: ContinuousClock.Instant) async throws {
         let ticket = state.withLock { state -> UInt64 in
             state.nextTicket += 1
             return state.nextTicket
@@ -39,17 +64,19 @@ final class AdmissionGate: Sendable {
         defer { timer.cancel() }
         let admitted = await withTaskCancellationHandler {
             await withCheckedContinuation { wake in
-                let now: Bool? = state.withLock { state in
-                    if Task.isCancelled { return false }
-                    if state.running < runningMax {
-                        state.running += 1
-                        return true
+                let (isRefused, woken) = state.withLock { state -> (Bool, [Waiting]) in
+                    if Task.isCancelled { return (true, []) }
+                    state.line.append(Waiting(ticket: ticket, project: project, isHeavy: isHeavy, wake: wake))
+                    let woken = fill(&state)
+                    let own = state.line.count { $0.project == project }
+                    guard state.line.last?.ticket == ticket, state.line.count > queuedMax || own > max(1, queuedMax / 2) else {
+                        return (false, woken)
                     }
-                    guard state.line.count < queuedMax else { return false }
-                    state.line.append((ticket, wake))
-                    return nil
+                    state.line.removeLast()
+                    return (true, woken)
                 }
-                if let now { wake.resume(returning: now) }
+                for waiting in woken { waiting.wake.resume(returning: true) }
+                if isRefused { wake.resume(returning: false) }
             }
         } onCancel: {
             leaveLine(ticket)
@@ -57,27 +84,58 @@ final class AdmissionGate: Sendable {
         guard admitted else {
             if ContinuousClock.now >= deadline { throw ProtocolError(.deadlineExceeded, "the deadline passed while the query was in line") }
             if Task.isCancelled { throw ProtocolError(.cancelled, "cancelled while in line") }
-            throw ProtocolError(.overloaded, "\(runningMax) queries are running and \(queuedMax) are in line")
+            throw ProtocolError(
+                .overloaded, "\(runningMax) queries are answered at a time, and \(queuedMax) wait in line, of one project half of these")
         }
     }
 
     private func leaveLine(_ ticket: UInt64) {
-        let waiting = state.withLock { state -> CheckedContinuation<Bool, Never>? in
+        let waiting = state.withLock { state -> Waiting? in
             guard let place = state.line.firstIndex(where: { $0.ticket == ticket }) else { return nil }
-            return state.line.remove(at: place).wake
+            return state.line.remove(at: place)
         }
-        waiting?.resume(returning: false)
+        waiting?.wake.resume(returning: false)
     }
 
-    private func leave() {
-        let next = state.withLock { state -> CheckedContinuation<Bool, Never>? in
-            if state.line.isEmpty {
-                state.running -= 1
-                return nil
-            }
-            // The place goes over to the next in line.
-            return state.line.removeFirst().wake
+    private func leave(_ project: UInt32, _ isHeavy: Bool) {
+        let woken = state.withLock { state in
+            let left = (state.running[project] ?? 1) - 1
+            state.running[project] = left > 0 ? left : nil
+            if isHeavy { state.runningHeavy -= 1 }
+            return fill(&state)
         }
-        next?.resume(returning: true)
+        for waiting in woken { waiting.wake.resume(returning: true) }
+    }
+
+    // MARK: Whose turn it is
+
+    /// Gives free places to those in line.
+    private func fill(_ state: inout State) -> [Waiting] {
+        var woken: [Waiting] = []
+        while state.runningAll < runningMax, let i = next(state) {
+            let waiting = state.line.remove(at: i)
+            state.running[waiting.project, default: 0] += 1
+            if waiting.isHeavy { state.runningHeavy += 1 }
+            state.turns += 1
+            state.served[waiting.project] = state.turns
+            woken.append(waiting)
+        }
+        if state.line.isEmpty, state.running.isEmpty { state.served = [:] }
+        return woken
+    }
+
+    private func next(_ state: State) -> Int? {
+        let now = ContinuousClock.now
+        func mayRun(_ waiting: Waiting) -> Bool {
+            if waiting.isHeavy, state.runningHeavy >= max(1, runningMax - 1) { return false }
+            let isAlone = !state.line.contains { $0.project != waiting.project }
+            return state.running[waiting.project] ?? 0 < max(1, isAlone ? runningMax - 1 : runningMax / 2)
+        }
+        func order(_ i: Int) -> (Int, UInt64, Int) {
+            let waiting = state.line[i]
+            let isLight = !waiting.isHeavy || now - waiting.since >= Self.patience
+            return (isLight ? 0 : 1, state.served[waiting.project] ?? 0, i)
+        }
+        return state.line.indices.filter { mayRun(state.line[$0]) }.min { order($0) < order($1) }
     }
 }

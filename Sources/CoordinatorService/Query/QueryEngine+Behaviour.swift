@@ -27,18 +27,25 @@ extension QueryEngine {
     /// - Parameter json: the report's own members; it is given what the shards found together, nil where none answered.
     private func alone(
         _ report: PartialQuery.Report, _ query: ResolvedQuery, _ project: UInt32,
-        json: (PartialResult.Report?) -> [JSONValue.Member]
+        json: @escaping @Sendable (PartialResult.Report?) -> [JSONValue.Member]
     ) async throws -> JSONValue {
         let start = ContinuousClock.now
         defer { latency.record(ContinuousClock.now - start) }
         let (request, definition) = (query.request, query.definition)
-        let gathered = try await gate.run(until: start + request.deadline) { try await ask(query, report, project, start) }
-        var whole = PartialResult(steps: definition.steps.count, times: false)
-        for result in gathered.answers { whole.merge(result) }
-        let completeness = try judge(gathered.missing, newest: whole.newestEvent, request.allowPartial)
+        let isHeavy = isHeavy(query, report, project)
+        let gathered = try await gate.run(project, isHeavy: isHeavy, until: start + request.deadline) {
+            try await ask(query, report, project, start)
+        }
+        let whole = try await aside.run(isLong: true) {
+            var whole = PartialResult(steps: definition.steps.count, times: false)
+            for result in gathered.answers { whole.merge(result) }
+            return whole
+        }
+        let completeness = try judge(gathered.missing, newest: whole.newestEvent, request.allowPartial, heavy: whole.heavyUsers)
         let head: [JSONValue.Member] = [
             .init("funnel", definition.json), .init("rules", .text(definition.rules)), .init("as_of", .text(Timestamp.format(request.asOf))),
         ]
-        return .object(head + json(whole.report) + [.init("completeness", completeness.json)])
+        let own = try await aside.run(isLong: true) { json(whole.report) }
+        return .object(head + own + [.init("completeness", completeness.json)])
     }
 }

@@ -13,10 +13,13 @@ extension QueryEngine {
             if case .breakdown(let groups)? = answer[0].report { groups } else { nil }
         }
         if groups.allSatisfy({ $0.untold.values == 0 }) { return }
-        var whole = ValueGroups(steps: query.definition.steps.count)
-        for part in groups { whole.merge(part) }
-        guard let share = whole.question(for: asked.rows, shards: groups.count) else { return }
-        if share == .all, whole.counts.count + whole.untold.values > Limits.wholeGroups {
+        let (found, values) = try await aside.run(isLong: true) {
+            var whole = ValueGroups(steps: query.definition.steps.count)
+            for part in groups { whole.merge(part) }
+            return (whole.question(for: asked.rows, shards: groups.count), whole.counts.count + whole.untold.values)
+        }
+        guard let share = found else { return }
+        if share == .all, values > Limits.wholeGroups {
             let reason = """
                 "\(asked.breakdown.property.string)" has more than \(Limits.wholeGroups) values on all shards together, too many of \
                 one size to tell which lead; break down by a coarser property

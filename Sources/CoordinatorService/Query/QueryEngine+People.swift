@@ -9,7 +9,8 @@ extension QueryEngine {
         let query = try await resolve(request.query, project)
         let definition = query.definition
         let (from, to) = try request.steps(of: definition)
-        let gathered = try await gate.run(until: start + request.query.deadline) {
+        let isHeavy = isHeavy(query, nil, project)
+        let gathered = try await gate.run(project, isHeavy: isHeavy, until: start + request.query.deadline) {
             try await ask(query, .between(from: from, to: to), project, start)
         }
         var whole = PartialResult(steps: definition.steps.count, times: false)
@@ -19,7 +20,8 @@ extension QueryEngine {
         if case .between(let found)? = whole.report { times = found }
         return TimesReport(
             definition: definition, asOf: request.query.asOf, from: from, to: to, times: times, bins: request.bins,
-            completeness: try judge(gathered.missing, newest: whole.newestEvent, request.query.allowPartial))
+            completeness: try judge(
+                gathered.missing, newest: whole.newestEvent, request.query.allowPartial, heavy: whole.heavyUsers))
     }
 
     /// Asks only the shard that has the user; without it there is no answer.
@@ -30,7 +32,7 @@ extension QueryEngine {
         try request.check(against: definition)
         let bucket = XXH64.bucket(ofUser: request.user)
         let others = fleet.links.filter { !$0.buckets.contains(bucket) }.map(\.id)
-        let gathered = try await gate.run(until: start + request.query.deadline) {
+        let gathered = try await gate.run(project, isHeavy: false, until: start + request.query.deadline) {
             try await ask(query, .explain(user: request.user), project, start, without: Set(others))
         }
         _ = try judge(gathered.missing, newest: nil, false)
@@ -46,10 +48,12 @@ extension QueryEngine {
         let start = ContinuousClock.now
         let deadline = QueryRequest.defaultDeadline
         let query = request.query
-        let gathered = try await gate.run(until: start + deadline) {
+        let gathered = try await gate.run(project, isHeavy: false, until: start + deadline) {
             try await fanOut(deadline, start) { link, left, number in
                 let body = try await link.queries.call(.partialDiscovery, query.body, project: project, request: number, timeout: left)
-                return try decoding("discovery result") { () throws(ByteError) in try Discovery(body: body) }
+                return try await self.aside.run(isLong: body.count > AsideThreads.shortBytes) {
+                    try decoding("discovery result") { () throws(ByteError) in try Discovery(body: body) }
+                }
             }
         }
         var whole = request.nothing

@@ -52,8 +52,15 @@ extension QueryEngine {
             for question in questions(link.buckets) {
                 let left = end - ContinuousClock.now
                 guard left > .zero else { throw ProtocolError(.deadlineExceeded, "the time was up", shards: [link.name]) }
-                let body = try await link.queries.call(.partialQuery, question.body, project: project, request: number, timeout: left)
-                let result = try decoding("partial result") { () throws(ByteError) in try PartialResult(body: body) }
+                let body: [UInt8]
+                do {
+                    body = try await link.queries.call(.partialQuery, question.body, project: project, request: number, timeout: left)
+                } catch let error as ProtocolError {
+                    throw Self.explaining(error, of: question, link)
+                }
+                let result = try await self.aside.run(isLong: body.count > AsideThreads.shortBytes) {
+                    try decoding("partial result") { () throws(ByteError) in try PartialResult(body: body) }
+                }
                 guard result.buckets == [link.buckets], result.counts.count == question.definition.steps.count, question.isAnswered(by: result)
                 else {
                     throw ProtocolError(.invalidMessage, "\(link.name) answered for other buckets, steps or reports", shards: [link.name])
@@ -126,7 +133,7 @@ extension QueryEngine {
 extension PartialQuery {
     /// Whether a result tells what was asked.
     fileprivate func isAnswered(by result: PartialResult) -> Bool {
-        guard stillOpen == (result.stillOpen != nil) else { return false }
+        guard stillOpen == (result.stillOpen != nil), leavesOutHeavy == (result.heavyUsers != nil) else { return false }
         return switch (report, result.report) {
         case (nil, nil), (.breakdown(_, .leading), .breakdown), (.entrySpan, .entrySpan), (.between, .between), (.explain, .explain),
             (.paired, .paired), (.variants, .variants), (.paths, .paths), (.predictors, .predictors):

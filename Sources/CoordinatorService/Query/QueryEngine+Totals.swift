@@ -15,14 +15,16 @@ extension QueryEngine {
 
     private static let totalsDeadline = Duration.seconds(1)
 
-    func totals(project: UInt32) async -> [ShardTotals] {
+    func totals(project: UInt32) async -> [ShardTotals] { await Self.askTotals(fleet, project) }
+
+    static func askTotals(_ fleet: ShardFleet, _ project: UInt32) async -> [ShardTotals] {
         await withTaskGroup(of: ShardTotals.self) { group in
             for (link, shard) in zip(fleet.links, fleet.map.shards) {
                 group.addTask {
                     var found = ShardTotals(id: link.id, address: "\(shard.host):\(shard.port)")
                     do {
                         let body = try await link.queries.call(
-                            .partialDiscovery, DiscoveryQuery.totals.body, project: project, timeout: Self.totalsDeadline)
+                            .partialDiscovery, DiscoveryQuery.totals.body, project: project, timeout: totalsDeadline)
                         let answer = try decoding("discovery result") { () throws(ByteError) in try Discovery(body: body) }
                         if case .totals(let totals) = answer { found.totals = totals }
                     } catch {

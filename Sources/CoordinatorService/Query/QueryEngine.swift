@@ -8,6 +8,9 @@ final class QueryEngine: Sendable {
     let fleet: ShardFleet
     let catalogue: FunnelCatalogue
     let gate: AdmissionGate
+    let sharedTotals: SharedTotals
+    /// For what takes long: answers of other queries do not wait for it.
+    let aside = AsideThreads()
     let latency: LatencyHistogram
     private let requests = RequestNumbers()
 
@@ -15,6 +18,7 @@ final class QueryEngine: Sendable {
         self.fleet = fleet
         self.catalogue = catalogue
         self.gate = gate
+        sharedTotals = SharedTotals { await QueryEngine.askTotals(fleet, $0) }
         latency = metrics.latency("sluice_query_seconds", "time of a whole query, waiting in line included")
         metrics.gauge("sluice_queries_running", "queries being answered") { Double(gate.load.running) }
         metrics.gauge("sluice_queries_queued", "queries in line") { Double(gate.load.queued) }
@@ -26,12 +30,14 @@ final class QueryEngine: Sendable {
         let query = try await resolve(request, project)
         try request.breakdown?.check(against: query.definition)
         try request.variants?.check(against: [query.definition] + (query.second.map { [$0] } ?? []))
-        let (bounds, gathered) = try await gate.run(until: start + request.deadline) {
+        let isHeavy = isHeavy(query, query.report, project)
+        let (bounds, gathered) = try await gate.run(project, isHeavy: isHeavy, until: start + request.deadline) {
             try await gather(query, project, start)
         }
-        let results = Self.merge(gathered.answers, query, bounds)
-        let completeness = try judge(gathered.missing, newest: results[0].newestEvent, request.allowPartial)
-        return try Self.report(query, results, bounds, completeness)
+        let results = try await aside.run(isLong: query.report != nil) { Self.merge(gathered.answers, query, bounds) }
+        let heavy = Self.heavyUsers(gathered.answers)
+        let completeness = try judge(gathered.missing, newest: results[0].newestEvent, request.allowPartial, heavy: heavy)
+        return try await aside.run(isLong: query.report != nil) { try Self.report(query, results, bounds, completeness) }
     }
 
     /// One page of user ids.
@@ -39,21 +45,29 @@ final class QueryEngine: Sendable {
         let start = ContinuousClock.now
         let resolved = try await resolve(request.query, project)
         let step = try request.position(in: resolved.definition)
-        let gathered = try await gate.run(until: start + request.query.deadline) {
+        let isHeavy = isHeavy(resolved, nil, project)
+        let gathered = try await gate.run(project, isHeavy: isHeavy, until: start + request.query.deadline) {
             try await fanOut(request.query.deadline, start) { link, left, number in
                 let query = PartialUsersQuery(
                     query: resolved.withoutFigures(buckets: link.buckets), step: step, outcome: request.outcome,
                     group: request.group, limit: request.limit + 1, after: request.after)
-                var users: [ByteString] = []
-                try await link.bulk.call(.partialUsers, query.body, project: project, request: number, timeout: left) {
-                    body throws(ProtocolError) in
-                    users += try decoding("user list") { () throws(ByteError) in try UserList(body: body) }.users
+                var found = UserList(users: [])
+                do {
+                    try await link.bulk.call(.partialUsers, query.body, project: project, request: number, timeout: left) {
+                        body throws(ProtocolError) in
+                        let part = try decoding("user list") { () throws(ByteError) in try UserList(body: body) }
+                        found.users += part.users
+                        found.heavyUsers = part.heavyUsers ?? found.heavyUsers
+                    }
+                } catch let error as ProtocolError {
+                    throw Self.explaining(error, of: query.query, link)
                 }
-                return users
+                return found
             }
         }
-        let completeness = try judge(gathered.missing, newest: nil, request.query.allowPartial)
-        let sorted = gathered.answers.joined().sorted()
+        let heavy = request.query.leavesOutHeavy ? gathered.answers.reduce(0) { $0 + ($1.heavyUsers ?? 0) } : nil
+        let completeness = try judge(gathered.missing, newest: nil, request.query.allowPartial, heavy: heavy)
+        let sorted = gathered.answers.flatMap(\.users).sorted()
         let page = Array(sorted.prefix(request.limit))
         return UsersPage(
             users: page, next: sorted.count > request.limit ? page.last : nil, asOf: request.query.asOf,
@@ -108,8 +122,9 @@ final class QueryEngine: Sendable {
         }
     }
 
+    /// - Parameter heavy: users left out; nil where they are an error.
     func judge(
-        _ missing: [(shard: ShardFleet.Link, error: ProtocolError)], newest: Int64?, _ allowPartial: Bool
+        _ missing: [(shard: ShardFleet.Link, error: ProtocolError)], newest: Int64?, _ allowPartial: Bool, heavy: UInt64? = nil
     ) throws -> Completeness {
         if let first = missing.first, !allowPartial {
             let late = missing.allSatisfy { $0.error.code == .deadlineExceeded }
@@ -120,7 +135,21 @@ final class QueryEngine: Sendable {
         }
         return Completeness(
             asked: fleet.links.count, answered: fleet.links.count - missing.count, missing: missing.map(\.shard.id),
-            newestEvent: newest)
+            newestEvent: newest, heavyUsers: heavy)
+    }
+
+    /// Users left out on all shards; nil where they are an error. The parts of a query may leave out different users: of a
+    /// shard, those of the part that left out most.
+    static func heavyUsers(_ answers: [[PartialResult]]) -> UInt64? {
+        let heavy = answers.compactMap { $0.compactMap(\.heavyUsers).max() }
+        return heavy.isEmpty ? nil : heavy.reduce(0, +)
+    }
+
+    /// A shard of the release before refuses the flag, and does not know what it asks for.
+    static func explaining(_ error: ProtocolError, of query: PartialQuery, _ link: ShardFleet.Link) -> ProtocolError {
+        guard query.leavesOutHeavy, error.code == .invalidMessage else { return error }
+        let reason = "\(link.name) is of a release that can't leave users out; upgrade it, or ask without"
+        return ProtocolError(.invalidQuery, "heavy_users: \(reason)", faults: [FieldFault("heavy_users", reason)], shards: [link.name])
     }
 }
 
@@ -131,12 +160,19 @@ struct Completeness: Equatable, Sendable {
     var missing: [Int]
     /// Microseconds.
     var newestEvent: Int64?
+    /// Users left out for being too heavy; nil where they are an error.
+    var heavyUsers: UInt64?
 
     var json: JSONValue {
+        let heavy: [JSONValue.Member] = heavyUsers.map { [.init("heavy_users", .count(Int($0)))] } ?? []
+        return .object((whole.asObject ?? []) + heavy)
+    }
+
+    private var whole: JSONValue {
         [
             "shards_asked": .count(asked), "shards_answered": .count(answered),
             "missing": .array(missing.map { .count($0) }),
-            "newest_event": newestEvent.map { .text(Timestamp.format($0)) } ?? .null, "exact": .bool(asked == answered),
+            "newest_event": newestEvent.map { .text(Timestamp.format($0)) } ?? .null, "exact": .bool(asked == answered && heavyUsers ?? 0 == 0),
         ]
     }
 

@@ -28,7 +28,15 @@ package struct QueryRequest: Sendable {
     /// Step-1 times to compare with.
     package var previous: Range<Int64>?
     var allowPartial = false
+    /// Whether users who are too heavy are left out; else they are an error.
+    var leavesOutHeavy = false
     var deadline: Duration = defaultDeadline
+
+    /// What becomes of users who are too heavy.
+    enum HeavyRule: String, CaseIterable {
+        case error
+        case leaveOut = "leave_out"
+    }
 
     static let defaultDeadline: Duration = .seconds(30)
     private static let deadlineMicroseconds: ClosedRange<Int64> = 1_000...600_000_000
@@ -74,6 +82,8 @@ package struct QueryRequest: Sendable {
             request.times = text != "none"
         }
         request.allowPartial = reader.bool("allow_partial") ?? false
+        let heavy: HeavyRule? = reader.choice("heavy_users")
+        request.leavesOutHeavy = heavy == .leaveOut
         if let microseconds = reader.duration("deadline", in: deadlineMicroseconds) { request.deadline = .microseconds(microseconds) }
         request.breakdown = BreakdownRequest.read(&reader)
         request.trend = TrendRequest.read(&reader, zone: zone)

@@ -23,7 +23,8 @@ struct ResolvedQuery: Sendable {
     func partial(_ report: PartialQuery.Report?, buckets: Range<Int>) -> PartialQuery {
         PartialQuery(
             definition: definition, buckets: [buckets], asOf: request.asOf, entryRange: request.entryRange, cohorts: cohorts,
-            times: request.times && report != .entrySpan, stillOpen: Self.tellsOpen(report), report: report)
+            times: request.times && report != .entrySpan, stillOpen: Self.tellsOpen(report),
+            leavesOutHeavy: request.leavesOutHeavy && !Self.isOfOneUser(report), report: report)
     }
 
     /// What a list of users is of.
@@ -32,6 +33,11 @@ struct ResolvedQuery: Sendable {
         query.times = false
         query.stillOpen = false
         return query
+    }
+
+    /// A user who is explained can't be left out.
+    private static func isOfOneUser(_ report: PartialQuery.Report?) -> Bool {
+        if case .explain? = report { true } else { false }
     }
 
     /// Whether the counts, or the user, are asked for who of those who dropped can still go on.

@@ -9,7 +9,7 @@ import NIOCore
 /// What travels with each HTTP request.
 package struct EdgeContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
-    /// The connection.
+    /// The caller's connection.
     let channel: any Channel
 
     package init(source: ApplicationRequestContextSource) {

@@ -56,7 +56,7 @@ package enum EdgeServer {
     ) throws -> some ApplicationProtocol {
         refuseOtherMethods(router)
         let plain = HTTPServerBuilder.http1(
-            configuration: .init(additionalChannelHandlers: [RequestGuard(door)], idleTimeout: .seconds(60)))
+            configuration: .init(additionalChannelHandlers: [RequestGuard(door), CallerWatch()], idleTimeout: .seconds(60)))
         return Application(
             responder: router.buildResponder(),
             server: try tls.map { try .tls(plain, tlsConfiguration: try $0.httpConfiguration()) } ?? plain,

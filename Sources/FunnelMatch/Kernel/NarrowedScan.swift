@@ -38,12 +38,13 @@ package struct NarrowedScan: ~Copyable {
     private var rest: [Int] = []
 
     /// Nil where the kernel does not take the rules.
-    package init?(_ rules: KernelRules, _ narrowing: Narrowing) {
+    /// - Parameter isCancelled: asked now and then, since one long history may take a while.
+    package init?(_ rules: KernelRules, _ narrowing: Narrowing, isCancelled: @escaping @Sendable () -> Bool = { false }) {
         guard let attempts = AttemptScan(rules, includeShallow: true) else { return nil }
         self.rules = rules
         self.narrowing = narrowing
         self.attempts = attempts
-        user = NarrowedUser(rules, narrowing)
+        user = NarrowedUser(rules, narrowing, isCancelled: isCancelled)
     }
 
     /// The users with an attempt, by group, of the slice scanned last.
@@ -55,9 +56,12 @@ package struct NarrowedScan: ~Copyable {
     ///   - listOfStep: index in `lists`, as of `AttemptScan`.
     ///   - listOfExclusion: index of the list of excluded events.
     ///   - values: asked only where properties are held.
-    /// - Throws: `MatchError.workBudget`, and what `values` throws.
+    ///   - tooHeavy: told the place in the slice of a user who takes too much work, and why; unless it throws, the user is left
+    ///     out.
+    /// - Throws: `MatchError.cancelled`, and what `values` and `tooHeavy` throw.
     package mutating func scan(
-        _ lists: [KeyList], listOfStep: [Int], listOfExclusion: [Int], _ values: inout some HeldValues
+        _ lists: [KeyList], listOfStep: [Int], listOfExclusion: [Int], _ values: inout some HeldValues,
+        tooHeavy: (Int, MatchError) throws -> Void = { throw $1 }
     ) throws {
         attempts.scan(lists, listOfStep: listOfStep)
         guard attempts.outcomes.count > 0 else { return }
@@ -69,7 +73,7 @@ package struct NarrowedScan: ~Copyable {
         if narrowing.isHeld { try findMixed(steps, &values) }
         rest.removeAll(keepingCapacity: true)
         for row in isSettled.indices where !isSettled[row] { rest.append(row) }
-        if !rest.isEmpty { try matchRest(steps, excluded, &values) }
+        if !rest.isEmpty { try matchRest(steps, excluded, &values, tooHeavy) }
     }
 
     // MARK: What stays as it is
@@ -154,7 +158,9 @@ package struct NarrowedScan: ~Copyable {
         return (group == 0 ? 0 : bounds[group - 1])..<(group == bounds.count ? .max : bounds[group])
     }
 
-    private mutating func matchRest(_ steps: [KeyList], _ excluded: [KeyList], _ values: inout some HeldValues) throws {
+    private mutating func matchRest(
+        _ steps: [KeyList], _ excluded: [KeyList], _ values: inout some HeldValues, _ tooHeavy: (Int, MatchError) throws -> Void
+    ) throws {
         let users = attempts.outcomes.user
         let (places, timeBits) = (rest.map { UInt64(users[$0]) }, rules.timeBits)
         let ranges = steps.map { Self.ranges($0, places, timeBits: timeBits) }
@@ -175,7 +181,14 @@ package struct NarrowedScan: ~Copyable {
                 used[step] += range.count
             }
             for e in excluded.indices { user.rows.add(excluded: excluded[e], excludedRanges[e][i]) }
-            let found = try user.match(depthMax: Int(attempts.outcomes.depth[row]), starting: ticks(ofGroup: Int(attempts.outcomes.group[row])))
+            var found = NarrowedUser.Outcome()
+            do throws(MatchError) {
+                found = try user.match(depthMax: Int(attempts.outcomes.depth[row]), starting: ticks(ofGroup: Int(attempts.outcomes.group[row])))
+            } catch .cancelled {
+                throw MatchError.cancelled
+            } catch {
+                try tooHeavy(Int(users[row]), error)
+            }
             attempts.outcomes.depth[row] = UInt8(truncatingIfNeeded: found.chain.count)
             attempts.outcomes.openDepth[row] = UInt8(truncatingIfNeeded: found.openDepth)
             for (k, index) in found.chain.enumerated() { attempts.outcomes.chosen[k][row] = index }

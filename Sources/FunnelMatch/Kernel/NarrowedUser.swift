@@ -14,7 +14,7 @@ struct NarrowedUser: Sendable {
     /// By step: exclusions that watch the way from it to the next, as bits.
     private let watching: [UInt64]
     private let dropping: UInt64
-    private var budget = WorkBudget(limit: 4_000_000)
+    private var budget: WorkBudget
 
     var rows: NarrowedRows
     /// By row: the first excluded event on the way to the next step; the end of the chain to the depth tried, and the
@@ -33,9 +33,10 @@ struct NarrowedUser: Sendable {
         var openDepth = 0
     }
 
-    init(_ rules: KernelRules, _ narrowing: Narrowing) {
+    init(_ rules: KernelRules, _ narrowing: Narrowing, isCancelled: @escaping @Sendable () -> Bool) {
         self.rules = rules
         self.narrowing = narrowing
+        budget = WorkBudget(limit: Limits.userWork, isCancelled: isCancelled)
         rows = NarrowedRows(steps: rules.steps, exclusions: narrowing.exclusions.count, isHeld: narrowing.isHeld)
         var dropping: UInt64 = 0
         var watching = [UInt64](repeating: 0, count: rules.steps)
@@ -87,7 +88,8 @@ struct NarrowedUser: Sendable {
 
     /// Finds which events lead to a depth, and by which next ones.
     /// - Parameter lastFrom: earlier events of the deepest step do not count.
-    private mutating func lead(to depth: Int, lastFrom: UInt64 = 0) {
+    private mutating func lead(to depth: Int, lastFrom: UInt64 = 0) throws(MatchError) {
+        try budget.pass(rows.key.count)
         for group in 0..<rows.groups {
             for row in rows[group, depth - 1] {
                 end[row] = rows.key[row] >= lastFrom ? rows.key[row] : Self.none
@@ -131,16 +133,16 @@ struct NarrowedUser: Sendable {
         budget.reset()
         if try isLeftOut(depthMax) { return Outcome() }
         setStops(~0)
-        return choose(depthMax)
+        return try choose(depthMax)
     }
 
-    private mutating func choose(_ depthMax: Int) -> Outcome {
+    private mutating func choose(_ depthMax: Int) throws(MatchError) -> Outcome {
         var outcome = Outcome()
         let mayBeOpen = isUnderWay(starts[starts.count - 1])
         pending.removeAll(keepingCapacity: true)
         pending.append(contentsOf: starts)
         for depth in (1...max(1, depthMax)).reversed() {
-            lead(to: depth)
+            try lead(to: depth)
             let isCandidate = outcome.chain.isEmpty
             var best = -1
             var kept = 0
@@ -192,12 +194,12 @@ struct NarrowedUser: Sendable {
         setStops(~dropping)
         var deepest = max(1, depthMax)
         while deepest > 1 {
-            lead(to: deepest)
+            try lead(to: deepest)
             if starts.contains(where: reaches) { break }
             deepest -= 1
         }
         setStops(~0)
-        lead(to: deepest)
+        try lead(to: deepest)
         let watching = deepest < rules.steps ? self.watching[deepest - 1] & dropping & rows.present : 0
         if watching == 0 { return !starts.contains(where: reaches) }
         pending.removeAll(keepingCapacity: true)
@@ -210,7 +212,7 @@ struct NarrowedUser: Sendable {
             if latest != filter {
                 if filter != nil { try budget.spend(rows.key.count) }
                 filter = latest
-                lead(to: deepest, lastFrom: latest)
+                try lead(to: deepest, lastFrom: latest)
             }
             if reaches(start) { return false }
         }

@@ -6,10 +6,10 @@ extension RuleMatcher {
     mutating func isLeftOut() throws(MatchError) -> Bool {
         guard unit.excluded & rules.dropping != 0 else { return false }
         let count = plan.definition.entry == .first ? 1 : unit.starts.count
-        table.reset(unit, excluding: rules.excluding & ~rules.dropping)
+        try table.reset(unit, excluding: rules.excluding & ~rules.dropping, &budget)
         var deepest = max(1, unit.depthMax)
         while deepest > 1, try !anyReaches(deepest, count) { deepest -= 1 }
-        table.reset(unit, excluding: rules.excluding)
+        try table.reset(unit, excluding: rules.excluding, &budget)
         return try !anyClean(deepest, count)
     }
 
@@ -17,6 +17,7 @@ extension RuleMatcher {
         try table.fill(depth, unit, &budget)
         let excluding = rules.excluding & ~rules.dropping
         for start in unit.starts.prefix(count) {
+            try budget.pass(rules.steps)
             for k in 0...rules.optionals(after: 0, depth: depth) {
                 if search.isExact(unit, start: unit.time[start.index], excluding: excluding) {
                     let limit = rules.limit(start: unit.time[start.index])
@@ -36,6 +37,7 @@ extension RuleMatcher {
         // The events that level 0 of the table is filtered by.
         var filter: Int64?
         for start in unit.starts.prefix(count) {
+            try budget.pass(rules.steps)
             let clock = unit.time[start.index]
             let limit = rules.limit(start: clock)
             let isExact = search.isExact(unit, start: clock, excluding: rules.excluding)
@@ -56,7 +58,7 @@ extension RuleMatcher {
                     if filter != nil { try budget.spend(unit.row.count) }
                     filter = latest
                     let rows = unit
-                    table.fillFiltered(depth: depth, rows) { j in
+                    try table.fillFiltered(depth: depth, rows, &budget) { j in
                         rows.time[j] >= latest || rows.nextExcluded(watching, after: rows.time[j]) > rows.time[j].adding(stride)
                     }
                 }

@@ -26,7 +26,7 @@ struct ReachTable: Sendable {
     }
 
     /// - Parameter excluding: exclusions that count, as bits.
-    mutating func reset(_ unit: UnitRows, excluding: UInt64) {
+    mutating func reset(_ unit: UnitRows, excluding: UInt64, _ budget: inout WorkBudget) throws(MatchError) {
         rows = unit.row.count
         for depth in isFilled.indices { isFilled[depth] = false }
         stops.removeAll(keepingCapacity: true)
@@ -36,6 +36,7 @@ struct ReachTable: Sendable {
         for group in 0..<unit.groups {
             for position in 0..<(rules.steps - 1) {
                 for next in (position + 1)..<rules.steps {
+                    try budget.pass(unit.list(group, position).count + unit.clock.count)
                     fillStops(unit, group, position, next, active)
                     if !rules.optional.has(next) { break }
                 }
@@ -91,15 +92,17 @@ struct ReachTable: Sendable {
         }
         isFilled[depth] = true
         try budget.spend(rows * rules.optionals(after: 0, depth: depth) / 4)
-        fill(level: depth, depth: depth, unit) { _ in true }
+        try fill(level: depth, depth: depth, unit, &budget) { _ in true }
     }
 
     /// Level 0: only chains whose last row is good.
-    mutating func fillFiltered(depth: Int, _ unit: UnitRows, isGood: (Int) -> Bool) {
-        fill(level: 0, depth: depth, unit, isGood)
+    mutating func fillFiltered(depth: Int, _ unit: UnitRows, _ budget: inout WorkBudget, isGood: (Int) -> Bool) throws(MatchError) {
+        try fill(level: 0, depth: depth, unit, &budget, isGood)
     }
 
-    private mutating func fill(level: Int, depth: Int, _ unit: UnitRows, _ isGood: (Int) -> Bool) {
+    private mutating func fill(
+        level: Int, depth: Int, _ unit: UnitRows, _ budget: inout WorkBudget, _ isGood: (Int) -> Bool
+    ) throws(MatchError) {
         var entries: [Int64] = []
         swap(&entries, &levels[level])
         let planes = 1 + rules.optionals(after: 0, depth: depth)
@@ -113,6 +116,7 @@ struct ReachTable: Sendable {
                     let done = rules.optional.has(next) ? 1 : 0
                     for k in 0...rules.optionals(after: next, depth: depth) {
                         let planes = (from: k * rows, to: (k + done) * rows)
+                        try budget.pass(unit.list(group, position).count)
                         lead(&entries, planes, unit, group, position, next)
                     }
                     if done == 0 { break }

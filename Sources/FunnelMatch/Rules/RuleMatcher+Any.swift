@@ -3,9 +3,9 @@ import FunnelModel
 /// Units of a funnel in any order.
 extension RuleMatcher {
     mutating func anyOutcome(
-        _ history: UserHistory, _ range: Range<Int64>, _ isCancelled: () -> Bool, isUser: Bool
+        _ history: UserHistory, _ range: Range<Int64>, isUser: Bool
     ) throws(MatchError) -> UserOutcome? {
-        unit.arrange(history, entryRange: range)
+        try unit.arrange(history, entryRange: range, &budget)
         if unit.starts.isEmpty { return nil }
         if plan.definition.entry == .first { unit.keepFirstStart() }
         if try isLeftOutAny() { return nil }
@@ -18,7 +18,6 @@ extension RuleMatcher {
         var open = 0
         var from = 0
         while from < unit.starts.count {
-            if from % 1_024 == 1_023, isCancelled() { throw MatchError.cancelled }
             try anyAttempt(&from)
             let rows = anyOrder.kept
             let first = unit.clock[rows[0]]
@@ -43,15 +42,14 @@ extension RuleMatcher {
     }
 
     mutating func anyAttempts(
-        _ history: UserHistory, _ range: Range<Int64>, _ isCancelled: () -> Bool, _ body: (UserOutcome) -> Void
+        _ history: UserHistory, _ range: Range<Int64>, _ body: (UserOutcome) -> Void
     ) throws(MatchError) {
-        unit.arrange(history, entryRange: range)
+        try unit.arrange(history, entryRange: range, &budget)
         if unit.starts.isEmpty { return }
         if try isLeftOutAny() { return }
         var end = Int64.min
         var from = 0
         while from < unit.starts.count {
-            if from % 1_024 == 1_023, isCancelled() { throw MatchError.cancelled }
             if unit.clock[unit.starts[from].row] <= end {
                 from += 1
                 continue
@@ -67,6 +65,7 @@ extension RuleMatcher {
 
     /// Keeps the attempt of the start at an index, which moves on to the next row: the best of the groups that the row is in.
     private mutating func anyAttempt(_ from: inout Int) throws(MatchError) {
+        try budget.pass(rules.steps * rules.steps)
         let a = unit.starts[from].row
         var group = -1
         anyPositions.removeAll(keepingCapacity: true)
@@ -100,9 +99,11 @@ extension RuleMatcher {
         let excluding = rules.excluding & ~rules.dropping
         var deepest = 0
         for start in unit.starts where deepest < rules.steps {
+            try budget.pass(rules.steps)
             deepest = max(deepest, try anyOrder.depth(start.row, start.group, unit, excluding: excluding, &budget))
         }
         for start in unit.starts {
+            try budget.pass(rules.steps)
             if try anyOrder.hasClean(start.row, start.group, unit, depth: deepest, &budget) { return false }
         }
         return true

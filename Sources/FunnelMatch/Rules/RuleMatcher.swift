@@ -23,14 +23,16 @@ package struct RuleMatcher: Sendable {
 
     private enum Units { case users, attempts, sessions, values }
 
-    /// - Parameter workMax: visits that a search may waste on one user, before the query fails by name.
-    package init(_ plan: FunnelPlan, workMax: Int = 4_000_000) {
+    /// - Parameters:
+    ///   - workMax: visits that a search may waste on one user, before the query fails by name.
+    ///   - isCancelled: asked now and then, since one long history may take a while.
+    package init(_ plan: FunnelPlan, workMax: Int = Limits.userWork, isCancelled: @escaping @Sendable () -> Bool = { false }) {
         self.plan = plan
         rules = ChainRules(plan)
         unit = UnitRows(plan, rules)
         table = ReachTable(rules)
         search = ChainSearch(rules)
-        budget = WorkBudget(limit: workMax)
+        budget = WorkBudget(limit: workMax, isCancelled: isCancelled)
         anyOrder = AnyOrder(rules)
         switch plan.definition.countBy {
         case .users: units = .users
@@ -40,14 +42,10 @@ package struct RuleMatcher: Sendable {
         }
     }
 
-    /// - Parameters:
-    ///   - isCancelled: polled now and then, since one long history may take a while.
-    ///   - body: told the outcome of each unit that entered and is not left out: at most one for a user; attempts and
-    ///     sessions in order of time; values in order of their first events.
-    package mutating func match(
-        _ history: UserHistory, isCancelled: () -> Bool = { false }, body: (UserOutcome) -> Void
-    ) throws(MatchError) {
-        try match(history, plan.entryRange, isCancelled, body)
+    /// - Parameter body: told the outcome of each unit that entered and is not left out: at most one for a user; attempts and
+    ///   sessions in order of time; values in order of their first events.
+    package mutating func match(_ history: UserHistory, body: (UserOutcome) -> Void) throws(MatchError) {
+        try match(history, plan.entryRange, body)
     }
 
     /// Matches once for each of some adjoining entry ranges, as if each were the plan's own.
@@ -56,7 +54,7 @@ package struct RuleMatcher: Sendable {
     ///   - bounds: ascending instants in microseconds; range b is `bounds[b]..<bounds[b + 1]`.
     ///   - body: told the ranges in ascending order, each with the outcomes of its units.
     package mutating func match(
-        _ history: UserHistory, bounds: [Int64], isCancelled: () -> Bool = { false }, body: (Int, UserOutcome) -> Void
+        _ history: UserHistory, bounds: [Int64], body: (Int, UserOutcome) -> Void
     ) throws(MatchError) {
         var row = 0
         for b in 0..<max(0, bounds.count - 1) {
@@ -66,21 +64,22 @@ package struct RuleMatcher: Sendable {
                 if rules.isAny ? history.mask[row] != 0 : history.mask[row].has(0) { hasStart = true }
                 row += 1
             }
-            if hasStart { try match(history, bounds[b]..<bounds[b + 1], isCancelled) { body(b, $0) } }
+            if hasStart { try match(history, bounds[b]..<bounds[b + 1]) { body(b, $0) } }
         }
     }
 
     private mutating func match(
-        _ history: UserHistory, _ range: Range<Int64>, _ isCancelled: () -> Bool, _ body: (UserOutcome) -> Void
+        _ history: UserHistory, _ range: Range<Int64>, _ body: (UserOutcome) -> Void
     ) throws(MatchError) {
         budget.reset()
+        try budget.pass(history.time.count)
         switch units {
         case .users:
             unit.load(history, history.time.indices)
-            if let outcome = try outcome(history, range, isCancelled, isUser: true) { body(outcome) }
+            if let outcome = try outcome(history, range, isUser: true) { body(outcome) }
         case .attempts:
             unit.load(history, history.time.indices)
-            try attempts(history, range, isCancelled, body)
+            try attempts(history, range, body)
         case .sessions:
             var from = 0
             while from < history.time.count {
@@ -89,23 +88,23 @@ package struct RuleMatcher: Sendable {
                     plan.ticks(history.time[end]) - plan.ticks(history.time[end - 1]) <= plan.sessionGap
                 { end += 1 }
                 unit.load(history, from..<end)
-                if let outcome = try outcome(history, range, isCancelled, isUser: false) { body(outcome) }
+                if let outcome = try outcome(history, range, isUser: false) { body(outcome) }
                 from = end
             }
         case .values:
-            splitValues(history)
+            try splitValues(history)
             for run in runs {
                 unit.load(history, unitRows[run])
-                if let outcome = try outcome(history, range, isCancelled, isUser: false) { body(outcome) }
+                if let outcome = try outcome(history, range, isUser: false) { body(outcome) }
             }
         }
     }
 
     /// Rows by value, those of one after those of another, in order of the first events of the values.
-    private mutating func splitValues(_ history: UserHistory) {
+    private mutating func splitValues(_ history: UserHistory) throws(MatchError) {
         unitRows.removeAll(keepingCapacity: true)
         for row in history.unit.indices where history.unit[row] >= 0 { unitRows.append(row) }
-        unitRows.sort { (history.unit[$0], $0) < (history.unit[$1], $1) }
+        try unitRows.sort(&budget) { (history.unit[$0], $0) < (history.unit[$1], $1) }
         runs.removeAll(keepingCapacity: true)
         var from = 0
         for end in 1..<(unitRows.count + 1)
@@ -118,16 +117,16 @@ package struct RuleMatcher: Sendable {
 
     /// Section 5: of the attempts of greatest rank, the one that `entry` says; nil where the unit did not enter or is left out.
     private mutating func outcome(
-        _ history: UserHistory, _ range: Range<Int64>, _ isCancelled: () -> Bool, isUser: Bool
+        _ history: UserHistory, _ range: Range<Int64>, isUser: Bool
     ) throws(MatchError) -> UserOutcome? {
         search.beginUnit()
-        if rules.isAny { return try anyOutcome(history, range, isCancelled, isUser: isUser) }
+        if rules.isAny { return try anyOutcome(history, range, isUser: isUser) }
         if unit.depthMax <= 1, let outcome = shallowOutcome(history, range, isUser: isUser) { return outcome.depth > 0 ? outcome : nil }
-        unit.arrange(history, entryRange: range)
+        try unit.arrange(history, entryRange: range, &budget)
         guard !unit.starts.isEmpty else { return nil }
         if try isLeftOut() { return nil }
-        table.reset(unit, excluding: rules.excluding)
-        return try choose(isCancelled, isUser: isUser)
+        try table.reset(unit, excluding: rules.excluding, &budget)
+        return try choose(isUser: isUser)
     }
 
     // MARK: Depth one
@@ -155,7 +154,7 @@ package struct RuleMatcher: Sendable {
 
     // MARK: One outcome of a unit
 
-    private mutating func choose(_ isCancelled: () -> Bool, isUser: Bool) throws(MatchError) -> UserOutcome {
+    private mutating func choose(isUser: Bool) throws(MatchError) -> UserOutcome {
         pending.removeAll(keepingCapacity: true)
         pending.append(contentsOf: plan.definition.entry == .first ? unit.starts.prefix(1) : unit.starts[...])
         let openFrom = isUser ? firstOpenClock() : Int64.max
@@ -163,7 +162,6 @@ package struct RuleMatcher: Sendable {
         for depth in (1...max(1, unit.depthMax)).reversed() {
             try table.fill(depth, unit, &budget)
             for k in (0...rules.optionals(after: 0, depth: depth)).reversed() {
-                if isCancelled() { throw MatchError.cancelled }
                 try judge(depth, k, isCandidate: best.depth == 0, openFrom, &best)
             }
             if best.depth == rules.steps || best.openDepth > 0 { break }
@@ -181,6 +179,7 @@ package struct RuleMatcher: Sendable {
         var bestTook = Int64.max
         var kept = 0
         for n in pending.indices {
+            try budget.pass(rules.steps)
             let start = pending[n]
             let clock = unit.time[start.index]
             let mayBeOpen = clock >= openFrom && depth < rules.steps
@@ -236,10 +235,10 @@ package struct RuleMatcher: Sendable {
     /// Step-1 events in order; each one's deepest chain, of events that no earlier attempt used; the next one strictly later
     /// than its end.
     private mutating func attempts(
-        _ history: UserHistory, _ range: Range<Int64>, _ isCancelled: () -> Bool, _ body: (UserOutcome) -> Void
+        _ history: UserHistory, _ range: Range<Int64>, _ body: (UserOutcome) -> Void
     ) throws(MatchError) {
         search.beginUnit()
-        if rules.isAny { return try anyAttempts(history, range, isCancelled, body) }
+        if rules.isAny { return try anyAttempts(history, range, body) }
         var end = Int64.min
         if unit.depthMax <= 1, hasNoStops {
             for i in unit.mask.indices where unit.clock[i] > end && unit.fills(i, 0, history) {
@@ -249,11 +248,11 @@ package struct RuleMatcher: Sendable {
             }
             return
         }
-        unit.arrange(history, entryRange: range)
+        try unit.arrange(history, entryRange: range, &budget)
         guard !unit.starts.isEmpty, try !isLeftOut() else { return }
-        table.reset(unit, excluding: rules.excluding)
-        for (number, start) in unit.starts.enumerated() where unit.time[start.index] > end && !search.isUsed(start.row) {
-            if number % 1_024 == 1_023, isCancelled() { throw MatchError.cancelled }
+        try table.reset(unit, excluding: rules.excluding, &budget)
+        for start in unit.starts where unit.time[start.index] > end && !search.isUsed(start.row) {
+            try budget.pass(rules.steps)
             try findDeepest(start)
             body(UserOutcome(depth: search.chain.count, chain: search.chain.map { $0 < 0 ? -1 : unit.source[unit.row[$0]] }))
             search.use(unit)
@@ -271,6 +270,20 @@ package struct RuleMatcher: Sendable {
             for k in (0...rules.optionals(after: 0, depth: depth)).reversed() {
                 if try search.find(start, depth: depth, optional: k, unit, table, excluding: rules.excluding, &budget) { return }
             }
+        }
+    }
+}
+
+extension Array {
+    /// Sorts, and asks on the way whether anybody still waits.
+    mutating func sort(_ budget: inout WorkBudget, by areInOrder: (Element, Element) -> Bool) throws(MatchError) {
+        do {
+            try sort { a, b in
+                try budget.pass(1)
+                return areInOrder(a, b)
+            }
+        } catch {
+            throw MatchError.cancelled
         }
     }
 }

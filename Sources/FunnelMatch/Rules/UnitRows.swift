@@ -99,8 +99,10 @@ struct UnitRows: Sendable {
     }
 
     /// Fills the lists by group and position, and the starts in a range of microseconds.
-    mutating func arrange(_ history: UserHistory, entryRange: Range<Int64>) {
-        if rules.held.isEmpty { arrangeAll() } else { arrangeHeld(history) }
+    /// - Throws: `MatchError.tooManyEvents` where they need too much memory; `.cancelled`.
+    mutating func arrange(_ history: UserHistory, entryRange: Range<Int64>, _ budget: inout WorkBudget) throws(MatchError) {
+        try budget.pass(mask.count)
+        try rules.held.isEmpty ? arrangeAll() : arrangeHeld(history, &budget)
         starts.removeAll(keepingCapacity: true)
         if rules.isAny, rules.held.isEmpty {
             for i in mask.indices where mask[i] != 0 && entryRange.contains(history.time[source[i]]) {
@@ -123,7 +125,7 @@ struct UnitRows: Sendable {
         starts.removeAll { $0.row != first }
     }
 
-    private mutating func arrangeAll() {
+    private mutating func arrangeAll() throws(MatchError) {
         groups = 1
         begin.removeAll(keepingCapacity: true)
         begin.append(contentsOf: repeatElement(0, count: rules.steps + 1))
@@ -135,6 +137,7 @@ struct UnitRows: Sendable {
             }
         }
         for position in 0..<rules.steps { begin[position + 1] += begin[position] }
+        guard begin[rules.steps] <= Limits.userFills else { throw .tooManyEvents(limit: Limits.userFills) }
         cursors.removeAll(keepingCapacity: true)
         cursors.append(contentsOf: begin)
         row.resize(to: begin[rules.steps], 0)
@@ -151,7 +154,7 @@ struct UnitRows: Sendable {
         }
     }
 
-    private mutating func arrangeHeld(_ history: UserHistory) {
+    private mutating func arrangeHeld(_ history: UserHistory, _ budget: inout WorkBudget) throws(MatchError) {
         entries.removeAll(keepingCapacity: true)
         for i in mask.indices {
             var rest = mask[i]
@@ -164,8 +167,9 @@ struct UnitRows: Sendable {
                 let pair = UInt64(UInt32(bitPattern: values[0])) << 32 | UInt64(UInt32(bitPattern: values[1]))
                 entries.append(Entry(values: pair, third: values[2], position: Int32(position), row: i))
             }
+            guard entries.count <= Limits.userFills else { throw .tooManyEvents(limit: Limits.userFills) }
         }
-        entries.sort { ($0.values, $0.third, $0.position, $0.row) < ($1.values, $1.third, $1.position, $1.row) }
+        try entries.sort(&budget) { ($0.values, $0.third, $0.position, $0.row) < ($1.values, $1.third, $1.position, $1.row) }
         groups = 0
         begin.removeAll(keepingCapacity: true)
         row.removeAll(keepingCapacity: true)

@@ -15,6 +15,8 @@ package struct PartialResult: Equatable, Sendable {
     package var stillOpen: [UInt64]?
     /// Microseconds of the newest stored event of the project, of any name.
     package var newestEvent: Int64?
+    /// Users who were left out for being too heavy; nil where they are an error.
+    package var heavyUsers: UInt64?
     /// What was asked for beside the counts.
     package var report: Report?
 
@@ -53,6 +55,7 @@ package struct PartialResult: Equatable, Sendable {
             fromFirst[i].merge(other.fromFirst[i])
             fromPrevious[i].merge(other.fromPrevious[i])
         }
+        if let more = other.heavyUsers { heavyUsers = (heavyUsers ?? 0) + more }
         newestEvent = [newestEvent, other.newestEvent].compactMap { $0 }.max()
         mergeReport(other.report)
     }

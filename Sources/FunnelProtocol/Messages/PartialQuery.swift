@@ -14,11 +14,13 @@ package struct PartialQuery: Equatable, Sendable {
     package var times: Bool
     /// Whether it is asked who of those who dropped can still go on.
     package var stillOpen: Bool
+    /// Whether users who are too heavy are left out, and counted; without it they are an error.
+    package var leavesOutHeavy: Bool
     package var report: Report?
 
     package init(
         definition: FunnelDefinition, buckets: [Range<Int>], asOf: Int64, entryRange: Range<Int64>?, cohorts: [Cohort] = [],
-        times: Bool, stillOpen: Bool = false, report: Report? = nil
+        times: Bool, stillOpen: Bool = false, leavesOutHeavy: Bool = false, report: Report? = nil
     ) {
         self.definition = definition
         self.buckets = buckets
@@ -27,6 +29,7 @@ package struct PartialQuery: Equatable, Sendable {
         self.cohorts = cohorts
         self.times = times
         self.stillOpen = stillOpen
+        self.leavesOutHeavy = leavesOutHeavy
         self.report = report
     }
 
@@ -37,7 +40,7 @@ package struct PartialQuery: Equatable, Sendable {
     }
 
     func write(to out: inout ByteWriter) {
-        out.integer(UInt8((times ? 1 : 0) | (cohorts.isEmpty ? 0 : 2) | (stillOpen ? 4 : 0)))
+        out.integer(UInt8((times ? 1 : 0) | (cohorts.isEmpty ? 0 : 2) | (stillOpen ? 4 : 0) | (leavesOutHeavy ? 8 : 0)))
         out.zigzag(asOf)
         out.zigzag(entryRange?.lowerBound ?? Int64.min)
         out.zigzag(entryRange?.upperBound ?? Int64.max)
@@ -55,7 +58,7 @@ package struct PartialQuery: Equatable, Sendable {
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> PartialQuery {
         let flags: UInt8 = try reader.integer("flags")
-        guard flags <= 7 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
+        guard flags <= 15 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         let asOf = try reader.zigzag("as_of")
         guard Limits.storableTimes.contains(asOf) else { throw ByteError(offset: 1, reason: "as_of is out of range") }
         let from = try reader.zigzag("start")
@@ -67,7 +70,8 @@ package struct PartialQuery: Equatable, Sendable {
         let cohorts = flags & 2 != 0 ? try Cohort.readList(&reader) : []
         return PartialQuery(
             definition: definition, buckets: buckets, asOf: asOf, entryRange: whole ? nil : from..<to, cohorts: cohorts,
-            times: flags & 1 != 0, stillOpen: flags & 4 != 0, report: try Report?.read(&reader, steps: definition.steps.count))
+            times: flags & 1 != 0, stillOpen: flags & 4 != 0, leavesOutHeavy: flags & 8 != 0,
+            report: try Report?.read(&reader, steps: definition.steps.count))
     }
 }
 
@@ -123,13 +127,19 @@ package struct PartialUsersQuery: Equatable, Sendable {
 package struct UserList: Equatable, Sendable {
     package static let usersPerFrame = 4_096
     package var users: [ByteString]
+    /// Users who were left out of the whole list for being too heavy; nil where that was not asked for.
+    package var heavyUsers: UInt64?
 
-    package init(users: [ByteString]) { self.users = users }
+    package init(users: [ByteString], heavyUsers: UInt64? = nil) {
+        self.users = users
+        self.heavyUsers = heavyUsers
+    }
 
     package var body: [UInt8] {
         var out = ByteWriter()
         out.varint(UInt64(users.count))
         for user in users { out.string(user) }
+        if let heavyUsers { out.varint(heavyUsers) }
         return out.bytes
     }
 
@@ -139,6 +149,7 @@ package struct UserList: Equatable, Sendable {
         for _ in 0..<(try reader.count(limit: Self.usersPerFrame, "users")) {
             users.append(try reader.string(limit: Limits.userIDBytes, "user id"))
         }
+        if reader.remaining > 0 { heavyUsers = try PartialResult.readHeavy(&reader) }
         try reader.finish("user list")
     }
 }

@@ -4,12 +4,13 @@ extension PartialResult {
     package var body: [UInt8] {
         var out = ByteWriter(reserving: 1_024 + fromFirst.reduce(0) { $0 + $1.bytesGuess } + fromPrevious.reduce(0) { $0 + $1.bytesGuess })
         out.varint(UInt64(counts.count))
-        out.integer(UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2) | (stillOpen == nil ? 0 : 4)))
+        out.integer(UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2) | (stillOpen == nil ? 0 : 4) | (heavyUsers == nil ? 0 : 8)))
         writeBuckets(buckets, &out)
         for count in counts { out.varint(count) }
         for count in open { out.varint(count) }
         for count in stillOpen ?? [] { out.varint(count) }
         if let newestEvent { out.zigzag(newestEvent) }
+        if let heavyUsers { out.varint(heavyUsers) }
         for times in fromFirst.dropFirst() { times.write(to: &out) }
         for times in fromPrevious.dropFirst(2) { times.write(to: &out) }
         report.write(to: &out, tellsOpen: stillOpen != nil)
@@ -20,7 +21,7 @@ extension PartialResult {
         var reader = ByteReader(body)
         let steps = try reader.count(limit: Limits.stepsPerFunnel, "steps")
         let flags: UInt8 = try reader.integer("flags")
-        guard flags <= 7 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
+        guard flags <= 15 else { throw ByteError(offset: 0, reason: "flags \(flags)") }
         self.init(steps: steps, times: flags & 1 != 0)
         buckets = try readBuckets(&reader)
         counts = try reader.counts(steps: steps)
@@ -33,10 +34,17 @@ extension PartialResult {
             self.stillOpen = stillOpen
         }
         if flags & 2 != 0 { newestEvent = try reader.zigzag("newest event") }
+        if flags & 8 != 0 { heavyUsers = try Self.readHeavy(&reader) }
         for i in fromFirst.indices.dropFirst() { fromFirst[i] = try TimeSummary.read(&reader) }
         for i in fromPrevious.indices.dropFirst(2) { fromPrevious[i] = try TimeSummary.read(&reader) }
         report = try Report?.read(&reader, counts: counts, tellsOpen: stillOpen != nil)
         try reader.finish("partial result")
+    }
+
+    static func readHeavy(_ reader: inout ByteReader) throws(ByteError) -> UInt64 {
+        let users = try reader.varint("users left out")
+        guard users < 1 << 48 else { throw ByteError(offset: reader.offset, reason: "users left out are out of range") }
+        return users
     }
 
     private static func readOpen(_ reader: inout ByteReader, steps: Int) throws(ByteError) -> [UInt64] {

@@ -41,6 +41,22 @@ package struct FrameAnswer {
         try await call.write(ByteBuffer(bytes: writer.frame(kind, body)))
     }
 
+    /// The same where the frame takes long to make: `run` has it made elsewhere.
+    package mutating func send(
+        _ kind: FrameKind, _ body: [UInt8],
+        through run: (@escaping @Sendable () -> (AnswerWriter, [UInt8])) async throws -> (AnswerWriter, [UInt8])
+    ) async throws {
+        guard body.count > 1 << 18 else { return try await send(kind, body) }
+        let before = writer
+        let (after, frame) = try await run {
+            var writer = before
+            let frame = writer.frame(kind, body)
+            return (writer, frame)
+        }
+        writer = after
+        try await call.write(ByteBuffer(bytes: frame))
+    }
+
     package func end(rows: Int) async throws {
         try await call.write(ByteBuffer(bytes: writer.end(rows: UInt64(rows))))
         try await call.finish()

@@ -112,12 +112,14 @@ package final class KeyLoader {
     /// Hidden users' places, ascending.
     private let hidden: [Int]
     package let reader: RowReader
+    private let allowance: ReadAllowance
 
     init(_ scan: KeyScan, _ layout: KeyLayout) {
         self.scan = scan
         self.layout = layout
         hidden = scan.snapshot.suppressed.map { scan.snapshot.places.place($0) }.sorted()
         reader = RowReader(scan.snapshot)
+        allowance = ReadAllowance(scan.snapshot.isCancelled)
         cursors = scan.names.map { name in
             name.sources.map { source in
                 guard case .segment(_, let segment, let run) = source else { return nil }
@@ -125,6 +127,9 @@ package final class KeyLoader {
             }
         }
     }
+
+    /// Before each slice: so many rows may be read of it, all names together. More of them are the error `.tooManyRows`.
+    package func begin(rowsMax: Int) { allowance.begin(rowsMax: rowsMax) }
 
     /// The keys of all rows of some names in a slice of places, ascending; repeats are among them.
     /// - Returns: the row of the first key where they are the keys of neighbouring rows; nil where there are several sources,
@@ -190,16 +195,19 @@ package final class KeyLoader {
         case .segment(let number, _, _):
             guard let cursor = cursors[name][source] else { return nil }
             let rows = try cursor.rows(ofPlaces: places)
+            try allowance.require(rows.count)
             var first = 0
             try unsafe list.fill(capacity: rows.count) { target throws(StoreError) in
                 let mine = try unsafe cursor.keys(of: rows, places: places, to: target)
                 first = mine.lowerBound
                 return mine.count
             }
+            try allowance.take(list.count)
             try conditions?.mark(&list, segment: number, firstRow: first)
             return RowRef(source: number, row: first)
         case .memory(let number, let run, let rows):
             let mine = self.rows(of: run, rows, places)
+            try allowance.take(mine.count)
             unsafe list.fill(capacity: mine.count) { target in
                 unsafe compose(run, mine, places.lowerBound, target)
                 return mine.count
@@ -260,7 +268,7 @@ package final class KeyLoader {
         for name in names {
             let mine = refs.filter { ref in scan.names[name].sources.contains { $0.contains(ref) } }
             if mine.isEmpty { continue }
-            var ties = Ties(reader, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
+            var ties = Ties(reader, allowance, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
             return try ties.standing(mine).first ?? mine[0]
         }
         return refs[0]
@@ -279,7 +287,7 @@ package final class KeyLoader {
         if !hidden.isEmpty { list.keep { key, _ in !isHidden(key, places) } }
         let serverTimed = scan.names[name].serverTimed
         guard serverTimed || list.hasTies else { return list }
-        var ties = Ties(reader, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile, isOrdered: isOrdered)
+        var ties = Ties(reader, allowance, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile, isOrdered: isOrdered)
         try ties.settle(&list)
         return list
     }
@@ -302,14 +310,17 @@ package final class KeyLoader {
         case .segment(let number, _, _):
             guard let cursor = cursors[name][source] else { return list }
             let rows = try cursor.rows(ofPlaces: places)
+            try allowance.require(rows.count)
             try unsafe list.fill(capacity: rows.count) { keys, refs throws(StoreError) in
                 let mine = try unsafe cursor.keys(of: rows, places: places, to: keys)
                 let first = RowRef(source: number, row: mine.lowerBound).bits
                 for i in 0..<mine.count { unsafe refs[i] = first &+ UInt64(truncatingIfNeeded: i) }
                 return mine.count
             }
+            try allowance.take(list.count)
         case .memory(let number, let run, let rows):
             let mine = self.rows(of: run, rows, places)
+            try allowance.take(mine.count)
             unsafe list.fill(capacity: mine.count) { keys, refs in
                 unsafe compose(run, mine, places.lowerBound, keys)
                 let first = RowRef(source: number, row: mine.lowerBound).bits

@@ -54,12 +54,25 @@ package struct PropertyCodes {
         let dropsBefore = drops
         var i = 0
         while i < refs.count, drops == dropsBefore {
-            found[i] = try self.code(of: refs[i], code)
-            i += 1
+            try checkCancelled()
+            let end = min(refs.count, i + Self.rowsAtOnce)
+            while i < end, drops == dropsBefore {
+                found[i] = try self.code(of: refs[i], code)
+                i += 1
+            }
         }
         // Pages may be more than can be kept: the rest where they lie one after the other, so that none is opened twice.
-        for i in (i..<refs.count).sorted(by: { refs[$0].bits < refs[$1].bits }) { found[i] = try self.code(of: refs[i], code) }
+        for (n, i) in (i..<refs.count).sorted(by: { refs[$0].bits < refs[$1].bits }).enumerated() {
+            if n % Self.rowsAtOnce == 0 { try checkCancelled() }
+            found[i] = try self.code(of: refs[i], code)
+        }
         return found
+    }
+
+    private static let rowsAtOnce = 1 << 16
+
+    private func checkCancelled() throws(StoreError) {
+        if snapshot.isCancelled() { throw StoreError(.cancelled, "the caller gave up") }
     }
 
     @inline(__always) private mutating func code(of ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {

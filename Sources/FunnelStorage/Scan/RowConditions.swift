@@ -68,6 +68,7 @@ package final class RowConditions {
 
     private func open(_ segment: Int, page: Int) throws(StoreError) {
         if pages[segment].number == page { return }
+        if snapshot.isCancelled() { throw StoreError(.cancelled, "the caller gave up") }
         var flags = [UInt8](repeating: 1, count: KeyPage.rows)
         for (column, test) in tests {
             let mine = try snapshot.segments[segment].flags(test, of: column, page: page)

@@ -136,6 +136,7 @@ struct BatchCodes {
 /// Which of a name's rows are one event (`Protocol/SEGMENT.md`, "Reading").
 struct Ties {
     private let reader: RowReader
+    private let allowance: ReadAllowance
     private let serverTimed: Bool
     private let timeBits: Int
     /// For a file rather than a reader: of equal ids a server-timed row and another both stay, since a row elsewhere may
@@ -146,8 +147,9 @@ struct Ties {
     /// Ids of the present user's server-timed rows that stand already.
     private var seen: Set<ByteString> = []
 
-    init(_ reader: RowReader, serverTimed: Bool, timeBits: Int, isForFile: Bool, isOrdered: Bool) {
+    init(_ reader: RowReader, _ allowance: ReadAllowance, serverTimed: Bool, timeBits: Int, isForFile: Bool, isOrdered: Bool) {
         self.reader = reader
+        self.allowance = allowance
         self.isOrdered = isOrdered
         self.serverTimed = serverTimed
         self.isForFile = isForFile
@@ -194,12 +196,15 @@ struct Ties {
     mutating func standing(_ refs: [RowRef]) throws(StoreError) -> [RowRef] {
         var rows: [Row] = []
         for ref in refs {
+            // What a row holds is looked up, which costs as much as many keys.
+            try allowance.pass(Self.lookUpCost)
             var row = Row(ref: ref, id: try reader.id(ref))
             if isOrdered, row.id.isEmpty, refs.count > 1 { row.properties = Event.canonicalBytes(try reader.properties(ref)) }
+            if !isForFile { try allowance.take(bytes: row.id.count + row.properties.count) }
             rows.append(row)
         }
         if !isOrdered, !isForFile, rows.allSatisfy(\.id.isEmpty) { return refs }
-        rows.sort { a, b in
+        try sort(&rows) { a, b in
             if a.id != b.id { return a.id < b.id }
             if a.properties != b.properties { return a.properties.lexicographicallyPrecedes(b.properties) }
             return reader.isEarlier(a.ref, than: b.ref)
@@ -218,6 +223,19 @@ struct Ties {
             start = end
         }
         return standing
+    }
+
+    private static let lookUpCost = 16
+
+    private func sort(_ rows: inout [Row], by areInOrder: (Row, Row) -> Bool) throws(StoreError) {
+        do {
+            try rows.sort { a, b in
+                try allowance.pass(1)
+                return areInOrder(a, b)
+            }
+        } catch {
+            throw error as? StoreError ?? StoreError(.cancelled, "the caller gave up")
+        }
     }
 
     private mutating func standing(of rows: ArraySlice<Row>, _ id: ByteString) throws(StoreError) -> [RowRef] {

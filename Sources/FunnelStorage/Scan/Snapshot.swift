@@ -14,6 +14,8 @@ package struct Snapshot: Sendable {
     package let places: PlaceMap
     /// The greatest event time, hidden users' included.
     package let newestTime: Int64?
+    /// Asked now and then by whoever reads: true ends the reading with `.cancelled`.
+    package var isCancelled: @Sendable () -> Bool = { false }
 
     /// All event names, in ascending byte order.
     package func eventNames() -> [ByteString] { names }
@@ -34,7 +36,17 @@ package struct Snapshot: Sendable {
     }
 
     /// Prepares the reading of whole users; nil is all names.
-    package func rowScan(_ wanted: [ByteString]?) -> RowScan { RowScan(keyScan(wanted)) }
+    /// - Parameter rowsMax: of users who are read together, and so of one user.
+    package func rowScan(_ wanted: [ByteString]?, rowsMax: Int = .max) -> RowScan { RowScan(keyScan(wanted), rowsMax: rowsMax) }
+
+    /// Rows of some names, repeats included.
+    package func rows(of wanted: [ByteString]) -> Int {
+        wanted.reduce(0) { sum, name in
+            var rows = segments.reduce(sum) { $0 + ($1.run(name)?.rows ?? 0) }
+            if let code = nameCodes[name] { rows += memtable.runs.reduce(0) { $0 + $1.rows(ofName: code).count } }
+            return rows
+        }
+    }
 
     /// Users in the order of their places, each with its rows of the wanted names in order of time: repeats merged, hidden
     /// users left out. A user without such rows is not told.
@@ -66,8 +78,10 @@ package struct Snapshot: Sendable {
 package final class RowScan {
     private let rows: UserRows?
     private let placesMax: Int
+    private let rowsMax: Int
 
-    init(_ scan: KeyScan) {
+    init(_ scan: KeyScan, rowsMax: Int) {
+        self.rowsMax = rowsMax
         guard let layout = scan.exactLayout else {
             rows = nil
             placesMax = 1
@@ -78,13 +92,34 @@ package final class RowScan {
     }
 
     /// Each user of a range of places; false where `body` ended the scan.
-    package func each(in places: Range<Int>, _ body: (UserRows) throws -> Bool) throws -> Bool {
+    /// - Parameter tooMany: told the place of a user with more rows than may be read, who is passed over unless it throws.
+    package func each(
+        in places: Range<Int>, tooMany: (Int) throws -> Void = { _ in throw StoreError(.tooManyRows, "a user has too many events") },
+        _ body: (UserRows) throws -> Bool
+    ) throws -> Bool {
         guard let rows else { return true }
-        for start in stride(from: places.lowerBound, to: places.upperBound, by: placesMax) {
-            try rows.load(start..<min(places.upperBound, start + placesMax))
+        var start = places.lowerBound
+        while start < places.upperBound {
+            start = try load(start..<min(places.upperBound, start + placesMax), into: rows, tooMany)
             while rows.next() { if try !body(rows) { return false } }
         }
         return true
+    }
+
+    /// Loads the users of a range, or as many of its first as may be read at once.
+    /// - Returns: the place behind the last of them.
+    private func load(_ places: Range<Int>, into rows: UserRows, _ tooMany: (Int) throws -> Void) throws -> Int {
+        do {
+            try rows.load(places, rowsMax: rowsMax)
+            return places.upperBound
+        } catch let error where error.code == .tooManyRows {
+            if places.count > 1 {
+                return try load(places.lowerBound..<(places.lowerBound + places.count / 2), into: rows, tooMany)
+            }
+            rows.clear()
+            try tooMany(places.lowerBound)
+            return places.upperBound
+        }
     }
 }
 
@@ -134,9 +169,10 @@ package final class UserRows {
     }
 
     /// Reads the rows of a slice of places; `next` then goes from user to user.
-    func load(_ places: Range<Int>) throws(StoreError) {
+    func load(_ places: Range<Int>, rowsMax: Int) throws(StoreError) {
+        clear()
         firstPlace = places.lowerBound
-        user = 0..<0
+        loader.begin(rowsMax: rowsMax)
         var lists: [[Row]] = []
         for name in rank {
             let list = try loader.loadRows(name, places: places)
@@ -149,6 +185,11 @@ package final class UserRows {
             }
         }
         rows = lists.first ?? []
+    }
+
+    func clear() {
+        user = 0..<0
+        rows.removeAll()
     }
 
     func next() -> Bool {

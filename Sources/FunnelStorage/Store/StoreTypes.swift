@@ -59,7 +59,7 @@ package struct StoreOptions: Sendable {
 package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Code: String, Sendable {
         case foreignCluster, foreignShard, foreignLayout, newerFormat, olderFormat, olderEpoch, locked, corrupt, noSpace, poisoned
-        case io, sequenceExpired, sequenceReused, overloaded, invalid, tooLarge, cancelled
+        case io, sequenceExpired, sequenceReused, overloaded, invalid, tooLarge, cancelled, tooManyRows
 
         /// Such as "sequence expired".
         var words: String {

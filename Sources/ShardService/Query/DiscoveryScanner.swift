@@ -6,17 +6,23 @@ import FunnelStorage
 /// Finds the names, properties and values that a project's events have.
 struct DiscoveryScanner: Sendable {
     let workers: QueryWorkers
+    let job: QueryJob
+    /// What `QueryWorkers.polling` gave.
     let isCancelled: @Sendable () -> Bool
 
-    func run(_ query: DiscoveryQuery, _ store: ShardStore<POSIXFileSystem>, project: UInt32) async throws -> Discovery {
-        let snapshot = store.snapshot(project: project)
-        return switch query {
+    func run(_ query: DiscoveryQuery, _ store: ShardStore<POSIXFileSystem>, _ snapshot: Snapshot) async throws -> Discovery {
         // At hand, and so not in line with the scans.
-        case .totals: .totals(store.totals(project: project))
-        case .events(let prefix): .events(try await alone { snapshot.eventRows(prefix: prefix) })
+        if case .totals = query { return .totals(store.totals(project: job.project)) }
+        return try await workers.admitting(job.project) { try await scan(query, snapshot) }
+    }
+
+    private func scan(_ query: DiscoveryQuery, _ snapshot: Snapshot) async throws -> Discovery {
+        switch query {
+        case .totals: .totals(ProjectTotals())
+        case .events(let prefix): .events(try await workers.run(job) { snapshot.eventRows(prefix: prefix) })
         case .properties(let event):
             .properties(
-                try await alone {
+                try await workers.run(job) {
                     try matching { try snapshot.propertyRows(event: event.isEmpty ? nil : event, isCancelled: isCancelled) }
                 })
         case .values(let property, let event, let prefix):
@@ -24,12 +30,8 @@ struct DiscoveryScanner: Sendable {
         }
     }
 
-    private func alone<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
-        try await workers.run(parts: 1, body)[0]
-    }
-
     private func values(_ running: ValueScan) async throws -> ValueRows {
-        let parts = try await workers.run(parts: running.slices) { try matching { try running.run(isCancelled: isCancelled) } }
-        return parts.dropFirst().reduce(into: parts[0]) { $0.add($1) }
+        let parts = try await workers.run(job, parts: running.slices) { try matching { try running.run(isCancelled: isCancelled) } }
+        return try await workers.run(job) { parts.dropFirst().reduce(into: parts[0]) { $0.add($1) } }
     }
 }

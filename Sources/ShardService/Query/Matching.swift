@@ -1,13 +1,13 @@
 import FunnelMatch
+import FunnelModel
 import FunnelProtocol
+import FunnelScan
 import FunnelStorage
 
-/// Runs a scan; its errors become those of the protocol.
+/// Runs a scan; its errors become those of the protocol, but for users who are too heavy.
 func matching<T>(_ body: () throws -> T) throws -> T {
     do {
         return try body()
-    } catch MatchError.workBudget(let limit) {
-        throw ProtocolError(.workBudget, "a user's history needs more than \(limit) steps of work under these rules: narrow the window, the limit or the repeated steps")
     } catch MatchError.notPlain {
         throw ProtocolError(.invalidQuery, "a rule of this funnel is not supported by this version of the shard")
     } catch MatchError.notUsers {
@@ -18,5 +18,27 @@ func matching<T>(_ body: () throws -> T) throws -> T {
         throw ProtocolError(.cancelled, "the caller gave up")
     } catch let error as StoreError {
         throw GroupAppender.translate(error)
+    }
+}
+
+extension HeavyUser {
+    /// - Parameter shard: its name.
+    func refusal(_ user: ByteString, shard: String) -> ProtocolError {
+        let name = "user \"\(user.string.prefix(200))\" on \(shard)"
+        let advice = "or ask with \"heavy_users\": \"leave_out\""
+        let text: String
+        switch reason {
+        case .tooManyEvents:
+            text = """
+                \(name) has more than \(Limits.userRows) events that this query reads, or they fill its steps in more than \
+                \(Limits.userFills) ways: ask for fewer events, \(advice)
+                """
+        default:
+            text = """
+                \(name) needs more than \(Limits.userWork) steps of work under these rules: narrow the window, the limit or the \
+                repeated steps, \(advice)
+                """
+        }
+        return ProtocolError(.workBudget, text, shards: [shard])
     }
 }

@@ -6,17 +6,43 @@ import FunnelScan
 /// Answers one query: the counts, and the report beside them.
 struct ReportScanner: Sendable {
     let workers: QueryWorkers
+    let job: QueryJob
     /// Names this shard in errors.
     let shard: Int
+    /// What `QueryWorkers.polling` gave.
     let isCancelled: @Sendable () -> Bool
 
-    init(workers: QueryWorkers, shard: Int, isCancelled: @escaping @Sendable () -> Bool) {
-        self.workers = workers
-        self.shard = shard
-        self.isCancelled = isCancelled
+    /// - Returns: the body of the answer.
+    func run(_ query: PartialQuery, _ scan: FunnelScan, newestEvent: Int64?) async throws -> [UInt8] {
+        var (result, left) = try await leavingOut(scan) { try await answer(query, $0, newestEvent: newestEvent) }
+        if query.leavesOutHeavy { result.heavyUsers = UInt64(left) }
+        switch result.report {
+        case .breakdown?, .paths?, .predictors?:
+            let told = result
+            return try await alone { told.body }
+        default: return result.body
+        }
     }
 
-    func run(_ query: PartialQuery, _ scan: FunnelScan, newestEvent: Int64?) async throws -> PartialResult {
+    /// Runs a scan, and again without users who turned out to be too heavy until there are no others.
+    /// - Returns: what it found, and how many users were left out.
+    private func leavingOut<T>(_ scan: FunnelScan, _ body: (FunnelScan) async throws -> T) async throws -> (T, left: Int) {
+        var scan = scan
+        var left = 0
+        while true {
+            do {
+                let result = try await body(scan)
+                let heavy = scan.heavy.places
+                if heavy.isEmpty { return (result, left) }
+                left += heavy.count
+                scan = scan.without(heavy)
+            } catch let heavy as HeavyUser {
+                throw heavy.refusal(scan.user(at: heavy.place), shard: "shard-\(shard)")
+            }
+        }
+    }
+
+    private func answer(_ query: PartialQuery, _ scan: FunnelScan, newestEvent: Int64?) async throws -> PartialResult {
         let tally: FunnelTally
         var report: PartialResult.Report?
         switch query.report {
@@ -61,8 +87,11 @@ struct ReportScanner: Sendable {
 
     /// What each thread found; of one thread at least.
     func all<T: Sendable>(_ slices: Int, _ body: @escaping @Sendable () throws -> T) async throws -> [T] {
-        try await workers.run(parts: slices) { try matching(body) }
+        try await workers.run(job, parts: slices) { try matching(body) }
     }
+
+    /// On a scan thread: what takes long, and so must not be done where appends are.
+    func alone<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await workers.run(job, body) }
 
     private func counts(_ query: PartialQuery, _ scan: FunnelScan) async throws -> FunnelTally {
         let running = scan.counting(times: query.times)
@@ -111,12 +140,14 @@ struct ReportScanner: Sendable {
         let running = scan.breakdown(breakdown, times: times)
         do {
             let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
-            var (whole, groups) = (tallies[0].whole, tallies[0].groups)
-            for tally in tallies.dropFirst() {
-                whole.merge(tally.whole)
-                try groups.merge(tally.groups)
+            return try await alone {
+                var (whole, groups) = (tallies[0].whole, tallies[0].groups)
+                for tally in tallies.dropFirst() {
+                    whole.merge(tally.whole)
+                    try groups.merge(tally.groups)
+                }
+                return (whole, try groups.finish(share))
             }
-            return (whole, try groups.finish(share))
         } catch let error as TooManyValues {
             throw Self.tooMany(error, of: breakdown.property, at: "breakdown.property", shard)
         }
@@ -141,13 +172,15 @@ struct ReportScanner: Sendable {
         }
     }
 
-    /// One page of user ids.
-    func users(_ query: PartialUsersQuery, _ scan: FunnelScan) async throws -> [ByteString] {
+    /// One page of user ids, and how many users were left out of the whole list.
+    func users(_ query: PartialUsersQuery, _ scan: FunnelScan) async throws -> (page: [ByteString], left: Int) {
         do {
-            let running = try matching {
-                try scan.listing(query.outcome, step: query.step, group: query.group, after: query.after, limit: query.limit)
+            return try await leavingOut(scan) { scan in
+                let running = try matching {
+                    try scan.listing(query.outcome, step: query.step, group: query.group, after: query.after, limit: query.limit)
+                }
+                return running.merge(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
             }
-            return running.merge(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
         } catch let error as TooManyValues {
             throw Self.tooMany(error, of: query.group?.breakdown.property ?? "", at: "group.property", shard)
         }
@@ -160,5 +193,17 @@ struct ReportScanner: Sendable {
             \(error.bytes >> 20) MiB of them; break down by a coarser property
             """
         return ProtocolError(.invalidQuery, "\(field): \(reason)", faults: [FieldFault(field, reason)], shards: [name])
+    }
+}
+
+extension PartialQuery {
+    /// What its scans look at.
+    var costKind: ScanCost.Kind {
+        switch report {
+        case nil, .breakdown?, .trend?, .entrySpan?, .between?: .counts
+        case .paired?, .variants?: .attempts
+        case .paths?, .predictors?: .timelines
+        case .explain?: .oneUser
+        }
     }
 }

@@ -64,6 +64,8 @@ struct Query: AsyncParsableCommand {
     @Option(help: "NAME=FILE: the same over some users; FILE has \"where\", \"cohort\" or both, as JSON. May be given again.")
     var segment: [String] = []
     @Flag(help: "Take an answer that lacks shards; it says which.") var allowPartial = false
+    @Option(help: "error or leave_out: what becomes of users with too many events, or whose search takes too much work.")
+    var heavyUsers: String?
     @Option(help: "table, json or csv: rows of a breakdown, a trend, segments or variants, else the steps.")
     var format: Format = .table
     @Option(help: "The coordinator's wire address.") var to = "127.0.0.1:8091"
@@ -113,7 +115,7 @@ struct Query: AsyncParsableCommand {
         }
         for (name, value) in [
             ("start", start), ("end", end), ("time_zone", timeZone), ("as_of", asOf), ("count_by", countBy), ("session_gap", sessionGap),
-            ("compare", compare),
+            ("compare", compare), ("heavy_users", heavyUsers),
         ] {
             if let value { members.append(.init(ByteString(name), .text(value))) }
         }

@@ -81,9 +81,13 @@ struct FunnelTable {
 
     /// Nil where nothing is.
     var missing: String? {
-        if report["completeness"]?["exact"] == true { return nil }
-        let shards = report["completeness"]?["missing"]?.asArray?.compactMap(\.asInteger).map(String.init) ?? []
-        return "PARTIAL: no answer from shards \(shards.joined(separator: ", "))"
+        let completeness = report["completeness"]
+        if completeness?["exact"] == true { return nil }
+        let shards = completeness?["missing"]?.asArray?.compactMap(\.asInteger).map(String.init) ?? []
+        let heavy = completeness?["heavy_users"]?.asInteger ?? 0
+        let missing = shards.isEmpty ? [] : ["no answer from shards \(shards.joined(separator: ", "))"]
+        let left = heavy == 0 ? [] : ["\(Terminal.number(Int(heavy))) heavy users left out"]
+        return "PARTIAL: " + (missing + left).joined(separator: "; ")
     }
 
     /// - Parameter open: of those who left, who can still go on; nil where no column tells that.
