@@ -15,7 +15,7 @@ struct HeadCheckTests {
         let keys = KeyRing([
             .init(role: .write, project: 1, hash: KeyRing.hash(Self.key)), .init(role: .read, project: 1, hash: KeyRing.hash("a read key")),
         ])
-        let service = ServiceSelf(role: .ingest, secret: [1, 2, 3]) { (7, 1) }
+        let service = ServiceSelf(role: .ingest, secret: [1, 2, 3]) { ClusterState(id: 7, epoch: 1) }
         return FrameServer(
             service,
             routes: [
@@ -86,7 +86,7 @@ struct HeadCheckTests {
         let calls = Counter()
         try await withServer(server(calls)) { _, port in
             let client = FrameClient(
-                name: "ingest", host: "127.0.0.1", port: port, service: ServiceSelf(role: .client, secret: []) { (0, 0) },
+                name: "ingest", host: "127.0.0.1", port: port, service: ServiceSelf(role: .client, secret: []) { ClusterState() },
                 group: MultiThreadedEventLoopGroup.singleton, tls: nil, connections: 1, logger: quiet)
             // Large enough that the refusal arrives while the body is still on its way.
             let body = [UInt8]((0..<8 << 20).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) })
@@ -118,7 +118,7 @@ struct HeadCheckTests {
         try await withServer(server(calls)) { _, port in
             for (role, secret, isLetIn) in [(Role.coordinator, [1, 2, 3], true), (.shard, [1, 2, 3], false), (.coordinator, [1], false)] as [(Role, [UInt8], Bool)] {
                 let client = FrameClient(
-                    name: "shard", host: "127.0.0.1", port: port, service: ServiceSelf(role: role, secret: secret) { (7, 1) },
+                    name: "shard", host: "127.0.0.1", port: port, service: ServiceSelf(role: role, secret: secret) { ClusterState(id: 7, epoch: 1) },
                     group: MultiThreadedEventLoopGroup.singleton, tls: nil, connections: 1, logger: quiet)
                 let before = calls.value
                 try? await client.call(.partialQuery, [1], timeout: .seconds(10)) { _ in }
