@@ -103,7 +103,12 @@ extension ClusterSuite {
 
                 kill(cluster.pid("shard-1"), SIGSTOP)
                 defer { kill(cluster.pid("shard-1"), SIGCONT) }
-                let away = try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/status").json["shards"]?.asArray ?? []
+                // What the shards said is good for a second.
+                var away = shards
+                for _ in 0..<200 where away.last?["state"] == "ready" {
+                    try await Task.sleep(for: .milliseconds(50))
+                    away = try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/status").json["shards"]?.asArray ?? []
+                }
                 #expect(away.first?["state"] == "ready" && away.last?["state"] == "unreachable")
                 #expect(away.last?["problem"]?.asString != nil && away.last?["events"] == .null)
             }

@@ -84,7 +84,9 @@ extension Message {
         case .discoveryQuery(let m): return m.meaning
         case .discoveryResult(let m): return m.meaning
         case .partialResult(let m): return Self.json(m)
-        case .userList(let m): return ["users": .array(m.users.map { .string($0) })]
+        case .userList(let m):
+            let heavy: [JSONValue.Member] = m.heavyUsers.map { [.init("heavy_users", number($0))] } ?? []
+            return .object([.init("users", .array(m.users.map { .string($0) }))] + heavy)
         case .healthResult(let m):
             return ["role": .text("\(m.role)"), "ready": .bool(m.ready), "epoch": number(m.epoch)]
         case .snapshotRequest(let m):
@@ -144,7 +146,7 @@ extension Message {
                     query: try Self.partialQuery(query), step: try m.int("step"), outcome: outcome,
                     group: try m["group"].map { try UserGroup(meaning: $0) }, limit: try m.int("limit"), after: try m.text("after")))
         case .partialResult: self = .partialResult(try Self.partialResult(m))
-        case .userList: self = .userList(UserList(users: try m.list("users").compactMap(\.asString)))
+        case .userList: self = .userList(UserList(users: try m.list("users").compactMap(\.asString), heavyUsers: m["heavy_users"]?.asInteger.map { UInt64($0) }))
         case .healthResult:
             self = .healthResult(
                 HealthResult(role: try code(m, "role"), ready: try m.flag("ready"), epoch: try m.int("epoch")))
@@ -220,6 +222,7 @@ extension Message {
     private static func json(_ query: PartialQuery) -> JSONValue {
         var members: [JSONValue.Member] = [.init("times", .bool(query.times)), .init("as_of", number(query.asOf))]
         if query.stillOpen { members.append(.init("still_open", true)) }
+        if query.leavesOutHeavy { members.append(.init("leaves_out_heavy", true)) }
         if let range = query.entryRange {
             members += [.init("start", number(range.lowerBound)), .init("end", number(range.upperBound))]
         }
@@ -233,7 +236,8 @@ extension Message {
         return PartialQuery(
             definition: try FunnelDefinition.parse(m["definition"] ?? .null), buckets: try buckets(m),
             asOf: try m.int("as_of"), entryRange: range, cohorts: m["cohorts"] == nil ? [] : try m.list("cohorts").map { try Cohort(meaning: $0) },
-            times: try m.flag("times"), stillOpen: m["still_open"] != nil, report: try PartialQuery.Report(meaning: m))
+            times: try m.flag("times"), stillOpen: m["still_open"] != nil, leavesOutHeavy: m["leaves_out_heavy"] != nil,
+            report: try PartialQuery.Report(meaning: m))
     }
 
     static func json(_ summary: TimeSummary) -> JSONValue {
@@ -265,6 +269,7 @@ extension Message {
             .init("open", .array(result.open.map { number($0) })),
         ]
         if let stillOpen = result.stillOpen { members.append(.init("still_open", .array(stillOpen.map { number($0) }))) }
+        if let heavy = result.heavyUsers { members.append(.init("heavy_users", number(heavy))) }
         if let newest = result.newestEvent { members.append(.init("newest_event", number(newest))) }
         if !result.fromFirst.isEmpty {
             members.append(.init("from_first", .array(result.fromFirst.dropFirst().map { json($0) })))
@@ -280,6 +285,7 @@ extension Message {
         result.counts = counts
         result.open = try m.list("open").map { UInt64($0.int) }
         if m["still_open"] != nil { result.stillOpen = try m.list("still_open").map { UInt64($0.int) } }
+        if m["heavy_users"] != nil { result.heavyUsers = UInt64(m["heavy_users"]?.asInteger ?? 0) }
         result.newestEvent = m["newest_event"] == nil ? nil : try m.int("newest_event")
         for i in result.fromFirst.indices.dropFirst() { result.fromFirst[i] = try summary(m.list("from_first")[i - 1]) }
         for i in result.fromPrevious.indices.dropFirst(2) { result.fromPrevious[i] = try summary(m.list("from_previous")[i - 2]) }

@@ -161,6 +161,12 @@ enum Samples {
         return query
     }()
 
+    private static let heavyQuery: PartialQuery = {
+        var query = plainQuery
+        query.leavesOutHeavy = true
+        return query
+    }()
+
     static func reporting(_ report: PartialQuery.Report) -> PartialQuery {
         var query = plainQuery
         query.report = report
@@ -170,6 +176,7 @@ enum Samples {
     static let partialQueries: [Sample] = [
         Sample(name: "all entries, with times", kind: .partialQuery, message: .partialQuery(plainQuery)),
         Sample(name: "who can still go on is asked too", kind: .partialQuery, message: .partialQuery(openQuery)),
+        Sample(name: "heavy users are left out", kind: .partialQuery, message: .partialQuery(heavyQuery)),
         Sample(
             name: "a range of entries, no times", kind: .partialQuery,
             message: .partialQuery(
@@ -243,6 +250,8 @@ enum Samples {
         some.fromFirst[1] = TimeSummary(count: 2, sum: 65, values: .exact([[5, 60]]))
         some.fromFirst[2] = TimeSummary(count: 1, sum: 3_600, values: .exact([[3_600]]))
         some.fromPrevious[2] = TimeSummary(count: 1, sum: 3_540, values: .exact([[3_540]]))
+        var heavy = some
+        heavy.heavyUsers = 300
         var open = some
         open.open = [0, 2, 0]
         open.stillOpen = [1, 1, 0]
@@ -255,6 +264,7 @@ enum Samples {
             Sample(name: "nobody, no times", kind: .partialResult, message: .partialResult(none)),
             Sample(name: "exact times", kind: .partialResult, message: .partialResult(some)),
             Sample(name: "who can still go on", kind: .partialResult, message: .partialResult(open)),
+            Sample(name: "heavy users left out", kind: .partialResult, message: .partialResult(heavy)),
             Sample(name: "histogram", kind: .partialResult, message: .partialResult(large)),
             Sample(name: "groups", kind: .partialResult, message: .partialResult(grouped)),
             Sample(name: "leading groups", kind: .partialResult, message: .partialResult(leading)),
@@ -318,6 +328,7 @@ enum Samples {
 
     static let userLists: [Sample] = [
         Sample(name: "nobody", kind: .userList, message: .userList(UserList(users: []))),
+        Sample(name: "nobody, and heavy users left out", kind: .userList, message: .userList(UserList(users: [], heavyUsers: 2))),
         Sample(name: "three", kind: .userList, message: .userList(UserList(users: ["Zoe\u{308}", "Zo\u{EB}", "ann"]))),
         Sample(
             name: "the longest id", kind: .userList,

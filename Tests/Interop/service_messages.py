@@ -220,14 +220,15 @@ def encode_partial_query(query):
     start, end = query.get("start", ALL[0]), query.get("end", ALL[1])
     kind, report = encode_report(query)
     cohorts = query.get("cohorts", [])
-    return (bytes([query["times"] | bool(cohorts) << 1 | query.get("still_open", False) << 2]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
+    flags = query["times"] | bool(cohorts) << 1 | query.get("still_open", False) << 2 | query.get("leaves_out_heavy", False) << 3
+    return (bytes([flags]) + zigzag(query["as_of"]) + zigzag(start) + zigzag(end)
             + encode_ranges(query["buckets"]) + string(encode_json(query["definition"]))
             + (encode_cohorts(cohorts) if cohorts else b"") + bytes([kind]) + report)
 
 
 def read_partial_query(reader):
     flags, as_of = reader.u8(), reader.zigzag()
-    if flags > 7:
+    if flags > 15:
         raise invalid(f"flags {flags}")
     if not 0 <= as_of < 1 << 60:
         raise invalid(f"as_of {as_of}")
@@ -237,6 +238,8 @@ def read_partial_query(reader):
     query = {"times": bool(flags & 1), "as_of": as_of, "buckets": read_ranges(reader)}
     if flags & 4:
         query["still_open"] = True
+    if flags & 8:
+        query["leaves_out_heavy"] = True
     if (start, end) != ALL:
         query.update(start=start, end=end)
     query["definition"] = read_definition(reader)
@@ -481,13 +484,28 @@ def read_found(kind, reader, counts, tells_open):
     return {}
 
 
+def encode_user_list(found):
+    heavy = found.get("heavy_users")
+    return varint(len(found["users"])) + b"".join(map(string, found["users"])) + (b"" if heavy is None else varint(heavy))
+
+
+def read_user_list(reader):
+    """A shard's, which may end with how many users were left out."""
+    found = {"users": [reader.text(512) for _ in range(reader.varint(4096))]}
+    if reader.left:
+        found["heavy_users"] = reader.varint((1 << 48) - 1)
+    return found
+
+
 def encode_partial_result(result):
     with_times, newest = "from_first" in result, result.get("newest_event")
-    still_open = result.get("still_open")
+    still_open, heavy = result.get("still_open"), result.get("heavy_users")
     kind, found = encode_found(result)
-    out = varint(len(result["counts"])) + bytes([with_times | (newest is not None) << 1 | (still_open is not None) << 2])
+    flags = with_times | (newest is not None) << 1 | (still_open is not None) << 2 | (heavy is not None) << 3
+    out = varint(len(result["counts"])) + bytes([flags])
     out += encode_ranges(result["buckets"]) + b"".join(map(varint, result["counts"] + result["open"] + (still_open or [])))
     out += b"" if newest is None else zigzag(newest)
+    out += b"" if heavy is None else varint(heavy)
     if with_times:
         out += b"".join(map(encode_times, result["from_first"] + result["from_previous"]))
     return out + bytes([kind]) + found
@@ -501,10 +519,12 @@ def read_partial_result(reader):
         result["still_open"] = [reader.varint() for _ in range(steps)]
         if sum(result["still_open"]) != sum(result["open"]):
             raise invalid("other open users by their chosen attempts")
-    if flags > 7 or max(result["counts"], default=0) > result["counts"][0]:
+    if flags > 15 or max(result["counts"], default=0) > result["counts"][0]:
         raise invalid("flags, or a count above the first")
     if flags & 2:
         result["newest_event"] = reader.zigzag()
+    if flags & 8:
+        result["heavy_users"] = reader.varint((1 << 48) - 1)
     if flags & 1:
         result["from_first"] = [read_times(reader) for _ in range(steps - 1)]
         result["from_previous"] = [read_times(reader) for _ in range(steps - 2)]

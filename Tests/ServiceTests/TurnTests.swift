@@ -79,8 +79,8 @@ struct TurnTests {
         try await queries.until([1, 2], queued: 4)
         queries.end(2)
         try await other.value
-        for _ in 0..<5 {
-            try await queries.until([1], queued: queries.gate.load.queued)
+        for left in (0..<5).reversed() {
+            try await queries.until([1], queued: left)
             queries.end(1)
         }
         for task in tasks { try await task.value }
