@@ -137,6 +137,37 @@ extension ClusterSuite {
             }
         }
 
+        /// A copy that is to live on becomes a cluster of its own; the original's directory is refused while it is in use.
+        @Test func aCopyCanBeMadeAClusterOfItsOwn() async throws {
+            try await Cluster.with(shards: 2) { original in
+                #expect(try await original.send(Self.users.map { event($0, "a", 0) }).status == 200)
+                _ = try await HTTP.call("PUT", original.coordinatorHTTP, "/v1/funnels/f", body: Array(#"{"steps":["a"]}"#.utf8))
+                let data = original.directory.appendingPathComponent("data")
+                let refused = try await Command.run("sluice", ["cluster", "fork", data.path])
+                #expect(refused.status == 1 && refused.err.contains("is in use by process"), "\(refused.err)")
+                let copy = try Cluster(shards: 2)
+                defer { try? FileManager.default.removeItem(at: copy.directory) }
+                try FileManager.default.copyItem(at: data, to: copy.directory.appendingPathComponent("data"))
+                let forked = try await Command.run("sluice", ["cluster", "fork", copy.directory.appendingPathComponent("data").path])
+                #expect(forked.status == 0, "\(forked.err)")
+                try await copy.start()
+                func cluster(_ of: Cluster) async throws -> JSONValue? {
+                    try await HTTP.call("GET", of.coordinatorHTTP, "/v1/status").json["cluster_id"]
+                }
+                #expect(try await cluster(copy) != (try await cluster(original)))
+                #expect(try await copy.counts(["a"]) == [Self.users.count])
+                #expect(try await HTTP.call("GET", copy.coordinatorHTTP, "/v1/funnels/f").status == 200)
+                #expect(try await copy.send([event("v", "a", 0)]).status == 200)
+                #expect(try await copy.counts(["a"]) == [Self.users.count + 1])
+                #expect(try await original.counts(["a"]) == [Self.users.count])
+                try await copy.stop()
+                // Once more, with files of both clusters.
+                try await copy.start()
+                #expect(try await copy.counts(["a"]) == [Self.users.count + 1])
+                try await copy.stop()
+            }
+        }
+
         /// S11.
         @Test func metadataThatAreLostAreMissed() async throws {
             let cluster = try Cluster(shards: 1)

@@ -20,7 +20,7 @@ let quiet: Logger = {
 func withEdge<R: Sendable>(
     _ door: EdgeDoor = EdgeDoor(), _ routes: (EdgeRouter) -> Void, _ body: @Sendable @escaping (Int) async throws -> R
 ) async throws -> R {
-    let router = EdgeServer.router(metrics: Metrics()) { nil }
+    let router = EdgeServer.router(metrics: Metrics()) { (nil, []) }
     routes(router)
     let (ports, told) = AsyncStream.makeStream(of: Int.self)
     let application = try EdgeServer.application(

@@ -3,6 +3,7 @@ import Foundation
 import FunnelModel
 import FunnelProtocol
 import Logging
+import Metadata
 import Testing
 
 /// Saved funnels, and which is the default, in a real file.
