@@ -88,7 +88,7 @@ extension ShardStore {
             }
             return merged
         }
-        try urgently {
+        try urgently { [self] in
             shared.withLock { shared in
                 let segments = shared.projects[number]?.segments ?? []
                 let place = segments.firstIndex { numbers.contains($0.record.number) } ?? 0
@@ -119,7 +119,7 @@ extension ShardStore {
             }
             return merged
         }
-        try urgently {
+        try urgently { [self] in
             project.users.replace(files: numbers, with: merged)
             shared.withLock { shared in
                 shared.stats.count(old, by: -1)

@@ -52,13 +52,13 @@ extension ShardStore {
     private func sealNow(_ pace: @escaping (Int) -> Void) throws(StoreError) {
         let start = ContinuousClock.now
         let before = catalogue.withLock { $0.manifest }
-        let frozen = try urgently { () throws(StoreError) in
+        let frozen = try urgently { [self] () throws(StoreError) in
             try writer.withLock { (writer) throws(StoreError) in try freeze(&writer, before) }
         }
         guard let frozen else { return }
         do throws(StoreError) {
             let sealed = try write(frozen, pace)
-            try urgently { publish(sealed, frozen, took: ContinuousClock.now - start) }
+            try urgently { [self] in publish(sealed, frozen, took: ContinuousClock.now - start) }
             // What can't be removed now goes at the next opening.
             for number in before.firstLog..<frozen.firstLog { try? files.remove("\(directory)/\(FileName.log(number))") }
         } catch {

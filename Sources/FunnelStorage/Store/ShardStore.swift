@@ -227,7 +227,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     }
 
     /// Runs what others wait for on a thread that gets its time.
-    func urgently<T>(_ body: () throws(StoreError) -> T) throws(StoreError) -> T {
+    func urgently<T>(_ body: @escaping () throws(StoreError) -> T) throws(StoreError) -> T {
         var result: Result<T, StoreError>?
         options.urgently {
             do throws(StoreError) { result = .success(try body()) } catch { result = .failure(error) }

@@ -44,7 +44,7 @@ package struct StoreOptions: Sendable {
     package var onNote: @Sendable (StoreNote) -> Void = { _ in }
     /// Runs what holds locks that appends and queries wait for, and returns when it is done: seals and merges may run on a
     /// thread that gets no time while others work.
-    package var urgently: @Sendable (_ body: () -> Void) -> Void = { $0() }
+    package var urgently: @Sendable (_ body: @escaping () -> Void) -> Void = { $0() }
 
     package init() {}
 

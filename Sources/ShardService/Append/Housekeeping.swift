@@ -34,17 +34,16 @@ enum Housekeeping {
     }
 
     /// Runs work on another thread and waits for it; on the present one where the other is shut down.
-    static func urgently(on thread: NIOThreadPool) -> @Sendable (_ body: () -> Void) -> Void {
+    static func urgently(on thread: NIOThreadPool) -> @Sendable (_ body: @escaping () -> Void) -> Void {
         { body in
-            withoutActuallyEscaping(body) { body in
-                let handed = Handed(work: body)
-                let done = DispatchSemaphore(value: 0)
-                thread.submit { _ in
-                    handed.work()
-                    done.signal()
-                }
-                done.wait()
+            // The other thread may keep the work for a moment after it is done, so it is one that may outlive the call.
+            let handed = Handed(work: body)
+            let done = DispatchSemaphore(value: 0)
+            thread.submit { _ in
+                handed.work()
+                done.signal()
             }
+            done.wait()
         }
     }
 
