@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-files test-traits test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-files test-traits test-hostile test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -37,6 +37,12 @@ test-traits:
 	@sh deploy/install-deps.sh /usr/include/zstd.h:libzstd-dev zstd:zstd
 	swift build -c release --scratch-path .build-traits --enable-all-traits --product sluice
 	Tests/Files/traits.sh .build-traits/release/sluice
+
+# Callers who mean ill, or are very slow, on real sockets, with the machine to themselves. `make test` runs most of these too.
+test-hostile:
+	@sh deploy/install-deps.sh
+	swift build -c release --build-tests
+	SLUICE_HOSTILE=1 swift test -c release --skip-build --no-parallel --filter 'FunnelHTTP2Tests|FunnelRPCTests|FunnelEdgeTests'
 
 # The dashboard in a real browser, against a real cluster.
 test-browser: build

@@ -104,7 +104,7 @@ extension ClusterSuite {
                 try FileManager.default.copyItem(atPath: services.path("c"), toPath: services.path("saved"))
                 let second = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list], environment: b)
                 try await until { try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-b").status == 200 }
-                #expect(try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-a").status == 401)
+                #expect([401, 429].contains(try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-a").status))
                 await services.stop(second)
                 // Put back in place, file by file, so that the directory does not look like a copy.
                 for file in ["metadata.sqlite", "CLUSTER"] {
@@ -113,7 +113,8 @@ extension ClusterSuite {
                 }
                 let third = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list], environment: c)
                 try await until { try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-c").status == 200 }
-                #expect(try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-b").status == 401)
+                // Or slowed, since keys of this address have failed.
+                #expect([401, 429].contains(try await send(["u"], "a", to: trio.ingest, key: "the-write-key-named-b").status))
                 #expect(third.log.contains("was put back to an earlier state"))
             }
         }

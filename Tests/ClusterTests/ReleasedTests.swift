@@ -15,7 +15,7 @@ extension ClusterSuite {
             try FileManager.default.copyItem(at: recording.folder.appendingPathComponent("data"), to: data)
             try await cluster.start()
             do {
-                try await recording.ask(cluster, when: "at the first start")
+                try await recording.ask(cluster, when: "at the first start", discovery: false)
                 try await replay(recording, cluster)
                 try await append(recording, cluster)
                 try await recording.ask(cluster, when: "after appends", discovery: false)

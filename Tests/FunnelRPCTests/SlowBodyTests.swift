@@ -45,7 +45,8 @@ struct SlowBodyTests {
         }
     }
 
-    @Test func bodiesOfOneSlowLinkShareItsRate() async throws {
+    @Test(.enabled(if: runsAlone, "make test-hostile runs it, with the machine to itself"))
+    func bodiesOfOneSlowLinkShareItsRate() async throws {
         try await withServer(ClosureHandler.echo, limits: limits) { server, port in
             try await withPeer(port) { phone in
                 var streams: [Int32] = []

@@ -56,6 +56,10 @@ def discovery(body):
     told = service.whole(lambda reader: people.read_discovery(reader, service.read_value), body)
     if "totals" in told:
         told["totals"]["taken"] = None  # since the start
+    # Stored rows, repeats and all: a merge that has begun since leaves some out.
+    for place in (told.get("totals"), *told.get("events", []), *told.get("values", [])):
+        if isinstance(place, dict):
+            place.update({key: None for key in ("rows", "segments", "unsealed_rows") if key in place})
     return told
 
 
@@ -73,6 +77,11 @@ def read(answer):
         # Words are for people, and a retry's delay is advice.
         return {key: told[key] for key in ("code", "outcome", "retryable")} | {"fields": [fault["field"] for fault in told["faults"]]}
     return {"rows": rows, "frames": [[frame.kind, READERS.get(frame.kind, bytes.hex)(frame.body)] for frame in frames]}
+
+
+# What a later release answers otherwise, on purpose: 0.1 told rows under a used number as rejected, and a client could not tell
+# them from bad ones.
+OTHERWISE = {"append of other rows under a used sequence": sluice.ERROR_CODES["sequence_reused"]}
 
 
 def ask(wire, entry):
@@ -97,7 +106,10 @@ def main(info, release):
         if entry["path"] == "hello" and entry["role"] != "client":
             continue  # a proof holds for one connection; `Wire` gives its own
         sent += 1
-        found = list(differences(read(bytes.fromhex(entry["answer"])), ask(wire, entry)))
+        told = ask(wire, entry)
+        found = list(differences(read(bytes.fromhex(entry["answer"])), told))
+        if told.get("code") == OTHERWISE.get(entry["name"], "none"):
+            found = []
         failed += bool(found)
         for line in found[:5]:
             print(f"{entry['name']}{line}")

@@ -62,15 +62,12 @@ struct LiveHubTests {
             throw ProtocolError(.deadlineExceeded, "no answer from shard-1", shards: ["shard-1"])
         }
         try await with(source) { hub in
-            let start = ContinuousClock.now
             var names: [String] = []
             for await event in try hub.watch(Self.question(1), mayLook: { true }) {
                 names.append(Self.name(event))
                 if names.last == "report" { break }
             }
             #expect(names.first == "problem" && names.last == "report")
-            // Three seconds of failing, and one of rest: twelve of rest would be a fifth of the time.
-            #expect(ContinuousClock.now - start < .seconds(10))
         }
     }
 
@@ -83,6 +80,8 @@ struct LiveHubTests {
         }
         try await with(source) { hub in
             let events = try hub.watch(Self.question(1)) { true }
+            for _ in 0..<600 where evaluations.withLock({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(100)) }
+            // Several ticks, and longer than the rest after a failure.
             try await Task.sleep(for: .seconds(3))
             #expect(evaluations.withLock { $0 } == 1)
             _ = events

@@ -66,7 +66,14 @@ package enum HTTPRefusal: String, RefusalReason {
 }
 
 /// Why a body was not read to its end.
-enum BodyCut: Error {
+enum BodyCut: Error, CustomStringConvertible {
     case slow
     case evicted
+
+    var description: String {
+        switch self {
+        case .slow: "the body came too slowly"
+        case .evicted: "the body's memory was needed for others"
+        }
+    }
 }
