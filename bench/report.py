@@ -17,6 +17,7 @@ GOALS = [
     ("durable load, binary 100k, vs chDB Native", 1.5, 1, "x", True, lambda r: load(r, "binary 100k")),
     ("durable load, JSON 1k, vs chDB", 20, 8, "x", True, lambda r: load(r, "JSON 1k")),
     ("durable load, JSON 100k, vs chDB", 3, 1, "x", True, lambda r: load(r, "JSON 100k")),
+    ("requests of one event, HTTP, a second", 25_000, 10_000, "", True, lambda r: small(r, 64)),
     ("query p99 under load, vs idle median", 3, 6, "x", False, lambda r: r["latency"]["ratio"]),
     ("restart to first answer", 2, 10, "s", False, lambda r: median(r["restart"]["first_answer"])),
     (
@@ -47,6 +48,10 @@ def uuid_ratio(results):
 
 def load(results, form):
     return median(results["load"][form]["sluice"]) / median(results["load"][form]["chdb"])
+
+
+def small(results, connections):
+    return median([run["rate"] for run in results["small"]["this"][connections]])
 
 
 def number(value):
@@ -226,6 +231,20 @@ def sections(results):
             "sluice load of one file",
             "From the program's start to its end, durable; CPU and memory are the program's own.\n\n"
             + table(["file", "program", "MB", "seconds, median", "events/s", "CPU s", "peak MB", "of this build"], rows),
+        )
+    if results.get("small"):
+        rows = []
+        for name, by_connections in results["small"].items():
+            for connections, runs in by_connections.items():
+                row = ["this build" if name == "this" else "the other", connections]
+                row += [number(median([run[key] for run in runs])) for key in ("rate", "mean_ms", "ingest_us", "services_us")]
+                rows.append(row)
+        yield (
+            "Requests of one event over HTTP",
+            "HTTP/1.1 with keep-alive, answered once the event is synced; the sender (h2load, one thread) runs on the same cores.\n\n"
+            + table(
+                ["program", "connections", "requests/s, median", "mean ms", "CPU us a request, ingest", "all services"], rows
+            ),
         )
     if "latency" in results:
         found = results["latency"]

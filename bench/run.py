@@ -34,9 +34,10 @@ import phases
 import queries
 import report
 import rules
+import small
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PHASES = ("queries", "storage", "load", "files", "latency", "restart", "memory")
+PHASES = ("queries", "storage", "load", "files", "small", "latency", "restart", "memory")
 
 
 class Bench:
@@ -160,6 +161,8 @@ def run_all(bench):
                 results["load"] = measured.run(bench.rounds)
         if bench.wants("files"):
             results["files"] = files.measure(bench)
+        if bench.wants("small"):
+            results["small"] = small.measure(bench)
         if options.growth:
             results["growth"] = phases.growth(bench, chdb, [int(size) for size in options.growth.split(",")])
     finally:
@@ -181,7 +184,7 @@ def main():
     )
     default = os.environ.get("SLUICE_PROGRAMS") or os.path.join(HERE, "..", ".build", "release")
     parser.add_argument("--programs", default=default, help="directory of Sluice's programs (SLUICE_PROGRAMS)")
-    parser.add_argument("--against", metavar="DIR", help="programs of another version, for the phase files")
+    parser.add_argument("--against", metavar="DIR", help="programs of another version, for the phases files and small")
     parser.add_argument("--work", default=os.path.join(HERE, ".work"), help="directory for data, emptied at the end")
     parser.add_argument("--keep", action="store_true", help="leave the data there")
     parser.add_argument(

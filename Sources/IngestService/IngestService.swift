@@ -1,3 +1,4 @@
+import FunnelCodec
 import FunnelEdge
 import FunnelModel
 import FunnelProtocol
@@ -23,6 +24,7 @@ package final class IngestService: Sendable {
     private let membership: Membership
     private let router: ShardRouter
     private let intake: Intake
+    private let parsing = ParseThreads()
     private let makeClient: @Sendable (ClusterMap.Shard, ExpectedPeer?, _ connections: Int) -> FrameClient
 
     package static func services(_ run: Program.Run) async throws -> [any Service] {
@@ -32,10 +34,13 @@ package final class IngestService: Sendable {
         let bodies = EdgeBodies(bytes: node.settings.integer("bodies-mb") << 20)
         node.metrics.gauge("sluice_ingest_body_bytes", "bytes of HTTP request bodies held now") { Double(bodies.bytes) }
         let door = KeyDoor(guesses: node.guesses) { service.membership.view.keys }
-        IngestRoutes(intake: service.intake, door: door, bodies: bodies).add(to: http)
+        let routes = IngestRoutes(intake: service.intake, door: door, bodies: bodies, parsing: service.parsing)
+        routes.add(to: http)
+        let small = routes.small(account: node.account, logger: node.logger)
         let identity = node.identity { service.membership.view.cluster }
         return [
-            service.membership.service, Background { try await service.followMap() }, try node.httpService(http),
+            AtShutdown { await service.parsing.shutdown() }, service.membership.service, Background { try await service.followMap() },
+            try node.httpService(http, small: small),
             node.wireService([.init(.append, .keys(.write, service.wireKeys)) { try await service.append($0) }], as: identity) { service.router.shards.count },
         ]
     }
@@ -156,17 +161,27 @@ package final class IngestService: Sendable {
         guard named == 0 || named == principal.project else {
             throw ProtocolError(.forbidden, "the key is of project \(principal.project), the frame names \(named)")
         }
-        let message = try decoding("append") { () throws(ByteError) in try Append(body: call.frame.body) }
+        let project = principal.project
+        let body = call.frame.body
+        let (read, delivery) = try await body.count <= Self.shortBytes
+            ? self.read(body, project) : parsing.run(project) { [self] in try self.read(body, project) }
+        let outcome = try await intake.store(read, delivery: delivery, project: project, logger: node.logger)
+        var answer = call.writer()
+        try await answer.send(.appendResult, outcome.body)
+        try await answer.end(rows: outcome.accepted)
+    }
+
+    /// A longer batch is read on a thread of its own.
+    private static let shortBytes = 64 << 10
+
+    private func read(_ body: [UInt8], _ project: UInt32) throws(ProtocolError) -> (ReadBatch, ShardRouter.Delivery) {
+        let message = try decoding("append") { () throws(ByteError) in try Append(body: body) }
         guard message.part <= ShardRouter.Delivery.partMax else {
             throw ProtocolError(.invalidMessage, "part \(message.part) is over the limit of \(ShardRouter.Delivery.partMax)")
         }
         guard isValidUTF8(message.idempotencyKey.bytes) else { throw ProtocolError(.invalidMessage, "the idempotency key is not UTF-8") }
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: message.idempotencyKey, eventsMax: intake.eventsMax)
-        let delivery = ShardRouter.Delivery(of: message, project: principal.project)
-        let outcome = try await intake.store(
-            reader.columns(message.batch), delivery: delivery, project: principal.project, logger: node.logger)
-        var answer = call.writer()
-        try await answer.send(.appendResult, outcome.body)
-        try await answer.end(rows: outcome.accepted)
+        let delivery = ShardRouter.Delivery(of: message, fingerprint: CRC32C.checksum(body, range: Append.contentStart..<body.count), project: project)
+        return (reader.columns(message.batch), delivery)
     }
 }

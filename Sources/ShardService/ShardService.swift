@@ -191,7 +191,8 @@ package final class ShardService: Sendable {
 
     private var routes: [FrameServer.Route] {
         [
-            .init(.append, .services([.ingest])) { try await self.append($0) },
+            .init(.shardAppend, .services([.ingest])) { try await self.append($0) },
+            .init(.append, .services([.ingest])) { try await self.appendOfOldIngest($0) },
             .init(.partialQuery, .services([.coordinator])) { try await self.query($0) },
             .init(.partialUsers, .services([.coordinator])) { try await self.users($0) },
             .init(.partialDiscovery, .services([.coordinator])) { try await self.discover($0) },
@@ -199,18 +200,39 @@ package final class ShardService: Sendable {
     }
 
     private func append(_ call: FrameCall) async throws {
+        let message = try decoding("append") { () throws(ByteError) in try ShardAppend(body: call.frame.body) }
+        let own = BucketSet(ClusterMap.buckets(ofShard: shard, of: try current().map.shards.count))
+        guard message.buckets.isSubset(of: own) else { throw ProtocolError(.wrongBucket, "a bucket of the append does not belong to shard \(shard)") }
+        for i in 0..<message.batch.users.count where !message.buckets.contains(XXH64.bucket(of: message.batch.users.hash(i))) {
+            throw ProtocolError(.invalidMessage, "a user of the append is not of its buckets")
+        }
+        let refused = message.refused.map { AppendRequest.RefusedRow(RejectedRow(row: $0.row, code: .timeAhead), bucket: $0.bucket) }
+        try await store(
+            AppendRequest(
+                project: call.frame.context.project, producer: message.producer, sequence: message.sequence, part: message.part,
+                isShort: message.isShort, fingerprint: message.fingerprint, buckets: message.buckets, numbers: message.numbers,
+                refused: refused, batch: message.batch),
+            call)
+    }
+
+    /// Release 0.1 does not name buckets.
+    private func appendOfOldIngest(_ call: FrameCall) async throws {
+        let message = try decoding("append") { () throws(ByteError) in try Append(body: call.frame.body) }
+        let own = ClusterMap.buckets(ofShard: shard, of: try current().map.shards.count)
+        for i in 0..<message.batch.users.count where !own.contains(XXH64.bucket(of: message.batch.users.hash(i))) {
+            throw ProtocolError(.wrongBucket, "a user of the batch does not belong to shard \(shard)")
+        }
+        try await store(
+            AppendRequest(
+                project: call.frame.context.project, producer: message.producer, sequence: message.sequence, part: message.part,
+                fingerprint: CRC32C.checksum(call.frame.body), batch: message.batch),
+            call)
+    }
+
+    private func store(_ request: AppendRequest, _ call: FrameCall) async throws {
         let start = ContinuousClock.now
         let open = try current()
         try checkEpoch(call, open.map)
-        let message = try decoding("append") { () throws(ByteError) in try Append(body: call.frame.body) }
-        let own = ClusterMap.buckets(ofShard: shard, of: open.map.shards.count)
-        for i in 0..<message.batch.users.count where !own.contains(XXH64.bucket(ofUser: message.batch.users[i])) {
-            throw ProtocolError(.wrongBucket, "a user of the batch does not belong to shard \(shard)")
-        }
-        let request = AppendRequest(
-            project: call.frame.context.project, producer: message.producer, sequence: message.sequence,
-            part: message.part & ~Append.isShort, isShort: message.part & Append.isShort != 0,
-            fingerprint: CRC32C.checksum(call.frame.body), batch: message.batch)
         let result = try await open.appender.append(request, bytes: call.frame.body.count)
         if !result.repeated { appendedRows.add(result.accepted) }
         appendLatency.record(ContinuousClock.now - start)
@@ -326,6 +348,7 @@ extension RejectedRow.Code {
         case .tooManyEventNames: return "too many event names: the project has \(Limits.eventNamesPerProject)"
         case .tooManyPropertyKeys: return "too many property keys: the project has \(Limits.propertyKeysPerProject)"
         case .tooManyUsers: return "too many users: a bucket of the project holds \(Limits.usersPerBucket)"
+        case .timeAhead: return EventFault.tooFarAhead.reason
         }
     }
 }

@@ -18,13 +18,13 @@ let quiet: Logger = {
 
 /// Starts an HTTP service with the routes given, runs the body with its port, and stops it.
 func withEdge<R: Sendable>(
-    _ door: EdgeDoor = EdgeDoor(), _ routes: (EdgeRouter) -> Void, _ body: @Sendable @escaping (Int) async throws -> R
+    _ door: EdgeDoor = EdgeDoor(), small: SmallRequests? = nil, _ routes: (EdgeRouter) -> Void, _ body: @Sendable @escaping (Int) async throws -> R
 ) async throws -> R {
     let router = EdgeServer.router(metrics: Metrics()) { (nil, []) }
     routes(router)
     let (ports, told) = AsyncStream.makeStream(of: Int.self)
     let application = try EdgeServer.application(
-        router, door: door, host: "127.0.0.1", port: 0, tls: nil, group: MultiThreadedEventLoopGroup.singleton, logger: quiet
+        router, small: small, door: door, host: "127.0.0.1", port: 0, tls: nil, group: MultiThreadedEventLoopGroup.singleton, logger: quiet
     ) { port in told.yield(port) }
     return try await withThrowingTaskGroup(of: R?.self) { group in
         group.addTask {

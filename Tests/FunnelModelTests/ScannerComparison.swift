@@ -49,11 +49,9 @@ enum ScannerComparison {
 
     private static func listSlowly(_ bytes: [UInt8], key: ByteString, limit: Int) -> Result<ScannedEvents, EventBodyError> {
         do {
-            guard let ranges = try JSONParser.elements(of: bytes, member: "events") else { return .failure(.noList) }
-            guard ranges.count <= limit else { return .failure(.tooMany(ranges.count)) }
-            return .success(slowly(bytes, ranges, key: key))
+            return .success(slowly(bytes, try JSONParser.elements(of: bytes, member: "events", most: limit), key: key))
         } catch {
-            return .failure(.json(error))
+            return .failure(error)
         }
     }
 

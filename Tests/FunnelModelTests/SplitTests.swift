@@ -31,45 +31,86 @@ struct SplitTests {
         }
     }
 
-    /// Shards in order, each row at its user's owner, parts closed as a plain loop closes them.
-    private static func expected(_ batch: EventBatch, _ map: ClusterMap, _ partBytes: Int) -> [[[Int]]?] {
-        map.shards.indices.map { shard in
-            let buckets = ClusterMap.buckets(ofShard: shard, of: map.shards.count)
-            var parts: [[Int]] = []
-            var size = 0
-            for (row, event) in batch.events.enumerated() where buckets.contains(XXH64.bucket(ofUser: event.user)) {
-                if parts.isEmpty || (size > 0 && size + Self.size(event) > partBytes) {
-                    parts.append([])
-                    size = 0
-                }
-                parts[parts.count - 1].append(row)
-                size += Self.size(event)
+    /// Slices closed as a plain loop closes them.
+    private static func slices(_ batch: EventBatch, _ sliceBytes: Int) -> [Range<Int>] {
+        var slices: [Range<Int>] = []
+        var size = 0
+        for (row, event) in batch.events.enumerated() {
+            if slices.isEmpty || (size > 0 && size + Self.size(event) > sliceBytes) {
+                slices.append(row..<row)
+                size = 0
             }
-            return parts.isEmpty ? nil : parts
+            slices[slices.count - 1] = slices[slices.count - 1].lowerBound..<(row + 1)
+            size += Self.size(event)
         }
+        return slices
     }
 
     @Test(arguments: [1, 2, 3, 7, 256])
     func everyRowGoesToItsUsersOwnerInOrder(shards: Int) {
         var random = SplitMix64(seed: UInt64(shards))
         let map = Self.map(shards)
-        for (rows, partBytes) in [(0, 100), (1, 1), (40, 1), (200, 300), (400, 4_000), (400, 1 << 20)] {
+        for (rows, sliceBytes) in [(0, 100), (1, 1), (40, 1), (200, 300), (400, 4_000), (400, 1 << 20)] {
             let batch = Self.batch(&random, rows: rows)
-            let split = batch.split(over: map, partBytes: partBytes)
-            let expected = Self.expected(batch, map, partBytes)
-            #expect(split.map(\.shard) == expected.indices.filter { expected[$0] != nil })
-            #expect(split.map { $0.parts.map(\.rows) } == expected.compactMap { $0 })
+            let split = batch.split(over: map, sliceBytes: sliceBytes)
+            // Not of the map, so that a repeat is cut alike whoever owns the buckets by then.
+            #expect(split.map(\.rows) == Self.slices(batch, sliceBytes))
             let events = batch.events
-            for rows in split {
-                #expect(rows.parts.allSatisfy { $0.bytes == $0.rows.reduce(0) { $0 + Self.size(events[$1]) } })
-                #expect(rows.bytes == rows.parts.reduce(0) { $0 + $1.bytes })
+            for slice in split {
+                let owners = Dictionary(grouping: slice.rows) { row in
+                    map.shards.indices.first { ClusterMap.buckets(ofShard: $0, of: shards).contains(XXH64.bucket(ofUser: events[row].user)) } ?? -1
+                }
+                #expect(slice.shards.map(\.shard) == owners.keys.sorted())
+                for part in slice.shards {
+                    #expect(part.rows == owners[part.shard])
+                    #expect(part.bytes == part.rows.reduce(0) { $0 + Self.size(events[$1]) })
+                }
             }
+        }
+    }
+
+    @Test func joinedBatchesAreTheSameEvents() {
+        var random = SplitMix64(seed: 8)
+        for _ in 0..<40 {
+            let batches = (0..<random.below(5)).map { _ in Self.batch(&random, rows: random.below(20)) }
+            let joined = EventBatch.joined(batches)
+            #expect(joined.events == batches.flatMap(\.events))
+            #expect(joined == EventBatchBuilder(joined.events).finish() || batches.count == 1)
+        }
+    }
+
+    @Test func runsOfRowsAndBucketsReadBack() throws {
+        var random = SplitMix64(seed: 9)
+        for _ in 0..<200 {
+            let numbers = (0..<300).filter { _ in random.chance(random.below(2) == 0 ? 90 : 20) }
+            let rows = RowNumbers(numbers)
+            #expect(rows.count == numbers.count && numbers.indices.allSatisfy { rows[$0] == numbers[$0] })
+            #expect((0..<310).allSatisfy { rows.contains($0) == numbers.contains($0) })
+            var out = ByteWriter()
+            rows.encode(&out)
+            var buckets = BucketSet()
+            for number in numbers { buckets.insert(number * 3) }
+            buckets.encode(&out)
+            var reader = ByteReader(out.bytes)
+            #expect(try RowNumbers(&reader) == rows && BucketSet(&reader) == buckets)
+            try reader.finish("both")
+            #expect((0..<1_024).allSatisfy { buckets.contains($0) == ($0 % 3 == 0 && numbers.contains($0 / 3)) })
+            #expect(buckets.ranges.flatMap { Array($0) } == numbers.map { $0 * 3 })
+        }
+        #expect(BucketSet.all.ranges == [0..<1_024] && BucketSet(0..<9).subtracting(BucketSet(3..<5)).ranges == [0..<3, 5..<9])
+        for bytes in [[1, 0, 0], [1, 0, 0x81, 0x08], [2, 0, 1, 0, 2], [2, 0, 1, 0x80], [255]] as [[UInt8]] {
+            var reader = ByteReader(bytes)
+            #expect(throws: ByteError.self) { try BucketSet(&reader) }
+        }
+        for bytes in [[1, 0, 0], [1, 0xFF, 0xFF, 0xFF, 0x01, 1], [3, 0, 1]] as [[UInt8]] {
+            var reader = ByteReader(bytes)
+            #expect(throws: ByteError.self) { try RowNumbers(&reader) }
         }
     }
 
     @Test func aMapWithoutShardsTakesNothing() {
         var random = SplitMix64(seed: 2)
-        #expect(Self.batch(&random, rows: 5).split(over: Self.map(0), partBytes: 100).isEmpty)
+        #expect(Self.batch(&random, rows: 5).split(over: Self.map(0), sliceBytes: 100).isEmpty)
     }
 
     @Test func ownersAreThoseOfTheRanges() {
@@ -103,7 +144,7 @@ struct SplitTests {
         (bare.propertyStart, bare.propertyKey, bare.propertyTag, bare.propertyBits) = ([0], [], [], [])
         let gathered = bare.gather([3, 5])
         #expect(gathered.events == [bare.event(3), bare.event(5)] && gathered.ids.count == 0)
-        #expect(bare.split(over: Self.map(2), partBytes: 1 << 20).reduce(0) { $0 + $1.parts[0].rows.count } == 20)
+        #expect(bare.split(over: Self.map(2), sliceBytes: 1 << 20)[0].shards.reduce(0) { $0 + $1.rows.count } == 20)
     }
 
     @Test func tablesGatherLongAndShortStrings() {

@@ -69,6 +69,15 @@ extension Message {
                 "producer": number(m.producer), "sequence": number(m.sequence), "part": number(m.part),
                 "idempotency_key": .string(m.idempotencyKey), "events": .array(m.batch.events.map(Self.json)),
             ]
+        case .shardAppend(let m):
+            return [
+                "producer": number(m.producer), "sequence": number(m.sequence), "part": number(m.part), "short": .bool(m.isShort),
+                "free_names": .bool(m.isNameRateFree), "fingerprint": number(m.fingerprint),
+                "buckets": .array(m.buckets.ranges.map { [number($0.lowerBound), number($0.upperBound)] }),
+                "numbers": m.numbers.map { rows in .array((0..<rows.count).map { number(rows[$0]) }) } ?? .null,
+                "refused": .array(m.refused.map { ["row": number($0.row), "bucket": number($0.bucket)] }),
+                "events": .array(m.batch.events.map(Self.json)),
+            ]
         case .appendResult(let m):
             return [
                 "accepted": number(m.accepted), "repeated": .bool(m.repeated),
@@ -127,6 +136,19 @@ extension Message {
                 Append(
                     producer: try m.int("producer"), sequence: try m.int("sequence"), part: try m.int("part"),
                     idempotencyKey: try m.text("idempotency_key"),
+                    batch: EventBatchBuilder(try m.list("events").map(Self.event)).finish()))
+        case .shardAppend:
+            var buckets = BucketSet()
+            for range in try m.list("buckets") {
+                guard let bounds = range.asArray, bounds.count == 2 else { throw MeaningError(field: "buckets") }
+                buckets = buckets.union(BucketSet(try bounds[0].int..<bounds[1].int))
+            }
+            self = .shardAppend(
+                ShardAppend(
+                    producer: try m.int("producer"), sequence: try m.int("sequence"), part: try m.int("part"), isShort: try m.flag("short"),
+                    isNameRateFree: try m.flag("free_names"), fingerprint: try m.int("fingerprint"), buckets: buckets,
+                    numbers: try m["numbers"]?.asArray.map { RowNumbers(try $0.map(\.int)) },
+                    refused: try m.list("refused").map { .init(row: try $0.int("row"), bucket: try $0.int("bucket")) },
                     batch: EventBatchBuilder(try m.list("events").map(Self.event)).finish()))
         case .appendResult:
             self = .appendResult(

@@ -7,6 +7,7 @@ enum Message: Equatable, Sendable {
     case hello(Hello)
     case helloResult(HelloResult)
     case append(Append)
+    case shardAppend(ShardAppend)
     case appendResult(AppendOutcome)
     /// Queries and merged results: their bodies are JSON documents, opaque to the protocol.
     case document(JSONValue)
@@ -33,6 +34,7 @@ enum Message: Equatable, Sendable {
             case .hello: return .hello(try Hello(body: body))
             case .helloResult: return .helloResult(try HelloResult(body: body))
             case .append: return .append(try Append(body: body))
+            case .shardAppend: return .shardAppend(try ShardAppend(body: body))
             case .appendResult: return .appendResult(try AppendOutcome(body: body))
             case .partialQuery: return .partialQuery(try PartialQuery(body: body))
             case .partialResult: return .partialResult(try PartialResult(body: body))
@@ -61,6 +63,7 @@ enum Message: Equatable, Sendable {
         case .hello(let message): return message.body
         case .helloResult(let message): return message.body
         case .append(let message): return message.body
+        case .shardAppend(let message): return message.body
         case .appendResult(let message): return message.body
         case .document(let value): return value.encoded
         case .partialQuery(let message): return message.body

@@ -99,6 +99,19 @@ enum Samples {
                         producer: 7, sequence: 1 << 40, part: 3,
                         batch: EventBatchBuilder((0..<257).map { Event(user: ByteString("\($0)"), name: "e", time: 5) })
                             .finish()))),
+            Sample(
+                name: "to a shard, numbered by ingest", kind: .shardAppend, context: asked,
+                message: .shardAppend(
+                    ShardAppend(
+                        producer: 7, sequence: 9, part: 0, isShort: true, fingerprint: 0, buckets: BucketSet(512..<1_024),
+                        batch: EventBatchBuilder([example]).finish()))),
+            Sample(
+                name: "to a shard, numbered by a client, a row refused", kind: .shardAppend, context: asked,
+                message: .shardAppend(
+                    ShardAppend(
+                        producer: .max, sequence: 1 << 40, part: 3 | 1 << 16, isNameRateFree: true, fingerprint: 0x1234_5678,
+                        buckets: BucketSet(0..<3).union(BucketSet(700..<1_024)), numbers: RowNumbers([4, 5, 300]),
+                        refused: [.init(row: 6, bucket: 701)], batch: EventBatchBuilder([example, back, back]).finish()))),
             result("all stored", AppendOutcome(accepted: 1)),
             result("a repeat", AppendOutcome(accepted: 200_000, repeated: true)),
             result(

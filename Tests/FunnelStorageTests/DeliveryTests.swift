@@ -105,47 +105,131 @@ struct DeliveryTests {
         #expect(try Self.told(store, [Self.one(1), Self.one(3)]) == ["repeated", "overloaded"])
     }
 
-    // MARK: - Pieces
+    // MARK: - Buckets
 
-    private static func pieces(
-        _ buckets: [(UInt16, UInt16)], fingerprint: UInt32 = 1, sequence: UInt64 = 1, rows: Int = 2, names: [String] = ["a", "b"]
+    /// A user of a bucket.
+    private static func user(_ bucket: Int) -> ByteString {
+        (0...).lazy.map { ByteString("u\($0)") }.first { XXH64.bucket(ofUser: $0) == bucket } ?? ""
+    }
+
+    /// Rows of a request of many: two of each bucket, an "a" and a "b", numbered 2 x bucket and one more.
+    private static func frame(
+        _ buckets: [Int], covering: Range<Int>? = nil, fingerprint: UInt32 = 1, refused: Set<Int> = [], part: UInt32 = 0
     ) -> AppendRequest {
-        let events = buckets.flatMap { bucket, cut in
-            (0..<rows).map { event("u\(bucket)", names[$0 % names.count], Int64(bucket) * 10 + Int64(cut), id: "\(bucket)-\(cut)-\($0)") }
+        let rows = buckets.flatMap { [$0 * 2, $0 * 2 + 1] }
+        let events = rows.filter { !refused.contains($0) }.map {
+            Event(user: user($0 / 2), name: $0 % 2 == 0 ? "a" : "b", time: Int64($0), id: ByteString("\($0)"))
         }
+        var covered = covering.map { BucketSet($0) } ?? BucketSet()
+        for bucket in buckets { covered.insert(bucket) }
         return AppendRequest(
-            project: 1, producer: 7, sequence: sequence, part: 0,
-            pieces: buckets.map { .init(bucket: $0, cut: $1, fingerprint: fingerprint, rows: rows) }, batch: EventBatchBuilder(events).finish())
+            project: 1, producer: 7, sequence: 1, part: part, fingerprint: fingerprint, buckets: covered,
+            numbers: RowNumbers(rows.filter { !refused.contains($0) }),
+            refused: rows.filter(refused.contains).map { .init(RejectedRow(row: $0, code: .timeAhead), bucket: $0 / 2) },
+            batch: EventBatchBuilder(events).finish())
     }
 
     @Test(arguments: [false, true])
-    func ofAFrameWithKnownPiecesTheOthersAreStored(reopened: Bool) throws {
+    func ofAFrameWithKnownBucketsTheOthersAreStored(reopened: Bool) throws {
         let disk = SimulatedFileSystem()
         var options = StoreOptions()
         options.eventNamesMax = 1
         var store = try openStore(disk, testIdentity, options)
-        // Row 1 of each piece has a name too many.
-        let first = try store.append([Self.pieces([(3, 0), (9, 0)])])[0].get()
-        #expect(first == AppendResult(accepted: 2, rejected: [RejectedRow(row: 1, code: .tooManyEventNames), RejectedRow(row: 3, code: .tooManyEventNames)]))
+        func tooMany(_ rows: Int...) -> [RejectedRow] { rows.map { RejectedRow(row: $0, code: .tooManyEventNames) } }
+        #expect(try store.append([Self.frame([3, 9])])[0].get() == AppendResult(accepted: 2, rejected: tooMany(7, 19)))
         if reopened {
             try store.seal()
             store = try openStore(disk.copy(), testIdentity, options)
         }
-        // Another shard's pieces came along, as after a change of the map.
-        let more = try store.append([Self.pieces([(2, 0), (3, 0), (3, 1), (9, 0)])])[0].get()
-        #expect(more == AppendResult(accepted: 4, rejected: [1, 3, 5, 7].map { RejectedRow(row: $0, code: .tooManyEventNames) }))
+        // Another shard's buckets came along, as after a change of the map.
+        #expect(try store.append([Self.frame([2, 3, 5, 9])])[0].get() == AppendResult(accepted: 4, rejected: tooMany(5, 7, 11, 19)))
         #expect(try store.snapshot(project: 1).allEvents().count == 4)
-        let again = try store.append([Self.pieces([(9, 0), (2, 0)])])[0].get()
-        #expect(again == AppendResult(accepted: 2, rejected: [1, 3].map { RejectedRow(row: $0, code: .tooManyEventNames) }, repeated: true))
-        // One that has other content spoils the frame.
-        #expect(try store.append([Self.pieces([(9, 0), (5, 0)], fingerprint: 2)])[0].errorCode == .sequenceReused)
-        #expect(try Self.told(store, [Self.pieces([(5, 0)], fingerprint: 2), Self.pieces([(5, 0), (6, 0)], fingerprint: 2)]) == ["stored", "stored"])
+        #expect(try store.append([Self.frame([2, 9])])[0].get() == AppendResult(accepted: 2, rejected: tooMany(5, 19), repeated: true))
+        // Within one group too.
+        let twice = try store.append([Self.frame([9, 11]), Self.frame([11, 12])]).map { try $0.get() }
+        #expect(twice == [AppendResult(accepted: 2, rejected: tooMany(19, 23)), AppendResult(accepted: 2, rejected: tooMany(23, 25))])
         #expect(try store.snapshot(project: 1).allEvents().count == 6)
-        // Cut by shard and not by bucket: nobody can tell which rows these were.
+        // Another request under the same name, and rows that nobody numbers by bucket.
+        #expect(try store.append([Self.frame([9], fingerprint: 2)])[0].errorCode == .sequenceReused)
+        #expect(try store.append([Self.frame([600], fingerprint: 2)])[0].errorCode == .sequenceReused)
         #expect(try store.append([request([event("u", "a", 1)], sequence: 1, producer: 7)])[0].errorCode == .sequenceExpired)
-        #expect(try store.append([AppendRequest(
-            project: 1, producer: 7, sequence: 2, part: 0, pieces: [.init(bucket: 1, cut: 0, fingerprint: 1, rows: 3)],
-            batch: EventBatchBuilder([event("u", "a", 1)]).finish())])[0].errorCode == .invalid)
+        // Another slice is another delivery.
+        #expect(try store.append([Self.frame([9], part: 1 << 16)])[0].get().repeated == false)
+        var wrong = Self.frame([3])
+        wrong.numbers = RowNumbers([6])
+        #expect(try store.append([wrong])[0].errorCode == .invalid)
+    }
+
+    @Test func aBucketWithoutRowsIsKnownToo() throws {
+        let store = try openStore(SimulatedFileSystem())
+        #expect(try store.append([Self.frame([3], covering: 0..<512)])[0].get().accepted == 2)
+        #expect(try store.append([Self.frame([3, 4], covering: 0..<512)])[0].get().repeated)
+        #expect(try store.snapshot(project: 1).allEvents().count == 2)
+        #expect(try store.append([Self.frame([3, 700])])[0].get() == AppendResult(accepted: 4))
+    }
+
+    /// Rows that ingest refuses because of its clock: the first answer holds, whatever the clock says later.
+    @Test(arguments: [false, true])
+    func aRepeatIsToldTheFirstAnswerWhateverTheClockSays(reopened: Bool) throws {
+        let disk = SimulatedFileSystem()
+        var store = try openStore(disk)
+        let first = AppendResult(accepted: 3, rejected: [RejectedRow(row: 7, code: .timeAhead)])
+        #expect(try store.append([Self.frame([3, 9], refused: [7])])[0].get() == first)
+        if reopened {
+            try store.seal()
+            store = try openStore(disk.copy())
+        }
+        var again = first
+        again.repeated = true
+        for refused in [[], [7], [6, 7], [18]] as [Set<Int>] {
+            #expect(try store.append([Self.frame([3, 9], refused: refused)])[0].get() == again, "\(refused)")
+        }
+        #expect(try store.append([Self.frame([3], refused: [6])])[0].get() == AppendResult(accepted: 1, rejected: first.rejected, repeated: true))
+        #expect(try store.snapshot(project: 1).allEvents().count == 3)
+        // Nothing but refused rows.
+        #expect(try store.append([Self.frame([5], refused: [10, 11])])[0].get().accepted == 0)
+        #expect(try store.append([Self.frame([5])])[0].get() == AppendResult(
+            accepted: 0, rejected: [10, 11].map { RejectedRow(row: $0, code: .timeAhead) }, repeated: true))
+    }
+
+    /// What release 0.1 cut for a shard, under the client's part and a number above it.
+    @Test func whatWasCutInAnotherWayIsNotStoredAgain() throws {
+        let store = try openStore(SimulatedFileSystem())
+        _ = try store.append([request([event("u", "a", 1)], sequence: 1, part: 2, producer: 7)])
+        #expect(try store.append([Self.frame([3], part: 2)])[0].errorCode == .sequenceExpired)
+        #expect(try store.append([Self.frame([3], part: 2 | 1 << 16)])[0].errorCode == .sequenceExpired)
+        #expect(try store.append([Self.frame([3], part: 3 | 1 << 16)])[0].get().accepted == 2)
+        // Such an ingest may still be at work.
+        #expect(try store.append([request([event("u", "a", 1)], sequence: 1, part: 2 | 1 << 16, producer: 7)])[0].get().accepted == 1)
+        #expect(try store.append([request([event("u", "a", 1)], sequence: 1, part: 2, producer: 7)])[0].get().repeated)
+    }
+
+    /// Frames of random buckets, in random company, against a plain set.
+    @Test(arguments: 0..<10)
+    func whateverTheMapEachBucketIsStoredOnce(seed: UInt64) throws {
+        var random = SeededGenerator(seed)
+        var disk = SimulatedFileSystem()
+        var store = try openStore(disk)
+        var known: Set<Int> = []
+        var refusedFirst: Set<Int> = []
+        let users = Array(0..<20)
+        for step in 0..<60 {
+            let buckets = users.filter { _ in Int.random(in: 0..<4, using: &random) == 0 }
+            let refused = Set(buckets.flatMap { [$0 * 2, $0 * 2 + 1] }.filter { _ in Int.random(in: 0..<5, using: &random) == 0 })
+            let fresh = buckets.filter { !known.contains($0) }
+            for bucket in fresh { refusedFirst.formUnion(refused.intersection([bucket * 2, bucket * 2 + 1])) }
+            known.formUnion(fresh)
+            let result = try store.append([Self.frame(buckets, refused: refused)])[0].get()
+            let rows = Set(buckets.flatMap { [$0 * 2, $0 * 2 + 1] })
+            #expect(result.rejected.map(\.row) == rows.intersection(refusedFirst).sorted(), "step \(step)")
+            #expect(result.accepted == rows.count - result.rejected.count && result.repeated == fresh.isEmpty, "step \(step)")
+            if Int.random(in: 0..<10, using: &random) == 0 {
+                if Bool.random(using: &random) { try store.seal() }
+                disk = disk.copy()
+                store = try openStore(disk)
+            }
+        }
+        #expect(try store.snapshot(project: 1).allEvents().count == known.count * 2 - refusedFirst.count)
     }
 
     /// Against a memory that forgets nothing.

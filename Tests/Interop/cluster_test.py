@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import sys
+import time
 import traceback
 
 import sluice_client as sluice
@@ -168,6 +169,21 @@ def rejected_rows(c):
     equal("the rows that are refused", [bad["row"] for bad in result["rejected"]], [1, 2, 3, 4, 5, 6, 7])
     check("with reasons", all(bad["reason"] for bad in result["rejected"]), result)
     equal("the others are stored", c.counts(name), [2])
+
+
+def the_first_answer_holds(c):
+    """Two rows are too far ahead of the clock, and not any more when they are repeated."""
+    name = f"ahead {RUN}"
+    now = time.time_ns() // 1000
+    rows = [event(f"ahead-{RUN}-{n}", name, now + (24 * HOUR + 2 * SECOND if n in (3, 7) else 0), f"{n}") for n in range(11)]
+    first = c.ingest.append(rows)
+    equal("rows ahead of the clock", (first["accepted"], [bad["row"] for bad in first["rejected"]]), (9, [3, 7]))
+    time.sleep(3)
+    again = c.ingest.append(rows, sequence=c.ingest.sequence)
+    equal("a repeat gets the first answer, whatever the clock says", again, {**first, "repeated": True})
+    equal("and stores nothing", c.counts(name), [9])
+    equal("a new number is judged anew", c.ingest.append(rows)["accepted"], 11)
+    equal("and what had been refused is stored", c.counts(name), [11])
 
 
 def funnels(c):
@@ -445,7 +461,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         cluster = Cluster(json.load(file))
     global failed
-    for test in (hello_and_health, append_and_repeats, rejected_rows, funnels, worked_cases, reports, errors):
+    for test in (hello_and_health, append_and_repeats, rejected_rows, the_first_answer_holds, funnels, worked_cases, reports, errors):
         try:
             test(cluster)
         except Exception:  # noqa: BLE001 - the next part may still tell something

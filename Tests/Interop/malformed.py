@@ -58,6 +58,9 @@ def sample_events(rng, count=None):
 def valid_frame(rng, kind):
     if kind == sluice.APPEND:
         body = sluice.encode_append(rng.randrange(1, 1 << 32), rng.randrange(1, 1 << 20), sample_events(rng))
+    elif kind == sluice.SHARD_APPEND:
+        body = struct.pack("<QQIBI", rng.randrange(1, 1 << 32), rng.randrange(1, 1 << 20), 0, rng.randrange(4), 0) \
+            + b"\1\0\x80\x08\0\0" + sluice.encode_batch(sample_events(rng))
     elif kind in (sluice.QUERY, sluice.USERS_QUERY):
         body = json.dumps({"funnel": {"steps": ["fuzz 1", "fuzz 2"]}, **({"step": 1} if kind == 9 else {})}).encode()
     elif kind == sluice.HELLO:
@@ -215,7 +218,7 @@ def read_until_closed(sock, patience, most=4 * MIB):
 
 
 # Paths that only services may call, at some service at least.
-SERVICES = ("append", "partial-query", "partial-users", "snapshot")
+SERVICES = ("append", "shard-append", "partial-query", "partial-users", "snapshot")
 
 
 def post(address, path, data, expect=None, content_type="application/x-sluice"):
@@ -330,7 +333,7 @@ class Attacks:
         path, kind = rng.choice({
             "ingest": [("append", 3), ("append", 3), ("append", 3), ("hello", 1), ("health", 12)],
             "coordinator": [("query", 5), ("query", 5), ("users", 9), ("hello", 1), ("snapshot", 14)],
-            "shard": [("append", 3), ("partial-query", 7), ("partial-users", 10), ("hello", 1), ("health", 12)]}[role])
+            "shard": [("append", 3), ("shard-append", 22), ("partial-query", 7), ("partial-users", 10), ("hello", 1), ("health", 12)]}[role])
         return address, path, kind
 
     # frames
@@ -430,7 +433,7 @@ class Attacks:
 
     def attack_stolen_calls(self, rng):
         """The calls between services, without proof."""
-        path, kind = rng.choice((("append", 3), ("partial-query", 7), ("partial-users", 10)))
+        path, kind = rng.choice((("append", 3), ("shard-append", 22), ("partial-query", 7), ("partial-users", 10)))
         address = rng.choice(self.info["shards"])["wire"]
         if rng.random() < 0.3:
             path, kind, address = "snapshot", 14, self.info["coordinator"]["wire"]

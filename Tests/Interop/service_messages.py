@@ -3,7 +3,7 @@
 import struct
 
 import people_messages as people
-from sluice_client import (ROLE_CODES, ROLES, Reader, SluiceError, crc32c, decode_json, encode_json, invalid, string, varint,  # noqa: F401
+from sluice_client import (ROLE_CODES, ROLES, Reader, SluiceError, crc32c, decode_batch, decode_json, encode_batch, encode_json, invalid, string, varint,  # noqa: F401
                            zigzag)
 
 ALL = (-(1 << 63), (1 << 63) - 1)
@@ -596,6 +596,42 @@ def read_identity(reader):
     identity["problem"] = None if ready else problem
     identity["instance"], identity["version"] = reader.text(64), reader.text(64)
     return identity
+
+
+def encode_shard_append(m):
+    """`numbers` is a list of row numbers, or None where they are 0, 1, 2, ..."""
+    runs = []
+    for row in m["numbers"] or []:
+        if runs and runs[-1][1] == row:
+            runs[-1][1] += 1
+        else:
+            runs.append([row, row + 1])
+    ends = [0] + [end for _, end in runs]
+    return (struct.pack("<QQIBI", m["producer"], m["sequence"], m["part"], m["short"] + 2 * m["free_names"], m["fingerprint"])
+            + encode_ranges(m["buckets"]) + varint(len(runs))
+            + b"".join(varint(start - before) + varint(end - start) for (start, end), before in zip(runs, ends))
+            + varint(len(m["refused"])) + b"".join(varint(row["row"]) + varint(row["bucket"]) for row in m["refused"])
+            + encode_batch(m["events"]))
+
+
+def read_shard_append(reader):
+    m = {"producer": reader.number(8), "sequence": reader.number(8), "part": reader.number(4)}
+    if (flags := reader.u8()) > 3:
+        raise invalid(f"flags {flags}")
+    m |= {"short": flags & 1 == 1, "free_names": flags & 2 == 2, "fingerprint": reader.number(4), "buckets": read_ranges(reader)}
+    numbers, row = [], 0
+    for _ in range(reader.varint(200_000)):
+        row += reader.varint(200_000)
+        if (rows := reader.varint(200_000)) == 0:
+            raise invalid("a run of no rows")
+        numbers += range(row, row + rows)
+        row += rows
+    m["numbers"] = numbers or None
+    m["refused"] = [{"row": reader.varint(200_000), "bucket": reader.varint(BUCKETS - 1)} for _ in range(reader.varint(200_000))]
+    m["events"] = decode_batch(reader.take(reader.left))
+    if numbers and len(numbers) != len(m["events"]):
+        raise invalid(f"{len(numbers)} numbers for {len(m['events'])} rows")
+    return m
 
 
 def whole(read, body):

@@ -47,7 +47,7 @@ def normal(kind, meaning):
     for key in ("producer", "sequence", "cluster", "lineage", "revision", "as_of", "start", "end", "newest_event"):
         if key in meaning and kind not in ("query", "usersQuery", "mergedResult"):
             meaning[key] = number(meaning[key])
-    if kind == "append":
+    if kind in ("append", "shardAppend"):
         meaning["events"] = events_of(meaning["events"])
     if kind == "partialUsersQuery":
         meaning["query"] = normal("partialQuery", meaning["query"])
@@ -106,6 +106,7 @@ DECODE = {
     sluice.DISCOVERY_QUERY: reading(people.read_discovery_query),
     sluice.DISCOVERY_RESULT: reading(lambda reader: people.read_discovery(reader, service.read_value)),
     sluice.SNAPSHOT_REQUEST: reading(service.read_snapshot_request),
+    sluice.SHARD_APPEND: reading(service.read_shard_append),
     sluice.IDENTITY_REQUEST: decode_health, sluice.IDENTITY: reading(service.read_identity),
 }
 
@@ -115,6 +116,7 @@ ENCODE = {
     "helloResult": lambda m: sluice.encode_hello_result(m["role"], m["version"], m["cluster"], m["epoch"],
                                                         bytes.fromhex(m["nonce"]), bytes.fromhex(m["proof"])),
     "append": lambda m: sluice.encode_append(m["producer"], m["sequence"], m["events"], m["idempotency_key"], m["part"]),
+    "shardAppend": service.encode_shard_append,
     "appendResult": sluice.encode_append_result,
     "userList": service.encode_user_list,
     "health": lambda m: b"",

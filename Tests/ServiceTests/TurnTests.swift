@@ -1,5 +1,6 @@
 import CoordinatorService
 import FunnelProtocol
+import FunnelRuntime
 import ShardService
 import Synchronization
 import Testing
@@ -121,13 +122,13 @@ struct TurnTests {
 
     // MARK: A shard's threads
 
-    private static func scan(_ ticket: UInt64, _ project: UInt32, isHeavy: Bool = false, _ since: ContinuousClock.Instant) -> ScanTurns.Scan {
-        ScanTurns.Scan(ticket: ticket, project: project, isHeavy: isHeavy, since: since)
+    private static func scan(_ ticket: UInt64, _ project: UInt32, isHeavy: Bool = false, _ since: ContinuousClock.Instant) -> ProjectTurns.Work {
+        ProjectTurns.Work(ticket: ticket, project: project, isHeavy: isHeavy, since: since)
     }
 
     @Test func aProjectGivesAThreadToAnother() {
         let start = ContinuousClock.now
-        var turns = ScanTurns(places: 2, begunMax: 8)
+        var turns = ProjectTurns(places: 2, begunMax: 8)
         #expect(turns.enter(Self.scan(1, 1, start)).map(\.ticket) == [1])
         #expect(turns.enter(Self.scan(2, 1, start)).map(\.ticket) == [2])
         #expect(turns.enter(Self.scan(3, 1, start)).isEmpty)
@@ -150,7 +151,7 @@ struct TurnTests {
     @Test(arguments: [1, 2, 4])
     func lightScansGoBeforeHeavyOnes(places: Int) {
         let start = ContinuousClock.now
-        var turns = ScanTurns(places: places, begunMax: 8)
+        var turns = ProjectTurns(places: places, begunMax: 8)
         let heavy = (1...UInt64(places)).map { turns.enter(Self.scan($0, 1, isHeavy: true, start)) }
         #expect(heavy.allSatisfy { $0.count == 1 })
         #expect(turns.enter(Self.scan(10, 1, isHeavy: true, start)).isEmpty)
@@ -166,7 +167,7 @@ struct TurnTests {
 
     @Test func scansThatStandStillHoldThreadsButNotAll() {
         let start = ContinuousClock.now
-        var turns = ScanTurns(places: 1, begunMax: 2)
+        var turns = ProjectTurns(places: 1, begunMax: 2)
         #expect(turns.enter(Self.scan(1, 1, start)).count == 1)
         #expect(turns.enter(Self.scan(2, 2, start)).isEmpty && turns.enter(Self.scan(3, 3, start)).isEmpty)
         #expect(turns.giveWay(1, start + .milliseconds(60)) {}.map(\.ticket) == [2])

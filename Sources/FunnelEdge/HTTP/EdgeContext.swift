@@ -28,12 +28,43 @@ extension HTTPField.Name {
     package static let requestID = HTTPField.Name("X-Request-Id")!
 }
 
+/// An answer that is known as a whole.
+package struct EdgeAnswer: Sendable {
+    package var status: HTTPResponse.Status
+    package var headers: HTTPFields
+    package var bytes: [UInt8]
+
+    package init(_ bytes: [UInt8], type: String, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) {
+        self.bytes = bytes
+        self.status = status
+        self.headers = headers
+        self.headers[.contentType] = type
+        self.headers[.cacheControl] = headers[.cacheControl] ?? "no-store"
+        self.headers[.xContentTypeOptions] = "nosniff"
+    }
+
+    package init(_ value: JSONValue, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) {
+        self.init(value.encoded + [10], type: "application/json", status: status, headers: headers)
+    }
+
+    /// RFC 9457 problem details.
+    package init(_ error: ProtocolError) {
+        var fields: HTTPFields = [:]
+        let status = HTTPResponse.Status(code: error.httpStatus)
+        if error.retryAfterMilliseconds > 0 { fields[.retryAfter] = "\(max(1, error.retryAfterMilliseconds / 1_000))" }
+        if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer" }
+        self.init(error.problem.encoded, type: "application/problem+json", status: status, headers: fields)
+    }
+
+    package var response: Response { Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: bytes))) }
+}
+
 /// Answers in JSON.
 package enum EdgeResponse {
     package static func json(
         _ value: JSONValue, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
     ) -> Response {
-        body(value.encoded + [10], type: "application/json", status: status, headers: headers)
+        EdgeAnswer(value, status: status, headers: headers).response
     }
 
     package static func text(_ text: String, type: String = "text/plain; charset=utf-8", status: HTTPResponse.Status = .ok) -> Response {
@@ -43,21 +74,11 @@ package enum EdgeResponse {
     package static func body(
         _ bytes: [UInt8], type: String, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
     ) -> Response {
-        var fields = headers
-        fields[.contentType] = type
-        fields[.cacheControl] = fields[.cacheControl] ?? "no-store"
-        fields[.xContentTypeOptions] = "nosniff"
-        return Response(status: status, headers: fields, body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
+        EdgeAnswer(bytes, type: type, status: status, headers: headers).response
     }
 
     /// RFC 9457 problem details.
-    package static func problem(_ error: ProtocolError) -> Response {
-        let status = HTTPResponse.Status(code: error.httpStatus)
-        var fields: HTTPFields = [:]
-        if error.retryAfterMilliseconds > 0 { fields[.retryAfter] = "\(max(1, error.retryAfterMilliseconds / 1_000))" }
-        if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer" }
-        return body(error.problem.encoded, type: "application/problem+json", status: status, headers: fields)
-    }
+    package static func problem(_ error: ProtocolError) -> Response { EdgeAnswer(error).response }
 
     /// A problem of HTTP itself, which no error of the protocol stands for.
     static func problem(_ status: HTTPResponse.Status, _ detail: String, headers: HTTPFields = [:]) -> Response {

@@ -12,17 +12,13 @@ import NIOHTTPTypes
 package struct EdgeMiddleware: RouterMiddleware {
     package typealias Context = EdgeContext
 
-    private let requests: Counter
-    private let failures: Counter
-    private let latency: LatencyHistogram
+    private let account: EdgeAccount
     private let demandsTLS: Bool
 
     /// - Parameter demandsTLS: browsers are told to use nothing but TLS for this host from now on.
-    package init(metrics: Metrics, demandsTLS: Bool) {
+    package init(account: EdgeAccount, demandsTLS: Bool) {
         self.demandsTLS = demandsTLS
-        requests = metrics.counter("sluice_http_requests_total", "HTTP requests answered")
-        failures = metrics.counter("sluice_http_failures_total", "HTTP requests answered with a status of 500 or more")
-        latency = metrics.latency("sluice_http_request_seconds", "time to answer an HTTP request")
+        self.account = account
     }
 
     package func handle(
@@ -48,9 +44,7 @@ package struct EdgeMiddleware: RouterMiddleware {
         response.headers[.requestID] = context.id.description
         if demandsTLS { response.headers[.strictTransportSecurity] = "max-age=31536000" }
         let took = ContinuousClock.now - start
-        requests.add()
-        if response.status.code >= 500 { failures.add() }
-        latency.record(took)
+        account.record(response.status, took)
         context.logger.debug(
             "request",
             metadata: [
@@ -67,6 +61,25 @@ package struct EdgeMiddleware: RouterMiddleware {
         case .requestTimeout: return EdgeResponse.problem(.requestTimeout, error.body ?? "too slow")
         default: return EdgeResponse.problem(ProtocolError(code, error.body ?? "\(error.status)"))
         }
+    }
+}
+
+/// What is counted of all HTTP requests of a process.
+package struct EdgeAccount: Sendable {
+    private let requests: Counter
+    private let failures: Counter
+    private let latency: LatencyHistogram
+
+    package init(_ metrics: Metrics) {
+        requests = metrics.counter("sluice_http_requests_total", "HTTP requests answered")
+        failures = metrics.counter("sluice_http_failures_total", "HTTP requests answered with a status of 500 or more")
+        latency = metrics.latency("sluice_http_request_seconds", "time to answer an HTTP request")
+    }
+
+    func record(_ status: HTTPResponse.Status, _ took: Duration) {
+        requests.add()
+        if status.code >= 500 { failures.add() }
+        latency.record(took)
     }
 }
 

@@ -14,10 +14,10 @@ import Synchronization
 package enum EdgeServer {
     /// - Parameter readiness: why the service can't do its work, nil where it can; and what is not well although it can.
     package static func router(
-        metrics: Metrics, demandsTLS: Bool = false, readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
+        metrics: Metrics, account: EdgeAccount? = nil, demandsTLS: Bool = false, readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
     ) -> EdgeRouter {
         let router = EdgeRouter(context: EdgeContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: EdgeMiddleware(metrics: metrics, demandsTLS: demandsTLS))
+        router.add(middleware: EdgeMiddleware(account: account ?? EdgeAccount(metrics), demandsTLS: demandsTLS))
         router.get("/healthz") { _, _ in EdgeResponse.text("ok\n") }
         router.get("/readyz") { _, _ in
             let (problem, remarks) = readiness()
@@ -49,19 +49,20 @@ package enum EdgeServer {
 
     /// - Parameters:
     ///   - router: complete; later routes would not be told from unknown ones.
+    ///   - small: answers some requests before the router sees them; nil for none.
     ///   - bound: told the real port once the socket listens.
     package static func application(
-        _ router: EdgeRouter, door: EdgeDoor, host: String, port: Int, tls: TLSServerConfig?, group: any EventLoopGroup, logger: Logger,
+        _ router: EdgeRouter, small: SmallRequests? = nil, door: EdgeDoor, host: String, port: Int, tls: TLSServerConfig?, group: any EventLoopGroup, logger: Logger,
         bound: @escaping @Sendable (Int) async -> Void
     ) throws -> some ApplicationProtocol {
         refuseOtherMethods(router)
-        let plain = HTTPServerBuilder.http1(
-            configuration: .init(additionalChannelHandlers: [RequestGuard(door), CallerWatch()], idleTimeout: .seconds(60)))
+        let configuration = HTTP1Channel.Configuration(additionalChannelHandlers: [RequestGuard(door), CallerWatch()], idleTimeout: .seconds(60))
+        let plain = HTTPServerBuilder { EdgeChannel(HTTP1Channel(responder: $0, configuration: configuration), small) }
         return Application(
             responder: router.buildResponder(),
             server: try tls.map { try .tls(plain, tlsConfiguration: try $0.httpConfiguration()) } ?? plain,
             configuration: .init(
-                address: .hostname(host, port: port), serverName: "sluice"),
+                address: .hostname(host, port: port), serverName: SmallRequests.serverName),
             onServerRunning: { channel in await bound(channel.localAddress?.port ?? port) },
             eventLoopGroupProvider: .shared(group), logger: logger)
     }

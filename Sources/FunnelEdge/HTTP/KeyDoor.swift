@@ -22,15 +22,28 @@ package struct KeyDoor: Sendable {
         return try guesses.admit(keys, request.headers[.authorization], for: role, from: Peer.address)
     }
 
+    /// Lets in whom no guess could be; nil for all others, whom `admit` has to count.
+    package func admitAtOnce(_ head: HTTPRequest, for role: KeyRole) -> KeyRing.Principal? {
+        let keys = keys
+        if keys.isOpen {
+            guard (try? requireOwnPage(head)) != nil else { return nil }
+        } else {
+            guard let key = try? KeyRing.key(in: head.headerFields[.authorization]), key.utf8.count >= KeyRing.shortKeyBytes else { return nil }
+        }
+        return try? keys.admit(head.headerFields[.authorization], for: role)
+    }
+
     /// The same for a key that came in another way.
     package func admit(key: String, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
         try guesses.admit(keys, key: key, for: role, from: Peer.address)
     }
 
-    package func requireOwnPage(_ request: Request) throws(ProtocolError) {
-        guard Self.isOfOwnPage(request) else { throw ProtocolError(.forbidden, "the request was sent by a page of another site") }
+    package func requireOwnPage(_ request: Request) throws(ProtocolError) { try requireOwnPage(request.head) }
+
+    private func requireOwnPage(_ head: HTTPRequest) throws(ProtocolError) {
+        guard Self.isOfOwnPage(head) else { throw ProtocolError(.forbidden, "the request was sent by a page of another site") }
         // Without keys everybody on this machine may do everything; a name that was bent to this address is not of it.
-        guard !keys.isOpen || Self.isLocal(request.head.authority ?? "localhost") else {
+        guard !keys.isOpen || Self.isLocal(head.authority ?? "localhost") else {
             throw ProtocolError(.forbidden, "without keys this service answers to localhost, 127.0.0.1 and [::1] only")
         }
     }
@@ -44,11 +57,11 @@ package struct KeyDoor: Sendable {
 
     /// False where a browser says that another site's page had it send this. Programs other than browsers say nothing,
     /// and have no cookies that others could use.
-    private static func isOfOwnPage(_ request: Request) -> Bool {
-        if request.method == .get || request.method == .head { return true }
-        if let site = request.headers[HTTPField.Name("Sec-Fetch-Site")!] { return site == "same-origin" || site == "none" }
-        guard let origin = request.headers[.origin] else { return true }
-        return request.head.authority.map { origin == "http://\($0)" || origin == "https://\($0)" } ?? false
+    private static func isOfOwnPage(_ head: HTTPRequest) -> Bool {
+        if head.method == .get || head.method == .head { return true }
+        if let site = head.headerFields[HTTPField.Name("Sec-Fetch-Site")!] { return site == "same-origin" || site == "none" }
+        guard let origin = head.headerFields[.origin] else { return true }
+        return head.authority.map { origin == "http://\($0)" || origin == "https://\($0)" } ?? false
     }
 }
 

@@ -17,6 +17,7 @@ package final class Node: Sendable {
     package let metrics: Metrics
     package let group: MultiThreadedEventLoopGroup
     package let host: String
+    package let account: EdgeAccount
     /// Keys that failed, over both ports.
     package let guesses = KeyGuesses()
     private let bound = Mutex<(http: Int?, wire: Int?)>((nil, nil))
@@ -32,6 +33,7 @@ package final class Node: Sendable {
         settings = run.settings
         logger = run.logger
         metrics = run.metrics
+        account = EdgeAccount(run.metrics)
         host = run.settings.text("host")
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(2, System.coreCount))
         waiting = Mutex(("starting", []))
@@ -145,7 +147,7 @@ package final class Node: Sendable {
     }
 
     /// The HTTP side of this node as a service of the process.
-    package func httpService(_ router: EdgeRouter) throws -> any Service {
+    package func httpService(_ router: EdgeRouter, small: SmallRequests? = nil) throws -> any Service {
         let door = EdgeDoor(connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: EdgeDoor.connectionsMax))
         metrics.refusals("sluice_http_refused_total", "HTTP connections and requests turned away", door.refusals)
         metrics.gauge("sluice_http_connections", "open HTTP connections") { Double(door.places.count) }
@@ -153,14 +155,14 @@ package final class Node: Sendable {
             Double(door.places.displaced)
         }
         return try EdgeServer.application(
-            router, door: door, host: host, port: CommonSettings.port(settings, "http-port"), tls: serverTLS, group: group, logger: logger
+            router, small: small, door: door, host: host, port: CommonSettings.port(settings, "http-port"), tls: serverTLS, group: group, logger: logger
         ) { port in self.didBind(http: port) }
     }
 
     package func router() -> EdgeRouter {
         // Browsers may remember for the dashboard's host that it speaks TLS.
         let demandsTLS = role == .coordinator && serverTLS != nil
-        return EdgeServer.router(metrics: metrics, demandsTLS: demandsTLS) { (self.notReady, self.remarks) }
+        return EdgeServer.router(metrics: metrics, account: account, demandsTLS: demandsTLS) { (self.notReady, self.remarks) }
     }
 }
 

@@ -1,104 +1,77 @@
-/// Rows of a batch that belong to one shard.
+/// Rows of a batch that go out together: few enough for a frame even if they are all of one bucket.
+package struct BatchSlice: Equatable, Sendable {
+    /// Of the batch. Where slices are cut depends on the batch alone, not on who owns its users.
+    package let rows: Range<Int>
+    /// Shards ascending, each with one row or more.
+    package let shards: [ShardRows]
+}
+
+/// Rows of a slice that belong to one shard.
 package struct ShardRows: Equatable, Sendable {
     /// Index in the map's `shards`.
     package let shard: Int
-    /// What is sent at once, in the order of the rows; a part's number is its index.
-    package internal(set) var parts: [Part] = []
-    /// Of all parts, as estimated.
-    package internal(set) var bytes = 0
-
-    package struct Part: Equatable, Sendable {
-        /// Ascending rows of the batch.
-        package let rows: [Int]
-        /// On the wire, roughly: the rows' columns, ids and strings, shared or not.
-        package let bytes: Int
-    }
+    /// Ascending rows of the batch.
+    package let rows: [Int]
+    /// On the wire, roughly: the rows' columns, ids and strings, shared or not.
+    package let bytes: Int
 }
 
 extension EventBatch {
-    /// Every row with the shard that owns its user, shards ascending, each with one row or more.
-    /// - Parameter partBytes: a part is closed before it gets larger; a row that is larger by itself is a part by itself.
+    /// Every row with the shard that owns its user.
+    /// - Parameter sliceBytes: a slice is closed before it gets larger; a row that is larger by itself is a slice by itself.
     /// - Returns: nothing where the map has no shards.
-    package func split(over map: ClusterMap, partBytes: Int) -> [ShardRows] {
-        guard !map.shards.isEmpty else { return [] }
-        let sorted = RowsByShard(self, map)
-        var out: [ShardRows] = []
-        for shard in map.shards.indices {
-            let range = sorted.range(ofShard: shard)
-            if !range.isEmpty { out.append(sorted.cut(range, shard, partBytes)) }
+    package func split(over map: ClusterMap, sliceBytes: Int) -> [BatchSlice] {
+        guard !map.shards.isEmpty, count > 0 else { return [] }
+        let owners = owners(map)
+        let sizes = rowSizes()
+        var out: [BatchSlice] = []
+        var start = 0
+        var size = 0
+        for row in 0..<count {
+            if size + sizes[row] > sliceBytes, size > 0 {
+                out.append(slice(start..<row, owners, sizes, shards: map.shards.count))
+                (start, size) = (row, 0)
+            }
+            size += sizes[row]
         }
+        out.append(slice(start..<count, owners, sizes, shards: map.shards.count))
         return out
-    }
-}
-
-/// All rows, those of one shard side by side, and what each takes. A shard's rows stay in their order.
-private struct RowsByShard {
-    private let rows: [Int]
-    private let bytes: [Int]
-    /// Where the rows of each shard end; those of the next one follow.
-    private let ends: [Int]
-
-    init(_ batch: EventBatch, _ map: ClusterMap) {
-        let owners = Self.owners(batch.users, map)
-        var next = Self.starts(batch.user, owners, shards: map.shards.count)
-        var rows = Array(repeating: 0, count: batch.count)
-        var bytes = rows
-        Self.place(batch, owners, &next, &rows, &bytes)
-        (self.rows, self.bytes, ends) = (rows, bytes, next)
     }
 
     /// The owner of each user, hashed once however many rows it has.
-    private static func owners(_ users: StringTable, _ map: ClusterMap) -> [Int] {
+    private func owners(_ map: ClusterMap) -> [Int] {
         (0..<users.count).map { map.owner(ofBucket: XXH64.bucket(of: users.hash($0))) }
     }
 
-    /// - Parameter next: where each shard's next row goes.
-    private static func place(
-        _ batch: EventBatch, _ owners: [Int], _ next: inout [Int], _ rows: inout [Int], _ bytes: inout [Int]
-    ) {
-        let sizes = RowSizes(batch)
-        let users = batch.user.span
-        var placed = rows.mutableSpan
-        var sized = bytes.mutableSpan
-        var row = 0
-        while row < users.count {
-            let owner = owners[Int(users[row])]
-            let at = next[owner]
-            next[owner] = at &+ 1
-            placed[at] = row
-            sized[at] = sizes.bytes(ofRow: row)
-            row &+= 1
-        }
-    }
-
-    private static func starts(_ users: [UInt32], _ owners: [Int], shards: Int) -> [Int] {
-        var counts = Array(repeating: 0, count: shards)
-        for user in users { counts[owners[Int(user)]] += 1 }
-        var total = 0
-        for shard in counts.indices {
-            total += counts[shard]
-            counts[shard] = total - counts[shard]
-        }
-        return counts
-    }
-
-    func range(ofShard shard: Int) -> Range<Int> { (shard == 0 ? 0 : ends[shard - 1])..<ends[shard] }
-
-    func cut(_ range: Range<Int>, _ shard: Int, _ partBytes: Int) -> ShardRows {
-        var out = ShardRows(shard: shard)
-        var start = range.lowerBound
-        var size = 0
-        for at in range {
-            if size + bytes[at] > partBytes, size > 0 {
-                out.parts.append(.init(rows: Array(rows[start..<at]), bytes: size))
-                out.bytes += size
-                (start, size) = (at, 0)
+    private func rowSizes() -> [Int] {
+        let sizes = RowSizes(self)
+        return [Int](capacity: count) { out in
+            var row = 0
+            while row < count {
+                out.append(sizes.bytes(ofRow: row))
+                row &+= 1
             }
-            size += bytes[at]
         }
-        out.parts.append(.init(rows: Array(rows[start..<range.upperBound]), bytes: size))
-        out.bytes += size
-        return out
+    }
+
+    /// Deals the rows to their owners; a shard's rows stay in their order.
+    private func slice(_ range: Range<Int>, _ owners: [Int], _ sizes: [Int], shards: Int) -> BatchSlice {
+        var counts = Array(repeating: 0, count: shards)
+        for row in range { counts[owners[Int(user[row])]] += 1 }
+        var rows = counts.map { count -> [Int] in
+            var rows: [Int] = []
+            rows.reserveCapacity(count)
+            return rows
+        }
+        var bytes = Array(repeating: 0, count: shards)
+        for row in range {
+            let owner = owners[Int(user[row])]
+            rows[owner].append(row)
+            bytes[owner] += sizes[row]
+        }
+        return BatchSlice(
+            rows: range,
+            shards: rows.indices.filter { !rows[$0].isEmpty }.map { ShardRows(shard: $0, rows: rows[$0], bytes: bytes[$0]) })
     }
 }
 

@@ -10,6 +10,8 @@ package struct EventFault: Error, Equatable, Sendable {
         self.type = type
     }
 
+    package static let tooFarAhead = EventFault("timestamp", Timestamp.Fault.tooFarAhead.reason)
+
     /// A fault of the record as a whole has no field.
     package var reason: String { field.isEmpty ? message : "\(field): \(message)" }
 }

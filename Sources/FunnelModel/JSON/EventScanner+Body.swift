@@ -55,6 +55,7 @@ extension EventScanner {
     ) throws(EventBodyError) -> ScannedEvents {
         var scanner = EventScanner(now: now, idempotencyKey: idempotencyKey)
         if scanner.isListRead(bytes, limit: limit) { return scanner.finish() }
+        if scanner.isOver { throw .tooMany(limit + 1) }
         var again = EventScanner(now: now, idempotencyKey: idempotencyKey)
         try again.elements(bytes, limit: limit)
         return again.finish()
@@ -62,19 +63,12 @@ extension EventScanner {
 
     /// The slow way: finds all elements first.
     private mutating func elements(_ bytes: [UInt8], limit: Int) throws(EventBodyError) {
-        let found: [Range<Int>]?
-        do {
-            found = try JSONParser.elements(of: bytes, member: "events")
-        } catch {
-            throw .json(error)
-        }
-        guard let ranges = found else { throw .noList }
-        guard ranges.count <= limit else { throw .tooMany(ranges.count) }
+        let ranges = try JSONParser.elements(of: bytes, member: "events", most: limit)
         for range in ranges { scan(bytes, range) }
     }
 
-    /// Reads a list, or an object with nothing but that list, in one pass; false where the body is anything else, is
-    /// malformed or holds too many events.
+    /// Reads a list, or an object with nothing but that list, in one pass; false where the body is anything else or is
+    /// malformed before the first event too many.
     private mutating func isListRead(_ bytes: [UInt8], limit: Int) -> Bool {
         var cursor = JSONCursor(bytes.span, ByteOrderMark.length(in: bytes)..<bytes.count, takesLineEnds: true)
         var scratch: [UInt8] = []
@@ -106,7 +100,10 @@ extension EventScanner {
         cursor.skipSpace()
         if cursor.byte == UInt8(ascii: "]") { return cursor.advance() }
         repeat {
-            guard count < limit else { throw Unusual() }
+            guard count < limit else {
+                isOver = true
+                throw Unusual()
+            }
             cursor.skipSpace()
             let start = cursor.at
             if isRead(&cursor), cursor.at - start <= Limits.eventTextBytes {

@@ -34,6 +34,8 @@ package struct EventScanner: Sendable {
     private var rejected: [(index: Int, fault: EventFault)] = []
     /// Events so far, taken or not.
     package private(set) var count = 0
+    /// There are more events than may be.
+    var isOver = false
 
     /// - Parameters:
     ///   - now: microseconds; timestamps are judged against it.

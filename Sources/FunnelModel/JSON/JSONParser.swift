@@ -10,6 +10,9 @@ package struct JSONParser {
     private let bytes: [UInt8]
     private let end: Int
     private var at: Int
+    private var elementsMax = Int.max
+    /// A list has more elements than that.
+    private var isOver = false
 
     /// The single value in `bytes`, behind a byte order mark or none; anything but white space after it is an error.
     package static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
@@ -28,21 +31,34 @@ package struct JSONParser {
     /// them: a large list then never stands in memory as values. Elements are cut by their brackets and quotes only, so
     /// each must still be parsed.
     ///
-    /// - Returns: nil where the document is neither a list nor an object with that list.
-    package static func elements(of bytes: [UInt8], member: ByteString) throws(JSONError) -> [Range<Int>]? {
+    /// - Parameter most: elements; nothing is read behind one more.
+    package static func elements(of bytes: [UInt8], member: ByteString, most: Int = .max) throws(EventBodyError) -> [Range<Int>] {
         var parser = JSONParser(bytes: bytes, end: bytes.count, at: ByteOrderMark.length(in: bytes))
-        parser.skipSpace()
-        guard parser.at < parser.end else { throw parser.fault("unexpected end") }
-        var found: [Range<Int>]?
-        if bytes[parser.at] == UInt8(ascii: "[") {
-            found = try parser.elementRanges()
-        } else if bytes[parser.at] == UInt8(ascii: "{") {
-            found = try parser.memberRanges(member)
-        } else {
-            _ = try parser.value(depth: 0)
+        parser.elementsMax = most
+        let found: [Range<Int>]?
+        do throws(JSONError) {
+            found = try parser.elements(member)
+        } catch {
+            throw parser.isOver ? .tooMany(most + 1) : .json(error)
         }
-        parser.skipSpace()
-        if parser.at < parser.end { throw parser.fault("text after the value") }
+        guard let found else { throw .noList }
+        return found
+    }
+
+    /// - Returns: nil where the document is neither a list nor an object with that list.
+    private mutating func elements(_ member: ByteString) throws(JSONError) -> [Range<Int>]? {
+        skipSpace()
+        guard at < end else { throw fault("unexpected end") }
+        var found: [Range<Int>]?
+        if bytes[at] == UInt8(ascii: "[") {
+            found = try elementRanges()
+        } else if bytes[at] == UInt8(ascii: "{") {
+            found = try memberRanges(member)
+        } else {
+            _ = try value(depth: 0)
+        }
+        skipSpace()
+        if at < end { throw fault("text after the value") }
         return found
     }
 
@@ -133,6 +149,10 @@ package struct JSONParser {
             skipSpace()
             let start = at
             try skipValue()
+            if ranges.count == elementsMax {
+                isOver = true
+                throw fault("too many elements")
+            }
             ranges.append(start..<at)
             if try listEnds(with: UInt8(ascii: "]")) { return ranges }
         }

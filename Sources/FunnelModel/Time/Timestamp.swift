@@ -4,6 +4,8 @@ package enum Timestamp {
     package struct Fault: Error, Equatable, Sendable {
         package var reason: String
 
+        package static let tooFarAhead = Fault(reason: "is more than 24 h ahead of the server's clock")
+
         package init(reason: String) { self.reason = reason }
     }
 
@@ -78,9 +80,7 @@ package enum Timestamp {
     /// Judges a client's timestamp against the server's clock, once, at ingest.
     package static func checkRange(_ microseconds: Int64, now: Int64) throws(Fault) {
         if microseconds < Limits.earliestTimestamp { throw Fault(reason: "is before 1971-01-01") }
-        if microseconds > now + Limits.futureMicroseconds {
-            throw Fault(reason: "is more than 24 h ahead of the server's clock")
-        }
+        if microseconds > now + Limits.futureMicroseconds { throw .tooFarAhead }
     }
 
     /// RFC 3339 in UTC, with as many fraction digits (0, 3 or 6) as the value needs.

@@ -24,11 +24,12 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     case discoveryResult = 19
     case identityRequest = 20
     case identity = 21
+    case shardAppend = 22
 
     /// The most bytes a body of this kind may have, encoded or decoded.
     package var bodyMax: Int {
         switch self {
-        case .append, .appendResult, .mergedResult: return Limits.frameBytes
+        case .append, .shardAppend, .appendResult, .mergedResult: return Limits.frameBytes
         // 64 steps with 65,536 exact times each, from the first and from the previous step, and 64 MiB of groups.
         case .partialResult: return 128 << 20
         case .query, .usersQuery: return Limits.definitionBytes

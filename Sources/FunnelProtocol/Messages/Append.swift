@@ -10,9 +10,6 @@ package struct Append: Equatable, Sendable {
     package var idempotencyKey: ByteString
     package var batch: EventBatch
 
-    /// Bit of `part`: ingest has numbered the rows itself and repeats them within seconds, if at all.
-    package static let isShort: UInt32 = 1 << 31
-
     package init(producer: UInt64, sequence: UInt64, part: UInt32, idempotencyKey: ByteString = "", batch: EventBatch) {
         self.producer = producer
         self.sequence = sequence
@@ -30,6 +27,9 @@ package struct Append: Equatable, Sendable {
         EventBatchCodec.encode(batch, &out)
         return out.bytes
     }
+
+    /// Where the body's content begins, behind its name: idempotency key and batch.
+    package static let contentStart = 20
 
     package init(body: [UInt8]) throws(ByteError) {
         var reader = ByteReader(body)

@@ -16,6 +16,7 @@ package enum CallPath: String, CaseIterable, Sendable {
     case health = "/sluice/v1/health"
     case snapshot = "/sluice/v1/snapshot"
     case identity = "/sluice/v1/identity"
+    case shardAppend = "/sluice/v1/shard-append"
 
     package var request: FrameKind {
         switch self {
@@ -29,6 +30,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         case .health: return .health
         case .snapshot: return .snapshotRequest
         case .identity: return .identityRequest
+        case .shardAppend: return .shardAppend
         }
     }
 
@@ -36,7 +38,7 @@ package enum CallPath: String, CaseIterable, Sendable {
     package var answers: Set<FrameKind> {
         switch self {
         case .hello: return [.helloResult]
-        case .append: return [.appendResult]
+        case .append, .shardAppend: return [.appendResult]
         case .query, .times, .explain, .paths, .predictors: return [.mergedResult]
         case .users: return [.mergedResult, .userList]
         case .partialUsers: return [.userList]

@@ -24,7 +24,7 @@ package struct KeyRing: Sendable {
         return try admit(hash: Self.hash(try Self.key(in: authorization)), for: needed)
     }
 
-    static func key(in authorization: String?) throws(ProtocolError) -> String {
+    package static func key(in authorization: String?) throws(ProtocolError) -> String {
         let scheme = "bearer "
         guard let authorization, authorization.prefix(scheme.count).lowercased() == scheme else {
             throw ProtocolError(.notAuthenticated, "a key is needed: Authorization: Bearer KEY")

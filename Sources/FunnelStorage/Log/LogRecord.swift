@@ -9,8 +9,8 @@ struct LoggedAppend: Sendable {
     var name: DeliveryName
     /// Nobody repeats it but at once.
     var isShort: Bool
-    /// What is stored with this record: pieces that were known are not among them.
-    var pieces: [DeliveredPiece]
+    /// What was decided with this record: rows that were known are not among them.
+    var content: Delivered
     var batch: EventBatch
     /// By the batch's user codes; those that are new to the shard are given by this record.
     var ordinals: [UInt32]
@@ -40,7 +40,7 @@ enum LogBody: Sendable {
                 out.integer(append.name.sequence)
                 out.integer(append.name.part)
                 out.integer(append.isShort ? 1 : 0 as UInt8)
-                append.pieces.encode(&out)
+                append.content.encode(&out)
                 let batch = EventBatchCodec.encode(append.batch, compressed: true)
                 out.integer(UInt32(truncatingIfNeeded: batch.count))
                 out.append(batch)
@@ -66,7 +66,6 @@ enum LogBody: Sendable {
                 let range = try reader.take(Int(length), "batch")
                 append.batch = try EventBatchCodec.decode(bytes, range: range, bounds: StorageFormat.logBounds)
                 append.ordinals = try ordinals(&reader, append.batch.users.count)
-                if kind == 1 { append.pieces[0].accepted = append.batch.count }
                 appends.append(append)
             }
             try reader.finish("record")
@@ -92,16 +91,35 @@ extension LogBody {
         let name = DeliveryName(
             producer: try reader.integer("producer"), sequence: try reader.integer("sequence"), part: try reader.integer("part"))
         let flags: UInt8 = try reader.integer("flags")
-        let pieces = try [DeliveredPiece].decode(&reader)
-        return LoggedAppend(project: project, time: time, name: name, isShort: flags & 1 == 1, pieces: pieces, batch: EventBatch(), ordinals: [])
+        let content = try Delivered(&reader)
+        return LoggedAppend(project: project, time: time, name: name, isShort: flags & 1 == 1, content: content, batch: EventBatch(), ordinals: [])
     }
 
     private static func headOfFormat3(_ reader: inout ByteReader) throws(ByteError) -> LoggedAppend {
         let project: UInt32 = try reader.integer("project")
         let (producer, sequence): (UInt64, UInt64) = (try reader.integer("producer"), try reader.integer("sequence"))
         let (part, fingerprint): (UInt32, UInt32) = (try reader.integer("part"), try reader.integer("fingerprint"))
-        let (name, piece) = DeliveredPiece.ofWholePart(producer, sequence, part, fingerprint, 0, try RejectedRows.decode(&reader))
-        return LoggedAppend(project: project, time: 0, name: name, isShort: false, pieces: [piece], batch: EventBatch(), ordinals: [])
+        let content = Delivered(fingerprint: fingerprint, buckets: nil, rejected: try RejectedRows.decode(&reader))
+        return LoggedAppend(
+            project: project, time: 0, name: DeliveryName(producer: producer, sequence: sequence, part: part), isShort: false, content: content,
+            batch: EventBatch(), ordinals: [])
+    }
+}
+
+extension Delivered {
+    fileprivate func encode(_ out: inout ByteWriter) {
+        out.integer(fingerprint)
+        out.integer(buckets == nil ? 0 : 1 as UInt8)
+        buckets?.encode(&out)
+        RejectedRows.encode(rejected, &out)
+    }
+
+    fileprivate init(_ reader: inout ByteReader) throws(ByteError) {
+        fingerprint = try reader.integer("fingerprint")
+        let form: UInt8 = try reader.integer("whether buckets follow")
+        guard form <= 1 else { throw ByteError(offset: reader.offset, reason: "\(form) for whether buckets follow") }
+        buckets = form == 0 ? nil : try BucketSet(&reader)
+        rejected = try RejectedRows.decode(&reader)
     }
 }
 

@@ -10,19 +10,26 @@ struct Deliveries: Sendable {
 
     init(_ rules: DeliveryMemory.Rules = DeliveryMemory.Rules()) { self.rules = rules }
 
-    /// Pieces that are known of a delivery.
-    func known(_ project: UInt32, _ name: DeliveryName) -> [DeliveredPiece] {
-        (memories[project]?.find(name)?.pieces ?? []) + (memories[Self.ofEveryProject]?.find(name)?.pieces ?? [])
+    /// What is known of a delivery.
+    /// - Parameter namesBuckets: whether its sender does.
+    func known(_ project: UInt32, _ name: DeliveryName, namesBuckets: Bool) -> Delivered? {
+        let both = [memories[project], memories[Self.ofEveryProject]]
+        for memory in both { if let known = memory?.find(name)?.content { return known } }
+        guard namesBuckets, name != name.ofFirstPart else { return nil }
+        // Release 0.1 cut a request in another way, for each shard by itself. Of whatever it cut, there is a first part.
+        for memory in both { if let known = memory?.find(name.ofFirstPart)?.content, known.buckets == nil { return known } }
+        return nil
     }
 
-    func answer(_ project: UInt32, _ name: DeliveryName, _ pieces: [DeliveredPiece], now: UInt64, pending: Int) -> DeliveryMemory.Answer {
-        let old = memories[Self.ofEveryProject]
-        let earlier = (pieces: old?.find(name)?.pieces ?? [], floor: old?.floor(ofProducer: name.producer) ?? 0)
-        return (memories[project] ?? DeliveryMemory(rules)).answer(name, pieces, now: now, pending: pending, earlier: earlier)
+    func answer(
+        _ project: UInt32, _ name: DeliveryName, _ content: Delivered, known: Delivered?, now: UInt64, pending: Int
+    ) -> DeliveryMemory.Answer {
+        let floor = memories[Self.ofEveryProject]?.floor(ofProducer: name.producer) ?? 0
+        return (memories[project] ?? DeliveryMemory(rules)).answer(name, content, known: known, now: now, pending: pending, floor: floor)
     }
 
-    mutating func record(_ project: UInt32, _ name: DeliveryName, _ pieces: [DeliveredPiece], isShort: Bool, now: UInt64) {
-        memories[project, default: DeliveryMemory(rules)].record(name, pieces, isShort: isShort, now: now)
+    mutating func record(_ project: UInt32, _ name: DeliveryName, _ content: Delivered, isShort: Bool, now: UInt64) {
+        memories[project, default: DeliveryMemory(rules)].record(name, content, isShort: isShort, now: now)
     }
 
     /// Lets go of what is asked for all projects, once nothing of it is promised any more.
@@ -63,9 +70,10 @@ struct Deliveries: Sendable {
                 for _ in 0..<(try reader.count(limit: reader.remaining, "parts")) {
                     let part = UInt32(truncatingIfNeeded: try reader.count(limit: Int(UInt32.max), "part"))
                     let fingerprint: UInt32 = try reader.integer("fingerprint")
-                    let accepted = try reader.count(limit: Limits.rowsPerBatch, "accepted rows")
-                    let (name, piece) = DeliveredPiece.ofWholePart(producer, sequence, part, fingerprint, accepted, try RejectedRows.decode(&reader))
-                    memory.record(name, [piece], isShort: false, now: now)
+                    // Accepted rows: all that were sent but the rejected ones.
+                    _ = try reader.count(limit: Limits.rowsPerBatch, "accepted rows")
+                    let content = Delivered(fingerprint: fingerprint, buckets: nil, rejected: try RejectedRows.decode(&reader))
+                    memory.record(DeliveryName(producer: producer, sequence: sequence, part: part), content, isShort: false, now: now)
                 }
             }
         }
@@ -75,17 +83,9 @@ struct Deliveries: Sendable {
     }
 }
 
-extension DeliveredPiece {
-    /// Senders that do not cut by bucket number their cuts above the client's part.
-    static func ofWholePart(
-        _ producer: UInt64, _ sequence: UInt64, _ part: UInt32, _ fingerprint: UInt32, _ accepted: Int = 0, _ rejected: [RejectedRow] = []
-    ) -> (name: DeliveryName, piece: DeliveredPiece) {
-        (
-            DeliveryName(producer: producer, sequence: sequence, part: part & 0xFFFF),
-            DeliveredPiece(
-                bucket: everyBucket, cut: UInt16(truncatingIfNeeded: part >> 16), fingerprint: fingerprint, accepted: accepted, rejected: rejected)
-        )
-    }
+extension DeliveryName {
+    /// The part's low 16 bits are the client's, above them stands the number that ingest has cut it by.
+    fileprivate var ofFirstPart: DeliveryName { DeliveryName(producer: producer, sequence: sequence, part: part & 0xFFFF) }
 }
 
 /// Rejected rows in the log and the manifest: a count, then a row and a code each.

@@ -8,20 +8,22 @@ struct DeliveryName: Hashable, Sendable {
     var part: UInt32
 }
 
-/// Rows of a delivery that are stored or known as one: those of one bucket, cut by size. `PROTOCOL.md` section 5.
-struct DeliveredPiece: Equatable, Sendable {
-    /// Of a sender that does not cut by bucket: all of its rows for this shard.
-    static let everyBucket: UInt16 = .max
-
-    var bucket: UInt16
-    var cut: UInt16
+/// What is known of a delivery: whose rows were decided on, and which of these rows were not taken. `PROTOCOL.md` section 5.
+struct Delivered: Equatable, Sendable {
+    /// Of the request as its sender has it.
     var fingerprint: UInt32
-    var accepted: Int
-    /// By their place in the piece.
+    /// All rows of the request that are of these buckets. nil: all rows of a frame whose sender does not name buckets.
+    var buckets: BucketSet?
+    /// By their number in the request, ascending.
     var rejected: [RejectedRow] = []
 
-    func isSamePlace(_ other: DeliveredPiece) -> Bool { bucket == other.bucket && cut == other.cut }
     var weight: Int { 1 + rejected.count }
+
+    mutating func add(_ other: Delivered) {
+        if let mine = buckets, let more = other.buckets { buckets = mine.union(more) }
+        if other.rejected.isEmpty { return }
+        rejected = (rejected + other.rejected).sorted { $0.row < $1.row }
+    }
 }
 
 /// What became of the recent deliveries of one project, by which repeats are known. A value without a clock: time comes with
@@ -33,14 +35,16 @@ struct DeliveryMemory: Sendable {
         var promise: UInt64 = 3_600
         var shortPromise: UInt64 = 60
         var producersMax = 100_000
-        /// Pieces and rejected rows. Above the first what the promise does not cover is forgotten, the second is the limit.
+        /// Deliveries and rejected rows. Above the first what the promise does not cover is forgotten, the second is the limit.
         var weightUsual = 1 << 16
         var weightMax = 1 << 20
     }
 
     enum Answer: Equatable {
-        /// Pieces that are to be stored, by their place in what was asked; the others are known.
-        case store([Int])
+        /// Everything is known.
+        case known
+        /// Rows of these buckets are to be stored, nil: all rows of the frame. The others are known.
+        case store(BucketSet?)
         /// Other content was stored under this name.
         case reused
         /// Below what is remembered; the floor is given.
@@ -50,10 +54,10 @@ struct DeliveryMemory: Sendable {
     }
 
     struct Delivery: Sendable {
-        /// Seconds; of its newest piece.
+        /// Seconds; of the newest that was added.
         var time: UInt64
         var isShort: Bool
-        var pieces: [DeliveredPiece]
+        var content: Delivered
         /// Its newest place in the queue.
         fileprivate var turn: UInt64 = 0
     }
@@ -81,6 +85,7 @@ struct DeliveryMemory: Sendable {
     /// Producers in the order in which their last delivery was forgotten; some may have new ones.
     private var empty = Queue<UInt64>()
     private var turns: UInt64 = 0
+    private var lastBuckets: BucketSet?
 
     init(_ rules: Rules = Rules()) { self.rules = rules }
 
@@ -90,33 +95,29 @@ struct DeliveryMemory: Sendable {
     func find(_ name: DeliveryName) -> Delivery? { deliveries[name] }
     func floor(ofProducer producer: UInt64) -> UInt64 { producers[producer]?.floor ?? 0 }
 
-    /// What is to be done with pieces that arrive.
+    /// What is to be done with rows that arrive.
     /// - Parameters:
+    ///   - known: of the delivery, here and elsewhere.
     ///   - now: seconds.
-    ///   - pending: pieces that were decided on and not recorded yet.
-    ///   - earlier: what is known of the producer from elsewhere.
+    ///   - pending: weight of what was decided on and is not recorded yet.
+    ///   - floor: of the producer, as known elsewhere.
     func answer(
-        _ name: DeliveryName, _ pieces: [DeliveredPiece], now: UInt64, pending: Int = 0, earlier: (pieces: [DeliveredPiece], floor: UInt64) = ([], 0)
+        _ name: DeliveryName, _ content: Delivered, known: Delivered?, now: UInt64, pending: Int = 0, floor: UInt64 = 0
     ) -> Answer {
-        let known = (deliveries[name]?.pieces ?? []) + earlier.pieces
-        let isByBucket = pieces.contains { $0.bucket != DeliveredPiece.everyBucket }
-        if let first = known.first, (first.bucket != DeliveredPiece.everyBucket) != isByBucket {
+        var wanted = content.buckets
+        if let known {
             // Cut in another way the first time, by an ingest of another release: which rows are known can't be told.
-            return .expired(name.sequence &+ 1)
+            if (known.buckets == nil) != (content.buckets == nil) { return .expired(name.sequence &+ 1) }
+            if known.fingerprint != content.fingerprint { return .reused }
+            guard let sent = content.buckets, let there = known.buckets else { return .known }
+            let rest = sent.subtracting(there)
+            if rest.isEmpty { return .known }
+            wanted = rest
         }
-        var wanted: [Int] = []
-        for (i, piece) in pieces.enumerated() {
-            guard let same = known.first(where: { $0.isSamePlace(piece) }) else {
-                wanted.append(i)
-                continue
-            }
-            if same.fingerprint != piece.fingerprint { return .reused }
-        }
-        if wanted.isEmpty { return .store([]) }
-        let floor = max(floor(ofProducer: name.producer), earlier.floor)
-        if known.isEmpty, name.sequence < floor { return .expired(floor) }
+        let floor = max(self.floor(ofProducer: name.producer), floor)
+        if known == nil, name.sequence < floor { return .expired(floor) }
         let isNew = producers[name.producer] == nil
-        return hasRoom(for: wanted.count + pending, newProducers: isNew ? 1 + pending : 0, now: max(now, time)) ? .store(wanted) : .overloaded
+        return hasRoom(for: 1 + pending, newProducers: isNew ? 1 + pending : 0, now: max(now, time)) ? .store(wanted) : .overloaded
     }
 
     /// Nothing of a producer below the sequence is known any more.
@@ -125,19 +126,32 @@ struct DeliveryMemory: Sendable {
         producers[producer, default: Producer()].floor = max(floor, self.floor(ofProducer: producer))
     }
 
-    /// Takes up pieces that are stored; they are not known yet.
-    mutating func record(_ name: DeliveryName, _ pieces: [DeliveredPiece], isShort: Bool, now: UInt64) {
+    /// Takes up what is stored; it is not known yet.
+    mutating func record(_ name: DeliveryName, _ content: Delivered, isShort: Bool, now: UInt64) {
         time = max(time, now)
         turns += 1
-        var delivery = deliveries[name] ?? Delivery(time: time, isShort: isShort, pieces: [])
-        if delivery.pieces.isEmpty { producers[name.producer, default: Producer()].deliveries += 1 }
-        delivery.pieces += pieces
+        var delivery: Delivery
+        if let known = deliveries[name] {
+            delivery = known
+            weight -= delivery.content.weight
+            delivery.content.add(content)
+        } else {
+            delivery = Delivery(time: time, isShort: isShort, content: content)
+            producers[name.producer, default: Producer()].deliveries += 1
+        }
+        delivery.content.buckets = share(delivery.content.buckets)
         delivery.time = time
         delivery.turn = turns
         deliveries[name] = delivery
-        weight += pieces.reduce(0) { $0 + $1.weight }
+        weight += delivery.content.weight
         if delivery.isShort { short.append(Turn(number: turns, name: name)) } else { long.append(Turn(number: turns, name: name)) }
         forget()
+    }
+
+    /// Nearly all deliveries of a shard are of the same buckets, so equal sets share their memory.
+    private mutating func share(_ buckets: BucketSet?) -> BucketSet? {
+        if buckets != lastBuckets { lastBuckets = buckets }
+        return lastBuckets
     }
 
     // MARK: - Forgetting
@@ -157,7 +171,7 @@ struct DeliveryMemory: Sendable {
         for turn in long.elements {
             guard let delivery = deliveries[turn.name], delivery.turn == turn.number else { continue }
             guard weight > 0 || producers > 0, isOld(delivery, now) else { break }
-            weight -= delivery.pieces.reduce(0) { $0 + $1.weight }
+            weight -= delivery.content.weight
             let rest = (left[turn.name.producer] ?? self.producers[turn.name.producer]?.deliveries ?? 1) - 1
             left[turn.name.producer] = rest
             if rest == 0 { producers -= 1 }
@@ -195,7 +209,7 @@ struct DeliveryMemory: Sendable {
         guard let delivery = deliveries[turn.name], delivery.turn == turn.number else { return }
         let name = turn.name
         deliveries[name] = nil
-        weight -= delivery.pieces.reduce(0) { $0 + $1.weight }
+        weight -= delivery.content.weight
         guard var producer = producers[name.producer] else { return }
         producer.deliveries -= 1
         producer.floor = max(producer.floor, name.sequence &+ 1)
@@ -245,6 +259,8 @@ extension DeliveryMemory {
             _ = place(producer)
             idle += 1
         }
+        var sets: [BucketSet: Int] = [:]
+        var setOrder: [BucketSet] = []
         var body = ByteWriter()
         for queue in [long, short] {
             let live = queue.elements.compactMap { turn in
@@ -256,7 +272,18 @@ extension DeliveryMemory {
                 body.varint(name.sequence)
                 body.varint(UInt64(name.part))
                 body.varint(time - min(time, delivery.time))
-                delivery.pieces.encode(&body)
+                body.integer(delivery.content.fingerprint)
+                if let buckets = delivery.content.buckets {
+                    let place = sets[buckets] ?? sets.count
+                    if place == setOrder.count {
+                        sets[buckets] = place
+                        setOrder.append(buckets)
+                    }
+                    body.varint(UInt64(place + 1))
+                } else {
+                    body.varint(0)
+                }
+                RejectedRows.encode(delivery.content.rejected, &body)
             }
         }
         out.varint(UInt64(order.count))
@@ -265,6 +292,8 @@ extension DeliveryMemory {
             out.integer(producer)
             out.varint(producers[producer]?.floor ?? 0)
         }
+        out.varint(UInt64(setOrder.count))
+        for set in setOrder { set.encode(&out) }
         out.append(body.bytes)
     }
 
@@ -280,6 +309,8 @@ extension DeliveryMemory {
             order.append(producer)
         }
         for producer in order.prefix(idle) { memory.empty.append(producer) }
+        var sets: [BucketSet] = []
+        for _ in 0..<(try reader.count(limit: reader.remaining, "sets of buckets")) { sets.append(try BucketSet(&reader)) }
         for isShort in [false, true] {
             for _ in 0..<(try reader.count(limit: reader.remaining, "deliveries")) {
                 let place = try reader.count(limit: max(0, count - 1), "place of a producer")
@@ -288,44 +319,22 @@ extension DeliveryMemory {
                     producer: order[place], sequence: try reader.varint("sequence"),
                     part: UInt32(truncatingIfNeeded: try reader.count(limit: Int(UInt32.max), "part")))
                 let age = try reader.varint("age of a delivery")
+                let fingerprint: UInt32 = try reader.integer("fingerprint")
+                let set = try reader.count(limit: sets.count, "place of a set of buckets")
+                let content = Delivered(
+                    fingerprint: fingerprint, buckets: set == 0 ? nil : sets[set - 1], rejected: try RejectedRows.decode(&reader))
                 memory.turns += 1
-                var delivery = Delivery(
-                    time: memory.time - min(memory.time, age), isShort: isShort, pieces: try [DeliveredPiece].decode(&reader))
+                var delivery = Delivery(time: memory.time - min(memory.time, age), isShort: isShort, content: content)
                 delivery.turn = memory.turns
                 guard memory.deliveries.updateValue(delivery, forKey: name) == nil else {
                     throw ByteError(offset: reader.offset, reason: "a delivery twice")
                 }
                 memory.producers[name.producer]?.deliveries += 1
-                memory.weight += delivery.pieces.reduce(0) { $0 + $1.weight }
+                memory.weight += content.weight
                 let turn = Turn(number: memory.turns, name: name)
                 if isShort { memory.short.append(turn) } else { memory.long.append(turn) }
             }
         }
         return memory
-    }
-}
-
-extension [DeliveredPiece] {
-    func encode(_ out: inout ByteWriter) {
-        out.varint(UInt64(count))
-        for piece in self {
-            out.integer(piece.bucket)
-            out.varint(UInt64(piece.cut))
-            out.integer(piece.fingerprint)
-            out.varint(UInt64(piece.accepted))
-            RejectedRows.encode(piece.rejected, &out)
-        }
-    }
-
-    static func decode(_ reader: inout ByteReader) throws(ByteError) -> [DeliveredPiece] {
-        var pieces: [DeliveredPiece] = []
-        for _ in 0..<(try reader.count(limit: reader.remaining / 9, "pieces")) {
-            pieces.append(
-                DeliveredPiece(
-                    bucket: try reader.integer("bucket"), cut: UInt16(truncatingIfNeeded: try reader.count(limit: Int(UInt16.max), "cut")),
-                    fingerprint: try reader.integer("fingerprint"), accepted: try reader.count(limit: Limits.rowsPerBatch, "accepted rows"),
-                    rejected: try RejectedRows.decode(&reader)))
-        }
-        return pieces
     }
 }

@@ -48,8 +48,8 @@ extension ShardStore {
         var appends: [LoggedAppend] = []
         var results: [Result<AppendResult, StoreError>] = []
         var catalogues: [UInt32: Catalogue] = [:]
-        /// Pieces of the group by their delivery, and how many of each project.
-        var known: [Key: [DeliveredPiece]] = [:]
+        /// What the group adds to deliveries, and how much of each project.
+        var known: [Key: Delivered] = [:]
         var pending: [UInt32: Int] = [:]
         var repeats = 0
     }
@@ -65,51 +65,38 @@ extension ShardStore {
     }
 
     private func decide(_ request: AppendRequest, _ writer: inout Writer, _ staged: inout StagedGroup) throws(StoreError) -> AppendResult {
-        guard request.pieces.reduce(0, { $0 + $1.rows }) == request.batch.count else {
-            throw StoreError(.invalid, "pieces of other rows than the batch has")
+        if let numbers = request.numbers, numbers.count != request.batch.count {
+            throw StoreError(.invalid, "\(numbers.count) row numbers for \(request.batch.count) rows")
         }
         let key = StagedGroup.Key(project: request.project, name: request.name)
-        let pieces = request.pieces.map { DeliveredPiece(bucket: $0.bucket, cut: $0.cut, fingerprint: $0.fingerprint, accepted: 0) }
-        var known = writer.deliveries.known(request.project, request.name)
-        var wanted: [Int]
-        switch writer.deliveries.answer(request.project, request.name, pieces, now: staged.now, pending: staged.pending[request.project] ?? 0) {
-        case .store(let places): wanted = places
-        case .reused: throw Self.reused
+        let content = Delivered(fingerprint: request.fingerprint, buckets: request.buckets)
+        var known = writer.deliveries.known(request.project, request.name, namesBuckets: request.buckets != nil)
+        if let staged = staged.known[key] { known = known.map { $0.adding(staged) } ?? staged }
+        let pending = staged.pending[request.project] ?? 0
+        var isRepeat = false
+        switch writer.deliveries.answer(request.project, request.name, content, known: known, now: staged.now, pending: pending) {
+        case .known: isRepeat = true
+        case .store(let buckets):
+            let stored = try store(request, buckets, &writer, &staged)
+            known = known.map { $0.adding(stored) } ?? stored
+        case .reused:
+            throw StoreError(.sequenceReused, "other rows were stored under this producer, sequence and part; use a new sequence")
         case .expired(let floor):
             throw StoreError(.sequenceExpired, "producer \(request.name.producer): sequence \(request.name.sequence) is below \(floor)")
         case .overloaded:
             throw StoreError(.overloaded, "project \(request.project) has more deliveries within the hour than are remembered; nothing was stored")
         }
-        let ofGroup = staged.known[key] ?? []
-        for place in wanted {
-            guard let same = ofGroup.first(where: { $0.isSamePlace(pieces[place]) }) else { continue }
-            guard same.fingerprint == pieces[place].fingerprint else { throw Self.reused }
-        }
-        wanted.removeAll { place in ofGroup.contains { $0.isSamePlace(pieces[place]) } }
-        known += ofGroup
-        if !wanted.isEmpty { known += try store(request, wanted, &writer, &staged) }
-        var result = AppendResult(accepted: 0, repeated: wanted.isEmpty)
-        var firstRow = 0
-        for (i, piece) in pieces.enumerated() {
-            if let same = known.first(where: { $0.isSamePlace(piece) }) {
-                result.accepted += same.accepted
-                result.rejected += same.rejected.map { RejectedRow(row: firstRow + $0.row, code: $0.code) }
-            }
-            firstRow += request.pieces[i].rows
-        }
-        return result
+        // What is known may be of more buckets than the request is.
+        let rejected = (known?.rejected ?? []).filter { request.holds(number: $0.row) }
+        return AppendResult(accepted: request.batch.count + request.refused.count - rejected.count, rejected: rejected, repeated: isRepeat)
     }
 
-    private static var reused: StoreError {
-        StoreError(.sequenceReused, "other rows were stored under this producer, sequence and part; use a new sequence")
-    }
-
-    /// Decides on the rows of some pieces, which are to be stored.
-    /// - Returns: the pieces with what becomes of them.
+    /// Decides on the rows of some buckets, which are to be stored; nil: on all rows.
     private func store(
-        _ request: AppendRequest, _ wanted: [Int], _ writer: inout Writer, _ staged: inout StagedGroup
-    ) throws(StoreError) -> [DeliveredPiece] {
-        let batch = try request.batch(ofPieces: wanted).checkedForStorage()
+        _ request: AppendRequest, _ buckets: BucketSet?, _ writer: inout Writer, _ staged: inout StagedGroup
+    ) throws(StoreError) -> Delivered {
+        let request = request.only(buckets)
+        let batch = try request.batch.checkedForStorage()
         var catalogue = staged.catalogues[request.project] ?? writer.catalogues[request.project] ?? Catalogue()
         var rejected = catalogue.admit(batch, options)
         staged.catalogues[request.project] = catalogue
@@ -127,14 +114,18 @@ extension ShardStore {
             ordinals = users.assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
         }
         try checkSound(users, request.project)
-        let pieces = request.delivered(wanted, without: rejected)
+        var content = Delivered(
+            fingerprint: request.fingerprint, buckets: request.buckets,
+            rejected: rejected.map { RejectedRow(row: request.number($0.row), code: $0.code) })
+        if !request.refused.isEmpty { content.rejected = (content.rejected + request.refused.map(\.row)).sorted { $0.row < $1.row } }
         staged.appends.append(
             LoggedAppend(
-                project: request.project, time: staged.now, name: request.name, isShort: request.isShort, pieces: pieces, batch: accepted,
+                project: request.project, time: staged.now, name: request.name, isShort: request.isShort, content: content, batch: accepted,
                 ordinals: ordinals.compactMap { $0 }))
-        staged.known[StagedGroup.Key(project: request.project, name: request.name), default: []] += pieces
-        staged.pending[request.project, default: 0] += pieces.reduce(0) { $0 + $1.weight }
-        return pieces
+        let key = StagedGroup.Key(project: request.project, name: request.name)
+        staged.known[key] = staged.known[key].map { $0.adding(content) } ?? content
+        staged.pending[request.project, default: 0] += content.weight
+        return content
     }
 
     func dictionary(_ project: UInt32) -> UserDictionary {
@@ -163,32 +154,24 @@ extension ShardStore {
 }
 
 extension AppendRequest {
-    /// The rows of some pieces.
-    fileprivate func batch(ofPieces wanted: [Int]) -> EventBatch {
-        if wanted.count == pieces.count { return batch }
-        let isWanted = Set(wanted)
-        var rows: [Int] = []
-        var first = 0
-        for (i, piece) in pieces.enumerated() {
-            if isWanted.contains(i) { rows += first..<(first + piece.rows) }
-            first += piece.rows
-        }
-        return batch.gather(rows)
+    /// The part of it that is of some buckets.
+    fileprivate func only(_ wanted: BucketSet?) -> AppendRequest {
+        guard let wanted, wanted != buckets else { return self }
+        var part = self
+        let isWanted = (0..<batch.users.count).map { wanted.contains(XXH64.bucket(of: batch.users.hash($0))) }
+        let rows = (0..<batch.count).filter { isWanted[Int(batch.user[$0])] }
+        part.buckets = wanted
+        part.numbers = RowNumbers(rows.map(number))
+        part.refused = refused.filter { wanted.contains($0.bucket) }
+        part.batch = batch.gather(rows)
+        return part
     }
+}
 
-    /// Some pieces as they are remembered.
-    /// - Parameter rejected: of the rows of these pieces, ascending.
-    fileprivate func delivered(_ wanted: [Int], without rejected: [RejectedRow]) -> [DeliveredPiece] {
-        var rest = rejected[...]
-        var first = 0
-        return wanted.map { place in
-            let piece = pieces[place]
-            let mine = rest.prefix { $0.row < first + piece.rows }
-            rest = rest.dropFirst(mine.count)
-            defer { first += piece.rows }
-            return DeliveredPiece(
-                bucket: piece.bucket, cut: piece.cut, fingerprint: piece.fingerprint, accepted: piece.rows - mine.count,
-                rejected: mine.map { RejectedRow(row: $0.row - first, code: $0.code) })
-        }
+extension Delivered {
+    fileprivate func adding(_ other: Delivered) -> Delivered {
+        var sum = self
+        sum.add(other)
+        return sum
     }
 }

@@ -305,7 +305,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
         for append in appends {
             let time = append.time == 0 ? options.now() : append.time
-            writer.deliveries.record(append.project, append.name, append.pieces, isShort: append.isShort, now: time)
+            writer.deliveries.record(append.project, append.name, append.content, isShort: append.isShort, now: time)
             if append.batch.count == 0 { continue }
             writer.catalogues[append.project, default: Catalogue()].learn(append.batch)
             publish(append)

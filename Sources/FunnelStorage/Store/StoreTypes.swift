@@ -87,61 +87,64 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// One numbered part of what a producer sends.
+/// Rows to store, under the name by which a repeat of them is known.
 package struct AppendRequest: Sendable {
-    /// Rows that are stored or known as one: `rows` of the batch, which follow those of the piece before.
-    package struct Piece: Sendable {
-        package var bucket: UInt16
-        /// Number among the bucket's pieces of the same delivery.
-        package var cut: UInt16
-        /// Stands for the content: a repeat must have the same, or it is none.
-        package var fingerprint: UInt32
-        package var rows: Int
+    package var project: UInt32
+    let name: DeliveryName
+    /// Stands for the request as its sender has it: a repeat must have the same, or it is none.
+    package var fingerprint: UInt32
+    /// Nobody repeats it but within the minute, so it need not be remembered longer.
+    package var isShort: Bool
+    /// The batch has all rows of the request that are of these buckets, but for those that were refused before. nil: the
+    /// sender does not name buckets, and these are all rows under the name.
+    package var buckets: BucketSet?
+    /// The rows' numbers in the request; nil: 0, 1, 2, …
+    package var numbers: RowNumbers?
+    /// Rows of these buckets that whoever took the request has refused for a reason that passes, such as its clock: a
+    /// repeat is told the same of them.
+    package var refused: [RefusedRow]
+    package var batch: EventBatch
 
-        package init(bucket: UInt16, cut: UInt16, fingerprint: UInt32, rows: Int) {
+    package struct RefusedRow: Equatable, Sendable {
+        package var row: RejectedRow
+        package var bucket: Int
+
+        package init(_ row: RejectedRow, bucket: Int) {
+            self.row = row
             self.bucket = bucket
-            self.cut = cut
-            self.fingerprint = fingerprint
-            self.rows = rows
         }
     }
 
-    package var project: UInt32
-    let name: DeliveryName
-    /// Nobody repeats it but within the minute, so it need not be remembered longer.
-    package var isShort: Bool
-    package var pieces: [Piece]
-    package var batch: EventBatch
-
-    /// - Parameter part: the client's own.
     package init(
-        project: UInt32, producer: UInt64, sequence: UInt64, part: UInt32, isShort: Bool = false, pieces: [Piece], batch: EventBatch
+        project: UInt32, producer: UInt64, sequence: UInt64, part: UInt32, isShort: Bool = false, fingerprint: UInt32 = 0,
+        buckets: BucketSet? = nil, numbers: RowNumbers? = nil, refused: [RefusedRow] = [], batch: EventBatch
     ) {
         self.project = project
         name = DeliveryName(producer: producer, sequence: sequence, part: part)
+        self.fingerprint = fingerprint
         self.isShort = isShort
-        self.pieces = pieces
+        self.buckets = buckets
+        self.numbers = numbers
+        self.refused = refused
         self.batch = batch
     }
 
-    /// All rows of a part as one piece, as a sender cuts that goes by shards.
-    /// - Parameter part: the client's own in the low 16 bits, above them the sender's number of its cut.
-    package init(
-        project: UInt32, producer: UInt64, sequence: UInt64, part: UInt32, isShort: Bool = false, fingerprint: UInt32 = 0, batch: EventBatch
-    ) {
-        let (name, piece) = DeliveredPiece.ofWholePart(producer, sequence, part, fingerprint)
-        self.init(
-            project: project, producer: producer, sequence: sequence, part: name.part, isShort: isShort,
-            pieces: [Piece(bucket: piece.bucket, cut: piece.cut, fingerprint: fingerprint, rows: batch.count)], batch: batch)
+    /// A row's number in the request.
+    func number(_ row: Int) -> Int { numbers.map { $0[row] } ?? row }
+
+    func holds(number: Int) -> Bool {
+        (numbers.map { $0.contains(number) } ?? (0..<batch.count).contains(number)) || refused.contains { $0.row.row == number }
     }
 }
 
-/// A row that was not stored, by its place in the batch.
+/// A row that was not stored, by its number in the request.
 package struct RejectedRow: Equatable, Sendable {
     package enum Code: UInt8, Sendable {
         case tooManyEventNames = 1
         case tooManyPropertyKeys = 2
         case tooManyUsers = 3
+        /// By the clock of the ingest that took the request first.
+        case timeAhead = 4
     }
 
     package var row: Int

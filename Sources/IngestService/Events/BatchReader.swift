@@ -7,6 +7,9 @@ struct ReadBatch {
     /// Row of the batch to index in the request.
     var index: [Int]
     var rejected: [(index: Int, fault: EventFault)]
+    /// Rows of the batch that are too far ahead of the clock. Only where the request has a number, under which the first
+    /// answer holds whatever the clock says later.
+    var ahead: Set<Int> = []
 }
 
 /// Reads the three forms of a batch: array, `{"events": [...]}`, NDJSON.
@@ -22,8 +25,8 @@ struct BatchReader {
             return ReadBatch(try EventScanner.list(bytes, now: now, idempotencyKey: idempotencyKey, limit: eventsMax))
         } catch EventBodyError.json(let error) {
             throw error
-        } catch EventBodyError.tooMany(let count) {
-            throw tooMany(count)
+        } catch EventBodyError.tooMany {
+            throw tooMany
         } catch {
             throw ProtocolError(
                 .invalidQuery, "the body must be a list of events, or {\"events\": [...]}", faults: [FieldFault("events", "is required")])
@@ -34,8 +37,8 @@ struct BatchReader {
     func lines(_ bytes: [UInt8]) throws(ProtocolError) -> ReadBatch {
         do {
             return ReadBatch(try EventScanner.lines(bytes, now: now, idempotencyKey: idempotencyKey, limit: eventsMax))
-        } catch .tooMany(let count) {
-            throw tooMany(count)
+        } catch .tooMany {
+            throw tooMany
         } catch {
             // Lines are cut by their ends alone, so nothing else fails as a whole.
             throw ProtocolError(.invalidQuery, "the body is not lines of JSON")
@@ -57,6 +60,7 @@ struct BatchReader {
             }
         }
         var good: [Int] = []
+        var ahead: Set<Int> = []
         good.reserveCapacity(batch.count)
         for row in 0..<batch.count {
             if batch.flags[row] != 0 {
@@ -69,7 +73,12 @@ struct BatchReader {
             } else if !hasGoodText(row) {
                 rejected.append((row, EventFault("properties", "hold an empty key, or text that is not UTF-8")))
             } else if let fault = events.check(batch, row: row) {
-                rejected.append((row, fault))
+                if fault == .tooFarAhead {
+                    ahead.insert(good.count)
+                    good.append(row)
+                } else {
+                    rejected.append((row, fault))
+                }
             } else {
                 good.append(row)
             }
@@ -80,14 +89,14 @@ struct BatchReader {
             for row in 0..<batch.count { ids.append(batch.ids.isEmpty(row) ? id(row) : batch.ids[row]) }
             kept.ids = ids
         }
-        return ReadBatch(batch: rejected.isEmpty ? kept : kept.gather(good), index: good, rejected: rejected)
+        return ReadBatch(batch: rejected.isEmpty ? kept : kept.gather(good), index: good, rejected: rejected, ahead: ahead)
     }
 
     /// Of an event that has none, where there is a key.
     func id(_ index: Int) -> ByteString { ByteString(idempotencyKey.bytes + Array("/\(index)".utf8)) }
 
-    private func tooMany(_ count: Int) -> ProtocolError {
-        ProtocolError(.tooLarge, "\(count) events in one request; the limit is \(eventsMax). Nothing was stored")
+    private var tooMany: ProtocolError {
+        ProtocolError(.tooLarge, "over \(eventsMax) events in one request, which is the limit; nothing was stored")
     }
 }
 

@@ -5,86 +5,142 @@ import FunnelRPC
 import FunnelRuntime
 import HTTPTypes
 import Hummingbird
+import Logging
 
 /// The HTTP face of ingest: JSON in, JSON out.
 struct IngestRoutes {
     let intake: Intake
     let door: KeyDoor
     let bodies: EdgeBodies
+    let parsing: ParseThreads
 
     func add(to router: EdgeRouter) {
-        router.post("/track-event") { request, context in try await trackEvent(request, context) }
-        router.post("/v1/events") { request, context in try await events(request, context) }
+        router.post("/track-event") { request, context in try await answer(.trackEvent, request, context).response }
+        router.post("/v1/events") { request, context in try await answer(.events, request, context).response }
     }
 
-    /// One event; errors in the shape of the seed: 422 with `detail: [{loc, msg, type}]`.
-    private func trackEvent(_ request: Request, _ context: EdgeContext) async throws -> Response {
+    private enum Door { case trackEvent, events }
+
+    private func answer(_ which: Door, _ request: Request, _ context: EdgeContext) async throws -> EdgeAnswer {
         let principal = try door.admit(request, for: .write)
-        let key = try Self.key(of: request)
-        let bytes = try await bodies.with(principal.project, context) { try await EdgeBody.read(request, limit: 1 << 20, lease: $0) }
-        do {
-            var event = try EventReader(now: WallClock.now()).read(bytes)
-            if !key.isEmpty, event.id.isEmpty { event.id = BatchReader(now: 0, idempotencyKey: key, eventsMax: 1).id(0) }
-            let read = ReadBatch(batch: EventBatchBuilder([event]).finish(), index: [0], rejected: [])
-            let outcome = try await intake.store(read, delivery: nil, project: principal.project, logger: context.logger)
-            if let refused = outcome.rejected.first { return Self.unprocessable(EventFault("event_type", refused.reason)) }
-            guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
-        } catch let error as JSONError {
-            return Self.unprocessable(EventFault("body", error.description, "json_invalid"))
-        } catch let fault as EventFault {
-            return Self.unprocessable(fault)
-        }
-        return EdgeResponse.json(["status": "success", "message": "Event recorded successfully"])
-    }
-
-    private static func unprocessable(_ fault: EventFault) -> Response {
-        let location: JSONValue = fault.field == "body" ? ["body"] : ["body", .text(fault.field)]
-        let detail: JSONValue = ["detail": [["loc": location, "msg": .text(fault.message), "type": .text(fault.type)]]]
-        return EdgeResponse.json(detail, status: .unprocessableContent)
-    }
-
-    /// Many events: one bad event never costs its batch.
-    private func events(_ request: Request, _ context: EdgeContext) async throws -> Response {
-        let principal = try door.admit(request, for: .write)
-        let key = try Self.key(of: request)
+        let key = try Self.key(of: request.head)
         return try await bodies.with(principal.project, context) { lease in
-            try await events(request, key, principal.project, context, lease)
+            let limit = which == .trackEvent ? 1 << 20 : intake.bodyBytesMax
+            let bytes = try await EdgeBody.read(request, limit: limit, lease: lease)
+            switch try await parsing.run(principal.project, { [head = request.head] in read(which, head, bytes, key) }) {
+            case .failure(let answer): return answer
+            case .success(let batch):
+                let outcome = try await intake.store(batch, delivery: nil, project: principal.project, logger: context.logger)
+                return Self.answer(which, outcome, key)
+            }
         }
     }
 
-    private static func key(of request: Request) throws -> ByteString {
-        let key = ByteString(request.headers[.idempotencyKey] ?? "")
+    /// Answers requests that are short enough on the event loop of their connection.
+    func small(account: EdgeAccount, logger: Logger) -> SmallRequests {
+        func path(_ which: Door) -> SmallRequests.Begin {
+            { head in
+                guard let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head) else { return nil }
+                return { bytes, done in answerSmall(which, head, bytes, key, principal.project, done) }
+            }
+        }
+        return SmallRequests(paths: ["/track-event": path(.trackEvent), "/v1/events": path(.events)], account: account, logger: logger)
+    }
+
+    private func answerSmall(
+        _ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ project: UInt32,
+        _ done: @escaping @Sendable (EdgeAnswer) -> Void
+    ) -> Bool {
+        switch read(which, head, bytes, key) {
+        case .failure(let answer):
+            done(answer)
+            return true
+        case .success(let batch):
+            return intake.gather(batch, project: project) { result in
+                switch result {
+                case .success(let outcome): done(Self.answer(which, outcome, key))
+                case .failure(let error): done(EdgeAnswer(error))
+                }
+            }
+        }
+    }
+
+    private static func key(of head: HTTPRequest) throws(ProtocolError) -> ByteString {
+        let key = ByteString(head.headerFields[.idempotencyKey] ?? "")
         guard key.count <= Limits.idempotencyKeyBytes else {
             throw ProtocolError(.invalidQuery, "Idempotency-Key has \(key.count) bytes; the limit is \(Limits.idempotencyKeyBytes)")
         }
         return key
     }
 
-    private func events(
-        _ request: Request, _ key: ByteString, _ project: UInt32, _ context: EdgeContext, _ lease: BodyLease
-    ) async throws -> Response {
-        let bytes = try await EdgeBody.read(request, limit: intake.bodyBytesMax, lease: lease)
+    // MARK: - From bytes to events
+
+    private enum Read { case success(ReadBatch), failure(EdgeAnswer) }
+
+    private func read(_ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) -> Read {
+        switch which {
+        case .trackEvent: return readOne(bytes, key)
+        case .events:
+            do {
+                return .success(try readMany(head, bytes, key))
+            } catch {
+                return .failure(EdgeAnswer(ProtocolError(of: error)))
+            }
+        }
+    }
+
+    /// One event; errors in the shape of the seed: 422 with `detail: [{loc, msg, type}]`.
+    private func readOne(_ bytes: [UInt8], _ key: ByteString) -> Read {
+        do {
+            var event = try EventReader(now: WallClock.now()).read(bytes)
+            if !key.isEmpty, event.id.isEmpty { event.id = BatchReader(now: 0, idempotencyKey: key, eventsMax: 1).id(0) }
+            return .success(ReadBatch(batch: EventBatchBuilder([event]).finish(), index: [0], rejected: []))
+        } catch let error as JSONError {
+            return .failure(Self.unprocessable(EventFault("body", error.description, "json_invalid")))
+        } catch let fault as EventFault {
+            return .failure(Self.unprocessable(fault))
+        } catch {
+            return .failure(EdgeAnswer(ProtocolError(of: error)))
+        }
+    }
+
+    private static func unprocessable(_ fault: EventFault) -> EdgeAnswer {
+        let location: JSONValue = fault.field == "body" ? ["body"] : ["body", .text(fault.field)]
+        let detail: JSONValue = ["detail": [["loc": location, "msg": .text(fault.message), "type": .text(fault.type)]]]
+        return EdgeAnswer(detail, status: .unprocessableContent)
+    }
+
+    /// Many events: one bad event never costs its batch.
+    private func readMany(_ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) throws -> ReadBatch {
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: key, eventsMax: intake.eventsMax)
-        let type = request.headers[.contentType]?.lowercased() ?? ""
+        let type = head.headerFields[.contentType]?.lowercased() ?? ""
         let isLines = type.hasPrefix("application/x-ndjson") || type.hasPrefix("application/ndjson") || type.hasPrefix("application/jsonl")
-        let read = isLines ? try reader.lines(bytes) : try reader.array(bytes)
-        let outcome = try await intake.store(read, delivery: nil, project: project, logger: context.logger)
+        return isLines ? try reader.lines(bytes) : try reader.array(bytes)
+    }
+
+    // MARK: - From what became of them to an answer
+
+    private static func answer(_ which: Door, _ outcome: AppendOutcome, _ key: ByteString) -> EdgeAnswer {
+        if which == .trackEvent, let refused = outcome.rejected.first { return unprocessable(EventFault("event_type", refused.reason)) }
         guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
-        let rejected = outcome.rejected.map { row -> JSONValue in ["index": .count(row.row), "reason": .text(row.reason)] }
-        return EdgeResponse.json(["accepted": .count(outcome.accepted), "rejected": .array(rejected)])
+        if which == .trackEvent { return EdgeAnswer(["status": "success", "message": "Event recorded successfully"]) }
+        return EdgeAnswer(["accepted": .count(outcome.accepted), "rejected": rejected(outcome)])
+    }
+
+    private static func rejected(_ outcome: AppendOutcome) -> JSONValue {
+        .array(outcome.rejected.map { ["index": .count($0.row), "reason": .text($0.reason)] })
     }
 
     /// Under a key an event's id is its place in the request, so a part of it sent again would be other events: it is not
     /// told which ones to send.
-    private func retryLater(_ outcome: AppendOutcome, _ key: ByteString) -> Response {
-        let rejected = outcome.rejected.map { row -> JSONValue in ["index": .count(row.row), "reason": .text(row.reason)] }
+    private static func retryLater(_ outcome: AppendOutcome, _ key: ByteString) -> EdgeAnswer {
         let shards: JSONValue = .array(outcome.shards.map { .text($0) })
         let body: JSONValue = key.isEmpty
-            ? ["accepted": .count(outcome.accepted), "retry": .array(outcome.retry.map { .count($0) }), "shards": shards, "rejected": .array(rejected)]
+            ? ["accepted": .count(outcome.accepted), "retry": .array(outcome.retry.map { .count($0) }), "shards": shards, "rejected": rejected(outcome)]
             : [
-                "accepted": .count(outcome.accepted), "shards": shards, "rejected": .array(rejected),
+                "accepted": .count(outcome.accepted), "shards": shards, "rejected": rejected(outcome),
                 "detail": "some events are not stored: send the whole request again under the same Idempotency-Key",
             ]
-        return EdgeResponse.json(body, status: .serviceUnavailable, headers: [.retryAfter: "1"])
+        return EdgeAnswer(body, status: .serviceUnavailable, headers: [.retryAfter: "1"])
     }
 }

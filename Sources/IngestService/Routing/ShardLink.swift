@@ -4,14 +4,14 @@ import FunnelRPC
 import Logging
 import Synchronization
 
-/// The way to one shard: sends parts, repeats them under the same number, and knows when the shard is down.
+/// The way to one shard: sends appends, repeats them under the same number, and knows when the shard is down.
 final class ShardLink: Sendable {
     let name: String
     private let client: FrameClient
     private let watch: PeerWatch
     private let running = RunningCalls()
 
-    /// Repeats of one part before its rows are handed back to the caller.
+    /// Repeats of one append before its rows are handed back to the caller.
     private static let pauses: [Duration] = [.milliseconds(50), .milliseconds(250)]
 
     /// - Parameter makeClient: told how many connections.
@@ -52,7 +52,7 @@ final class ShardLink: Sendable {
         await client.shutdown()
     }
 
-    func send(_ append: Append, project: UInt32, request: UInt64, timeout: Duration) async throws(ProtocolError) -> AppendOutcome {
+    func send(_ append: ShardAppend, project: UInt32, request: UInt64, timeout: Duration) async throws(ProtocolError) -> AppendOutcome {
         let end = ContinuousClock.now + timeout
         let body = append.body
         var attempt = 0
@@ -61,7 +61,7 @@ final class ShardLink: Sendable {
                 let left = end - ContinuousClock.now
                 guard left > .zero else { throw ProtocolError(.deadlineExceeded, "\(name): no answer in time", shards: [name]) }
                 let answer = try await running.run { [client] () async throws(ProtocolError) in
-                    try await client.call(.append, body, project: project, request: request, timeout: left)
+                    try await client.call(.shardAppend, body, project: project, request: request, timeout: left)
                 }
                 return try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
             } catch {

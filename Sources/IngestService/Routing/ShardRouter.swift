@@ -5,15 +5,20 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// Splits a batch by the owners of its users, sends the parts and gathers what became of them.
+/// Splits a batch by the owners of its users, sends each its rows and gathers what became of them.
 final class ShardRouter: Sendable {
-    /// Bytes of one part; well under a frame's limit, since a row's size is only estimated.
-    private static let partBytes = 4 << 20
+    /// Bytes that go out together; well under a frame's limit, since a row's size is only estimated.
+    private static let sliceBytes = 8 << 20
     private static let timeout: Duration = .seconds(20)
+    /// Appends of more rows or bytes go by themselves.
+    private static let gatheredRowsMax = 200
+    private static let gatheredBytesMax = 64 << 10
 
     private struct Links {
         var map: ClusterMap
         var links: [ShardLink]
+        /// One a link.
+        var gatherers: [Gatherer]
         var budget: InFlightBudget
     }
 
@@ -22,8 +27,7 @@ final class ShardRouter: Sendable {
     private let budgetBytes: Int
     private let logger: Logger
     private let numbers = Mutex((producer: UInt64(0), next: UInt64(0)))
-    /// Deliveries under one producer number. Shards remember the last 4,096 of each, so that a long delivery must not be
-    /// overtaken by as many short ones: a fresh producer number every 2,048 leaves each of them far inside its window.
+    /// Deliveries under one producer number.
     private static let deliveriesPerProducer: UInt64 = 2_048
 
     init(budgetBytes: Int, logger: Logger, makeLink: @escaping @Sendable (ClusterMap.Shard) -> ShardLink) {
@@ -50,7 +54,9 @@ final class ShardRouter: Sendable {
             }
             for link in current?.links ?? [] where !fresh.contains(where: { $0 === link }) { retired.append(link) }
             let budget = current?.links.count == fresh.count ? current?.budget : nil
-            current = Links(map: map, links: fresh, budget: budget ?? InFlightBudget(bytes: budgetBytes, shards: fresh.count))
+            let gatherers = zip(fresh, map.shards).map { gatherer($0, $1, of: map) }
+            current = Links(
+                map: map, links: fresh, gatherers: gatherers, budget: budget ?? InFlightBudget(bytes: budgetBytes, shards: fresh.count))
             return retired
         }
         for link in old { await link.shutdown() }
@@ -60,59 +66,61 @@ final class ShardRouter: Sendable {
         for link in shards { await link.shutdown() }
     }
 
-    /// One name for a delivery: a repeat under it is stored once. The caller's part takes the low 16 bits; above them
-    /// stands the number of our own cut of it.
+    /// A client's own numbering of a request: a repeat under it is stored once.
     struct Delivery {
         static let partMax: UInt32 = 0xFFFF
 
         var producer: UInt64
         var sequence: UInt64
+        /// The caller's part takes the low 16 bits; above them stands the number of the slice.
         var part: UInt32
+        /// CRC-32C of what the client sent.
+        var fingerprint: UInt32
 
-        init(producer: UInt64, sequence: UInt64, part: UInt32) {
-            self.producer = producer
-            self.sequence = sequence
-            self.part = part
-        }
-
-        /// A client's own numbering. Shards know producers by number alone, and clients of two projects may choose the
-        /// same one, so the project becomes part of it.
-        init(of message: Append, project: UInt32) {
+        /// Release 0.1 knew producers by number alone, and clients of two projects may choose the same one, so the project
+        /// became part of it. It still is, for repeats of what that release has stored.
+        init(of message: Append, fingerprint: UInt32, project: UInt32) {
             var name = ByteWriter()
             name.integer(project)
             name.integer(message.producer)
-            self.init(producer: XXH64.hash(name.bytes), sequence: message.sequence, part: message.part)
+            (producer, sequence, part) = (XXH64.hash(name.bytes), message.sequence, message.part)
+            self.fingerprint = fingerprint
         }
     }
 
-    func newDelivery() -> Delivery {
+    private func newNumber() -> (producer: UInt64, sequence: UInt64) {
         numbers.withLock { numbers in
             if numbers.next % Self.deliveriesPerProducer == 0 {
                 var random = SystemRandomNumberGenerator()
                 numbers.producer = random.next()
             }
             numbers.next += 1
-            return Delivery(producer: numbers.producer, sequence: numbers.next, part: Append.isShort)
+            return (numbers.producer, numbers.next)
         }
     }
 
-    /// - Returns: rows by what became of them, in terms of the batch.
-    /// - Throws: a refusal before anything was sent, when nothing is stored; or a fault of the sender's numbering that a shard
-    ///   found, whatever others have stored.
-    func append(
-        _ batch: EventBatch, delivery: Delivery, project: UInt32, request: UInt64
-    ) async throws(ProtocolError) -> AppendOutcome {
+    // MARK: - Before anything is sent
+
+    /// Rows that may be sent, with the bytes reserved for them.
+    private struct Admitted {
+        var links: Links
+        var slices: [BatchSlice]
+        var bytes: [Int: Int]
+    }
+
+    private func admit(_ batch: EventBatch) throws(ProtocolError) -> Admitted {
         guard let links = links.withLock({ $0 }) else { throw ProtocolError(.notReady, "the cluster map is not known; nothing was stored") }
         guard !links.links.isEmpty else { throw ProtocolError(.notReady, "the cluster map has no shards; nothing was stored") }
-        let split = batch.split(over: links.map, partBytes: Self.partBytes)
-        for rows in split {
-            let link = links.links[rows.shard]
+        let slices = batch.split(over: links.map, sliceBytes: Self.sliceBytes)
+        var bytes: [Int: Int] = [:]
+        for rows in slices.lazy.flatMap(\.shards) { bytes[rows.shard, default: 0] += rows.bytes }
+        for shard in bytes.keys {
+            let link = links.links[shard]
             guard let problem = link.problem else { continue }
             var error = ProtocolError(.unreachable, "\(link.name): \(problem); nothing was stored", shards: [link.name])
             error.retryAfterMilliseconds = 1_000
             throw error
         }
-        let bytes = Dictionary(uniqueKeysWithValues: split.map { ($0.shard, $0.bytes) })
         let reserved = links.budget.reserve(bytes)
         guard reserved.granted else {
             let who = reserved.shard.map { links.links[$0].name }
@@ -120,76 +128,184 @@ final class ShardRouter: Sendable {
                 .overloaded, "\(who.map { "\($0) is slow: its half" } ?? "the whole") of the in-flight budget is spent; nothing was stored",
                 shards: who.map { [$0] } ?? [])
         }
-        defer { links.budget.release(bytes) }
-        let sent = await send(batch, split, links.links, delivery, project, request)
-        if let fault = sent.fault { throw fault }
-        return sent.outcome
+        return Admitted(links: links, slices: slices, bytes: bytes)
     }
 
-    private struct Sent {
-        var outcome: AppendOutcome
+    // MARK: - Small appends
+
+    /// Stores a few rows together with those of other callers.
+    /// - Parameter done: gets the rows by what became of them, by their index in the request, or a refusal before anything was
+    ///   sent; on any thread, or before this returns.
+    /// - Returns: false, with nothing done, where the rows are too many to wait for others.
+    func gather(_ read: ReadBatch, project: UInt32, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
+        guard read.batch.count <= Self.gatheredRowsMax else { return false }
+        let admitted: Admitted
+        do throws(ProtocolError) { admitted = try admit(read.batch) } catch {
+            done(.failure(error))
+            return true
+        }
+        let links = admitted.links
+        guard admitted.slices.count == 1, admitted.bytes.values.allSatisfy({ $0 <= Self.gatheredBytesMax }) else {
+            links.budget.release(admitted.bytes)
+            return false
+        }
+        let parts = admitted.slices[0].shards
+        let sum = Sum(waiting: parts.count) { result in
+            links.budget.release(admitted.bytes)
+            done(result)
+        }
+        for part in parts {
+            let rows = part.rows.map { read.index[$0] }
+            let name = links.links[part.shard].name
+            let batch = parts.count == 1 ? read.batch : read.batch.gather(part.rows)
+            links.gatherers[part.shard].append(batch, project: project) { result in
+                switch result {
+                case .success(var outcome):
+                    outcome.rejected = outcome.rejected.map { .init(row: rows[min($0.row, rows.count - 1)], reason: $0.reason) }
+                    sum.add(outcome)
+                case .failure:
+                    sum.add(AppendOutcome(accepted: 0, retry: rows, shards: [name]))
+                }
+            }
+        }
+        return true
+    }
+
+    private func gatherer(_ link: ShardLink, _ shard: ClusterMap.Shard, of map: ClusterMap) -> Gatherer {
+        let buckets = BucketSet(ClusterMap.buckets(ofShard: shard.id, of: map.shards.count))
+        return Gatherer { [self] batch, project in
+            let (producer, sequence) = newNumber()
+            let append = ShardAppend(
+                producer: producer, sequence: sequence, part: 0, isShort: true, fingerprint: 0, buckets: buckets, batch: batch)
+            return await send(append, to: link, project, request: sequence, end: ContinuousClock.now + Self.timeout)
+        }
+    }
+
+    // MARK: - Larger ones
+
+    /// - Parameter delivery: the client's own numbering; nil: ingest's.
+    /// - Returns: rows by what became of them, by their index in the request.
+    /// - Throws: a refusal before anything was sent, when nothing is stored; or a fault of the sender's numbering that a shard
+    ///   found, whatever others have stored.
+    func append(_ read: ReadBatch, delivery: Delivery?, project: UInt32, request: UInt64) async throws(ProtocolError) -> AppendOutcome {
+        let admitted = try admit(read.batch)
+        let links = admitted.links
+        defer { links.budget.release(admitted.bytes) }
+        let shards = Set(admitted.slices.flatMap(\.shards).map(\.shard))
+        let parts = await withTaskGroup(of: Part.self) { group in
+            for shard in shards { group.addTask { await self.send(read, admitted, to: shard, delivery, project, request) } }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        if let fault = parts.lazy.compactMap(\.fault).first { throw fault }
+        return AppendOutcome(joining: parts.map(\.outcome))
+    }
+
+    /// What became of a shard's rows.
+    private struct Part {
+        var outcome = AppendOutcome(accepted: 0, repeated: true)
         /// The sender has used its number for other rows, or it lies too far back.
         var fault: ProtocolError?
     }
 
+    /// Slices go one after the other, within one deadline.
     private func send(
-        _ batch: EventBatch, _ split: [ShardRows], _ links: [ShardLink], _ delivery: Delivery, _ project: UInt32,
-        _ request: UInt64
-    ) async -> Sent {
-        await withTaskGroup(of: Sent.self) { group in
-            for rows in split {
-                let link = links[rows.shard]
-                group.addTask {
-                    await self.send(rows.parts, of: batch, to: link, delivery, project, request)
+        _ read: ReadBatch, _ admitted: Admitted, to shard: Int, _ delivery: Delivery?, _ project: UInt32, _ request: UInt64
+    ) async -> Part {
+        let link = admitted.links.links[shard]
+        let buckets = BucketSet(ClusterMap.buckets(ofShard: shard, of: admitted.links.map.shards.count))
+        var part = Part()
+        let end = ContinuousClock.now + Self.timeout
+        for (number, slice) in admitted.slices.enumerated() {
+            guard let own = slice.shards.first(where: { $0.shard == shard }) else { continue }
+            let (append, rows) = message(read, own.rows, slice: number, buckets, delivery)
+            switch await send(append, to: link, project, request: request, end: end) {
+            case .success(let result):
+                part.outcome.accepted += result.accepted
+                part.outcome.repeated = part.outcome.repeated && result.repeated
+                part.outcome.rejected += result.rejected.map { .init(row: rows?[min($0.row, own.rows.count - 1)] ?? $0.row, reason: $0.reason) }
+            case .failure(let error):
+                part.outcome.repeated = false
+                if error.isFaultOfSender {
+                    part.fault = error
+                    return part
                 }
+                // The rest of the slices would wait for the same shard.
+                part.outcome.retry = admitted.slices[number...].flatMap(\.shards).filter { $0.shard == shard }.flatMap(\.rows).map { read.index[$0] }
+                part.outcome.shards = [link.name]
+                return part
             }
-            var whole = AppendOutcome(accepted: 0, repeated: !split.isEmpty)
-            var fault: ProtocolError?
-            for await sent in group {
-                fault = fault ?? sent.fault
-                let outcome = sent.outcome
-                whole.accepted += outcome.accepted
-                whole.repeated = whole.repeated && outcome.repeated
-                whole.rejected += outcome.rejected
-                whole.retry += outcome.retry
-                whole.shards += outcome.shards
-            }
-            whole.rejected.sort { $0.row < $1.row }
-            whole.retry.sort()
-            whole.shards.sort()
-            return Sent(outcome: whole, fault: fault)
         }
+        return part
     }
 
-    /// Parts of one shard go one after the other, within one deadline: their numbers must not depend on timing.
-    private func send(
-        _ parts: [ShardRows.Part], of batch: EventBatch, to link: ShardLink, _ delivery: Delivery, _ project: UInt32, _ request: UInt64
-    ) async -> Sent {
-        var outcome = AppendOutcome(accepted: 0, repeated: true)
-        let end = ContinuousClock.now + Self.timeout
-        for (number, part) in parts.enumerated() {
-            let rows = part.rows
-            do throws(ProtocolError) {
-                let append = Append(
-                    producer: delivery.producer, sequence: delivery.sequence, part: delivery.part | UInt32(number) << 16,
-                    batch: batch.gather(rows))
-                let result = try await link.send(append, project: project, request: request, timeout: end - ContinuousClock.now)
-                outcome.accepted += result.accepted
-                outcome.repeated = outcome.repeated && result.repeated
-                outcome.rejected += result.rejected.map { .init(row: rows[min($0.row, rows.count - 1)], reason: $0.reason) }
-            } catch {
-                logger.log(
-                    level: error.retryable || error.code == .cancelled ? .warning : .error, "append failed",
-                    metadata: ["shard": "\(link.name)", "rows": "\(rows.count)", "call": "\(request)", "error": "\(words(error))"])
-                outcome.repeated = false
-                if error.isFaultOfSender { return Sent(outcome: outcome, fault: error) }
-                // The rest of the parts would wait for the same shard.
-                outcome.retry += parts[number...].flatMap(\.rows)
-                outcome.shards = [link.name]
-                break
-            }
+    /// - Returns: what is sent, and by which index in the request its answer's rows go; nil: they are indexes already.
+    private func message(
+        _ read: ReadBatch, _ rows: [Int], slice: Int, _ buckets: BucketSet, _ delivery: Delivery?
+    ) -> (append: ShardAppend, rows: [Int]?) {
+        guard let delivery else {
+            let (producer, sequence) = newNumber()
+            let append = ShardAppend(
+                producer: producer, sequence: sequence, part: 0, isShort: true, fingerprint: 0, buckets: buckets, batch: read.batch.gather(rows))
+            return (append, rows.map { read.index[$0] })
         }
-        return Sent(outcome: outcome)
+        let good = read.ahead.isEmpty ? rows : rows.filter { !read.ahead.contains($0) }
+        let refused = read.ahead.isEmpty ? [] : rows.filter(read.ahead.contains)
+        let append = ShardAppend(
+            producer: delivery.producer, sequence: delivery.sequence, part: delivery.part | UInt32(slice) << 16,
+            fingerprint: delivery.fingerprint, buckets: buckets, numbers: RowNumbers(good.lazy.map { read.index[$0] }),
+            refused: refused.map {
+                .init(row: read.index[$0], bucket: XXH64.bucket(of: read.batch.users.hash(Int(read.batch.user[$0]))))
+            }, batch: read.batch.gather(good))
+        return (append, nil)
+    }
+
+    private func send(
+        _ append: ShardAppend, to link: ShardLink, _ project: UInt32, request: UInt64, end: ContinuousClock.Instant
+    ) async -> Gatherer.Result {
+        do throws(ProtocolError) {
+            return .success(try await link.send(append, project: project, request: request, timeout: end - ContinuousClock.now))
+        } catch {
+            logger.log(
+                level: error.retryable || error.code == .cancelled ? .warning : .error, "append failed",
+                metadata: ["shard": "\(link.name)", "rows": "\(append.batch.count)", "call": "\(request)", "error": "\(words(error))"])
+            return .failure(error)
+        }
+    }
+}
+
+/// Adds up what became of the parts of one small append.
+private final class Sum: Sendable {
+    private let state: Mutex<(waiting: Int, outcomes: [AppendOutcome])>
+    private let done: @Sendable (Gatherer.Result) -> Void
+
+    init(waiting: Int, done: @escaping @Sendable (Gatherer.Result) -> Void) {
+        state = Mutex((waiting, []))
+        self.done = done
+    }
+
+    func add(_ outcome: AppendOutcome) {
+        let all = state.withLock { state -> [AppendOutcome]? in
+            state.outcomes.append(outcome)
+            return state.outcomes.count == state.waiting ? state.outcomes : nil
+        }
+        if let all { done(.success(AppendOutcome(joining: all))) }
+    }
+}
+
+extension AppendOutcome {
+    /// - Parameter parts: of one request, their rows by its numbers.
+    fileprivate init(joining parts: [AppendOutcome]) {
+        self.init(accepted: 0, repeated: !parts.isEmpty)
+        for part in parts {
+            accepted += part.accepted
+            repeated = repeated && part.repeated
+            rejected += part.rejected
+            retry += part.retry
+            shards += part.shards
+        }
+        rejected.sort { $0.row < $1.row }
+        retry.sort()
+        shards.sort()
     }
 }
 

@@ -1,5 +1,6 @@
 import Dispatch
 import FunnelProtocol
+import FunnelRuntime
 import NIOPosix
 import Synchronization
 
@@ -11,7 +12,7 @@ struct QueryJob: Sendable {
 }
 
 /// Threads for scans, off the event loops, with a bounded queue in front. A scan that has begun keeps a thread, but only so
-/// many of them run at a time (`ScanTurns`); the others stand still where they last asked whether they are cancelled.
+/// many of them run at a time (`ProjectTurns`); the others stand still where they last asked whether they are cancelled.
 final class QueryWorkers: Sendable {
     /// What a thread does.
     private final class Turn: Sendable {
@@ -20,7 +21,7 @@ final class QueryWorkers: Sendable {
     }
 
     private struct State {
-        var turns: ScanTurns
+        var turns: ProjectTurns
         var nextTicket: UInt64 = 0
         /// Queries by project.
         var admitted: [UInt32: Int] = [:]
@@ -49,7 +50,7 @@ final class QueryWorkers: Sendable {
         // Scans of several projects may stand still at a time, and so hold a thread.
         let begun = max(32, threads * 8)
         pool = NIOThreadPool(numberOfThreads: begun)
-        state = Mutex(State(turns: ScanTurns(places: threads, begunMax: begun)))
+        state = Mutex(State(turns: ProjectTurns(places: threads, begunMax: begun)))
         pool.start()
     }
 
@@ -163,7 +164,7 @@ final class QueryWorkers: Sendable {
             return false
         }
         if isRefused { return refuse() }
-        let scan = ScanTurns.Scan(ticket: ticket, project: job.project, isHeavy: job.isHeavy, since: .now, wake: start)
+        let scan = ProjectTurns.Work(ticket: ticket, project: job.project, isHeavy: job.isHeavy, since: .now, wake: start)
         change { $0.enter(scan) }
     }
 
@@ -181,7 +182,7 @@ final class QueryWorkers: Sendable {
         }
     }
 
-    private func change(_ body: (inout ScanTurns) -> [ScanTurns.Scan]) {
+    private func change(_ body: (inout ProjectTurns) -> [ProjectTurns.Work]) {
         let woken = state.withLock { state in
             defer { waiting.store(state.turns.waiting.count, ordering: .relaxed) }
             return body(&state.turns)

@@ -1,11 +1,11 @@
-/// Who scans now: so many at a time, projects in turn, and light scans before heavy ones. A scan that runs is asked now and
+/// Whose work runs now: so much at a time, projects in turn, and light work before heavy. Work that runs may be asked now and
 /// then whether it should give way; it then waits until its turn comes again.
 ///
 /// - While others wait, a project has at most half of the places, at least one.
-/// - While a light scan waits, heavy ones leave a place free.
-/// - A scan has its place for `turn`, then others that wait have theirs. One that waited for `patience` counts as light.
-package struct ScanTurns {
-    package struct Scan: Sendable {
+/// - While light work waits, heavy work leaves a place free.
+/// - Work has its place for `turn`, then others that wait have theirs. What waited for `patience` counts as light.
+package struct ProjectTurns {
+    package struct Work: Sendable {
         package let ticket: UInt64
         let project: UInt32
         let isHeavy: Bool
@@ -14,7 +14,7 @@ package struct ScanTurns {
         /// Since when it waits, or runs.
         var since: ContinuousClock.Instant
         /// Lets it go on.
-        var wake: @Sendable () -> Void
+        package var wake: @Sendable () -> Void
 
         package init(
             ticket: UInt64, project: UInt32, isHeavy: Bool, since: ContinuousClock.Instant, wake: @escaping @Sendable () -> Void = {}
@@ -27,17 +27,17 @@ package struct ScanTurns {
         }
     }
 
-    static let turn = Duration.milliseconds(50)
+    package static let turn = Duration.milliseconds(50)
     /// A place is kept for so long, whoever waits: to give way costs something too.
-    static let shortestTurn = Duration.milliseconds(5)
-    static let patience = Duration.seconds(1)
+    package static let shortestTurn = Duration.milliseconds(5)
+    package static let patience = Duration.seconds(1)
 
     private let places: Int
     /// Scans that have begun and not ended, at most.
     private let begunMax: Int
     private var begun = 0
-    private(set) var running: [Scan] = []
-    package private(set) var waiting: [Scan] = []
+    package private(set) var running: [Work] = []
+    package private(set) var waiting: [Work] = []
     /// By project, when it was served last, counted in turns.
     private var served: [UInt32: UInt64] = [:]
     private var turns: UInt64 = 0
@@ -48,42 +48,42 @@ package struct ScanTurns {
     }
 
     /// - Returns: scans to wake.
-    package mutating func enter(_ scan: Scan) -> [Scan] {
-        waiting.append(scan)
-        return fill(scan.since)
+    package mutating func enter(_ work: Work) -> [Work] {
+        waiting.append(work)
+        return fill(work.since)
     }
 
-    /// The scan has ended.
-    package mutating func leave(_ ticket: UInt64, _ now: ContinuousClock.Instant) -> [Scan] {
+    /// Work has ended.
+    package mutating func leave(_ ticket: UInt64, _ now: ContinuousClock.Instant) -> [Work] {
         running.removeAll { $0.ticket == ticket }
         begun -= 1
         return fill(now)
     }
 
-    /// Takes a scan that waits out of the line; nil where it does not wait.
-    package mutating func withdraw(_ ticket: UInt64) -> Scan? {
+    /// Takes a work that waits out of the line; nil where it does not wait.
+    package mutating func withdraw(_ ticket: UInt64) -> Work? {
         guard let i = waiting.firstIndex(where: { $0.ticket == ticket }) else { return nil }
         return waiting.remove(at: i)
     }
 
     package func shouldGiveWay(_ ticket: UInt64, _ now: ContinuousClock.Instant) -> Bool {
-        guard !waiting.isEmpty, let scan = running.first(where: { $0.ticket == ticket }) else { return false }
-        let age = now - scan.since
+        guard !waiting.isEmpty, let work = running.first(where: { $0.ticket == ticket }) else { return false }
+        let age = now - work.since
         if age < Self.shortestTurn { return false }
         if age >= Self.turn { return true }
-        if running(of: scan.project) > half, waiting.contains(where: { $0.project != scan.project }) { return true }
-        return scan.isHeavy && runningHeavy == places && waiting.contains { !$0.isHeavy }
+        if running(of: work.project) > half, waiting.contains(where: { $0.project != work.project }) { return true }
+        return work.isHeavy && runningHeavy == places && waiting.contains { !$0.isHeavy }
     }
 
-    /// Puts a scan that runs back in line.
+    /// Puts a work that runs back in line.
     /// - Returns: scans to wake; it may be among them.
-    package mutating func giveWay(_ ticket: UInt64, _ now: ContinuousClock.Instant, wake: @escaping @Sendable () -> Void) -> [Scan] {
+    package mutating func giveWay(_ ticket: UInt64, _ now: ContinuousClock.Instant, wake: @escaping @Sendable () -> Void) -> [Work] {
         guard let i = running.firstIndex(where: { $0.ticket == ticket }) else { return [] }
-        var scan = running.remove(at: i)
-        scan.since = now
-        scan.isNew = false
-        scan.wake = wake
-        waiting.append(scan)
+        var work = running.remove(at: i)
+        work.since = now
+        work.isNew = false
+        work.wake = wake
+        waiting.append(work)
         return fill(now)
     }
 
@@ -93,29 +93,29 @@ package struct ScanTurns {
     private var runningHeavy: Int { running.count(where: \.isHeavy) }
     private func running(of project: UInt32) -> Int { running.count { $0.project == project } }
 
-    private mutating func fill(_ now: ContinuousClock.Instant) -> [Scan] {
-        var woken: [Scan] = []
+    private mutating func fill(_ now: ContinuousClock.Instant) -> [Work] {
+        var woken: [Work] = []
         while running.count < places, let i = next(now) {
-            var scan = waiting.remove(at: i)
-            scan.since = now
-            if scan.isNew { begun += 1 }
+            var work = waiting.remove(at: i)
+            work.since = now
+            if work.isNew { begun += 1 }
             turns += 1
-            served[scan.project] = turns
-            running.append(scan)
-            woken.append(scan)
+            served[work.project] = turns
+            running.append(work)
+            woken.append(work)
         }
         if waiting.isEmpty, running.isEmpty { served = [:] }
         return woken
     }
 
-    /// Index of the scan whose turn is next.
+    /// Index of the work whose turn is next.
     private func next(_ now: ContinuousClock.Instant) -> Int? {
-        func isLight(_ scan: Scan) -> Bool { !scan.isHeavy || now - scan.since >= Self.patience }
+        func isLight(_ work: Work) -> Bool { !work.isHeavy || now - work.since >= Self.patience }
         let lightWaits = waiting.contains { !$0.isHeavy }
         let heavyMax = lightWaits ? places - 1 : places
-        func isFree(_ scan: Scan) -> Bool {
-            if !isLight(scan), runningHeavy >= heavyMax { return false }
-            return running(of: scan.project) < half || !waiting.contains { $0.project != scan.project }
+        func isFree(_ work: Work) -> Bool {
+            if !isLight(work), runningHeavy >= heavyMax { return false }
+            return running(of: work.project) < half || !waiting.contains { $0.project != work.project }
         }
         let ready = waiting.indices.filter { !waiting[$0].isNew || begun < begunMax }
         func order(_ i: Int) -> (Int, UInt64, Int) { (isLight(waiting[i]) ? 0 : 1, served[waiting[i].project] ?? 0, i) }
