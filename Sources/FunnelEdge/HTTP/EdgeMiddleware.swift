@@ -15,13 +15,14 @@ package struct EdgeMiddleware: RouterMiddleware {
     private let requests: Counter
     private let failures: Counter
     private let latency: LatencyHistogram
+    private let log = FailureLog()
     private let demandsTLS: Bool
 
     /// - Parameter demandsTLS: browsers are told to use nothing but TLS for this host from now on.
     package init(metrics: Metrics, demandsTLS: Bool) {
         self.demandsTLS = demandsTLS
         requests = metrics.counter("sluice_http_requests_total", "HTTP requests answered")
-        failures = metrics.counter("sluice_http_failures_total", "HTTP requests answered with a status of 500 or more")
+        failures = metrics.counter("sluice_http_failures_total", "HTTP requests answered with a status of 500 or more, probes of readiness not counted")
         latency = metrics.latency("sluice_http_request_seconds", "time to answer an HTTP request")
     }
 
@@ -29,13 +30,16 @@ package struct EdgeMiddleware: RouterMiddleware {
         _ request: Request, context: EdgeContext, next: (Request, EdgeContext) async throws -> Response
     ) async throws -> Response {
         let start = ContinuousClock.now
+        var context = context
+        if let id = RequestID.given(request.headers) { context.logger[metadataKey: "hb.request.id"] = "\(id)" }
         var response: Response
+        var failure: ProtocolError?
         do {
             var request = request
             if request.headers[.expect]?.lowercased() == "100-continue" {
                 request.body = RequestBody(asyncSequence: ContinuedBody(base: request.body, channel: context.channel))
             }
-            response = try await Peer.$channel.withValue(context.channel) { [request] in
+            response = try await Peer.$channel.withValue(context.channel) { [request, context] in
                 try await next(request, context)
             }
         } catch let error as HTTPError {
@@ -44,12 +48,16 @@ package struct EdgeMiddleware: RouterMiddleware {
             let problem = ProtocolError(of: error)
             if problem.code == .unknownError { context.logger.error("request failed", metadata: ["error": "\(words(error))"]) }
             response = EdgeResponse.problem(problem)
+            failure = problem
         }
         response.headers[.requestID] = context.id.description
         if demandsTLS { response.headers[.strictTransportSecurity] = "max-age=31536000" }
         let took = ContinuousClock.now - start
         requests.add()
-        if response.status.code >= 500 { failures.add() }
+        if response.status.code >= 400, context.endpointPath != "/readyz" {
+            if response.status.code >= 500 { failures.add() }
+            log.note(response.status, context.endpointPath, request.method, failure, context.logger)
+        }
         latency.record(took)
         context.logger.debug(
             "request",

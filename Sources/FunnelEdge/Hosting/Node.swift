@@ -35,6 +35,10 @@ package final class Node: Sendable {
         host = run.settings.text("host")
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(2, System.coreCount))
         waiting = Mutex(("starting", []))
+        if let tls = serverTLS, let expiry = try? tls.expiry() {
+            // Of the file as it is read now: one that is put there later is used, and told, after the next start.
+            metrics.gauge("sluice_certificate_expiry_timestamp_seconds", "when the certificate in use ends to be valid, in seconds since 1970") { expiry }
+        }
         metrics.gauge("sluice_ready", "1 once the service can do its work") { [weak self] in self?.notReady == nil ? 1 : 0 }
     }
 
@@ -127,7 +131,9 @@ package final class Node: Sendable {
             try await answer.send(.identity, result.body)
             try await answer.end(rows: 1)
         }
-        let handler = FrameServer(identity, routes: routes + [health, who], guesses: guesses, logger: logger)
+        let all = routes + [health, who]
+        let handler = FrameServer(
+            identity, routes: all, guesses: guesses, observer: WireMetrics(all.map(\.path), metrics), logger: logger)
         var limits = TransportLimits()
         limits.maxBodyBytes = Limits.frameBytes + FrameHeader.size
         limits.maxConnectionsPerAddress = CommonSettings.connectionsPerAddress(settings, of: limits.maxConnections)
@@ -152,9 +158,11 @@ package final class Node: Sendable {
         metrics.counter("sluice_http_connections_displaced_total", "idle HTTP connections closed to make room for others") {
             Double(door.places.displaced)
         }
-        return try EdgeServer.application(
-            router, door: door, host: host, port: CommonSettings.port(settings, "http-port"), tls: serverTLS, group: group, logger: logger
+        let port = CommonSettings.port(settings, "http-port")
+        let server = try EdgeServer.application(
+            router, door: door, host: host, port: port, tls: serverTLS, group: group, logger: logger
         ) { port in self.didBind(http: port) }
+        return HTTPService(server: server, address: "\(host):\(port)")
     }
 
     package func router() -> EdgeRouter {
@@ -172,7 +180,21 @@ private struct WireService: Service {
         let address = try await server.start()
         node.didBind(wire: address.port)
         try? await gracefulShutdown()
-        await server.shutdown(grace: .seconds(10))
+        await server.shutdown(grace: .seconds(4))
+    }
+}
+
+private struct HTTPService: Service {
+    let server: any Service
+    let address: String
+
+    func run() async throws {
+        do {
+            try await server.run()
+        } catch let error as IOError {
+            // Its own words don't say where.
+            throw TransportError(.failed, "cannot listen on \(address): \(connectionWords(error))")
+        }
     }
 }
 

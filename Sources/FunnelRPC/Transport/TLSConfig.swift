@@ -16,6 +16,12 @@ package struct TLSServerConfig: Sendable {
         self.clientRootsFile = clientRootsFile
     }
 
+    /// When the first certificate of the chain ends to be valid, in seconds since 1970.
+    package func expiry() throws -> Double {
+        let chain = try reading([certificateChainFile]) { try NIOSSLCertificate.fromPEMFile(certificateChainFile) }
+        return chain.map { Double($0.notValidAfter) }.min() ?? 0
+    }
+
     /// The same certificate for an HTTP/1.1 listener; no client certificate is asked for there.
     package func httpConfiguration() throws -> TLSConfiguration {
         var configuration = try reading([certificateChainFile, privateKeyFile]) {
