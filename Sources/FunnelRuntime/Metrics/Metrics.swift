@@ -29,22 +29,13 @@ package final class Metrics: Sendable {
         add(name, help, "counter", labels, read)
     }
 
-    /// One counter for each project, for each of some fixed values of another label.
-    /// - Parameter values: all that there are; an index into them is what is counted.
-    package func counters(
-        _ name: String, _ help: String, by label: String, _ values: [String]
-    ) -> ProjectCounters {
-        let counters = ProjectCounters(projects, values: values.count)
+    /// One counter for each project and each of some sets of other labels. Those are told that have counted something.
+    /// - Parameter labels: all sets that there are; a place among them is what is counted.
+    package func counters(_ name: String, _ help: String, by labels: [[(String, String)]] = [[]]) -> ProjectCounters {
+        let counters = ProjectCounters(projects, values: labels.count)
         add(name, help, "counter") {
-            counters.counted.map { (Self.text([("project", $0.project), (label, values[$0.value])]), Double($0.count)) }
+            counters.counted.map { (Self.text([("project", $0.project)] + labels[$0.value]), Double($0.count)) }
         }
-        return counters
-    }
-
-    /// One counter for each project.
-    package func counters(_ name: String, _ help: String) -> ProjectCounters {
-        let counters = ProjectCounters(projects, values: 1)
-        add(name, help, "counter") { counters.counted.map { (Self.text([("project", $0.project)]), Double($0.count)) } }
         return counters
     }
 

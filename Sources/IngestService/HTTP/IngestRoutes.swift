@@ -30,8 +30,11 @@ struct IngestRoutes {
             if let refused = outcome.rejected.first { return Self.unprocessable(EventFault("event_type", refused.reason)) }
             guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
         } catch let error as JSONError {
-            return Self.unprocessable(EventFault("body", error.description, "json_invalid"))
+            let fault = EventFault("body", error.description, "json_invalid")
+            intake.noteRejected(fault, project: principal.project, logger: context.logger)
+            return Self.unprocessable(fault)
         } catch let fault as EventFault {
+            intake.noteRejected(fault, project: principal.project, logger: context.logger)
             return Self.unprocessable(fault)
         }
         return EdgeResponse.json(["status": "success", "message": "Event recorded successfully"])

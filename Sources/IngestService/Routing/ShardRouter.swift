@@ -21,6 +21,7 @@ final class ShardRouter: Sendable {
     private let makeLink: @Sendable (ClusterMap.Shard) -> ShardLink
     private let budgetBytes: Int
     private let logger: Logger
+    private let logLimit = LogLimit()
     private let numbers = Mutex((producer: UInt64(0), next: UInt64(0)))
     /// Deliveries under one producer number. Shards remember the last 4,096 of each, so that a long delivery must not be
     /// overtaken by as many short ones: a fresh producer number every 2,048 leaves each of them far inside its window.
@@ -178,9 +179,9 @@ final class ShardRouter: Sendable {
                 outcome.repeated = outcome.repeated && result.repeated
                 outcome.rejected += result.rejected.map { .init(row: rows[min($0.row, rows.count - 1)], reason: $0.reason) }
             } catch {
-                logger.log(
-                    level: error.retryable || error.code == .cancelled ? .warning : .error, "append failed",
-                    metadata: ["shard": "\(link.name)", "rows": "\(rows.count)", "call": "\(request)", "error": "\(words(error))"])
+                logLimit.log(
+                    logger, error.retryable || error.code == .cancelled ? .warning : .error, "\(link.name) \(error.code)", "append failed",
+                    ["shard": "\(link.name)", "rows": "\(rows.count)", "call": "\(request)", "error": "\(words(error))"])
                 outcome.repeated = false
                 if error.isFaultOfSender { return Sent(outcome: outcome, fault: error) }
                 // The rest of the parts would wait for the same shard.
