@@ -178,7 +178,7 @@ let package = Package(
         tests("FunnelStorageTests", ["FunnelStorage"]),
         tests("FunnelScanTests", ["FunnelScan", "FunnelStorage", "FunnelMatch", "FunnelTestSupport"]),
         tests("FunnelStatisticsTests", ["FunnelStatistics", "FunnelModel", "FunnelTestSupport"]),
-        tests("ServiceTests", ["Metadata", "IngestService", "CoordinatorService", "ShardService", "Dashboard", "FunnelTestSupport"]),
+        tests("ServiceTests", ["FunnelRuntime", "Metadata", "IngestService", "CoordinatorService", "ShardService", "Dashboard", "FunnelTestSupport"]),
         tests("ClusterTests", ["FunnelCodec", "FunnelTestSupport", crypto]),
         tests("FunnelMatchTests", ["FunnelMatch", "FunnelTestSupport"]),
         tests("FunnelHTTP2Tests", ["FunnelHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),

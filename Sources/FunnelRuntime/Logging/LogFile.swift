@@ -18,7 +18,7 @@ package enum LogFile {
     /// The same for a file that this process's standard output and error go to, which then go to a new one.
     static func rotateOwn(_ path: String) {
         guard rotateIfLarge(path) else { return }
-        let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard file >= 0 else { return }
         // Lines of other threads go to one of both files, whole.
         _ = dup2(file, STDOUT_FILENO)

@@ -1,3 +1,4 @@
+import FunnelModel
 import FunnelProtocol
 import FunnelStorage
 import Glibc

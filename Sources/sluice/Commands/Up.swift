@@ -29,6 +29,7 @@ struct Up: AsyncParsableCommand {
 
     func run() async throws {
         guard (1...256).contains(shards) else { throw ValidationError("--shards must be from 1 to 256") }
+        for warning in KnownVariables.warnings(ProcessInfo.processInfo.environment) { Terminal.note("Warning: \(warning)") }
         let directory = URL(fileURLWithPath: data).path
         let logs = directory + "/logs"
         do {
