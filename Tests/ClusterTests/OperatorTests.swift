@@ -139,11 +139,13 @@ extension ClusterSuite {
 
         @Test func whatWaitsEndsBySignalToo() async throws {
             try await withFolder { folder in
-                // A cluster whose coordinator's port is taken is never ready.
+                // A cluster whose coordinator can't have its port is never ready.
                 let held = try Listener()
                 defer { held.close() }
                 let up = try Command.spawn(
-                    "sluice", ["up", "--any-port", "--coordinator-wire", "1", "--shards", "1", "--data", folder.appendingPathComponent("data").path])
+                    "sluice",
+                    ["--ingest-http", "--ingest-wire", "--coordinator-http", "--shard-wire", "--shard-http"].reduce(["up"]) { $0 + [$1, "0"] }
+                        + ["--coordinator-wire", "\(held.port)", "--shards", "1", "--data", folder.appendingPathComponent("data").path])
                 let load = try Command.spawn("sluice", ["load", try Self.line(folder), "--to", "127.0.0.1:\(held.port)"])
                 let query = try Command.spawn("sluice", ["query", "--steps", "a", "--to", "127.0.0.1:\(held.port)"])
                 try await Task.sleep(for: .milliseconds(800))

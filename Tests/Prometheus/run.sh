@@ -8,4 +8,5 @@ export SLUICE_PROGRAMS="${SLUICE_PROGRAMS:-$root/.build/release}"
 promtool check rules "$root/deploy/prometheus/sluice.rules.yaml"
 # The example names its rules without a folder.
 (cd "$root/deploy/prometheus" && promtool check config prometheus.yml)
+export PYTHONDONTWRITEBYTECODE=1
 exec python3 "$here/alerts.py" "$@"

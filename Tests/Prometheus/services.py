@@ -48,14 +48,14 @@ class Service:
             self.process = subprocess.Popen(
                 self.command + list(more), env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=self.before)
 
-    def signal(self, number):
+    def kill(self, number):
         # Behind a wrapper such as faketime the program itself is the process: they replace themselves by it.
         self.process.send_signal(number)
 
     def stop(self, number=signal.SIGTERM):
         if self.process.poll() is None:
-            self.signal(signal.SIGCONT)
-            self.signal(number)
+            self.kill(signal.SIGCONT)
+            self.kill(number)
         self.process.wait(15)
 
     @property
@@ -122,8 +122,8 @@ class Cluster:
     def stop(self):
         for service in self.all:
             if service.process.poll() is None:
-                service.signal(signal.SIGCONT)
-                service.signal(signal.SIGKILL)
+                service.kill(signal.SIGCONT)
+                service.kill(signal.SIGKILL)
                 service.process.wait()
 
     def send(self, events, timeout=30):

@@ -17,7 +17,8 @@ struct QueryTally: Sendable {
     init(_ metrics: Metrics, _ logger: Logger) {
         let whole = [[("outcome", "ok"), ("code", "")], [("outcome", "partial"), ("code", "")]]
         counters = metrics.counters(
-            "sluice_queries_total", "queries by what became of them: answered for all shards or for some, refused with nothing done, failed, or left by their callers",
+            "sluice_queries_total",
+            "queries by what became of them: answered for all shards or for some, refused, failed, or left by their callers",
             by: whole + Self.codes.map { [("outcome", Self.outcome($0)), ("code", $0.traits.name)] })
         latency = metrics.latency("sluice_query_seconds", "time of a whole query, waiting in line included")
         self.logger = logger

@@ -22,7 +22,8 @@ package struct EdgeMiddleware: RouterMiddleware {
     package init(metrics: Metrics, demandsTLS: Bool) {
         self.demandsTLS = demandsTLS
         requests = metrics.counter("sluice_http_requests_total", "HTTP requests answered")
-        failures = metrics.counter("sluice_http_failures_total", "HTTP requests answered with a status of 500 or more, probes of readiness not counted")
+        failures = metrics.counter(
+            "sluice_http_failures_total", "HTTP requests answered with a status of 500 or more, probes of readiness not counted")
         latency = metrics.latency("sluice_http_request_seconds", "time to answer an HTTP request")
     }
 

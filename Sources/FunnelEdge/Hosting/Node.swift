@@ -19,6 +19,7 @@ package final class Node: Sendable {
     package let host: String
     /// Keys that failed, over both ports.
     package let guesses = KeyGuesses()
+    private let limit = LogLimit(lines: 5)
     private let bound = Mutex<(http: Int?, wire: Int?)>((nil, nil))
     private let waiting: Mutex<(problem: String?, remarks: [String])>
     /// Given by whoever started the process, so that it knows its own from others at the same address.
@@ -26,8 +27,7 @@ package final class Node: Sendable {
 
     /// - Throws: `InvalidDocument` where settings contradict each other.
     package init(_ role: Role, _ run: Program.Run) throws(InvalidDocument) {
-        let faults = CommonSettings.check(run.settings)
-        if !faults.isEmpty { throw InvalidDocument(faults) }
+        var faults = CommonSettings.check(run.settings)
         self.role = role
         settings = run.settings
         logger = run.logger
@@ -35,9 +35,15 @@ package final class Node: Sendable {
         host = run.settings.text("host")
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(2, System.coreCount))
         waiting = Mutex(("starting", []))
-        if let tls = serverTLS, let expiry = try? tls.expiry() {
+        if faults.isEmpty, let tls = serverTLS {
+            do { try tls.check() } catch { faults.append(FieldFault("--tls-cert", error.message)) }
+        }
+        if !faults.isEmpty { throw InvalidDocument(faults) }
+        if let expiry = try? serverTLS?.expiry() {
             // Of the file as it is read now: one that is put there later is used, and told, after the next start.
-            metrics.gauge("sluice_certificate_expiry_timestamp_seconds", "when the certificate in use ends to be valid, in seconds since 1970") { expiry }
+            metrics.gauge(
+                "sluice_certificate_expiry_timestamp_seconds", "when the certificate in use ends to be valid, in seconds since 1970"
+            ) { expiry }
         }
         metrics.gauge("sluice_ready", "1 once the service can do its work") { [weak self] in self?.notReady == nil ? 1 : 0 }
     }
@@ -79,8 +85,9 @@ package final class Node: Sendable {
             defer { waiting = (problem, remarks) }
             return waiting.problem
         }
-        if problem == nil, before != nil { logger.info("ready") }
-        if let problem, before == nil { logger.warning("not ready any more", metadata: ["reason": "\(problem)"]) }
+        // It may come and go many times a second.
+        if problem == nil, before != nil { limit.log(logger, .info, "ready", "ready", [:]) }
+        if let problem, before == nil { limit.log(logger, .warning, "not ready", "not ready any more", ["reason": "\(problem)"]) }
     }
 
     package func requireReady() throws(ProtocolError) {

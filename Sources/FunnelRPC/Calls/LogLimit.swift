@@ -1,37 +1,44 @@
 import Logging
 import Synchronization
 
-/// Lets one line of a kind into the log each minute, so that what goes wrong a thousand times a second is told and does not fill
-/// the disk.
+/// Lets so many lines of a kind into the log each minute, so that what goes wrong a thousand times a second is told and does not
+/// fill the disk.
 package final class LogLimit: Sendable {
     private struct Kind {
-        var told: ContinuousClock.Instant
+        var since: ContinuousClock.Instant
+        var lines = 0
         var leftOut = 0
     }
 
-    private static let pause = Duration.seconds(60)
+    private static let minute = Duration.seconds(60)
     private static let kindsMax = 1_000
 
+    private let linesMax: Int
     private let kinds = Mutex<[String: Kind]>([:])
 
-    package init() {}
+    /// - Parameter lines: of a kind within a minute.
+    package init(lines: Int = 1) { linesMax = lines }
 
     /// - Returns: lines of the kind that were left out before this one; nil where this one is to be left out too.
-    package func admit(_ kind: String) -> Int? {
+    package func admit(_ kind: String, now: ContinuousClock.Instant = .now) -> Int? {
         kinds.withLock { kinds in
-            let now = ContinuousClock.now
-            if let known = kinds[kind], now - known.told < Self.pause {
-                kinds[kind]?.leftOut += 1
+            if kinds[kind] == nil, kinds.count >= Self.kindsMax { kinds = kinds.filter { now - $0.value.since < Self.minute } }
+            // So many kinds at once are a flood of their own.
+            guard kinds[kind] != nil || kinds.count < Self.kindsMax else { return nil }
+            var known = kinds[kind] ?? Kind(since: now)
+            defer { kinds[kind] = known }
+            if now - known.since >= Self.minute { (known.since, known.lines) = (now, 0) }
+            guard known.lines < linesMax else {
+                known.leftOut += 1
                 return nil
             }
-            if kinds.count >= Self.kindsMax { kinds = kinds.filter { now - $0.value.told < Self.pause } }
-            let leftOut = kinds[kind]?.leftOut ?? 0
-            if kinds.count < Self.kindsMax || kinds[kind] != nil { kinds[kind] = Kind(told: now) }
-            return leftOut
+            known.lines += 1
+            defer { known.leftOut = 0 }
+            return known.leftOut
         }
     }
 
-    /// Logs, unless a line of this kind was logged within the last minute.
+    /// Logs, unless the minute's lines of this kind were logged already.
     package func log(
         _ logger: Logger, _ level: Logger.Level, _ kind: String, _ message: Logger.Message, _ metadata: @autoclosure () -> Logger.Metadata
     ) {

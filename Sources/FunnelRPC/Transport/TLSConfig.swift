@@ -16,6 +16,15 @@ package struct TLSServerConfig: Sendable {
         self.clientRootsFile = clientRootsFile
     }
 
+    /// Reads the files, to find out whether they will do.
+    package func check() throws(TransportError) {
+        do {
+            _ = try makeContext()
+        } catch {
+            throw error as? TransportError ?? TransportError(.failed, connectionWords(error))
+        }
+    }
+
     /// When the first certificate of the chain ends to be valid, in seconds since 1970.
     package func expiry() throws -> Double {
         let chain = try reading([certificateChainFile]) { try NIOSSLCertificate.fromPEMFile(certificateChainFile) }
