@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-files test-traits test-hostile test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-files test-traits test-hostile test-prometheus test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -43,6 +43,11 @@ test-hostile:
 	@sh deploy/install-deps.sh
 	swift build -c release --build-tests
 	SLUICE_HOSTILE=1 swift test -c release --skip-build --no-parallel --filter 'FunnelHTTP2Tests|FunnelRPCTests|FunnelEdgeTests'
+
+# Alert rules, and the cause of each alert on real processes; about two minutes.
+test-prometheus: build
+	@sh deploy/install-deps.sh promtool:prometheus faketime:faketime openssl:openssl python3:python3 cc:gcc
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Prometheus/run.sh
 
 # The dashboard in a real browser, against a real cluster.
 test-browser: build

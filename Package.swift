@@ -31,7 +31,6 @@ let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -157,7 +156,7 @@ let package = Package(
             name: "Dashboard", resources: webFiles.split(separator: "\n").map { .embedInCode(String($0)) }, swiftSettings: strict),
         library("FunnelHTTP2", ["CNghttp2", "CFunnelShims", nioCore]),
         library("FunnelRPC", ["FunnelProtocol", "FunnelHTTP2", nioCore, nioPosix, nioSSL, nioTLS, crypto, logging]),
-        library("FunnelRuntime", ["FunnelModel", "CFunnelShims", logging, lifecycle, signals, yams]),
+        library("FunnelRuntime", ["FunnelModel", "CFunnelShims", logging, lifecycle, yams]),
         library("FunnelEdge", ["FunnelRuntime", "FunnelRPC", "FunnelHTTP2", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix, nioSSL, logging,
             .product(name: "HummingbirdTLS", package: "hummingbird"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras")]),
@@ -179,7 +178,7 @@ let package = Package(
         tests("FunnelStorageTests", ["FunnelStorage"]),
         tests("FunnelScanTests", ["FunnelScan", "FunnelStorage", "FunnelMatch", "FunnelTestSupport"]),
         tests("FunnelStatisticsTests", ["FunnelStatistics", "FunnelModel", "FunnelTestSupport"]),
-        tests("ServiceTests", ["Metadata", "IngestService", "CoordinatorService", "ShardService", "Dashboard", "FunnelTestSupport"]),
+        tests("ServiceTests", ["FunnelRuntime", "Metadata", "IngestService", "CoordinatorService", "ShardService", "Dashboard", "FunnelTestSupport"]),
         tests("ClusterTests", ["FunnelCodec", "FunnelTestSupport", crypto]),
         tests("FunnelMatchTests", ["FunnelMatch", "FunnelTestSupport"]),
         tests("FunnelHTTP2Tests", ["FunnelHTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),

@@ -14,10 +14,10 @@ package final class CoordinatorService: Sendable {
         example: "SLUICE_CLUSTER_SECRET=… SLUICE_READ_KEYS=… sluice-coordinator --data /var/lib/sluice-coordinator --shards 10.0.0.6:8100,10.0.0.7:8101",
         settings: CommonSettings.all(http: 8090, wire: 8091) + [
             Setting("data", .text, default: "", "directory for the metadata"),
-            Setting("shards", .text, default: "", "wire addresses of all shards, host:port, in the order of their numbers, by commas"),
-            Setting("write-keys", .text, secret: true, "keys that may append events: KEY or PROJECT:KEY, by commas"),
-            Setting("read-keys", .text, secret: true, "keys that may query"),
-            Setting("admin-keys", .text, secret: true, "keys that may do everything"),
+            Setting("shards", .list, default: "", "wire addresses of all shards, host:port, in the order of their numbers, by commas"),
+            Setting("write-keys", .list, secret: true, "keys that may append events: KEY or PROJECT:KEY, by commas"),
+            Setting("read-keys", .list, secret: true, "keys that may query"),
+            Setting("admin-keys", .list, secret: true, "keys that may do everything"),
             Setting("queries-running", .integer(1...1_000), default: "8", "queries answered at the same time"),
             Setting("chart-library", .text, default: "", "file of Chart.js for the dashboard; by default where Debian's libjs-chart.js has it"),
             Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
@@ -47,7 +47,8 @@ package final class CoordinatorService: Sendable {
                 await service.fleet.shutdown()
                 await service.engine.aside.shutdown()
             },
-            Background { await service.tellReadiness() }, try node.httpService(http),
+            Background { await service.tellReadiness() },
+            IdleTrim { service.engine.gate.load.running > 0 }, try node.httpService(http),
             node.wireService(routes + service.reportRoutes, as: service.identity) { service.map.shards.count },
             // Stops first, so that calls which wait for a newer map don't hold up the rest.
             AtShutdown { service.directory.registry.endWaiting() },
@@ -84,7 +85,7 @@ package final class CoordinatorService: Sendable {
         node.addClusterMetrics { directory.registry.state }
         let gate = AdmissionGate(
             running: node.settings.integer("queries-running"), queued: node.settings.integer("queries-queued"))
-        let engine = QueryEngine(fleet, catalogue: catalogue, gate: gate, metrics: node.metrics)
+        let engine = QueryEngine(fleet, catalogue: catalogue, gate: gate, metrics: node.metrics, logger: node.logger)
         self.engine = engine
         live = LiveHub(
             .init { project in
@@ -234,7 +235,9 @@ package final class CoordinatorService: Sendable {
         _ call: FrameCall, _ report: @escaping @Sendable (JSONValue, Int64, UInt32) async throws -> JSONValue
     ) async throws {
         let project = try admit(call)
-        let answer = try await cancelling(call) { try await report(try JSONParser.parse(call.frame.body), WallClock.now(), project) }
+        let answer = try await engine.tally.count(project) {
+            try await cancelling(call) { try await report(try JSONParser.parse(call.frame.body), WallClock.now(), project) }
+        }
         try await send(answer, call)
     }
 
@@ -252,9 +255,11 @@ package final class CoordinatorService: Sendable {
 
     private func users(_ call: FrameCall) async throws {
         let project = try admit(call)
-        let page = try await cancelling(call) { [engine] in
-            let request = try UsersRequest.parse(try JSONParser.parse(call.frame.body), now: WallClock.now())
-            return try await engine.users(request, project: project)
+        let page = try await engine.tally.count(project, isPartial: { !$0.completeness.missing.isEmpty }) {
+            try await cancelling(call) { [engine] in
+                let request = try UsersRequest.parse(try JSONParser.parse(call.frame.body), now: WallClock.now())
+                return try await engine.users(request, project: project)
+            }
         }
         var answer = call.writer()
         // The page's own facts first: a list of a partial answer must not pass as a whole one.

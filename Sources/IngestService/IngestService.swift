@@ -40,7 +40,7 @@ package final class IngestService: Sendable {
         let identity = node.identity { service.membership.view.cluster }
         return [
             AtShutdown { await service.parsing.shutdown() }, service.membership.service, Background { try await service.followMap() },
-            try node.httpService(http, small: small),
+            try node.httpService(http, small: small), IdleTrim { bodies.bytes > 0 || service.router.inFlightBytes > 0 },
             node.wireService([.init(.append, .keys(.write, service.wireKeys)) { try await service.append($0) }], as: identity) { service.router.shards.count },
         ]
     }

@@ -48,6 +48,7 @@ package final class ShardService: Sendable {
     private let workers: QueryWorkers
     private let appendLatency: LatencyHistogram
     private let queryLatency: LatencyHistogram
+    private let syncLatency: LatencyHistogram
     private let appendedRows: Counter
 
     package static func services(_ run: Program.Run) async throws -> [any Service] {
@@ -73,6 +74,7 @@ package final class ShardService: Sendable {
         workers = QueryWorkers(threads: node.settings.integer("query-threads"), queued: node.settings.integer("query-queue"))
         appendLatency = node.metrics.latency("sluice_shard_append_seconds", "time from an append's arrival to its durability")
         queryLatency = node.metrics.latency("sluice_shard_query_seconds", "time of a partial query, queueing included")
+        syncLatency = node.metrics.latency("sluice_store_sync_seconds", "time of one sync of the log, for a whole group of appends")
         appendedRows = node.metrics.counter("sluice_shard_rows_appended_total", "rows made durable, repeats not counted")
         writer.start()
         sealer.start()
@@ -121,6 +123,7 @@ package final class ShardService: Sendable {
         var options = StoreOptions()
         options.sealRows = node.settings.integer("seal-rows")
         options.reserveBytes = UInt64(node.settings.integer("reserve-mb")) << 20
+        options.onSync = { [syncLatency] in syncLatency.record($0) }
         options.onNote = { [logger = node.logger] in $0.log(to: logger) }
         options.urgently = Housekeeping.urgently(on: switcher)
         let identity = StoreIdentity(clusterID: map.clusterID, shard: shard, shardCount: map.shards.count, epoch: map.epoch)
@@ -314,9 +317,12 @@ package final class ShardService: Sendable {
     }
 
     private func addStoreMetrics() {
-        StoreMetrics.add(to: node.metrics) { [weak self] in self?.open.withLock { $0?.store } }
+        StoreMetrics.add(to: node.metrics, reserve: node.settings.integer("reserve-mb") << 20) { [weak self] in self?.open.withLock { $0?.store } }
         node.metrics.gauge("sluice_shard_append_queue_bytes", "appends waiting for the disk") { [weak self] in
-            Double(self?.open.withLock { $0?.appender.queuedBytes } ?? 0)
+            Double(self?.open.withLock { $0?.appender.queued.bytes } ?? 0)
+        }
+        node.metrics.gauge("sluice_shard_append_queue_rows", "rows of appends waiting for the disk") { [weak self] in
+            Double(self?.open.withLock { $0?.appender.queued.rows } ?? 0)
         }
         node.metrics.gauge("sluice_shard_queries", "scans running or queued") { [workers] in Double(workers.running) }
     }

@@ -55,8 +55,11 @@ struct CoordinatorRoutes {
         _ request: Request, _ context: EdgeContext, _ report: @escaping @Sendable (JSONValue, Int64, UInt32) async throws -> JSONValue
     ) async throws -> Response {
         let project = try admit(request, for: .read)
-        let document = try await document(request)
-        return EdgeResponse.json(try await context.whileCallerWaits { try await report(document, WallClock.now(), project) })
+        let answer = try await engine.tally.count(project) {
+            let document = try await document(request)
+            return try await context.whileCallerWaits { try await report(document, WallClock.now(), project) }
+        }
+        return EdgeResponse.json(answer)
     }
 
     func document(_ request: Request) async throws -> JSONValue {
@@ -118,6 +121,9 @@ struct CoordinatorRoutes {
         let query = QueryRequest(
             subject: id ?? .standing, entryRange: range, asOf: WallClock.now(),
             allowPartial: parameters["allow_partial"] == "true" || parameters["allow_partial"] == "1")
-        return EdgeResponse.json(try await context.whileCallerWaits { try await engine.report(query, project: project).performanceJSON })
+        let answer = try await engine.tally.count(project) {
+            try await context.whileCallerWaits { try await engine.report(query, project: project).performanceJSON }
+        }
+        return EdgeResponse.json(answer)
     }
 }

@@ -28,6 +28,9 @@ extension CoordinatorRoutes {
         let project = try admit(request, for: .read)
         let parameters = request.uri.queryParameters.map { (name: String($0.key), value: String($0.value)) }
         let asked = try DiscoveryRequest.parse(subject, parameters)
-        return EdgeResponse.json(try await context.whileCallerWaits { try await engine.discover(asked, project: project).json })
+        let answer = try await engine.tally.count(project) {
+            try await context.whileCallerWaits { try await engine.discover(asked, project: project).json }
+        }
+        return EdgeResponse.json(answer)
     }
 }

@@ -30,7 +30,6 @@ extension QueryEngine {
         json: @escaping @Sendable (PartialResult.Report?) -> [JSONValue.Member]
     ) async throws -> JSONValue {
         let start = ContinuousClock.now
-        defer { latency.record(ContinuousClock.now - start) }
         let (request, definition) = (query.request, query.definition)
         let isHeavy = isHeavy(query, report, project)
         let gathered = try await gate.run(project, isHeavy: isHeavy, until: start + request.deadline) {

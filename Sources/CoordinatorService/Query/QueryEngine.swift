@@ -2,6 +2,7 @@ import FunnelModel
 import FunnelProtocol
 import FunnelRPC
 import FunnelRuntime
+import Logging
 
 /// Plans a query, asks the shards, and adds up what they say. One map for the whole answer.
 final class QueryEngine: Sendable {
@@ -11,22 +12,21 @@ final class QueryEngine: Sendable {
     let sharedTotals: SharedTotals
     /// For what takes long: answers of other queries do not wait for it.
     let aside = AsideThreads()
-    let latency: LatencyHistogram
+    let tally: QueryTally
     private let requests = RequestNumbers()
 
-    init(_ fleet: ShardFleet, catalogue: FunnelCatalogue, gate: AdmissionGate, metrics: Metrics) {
+    init(_ fleet: ShardFleet, catalogue: FunnelCatalogue, gate: AdmissionGate, metrics: Metrics, logger: Logger) {
         self.fleet = fleet
         self.catalogue = catalogue
         self.gate = gate
         sharedTotals = SharedTotals { await QueryEngine.askTotals(fleet, $0) }
-        latency = metrics.latency("sluice_query_seconds", "time of a whole query, waiting in line included")
+        tally = QueryTally(metrics, logger)
         metrics.gauge("sluice_queries_running", "queries being answered") { Double(gate.load.running) }
         metrics.gauge("sluice_queries_queued", "queries in line") { Double(gate.load.queued) }
     }
 
     func report(_ request: QueryRequest, project: UInt32) async throws -> FunnelReport {
         let start = ContinuousClock.now
-        defer { latency.record(ContinuousClock.now - start) }
         let query = try await resolve(request, project)
         try request.breakdown?.check(against: query.definition)
         try request.variants?.check(against: [query.definition] + (query.second.map { [$0] } ?? []))

@@ -33,6 +33,8 @@ package struct EdgeAnswer: Sendable {
     package var status: HTTPResponse.Status
     package var headers: HTTPFields
     package var bytes: [UInt8]
+    /// What it says, where it is an error of the protocol.
+    package private(set) var failure: ProtocolError?
 
     package init(_ bytes: [UInt8], type: String, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) {
         self.bytes = bytes
@@ -54,6 +56,7 @@ package struct EdgeAnswer: Sendable {
         if error.retryAfterMilliseconds > 0 { fields[.retryAfter] = "\(max(1, error.retryAfterMilliseconds / 1_000))" }
         if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer" }
         self.init(error.problem.encoded, type: "application/problem+json", status: status, headers: fields)
+        failure = error
     }
 
     package var response: Response { Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: bytes))) }

@@ -25,13 +25,16 @@ package struct EdgeMiddleware: RouterMiddleware {
         _ request: Request, context: EdgeContext, next: (Request, EdgeContext) async throws -> Response
     ) async throws -> Response {
         let start = ContinuousClock.now
+        var context = context
+        if let id = RequestID.given(request.headers) { context.logger[metadataKey: "hb.request.id"] = "\(id)" }
         var response: Response
+        var failure: ProtocolError?
         do {
             var request = request
             if request.headers[.expect]?.lowercased() == "100-continue" {
                 request.body = RequestBody(asyncSequence: ContinuedBody(base: request.body, channel: context.channel))
             }
-            response = try await Peer.$channel.withValue(context.channel) { [request] in
+            response = try await Peer.$channel.withValue(context.channel) { [request, context] in
                 try await next(request, context)
             }
         } catch let error as HTTPError {
@@ -40,17 +43,12 @@ package struct EdgeMiddleware: RouterMiddleware {
             let problem = ProtocolError(of: error)
             if problem.code == .unknownError { context.logger.error("request failed", metadata: ["error": "\(words(error))"]) }
             response = EdgeResponse.problem(problem)
+            failure = problem
         }
         response.headers[.requestID] = context.id.description
         if demandsTLS { response.headers[.strictTransportSecurity] = "max-age=31536000" }
-        let took = ContinuousClock.now - start
-        account.record(response.status, took)
-        context.logger.debug(
-            "request",
-            metadata: [
-                "method": "\(request.method)", "route": "\(context.endpointPath ?? "-")",
-                "status": "\(response.status.code)", "took": "\(took)",
-            ])
+        account.record(
+            response.status, failure, ContinuousClock.now - start, method: request.method, route: context.endpointPath, logger: context.logger)
         return response
     }
 
@@ -64,22 +62,34 @@ package struct EdgeMiddleware: RouterMiddleware {
     }
 }
 
-/// What is counted of all HTTP requests of a process.
+/// What is counted and logged of all HTTP requests of a process.
 package struct EdgeAccount: Sendable {
     private let requests: Counter
     private let failures: Counter
     private let latency: LatencyHistogram
+    private let log = FailureLog()
 
     package init(_ metrics: Metrics) {
         requests = metrics.counter("sluice_http_requests_total", "HTTP requests answered")
-        failures = metrics.counter("sluice_http_failures_total", "HTTP requests answered with a status of 500 or more")
+        failures = metrics.counter(
+            "sluice_http_failures_total", "HTTP requests answered with a status of 500 or more, probes of readiness not counted")
         latency = metrics.latency("sluice_http_request_seconds", "time to answer an HTTP request")
     }
 
-    func record(_ status: HTTPResponse.Status, _ took: Duration) {
+    /// - Parameters:
+    ///   - failure: what the answer says, where it is an error of the protocol.
+    ///   - route: the pattern of the path; nil where there is none.
+    func record(
+        _ status: HTTPResponse.Status, _ failure: ProtocolError?, _ took: Duration, method: HTTPRequest.Method, route: String?, logger: Logger
+    ) {
         requests.add()
-        if status.code >= 500 { failures.add() }
         latency.record(took)
+        if status.code >= 400, route != "/readyz" {
+            if status.code >= 500 { failures.add() }
+            log.note(status, route, method, failure, logger)
+        }
+        logger.debug(
+            "request", metadata: ["method": "\(method)", "route": "\(route ?? "-")", "status": "\(status.code)", "took": "\(took)"])
     }
 }
 

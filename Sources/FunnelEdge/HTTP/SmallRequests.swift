@@ -149,7 +149,7 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
     private func write(_ answer: EdgeAnswer, _ request: HTTPRequest, _ start: ContinuousClock.Instant, _ context: ChannelHandlerContext) {
         guard case .answering = state, context.channel.isActive else { return }
         state = .passing
-        let id = RequestID().description
+        let id = RequestID.given(request.headerFields) ?? Hummingbird.RequestID().description
         var fields = answer.headers
         fields[.contentLength] = "\(answer.bytes.count)"
         fields[.server] = SmallRequests.serverName
@@ -160,13 +160,10 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
         context.write(wrapOutboundOut(.head(HTTPResponse(status: answer.status, headerFields: fields))), promise: nil)
         if !answer.bytes.isEmpty { context.write(wrapOutboundOut(.body(ByteBuffer(bytes: answer.bytes))), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        let took = ContinuousClock.now - start
-        small.account.record(answer.status, took)
-        small.logger.debug(
-            "request",
-            metadata: [
-                "method": "POST", "route": "\(request.path ?? "-")", "status": "\(answer.status.code)", "took": "\(took)", "hb.request.id": "\(id)",
-            ])
+        var logger = small.logger
+        logger[metadataKey: "hb.request.id"] = "\(id)"
+        small.account.record(
+            answer.status, answer.failure, ContinuousClock.now - start, method: .post, route: request.path, logger: logger)
         if ends { return context.close(promise: nil) }
         goOn(context)
     }

@@ -37,6 +37,11 @@ package struct Membership: Sendable {
         node.metrics.gauge("sluice_coordinator_heard_seconds", "seconds since the coordinator last answered; -1 where it has not since the start") {
             view.sinceHeard.map { $0 / .seconds(1) } ?? -1
         }
+        node.metrics.gauge(
+            "sluice_clock_offset_seconds", "by how much the coordinator's clock is ahead, as of its last answer; 0 before one"
+        ) { [coordinator] in
+            coordinator.clockOffset.map { $0 / .seconds(1) } ?? 0
+        }
     }
 
     /// Follows the coordinator until the process stops.

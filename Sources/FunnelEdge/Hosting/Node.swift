@@ -20,6 +20,7 @@ package final class Node: Sendable {
     package let account: EdgeAccount
     /// Keys that failed, over both ports.
     package let guesses = KeyGuesses()
+    private let limit = LogLimit(lines: 5)
     private let bound = Mutex<(http: Int?, wire: Int?)>((nil, nil))
     private let waiting: Mutex<(problem: String?, remarks: [String])>
     /// Given by whoever started the process, so that it knows its own from others at the same address.
@@ -27,8 +28,7 @@ package final class Node: Sendable {
 
     /// - Throws: `InvalidDocument` where settings contradict each other.
     package init(_ role: Role, _ run: Program.Run) throws(InvalidDocument) {
-        let faults = CommonSettings.check(run.settings)
-        if !faults.isEmpty { throw InvalidDocument(faults) }
+        var faults = CommonSettings.check(run.settings)
         self.role = role
         settings = run.settings
         logger = run.logger
@@ -37,6 +37,16 @@ package final class Node: Sendable {
         host = run.settings.text("host")
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(2, System.coreCount))
         waiting = Mutex(("starting", []))
+        if faults.isEmpty, let tls = serverTLS {
+            do { try tls.check() } catch { faults.append(FieldFault("--tls-cert", error.message)) }
+        }
+        if !faults.isEmpty { throw InvalidDocument(faults) }
+        if let expiry = try? serverTLS?.expiry() {
+            // Of the file as it is read now: one that is put there later is used, and told, after the next start.
+            metrics.gauge(
+                "sluice_certificate_expiry_timestamp_seconds", "when the certificate in use ends to be valid, in seconds since 1970"
+            ) { expiry }
+        }
         metrics.gauge("sluice_ready", "1 once the service can do its work") { [weak self] in self?.notReady == nil ? 1 : 0 }
     }
 
@@ -77,8 +87,9 @@ package final class Node: Sendable {
             defer { waiting = (problem, remarks) }
             return waiting.problem
         }
-        if problem == nil, before != nil { logger.info("ready") }
-        if let problem, before == nil { logger.warning("not ready any more", metadata: ["reason": "\(problem)"]) }
+        // It may come and go many times a second.
+        if problem == nil, before != nil { limit.log(logger, .info, "ready", "ready", [:]) }
+        if let problem, before == nil { limit.log(logger, .warning, "not ready", "not ready any more", ["reason": "\(problem)"]) }
     }
 
     package func requireReady() throws(ProtocolError) {
@@ -129,7 +140,9 @@ package final class Node: Sendable {
             try await answer.send(.identity, result.body)
             try await answer.end(rows: 1)
         }
-        let handler = FrameServer(identity, routes: routes + [health, who], guesses: guesses, logger: logger)
+        let all = routes + [health, who]
+        let handler = FrameServer(
+            identity, routes: all, guesses: guesses, observer: WireMetrics(all.map(\.path), metrics), logger: logger)
         var limits = TransportLimits()
         limits.maxBodyBytes = Limits.frameBytes + FrameHeader.size
         limits.maxConnectionsPerAddress = CommonSettings.connectionsPerAddress(settings, of: limits.maxConnections)
@@ -154,9 +167,11 @@ package final class Node: Sendable {
         metrics.counter("sluice_http_connections_displaced_total", "idle HTTP connections closed to make room for others") {
             Double(door.places.displaced)
         }
-        return try EdgeServer.application(
-            router, small: small, door: door, host: host, port: CommonSettings.port(settings, "http-port"), tls: serverTLS, group: group, logger: logger
+        let port = CommonSettings.port(settings, "http-port")
+        let server = try EdgeServer.application(
+            router, small: small, door: door, host: host, port: port, tls: serverTLS, group: group, logger: logger
         ) { port in self.didBind(http: port) }
+        return HTTPService(server: server, address: "\(host):\(port)")
     }
 
     package func router() -> EdgeRouter {
@@ -174,7 +189,21 @@ private struct WireService: Service {
         let address = try await server.start()
         node.didBind(wire: address.port)
         try? await gracefulShutdown()
-        await server.shutdown(grace: .seconds(10))
+        await server.shutdown(grace: .seconds(4))
+    }
+}
+
+private struct HTTPService: Service {
+    let server: any Service
+    let address: String
+
+    func run() async throws {
+        do {
+            try await server.run()
+        } catch let error as IOError {
+            // Its own words don't say where.
+            throw TransportError(.failed, "cannot listen on \(address): \(connectionWords(error))")
+        }
     }
 }
 

@@ -2,6 +2,7 @@ import FunnelModel
 import FunnelProtocol
 import Logging
 import NIOCore
+import Synchronization
 
 /// Makes wire calls to one peer, as a service of the cluster or as a client, and turns every failure into a
 /// `ProtocolError` that says what may be concluded.
@@ -10,6 +11,7 @@ package final class FrameClient: Sendable {
     package let name: String
     private let transport: TransportClient
     private let service: ServiceSelf
+    private let offset = Mutex<Duration?>(nil)
 
     /// - Parameters:
     ///   - expected: who must answer at the address; nil asks for no more than the cluster secret.
@@ -33,6 +35,10 @@ package final class FrameClient: Sendable {
     }
 
     package func shutdown() async { await transport.shutdown() }
+
+    /// By how much the peer's clock is ahead of ours, as its last answer tells that holds a time: less by what
+    /// the answer's way has taken. nil before one.
+    package var clockOffset: Duration? { offset.withLock { $0 } }
 
     /// The single result frame's body of a call.
     package func call(
@@ -58,6 +64,10 @@ package final class FrameClient: Sendable {
         do {
             let response = try await transport.call(
                 path: path.rawValue, authorization: authorization, body: ByteBuffer(bytes: frame), timeout: timeout)
+            if let time = response.time {
+                let ahead = time - wallMilliseconds()
+                offset.withLock { $0 = .milliseconds(ahead) }
+            }
             try await Self.read(response, expecting: path.answers, each: each)
         } catch let error as ProtocolError {
             throw error

@@ -95,12 +95,18 @@ package final class FrameServer: CallHandler {
     private let service: ServiceSelf
     private let routes: [String: Route]
     private let guesses: KeyGuesses
+    private let observer: (any CallObserver)?
     private let logger: Logger
 
-    /// - Parameter guesses: counts keys that fail, over all doors of the process.
-    package init(_ service: ServiceSelf, routes: [Route], guesses: KeyGuesses = KeyGuesses(), logger: Logger) {
+    /// - Parameters:
+    ///   - guesses: counts keys that fail, over all doors of the process.
+    ///   - observer: told of every call that got past its head; those refused by it are among the port's refusals.
+    package init(
+        _ service: ServiceSelf, routes: [Route], guesses: KeyGuesses = KeyGuesses(), observer: (any CallObserver)? = nil, logger: Logger
+    ) {
         self.service = service
         self.guesses = guesses
+        self.observer = observer
         self.logger = logger
         let hello = Route(.hello, .anyone) { _ in }
         self.routes = Dictionary((routes + [hello]).map { ($0.path.rawValue, $0) }) { first, _ in first }
@@ -147,18 +153,23 @@ package final class FrameServer: CallHandler {
     }
 
     package func handle(_ call: ServerCall) async {
+        // `check` has seen the head.
+        guard let route = routes[call.head.path] else { return }
+        let start = observer == nil ? nil : ContinuousClock.now
+        let code: ProtocolError.Code?
         do {
-            try await answer(call)
+            code = try await answer(call, route)
         } catch {
             // The caller went away or its connection broke; there is nobody left to tell.
             logger.debug("call ended early", metadata: ["path": "\(call.head.path)", "error": "\(words(error))"])
+            code = (error as? TransportError)?.isDeadline == true ? .deadlineExceeded : .cancelled
         }
+        if let start { observer?.ended(route.path, code: code, took: ContinuousClock.now - start) }
     }
 
-    private func answer(_ call: ServerCall) async throws {
-        // `check` has seen the head.
-        guard let route = routes[call.head.path] else { return }
-        try await call.respond(status: 200, contentType: "application/x-sluice")
+    /// - Returns: the error that was the answer, if one was.
+    private func answer(_ call: ServerCall, _ route: Route) async throws -> ProtocolError.Code? {
+        try await call.respond(status: 200, contentType: "application/x-sluice", tellsTime: route.path == .snapshot)
         let cluster = service.cluster()
         var context = FrameContext(cluster: cluster.id, epoch: cluster.epoch)
         do {
@@ -166,24 +177,28 @@ package final class FrameServer: CallHandler {
             context.request = frame.context.request
             context.project = frame.context.project
             try await serve(route, frame, call, context)
+            return nil
         } catch let error as ProtocolError {
-            var answer = FrameAnswer(call: call, context: context)
-            try await answer.fail(error)
+            return try await fail(call, context, error)
         } catch let error as InvalidDocument {
-            var answer = FrameAnswer(call: call, context: context)
-            try await answer.fail(ProtocolError(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults))
+            return try await fail(
+                call, context, ProtocolError(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults))
         } catch let error as JSONError {
-            var answer = FrameAnswer(call: call, context: context)
-            try await answer.fail(ProtocolError(.invalidMessage, "malformed JSON at byte \(error.offset): \(error.reason)"))
+            return try await fail(call, context, ProtocolError(.invalidMessage, "malformed JSON at byte \(error.offset): \(error.reason)"))
         } catch is CancellationError {
             throw CancellationError()
         } catch let error as TransportError {
             throw error
         } catch {
             logger.error("call failed", metadata: ["path": "\(route.path.rawValue)", "error": "\(words(error))"])
-            var answer = FrameAnswer(call: call, context: context)
-            try await answer.fail(ProtocolError(.unknownError, "internal error; the service's log has it"))
+            return try await fail(call, context, ProtocolError(.unknownError, "internal error; the service's log has it"))
         }
+    }
+
+    private func fail(_ call: ServerCall, _ context: FrameContext, _ error: ProtocolError) async throws -> ProtocolError.Code {
+        var answer = FrameAnswer(call: call, context: context)
+        try await answer.fail(error)
+        return error.code
     }
 
     private func serve(_ route: Route, _ frame: Frame, _ call: ServerCall, _ context: FrameContext) async throws {

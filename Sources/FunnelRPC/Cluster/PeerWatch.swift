@@ -20,13 +20,24 @@ package final class PeerWatch: Sendable {
     private let own: @Sendable () -> ClusterState
     private let logger: Logger
     private let onChange: @Sendable (Condition) -> Void
-    private let state: Mutex<(condition: Condition, patienceEnds: ContinuousClock.Instant)>
+    private struct State {
+        var condition = Condition.unknown(nil)
+        var patienceEnds: ContinuousClock.Instant
+        /// What the log says.
+        var told = Condition.unknown(nil)
+        /// When the last lines were logged.
+        var lines: [ContinuousClock.Instant] = []
+    }
+
+    private let state: Mutex<State>
     private let task = Mutex<Task<Void, Never>?>(nil)
 
     /// How long a shard may take to start beside this process before it is called down.
     private static let patience = Duration.seconds(5)
     /// An answer that is later than this means that the shard hangs.
     private static let answerMax = Duration.seconds(2)
+    /// Lines in the log each minute, at most: a shard may come and go all the time.
+    private static let linesMax = 4
 
     /// - Parameters:
     ///   - client: for this alone.
@@ -41,7 +52,7 @@ package final class PeerWatch: Sendable {
         self.own = own
         self.logger = logger
         self.onChange = onChange
-        state = Mutex((.unknown(nil), .now + Self.patience))
+        state = Mutex(State(patienceEnds: .now + Self.patience))
     }
 
     package var condition: Condition { state.withLock { $0.condition } }
@@ -106,17 +117,38 @@ package final class PeerWatch: Sendable {
             defer { state.condition = now }
             return state.condition == now ? nil : state.condition
         }
-        guard let before else { return }
-        log(now, before)
-        onChange(now)
+        log()
+        if before != nil { onChange(now) }
+    }
+
+    /// Logs what the condition is by now, where the log does not say so yet and has room for a line.
+    private func log() {
+        let change = state.withLock { state -> (now: Condition, before: Condition)? in
+            guard state.condition != state.told else { return nil }
+            let now = ContinuousClock.now
+            state.lines.removeAll { now - $0 > .seconds(60) }
+            guard state.lines.count < Self.linesMax else { return nil }
+            defer { state.told = state.condition }
+            if Self.isWorthALine(state.condition, state.told) { state.lines.append(now) }
+            return (state.condition, state.told)
+        }
+        if let change { log(change.now, change.before) }
+    }
+
+    private static func isWorthALine(_ now: Condition, _ before: Condition) -> Bool {
+        switch (now, before) {
+        case (.down, .down), (.up(nil), .unknown), (.unknown, _): false
+        // Numbers in it, such as bytes that are free, are no other reason.
+        case (.up(let now?), .up(let before?)): now.filter { !$0.isNumber } != before.filter { !$0.isNumber }
+        default: true
+        }
     }
 
     private func log(_ now: Condition, _ before: Condition) {
-        switch (now, before) {
-        case (.down, .down): break
-        case (.down(let reason), _): logger.warning("shard is down", metadata: ["shard": "\(name)", "reason": "\(reason)"])
-        case (.up(let problem?), _): logger.notice("shard takes no appends", metadata: ["shard": "\(name)", "reason": "\(problem)"])
-        case (_, .unknown): break
+        guard Self.isWorthALine(now, before) else { return }
+        switch now {
+        case .down(let reason): logger.warning("shard is down", metadata: ["shard": "\(name)", "reason": "\(reason)"])
+        case .up(let problem?): logger.notice("shard takes no appends", metadata: ["shard": "\(name)", "reason": "\(problem)"])
         default: logger.notice("shard is back", metadata: ["shard": "\(name)"])
         }
     }

@@ -1,12 +1,21 @@
 import FunnelHTTP2
+import Glibc
 import NIOCore
 
 /// Names and constants of the transport's use of HTTP/2.
 enum TransportWire {
     static let contentType = "application/x-sluice"
     static let timeoutHeader: StaticString = "sluice-timeout-ms"
+    static let timeHeader: StaticString = "sluice-time-ms"
     /// Longest timeout taken from a peer; more is cut to this.
     static let timeoutMillisecondsMax = 24 * 3600 * 1000
+}
+
+/// The machine's clock, in milliseconds since 1970.
+func wallMilliseconds() -> Int {
+    var spec = timespec()
+    clock_gettime(CLOCK_REALTIME, &spec)
+    return Int(spec.tv_sec) * 1_000 + Int(spec.tv_nsec) / 1_000_000
 }
 
 /// What a request says before its body.

@@ -4,7 +4,7 @@ import NIOPosix
 import NIOSSL
 
 /// Why a connection or its TLS failed, in words. Errors of the libraries below have, most of them, Swift's own form alone.
-func connectionWords(_ error: any Error) -> String {
+package func connectionWords(_ error: any Error) -> String {
     switch error {
     case let error as NIOConnectionError:
         let causes = [error.dnsAError, error.dnsAAAAError].compactMap(\.self) + error.connectionErrors.map(\.error)

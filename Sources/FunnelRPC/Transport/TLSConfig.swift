@@ -16,6 +16,21 @@ package struct TLSServerConfig: Sendable {
         self.clientRootsFile = clientRootsFile
     }
 
+    /// Reads the files, to find out whether they will do.
+    package func check() throws(TransportError) {
+        do {
+            _ = try makeContext()
+        } catch {
+            throw error as? TransportError ?? TransportError(.failed, connectionWords(error))
+        }
+    }
+
+    /// When the first certificate of the chain ends to be valid, in seconds since 1970.
+    package func expiry() throws -> Double {
+        let chain = try reading([certificateChainFile]) { try NIOSSLCertificate.fromPEMFile(certificateChainFile) }
+        return chain.map { Double($0.notValidAfter) }.min() ?? 0
+    }
+
     /// The same certificate for an HTTP/1.1 listener; no client certificate is asked for there.
     package func httpConfiguration() throws -> TLSConfiguration {
         var configuration = try reading([certificateChainFile, privateKeyFile]) {

@@ -10,6 +10,8 @@ package struct Setting: Sendable {
 
     package enum Kind: Sendable {
         case text
+        /// Texts by commas; in a file also a list.
+        case list
         case integer(ClosedRange<Int>)
         case flag
         case choice([String])
@@ -30,7 +32,7 @@ package struct Setting: Sendable {
     /// The reason why `text` won't do, nil where it will.
     func fault(_ text: String) -> String? {
         switch kind {
-        case .text: return nil
+        case .text, .list: return nil
         case .integer(let range):
             if let value = Int(text), range.contains(value) { return nil }
             return "must be an integer from \(range.lowerBound) to \(range.upperBound), not \"\(text)\""
@@ -43,6 +45,7 @@ package struct Setting: Sendable {
     var placeholder: String {
         switch kind {
         case .text: return "TEXT"
+        case .list: return "TEXT,…"
         case .integer: return "N"
         case .flag: return ""
         case .choice(let names): return names.joined(separator: "|")

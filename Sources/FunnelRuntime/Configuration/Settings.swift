@@ -47,23 +47,27 @@ package struct Settings: Sendable {
 
     private mutating func readYAML(_ path: String, text: String?, _ faults: inout [FieldFault]) {
         guard let text else { return faults.append(FieldFault("--config", "cannot read \(path)")) }
-        let document: Any?
+        let document: Node?
         do {
-            document = try Yams.load(yaml: text)
+            document = try Yams.compose(yaml: text)
         } catch {
             return faults.append(FieldFault(path, "is not YAML: \(error)"))
         }
-        guard let members = document as? [String: Any] else {
-            if document != nil { faults.append(FieldFault(path, "must hold one mapping of settings")) }
-            return
-        }
-        for (key, value) in members.sorted(by: { $0.key < $1.key }) {
-            guard let setting = table.settings.first(where: { $0.name == key }) else {
-                faults.append(FieldFault("\(path): \(key)", "is not a known setting"))
+        // An empty file, or one of comments alone.
+        guard let document, document.scalar?.string != "" else { return }
+        guard let members = document.mapping else { return faults.append(FieldFault(path, "must hold one mapping of settings")) }
+        for (key, value) in members {
+            let name = key.scalar?.string ?? "?"
+            guard let setting = table.settings.first(where: { $0.name == name }) else {
+                faults.append(FieldFault("\(path): \(name)", "is not a known setting"))
                 continue
             }
-            let text = (value as? [Any]).map { $0.map { "\($0)" }.joined(separator: ",") } ?? "\(value)"
-            set(setting, text, from: "\(path): \(key)", &faults)
+            guard let text = setting.text(of: value) else {
+                let wanted = if case .list = setting.kind { "a text or a list of texts" } else { "one value" }
+                faults.append(FieldFault("\(path): \(name)", "must be \(wanted), not a \(value.mapping == nil ? "list" : "mapping")"))
+                continue
+            }
+            set(setting, text, from: "\(path): \(name)", &faults)
         }
     }
 
@@ -155,3 +159,22 @@ package func parseAddress(_ text: String) -> (host: String, port: Int)? {
 
 /// True for addresses that never leave the machine.
 package func isLoopback(_ host: String) -> Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+
+extension Setting {
+    /// A scalar's own characters: what YAML takes for a number, a date or null would come back changed. nil where the value is
+    /// of the wrong shape.
+    fileprivate func text(of value: Node) -> String? {
+        if let text = value.scalar?.string {
+            guard case .flag = kind else { return text }
+            // The other words for these two that YAML has.
+            return switch text.lowercased() {
+            case "true", "yes", "on": "true"
+            case "false", "no", "off": "false"
+            default: text
+            }
+        }
+        guard case .list = kind, let items = value.sequence else { return nil }
+        let texts = items.compactMap { $0.scalar?.string }
+        return texts.count == items.count ? texts.joined(separator: ",") : nil
+    }
+}

@@ -42,6 +42,8 @@ package final class DirectoryLock: Sendable {
     /// Takes the lock or fails at once.
     package init(_ directory: String) throws(Fault) {
         guard mkdir(directory, 0o700) == 0 || errno == EEXIST else { throw Self.fault("create", directory) }
+        var status = stat()
+        if stat(directory, &status) == 0, status.st_mode & S_IFMT != S_IFDIR { throw .system("\(directory) is not a directory") }
         path = directory + "/" + Self.name
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw Self.fault("open", path) }

@@ -2,11 +2,10 @@ import FunnelModel
 import Glibc
 import Logging
 import ServiceLifecycle
-import UnixSignals
 
 /// The frame around each service's main: settings in, a service group until SIGTERM or SIGINT, an exit code out.
 package enum Program {
-    package static let version = "0.1.0"
+    package static let version = "0.2.0"
 
     package struct Run: Sendable {
         package var settings: Settings
@@ -47,16 +46,26 @@ package enum Program {
         let level = Logger.Level(rawValue: settings.text("log-level")) ?? .info
         var logger = Logger(label: table.program) { LineLogHandler(service: $0, level: level) }
         logger.logLevel = level
+        let environment = environmentVariables()
+        // Whoever started this as a member of a cluster has said so already.
+        if environment["SLUICE_PARENT_PID"] == nil {
+            for warning in KnownVariables.warnings(environment) { logger.warning("\(warning)") }
+        }
         let run = Run(settings: settings, logger: logger, metrics: Metrics())
+        ProcessMetrics.add(to: run.metrics, version: version)
         do {
-            let services = try await build(run) + ParentWatch.services
-            var configuration = ServiceGroupConfiguration(
-                services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            let services = try await build(run) + ParentWatch.services(environment)
+            var configuration = ServiceGroupConfiguration(services: services, logger: logger)
             // A caller that never reads, or never ends its request, must not hold the process.
-            configuration.maximumGracefulShutdownDuration = .seconds(13)
+            configuration.maximumGracefulShutdownDuration = .seconds(7)
             let group = ServiceGroup(configuration: configuration)
             logger.info("started", metadata: ["version": "\(version)", "pid": "\(getpid())"])
+            let signals = StopSignals { [logger] signal in
+                logger.info("stopping", metadata: ["signal": "\(signal)"])
+                Task { await group.triggerGracefulShutdown() }
+            }
             try await group.run()
+            withExtendedLifetime(signals) {}
             logger.info("stopped")
             return 0
         } catch let error as InvalidDocument {
@@ -90,17 +99,22 @@ package enum Program {
     }
 }
 
-/// Ends this process when the one that started it is gone: `sluice up` asks for it by SLUICE_PARENT_PID.
+/// Ends this process when the one that started it is gone: `sluice up` asks for it by SLUICE_PARENT_PID. Keeps the log, which
+/// that one has named by SLUICE_LOG_FILE, from growing without bound.
 private struct ParentWatch: Service {
-    static var services: [any Service] {
-        environmentVariables()["SLUICE_PARENT_PID"].flatMap(Int32.init).map { [ParentWatch(parent: $0)] } ?? []
+    static func services(_ environment: [String: String]) -> [any Service] {
+        environment["SLUICE_PARENT_PID"].flatMap(Int32.init).map { [ParentWatch(parent: $0, log: environment["SLUICE_LOG_FILE"])] } ?? []
     }
 
     let parent: Int32
+    let log: String?
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            while getppid() == parent, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(500)) }
+            while getppid() == parent, !Task.isCancelled {
+                if let log { LogFile.rotateOwn(log) }
+                try? await Task.sleep(for: .milliseconds(500))
+            }
             if !Task.isCancelled { kill(getpid(), SIGTERM) }
         }
         try? await gracefulShutdown()

@@ -281,7 +281,9 @@ package final class ShardStore<Files: FileSystem>: Sendable {
             } catch { throw poison(error, &writer) }
             throw StoreError(error)
         }
+        let start = ContinuousClock.now
         do throws(FileError) { try log.sync() } catch { throw poison(error, &writer) }
+        options.onSync(ContinuousClock.now - start)
         writer.logSize += record.count
         writer.nextRecord += 1
         let bytesOfLogs = writer.olderLogBytes + writer.logSize

@@ -40,6 +40,8 @@ package struct StoreOptions: Sendable {
     package var deliveriesMax = 1 << 20
     /// Seconds since 1970.
     package var now: @Sendable () -> UInt64 = { UInt64(max(0, time(nil))) }
+    /// Told how long each sync of the log took; on the thread that appends.
+    package var onSync: @Sendable (Duration) -> Void = { _ in }
     /// Told of damaged files and of work that failed; on any thread.
     package var onNote: @Sendable (StoreNote) -> Void = { _ in }
     /// Runs what holds locks that appends and queries wait for, and returns when it is done: seals and merges may run on a

@@ -2,13 +2,34 @@ import FunnelModel
 
 /// Reads a whole store without changing it, and checks every checksum and every order.
 package enum StoreVerifier {
+    package enum Verdict: Equatable, Sendable {
+        case good, damaged
+        /// A process has the directory open: what it writes meanwhile would look like damage.
+        case inUse
+        /// There is no such directory, or it holds nothing of a shard.
+        case notAShard
+    }
+
     /// - Parameter report: given one line for each thing read and each fault found.
     /// - Returns: whether all is well. An unfinished record at the end of the last log is well, and told.
-    package static func verify<Files: FileSystem>(
-        directory: String, files: Files, report: (String) -> Void
-    ) -> Bool {
+    package static func verify<Files: FileSystem>(directory: String, files: Files, report: (String) -> Void) -> Bool {
+        verdict(directory: directory, files: files, report: report) == .good
+    }
+
+    /// - Parameter report: given one line for each thing read and each fault found.
+    package static func verdict<Files: FileSystem>(directory: String, files: Files, report: (String) -> Void) -> Verdict {
+        let listing: DirectoryListing
         do throws(StoreError) {
-            let listing = try DirectoryListing(directory, files)
+            listing = try DirectoryListing(directory, files)
+        } catch {
+            report(error.message)
+            return .notAShard
+        }
+        if listing.isEmpty, !listing.hasIdentity {
+            report("\(directory) holds nothing of a shard")
+            return .notAShard
+        }
+        do throws(StoreError) {
             // Held to the end, so that no store starts to write meanwhile.
             let lock = try? files.open("\(directory)/\(FileName.lock)", .read)
             if let lock, try !io({ () throws(FileError) in try lock.lock() }) {
@@ -48,10 +69,10 @@ package enum StoreVerifier {
                 }
             }
             try checkLogs(LiveLogs(listing, manifest, directory, files, owner), from: manifest.nextRecord, report)
-            return isWell
+            return isWell ? .good : .damaged
         } catch {
             report(error.description)
-            return false
+            return error.code == .locked ? .inUse : .damaged
         }
     }
 

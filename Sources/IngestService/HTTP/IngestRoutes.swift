@@ -28,7 +28,9 @@ struct IngestRoutes {
             let limit = which == .trackEvent ? 1 << 20 : intake.bodyBytesMax
             let bytes = try await EdgeBody.read(request, limit: limit, lease: lease)
             switch try await parsing.run(principal.project, { [head = request.head] in read(which, head, bytes, key) }) {
-            case .failure(let answer): return answer
+            case .failure(let answer, let fault):
+                if let fault { intake.noteRejected(fault, project: principal.project, logger: context.logger) }
+                return answer
             case .success(let batch):
                 let outcome = try await intake.store(batch, delivery: nil, project: principal.project, logger: context.logger)
                 return Self.answer(which, outcome, key)
@@ -41,22 +43,23 @@ struct IngestRoutes {
         func path(_ which: Door) -> SmallRequests.Begin {
             { head in
                 guard let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head) else { return nil }
-                return { bytes, done in answerSmall(which, head, bytes, key, principal.project, done) }
+                return { bytes, done in answerSmall(which, head, bytes, key, principal.project, logger, done) }
             }
         }
         return SmallRequests(paths: ["/track-event": path(.trackEvent), "/v1/events": path(.events)], account: account, logger: logger)
     }
 
     private func answerSmall(
-        _ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ project: UInt32,
+        _ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ project: UInt32, _ logger: Logger,
         _ done: @escaping @Sendable (EdgeAnswer) -> Void
     ) -> Bool {
         switch read(which, head, bytes, key) {
-        case .failure(let answer):
+        case .failure(let answer, let fault):
+            if let fault { intake.noteRejected(fault, project: project, logger: logger) }
             done(answer)
             return true
         case .success(let batch):
-            return intake.gather(batch, project: project) { result in
+            return intake.gather(batch, project: project, logger: logger) { result in
                 switch result {
                 case .success(let outcome): done(Self.answer(which, outcome, key))
                 case .failure(let error): done(EdgeAnswer(error))
@@ -75,7 +78,11 @@ struct IngestRoutes {
 
     // MARK: - From bytes to events
 
-    private enum Read { case success(ReadBatch), failure(EdgeAnswer) }
+    private enum Read {
+        case success(ReadBatch)
+        /// With the fault of the only event.
+        case failure(EdgeAnswer, EventFault?)
+    }
 
     private func read(_ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) -> Read {
         switch which {
@@ -84,7 +91,7 @@ struct IngestRoutes {
             do {
                 return .success(try readMany(head, bytes, key))
             } catch {
-                return .failure(EdgeAnswer(ProtocolError(of: error)))
+                return .failure(EdgeAnswer(ProtocolError(of: error)), nil)
             }
         }
     }
@@ -96,11 +103,12 @@ struct IngestRoutes {
             if !key.isEmpty, event.id.isEmpty { event.id = BatchReader(now: 0, idempotencyKey: key, eventsMax: 1).id(0) }
             return .success(ReadBatch(batch: EventBatchBuilder([event]).finish(), index: [0], rejected: []))
         } catch let error as JSONError {
-            return .failure(Self.unprocessable(EventFault("body", error.description, "json_invalid")))
+            let fault = EventFault("body", error.description, "json_invalid")
+            return .failure(Self.unprocessable(fault), fault)
         } catch let fault as EventFault {
-            return .failure(Self.unprocessable(fault))
+            return .failure(Self.unprocessable(fault), fault)
         } catch {
-            return .failure(EdgeAnswer(ProtocolError(of: error)))
+            return .failure(EdgeAnswer(ProtocolError(of: error)), nil)
         }
     }
 

@@ -26,6 +26,7 @@ final class ShardRouter: Sendable {
     private let makeLink: @Sendable (ClusterMap.Shard) -> ShardLink
     private let budgetBytes: Int
     private let logger: Logger
+    private let logLimit = LogLimit()
     private let numbers = Mutex((producer: UInt64(0), next: UInt64(0)))
     /// Deliveries under one producer number.
     private static let deliveriesPerProducer: UInt64 = 2_048
@@ -265,9 +266,9 @@ final class ShardRouter: Sendable {
         do throws(ProtocolError) {
             return .success(try await link.send(append, project: project, request: request, timeout: end - ContinuousClock.now))
         } catch {
-            logger.log(
-                level: error.retryable || error.code == .cancelled ? .warning : .error, "append failed",
-                metadata: ["shard": "\(link.name)", "rows": "\(append.batch.count)", "call": "\(request)", "error": "\(words(error))"])
+            logLimit.log(
+                logger, error.retryable || error.code == .cancelled ? .warning : .error, "\(link.name) \(error.code)", "append failed",
+                ["shard": "\(link.name)", "rows": "\(append.batch.count)", "call": "\(request)", "error": "\(words(error))"])
             return .failure(error)
         }
     }

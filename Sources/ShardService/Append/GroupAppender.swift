@@ -1,3 +1,4 @@
+import FunnelModel
 import FunnelProtocol
 import FunnelStorage
 import Glibc
@@ -15,6 +16,7 @@ final class GroupAppender: Sendable {
     private struct Queue {
         var waiting: [Waiting] = []
         var bytes = 0
+        var rows = 0
         var writing = false
         /// Bytes that wait for a seal.
         var memtableBytes = 0
@@ -43,7 +45,8 @@ final class GroupAppender: Sendable {
         self.onFailure = onFailure
     }
 
-    var queuedBytes: Int { queue.withLock { $0.bytes } }
+    /// What waits for the disk.
+    var queued: (bytes: Int, rows: Int) { queue.withLock { ($0.bytes, $0.rows) } }
 
     /// Returns once the rows are durable.
     func append(_ request: AppendRequest, bytes: Int) async throws(ProtocolError) -> AppendResult {
@@ -54,6 +57,7 @@ final class GroupAppender: Sendable {
                 if queue.memtableBytes > Self.memtableBytesMax { return (true, false) }
                 queue.waiting.append(entry)
                 queue.bytes += bytes
+                queue.rows += request.batch.count
                 defer { queue.writing = true }
                 return (false, !queue.writing)
             }
@@ -105,6 +109,7 @@ final class GroupAppender: Sendable {
             }
             queue.waiting.removeFirst(group.count)
             queue.bytes -= bytes
+            queue.rows -= group.reduce(0) { $0 + $1.request.batch.count }
             queue.writing = !group.isEmpty
             return group.isEmpty ? nil : group
         }

@@ -47,7 +47,7 @@ enum Housekeeping {
         }
     }
 
-    /// Sendable, since whoever hands it over waits until the other thread is done with it.
+    /// Unchecked: one thread at a time has it, since whoever hands it over waits until the other thread is done with it.
     private struct Handed: @unchecked Sendable {
         let work: () -> Void
     }

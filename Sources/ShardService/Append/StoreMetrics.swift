@@ -4,48 +4,61 @@ import Logging
 
 /// What a shard's `/metrics` tells of its store.
 enum StoreMetrics {
-    /// - Parameter store: nil while it is not open.
-    static func add(to metrics: Metrics, store: @escaping @Sendable () -> ShardStore<POSIXFileSystem>?) {
-        func gauge(_ name: String, _ help: String, _ read: @escaping @Sendable (StoreStats) -> Int) {
-            metrics.gauge(name, help) { Double(store().map { read($0.stats) } ?? 0) }
+    private enum Kind { case counter, gauge }
+
+    private static let figures: [(kind: Kind, name: String, help: String, read: @Sendable (StoreStats) -> Double)] = [
+        (.gauge, "rows", "stored rows, repeated deliveries included", { Double($0.rows) }),
+        (.gauge, "segments", "segment files", { Double($0.segments) }),
+        (.gauge, "segment_bytes", "bytes of segment files", { Double($0.segmentBytes) }),
+        (.gauge, "mappings", "segment files mapped into memory", { Double($0.mappings) }),
+        (.gauge, "log_bytes", "bytes of log files", { Double($0.logBytes) }),
+        (.gauge, "memtable_rows", "rows not yet sealed", { Double($0.memtableRows) }),
+        (.gauge, "memtable_bytes", "bytes of rows not yet sealed", { Double($0.memtableBytes) }),
+        (.counter, "syncs_total", "log records synced", { Double($0.syncs) }),
+        (.counter, "appends_total", "appends stored", { Double($0.appends) }),
+        (.counter, "repeats_total", "appends that were repeats", { Double($0.repeats) }),
+        (
+            .counter, "appends_refused_for_space_total", "groups of appends refused because the disk is full or nearly so",
+            { Double($0.appendsRefusedForSpace) }
+        ),
+        (.gauge, "poisoned", "1 after a failed write or sync: the process is about to end", { $0.poisoned ? 1 : 0 }),
+        (.gauge, "damaged_files", "files found damaged since the start, which merges go around", { Double($0.damagedFiles) }),
+        (.gauge, "torn_bytes", "bytes of an unfinished record that the last opening cut off", { Double($0.tornBytesCut) }),
+        (.counter, "seals_total", "seals of the memtable into segments", { Double($0.seals) }),
+        (.counter, "failed_seals_total", "seals that failed and will be tried again", { Double($0.failedSeals) }),
+        (.counter, "merges_total", "merges of segments", { Double($0.merges) }),
+        (.counter, "failed_merges_total", "merges that failed and will be tried again", { Double($0.failedMerges) }),
+        (.counter, "sealed_bytes_total", "bytes of segments written by seals", { Double($0.sealedBytes) }),
+        (
+            .counter, "merged_bytes_total", "bytes of segments written by merges: over sealed bytes, the write amplification less one",
+            { Double($0.mergedBytes) }
+        ),
+        (.gauge, "users", "users that were ever seen", { Double($0.users) }),
+        (.gauge, "user_files", "files of users", { Double($0.userFiles) }),
+        (.gauge, "user_file_bytes", "bytes of files of users", { Double($0.userFileBytes) }),
+        (.gauge, "last_seal_seconds", "how long the last seal took", { $0.lastSeal / .seconds(1) }),
+        (
+            .gauge, "unsealed_seconds", "age of the oldest row that is in memory and log alone",
+            { $0.unsealedSince.map { (ContinuousClock.now - $0) / .seconds(1) } ?? 0 }
+        ),
+    ]
+
+    /// - Parameters:
+    ///   - reserve: free bytes below which appends are refused.
+    ///   - store: nil while it is not open.
+    static func add(to metrics: Metrics, reserve: Int, store: @escaping @Sendable () -> ShardStore<POSIXFileSystem>?) {
+        for figure in figures {
+            let read: @Sendable () -> Double = { store().map { figure.read($0.stats) } ?? 0 }
+            switch figure.kind {
+            case .counter: metrics.counter("sluice_store_" + figure.name, figure.help, read: read)
+            case .gauge: metrics.gauge("sluice_store_" + figure.name, figure.help, read: read)
+            }
         }
-        func counter(_ name: String, _ help: String, _ read: @escaping @Sendable (StoreStats) -> Int) {
-            metrics.counter(name, help) { Double(store().map { read($0.stats) } ?? 0) }
+        // Not known while the store is closed; 0 would look like a full disk.
+        metrics.gauge("sluice_store_free_bytes", "free bytes on the device of the data directory") {
+            store().map { Double($0.freeBytes ?? 0) } ?? .nan
         }
-        gauge("sluice_store_rows", "stored rows, repeated deliveries included") { $0.rows }
-        gauge("sluice_store_segments", "segment files") { $0.segments }
-        gauge("sluice_store_segment_bytes", "bytes of segment files") { $0.segmentBytes }
-        gauge("sluice_store_mappings", "segment files mapped into memory") { $0.mappings }
-        gauge("sluice_store_log_bytes", "bytes of log files") { $0.logBytes }
-        gauge("sluice_store_memtable_rows", "rows not yet sealed") { $0.memtableRows }
-        gauge("sluice_store_memtable_bytes", "bytes of rows not yet sealed") { $0.memtableBytes }
-        counter("sluice_store_syncs_total", "log records synced") { $0.syncs }
-        counter("sluice_store_appends_total", "appends stored") { $0.appends }
-        counter("sluice_store_repeats_total", "appends that were repeats") { $0.repeats }
-        counter("sluice_store_appends_refused_for_space_total", "groups of appends refused because the disk is full or nearly so") {
-            $0.appendsRefusedForSpace
-        }
-        gauge("sluice_store_poisoned", "1 after a failed write or sync: the process is about to end") { $0.poisoned ? 1 : 0 }
-        gauge("sluice_store_damaged_files", "files found damaged since the start, which merges go around") { $0.damagedFiles }
-        gauge("sluice_store_torn_bytes", "bytes of an unfinished record that the last opening cut off") { $0.tornBytesCut }
-        counter("sluice_store_seals_total", "seals of the memtable into segments") { $0.seals }
-        counter("sluice_store_failed_seals_total", "seals that failed and will be tried again") { $0.failedSeals }
-        counter("sluice_store_merges_total", "merges of segments") { $0.merges }
-        counter("sluice_store_failed_merges_total", "merges that failed and will be tried again") { $0.failedMerges }
-        counter("sluice_store_sealed_bytes_total", "bytes of segments written by seals") { $0.sealedBytes }
-        counter(
-            "sluice_store_merged_bytes_total", "bytes of segments written by merges: over sealed bytes, the write amplification less one"
-        ) { $0.mergedBytes }
-        gauge("sluice_store_users", "users that were ever seen") { $0.users }
-        gauge("sluice_store_user_files", "files of users") { $0.userFiles }
-        gauge("sluice_store_user_file_bytes", "bytes of files of users") { $0.userFileBytes }
-        metrics.gauge("sluice_store_last_seal_seconds", "how long the last seal took") {
-            store().map { $0.stats.lastSeal / .seconds(1) } ?? 0
-        }
-        metrics.gauge("sluice_store_unsealed_seconds", "age of the oldest row that is in memory and log alone") {
-            store()?.stats.unsealedSince.map { (ContinuousClock.now - $0) / .seconds(1) } ?? 0
-        }
-        metrics.gauge("sluice_store_free_bytes", "free bytes on the device of the data directory") { Double(store()?.freeBytes ?? 0) }
+        metrics.gauge("sluice_store_reserve_bytes", "free bytes below which appends are refused") { Double(reserve) }
     }
 }
 

@@ -22,7 +22,10 @@ struct Generate: ParsableCommand {
         }
         guard users > 0 else { throw ValidationError("--users must be at least 1") }
         if let out, !FileManager.default.createFile(atPath: out, contents: nil) { throw ValidationError("cannot write \(out)") }
-        let target = try out.map { try FileHandle(forWritingTo: URL(fileURLWithPath: $0)) } ?? FileHandle.standardOutput
+        let file = try out.map { try FileHandle(forWritingTo: URL(fileURLWithPath: $0)) }
+        func write(_ bytes: [UInt8]) throws {
+            if let file { try file.write(contentsOf: Data(bytes)) } else { Terminal.write(bytes) }
+        }
         let bar = ProgressBar("generating")
         var traffic = ShopTraffic(seed: seed, start: start)
         var buffer: [UInt8] = []
@@ -35,12 +38,12 @@ struct Generate: ParsableCommand {
                 lines += 1
             }
             if buffer.count > 1 << 20 {
-                try target.write(contentsOf: Data(buffer))
+                try write(buffer)
                 buffer.removeAll(keepingCapacity: true)
                 if out != nil { bar.show(rows: lines, fraction: Double(user) / Double(users)) }
             }
         }
-        try target.write(contentsOf: Data(buffer))
+        try write(buffer)
         if out != nil {
             bar.show(rows: lines, fraction: 1, force: true)
             bar.end()

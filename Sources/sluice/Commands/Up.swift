@@ -29,12 +29,19 @@ struct Up: AsyncParsableCommand {
 
     func run() async throws {
         guard (1...256).contains(shards) else { throw ValidationError("--shards must be from 1 to 256") }
+        for warning in KnownVariables.warnings(ProcessInfo.processInfo.environment) { Terminal.note("Warning: \(warning)") }
         let directory = URL(fileURLWithPath: data).path
         let logs = directory + "/logs"
         do {
             try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
         } catch {
-            throw Failure("cannot make \(logs): \(error.localizedDescription)")
+            var isDirectory: ObjCBool = false
+            if FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory), !isDirectory.boolValue {
+                throw Failure("\(directory) is not a directory")
+            }
+            let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+            let words = cause.flatMap { $0.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32($0.code))) : nil }
+            throw Failure("cannot make \(logs): \(words ?? error.localizedDescription)")
         }
         let lock: DirectoryLock
         do throws(DirectoryLock.Fault) {

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// SIGTERM, SIGINT and SIGHUP, caught from the moment it is made.
+/// SIGTERM, SIGINT and SIGHUP, caught from the moment it is made. The second ends the process at once; its members notice.
 final class StopSignals: Sendable {
     private struct State {
         var isStopped = false
@@ -9,24 +9,22 @@ final class StopSignals: Sendable {
         var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
     }
 
-    // Unchecked: dispatch sources may be used from any thread.
-    private struct Sources: @unchecked Sendable { var all: [any DispatchSourceSignal] = [] }
-
     private let state = Mutex(State())
-    private let sources = Mutex(Sources())
+    private let sources = Mutex<[DispatchSource]>([])
 
     init() {
-        let made = [SIGTERM, SIGINT, SIGHUP].map { number in
+        let queue = DispatchQueue(label: "stop-signals")
+        for number in [SIGTERM, SIGINT, SIGHUP] {
             signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { [weak self] in self?.stop() }
+            guard let source = DispatchSource.makeSignalSource(signal: number, queue: queue) as? DispatchSource else { continue }
+            source.setEventHandler { [weak self] in self?.stop(number) }
             source.resume()
-            return source
+            sources.withLock { $0.append(source) }
         }
-        sources.withLock { $0.all = made }
     }
 
-    private func stop() {
+    private func stop(_ number: Int32) {
+        if state.withLock({ $0.isStopped }) { _exit(128 + number) }
         let waiters = state.withLock { state in
             state.isStopped = true
             defer { state.waiters = [:] }

@@ -1,3 +1,4 @@
+import EventFiles
 import Foundation
 import FunnelModel
 import FunnelRuntime
@@ -63,11 +64,11 @@ final class Supervisor: Sendable {
 
     private func start(_ member: ClusterPlan.Member) throws {
         let path = "\(logs)/\(member.name).log"
-        if !FileManager.default.fileExists(atPath: path), !FileManager.default.createFile(atPath: path, contents: nil) {
-            throw Failure("cannot write \(path)")
-        }
-        let log = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-        try log.seekToEnd()
+        // The member does so while it runs; one that ends again and again never gets to it.
+        _ = LogFile.rotateIfLarge(path)
+        let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw Failure("cannot write \(path): \(SystemWords.last)") }
+        let log = FileHandle(fileDescriptor: file, closeOnDealloc: true)
         let process = Process()
         process.executableURL = programs.appendingPathComponent(member.program)
         process.arguments = member.arguments
@@ -77,6 +78,7 @@ final class Supervisor: Sendable {
         var environment = ProcessInfo.processInfo.environment
         // Should this process be killed, its members must not stay behind.
         environment["SLUICE_PARENT_PID"] = "\(getpid())"
+        environment["SLUICE_LOG_FILE"] = path
         environment["SLUICE_CONFIG"] = nil
         environment["SLUICE_CLUSTER_SECRET"] = secret
         let instance = Self.random(16)
@@ -160,7 +162,7 @@ final class Supervisor: Sendable {
         return problems.isEmpty ? nil : "not ready after \(patience.components.seconds) s; see \(logs)\n" + problems.joined(separator: "\n")
     }
 
-    /// SIGTERM to all, ingest first; SIGKILL to what is left after a while.
+    /// SIGTERM to all, ingest first; SIGKILL to what is left after a while. Members end by themselves a little before.
     func stop() async {
         let processes = state.withLock { state in
             state.stopping = true
@@ -168,7 +170,7 @@ final class Supervisor: Sendable {
         }
         let order = plan.members.reversed().compactMap { processes[$0.name] }
         for process in order where process.isRunning { kill(process.processIdentifier, SIGTERM) }
-        let end = ContinuousClock.now + .seconds(15)
+        let end = ContinuousClock.now + .milliseconds(9_700)
         while order.contains(where: \.isRunning), ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(20)) }
         for process in order where process.isRunning { kill(process.processIdentifier, SIGKILL) }
     }

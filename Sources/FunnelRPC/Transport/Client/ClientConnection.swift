@@ -40,7 +40,7 @@ package final class ClientConnection: Sendable {
             throw TransportError(.refused, "connection closed")
         }
         let head = try await stream.head()
-        return ClientResponse(status: head.status, contentType: head.contentType, stream: stream)
+        return ClientResponse(status: head.status, contentType: head.contentType, time: head.time, stream: stream)
     }
 
     var isUsable: Bool { state.withLock { $0.isUsable } }

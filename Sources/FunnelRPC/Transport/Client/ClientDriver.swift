@@ -52,7 +52,7 @@ final class ClientDriver: HTTP2HandlerDelegate {
             ready = nil
         case .head(let stream, let fields):
             entries[stream]?.stream.received(
-                status: fields.decimal(":status") ?? 0, contentType: fields["content-type"])
+                status: fields.decimal(":status") ?? 0, contentType: fields["content-type"], time: fields.decimal(TransportWire.timeHeader))
         case .data(let stream, let bytes):
             session.creditConnection(bytes: bytes.readableBytes)
             entries[stream]?.stream.received(bytes)

@@ -6,10 +6,13 @@ package final class ClientResponse: Sendable {
     package let status: Int
     /// The `content-type` header.
     package let contentType: String?
+    /// What the peer's clock showed when it began to answer, where it tells: milliseconds since 1970.
+    package let time: Int?
     private let stream: ClientStream
 
-    init(status: Int, contentType: String?, stream: ClientStream) {
+    init(status: Int, contentType: String?, time: Int?, stream: ClientStream) {
         self.status = status
+        self.time = time
         self.contentType = contentType
         self.stream = stream
     }

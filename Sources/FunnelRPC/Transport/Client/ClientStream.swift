@@ -15,6 +15,7 @@ final class ClientStream: Sendable {
     private struct State {
         var status: Int?
         var contentType: String?
+        var time: Int?
         var chunks = CircularBuffer<ByteBuffer>()
         var hasEnded = false
         var failure: TransportError?
@@ -53,9 +54,9 @@ final class ClientStream: Sendable {
 
     // MARK: The caller
 
-    func head() async throws -> (status: Int, contentType: String?) {
+    func head() async throws -> (status: Int, contentType: String?, time: Int?) {
         try await wait { state in
-            if let status = state.status { return (status, state.contentType) }
+            if let status = state.status { return (status, state.contentType, state.time) }
             if let failure = state.failure { throw failure }
             return nil
         }
@@ -89,11 +90,12 @@ final class ClientStream: Sendable {
 
     // MARK: The event loop
 
-    func received(status: Int, contentType: String?) {
+    func received(status: Int, contentType: String?, time: Int?) {
         update { state in
             guard state.status == nil else { return }
             state.status = status
             state.contentType = contentType
+            state.time = time
         }
     }
 

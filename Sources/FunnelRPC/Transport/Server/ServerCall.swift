@@ -75,7 +75,8 @@ package final class ServerCall: Sendable {
     }
 
     /// Sends the response head.
-    package func respond(status: Int, contentType: String) async throws {
+    /// - Parameter tellsTime: with the time of this machine's clock.
+    package func respond(status: Int, contentType: String, tellsTime: Bool = false) async throws {
         try state.withLock { state in
             if let failure = state.failure { throw failure }
             guard state.phase == .open else { throw TransportError(.failed, "answered twice") }
@@ -84,6 +85,7 @@ package final class ServerCall: Sendable {
         var fields = HTTP2Fields()
         fields.append(":status", String(status))
         fields.append("content-type", contentType)
+        if tellsTime { fields.append("\(TransportWire.timeHeader)", String(wallMilliseconds())) }
         try post(.respond(stream: stream, fields: fields))
     }
 

@@ -36,7 +36,7 @@ package final class TransportServer: Sendable {
     package func start() async throws -> (host: String, port: Int) {
         let context = try tls?.makeContext()
         let shared = shared
-        let channel = try await ServerBootstrap(group: group)
+        let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.backlog, value: 256)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -45,8 +45,12 @@ package final class TransportServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try Self.configure(channel, tls: context, shared: shared) }
             }
-            .bind(host: host, port: port)
-            .get()
+        let channel: any Channel
+        do {
+            channel = try await bootstrap.bind(host: host, port: port).get()
+        } catch {
+            throw TransportError(.failed, "cannot listen on \(host):\(port): \(connectionWords(error))")
+        }
         listener.withLock { $0 = channel }
         return (channel.localAddress?.ipAddress ?? host, channel.localAddress?.port ?? port)
     }

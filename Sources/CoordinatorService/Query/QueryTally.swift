@@ -1,0 +1,60 @@
+import FunnelEdge
+import FunnelModel
+import FunnelProtocol
+import FunnelRPC
+import FunnelRuntime
+import Logging
+
+/// Counts the queries of callers, by project and by what became of them. Live viewers' are counted apart.
+struct QueryTally: Sendable {
+    private static let codes = ProtocolError.Code.allCases
+
+    private let counters: ProjectCounters
+    private let latency: LatencyHistogram
+    private let limit = LogLimit()
+    private let logger: Logger
+
+    init(_ metrics: Metrics, _ logger: Logger) {
+        let whole = [[("outcome", "ok"), ("code", "")], [("outcome", "partial"), ("code", "")]]
+        counters = metrics.counters(
+            "sluice_queries_total",
+            "queries by what became of them: answered for all shards or for some, refused, failed, or left by their callers",
+            by: whole + Self.codes.map { [("outcome", Self.outcome($0)), ("code", $0.traits.name)] })
+        latency = metrics.latency("sluice_query_seconds", "time of a whole query, waiting in line included")
+        self.logger = logger
+    }
+
+    private static func outcome(_ code: ProtocolError.Code) -> String {
+        switch code {
+        case .cancelled: "cancelled"
+        case .overloaded, .notReady: "refused"
+        default: code.traits.httpStatus < 500 ? "refused" : "failed"
+        }
+    }
+
+    /// Runs a query of a caller.
+    /// - Parameter isPartial: whether the answer lacks shards.
+    func count<T>(_ project: UInt32, isPartial: (T) -> Bool, _ body: () async throws -> T) async throws -> T {
+        let start = ContinuousClock.now
+        defer { latency.record(ContinuousClock.now - start) }
+        do {
+            let answer = try await body()
+            counters.add(1, isPartial(answer) ? 1 : 0, project: project)
+            return answer
+        } catch {
+            let problem = ProtocolError(of: error)
+            counters.add(1, 2 + (Self.codes.firstIndex(of: problem.code) ?? 0), project: project)
+            if Self.outcome(problem.code) == "failed" || problem.code == .overloaded {
+                limit.log(
+                    logger, .warning, "\(problem.code) \(problem.shards)", "queries fail",
+                    ["project": "\(project)", "code": "\(problem.code.traits.name)", "reason": "\(problem.message)"])
+            }
+            throw error
+        }
+    }
+
+    /// The same for an answer that tells itself whether it is whole.
+    func count(_ project: UInt32, _ body: () async throws -> JSONValue) async throws -> JSONValue {
+        try await count(project, isPartial: { $0["completeness"]?["missing"]?.asArray?.isEmpty == false }, body)
+    }
+}

@@ -1,0 +1,59 @@
+import FunnelProtocol
+import HTTPTypes
+import Logging
+import Synchronization
+
+/// Logs requests that failed, so that the id which a caller was told is found; so many lines that callers can't fill the disk.
+final class FailureLog: Sendable {
+    /// A hundred at once, and one more each second.
+    private struct Budget {
+        private static let burst = 100.0
+        private var tokens = burst
+        private var refilled = ContinuousClock.now
+        private var leftOut = 0
+
+        /// Lines left out before this one; nil where this one is to be left out too.
+        mutating func take() -> Int? {
+            let now = ContinuousClock.now
+            tokens = min(Self.burst, tokens + (now - refilled) / .seconds(1))
+            refilled = now
+            guard tokens >= 1 else {
+                leftOut += 1
+                return nil
+            }
+            tokens -= 1
+            defer { leftOut = 0 }
+            return leftOut
+        }
+    }
+
+    /// Faults of callers take no lines from faults of the cluster.
+    private let budgets = Mutex((ofCallers: Budget(), ofCluster: Budget()))
+
+    /// - Parameter error: what the answer says; its text is logged where it is about the cluster, and never a caller's own words.
+    func note(_ status: HTTPResponse.Status, _ route: String?, _ method: HTTPRequest.Method, _ error: ProtocolError?, _ logger: Logger) {
+        let isOfCluster = status.code >= 500
+        let level: Logger.Level = isOfCluster ? .notice : .info
+        guard logger.logLevel <= level, let leftOut = budgets.withLock({ isOfCluster ? $0.ofCluster.take() : $0.ofCallers.take() })
+        else { return }
+        var metadata: Logger.Metadata = ["method": "\(method)", "route": "\(route ?? "-")", "status": "\(status.code)"]
+        if let error {
+            metadata["code"] = "\(error.code.traits.name)"
+            if isOfCluster { metadata["reason"] = "\(error.message)" }
+        }
+        if leftOut > 0 { metadata["left_out"] = "\(leftOut)" }
+        logger.log(level: level, "request failed", metadata: metadata)
+    }
+}
+
+/// Ids of requests, by which an answer is found in the log.
+enum RequestID {
+    private static let bytesMax = 64
+
+    /// The caller's own where it is 1 to 64 printable characters of ASCII without spaces; nil otherwise.
+    static func given(_ headers: HTTPFields) -> String? {
+        guard let text = headers[.requestID], (1...bytesMax).contains(text.utf8.count), text.utf8.allSatisfy({ $0 > 32 && $0 < 127 })
+        else { return nil }
+        return text
+    }
+}

@@ -1,0 +1,50 @@
+import Logging
+import Synchronization
+
+/// Lets so many lines of a kind into the log each minute, so that what goes wrong a thousand times a second is told and does not
+/// fill the disk.
+package final class LogLimit: Sendable {
+    private struct Kind {
+        var since: ContinuousClock.Instant
+        var lines = 0
+        var leftOut = 0
+    }
+
+    private static let minute = Duration.seconds(60)
+    private static let kindsMax = 1_000
+
+    private let linesMax: Int
+    private let kinds = Mutex<[String: Kind]>([:])
+
+    /// - Parameter lines: of a kind within a minute.
+    package init(lines: Int = 1) { linesMax = lines }
+
+    /// - Returns: lines of the kind that were left out before this one; nil where this one is to be left out too.
+    package func admit(_ kind: String, now: ContinuousClock.Instant = .now) -> Int? {
+        kinds.withLock { kinds in
+            if kinds[kind] == nil, kinds.count >= Self.kindsMax { kinds = kinds.filter { now - $0.value.since < Self.minute } }
+            // So many kinds at once are a flood of their own.
+            guard kinds[kind] != nil || kinds.count < Self.kindsMax else { return nil }
+            var known = kinds[kind] ?? Kind(since: now)
+            defer { kinds[kind] = known }
+            if now - known.since >= Self.minute { (known.since, known.lines) = (now, 0) }
+            guard known.lines < linesMax else {
+                known.leftOut += 1
+                return nil
+            }
+            known.lines += 1
+            defer { known.leftOut = 0 }
+            return known.leftOut
+        }
+    }
+
+    /// Logs, unless the minute's lines of this kind were logged already.
+    package func log(
+        _ logger: Logger, _ level: Logger.Level, _ kind: String, _ message: Logger.Message, _ metadata: @autoclosure () -> Logger.Metadata
+    ) {
+        guard logger.logLevel <= level, let leftOut = admit(kind) else { return }
+        var metadata = metadata()
+        if leftOut > 0 { metadata["left_out"] = "\(leftOut)" }
+        logger.log(level: level, message, metadata: metadata)
+    }
+}

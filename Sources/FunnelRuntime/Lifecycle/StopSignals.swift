@@ -1,0 +1,34 @@
+import Dispatch
+import Glibc
+import Synchronization
+
+/// SIGTERM and SIGINT of a service: the first begins a stop, the second ends the process at once, and so does the time that a stop
+/// may take. What was acknowledged is on disk whenever the process ends.
+final class StopSignals: Sendable {
+    /// Of whoever stops a service: it should be waited for a little longer.
+    static let patience = 9.5
+
+    private let count = Atomic<Int>(0)
+    private let sources = Mutex<[DispatchSource]>([])
+
+    /// - Parameter onFirst: begins the stop; must not block.
+    init(onFirst: @escaping @Sendable (_ signal: String) -> Void) {
+        // A queue of its own: threads of tasks may all be busy.
+        let queue = DispatchQueue(label: "stop-signals")
+        for (number, name) in [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] {
+            signal(number, SIG_IGN)
+            guard let source = DispatchSource.makeSignalSource(signal: number, queue: queue) as? DispatchSource else { continue }
+            source.setEventHandler { [self] in
+                guard count.wrappingAdd(1, ordering: .relaxed).oldValue == 0 else { _exit(128 + number) }
+                onFirst(name)
+                queue.asyncAfter(deadline: .now() + Self.patience) {
+                    let words = "the stop took longer than \(Self.patience) s and was cut short; what was acknowledged is on disk\n"
+                    _ = words.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+                    _exit(1)
+                }
+            }
+            source.resume()
+            sources.withLock { $0.append(source) }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import Glibc
+
+/// What Prometheus' own client libraries tell of a process, by the same names, and what is Sluice's own beside it.
+enum ProcessMetrics {
+    static func add(to metrics: Metrics, version: String) {
+        metrics.gauge("sluice_build_info", "1; the release is its label", labels: [("version", version)]) { 1 }
+        if let start = startTime() {
+            metrics.gauge("process_start_time_seconds", "when the process started, in seconds since 1970") { start }
+        }
+        metrics.counter("process_cpu_seconds_total", "CPU time of the process, in user and in system mode") { cpuSeconds() }
+        metrics.gauge("process_resident_memory_bytes", "memory of the process that is in RAM") { Double(residentBytes() ?? 0) }
+        metrics.gauge("process_virtual_memory_bytes", "address space of the process") { Double((memoryPages()?.first ?? 0) * pageBytes) }
+        metrics.gauge("process_open_fds", "open file descriptors") { Double(entries(of: "/proc/self/fd")) }
+        metrics.gauge("process_max_fds", "file descriptors that the process may have open") { openFilesMax() }
+        metrics.gauge("sluice_process_mappings", "mappings in the address space") {
+            Double(read("/proc/self/maps")?.utf8.count { $0 == UInt8(ascii: "\n") } ?? 0)
+        }
+        metrics.gauge("sluice_process_max_mappings", "mappings that the kernel lets a process have") {
+            read("/proc/sys/vm/max_map_count").flatMap { Double($0.trimmingSpaces) } ?? 0
+        }
+    }
+
+    private static let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
+
+    /// Memory in RAM; nil where the system does not tell.
+    static func residentBytes() -> Int? {
+        memoryPages().flatMap { $0.count > 1 ? $0[1] * pageBytes : nil }
+    }
+
+    private static func memoryPages() -> [Int]? {
+        read("/proc/self/statm")?.split(separator: " ").compactMap { Int($0) }
+    }
+
+    private static func startTime() -> Double? {
+        // The name of the program stands in brackets and may hold anything.
+        guard let fields = read("/proc/self/stat")?.split(separator: ")").last?.split(separator: " "), fields.count > 19,
+            let ticks = Double(fields[19]),
+            let boot = read("/proc/stat")?.split(separator: "\n").first(where: { $0.hasPrefix("btime ") })?.split(separator: " ").last,
+            let booted = Double(boot)
+        else { return nil }
+        return booted + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    private static func cpuSeconds() -> Double {
+        var spec = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spec)
+        return Double(spec.tv_sec) + Double(spec.tv_nsec) / 1e9
+    }
+
+    private static func openFilesMax() -> Double {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
+        return limit.rlim_cur == .max ? .infinity : Double(limit.rlim_cur)
+    }
+
+    private static func entries(of directory: String) -> Int {
+        guard let stream = opendir(directory) else { return 0 }
+        defer { closedir(stream) }
+        var count = 0
+        while readdir(stream) != nil { count += 1 }
+        // `.`, `..` and the stream's own.
+        return max(0, count - 3)
+    }
+
+    private static func read(_ path: String) -> String? {
+        guard let file = fopen(path, "re") else { return nil }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let got = fread(&chunk, 1, chunk.count, file)
+            if got == 0 { return String(decoding: bytes, as: UTF8.self) }
+            bytes += chunk[..<got]
+        }
+    }
+}
