@@ -111,9 +111,14 @@ class Cluster:
             for i, port in enumerate(wires)
         ]
         self.ingest = Service("sluice-ingest", "ingest", self.folder, [*tie, *ingest], **{**more, **of_parts.get("of_ingest", {})})
-        if ready:
+        if not ready:
+            return
+        try:
             for service in self.all:
                 service.until(200)
+        except RuntimeError:
+            self.stop()
+            raise
 
     @property
     def all(self):
