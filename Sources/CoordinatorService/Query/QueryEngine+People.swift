@@ -50,7 +50,7 @@ extension QueryEngine {
         let query = request.query
         let gathered = try await gate.run(project, isHeavy: false, until: start + deadline) {
             try await fanOut(deadline, start) { link, left, number in
-                let body = try await link.queries.call(.partialDiscovery, query.body, project: project, request: number, timeout: left)
+                let body = try await link.call(.partialDiscovery, query.body, project: project, request: number, timeout: left)
                 return try await self.aside.run(isLong: body.count > AsideThreads.shortBytes) {
                     try decoding("discovery result") { () throws(ByteError) in try Discovery(body: body) }
                 }

@@ -54,7 +54,7 @@ extension QueryEngine {
                 guard left > .zero else { throw ProtocolError(.deadlineExceeded, "the time was up", shards: [link.name]) }
                 let body: [UInt8]
                 do {
-                    body = try await link.queries.call(.partialQuery, question.body, project: project, request: number, timeout: left)
+                    body = try await link.call(.partialQuery, question.body, project: project, request: number, timeout: left)
                 } catch let error as ProtocolError {
                     throw Self.explaining(error, of: question, link)
                 }

@@ -23,7 +23,7 @@ extension QueryEngine {
                 group.addTask {
                     var found = ShardTotals(id: link.id, address: "\(shard.host):\(shard.port)")
                     do {
-                        let body = try await link.queries.call(
+                        let body = try await link.call(
                             .partialDiscovery, DiscoveryQuery.totals.body, project: project, timeout: totalsDeadline)
                         let answer = try decoding("discovery result") { () throws(ByteError) in try Discovery(body: body) }
                         if case .totals(let totals) = answer { found.totals = totals }

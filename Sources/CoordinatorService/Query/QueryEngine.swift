@@ -53,8 +53,7 @@ final class QueryEngine: Sendable {
                     group: request.group, limit: request.limit + 1, after: request.after)
                 var found = UserList(users: [])
                 do {
-                    try await link.bulk.call(.partialUsers, query.body, project: project, request: number, timeout: left) {
-                        body throws(ProtocolError) in
+                    for body in try await link.list(.partialUsers, query.body, project: project, request: number, timeout: left) {
                         let part = try decoding("user list") { () throws(ByteError) in try UserList(body: body) }
                         found.users += part.users
                         found.heavyUsers = part.heavyUsers ?? found.heavyUsers

@@ -11,11 +11,31 @@ final class ShardFleet: Sendable {
     struct Link: Sendable {
         let id: Int
         let buckets: Range<Int>
-        let queries: FrameClient
-        let bulk: FrameClient
+        fileprivate let queries: FrameClient
+        fileprivate let bulk: FrameClient
         let watch: PeerWatch
 
         var name: String { "shard-\(id)" }
+
+        /// Asks the shard, for as long as it is not known to be down.
+        func call(
+            _ path: CallPath, _ body: [UInt8], project: UInt32, request: UInt64 = 0, timeout: Duration
+        ) async throws(ProtocolError) -> [UInt8] {
+            try await watch.run { [queries] () async throws(ProtocolError) in
+                try await queries.call(path, body, project: project, request: request, timeout: timeout)
+            }
+        }
+
+        /// The same for an answer in many frames, by ways of their own.
+        func list(
+            _ path: CallPath, _ body: [UInt8], project: UInt32, request: UInt64, timeout: Duration
+        ) async throws(ProtocolError) -> [[UInt8]] {
+            try await watch.run { [bulk] () async throws(ProtocolError) in
+                var frames: [[UInt8]] = []
+                try await bulk.call(path, body, project: project, request: request, timeout: timeout) { frames.append($0) }
+                return frames
+            }
+        }
     }
 
     let map: ClusterMap
@@ -31,7 +51,7 @@ final class ShardFleet: Sendable {
         links = map.shards.map { shard in
             let expected = ExpectedPeer.shard(shard.id)
             let watch = PeerWatch(
-                name: "shard-\(shard.id)", client: client(shard, nil), expected: expected, own: service.cluster, logger: logger) { _ in }
+                name: "shard-\(shard.id)", client: client(shard, nil), expected: expected, own: service.cluster, logger: logger, lateMax: 1)
             watch.start()
             return Link(
                 id: shard.id, buckets: ClusterMap.buckets(ofShard: shard.id, of: map.shards.count),

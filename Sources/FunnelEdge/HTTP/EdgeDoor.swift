@@ -24,14 +24,17 @@ package final class EdgeDoor: Sendable {
 
     let limits: Limits
     package let places: ConnectionPlaces
+    package let answers: AnswerBudget
     package let refusals = Refusals<HTTPRefusal>()
 
     /// - Parameters:
     ///   - connections: in all, of which `reserved` are for short stays, such as health checks, when no others are free.
     package init(
-        connections: Int = connectionsMax, connectionsPerAddress: Int = connectionsMax / 2, reserved: Int = 64, limits: Limits = Limits()
+        connections: Int = connectionsMax, connectionsPerAddress: Int = connectionsMax / 2, reserved: Int = 64, limits: Limits = Limits(),
+        answers: AnswerBudget = AnswerBudget()
     ) {
         self.limits = limits
+        self.answers = answers
         places = ConnectionPlaces(.init(most: connections, perAddress: connectionsPerAddress, reserved: reserved))
     }
 }
@@ -48,6 +51,8 @@ package enum HTTPRefusal: String, RefusalReason {
     case slow
     /// The body was the slowest when memory was short.
     case evicted
+    /// The answer had waited for its reader for longest when memory was short.
+    case unread
     /// The answers of these statuses.
     case notAuthenticated = "not_authenticated"
     case guesses

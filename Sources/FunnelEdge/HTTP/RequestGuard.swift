@@ -156,9 +156,23 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             guard isEnding, unanswered == 0 else { return context.write(data, promise: promise) }
             context.writeAndFlush(data, promise: promise)
             close(context.channel, isWhole)
+        case .body(let bytes) where bytes.readableBytes >= AnswerBudget.shortBytes:
+            context.write(data, promise: hold(bytes.readableBytes, promise, context))
         default:
             context.write(data, promise: promise)
         }
+    }
+
+    /// Counts the memory of a part of an answer until it is sent.
+    private func hold(_ bytes: Int, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) -> EventLoopPromise<Void> {
+        let (door, channel) = (door, context.channel)
+        let ticket = door.answers.take(bytes, ticket: nil) {
+            door.refusals.count(.unread)
+            channel.close(promise: nil)
+        }
+        let promise = promise ?? context.eventLoop.makePromise()
+        promise.futureResult.whenComplete { _ in door.answers.release(ticket) }
+        return promise
     }
 
     /// Closing at once with bytes unread makes the kernel drop what we just said.

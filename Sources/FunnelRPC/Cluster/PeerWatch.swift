@@ -19,9 +19,12 @@ package final class PeerWatch: Sendable {
     private let expected: ExpectedPeer
     private let own: @Sendable () -> ClusterState
     private let logger: Logger
-    private let onChange: @Sendable (Condition) -> Void
+    private let lateMax: Int
+    private let running = RunningCalls()
     private struct State {
         var condition = Condition.unknown(nil)
+        /// Answers in a row that were late.
+        var late = 0
         var patienceEnds: ContinuousClock.Instant
         /// What the log says.
         var told = Condition.unknown(nil)
@@ -41,17 +44,17 @@ package final class PeerWatch: Sendable {
 
     /// - Parameters:
     ///   - client: for this alone.
-    ///   - onChange: told each new condition, on any thread; must not block.
+    ///   - lateMax: answers in a row that may be late. A shard that computes with all its might may be late once.
     package init(
         name: String, client: FrameClient, expected: ExpectedPeer, own: @escaping @Sendable () -> ClusterState, logger: Logger,
-        onChange: @escaping @Sendable (Condition) -> Void
+        lateMax: Int = 0
     ) {
         self.name = name
         self.client = client
         self.expected = expected
         self.own = own
         self.logger = logger
-        self.onChange = onChange
+        self.lateMax = lateMax
         state = Mutex(State(patienceEnds: .now + Self.patience))
     }
 
@@ -79,16 +82,35 @@ package final class PeerWatch: Sendable {
         await running?.value
     }
 
-    /// What a call has found out: no connection could be made.
-    package func callFailed(_ error: ProtocolError) {
-        if error.code == .unreachable { note(.down(error.message)) }
+    /// Makes a call to the shard; where the shard is down, or is found to be down meanwhile, the call is given up.
+    /// - Throws: `shardUnavailable` then, and what the call throws.
+    package func run<T: Sendable>(_ call: @escaping @Sendable () async throws(ProtocolError) -> T) async throws(ProtocolError) -> T {
+        if case .down(let reason) = condition { throw unavailable(reason) }
+        do throws(ProtocolError) {
+            return try await running.run(call)
+        } catch {
+            // No connection could be made.
+            if error.code == .unreachable { note(.down(error.message)) }
+            if case .down(let reason) = condition, error.code == .cancelled, !Task.isCancelled { throw unavailable(reason) }
+            throw error
+        }
+    }
+
+    private func unavailable(_ reason: String) -> ProtocolError {
+        ProtocolError(.shardUnavailable, "\(name): it is down: \(reason)", shards: [name])
     }
 
     private func ask() async {
         do {
             note(.up(problem: try await problem()))
+            state.withLock { $0.late = 0 }
         } catch {
             guard !Task.isCancelled else { return }
+            let late = state.withLock { state in
+                state.late = error.code == .deadlineExceeded ? state.late + 1 : 0
+                return state.late
+            }
+            if late > 0, late <= lateMax { return }
             note(.down(error.code == .deadlineExceeded ? "no answer within \(Self.answerMax.components.seconds) s" : error.message))
         }
     }
@@ -118,7 +140,8 @@ package final class PeerWatch: Sendable {
             return state.condition == now ? nil : state.condition
         }
         log()
-        if before != nil { onChange(now) }
+        // Whoever waits for it need not wait for the end of its time.
+        if case .down = now, before != nil { running.cancelAll() }
     }
 
     /// Logs what the condition is by now, where the log does not say so yet and has room for a line.

@@ -39,6 +39,8 @@ package enum WireRefusal: String, RefusalReason {
     case evicted
     /// The body fell below the least rate, or was not whole at its last moment.
     case slow
+    /// The answer had waited for its reader for longest when memory was short.
+    case unread
     /// Too many calls of the connection are still running, or the server stops.
     case calls
 }

@@ -2,14 +2,12 @@ import FunnelModel
 import FunnelProtocol
 import FunnelRPC
 import Logging
-import Synchronization
 
 /// The way to one shard: sends appends, repeats them under the same number, and knows when the shard is down.
 final class ShardLink: Sendable {
     let name: String
     private let client: FrameClient
     private let watch: PeerWatch
-    private let running = RunningCalls()
 
     /// Repeats of one append before its rows are handed back to the caller.
     private static let pauses: [Duration] = [.milliseconds(50), .milliseconds(250)]
@@ -22,10 +20,7 @@ final class ShardLink: Sendable {
         name = "shard-\(shard.id)"
         let expected = ExpectedPeer.shard(shard.id)
         client = makeClient(expected, 2)
-        watch = PeerWatch(name: name, client: makeClient(nil, 1), expected: expected, own: own, logger: logger) { [running] condition in
-            // Whoever waits for it need not wait for the end of its time.
-            if case .down = condition { running.cancelAll() }
-        }
+        watch = PeerWatch(name: name, client: makeClient(nil, 1), expected: expected, own: own, logger: logger)
         watch.start()
     }
 
@@ -60,44 +55,16 @@ final class ShardLink: Sendable {
             do throws(ProtocolError) {
                 let left = end - ContinuousClock.now
                 guard left > .zero else { throw ProtocolError(.deadlineExceeded, "\(name): no answer in time", shards: [name]) }
-                let answer = try await running.run { [client] () async throws(ProtocolError) in
+                let answer = try await watch.run { [client] () async throws(ProtocolError) in
                     try await client.call(.shardAppend, body, project: project, request: request, timeout: left)
                 }
                 return try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
             } catch {
-                watch.callFailed(error)
-                if let problem, error.code == .cancelled, !Task.isCancelled {
-                    throw ProtocolError(.shardUnavailable, "\(name): \(problem)", shards: [name])
-                }
                 let isWorthIt = error.retryable && error.code != .storageFull && problem == nil
                 guard isWorthIt, attempt < Self.pauses.count else { throw error }
                 try? await Task.sleep(for: Self.pauses[attempt])
                 attempt += 1
             }
         }
-    }
-}
-
-/// Calls under way, which can all be given up at once.
-private final class RunningCalls: Sendable {
-    private let tasks = Mutex<(last: UInt64, cancel: [UInt64: @Sendable () -> Void])>((0, [:]))
-
-    /// Runs a call; it ends with `cancelled` when the caller's task is cancelled, or all calls are.
-    func run<T: Sendable>(_ call: @escaping @Sendable () async throws(ProtocolError) -> T) async throws(ProtocolError) -> T {
-        let task = Task { () async -> Result<T, ProtocolError> in
-            do throws(ProtocolError) { return .success(try await call()) } catch { return .failure(error) }
-        }
-        let number = tasks.withLock { tasks in
-            tasks.last += 1
-            tasks.cancel[tasks.last] = { task.cancel() }
-            return tasks.last
-        }
-        defer { tasks.withLock { $0.cancel[number] = nil } }
-        let result = await withTaskCancellationHandler { await task.value } onCancel: { task.cancel() }
-        return try result.get()
-    }
-
-    func cancelAll() {
-        for cancel in tasks.withLock({ Array($0.cancel.values) }) { cancel() }
     }
 }

@@ -106,7 +106,10 @@ final class ShardRouter: Sendable {
     private struct Admitted {
         var links: Links
         var slices: [BatchSlice]
+        /// Of the shards that take appends.
         var bytes: [Int: Int]
+
+        func isDown(_ shard: Int) -> Bool { bytes[shard] == nil }
     }
 
     private func admit(_ batch: EventBatch) throws(ProtocolError) -> Admitted {
@@ -115,13 +118,15 @@ final class ShardRouter: Sendable {
         let slices = batch.split(over: links.map, sliceBytes: Self.sliceBytes)
         var bytes: [Int: Int] = [:]
         for rows in slices.lazy.flatMap(\.shards) { bytes[rows.shard, default: 0] += rows.bytes }
-        for shard in bytes.keys {
-            let link = links.links[shard]
-            guard let problem = link.problem else { continue }
-            var error = ProtocolError(.unreachable, "\(link.name): \(problem); nothing was stored", shards: [link.name])
+        let down = bytes.keys.sorted().compactMap { shard in links.links[shard].problem.map { (shard: shard, problem: $0) } }
+        if let first = down.first, down.count == bytes.count {
+            let names = down.map { links.links[$0.shard].name }
+            var error = ProtocolError(.unreachable, "\(names[0]): \(first.problem); nothing was stored", shards: names)
             error.retryAfterMilliseconds = 1_000
             throw error
         }
+        // Their rows go back to the sender, who has to send them again; the others' are stored.
+        for (shard, _) in down { bytes[shard] = nil }
         let reserved = links.budget.reserve(bytes)
         guard reserved.granted else {
             let who = reserved.shard.map { links.links[$0].name }
@@ -158,6 +163,10 @@ final class ShardRouter: Sendable {
         for part in parts {
             let rows = part.rows.map { read.index[$0] }
             let name = links.links[part.shard].name
+            if admitted.isDown(part.shard) {
+                sum.add(AppendOutcome(accepted: 0, retry: rows, shards: [name]))
+                continue
+            }
             let batch = parts.count == 1 ? read.batch : read.batch.gather(part.rows)
             links.gatherers[part.shard].append(batch, project: project) { result in
                 switch result {
@@ -206,6 +215,12 @@ final class ShardRouter: Sendable {
         var outcome = AppendOutcome(accepted: 0, repeated: true)
         /// The sender has used its number for other rows, or it lies too far back.
         var fault: ProtocolError?
+
+        mutating func handBack(_ read: ReadBatch, _ slices: ArraySlice<BatchSlice>, of shard: Int, _ name: String) {
+            outcome.repeated = false
+            outcome.retry = slices.flatMap(\.shards).filter { $0.shard == shard }.flatMap(\.rows).map { read.index[$0] }
+            outcome.shards = [name]
+        }
     }
 
     /// Slices go one after the other, within one deadline.
@@ -216,6 +231,10 @@ final class ShardRouter: Sendable {
         let buckets = BucketSet(ClusterMap.buckets(ofShard: shard, of: admitted.links.map.shards.count))
         var part = Part()
         let end = ContinuousClock.now + Self.timeout
+        if admitted.isDown(shard) {
+            part.handBack(read, admitted.slices[...], of: shard, link.name)
+            return part
+        }
         for (number, slice) in admitted.slices.enumerated() {
             guard let own = slice.shards.first(where: { $0.shard == shard }) else { continue }
             let (append, rows) = message(read, own.rows, slice: number, buckets, delivery)
@@ -225,14 +244,12 @@ final class ShardRouter: Sendable {
                 part.outcome.repeated = part.outcome.repeated && result.repeated
                 part.outcome.rejected += result.rejected.map { .init(row: rows?[min($0.row, own.rows.count - 1)] ?? $0.row, reason: $0.reason) }
             case .failure(let error):
-                part.outcome.repeated = false
                 if error.isFaultOfSender {
                     part.fault = error
                     return part
                 }
                 // The rest of the slices would wait for the same shard.
-                part.outcome.retry = admitted.slices[number...].flatMap(\.shards).filter { $0.shard == shard }.flatMap(\.rows).map { read.index[$0] }
-                part.outcome.shards = [link.name]
+                part.handBack(read, admitted.slices[number...], of: shard, link.name)
                 return part
             }
         }

@@ -23,6 +23,8 @@ package final class ServerCall: Sendable {
         var writers: [CheckedContinuation<Void, Never>] = []
         var cancelActions: [@Sendable () -> Void] = []
         var task: Task<Void, Never>?
+        /// Of the answer's memory.
+        var ticket: UInt64?
 
         mutating func takeWriters() -> [CheckedContinuation<Void, Never>] {
             defer { writers = [] }
@@ -44,12 +46,14 @@ package final class ServerCall: Sendable {
     private let lease: BodyLease?
     private let mailbox: TransportMailbox<ServerOperation>
     private let writeBufferBytes: Int
+    private let answers: AnswerBudget
+    private let evict: @Sendable () -> Void
     private let cancelled = Atomic<Bool>(false)
     private let state = Mutex(State())
 
     init(
         head: CallHead, connection: ServerConnection, body: ByteBuffer, lease: BodyLease?, deadline: NIODeadline?, stream: Int32,
-        mailbox: TransportMailbox<ServerOperation>, writeBufferBytes: Int
+        mailbox: TransportMailbox<ServerOperation>, writeBufferBytes: Int, answers: AnswerBudget, evict: @escaping @Sendable () -> Void
     ) {
         self.head = head
         self.connection = connection
@@ -59,6 +63,8 @@ package final class ServerCall: Sendable {
         self.stream = stream
         self.mailbox = mailbox
         self.writeBufferBytes = writeBufferBytes
+        self.answers = answers
+        self.evict = evict
     }
 
     /// Nobody waits for the answer any more. One atomic load: scan loops may ask per block.
@@ -99,6 +105,10 @@ package final class ServerCall: Sendable {
             return state.buffered > writeBufferBytes
         }
         guard size > 0 else { return }
+        if size >= AnswerBudget.shortBytes {
+            let ticket = answers.take(size, ticket: state.withLock { $0.ticket }, evict: evict)
+            state.withLock { $0.ticket = ticket }
+        }
         try post(.data(stream: stream, bytes: buffer))
         if isOver { try await waitUntilDrained() }
     }
@@ -132,6 +142,11 @@ package final class ServerCall: Sendable {
             return state.phase == .finished
         }
         mailbox.post(.returned(stream: stream, isFinished: isFinished))
+    }
+
+    /// The stream is over.
+    func releaseAnswer() {
+        if let ticket = state.withLock({ $0.ticket }) { answers.release(ticket) }
     }
 
     func didSend(_ bytes: Int) {

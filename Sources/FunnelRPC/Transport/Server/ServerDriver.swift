@@ -181,12 +181,28 @@ final class ServerDriver: HTTP2HandlerDelegate {
         running[stream] = size
         let call = ServerCall(
             head: request.head, connection: connection, body: request.body, lease: request.lease, deadline: request.deadline,
-            stream: stream, mailbox: mailbox, writeBufferBytes: shared.limits.writeBufferBytes
-        )
+            stream: stream, mailbox: mailbox, writeBufferBytes: shared.limits.writeBufferBytes, answers: shared.answers,
+            evict: evictAnswer(stream))
         request.call = call
         request.lease = nil
         request.body = ByteBuffer()
         shared.run(call)
+    }
+
+    /// What ends a call whose answer nobody reads.
+    private func evictAnswer(_ stream: Int32) -> @Sendable () -> Void {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let eventLoop = eventLoop
+        return {
+            eventLoop.execute {
+                let driver = bound.value
+                guard driver.requests[stream] != nil, let handler = driver.handler else { return }
+                driver.shared.refusals.count(.unread)
+                driver.drop(stream, TransportError(.refused, "the answer was not read, and its memory was needed"))
+                handler.session.reset(stream: stream, code: .cancel)
+                handler.pump()
+            }
+        }
     }
 
     /// Nothing was done: the client may send it again.
@@ -237,6 +253,7 @@ final class ServerDriver: HTTP2HandlerDelegate {
         request.expiry?.cancel()
         request.lease?.end()
         request.call?.cancel(reason)
+        request.call?.releaseAnswer()
         markIdle()
     }
 

@@ -48,6 +48,7 @@ final class ServerShared: Sendable {
     let refusals = Refusals<WireRefusal>()
     let bodies: BodyBudget
     let unprovenBodies: BodyBudget.Account
+    let answers = AnswerBudget()
     let places: ConnectionPlaces
     private let registry = Mutex(Registry())
 
