@@ -23,6 +23,16 @@ package final class ShardService: Sendable {
                 Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory that are sealed into a segment"),
                 Setting("merge-mb", .integer(1...100_000), default: "128", "bytes a second that merges write at most, in MiB"),
                 Setting("reserve-mb", .integer(0...1_000_000), default: "256", "appends are refused while the disk has less free, in MiB"),
+                Setting("event-names-max", .integer(1...1_000_000), default: "\(Limits.eventNamesPerProject)", "event names of a project on this shard"),
+                Setting(
+                    "property-keys-max", .integer(1...1_000_000), default: "\(Limits.propertyKeysPerProject)",
+                    "property keys of a project on this shard; a property with one more is left out of its event"),
+                Setting(
+                    "users-per-bucket-max", .integer(1...Limits.usersPerBucket), default: "\(Limits.usersPerBucket)",
+                    "users of a project in one of the 1,024 buckets"),
+                Setting(
+                    "new-names-per-hour", .integer(0...1_000_000), default: "100",
+                    "new event names, and new property keys, of a project in an hour after the first 1,000; 0 is no limit, and admin keys have none"),
                 Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time; projects take turns"),
                 Setting("query-queue", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
             ])
@@ -121,6 +131,10 @@ package final class ShardService: Sendable {
         var options = StoreOptions()
         options.sealRows = node.settings.integer("seal-rows")
         options.reserveBytes = UInt64(node.settings.integer("reserve-mb")) << 20
+        options.eventNamesMax = node.settings.integer("event-names-max")
+        options.propertyKeysMax = node.settings.integer("property-keys-max")
+        options.usersPerBucketMax = node.settings.integer("users-per-bucket-max")
+        options.newNamesPerHour = node.settings.integer("new-names-per-hour")
         options.onNote = { [logger = node.logger] in $0.log(to: logger) }
         options.urgently = Housekeeping.urgently(on: switcher)
         let identity = StoreIdentity(clusterID: map.clusterID, shard: shard, shardCount: map.shards.count, epoch: map.epoch)
@@ -214,7 +228,7 @@ package final class ShardService: Sendable {
         let result = try await open.appender.append(request, bytes: call.frame.body.count)
         if !result.repeated { appendedRows.add(result.accepted) }
         appendLatency.record(ContinuousClock.now - start)
-        let rejected = result.rejected.map { AppendOutcome.RejectedRow(row: $0.row, reason: $0.code.reason) }
+        let rejected = result.rejected.map { AppendOutcome.RejectedRow(row: $0.row, reason: $0.code.reason(open.store.options)) }
         let outcome = AppendOutcome(accepted: result.accepted, repeated: result.repeated, rejected: rejected)
         var answer = call.writer()
         try await answer.send(.appendResult, outcome.body)
@@ -316,16 +330,6 @@ private final class Rest: Sendable {
         last.withLock { last in
             defer { last.isUsed = true }
             return !last.isUsed
-        }
-    }
-}
-
-extension RejectedRow.Code {
-    var reason: String {
-        switch self {
-        case .tooManyEventNames: return "too many event names: the project has \(Limits.eventNamesPerProject)"
-        case .tooManyPropertyKeys: return "too many property keys: the project has \(Limits.propertyKeysPerProject)"
-        case .tooManyUsers: return "too many users: a bucket of the project holds \(Limits.usersPerBucket)"
         }
     }
 }

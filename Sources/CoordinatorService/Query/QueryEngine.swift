@@ -9,6 +9,7 @@ final class QueryEngine: Sendable {
     let catalogue: FunnelCatalogue
     let gate: AdmissionGate
     let sharedTotals: SharedTotals
+    let sharedLimits: SharedLimits
     /// For what takes long: answers of other queries do not wait for it.
     let aside = AsideThreads()
     let latency: LatencyHistogram
@@ -19,6 +20,7 @@ final class QueryEngine: Sendable {
         self.catalogue = catalogue
         self.gate = gate
         sharedTotals = SharedTotals { await QueryEngine.askTotals(fleet, $0) }
+        sharedLimits = SharedLimits { await QueryEngine.askNames(fleet, $0) }
         latency = metrics.latency("sluice_query_seconds", "time of a whole query, waiting in line included")
         metrics.gauge("sluice_queries_running", "queries being answered") { Double(gate.load.running) }
         metrics.gauge("sluice_queries_queued", "queries in line") { Double(gate.load.queued) }

@@ -27,6 +27,9 @@ package struct StoreOptions: Sendable {
     package var eventNamesMax = Limits.eventNamesPerProject
     package var propertyKeysMax = Limits.propertyKeysPerProject
     package var usersPerBucketMax = Limits.usersPerBucket
+    /// New event names, and new property keys, that a project may have in an hour once it has `namesWithoutRate`; 0 is no limit.
+    package var newNamesPerHour = 0
+    package var namesWithoutRate = 1_000
     /// Segments of one project and month, above which some are merged whatever they weigh.
     package var segmentsPerMonthMax = 8
     /// Rows that a merge makes one segment of, at most.
@@ -110,6 +113,8 @@ package struct AppendRequest: Sendable {
     let name: DeliveryName
     /// Nobody repeats it but within the minute, so it need not be remembered longer.
     package var isShort: Bool
+    /// New names and keys are not limited by rate, as for an operator who loads what there is.
+    package var isNameRateFree = false
     package var pieces: [Piece]
     package var batch: EventBatch
 
@@ -138,10 +143,12 @@ package struct AppendRequest: Sendable {
 
 /// A row that was not stored, by its place in the batch.
 package struct RejectedRow: Equatable, Sendable {
-    package enum Code: UInt8, Sendable {
+    package enum Code: UInt8, Sendable, CaseIterable {
         case tooManyEventNames = 1
+        /// Told of before 0.2; since then the property is left out.
         case tooManyPropertyKeys = 2
         case tooManyUsers = 3
+        case eventNamesTooFast = 4
     }
 
     package var row: Int
@@ -203,6 +210,13 @@ package struct StoreStats: Equatable, Sendable {
     package var unsealedSince: ContinuousClock.Instant?
     /// How long the last seal took.
     package var lastSeal: Duration = .zero
+    /// Rows not stored since the opening, repeats not counted again.
+    package var rejectedRows: [RejectedRow.Code: Int] = [:]
+    /// Properties that were left out of stored rows since the opening.
+    package var propertiesLeftOut = 0
+    /// Of the project that has the most.
+    package var mostEventNames = 0
+    package var mostPropertyKeys = 0
     /// Groups of appends refused because the disk is full or as good as.
     package var appendsRefusedForSpace = 0
 }

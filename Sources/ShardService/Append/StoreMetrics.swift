@@ -12,6 +12,7 @@ enum StoreMetrics {
         func counter(_ name: String, _ help: String, _ read: @escaping @Sendable (StoreStats) -> Int) {
             metrics.counter(name, help) { Double(store().map { read($0.stats) } ?? 0) }
         }
+        addLimits(to: metrics, store: store)
         gauge("sluice_store_rows", "stored rows, repeated deliveries included") { $0.rows }
         gauge("sluice_store_segments", "segment files") { $0.segments }
         gauge("sluice_store_segment_bytes", "bytes of segment files") { $0.segmentBytes }
@@ -57,6 +58,10 @@ extension StoreNote {
             var metadata: Logger.Metadata = ["file": "\(file.name)", "project": "\(file.project)", "found": "\(file.reason)"]
             if let month = file.month { metadata["month"] = "\(month / 12)-\(month % 12 < 9 ? "0" : "")\(month % 12 + 1)" }
             logger.error("a file is damaged; merges go around it, queries that read it fail", metadata: metadata)
+        case .nearLimit(let project, let limit, let count, let most):
+            logger.warning(
+                "a project has nearly as many \(limit.rawValue) as it may have on a shard; more are refused",
+                metadata: ["project": "\(project)", "count": "\(count)", "limit": "\(most)"])
         case .failed(let work, let reason):
             logger.error("\(work.rawValue) failed; it will be tried again", metadata: ["reason": "\(reason)"])
         }
