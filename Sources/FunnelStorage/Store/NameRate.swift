@@ -14,9 +14,9 @@ struct NameRate: Equatable, Sendable {
         // After a step back of the clock nobody waits for longer than an hour.
         let used = min(max(usedUntil, now), now + Self.hour)
         let next = used + Self.hour / Double(perHour)
-        guard next <= now + Self.hour + Self.rounding else { return false }
-        usedUntil = next
-        return true
+        let isDue = next <= now + Self.hour + Self.rounding
+        usedUntil = isDue ? next : used
+        return isDue
     }
 
     private static let hour: Double = 3_600
