@@ -165,7 +165,7 @@ package final class IngestService: Sendable {
         let body = call.frame.body
         let (read, delivery) = try await body.count <= Self.shortBytes
             ? self.read(body, project) : parsing.run(project) { [self] in try self.read(body, project) }
-        let outcome = try await intake.store(read, delivery: delivery, project: project, logger: node.logger)
+        let outcome = try await intake.store(read, delivery: delivery, sender: Sender(principal), logger: node.logger)
         var answer = call.writer()
         try await answer.send(.appendResult, outcome.body)
         try await answer.end(rows: outcome.accepted)

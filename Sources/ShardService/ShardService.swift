@@ -23,6 +23,16 @@ package final class ShardService: Sendable {
                 Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory that are sealed into a segment"),
                 Setting("merge-mb", .integer(1...100_000), default: "128", "bytes a second that merges write at most, in MiB"),
                 Setting("reserve-mb", .integer(0...1_000_000), default: "256", "appends are refused while the disk has less free, in MiB"),
+                Setting("event-names-max", .integer(1...1_000_000), default: "\(Limits.eventNamesPerProject)", "event names of a project on this shard"),
+                Setting(
+                    "property-keys-max", .integer(1...1_000_000), default: "\(Limits.propertyKeysPerProject)",
+                    "property keys of a project on this shard; a property with one more is left out of its event"),
+                Setting(
+                    "users-per-bucket-max", .integer(1...Limits.usersPerBucket), default: "\(Limits.usersPerBucket)",
+                    "users of a project in one of the 1,024 buckets"),
+                Setting(
+                    "new-names-per-hour", .integer(0...1_000_000), default: "100",
+                    "new event names, and new property keys, of a project in an hour after the first 1,000; 0 is no limit, and admin keys have none"),
                 Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time; projects take turns"),
                 Setting("query-queue", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
             ])
@@ -124,6 +134,10 @@ package final class ShardService: Sendable {
         options.sealRows = node.settings.integer("seal-rows")
         options.reserveBytes = UInt64(node.settings.integer("reserve-mb")) << 20
         options.onSync = { [syncLatency] in syncLatency.record($0) }
+        options.eventNamesMax = node.settings.integer("event-names-max")
+        options.propertyKeysMax = node.settings.integer("property-keys-max")
+        options.usersPerBucketMax = node.settings.integer("users-per-bucket-max")
+        options.newNamesPerHour = node.settings.integer("new-names-per-hour")
         options.onNote = { [logger = node.logger] in $0.log(to: logger) }
         options.urgently = Housekeeping.urgently(on: switcher)
         let identity = StoreIdentity(clusterID: map.clusterID, shard: shard, shardCount: map.shards.count, epoch: map.epoch)
@@ -203,25 +217,29 @@ package final class ShardService: Sendable {
     }
 
     private func append(_ call: FrameCall) async throws {
+        let open = try current()
+        try checkEpoch(call, open.map)
         let message = try decoding("append") { () throws(ByteError) in try ShardAppend(body: call.frame.body) }
-        let own = BucketSet(ClusterMap.buckets(ofShard: shard, of: try current().map.shards.count))
+        let own = BucketSet(ClusterMap.buckets(ofShard: shard, of: open.map.shards.count))
         guard message.buckets.isSubset(of: own) else { throw ProtocolError(.wrongBucket, "a bucket of the append does not belong to shard \(shard)") }
         for i in 0..<message.batch.users.count where !message.buckets.contains(XXH64.bucket(of: message.batch.users.hash(i))) {
             throw ProtocolError(.invalidMessage, "a user of the append is not of its buckets")
         }
         let refused = message.refused.map { AppendRequest.RefusedRow(RejectedRow(row: $0.row, code: .timeAhead), bucket: $0.bucket) }
-        try await store(
-            AppendRequest(
-                project: call.frame.context.project, producer: message.producer, sequence: message.sequence, part: message.part,
-                isShort: message.isShort, fingerprint: message.fingerprint, buckets: message.buckets, numbers: message.numbers,
-                refused: refused, batch: message.batch),
-            call)
+        var request = AppendRequest(
+            project: call.frame.context.project, producer: message.producer, sequence: message.sequence, part: message.part,
+            isShort: message.isShort, fingerprint: message.fingerprint, buckets: message.buckets, numbers: message.numbers,
+            refused: refused, batch: message.batch)
+        request.isNameRateFree = message.isNameRateFree
+        try await store(request, call, open)
     }
 
     /// Release 0.1 does not name buckets.
     private func appendOfOldIngest(_ call: FrameCall) async throws {
+        let open = try current()
+        try checkEpoch(call, open.map)
         let message = try decoding("append") { () throws(ByteError) in try Append(body: call.frame.body) }
-        let own = ClusterMap.buckets(ofShard: shard, of: try current().map.shards.count)
+        let own = ClusterMap.buckets(ofShard: shard, of: open.map.shards.count)
         for i in 0..<message.batch.users.count where !own.contains(XXH64.bucket(of: message.batch.users.hash(i))) {
             throw ProtocolError(.wrongBucket, "a user of the batch does not belong to shard \(shard)")
         }
@@ -229,17 +247,15 @@ package final class ShardService: Sendable {
             AppendRequest(
                 project: call.frame.context.project, producer: message.producer, sequence: message.sequence, part: message.part,
                 fingerprint: CRC32C.checksum(call.frame.body), batch: message.batch),
-            call)
+            call, open)
     }
 
-    private func store(_ request: AppendRequest, _ call: FrameCall) async throws {
+    private func store(_ request: AppendRequest, _ call: FrameCall, _ open: Open) async throws {
         let start = ContinuousClock.now
-        let open = try current()
-        try checkEpoch(call, open.map)
         let result = try await open.appender.append(request, bytes: call.frame.body.count)
         if !result.repeated { appendedRows.add(result.accepted) }
         appendLatency.record(ContinuousClock.now - start)
-        let rejected = result.rejected.map { AppendOutcome.RejectedRow(row: $0.row, reason: $0.code.reason) }
+        let rejected = result.rejected.map { AppendOutcome.RejectedRow(row: $0.row, reason: $0.code.reason(open.store.options)) }
         let outcome = AppendOutcome(accepted: result.accepted, repeated: result.repeated, rejected: rejected)
         var answer = call.writer()
         try await answer.send(.appendResult, outcome.body)
@@ -344,17 +360,6 @@ private final class Rest: Sendable {
         last.withLock { last in
             defer { last.isUsed = true }
             return !last.isUsed
-        }
-    }
-}
-
-extension RejectedRow.Code {
-    var reason: String {
-        switch self {
-        case .tooManyEventNames: return "too many event names: the project has \(Limits.eventNamesPerProject)"
-        case .tooManyPropertyKeys: return "too many property keys: the project has \(Limits.propertyKeysPerProject)"
-        case .tooManyUsers: return "too many users: a bucket of the project holds \(Limits.usersPerBucket)"
-        case .timeAhead: return EventFault.tooFarAhead.reason
         }
     }
 }

@@ -63,6 +63,16 @@ extension ClusterSuite {
             #expect(missing.json["detail"]?.asArray?.first?["loc"] == ["body", "event_type"])
             #expect(missing.json["detail"]?.asArray?.first?["type"] == "missing")
             #expect(try await HTTP.call("GET", cluster.ingestHTTP, "/track-event").status == 405)
+            let twice = #"{"user_id":"s1","user_id":"s2","event":"strict","timestamp":1700000000}"#
+            let refused = try await HTTP.call("POST", cluster.ingestHTTP, "/track-event", body: Array(twice.utf8))
+            #expect(refused.status == 422)
+            #expect(refused.json["detail"]?.asArray?.first == ["loc": ["body", "user_id"], "msg": "is given twice", "type": "json_invalid"])
+            let good = #"{"user_id":"s1","event":"strict","timestamp":1700000000,"properties":{"n":NaN}}"#
+            let batch = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array("[\(twice),\(good)]".utf8))
+            #expect(batch.status == 200)
+            #expect(batch.json == ["accepted": 1, "rejected": [["index": 0, "reason": "user_id: is given twice"]]])
+            let body = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array(#"{"events":[\#(good)],"events":[]}"#.utf8))
+            #expect(body.status == 400 && body.json["detail"] == "events: is given twice")
             #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance").status == 404)
         }
 

@@ -4,7 +4,8 @@ import FunnelTestSupport
 import Testing
 
 /// The parser against Foundation's. Meant differences: bare NaN and Infinity and numbers too large for a double are
-/// null here, a lone surrogate is U+FFFD, the last of equal keys counts, and nesting stops at 64.
+/// null here, a lone surrogate is U+FFFD, the last of equal keys counts, and nesting stops at 64. Events are read more strictly:
+/// `StrictEventTests`.
 struct JSONTests {
     private static let documents = 20_000
 

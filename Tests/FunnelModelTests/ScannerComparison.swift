@@ -16,12 +16,14 @@ enum ScannerComparison {
                 if range.count > Limits.eventTextBytes {
                     throw EventFault("body", "the event's text has \(range.count) bytes; the limit is \(Limits.eventTextBytes)", "too_long")
                 }
-                var event = try reader.read(try JSONParser.parse(bytes, range: range), text: bytes, range)
+                var event = try reader.read(try JSONParser.parseStrictly(bytes, range: range), text: bytes, range)
                 if event.id.isEmpty, !key.isEmpty { event.id = ByteString(key.bytes + Array("/\(place)".utf8)) }
                 builder.append(event)
                 out.index.append(place)
             } catch let fault as EventFault {
                 out.rejected.append((place, fault))
+            } catch let error as JSONError where !error.field.isEmpty {
+                out.rejected.append((place, EventFault(error.field, error.reason, "json_invalid")))
             } catch let error as JSONError {
                 let at = error.offset - range.lowerBound
                 out.rejected.append(

@@ -103,6 +103,7 @@ extension DiscoveryQuery {
         case .values(let property, let event, let prefix):
             ["values": ["property": .string(property), "event": .string(event), "prefix": .string(prefix)]]
         case .totals: ["totals": [:]]
+        case .names: ["names": [:]]
         }
     }
 
@@ -113,6 +114,8 @@ extension DiscoveryQuery {
             self = .properties(event: try properties.text("event"))
         } else if m["totals"] != nil {
             self = .totals
+        } else if m["names"] != nil {
+            self = .names
         } else {
             let values = m["values"] ?? .null
             self = .values(property: try values.text("property"), event: try values.text("event"), prefix: try values.text("prefix"))
@@ -147,6 +150,11 @@ extension Discovery {
                 "rows": number(found.rows), "unsealed": number(found.unsealedRows), "segments": number(found.segments),
                 "users": number(found.users), "taken": number(found.taken), "newest": found.newestTime.map { number($0) } ?? .null,
             ]]
+        case .names(let found):
+            ["names": [
+                "events_max": number(found.eventsMax), "events": .array(found.events.sorted().map { .string($0) }),
+                "properties_max": number(found.propertiesMax), "properties": .array(found.properties.sorted().map { .string($0) }),
+            ]]
         }
     }
 
@@ -173,6 +181,13 @@ extension Discovery {
             totals.taken = try m.int("taken")
             if let newest = m["newest"], newest != .null { totals.newestTime = try m.int("newest") }
             self = .totals(totals)
+        } else if let m = m["names"] {
+            var names = ProjectNames()
+            names.eventsMax = try m.int("events_max")
+            names.events = Set(try m.list("events").compactMap(\.asString))
+            names.propertiesMax = try m.int("properties_max")
+            names.properties = Set(try m.list("properties").compactMap(\.asString))
+            self = .names(names)
         } else {
             var found = ValueRows(isTruncated: try m.flag("truncated"))
             for row in try m.list("values") { found.rows[try untagged(row["value"] ?? .null)] = try row.int("rows") }

@@ -102,6 +102,8 @@ extension Samples {
         Sample(name: "totals asked", kind: .discoveryQuery, context: asked, message: .discoveryQuery(.totals)),
         Sample(name: "totals", kind: .discoveryResult, message: .discoveryResult(.totals(totals))),
         Sample(name: "totals of nothing", kind: .discoveryResult, message: .discoveryResult(.totals(ProjectTotals()))),
+        Sample(name: "names asked", kind: .discoveryQuery, context: asked, message: .discoveryQuery(.names)),
+        Sample(name: "names", kind: .discoveryResult, message: .discoveryResult(.names(names))),
     ]
 
     private static let totals: ProjectTotals = {
@@ -113,6 +115,14 @@ extension Samples {
         totals.taken = 1 << 33
         totals.newestTime = time
         return totals
+    }()
+
+    private static let names: ProjectNames = {
+        var names = ProjectNames()
+        names.events = ["view", "buy", "caf\u{E9}"]
+        names.properties = ["plan"]
+        (names.eventsMax, names.propertiesMax) = (10_000, 2_000)
+        return names
     }()
 
     private static func values(isTruncated: Bool) -> ValueRows {

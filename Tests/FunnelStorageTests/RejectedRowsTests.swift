@@ -6,7 +6,7 @@ import Testing
 struct RejectedRowsTests {
     private static func options(sealBytes: Int = StoreOptions().sealBytes) -> StoreOptions {
         var options = StoreOptions()
-        options.propertyKeysMax = 0
+        options.eventNamesMax = 0
         options.sealBytes = sealBytes
         return options
     }

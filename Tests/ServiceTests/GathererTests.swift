@@ -58,12 +58,12 @@ struct GathererTests {
         let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
         let results = Results()
         func append(_ name: String, project: UInt32 = 1) {
-            gatherer.append(Self.batch([name]), project: project) { results.note(name, $0) }
+            gatherer.append(Self.batch([name]), sender: Sender(project: project)) { results.note(name, $0) }
         }
         append("a")
         try await Self.eventually { sends.batches == [["a"]] }
         for name in ["b", "c", "d"] { append(name) }
-        append("other", project: 2)
+        append("other", sender: Sender(project: 2))
         // Another project does not wait.
         try await Self.eventually { sends.batches == [["a"], ["other"]] }
         #expect(results.count == 0)
@@ -76,7 +76,7 @@ struct GathererTests {
     @Test func nobodyWaitsForLong() async throws {
         let sends = Sends()
         let gatherer = Gatherer(linger: .milliseconds(2)) { batch, _ in await sends.send(batch) }
-        for name in ["a", "b"] { gatherer.append(Self.batch([name]), project: 1) { _ in } }
+        for name in ["a", "b"] { gatherer.append(Self.batch([name]), sender: Sender(project: 1)) { _ in } }
         // The first is still on its way.
         try await Self.eventually { sends.batches == [["a"], ["b"]] }
         sends.open()
@@ -85,7 +85,7 @@ struct GathererTests {
     @Test func manyRowsDoNotWait() async throws {
         let sends = Sends()
         let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
-        for _ in 0..<21 { gatherer.append(Self.batch((0..<100).map { "u\($0)" }), project: 1) { _ in } }
+        for _ in 0..<21 { gatherer.append(Self.batch((0..<100).map { "u\($0)" }), sender: Sender(project: 1)) { _ in } }
         try await Self.eventually { sends.batches.map(\.count) == [100, 2_000] }
         sends.open()
     }
@@ -100,7 +100,7 @@ struct GathererTests {
         let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
         let results = Results()
         let callers = [["first"], ["x", "bad 1"], ["y"], ["bad 2", "z", "bad 3"], ["bad 4"]]
-        for users in callers { gatherer.append(Self.batch(users), project: 1) { results.note(users[0], $0) } }
+        for users in callers { gatherer.append(Self.batch(users), sender: Sender(project: 1)) { results.note(users[0], $0) } }
         sends.open()
         try await Self.eventually { results.count == callers.count }
         for users in callers {
@@ -121,8 +121,8 @@ struct GathererTests {
         }
         let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
         let results = Results()
-        for name in ["first", "a", "poison", "b"] { gatherer.append(Self.batch([name]), project: 1) { results.note(name, $0) } }
-        for name in ["third", "c", "down"] { gatherer.append(Self.batch([name]), project: 3) { results.note(name, $0) } }
+        for name in ["first", "a", "poison", "b"] { gatherer.append(Self.batch([name]), sender: Sender(project: 1)) { results.note(name, $0) } }
+        for name in ["third", "c", "down"] { gatherer.append(Self.batch([name]), sender: Sender(project: 3)) { results.note(name, $0) } }
         sends.open()
         try await Self.eventually { results.count == 7 }
         for name in ["first", "a", "b", "third"] { #expect(try results[name]?.get().accepted == 1, "\(name)") }

@@ -19,18 +19,20 @@ struct StatusRoutes {
     func add(to router: EdgeRouter) {
         router.get("/v1/status") { request, _ in
             let project = try callers.admit(request, for: .read).project
-            return EdgeResponse.json(json(await engine.sharedTotals.totals(project: project)))
+            async let limits = engine.sharedLimits.limits(project: project)
+            return EdgeResponse.json(json(await engine.sharedTotals.totals(project: project), await limits))
         }
     }
 
-    private func json(_ shards: [QueryEngine.ShardTotals]) -> JSONValue {
+    private func json(_ shards: [QueryEngine.ShardTotals], _ limits: ProjectLimits?) -> JSONValue {
         let map = engine.fleet.map
         let load = engine.gate.load
         return [
             "version": .text(Program.version), "uptime_seconds": .count(Int((ContinuousClock.now - started).components.seconds)),
             "cluster_id": .text(String(map.clusterID, radix: 16)), "map_epoch": .count(Int(map.epoch)),
             "queries": ["running": .count(load.running), "waiting": .count(load.queued)],
-            "shards": .array(shards.map(Self.shard)),
+            "event_names": limits?.events.json ?? .null, "property_keys": limits?.properties.json ?? .null,
+            "warnings": .array((limits?.warnings ?? []).map { .text($0) }), "shards": .array(shards.map(Self.shard)),
         ]
     }
 

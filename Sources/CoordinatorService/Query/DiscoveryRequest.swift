@@ -61,6 +61,7 @@ struct DiscoveryRequest: Sendable {
         case .properties: .properties([:])
         case .values: .values(ValueRows())
         case .totals: .totals(ProjectTotals())
+        case .names: .names(ProjectNames())
         }
     }
 }

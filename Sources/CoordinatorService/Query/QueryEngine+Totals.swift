@@ -15,6 +15,24 @@ extension QueryEngine {
 
     private static let totalsDeadline = Duration.seconds(1)
 
+    /// The limited names that each shard has of a project, by shards; nil where it did not answer, or is of a release that
+    /// does not know the question.
+    static func askNames(_ fleet: ShardFleet, _ project: UInt32) async -> [ProjectNames?] {
+        await withTaskGroup(of: (Int, ProjectNames?).self) { group in
+            for (place, link) in fleet.links.enumerated() {
+                group.addTask {
+                    let body = try? await link.queries.call(
+                        .partialDiscovery, DiscoveryQuery.names.body, project: project, timeout: totalsDeadline)
+                    guard let body, case .names(let names)? = try? Discovery(body: body) else { return (place, nil) }
+                    return (place, names)
+                }
+            }
+            var all = [ProjectNames?](repeating: nil, count: fleet.links.count)
+            for await (place, names) in group { all[place] = names }
+            return all
+        }
+    }
+
     func totals(project: UInt32) async -> [ShardTotals] { await Self.askTotals(fleet, project) }
 
     static func askTotals(_ fleet: ShardFleet, _ project: UInt32) async -> [ShardTotals] {

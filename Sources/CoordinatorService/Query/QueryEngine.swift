@@ -10,6 +10,7 @@ final class QueryEngine: Sendable {
     let catalogue: FunnelCatalogue
     let gate: AdmissionGate
     let sharedTotals: SharedTotals
+    let sharedLimits: SharedLimits
     /// For what takes long: answers of other queries do not wait for it.
     let aside = AsideThreads()
     let tally: QueryTally
@@ -21,6 +22,7 @@ final class QueryEngine: Sendable {
         self.gate = gate
         sharedTotals = SharedTotals { await QueryEngine.askTotals(fleet, $0) }
         tally = QueryTally(metrics, logger)
+        sharedLimits = SharedLimits { await QueryEngine.askNames(fleet, $0) }
         metrics.gauge("sluice_queries_running", "queries being answered") { Double(gate.load.running) }
         metrics.gauge("sluice_queries_queued", "queries in line") { Double(gate.load.queued) }
     }

@@ -23,7 +23,7 @@ struct DiscoveryReport: Sendable {
             members = list("properties", properties.sorted { ($1.value.rows, $0.key) < ($0.value.rows, $1.key) }, Self.property)
         case .values(let values): members = self.values(values)
         // For `StatusReport`; no request of this kind asks for them.
-        case .totals: members = []
+        case .totals, .names: members = []
         }
         members.append(.init("completeness", completeness.listJSON))
         return .object(members)

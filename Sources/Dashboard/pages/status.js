@@ -51,9 +51,10 @@ function make() {
     moment("Newest event", row => row.newest_event, "UTC"),
     { label: "Address", cell: row => h("code", {}, row.address) }, { label: "Problem", cell: row => row.problem ? name(row.problem) : "–" },
   ]);
+  const warnings = h("div", { role: "status" });
   const foot = h("p", { class: "fine" });
   const head = h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Status"), state));
-  const node = h("div", { class: "page" }, head, figures, card("Shards", [], shards.node), foot);
+  const node = h("div", { class: "page" }, head, warnings, figures, card("Shards", [], shards.node), foot);
   const figure = (label, value, note) => h("div", { class: "figure" },
     h("dt", {}, label), h("dd", { class: "figure-value" }, value), h("dd", { class: "figure-note" }, note));
 
@@ -69,6 +70,7 @@ function make() {
       figure("Users", number(sum("users")), "each on one shard"), figure("Lag", span(lags.length ? Math.min(...lags) : null), "since the newest event"),
       figure("Queries", number(status.queries.running), `running; ${number(status.queries.waiting)} waiting`),
       figure("Up for", span(Math.round(status.uptime_seconds)), "the coordinator"));
+    put(warnings, ...(status.warnings ?? []).map(text => h("p", { class: "notice warn" }, text)));
     shards.update(status.shards.map(shard => ({ ...shard, kind: shard.state === "ready" ? null : "bad-row" })));
     foot.textContent = `Version ${status.version} · cluster ${status.cluster_id} · map epoch ${number(status.map_epoch)} · times in UTC`;
   }

@@ -101,7 +101,7 @@ extension ProtocolError {
         case let error as ProtocolError: self = error
         case let error as InvalidDocument:
             self.init(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults)
-        case let error as JSONError: self.init(.invalidMessage, "malformed JSON at byte \(error.offset): \(error.reason)")
+        case let error as JSONError: self.init(.invalidMessage, error.description)
         case is CancellationError: self.init(.cancelled, "cancelled")
         default: self.init(.unknownError, "internal error; the service's log has it")
         }

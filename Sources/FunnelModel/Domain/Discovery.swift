@@ -4,6 +4,7 @@ package enum Discovery: Equatable, Sendable {
     case properties([ByteString: PropertyRows])
     case values(ValueRows)
     case totals(ProjectTotals)
+    case names(ProjectNames)
 
     /// Adds what another shard found of the same kind.
     package mutating func merge(_ other: Discovery) {
@@ -11,6 +12,7 @@ package enum Discovery: Equatable, Sendable {
         case (.events(let mine), .events(let more)): self = .events(mine.merging(more) { $0.merging($1) })
         case (.properties(let mine), .properties(let more)): self = .properties(mine.merging(more) { $0.merging($1) })
         case (.totals(let mine), .totals(let more)): self = .totals(mine.merging(more))
+        case (.names(let mine), .names(let more)): self = .names(mine.merging(more))
         case (.values(var mine), .values(let more)):
             self = .events([:])
             mine.merge(more)
@@ -45,6 +47,29 @@ package struct ProjectTotals: Equatable, Sendable {
         sum.newestTime = [newestTime, other.newestTime].compactMap(\.self).max()
         return sum
     }
+}
+
+/// The names of a project that are limited, and how many it may have on a shard.
+package struct ProjectNames: Equatable, Sendable {
+    package var events: Set<ByteString> = []
+    package var properties: Set<ByteString> = []
+    package var eventsMax = 0
+    package var propertiesMax = 0
+
+    package init() {}
+
+    /// Of two shards: a name that both have counts once.
+    package func merging(_ other: ProjectNames) -> ProjectNames {
+        var sum = self
+        sum.events.formUnion(other.events)
+        sum.properties.formUnion(other.properties)
+        sum.eventsMax = min(eventsMax, other.eventsMax)
+        sum.propertiesMax = min(propertiesMax, other.propertiesMax)
+        return sum
+    }
+
+    /// Whether so many are 80 % of the limit or more.
+    package static func isNear(_ count: Int, most: Int) -> Bool { count > 0 && count >= most - most / 5 }
 }
 
 /// Stored rows of an event name; repeated deliveries count until they are merged, and hidden users' rows too.

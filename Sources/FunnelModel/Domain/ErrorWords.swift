@@ -6,7 +6,7 @@ extension ByteError: CustomStringConvertible {
 }
 
 extension JSONError: CustomStringConvertible {
-    package var description: String { "malformed JSON at byte \(offset): \(reason)" }
+    package var description: String { field.isEmpty ? "malformed JSON at byte \(offset): \(reason)" : "\(field): \(reason)" }
 }
 
 extension Timestamp.Fault: CustomStringConvertible {

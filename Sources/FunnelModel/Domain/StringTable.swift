@@ -42,6 +42,7 @@ package struct StringTable: Equatable, Sendable {
     /// Whether a string of so many bytes may be appended: offsets have 32 bits.
     package func hasRoom(for bytes: Int) -> Bool { heap.count + bytes <= Int(UInt32.max) }
 
+    /// The table must have room: whoever appends what others send without an end asks `hasRoom` before.
     package mutating func append(_ string: ByteString) { append(string.bytes[...]) }
 
     package mutating func append(_ string: ArraySlice<UInt8>) {

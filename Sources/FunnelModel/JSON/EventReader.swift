@@ -11,6 +11,8 @@ package struct EventFault: Error, Equatable, Sendable {
     }
 
     package static let tooFarAhead = EventFault("timestamp", Timestamp.Fault.tooFarAhead.reason)
+    /// Of a text that is well-formed, but whose member is in doubt.
+    init(_ error: JSONError) { self.init(error.field, error.reason, "json_invalid") }
 
     /// A fault of the record as a whole has no field.
     package var reason: String { field.isEmpty ? message : "\(field): \(message)" }
@@ -26,7 +28,15 @@ package struct EventReader: Sendable {
     /// The single event that is all of `bytes`.
     /// - Throws: `JSONError` or `EventFault`.
     package func read(_ bytes: [UInt8]) throws -> Event {
-        try read(try JSONParser.parse(bytes), text: bytes, ByteOrderMark.length(in: bytes)..<bytes.count)
+        let range = ByteOrderMark.length(in: bytes)..<bytes.count
+        let document: JSONValue
+        do {
+            document = try JSONParser.parseStrictly(bytes, range: range)
+        } catch {
+            if error.field.isEmpty { throw error }
+            throw EventFault(error)
+        }
+        return try read(document, text: bytes, range)
     }
 
     /// - Parameter source: what `value` was parsed from, so that a time with a fraction is taken by its digits.

@@ -16,7 +16,7 @@ package struct ScannedEvents: Sendable {
 ///
 /// The meaning is that of `JSONParser`, `EventReader` and `EventBatchBuilder` one after the other, to the last byte of the
 /// batch and of a fault's message. An ordinary event is read in one pass that makes no values, strings or lists; whatever
-/// is at fault or unusual (a field twice, equal keys, anything over a limit) is left to those three instead. An event
+/// is at fault or unusual (equal keys, half a surrogate pair, anything over a limit) is left to those three instead. An event
 /// enters the columns only when it has been read to its end.
 package struct EventScanner: Sendable {
     private let now: Int64
@@ -127,8 +127,9 @@ package struct EventScanner: Sendable {
     mutating func parse(_ bytes: [UInt8], _ range: Range<Int>) {
         let value: JSONValue
         do {
-            value = try JSONParser.parse(bytes, range: range)
+            value = try JSONParser.parseStrictly(bytes, range: range)
         } catch {
+            if !error.field.isEmpty { return reject(EventFault(error)) }
             let at = error.offset - range.lowerBound
             return reject(EventFault("body", "malformed JSON at byte \(at) of the event: \(error.reason)", "json_invalid"))
         }
@@ -155,6 +156,7 @@ extension EventScanner {
             if field == .other, takesOtherMembers {
                 try readProperty(key, code: ScannedRow.unknown, &cursor, prefix: .none, depth: 1, &last)
             } else {
+                if field == .other { try row.names.insert(MemberNames.hash(cursor.bytes.extracting(key.range)), from: 0) }
                 try read(field, &cursor, seen, &last)
             }
         } while try !cursor.ends(with: UInt8(ascii: "}"))
@@ -163,6 +165,7 @@ extension EventScanner {
         if takesOtherMembers, seen.contains(.event), seen.contains(.eventType) { throw Unusual() }
         row.isRecalled = shapes.recall(&row)
         if !row.isRecalled { try row.sortByKey(cursor.bytes) }
+        try row.checkLoose(cursor.bytes)
     }
 
     @inline(__always)
@@ -173,14 +176,14 @@ extension EventScanner {
         case .event:
             // The older name of the two counts where both are there.
             if seen.contains(.eventType) {
-                try cursor.skipValue(&row.scratch, depth: 1)
+                try cursor.skipValue(&row.scratch, &row.names, depth: 1)
             } else {
                 row.name = try text(&cursor, 1...Limits.eventNameBytes)
             }
         case .timestamp: row.time = try timestamp(&cursor)
         case .id: row.id = try text(&cursor, 0...Limits.eventIDBytes, orNull: true)
         case .properties: try readProperties(&cursor, &last)
-        case .other: try cursor.skipValue(&row.scratch, depth: 1)
+        case .other: try cursor.skipValue(&row.scratch, &row.names, depth: 1)
         }
     }
 
@@ -260,11 +263,13 @@ extension EventScanner {
         _ key: TextRange, code: UInt32, _ cursor: inout JSONCursor, prefix: TextRange, depth: Int, _ last: inout UInt32
     ) throws(Unusual) {
         if cursor.byte == UInt8(ascii: "{") {
-            return try readProperties(&cursor, prefix: try row.join(prefix, key, cursor.bytes, end: "."), depth: depth + 1, &last)
+            let inner = try row.join(prefix, key, cursor.bytes, end: ".")
+            try row.addLoose(TextRange(start: inner.range.lowerBound, count: inner.count - 1, isDecoded: true))
+            return try readProperties(&cursor, prefix: inner, depth: depth + 1, &last)
         }
         let value = try cursor.byte == UInt8(ascii: "[") ? list(&cursor, depth: depth + 1) : cursor.scalar(&row.scratch)
-        if value.tag == ScannedScalar.nullTag { return }
         let name = depth > 1 ? try row.join(prefix, key, cursor.bytes) : key
+        if value.tag == ScannedScalar.nullTag { return try row.addLoose(name) }
         let known = code == ScannedRow.unknown ? keyCode(name, cursor.bytes, after: last) : code
         try row.add(name, code: known, value)
         last = known
@@ -273,7 +278,7 @@ extension EventScanner {
     /// A list as its compact JSON text.
     private mutating func list(_ cursor: inout JSONCursor, depth: Int) throws(Unusual) -> ScannedScalar {
         let start = cursor.at
-        try cursor.skipValue(&row.scratch, depth: depth)
+        try cursor.skipValue(&row.scratch, &row.names, depth: depth)
         let text = unsafe cursor.bytes.extracting(start..<cursor.at).withUnsafeBufferPointer { unsafe Array($0) }
         guard let value = try? JSONParser.parse(text) else { throw Unusual() }
         let mark = row.scratch.count

@@ -33,7 +33,7 @@ struct ScannedScalar {
     var text = TextRange.none
 }
 
-/// A place in a JSON text. Accepts only what `JSONParser` accepts, with the same values, and throws `Unusual` for all
+/// A place in a JSON text. Accepts only what `JSONParser.parseStrictly` accepts, with the same values, and throws `Unusual` for all
 /// else; builds nothing in memory but the bytes of strings with escapes.
 struct JSONCursor: ~Escapable {
     let bytes: Span<UInt8>
@@ -142,7 +142,7 @@ extension JSONCursor {
     }
 
     /// Past any value, checked but not kept.
-    mutating func skipValue(_ scratch: inout [UInt8], depth: Int) throws(Unusual) {
+    mutating func skipValue(_ scratch: inout [UInt8], _ names: inout MemberNames, depth: Int) throws(Unusual) {
         let open = byte
         guard open == UInt8(ascii: "{") || open == UInt8(ascii: "[") else {
             _ = try scalar(&scratch)
@@ -157,16 +157,21 @@ extension JSONCursor {
             at &+= 1
             return
         }
+        let before = names.count
         repeat {
             skipSpace()
             if open == UInt8(ascii: "{") {
                 let mark = scratch.count
-                _ = try string(&scratch)
+                let name = try string(&scratch)
+                let hash = name.isDecoded
+                    ? MemberNames.hash(scratch.span.extracting(name.range)) : MemberNames.hash(bytes.extracting(name.range))
+                try names.insert(hash, from: before)
                 scratch.removeSubrange(mark...)
                 try colon()
             }
-            try skipValue(&scratch, depth: depth + 1)
+            try skipValue(&scratch, &names, depth: depth + 1)
         } while try !ends(with: close)
+        names.leave(before)
     }
 }
 
@@ -277,21 +282,16 @@ extension JSONCursor {
         }
     }
 
-    /// The scalar of a `\u` escape and of the second one of a surrogate pair; a lone half reads as U+FFFD.
+    /// The scalar of a `\u` escape and of the second one of a surrogate pair; a lone half is unusual.
     private mutating func unicodeEscape() throws(Unusual) -> Unicode.Scalar {
         let first = try hex4()
         if let scalar = Unicode.Scalar(first) { return scalar }
-        guard first < 0xDC00, end &- at >= 6, bytes[at] == UInt8(ascii: "\\"), bytes[at &+ 1] == UInt8(ascii: "u") else {
-            return "\u{FFFD}"
-        }
-        let mark = at
+        guard first < 0xDC00, end &- at >= 6, bytes[at] == UInt8(ascii: "\\"), bytes[at &+ 1] == UInt8(ascii: "u") else { throw Unusual() }
         at &+= 2
         let second = try hex4()
-        guard (0xDC00...0xDFFF).contains(second) else {
-            at = mark
-            return "\u{FFFD}"
-        }
-        return Unicode.Scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)) ?? "\u{FFFD}"
+        guard (0xDC00...0xDFFF).contains(second), let scalar = Unicode.Scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
+        else { throw Unusual() }
+        return scalar
     }
 
     private mutating func hex4() throws(Unusual) -> UInt32 {
@@ -390,10 +390,9 @@ extension JSONCursor {
     private func longNumber(_ range: Range<Int>, isWhole: Bool) throws(Unusual) -> ScannedScalar {
         let text = unsafe bytes.extracting(range).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
         if isWhole, let value = Int64(text) { return ScannedScalar(tag: EventBatch.Tag.integer, bits: UInt64(bitPattern: value)) }
-        guard let value = Double(text) else { throw Unusual() }
-        // An infinity (too large for a double) is null as a property.
-        return value.isFinite
-            ? ScannedScalar(tag: EventBatch.Tag.double, bits: value.bitPattern) : ScannedScalar(tag: ScannedScalar.nullTag)
+        // An infinity stands for a number too large for a double.
+        guard let value = Double(text), value.isFinite else { throw Unusual() }
+        return ScannedScalar(tag: EventBatch.Tag.double, bits: value.bitPattern)
     }
 }
 

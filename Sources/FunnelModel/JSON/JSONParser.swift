@@ -2,6 +2,9 @@
 package struct JSONError: Error, Equatable, Sendable {
     package var offset: Int
     package var reason: String
+    /// The member at fault, names from the document's top joined by `.`, where the text is well-formed but its meaning is
+    /// in doubt. Empty for malformed text.
+    package var field = ""
 }
 
 /// Parses JSON (RFC 8259) from bytes in one pass: UTF-8 and escapes checked, depth bounded, integers kept exact up to
@@ -13,6 +16,17 @@ package struct JSONParser {
     private var elementsMax = Int.max
     /// A list has more elements than that.
     private var isOver = false
+    /// Refuses what readers of JSON disagree about.
+    private let isStrict: Bool
+    /// Where the value at `at` stands; kept by a strict parser alone.
+    private var path: [ByteString] = []
+
+    private init(bytes: [UInt8], end: Int, at: Int, isStrict: Bool = false) {
+        self.bytes = bytes
+        self.end = end
+        self.at = at
+        self.isStrict = isStrict
+    }
 
     /// The single value in `bytes`, behind a byte order mark or none; anything but white space after it is an error.
     package static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
@@ -20,7 +34,17 @@ package struct JSONParser {
     }
 
     package static func parse(_ bytes: [UInt8], range: Range<Int>) throws(JSONError) -> JSONValue {
-        var parser = JSONParser(bytes: bytes, end: range.upperBound, at: range.lowerBound)
+        try parse(bytes, range, isStrict: false)
+    }
+
+    /// The same, but a member given twice in one object, half of a surrogate pair and a number that no double holds are errors
+    /// which name the field: two readers would take such a text for two different events.
+    package static func parseStrictly(_ bytes: [UInt8], range: Range<Int>) throws(JSONError) -> JSONValue {
+        try parse(bytes, range, isStrict: true)
+    }
+
+    private static func parse(_ bytes: [UInt8], _ range: Range<Int>, isStrict: Bool) throws(JSONError) -> JSONValue {
+        var parser = JSONParser(bytes: bytes, end: range.upperBound, at: range.lowerBound, isStrict: isStrict)
         let value = try parser.value(depth: 0)
         parser.skipSpace()
         if parser.at < parser.end { throw parser.fault("text after the value") }
@@ -32,6 +56,7 @@ package struct JSONParser {
     /// each must still be parsed.
     ///
     /// - Parameter most: elements; nothing is read behind one more.
+    /// - Throws: for the member twice too.
     package static func elements(of bytes: [UInt8], member: ByteString, most: Int = .max) throws(EventBodyError) -> [Range<Int>] {
         var parser = JSONParser(bytes: bytes, end: bytes.count, at: ByteOrderMark.length(in: bytes))
         parser.elementsMax = most
@@ -114,6 +139,7 @@ package struct JSONParser {
 
     private mutating func memberRanges(_ member: ByteString) throws(JSONError) -> [Range<Int>]? {
         var found: [Range<Int>]?
+        var isThere = false
         at += 1
         skipSpace()
         if at < end, bytes[at] == UInt8(ascii: "}") {
@@ -128,6 +154,10 @@ package struct JSONParser {
             guard at < end, bytes[at] == UInt8(ascii: ":") else { throw fault("expected ':'") }
             at += 1
             skipSpace()
+            if key == member {
+                if isThere { throw JSONError(offset: at, reason: Self.givenTwice, field: Self.shown([key])) }
+                isThere = true
+            }
             if key == member, at < end, bytes[at] == UInt8(ascii: "[") {
                 found = try elementRanges()
             } else {
@@ -200,6 +230,15 @@ package struct JSONParser {
 
     private func fault(_ reason: String) -> JSONError { JSONError(offset: at, reason: reason) }
 
+    private static let givenTwice = "is given twice"
+
+    /// A fault of the member at hand, or of the whole document.
+    private func doubt(_ reason: String) -> JSONError { JSONError(offset: at, reason: reason, field: Self.shown(path)) }
+
+    private static func shown(_ path: [ByteString]) -> String {
+        path.isEmpty ? "body" : path.prefix(8).map { String($0.string.prefix(60)) }.joined(separator: ".")
+    }
+
     private mutating func skipSpace() {
         while at < end {
             switch bytes[at] {
@@ -239,6 +278,7 @@ package struct JSONParser {
 
     private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
         var members: [JSONValue.Member] = []
+        var names: Set<ByteString> = []
         at += 1
         skipSpace()
         if at < end, bytes[at] == UInt8(ascii: "}") {
@@ -252,7 +292,12 @@ package struct JSONParser {
             skipSpace()
             guard at < end, bytes[at] == UInt8(ascii: ":") else { throw fault("expected ':'") }
             at += 1
+            if isStrict {
+                path.append(key)
+                if !names.insert(key).inserted { throw doubt(Self.givenTwice) }
+            }
             members.append(.init(key, try value(depth: depth + 1)))
+            if isStrict { path.removeLast() }
             if try listEnds(with: UInt8(ascii: "}")) { return .object(members) }
         }
     }
@@ -307,7 +352,8 @@ package struct JSONParser {
         let text = String(decoding: bytes[start..<at], as: UTF8.self)
         if whole, let value = Int64(text) { return .integer(value) }
         guard let value = Double(text) else { throw fault("not a number") }
-        // Too large for a double: kept as infinity, which no field of a definition takes; in an event it is null.
+        if isStrict, !value.isFinite { throw doubt("a number is out of range: no double is as large") }
+        // Too large for a double: kept as infinity, which no field of a definition takes.
         return .double(value)
     }
 
@@ -367,7 +413,8 @@ package struct JSONParser {
         throw fault("string without an end")
     }
 
-    /// The scalar of a `\u` escape, with its second half where it is a surrogate pair; a lone half reads as U+FFFD.
+    /// The scalar of a `\u` escape, with its second half where it is a surrogate pair; a lone half reads as U+FFFD where it
+    /// is no error.
     private mutating func unicodeEscape() throws(JSONError) -> Unicode.Scalar {
         let first = try hex4()
         if let scalar = Unicode.Scalar(first) { return scalar }
@@ -381,6 +428,7 @@ package struct JSONParser {
             }
             at = mark
         }
+        if isStrict { throw doubt("has half of a surrogate pair (\\u escape), which is no character") }
         return "\u{FFFD}"
     }
 

@@ -24,6 +24,11 @@ struct ScannedRow: Sendable {
     var isRecalled = false
     /// Bytes of strings with escapes, of joined keys and of lists.
     var scratch: [UInt8] = []
+    /// Names of members that are not read.
+    var names = MemberNames()
+    /// Keys of members that make no property of their own: nulls and objects.
+    private var loose: [TextRange] = []
+    private static let looseMax = 32
     /// Bytes of keys and string values.
     private var propertyBytes = 0
 
@@ -33,6 +38,8 @@ struct ScannedRow: Sendable {
         id = .none
         propertyCount = 0
         if !scratch.isEmpty { scratch.removeAll(keepingCapacity: true) }
+        names.leave(0)
+        if !loose.isEmpty { loose.removeAll(keepingCapacity: true) }
         propertyBytes = 0
     }
 
@@ -45,6 +52,26 @@ struct ScannedRow: Sendable {
         let property = Property(key: key, code: code, value: value)
         if propertyCount < properties.count { properties[propertyCount] = property } else { properties.append(property) }
         propertyCount &+= 1
+    }
+
+    /// Notes a member's joined key that `sortByKey` does not see.
+    mutating func addLoose(_ key: TextRange) throws(Unusual) {
+        guard loose.count < Self.looseMax else { throw Unusual() }
+        loose.append(key)
+    }
+
+    /// A loose key that is there again, as another or as a property's, is unusual: it may be the same member twice.
+    func checkLoose(_ text: Span<UInt8>) throws(Unusual) {
+        if loose.isEmpty { return }
+        for i in loose.indices {
+            for j in 0..<i where isSame(loose[i], loose[j], text) { throw Unusual() }
+            for p in 0..<propertyCount where isSame(loose[i], properties[p].key, text) { throw Unusual() }
+        }
+    }
+
+    @inline(__always)
+    private func isSame(_ a: TextRange, _ b: TextRange, _ text: Span<UInt8>) -> Bool {
+        a.count == b.count && compareKeys(a, b, text) == 0
     }
 
     /// `prefix`, which is in the scratch buffer, `key` and `end` as one string there.
@@ -67,9 +94,7 @@ struct ScannedRow: Sendable {
     }
 
     /// Byte order of two keys: negative, 0 or positive.
-    private func compareKeys(_ a: Int, _ b: Int, _ text: Span<UInt8>) -> Int {
-        let a = properties[a].key
-        let b = properties[b].key
+    private func compareKeys(_ a: TextRange, _ b: TextRange, _ text: Span<UInt8>) -> Int {
         let inA = a.range
         let inB = b.range
         switch (a.isDecoded, b.isDecoded) {
@@ -89,7 +114,7 @@ struct ScannedRow: Sendable {
             var high = i
             while low < high {
                 let middle = (low &+ high) / 2
-                let difference = compareKeys(i, order[middle], text)
+                let difference = compareKeys(properties[i].key, properties[order[middle]].key, text)
                 if difference == 0 { throw Unusual() }
                 if difference < 0 { high = middle } else { low = middle &+ 1 }
             }
@@ -166,5 +191,53 @@ struct KeyShapes: Sendable {
             codes[base &+ i] = row.properties[i].code
             orders[base &+ i] = UInt8(row.order[i])
         }
+    }
+}
+
+/// Names of the members of objects that are being read, as hashes: enough to say that no name was there before. A hash that
+/// two names share makes an event unusual, no more.
+struct MemberNames: Sendable {
+    /// Members of one object; those of more are looked at by the parser.
+    private static let most = 256
+
+    private var hashes: [UInt64] = []
+
+    var count: Int { hashes.count }
+
+    /// Forgets the names behind the first `mark`.
+    mutating func leave(_ mark: Int) { if hashes.count > mark { hashes.removeSubrange(mark...) } }
+
+    /// Takes up a member's name of the object whose names begin at `mark`.
+    /// - Parameter hash: of the name.
+    mutating func insert(_ hash: UInt64, from mark: Int) throws(Unusual) {
+        guard hashes.count &- mark < Self.most, !contains(hash, from: mark) else { throw Unusual() }
+        hashes.append(hash)
+    }
+
+    @inline(__always)
+    private func contains(_ hash: UInt64, from mark: Int) -> Bool {
+        let span = hashes.span
+        var found = false
+        var i = mark
+        // Without a way out of the loop it compares several at once.
+        while i < span.count {
+            found = found || span[i] == hash
+            i &+= 1
+        }
+        return found
+    }
+
+    /// Of the whole name: names of one object often begin and end alike.
+    @inline(__always)
+    static func hash(_ name: Span<UInt8>) -> UInt64 {
+        if name.count < 8 { return name.shortWord ^ UInt64(name.count) &<< 56 }
+        var hash = UInt64(name.count)
+        var at = 0
+        while at &+ 8 <= name.count {
+            hash = (hash ^ name.word(at)) &* 0x9E37_79B9_7F4A_7C15
+            hash ^= hash &>> 32
+            at &+= 8
+        }
+        return (hash ^ name.word(name.count &- 8)) &* 0x9E37_79B9_7F4A_7C15
     }
 }

@@ -10,6 +10,8 @@ package enum DiscoveryQuery: Equatable, Sendable {
     case values(property: ByteString, event: ByteString, prefix: ByteString)
     /// Numbers of the whole project.
     case totals
+    /// The names of the whole project that are limited, and the limits.
+    case names
 
     package var body: [UInt8] {
         var out = ByteWriter()
@@ -26,6 +28,7 @@ package enum DiscoveryQuery: Equatable, Sendable {
             out.string(event)
             out.string(prefix)
         case .totals: out.integer(UInt8(3))
+        case .names: out.integer(UInt8(4))
         }
         return out.bytes
     }
@@ -43,6 +46,7 @@ package enum DiscoveryQuery: Equatable, Sendable {
                 property: property, event: try reader.string(limit: Limits.eventNameBytes, "event"),
                 prefix: try reader.string(limit: Limits.propertyValueBytes, "prefix"))
         case 3: self = .totals
+        case 4: self = .names
         default: throw ByteError(offset: 0, reason: "discovery \(kind) is unknown")
         }
         try reader.finish("discovery query")
@@ -57,6 +61,7 @@ extension Discovery {
         case .properties(let found): found.count
         case .values(let found): found.rows.count
         case .totals: 1
+        case .names(let found): found.events.count + found.properties.count
         }
     }
 
@@ -94,6 +99,13 @@ extension Discovery {
             for number in [found.rows, found.unsealedRows, found.segments, found.users, found.taken] { out.varint(number) }
             out.integer(UInt8(found.newestTime == nil ? 0 : 1))
             if let time = found.newestTime { out.zigzag(time) }
+        case .names(let found):
+            out.integer(UInt8(4))
+            for (names, most) in [(found.events, found.eventsMax), (found.properties, found.propertiesMax)] {
+                out.varint(UInt64(most))
+                out.varint(UInt64(names.count))
+                for name in names.sorted() { out.string(name) }
+            }
         }
         return out.bytes
     }
@@ -106,6 +118,7 @@ extension Discovery {
         case 1: self = .properties(try Self.readProperties(&reader))
         case 2: self = .values(try Self.readValues(&reader))
         case 3: self = .totals(try Self.readTotals(&reader))
+        case 4: self = .names(try Self.readNames(&reader))
         default: throw ByteError(offset: 0, reason: "discovery \(kind) is unknown")
         }
         try reader.finish("discovery result")
@@ -152,6 +165,26 @@ extension Discovery {
         found.taken = try rows(&reader)
         if try ExplainMessage.flag(&reader, "newest") { found.newestTime = try ExplainMessage.readTime(&reader) }
         return found
+    }
+
+    private static func readNames(_ reader: inout ByteReader) throws(ByteError) -> ProjectNames {
+        var found = ProjectNames()
+        (found.eventsMax, found.events) = try readNames(&reader, limit: Limits.eventNameBytes, "event names")
+        (found.propertiesMax, found.properties) = try readNames(&reader, limit: Limits.propertyKeyBytes, "property keys")
+        return found
+    }
+
+    private static func readNames(
+        _ reader: inout ByteReader, limit: Int, _ what: String
+    ) throws(ByteError) -> (most: Int, names: Set<ByteString>) {
+        let most = try reader.count(limit: 1 << 32, what)
+        var names: Set<ByteString> = []
+        for _ in 0..<(try reader.count(limit: reader.remaining, what)) {
+            guard names.insert(try reader.string(limit: limit, what)).inserted else {
+                throw ByteError(offset: reader.offset, reason: "a name twice")
+            }
+        }
+        return (most, names)
     }
 
     private static func readValues(_ reader: inout ByteReader) throws(ByteError) -> ValueRows {

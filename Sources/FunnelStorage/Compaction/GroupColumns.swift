@@ -73,7 +73,11 @@ struct GroupColumns {
                 let page = Int(sourceRows[i]) / KeyPage.rows
                 var end = i
                 while end < starts[number + 1], Int(sourceRows[end]) / KeyPage.rows == page { end += 1 }
-                out.append(try segment.column(key, page: page), of: sourceRows[i..<end], at: places[i..<end], firstRow: page * KeyPage.rows)
+                let values = try segment.column(key, page: page)
+                guard out.strings.hasRoom(for: values.strings.heap.count) else {
+                    throw StoreError(.tooLarge, "values of a column of \(rows) rows, more than 4 GiB")
+                }
+                out.append(values, of: sourceRows[i..<end], at: places[i..<end], firstRow: page * KeyPage.rows)
                 i = end
             }
         }

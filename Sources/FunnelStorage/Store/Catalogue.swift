@@ -4,6 +4,32 @@ import FunnelModel
 struct Catalogue: Equatable, Sendable {
     private(set) var names: Set<ByteString> = []
     private(set) var keys: Set<ByteString> = []
+    private var nameRate = NameRate()
+    private var keyRate = NameRate()
+
+    /// What of a batch is not stored.
+    struct Refusal {
+        var rows: [RejectedRow] = []
+        /// By the batch's codes of keys: whether properties with it are left out.
+        var keys: [Bool] = []
+    }
+
+    /// By what rules new names and keys are taken up.
+    struct Admission {
+        let options: StoreOptions
+        /// Names and keys are not limited by rate.
+        let isRateFree: Bool
+        /// Seconds since 1970.
+        let now: UInt64
+
+        func hasRoom(_ count: Int, most: Int, _ rate: inout NameRate) -> Room {
+            if count >= most { return .full }
+            if isRateFree || options.newNamesPerHour == 0 || count < options.namesWithoutRate { return .free }
+            return rate.take(now: now, perHour: options.newNamesPerHour) ? .free : .tooFast
+        }
+    }
+
+    enum Room { case free, full, tooFast }
 
     /// Takes up what a segment uses.
     mutating func learn(_ footer: SegmentFooter) {
@@ -18,36 +44,55 @@ struct Catalogue: Equatable, Sendable {
         for key in newKeys { keys.insert(batch.keys[key]) }
     }
 
-    /// Takes up what a batch uses, as far as the limits allow, and tells which rows go beyond them.
-    mutating func admit(_ batch: EventBatch, _ options: StoreOptions) -> [RejectedRow] {
+    /// Takes up what a batch uses, row by row, as far as the limits allow.
+    /// - Returns: rows whose names go beyond them, and keys that do: a row without its property is worth more than none.
+    mutating func admit(_ batch: EventBatch, _ admission: Admission) -> Refusal {
         let (newNames, newKeys) = unknown(batch)
-        if newNames.isEmpty && newKeys.isEmpty { return [] }
-        if names.count + Set(newNames.map { batch.names[$0] }).count <= options.eventNamesMax,
-            keys.count + Set(newKeys.map { batch.keys[$0] }).count <= options.propertyKeysMax {
-            learn(batch)
-            return []
-        }
-        let doubtfulNames = Set(newNames)
-        let doubtfulKeys = Set(newKeys)
-        var rejected: [RejectedRow] = []
+        var refusal = Refusal()
+        if newNames.isEmpty && newKeys.isEmpty { return refusal }
+        var isNewName = [Bool](repeating: false, count: batch.names.count)
+        for name in newNames { isNewName[name] = true }
+        var isNewKey = [Bool](repeating: false, count: newKeys.isEmpty ? 0 : batch.keys.count)
+        for key in newKeys { isNewKey[key] = true }
+        var refusedNames: [Int: RejectedRow.Code] = [:]
         for row in 0..<batch.count {
-            let code = Int(batch.name[row])
-            let name = doubtfulNames.contains(code) ? batch.names[code] : nil
-            var more: Set<ByteString> = []
+            let name = Int(batch.name[row])
+            if isNewName[name] {
+                isNewName[name] = false
+                refusedNames[name] = take(name: batch.names[name], admission)
+            }
+            if !refusedNames.isEmpty, let code = refusedNames[name] {
+                refusal.rows.append(RejectedRow(row: row, code: code))
+                continue
+            }
+            if newKeys.isEmpty { continue }
             for p in Int(batch.propertyStart[row])..<Int(batch.propertyStart[row + 1]) {
                 let key = Int(batch.propertyKey[p])
-                if doubtfulKeys.contains(key), !keys.contains(batch.keys[key]) { more.insert(batch.keys[key]) }
-            }
-            if let name, !names.contains(name), names.count >= options.eventNamesMax {
-                rejected.append(RejectedRow(row: row, code: .tooManyEventNames))
-            } else if !more.isEmpty, keys.count + more.count > options.propertyKeysMax {
-                rejected.append(RejectedRow(row: row, code: .tooManyPropertyKeys))
-            } else {
-                if let name { names.insert(name) }
-                keys.formUnion(more)
+                guard isNewKey[key] else { continue }
+                isNewKey[key] = false
+                if take(key: batch.keys[key], admission) { continue }
+                if refusal.keys.isEmpty { refusal.keys = [Bool](repeating: false, count: batch.keys.count) }
+                refusal.keys[key] = true
             }
         }
-        return rejected
+        return refusal
+    }
+
+    private mutating func take(name: ByteString, _ admission: Admission) -> RejectedRow.Code? {
+        if names.contains(name) { return nil }
+        switch admission.hasRoom(names.count, most: admission.options.eventNamesMax, &nameRate) {
+        case .full: return .tooManyEventNames
+        case .tooFast: return .eventNamesTooFast
+        case .free: names.insert(name)
+        }
+        return nil
+    }
+
+    private mutating func take(key: ByteString, _ admission: Admission) -> Bool {
+        if keys.contains(key) { return true }
+        guard admission.hasRoom(keys.count, most: admission.options.propertyKeysMax, &keyRate) == .free else { return false }
+        keys.insert(key)
+        return true
     }
 
     /// Codes of names and keys that rows use and that are not known yet.
@@ -84,6 +129,24 @@ extension EventBatch {
     func rowNumbers(without rejected: [RejectedRow]) -> [Int] {
         let out = Set(rejected.map(\.row))
         return (0..<count).filter { !out.contains($0) }
+    }
+
+    /// The batch without the properties of some keys, by code; none where the list is empty.
+    func without(keys refused: [Bool]) -> EventBatch {
+        if refused.isEmpty { return self }
+        var out = self
+        out.propertyStart = [0]
+        (out.propertyKey, out.propertyTag, out.propertyBits) = ([], [], [])
+        for row in 0..<count {
+            for p in Int(propertyStart[row])..<Int(propertyStart[row + 1]) where !refused[Int(propertyKey[p])] {
+                out.propertyKey.append(propertyKey[p])
+                out.propertyTag.append(propertyTag[p])
+                out.propertyBits.append(propertyBits[p])
+            }
+            out.propertyStart.append(UInt32(out.propertyKey.count))
+        }
+        // Gathered, so that its tables hold no more than is used.
+        return out.gather(Array(0..<count))
     }
 
     private var fault: String? {

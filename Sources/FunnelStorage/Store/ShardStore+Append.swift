@@ -25,10 +25,14 @@ extension ShardStore {
                 try write(.appends(staged.appends), &writer)
                 for (project, catalogue) in staged.catalogues { writer.catalogues[project] = catalogue }
                 apply(staged.appends, &writer)
+                for project in staged.catalogues.keys { noteLimits(of: project, writer) }
             }
             let stored = staged.appends.count
             let repeats = staged.repeats
+            let (rejected, leftOut) = (staged.rejected, staged.propertiesLeftOut)
             shared.withLock {
+                for (code, rows) in rejected { $0.stats.rejectedRows[code, default: 0] += rows }
+                $0.stats.propertiesLeftOut += leftOut
                 $0.stats.appends += stored
                 $0.stats.repeats += repeats
             }
@@ -52,6 +56,8 @@ extension ShardStore {
         var known: [Key: Delivered] = [:]
         var pending: [UInt32: Int] = [:]
         var repeats = 0
+        var rejected: [RejectedRow.Code: Int] = [:]
+        var propertiesLeftOut = 0
     }
 
     private func stage(_ request: AppendRequest, _ writer: inout Writer, _ staged: inout StagedGroup) {
@@ -96,10 +102,12 @@ extension ShardStore {
         _ request: AppendRequest, _ buckets: BucketSet?, _ writer: inout Writer, _ staged: inout StagedGroup
     ) throws(StoreError) -> Delivered {
         let request = request.only(buckets)
-        let batch = try request.batch.checkedForStorage()
+        let checked = try request.batch.checkedForStorage()
         var catalogue = staged.catalogues[request.project] ?? writer.catalogues[request.project] ?? Catalogue()
-        var rejected = catalogue.admit(batch, options)
+        let refusal = catalogue.admit(checked, .init(options: options, isRateFree: request.isNameRateFree, now: staged.now))
         staged.catalogues[request.project] = catalogue
+        let batch = checked.without(keys: refusal.keys)
+        var rejected = refusal.rows
         var accepted = batch.without(rejected)
         let users = dictionary(request.project)
         var ordinals = users.assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
@@ -114,6 +122,11 @@ extension ShardStore {
             ordinals = users.assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
         }
         try checkSound(users, request.project)
+        for row in rejected { staged.rejected[row.code, default: 0] += 1 }
+        if !refusal.keys.isEmpty {
+            let sent = checked.rowNumbers(without: rejected).reduce(0) { $0 + Int(checked.propertyStart[$1 + 1] - checked.propertyStart[$1]) }
+            staged.propertiesLeftOut += sent - accepted.propertyKey.count
+        }
         var content = Delivered(
             fingerprint: request.fingerprint, buckets: request.buckets,
             rejected: rejected.map { RejectedRow(row: request.number($0.row), code: $0.code) })

@@ -69,14 +69,15 @@ extension ShardStore {
             ?? (isIdle ? MergePlan.whenIdle(candidates, limit: limit) : nil)
     }
 
-    private func merge(
-        _ old: [Segment], _ number: UInt32, _ project: Project, _ pace: @escaping (Int) -> Void
+    /// - Parameter names: of events whose rows are left out.
+    func merge(
+        _ old: [Segment], _ number: UInt32, _ project: Project, without names: Set<ByteString> = [], _ pace: @escaping (Int) -> Void = { _ in }
     ) throws(StoreError) {
         try checkSpace(old.reduce(0) { $0 + $1.record.bytes })
         var source = project
         source.segments = old
         source.memtable = Memtable()
-        source.names = Set(old.flatMap { $0.footer.runs.map(\.name) }).sorted()
+        source.names = Set(old.flatMap { $0.footer.runs.map(\.name) }).subtracting(names).sorted()
         let snapshot = source.snapshot()
         let numbers = Set(old.map(\.record.number))
         let merged = try writing { (written) throws(StoreError) in

@@ -45,6 +45,7 @@ extension ShardStore {
             try io { () throws(FileError) in try files.syncDirectory(directory) }
             // Before anything else of the present format, so that a program which does not know it refuses the directory.
             if let known, known.identity != identity || known.version != StorageFormat.version { try writeIdentity(identity, directory, files) }
+            for project in writer.catalogues.keys { store.noteLimits(of: project, writer) }
             try store.settle(tail, manifest.stop, &writer)
             let bytes = writer.olderLogBytes + writer.logSize
             store.shared.withLock { $0.stats.logBytes = bytes }

@@ -90,6 +90,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var names: [ByteString] = []
         var nameCodes: [ByteString: UInt32] = [:]
         var newestTime: Int64?
+        /// The names and keys that count against the limits.
+        var catalogue = Catalogue()
         /// Rows taken since the store was opened.
         var taken = 0
 

@@ -27,6 +27,9 @@ package struct StoreOptions: Sendable {
     package var eventNamesMax = Limits.eventNamesPerProject
     package var propertyKeysMax = Limits.propertyKeysPerProject
     package var usersPerBucketMax = Limits.usersPerBucket
+    /// New event names, and new property keys, that a project may have in an hour once it has `namesWithoutRate`; 0 is no limit.
+    package var newNamesPerHour = 0
+    package var namesWithoutRate = 1_000
     /// Segments of one project and month, above which some are merged whatever they weigh.
     package var segmentsPerMonthMax = 8
     /// Rows that a merge makes one segment of, at most.
@@ -97,6 +100,8 @@ package struct AppendRequest: Sendable {
     package var fingerprint: UInt32
     /// Nobody repeats it but within the minute, so it need not be remembered longer.
     package var isShort: Bool
+    /// New names and keys are not limited by rate, as for an operator who loads what there is.
+    package var isNameRateFree = false
     /// The batch has all rows of the request that are of these buckets, but for those that were refused before. nil: the
     /// sender does not name buckets, and these are all rows under the name.
     package var buckets: BucketSet?
@@ -141,12 +146,14 @@ package struct AppendRequest: Sendable {
 
 /// A row that was not stored, by its number in the request.
 package struct RejectedRow: Equatable, Sendable {
-    package enum Code: UInt8, Sendable {
+    package enum Code: UInt8, Sendable, CaseIterable {
         case tooManyEventNames = 1
+        /// Told of before 0.2; since then the property is left out.
         case tooManyPropertyKeys = 2
         case tooManyUsers = 3
+        case eventNamesTooFast = 4
         /// By the clock of the ingest that took the request first.
-        case timeAhead = 4
+        case timeAhead = 5
     }
 
     package var row: Int
@@ -208,6 +215,13 @@ package struct StoreStats: Equatable, Sendable {
     package var unsealedSince: ContinuousClock.Instant?
     /// How long the last seal took.
     package var lastSeal: Duration = .zero
+    /// Rows not stored since the opening, repeats not counted again.
+    package var rejectedRows: [RejectedRow.Code: Int] = [:]
+    /// Properties that were left out of stored rows since the opening.
+    package var propertiesLeftOut = 0
+    /// Of the project that has the most.
+    package var mostEventNames = 0
+    package var mostPropertyKeys = 0
     /// Groups of appends refused because the disk is full or as good as.
     package var appendsRefusedForSpace = 0
 }

@@ -37,7 +37,7 @@ final class UserDictionary: Sendable {
         state = Mutex(State(files: files, parts: [UserPart(first: first)]))
     }
 
-    /// The ordinal of each user, new ones being given theirs; nil where a bucket holds `usersPerBucketMax`.
+    /// The ordinal of each user, new ones being given theirs; nil where a bucket holds `usersPerBucketMax`, or those in memory take 4 GiB.
     func assign(_ users: StringTable, usersPerBucketMax: Int) -> [UInt32?] {
         state.withLock { state in
             (0..<users.count).map { i in
@@ -46,7 +46,7 @@ final class UserDictionary: Sendable {
                 let hash = XXH64.hash(user, seed: seed)
                 if let known = state.find(user, bucket, hash, seed) { return known }
                 let low = state.parts[state.parts.count - 1].next[bucket]
-                guard low < usersPerBucketMax else { return nil }
+                guard low < usersPerBucketMax, state.parts[state.parts.count - 1].hasRoom(for: user.count) else { return nil }
                 let ordinal = Ordinal.make(bucket, low)
                 state.parts[state.parts.count - 1].add(user, hash, ordinal)
                 counter.add(1)
@@ -68,7 +68,8 @@ final class UserDictionary: Sendable {
                     continue
                 }
                 let last = state.parts.count - 1
-                guard Ordinal.bucket(ordinals[i]) == bucket, state.parts[last].isFree(ordinals[i]) else { return false }
+                guard Ordinal.bucket(ordinals[i]) == bucket, state.parts[last].isFree(ordinals[i]), state.parts[last].hasRoom(for: user.count)
+                else { return false }
                 state.parts[last].add(user, hash, ordinals[i])
                 counter.add(1)
             }
@@ -180,6 +181,9 @@ struct UserPart: Sendable {
     }
 
     var count: Int { ids.count }
+
+    /// Whether a user with an id of so many bytes may be added.
+    func hasRoom(for bytes: Int) -> Bool { ids.hasRoom(for: bytes) }
 
     func find(_ user: ArraySlice<UInt8>, _ hash: UInt64) -> UInt32? {
         var at = Int(hash >> 20) & (table.count - 1)

@@ -32,7 +32,7 @@ struct IngestRoutes {
                 if let fault { intake.noteRejected(fault, project: principal.project, logger: context.logger) }
                 return answer
             case .success(let batch):
-                let outcome = try await intake.store(batch, delivery: nil, project: principal.project, logger: context.logger)
+                let outcome = try await intake.store(batch, delivery: nil, sender: Sender(principal), logger: context.logger)
                 return Self.answer(which, outcome, key)
             }
         }
@@ -43,23 +43,23 @@ struct IngestRoutes {
         func path(_ which: Door) -> SmallRequests.Begin {
             { head in
                 guard let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head) else { return nil }
-                return { bytes, done in answerSmall(which, head, bytes, key, principal.project, logger, done) }
+                return { bytes, done in answerSmall(which, head, bytes, key, Sender(principal), logger, done) }
             }
         }
         return SmallRequests(paths: ["/track-event": path(.trackEvent), "/v1/events": path(.events)], account: account, logger: logger)
     }
 
     private func answerSmall(
-        _ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ project: UInt32, _ logger: Logger,
+        _ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ sender: Sender, _ logger: Logger,
         _ done: @escaping @Sendable (EdgeAnswer) -> Void
     ) -> Bool {
         switch read(which, head, bytes, key) {
         case .failure(let answer, let fault):
-            if let fault { intake.noteRejected(fault, project: project, logger: logger) }
+            if let fault { intake.noteRejected(fault, project: sender.project, logger: logger) }
             done(answer)
             return true
         case .success(let batch):
-            return intake.gather(batch, project: project, logger: logger) { result in
+            return intake.gather(batch, sender: sender, logger: logger) { result in
                 switch result {
                 case .success(let outcome): done(Self.answer(which, outcome, key))
                 case .failure(let error): done(EdgeAnswer(error))
@@ -151,4 +151,8 @@ struct IngestRoutes {
             ]
         return EdgeAnswer(body, status: .serviceUnavailable, headers: [.retryAfter: "1"])
     }
+}
+
+extension Sender {
+    init(_ principal: KeyRing.Principal) { self.init(project: principal.project, isNameRateFree: principal.role == .admin) }
 }

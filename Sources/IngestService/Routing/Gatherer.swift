@@ -2,7 +2,19 @@ import FunnelModel
 import FunnelProtocol
 import Synchronization
 
-/// Makes one append of small ones that arrive while others of their project are on the way to the same shard. An append that
+/// Whose events they are.
+package struct Sender: Hashable, Sendable {
+    package var project: UInt32
+    /// New event names and property keys are limited in number, but not in how fast they come.
+    package var isNameRateFree: Bool
+
+    package init(project: UInt32, isNameRateFree: Bool = false) {
+        self.project = project
+        self.isNameRateFree = isNameRateFree
+    }
+}
+
+/// Makes one append of small ones that arrive while others of their sender are on the way to the same shard. An append that
 /// finds none on the way goes at once; the others wait for its end, and for 2 ms at most.
 package final class Gatherer: Sendable {
     package typealias Result = Swift.Result<AppendOutcome, ProtocolError>
@@ -12,7 +24,7 @@ package final class Gatherer: Sendable {
         var done: @Sendable (Result) -> Void
     }
 
-    fileprivate struct Project {
+    fileprivate struct Own {
         var waiting: [Waiting] = []
         var rows = 0
         /// Groups that are on their way.
@@ -25,71 +37,71 @@ package final class Gatherer: Sendable {
     private static let rowsMax = 2_000
 
     private let linger: Duration
-    private let projects = Mutex<[UInt32: Project]>([:])
-    private let send: @Sendable (EventBatch, UInt32) async -> Result
+    private let senders = Mutex<[Sender: Own]>([:])
+    private let send: @Sendable (EventBatch, Sender) async -> Result
 
     /// - Parameters:
     ///   - linger: how long an append waits at most.
-    ///   - send: makes rows of a project durable; rows of the outcome are by their number in the batch.
-    package init(linger: Duration = .milliseconds(2), _ send: @escaping @Sendable (EventBatch, _ project: UInt32) async -> Result) {
+    ///   - send: makes rows durable; rows of the outcome are by their number in the batch.
+    package init(linger: Duration = .milliseconds(2), _ send: @escaping @Sendable (EventBatch, Sender) async -> Result) {
         self.linger = linger
         self.send = send
     }
 
     /// - Parameter done: gets what became of these rows, by their number in the batch, on any thread.
-    package func append(_ batch: EventBatch, project: UInt32, done: @escaping @Sendable (Result) -> Void) {
+    package func append(_ batch: EventBatch, sender: Sender, done: @escaping @Sendable (Result) -> Void) {
         enum Step { case go([Waiting]), wait(number: Int), nothing }
-        let step = projects.withLock { projects -> Step in
-            var own = projects.removeValue(forKey: project) ?? Project()
-            defer { projects[project] = own }
+        let step = senders.withLock { senders -> Step in
+            var own = senders.removeValue(forKey: sender) ?? Own()
+            defer { senders[sender] = own }
             own.waiting.append(Waiting(batch: batch, done: done))
             own.rows += batch.count
             if own.groups == 0 || own.rows >= Self.rowsMax { return .go(own.take()) }
             return own.waiting.count == 1 ? .wait(number: own.number) : .nothing
         }
         switch step {
-        case .go(let group): start(group, project)
+        case .go(let group): start(group, sender)
         case .wait(let number):
             Task {
                 try? await Task.sleep(for: self.linger)
-                self.goIfWaiting(project, number)
+                self.goIfWaiting(sender, number)
             }
         case .nothing: break
         }
     }
 
-    private func start(_ group: [Waiting], _ project: UInt32) {
+    private func start(_ group: [Waiting], _ sender: Sender) {
         Task {
-            await self.run(group, project)
-            self.ended(project)
+            await self.run(group, sender)
+            self.ended(sender)
         }
     }
 
-    private func goIfWaiting(_ project: UInt32, _ number: Int) {
-        let group = projects.withLock { projects -> [Waiting] in
-            guard projects[project]?.number == number else { return [] }
-            return projects[project]?.take() ?? []
+    private func goIfWaiting(_ sender: Sender, _ number: Int) {
+        let group = senders.withLock { senders -> [Waiting] in
+            guard senders[sender]?.number == number else { return [] }
+            return senders[sender]?.take() ?? []
         }
-        if !group.isEmpty { start(group, project) }
+        if !group.isEmpty { start(group, sender) }
     }
 
-    private func ended(_ project: UInt32) {
-        let group = projects.withLock { projects -> [Waiting] in
-            guard var own = projects.removeValue(forKey: project) else { return [] }
+    private func ended(_ sender: Sender) {
+        let group = senders.withLock { senders -> [Waiting] in
+            guard var own = senders.removeValue(forKey: sender) else { return [] }
             own.groups -= 1
             let group = own.waiting.isEmpty ? [] : own.take()
-            // A project of which nothing is under way takes no room.
-            if own.groups > 0 { projects[project] = own }
+            // A sender of whom nothing is under way takes no room.
+            if own.groups > 0 { senders[sender] = own }
             return group
         }
-        if !group.isEmpty { start(group, project) }
+        if !group.isEmpty { start(group, sender) }
     }
 
-    private func run(_ group: [Waiting], _ project: UInt32) async {
-        let result = await send(EventBatch.joined(group.map(\.batch)), project)
+    private func run(_ group: [Waiting], _ sender: Sender) async {
+        let result = await send(EventBatch.joined(group.map(\.batch)), sender)
         if case .failure(let error) = result, group.count > 1, error.mayBeOfOneRow {
             // Nothing was stored. One caller's rows may be the reason, which must not cost the others.
-            for waiting in group { waiting.done(await send(waiting.batch, project)) }
+            for waiting in group { waiting.done(await send(waiting.batch, sender)) }
             return
         }
         guard case .success(let outcome) = result else {
@@ -111,7 +123,7 @@ package final class Gatherer: Sendable {
     }
 }
 
-extension Gatherer.Project {
+extension Gatherer.Own {
     /// Everything that waits, as a group that is on its way.
     fileprivate mutating func take() -> [Gatherer.Waiting] {
         defer { (waiting, rows) = ([], 0) }

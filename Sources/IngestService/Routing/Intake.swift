@@ -22,42 +22,42 @@ struct Intake: Sendable {
     /// - Parameter delivery: the sender's own numbering; nil: ingest's.
     /// - Returns: rows by their index in the request.
     func store(
-        _ read: ReadBatch, delivery: ShardRouter.Delivery?, project: UInt32, logger: Logger
+        _ read: ReadBatch, delivery: ShardRouter.Delivery?, sender: Sender, logger: Logger
     ) async throws(ProtocolError) -> AppendOutcome {
-        if delivery == nil, let result = await gathered(read, project: project, logger: logger) { return try result.get() }
+        if delivery == nil, let result = await gathered(read, sender: sender, logger: logger) { return try result.get() }
         var outcome = AppendOutcome(accepted: 0)
         if read.batch.count > 0 {
             let call = requests.next()
             // Ties the caller's request, which the logger carries, to the calls that shards log.
-            logger.debug("append", metadata: ["call": "\(call)", "rows": "\(read.batch.count)", "project": "\(project)"])
+            logger.debug("append", metadata: ["call": "\(call)", "rows": "\(read.batch.count)", "project": "\(sender.project)"])
             do throws(ProtocolError) {
-                outcome = try await router.append(read, delivery: delivery, project: project, request: call)
+                outcome = try await router.append(read, delivery: delivery, sender: sender, request: call)
             } catch {
-                figures.note(error, project: project, logger: logger)
+                figures.note(error, project: sender.project, logger: logger)
                 throw error
             }
         }
-        return finish(outcome, read, project, logger)
+        return finish(outcome, read, sender.project, logger)
     }
 
     /// Stores a few events together with those of other callers.
     /// - Parameter done: called on any thread, or before this returns.
     /// - Returns: false, with nothing done, where the events are too many for that.
-    func gather(_ read: ReadBatch, project: UInt32, logger: Logger, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
+    func gather(_ read: ReadBatch, sender: Sender, logger: Logger, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
         if read.batch.count == 0 {
-            done(.success(finish(AppendOutcome(accepted: 0), read, project, logger)))
+            done(.success(finish(AppendOutcome(accepted: 0), read, sender.project, logger)))
             return true
         }
-        return router.gather(read, project: project) { result in
-            if case .failure(let error) = result { figures.note(error, project: project, logger: logger) }
-            done(result.map { finish($0, read, project, logger) })
+        return router.gather(read, sender: sender) { result in
+            if case .failure(let error) = result { figures.note(error, project: sender.project, logger: logger) }
+            done(result.map { finish($0, read, sender.project, logger) })
         }
     }
 
     /// The same; nil, with nothing done, where the events are too many for that.
-    private func gathered(_ read: ReadBatch, project: UInt32, logger: Logger) async -> Gatherer.Result? {
+    private func gathered(_ read: ReadBatch, sender: Sender, logger: Logger) async -> Gatherer.Result? {
         await withCheckedContinuation { continuation in
-            let isTaken = gather(read, project: project, logger: logger) { continuation.resume(returning: $0) }
+            let isTaken = gather(read, sender: sender, logger: logger) { continuation.resume(returning: $0) }
             if !isTaken { continuation.resume(returning: nil) }
         }
     }

@@ -143,7 +143,7 @@ final class ShardRouter: Sendable {
     /// - Parameter done: gets the rows by what became of them, by their index in the request, or a refusal before anything was
     ///   sent; on any thread, or before this returns.
     /// - Returns: false, with nothing done, where the rows are too many to wait for others.
-    func gather(_ read: ReadBatch, project: UInt32, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
+    func gather(_ read: ReadBatch, sender: Sender, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
         guard read.batch.count <= Self.gatheredRowsMax else { return false }
         let admitted: Admitted
         do throws(ProtocolError) { admitted = try admit(read.batch) } catch {
@@ -168,7 +168,7 @@ final class ShardRouter: Sendable {
                 continue
             }
             let batch = parts.count == 1 ? read.batch : read.batch.gather(part.rows)
-            links.gatherers[part.shard].append(batch, project: project) { result in
+            links.gatherers[part.shard].append(batch, sender: sender) { result in
                 switch result {
                 case .success(var outcome):
                     outcome.rejected = outcome.rejected.map { .init(row: rows[min($0.row, rows.count - 1)], reason: $0.reason) }
@@ -183,11 +183,12 @@ final class ShardRouter: Sendable {
 
     private func gatherer(_ link: ShardLink, _ shard: ClusterMap.Shard, of map: ClusterMap) -> Gatherer {
         let buckets = BucketSet(ClusterMap.buckets(ofShard: shard.id, of: map.shards.count))
-        return Gatherer { [self] batch, project in
+        return Gatherer { [self] batch, sender in
             let (producer, sequence) = newNumber()
             let append = ShardAppend(
-                producer: producer, sequence: sequence, part: 0, isShort: true, fingerprint: 0, buckets: buckets, batch: batch)
-            return await send(append, to: link, project, request: sequence, end: ContinuousClock.now + Self.timeout)
+                producer: producer, sequence: sequence, part: 0, isShort: true, isNameRateFree: sender.isNameRateFree, fingerprint: 0,
+                buckets: buckets, batch: batch)
+            return await send(append, to: link, sender, request: sequence, end: ContinuousClock.now + Self.timeout)
         }
     }
 
@@ -197,13 +198,13 @@ final class ShardRouter: Sendable {
     /// - Returns: rows by what became of them, by their index in the request.
     /// - Throws: a refusal before anything was sent, when nothing is stored; or a fault of the sender's numbering that a shard
     ///   found, whatever others have stored.
-    func append(_ read: ReadBatch, delivery: Delivery?, project: UInt32, request: UInt64) async throws(ProtocolError) -> AppendOutcome {
+    func append(_ read: ReadBatch, delivery: Delivery?, sender: Sender, request: UInt64) async throws(ProtocolError) -> AppendOutcome {
         let admitted = try admit(read.batch)
         let links = admitted.links
         defer { links.budget.release(admitted.bytes) }
         let shards = Set(admitted.slices.flatMap(\.shards).map(\.shard))
         let parts = await withTaskGroup(of: Part.self) { group in
-            for shard in shards { group.addTask { await self.send(read, admitted, to: shard, delivery, project, request) } }
+            for shard in shards { group.addTask { await self.send(read, admitted, to: shard, delivery, sender, request) } }
             return await group.reduce(into: []) { $0.append($1) }
         }
         if let fault = parts.lazy.compactMap(\.fault).first { throw fault }
@@ -225,7 +226,7 @@ final class ShardRouter: Sendable {
 
     /// Slices go one after the other, within one deadline.
     private func send(
-        _ read: ReadBatch, _ admitted: Admitted, to shard: Int, _ delivery: Delivery?, _ project: UInt32, _ request: UInt64
+        _ read: ReadBatch, _ admitted: Admitted, to shard: Int, _ delivery: Delivery?, _ sender: Sender, _ request: UInt64
     ) async -> Part {
         let link = admitted.links.links[shard]
         let buckets = BucketSet(ClusterMap.buckets(ofShard: shard, of: admitted.links.map.shards.count))
@@ -237,8 +238,8 @@ final class ShardRouter: Sendable {
         }
         for (number, slice) in admitted.slices.enumerated() {
             guard let own = slice.shards.first(where: { $0.shard == shard }) else { continue }
-            let (append, rows) = message(read, own.rows, slice: number, buckets, delivery)
-            switch await send(append, to: link, project, request: request, end: end) {
+            let (append, rows) = message(read, own.rows, slice: number, buckets, delivery, sender)
+            switch await send(append, to: link, sender, request: request, end: end) {
             case .success(let result):
                 part.outcome.accepted += result.accepted
                 part.outcome.repeated = part.outcome.repeated && result.repeated
@@ -258,19 +259,20 @@ final class ShardRouter: Sendable {
 
     /// - Returns: what is sent, and by which index in the request its answer's rows go; nil: they are indexes already.
     private func message(
-        _ read: ReadBatch, _ rows: [Int], slice: Int, _ buckets: BucketSet, _ delivery: Delivery?
+        _ read: ReadBatch, _ rows: [Int], slice: Int, _ buckets: BucketSet, _ delivery: Delivery?, _ sender: Sender
     ) -> (append: ShardAppend, rows: [Int]?) {
         guard let delivery else {
             let (producer, sequence) = newNumber()
             let append = ShardAppend(
-                producer: producer, sequence: sequence, part: 0, isShort: true, fingerprint: 0, buckets: buckets, batch: read.batch.gather(rows))
+                producer: producer, sequence: sequence, part: 0, isShort: true, isNameRateFree: sender.isNameRateFree, fingerprint: 0,
+                buckets: buckets, batch: read.batch.gather(rows))
             return (append, rows.map { read.index[$0] })
         }
         let good = read.ahead.isEmpty ? rows : rows.filter { !read.ahead.contains($0) }
         let refused = read.ahead.isEmpty ? [] : rows.filter(read.ahead.contains)
         let append = ShardAppend(
             producer: delivery.producer, sequence: delivery.sequence, part: delivery.part | UInt32(slice) << 16,
-            fingerprint: delivery.fingerprint, buckets: buckets, numbers: RowNumbers(good.lazy.map { read.index[$0] }),
+            isNameRateFree: sender.isNameRateFree, fingerprint: delivery.fingerprint, buckets: buckets, numbers: RowNumbers(good.lazy.map { read.index[$0] }),
             refused: refused.map {
                 .init(row: read.index[$0], bucket: XXH64.bucket(of: read.batch.users.hash(Int(read.batch.user[$0]))))
             }, batch: read.batch.gather(good))
@@ -278,10 +280,10 @@ final class ShardRouter: Sendable {
     }
 
     private func send(
-        _ append: ShardAppend, to link: ShardLink, _ project: UInt32, request: UInt64, end: ContinuousClock.Instant
+        _ append: ShardAppend, to link: ShardLink, _ sender: Sender, request: UInt64, end: ContinuousClock.Instant
     ) async -> Gatherer.Result {
         do throws(ProtocolError) {
-            return .success(try await link.send(append, project: project, request: request, timeout: end - ContinuousClock.now))
+            return .success(try await link.send(append, project: sender.project, request: request, timeout: end - ContinuousClock.now))
         } catch {
             logLimit.log(
                 logger, error.retryable || error.code == .cancelled ? .warning : .error, "\(link.name) \(error.code)", "append failed",

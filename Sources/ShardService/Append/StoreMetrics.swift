@@ -59,6 +59,7 @@ enum StoreMetrics {
             store().map { Double($0.freeBytes ?? 0) } ?? .nan
         }
         metrics.gauge("sluice_store_reserve_bytes", "free bytes below which appends are refused") { Double(reserve) }
+        addLimits(to: metrics, store: store)
     }
 }
 
@@ -70,6 +71,10 @@ extension StoreNote {
             var metadata: Logger.Metadata = ["file": "\(file.name)", "project": "\(file.project)", "found": "\(file.reason)"]
             if let month = file.month { metadata["month"] = "\(month / 12)-\(month % 12 < 9 ? "0" : "")\(month % 12 + 1)" }
             logger.error("a file is damaged; merges go around it, queries that read it fail", metadata: metadata)
+        case .nearLimit(let project, let limit, let count, let most):
+            logger.warning(
+                "a project has nearly as many \(limit.rawValue) as it may have on a shard; more are refused",
+                metadata: ["project": "\(project)", "count": "\(count)", "limit": "\(most)"])
         case .failed(let work, let reason):
             logger.error("\(work.rawValue) failed; it will be tried again", metadata: ["reason": "\(reason)"])
         }

@@ -13,12 +13,14 @@ struct DiscoveryScanner: Sendable {
     func run(_ query: DiscoveryQuery, _ store: ShardStore<POSIXFileSystem>, _ snapshot: Snapshot) async throws -> Discovery {
         // At hand, and so not in line with the scans.
         if case .totals = query { return .totals(store.totals(project: job.project)) }
+        if case .names = query { return .names(store.names(project: job.project)) }
         return try await workers.admitting(job.project) { try await scan(query, snapshot) }
     }
 
     private func scan(_ query: DiscoveryQuery, _ snapshot: Snapshot) async throws -> Discovery {
         switch query {
         case .totals: .totals(ProjectTotals())
+        case .names: .names(ProjectNames())
         case .events(let prefix): .events(try await workers.run(job) { snapshot.eventRows(prefix: prefix) })
         case .properties(let event):
             .properties(

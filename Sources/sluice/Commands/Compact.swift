@@ -1,4 +1,6 @@
 import ArgumentParser
+import Foundation
+import FunnelModel
 import FunnelStorage
 
 struct Compact: ParsableCommand {
@@ -7,27 +9,56 @@ struct Compact: ParsableCommand {
         discussion: """
             A running shard does the same by itself while it is idle; this is for a backup, or before a shard is moved.
 
-            Example:
+            --drop-event-names removes all events of the names in FILE, one a line, for good, and frees the names. Do it for \
+            every shard. Where it breaks off, the same command again finishes it.
+
+            Examples:
               sluice compact ./sluice-data/shard-0
+              sluice compact ./sluice-data/shard-0 --drop-event-names names.txt --project 1 --dry-run
             """)
 
     @Argument(help: "A shard's data directory; its shard must not be running.") var directory: String
+    @Option(help: ArgumentHelp("Remove the events of these names.", valueName: "file")) var dropEventNames: String?
+    @Option(help: "With --drop-event-names: of this project alone.") var project: UInt32?
+    @Flag(help: "With --drop-event-names: say what would be removed, and remove nothing.") var dryRun = false
+
+    func validate() throws {
+        if dropEventNames == nil, project != nil || dryRun { throw ValidationError("--project and --dry-run go with --drop-event-names") }
+    }
 
     func run() throws {
         typealias Store = ShardStore<POSIXFileSystem>
         let files = POSIXFileSystem()
+        let names = try dropEventNames.map(Self.names)
         guard let identity = try Store.identity(directory: directory, files: files) else {
             throw ValidationError("\(directory) is not the data directory of a shard")
         }
         let store = try Store.open(directory: directory, files: files, identity: identity, options: StoreOptions())
+        defer { store.close() }
+        if let names, dryRun { return Self.say(store.events(ofNames: names, project: project), "would be removed") }
         Self.say("before", store.stats)
+        if let names { Self.say(try store.drop(eventNames: names, project: project), "removed") }
         try store.seal()
         try store.compact(everything: true)
         Self.say("after", store.stats)
-        store.close()
+    }
+
+    /// The lines of a file but for empty ones.
+    private static func names(in path: String) throws -> Set<ByteString> {
+        guard let data = FileManager.default.contents(atPath: path) else { throw ValidationError("cannot read \(path)") }
+        let bytes = Array(data)
+        let lines = bytes[ByteOrderMark.length(in: bytes)...].split(separator: 10).map { $0.last == 13 ? $0.dropLast() : $0 }
+        let names = Set(lines.filter { !$0.isEmpty }.map { ByteString($0) })
+        if names.isEmpty { throw ValidationError("\(path) has no names, one a line") }
+        return names
     }
 
     private static func say(_ when: String, _ stats: StoreStats) {
         Terminal.out("\(when): \(stats.segments) segments, \(stats.segmentBytes) bytes, \(stats.memtableRows) rows in memory")
+    }
+
+    private static func say(_ found: [ShardStore<POSIXFileSystem>.EventsOfNames], _ what: String) {
+        if found.isEmpty { Terminal.out("no events of these names") }
+        for found in found { Terminal.out("project \(found.project): \(found.rows) rows of \(found.names) event names \(what)") }
     }
 }

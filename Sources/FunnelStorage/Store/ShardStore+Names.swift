@@ -1,0 +1,99 @@
+import FunnelModel
+import Synchronization
+
+/// Event names and property keys, of which a project may have so many on a shard.
+extension ShardStore {
+    /// The names that the project has, and how many it may have.
+    package func names(project: UInt32) -> ProjectNames {
+        let catalogue = shared.withLock { $0.projects[project]?.catalogue } ?? Catalogue()
+        var names = ProjectNames()
+        (names.events, names.properties) = (catalogue.names, catalogue.keys)
+        (names.eventsMax, names.propertiesMax) = (options.eventNamesMax, options.propertyKeysMax)
+        return names
+    }
+
+    /// Shows readers the writer's catalogue of a project, and tells the operator where it comes near a limit.
+    func noteLimits(of project: UInt32, _ writer: borrowing Writer) {
+        guard let catalogue = writer.catalogues[project] else { return }
+        let before = shared.withLock { shared -> (names: Int, keys: Int) in
+            let known = shared.projects[project]?.catalogue ?? Catalogue()
+            if known.names.count != catalogue.names.count || known.keys.count != catalogue.keys.count {
+                shared.projects[project]?.catalogue = catalogue
+                shared.stats.mostEventNames = max(shared.stats.mostEventNames, catalogue.names.count)
+                shared.stats.mostPropertyKeys = max(shared.stats.mostPropertyKeys, catalogue.keys.count)
+            }
+            return (known.names.count, known.keys.count)
+        }
+        for (limit, before, now, most) in [
+            (StoreNote.Limit.eventNames, before.names, catalogue.names.count, options.eventNamesMax),
+            (.propertyKeys, before.keys, catalogue.keys.count, options.propertyKeysMax),
+        ] where ProjectNames.isNear(now, most: most) && !ProjectNames.isNear(before, most: most) {
+            options.onNote(.nearLimit(project: project, limit, count: now, most: most))
+        }
+    }
+}
+
+// MARK: - Freeing names
+
+extension ShardStore {
+    /// What a project has of some event names.
+    package struct EventsOfNames: Equatable, Sendable {
+        package var project: UInt32
+        package var names: Int
+        /// Repeats that no merge has met yet included.
+        package var rows: Int
+    }
+
+    /// What there is of some event names, by project; projects without any are not told.
+    /// - Parameter project: nil is all.
+    package func events(ofNames names: Set<ByteString>, project: UInt32?) -> [EventsOfNames] {
+        let projects = shared.withLock { $0.projects.keys.sorted() }
+        return projects.filter { project == nil || $0 == project }.compactMap { number in
+            let snapshot = snapshot(project: number)
+            let found = snapshot.eventNames().filter(names.contains)
+            return found.isEmpty ? nil : EventsOfNames(project: number, names: found.count, rows: snapshot.rows(of: found))
+        }
+    }
+
+    /// Removes all rows of some event names for good and frees the names, and the keys that only these rows had; nothing else
+    /// changes. Segment by segment, each replaced as by a merge: where it breaks off, the same call again finishes it.
+    /// Nobody may append meanwhile.
+    /// - Parameter project: nil is all.
+    /// - Returns: what was there, by project.
+    package func drop(eventNames names: Set<ByteString>, project: UInt32?) throws(StoreError) -> [EventsOfNames] {
+        try seal()
+        let found = events(ofNames: names, project: project)
+        try merging.withLock { (_) throws(StoreError) in
+            for (number, project) in shared.withLock({ $0.projects }) where found.contains(where: { $0.project == number }) {
+                for segment in project.segments where segment.footer.runs.contains(where: { names.contains($0.name) }) {
+                    try merge([segment], number, project, without: names)
+                }
+            }
+        }
+        for project in found { try forgetNames(of: project.project) }
+        return found
+    }
+
+    /// Makes the catalogue of a project anew from its segments.
+    private func forgetNames(of number: UInt32) throws(StoreError) {
+        try writer.withLock { (writer) throws(StoreError) in
+            let catalogue = shared.withLock { shared -> Catalogue? in
+                guard var project = shared.projects[number], project.memtable.rows == 0 else { return nil }
+                var catalogue = Catalogue()
+                project.nameCodes = [:]
+                project.names = []
+                project.newestTime = nil
+                for segment in project.segments {
+                    catalogue.learn(segment.footer)
+                    project.learn(segment.footer.runs.map(\.name))
+                    project.note(newest: segment.footer.newestTime)
+                }
+                project.catalogue = catalogue
+                shared.projects[number] = project
+                return catalogue
+            }
+            guard let catalogue else { throw StoreError(.invalid, "events of project \(number) came in meanwhile") }
+            writer.catalogues[number] = catalogue
+        }
+    }
+}
