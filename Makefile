@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-files test-traits test-hostile test-prometheus test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-files test-traits test-hostile hostile kills-all test-prometheus test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -48,6 +48,19 @@ test-hostile:
 test-prometheus: build
 	@sh deploy/install-deps.sh promtool:prometheus faketime:faketime openssl:openssl python3:python3 cc:gcc
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Prometheus/run.sh
+
+# make hostile SIZE=short ONLY=S1,B7 OUT=DIRECTORY: attacks and faults on real clusters, with honest callers beside them; a table at the
+# end. The findings' own sizes take about an hour and a half, short ones a quarter of an hour.
+SIZE ?= full
+OUT ?= .build-hostile
+hostile: build
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Hostile/run.sh --size $(SIZE) $(if $(ONLY),--only $(ONLY)) --out $(OUT)
+
+# make kills-all KILLS=500 STOPS=100 SEED=1: kill -9 and SIGSTOP of every program at random under load, with a ledger.
+KILLS ?= 500
+STOPS ?= 100
+kills-all: build
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) HOSTILE_PROGRAM=ledger.py Tests/Hostile/run.sh --kills $(KILLS) --stops $(STOPS) --seed $(SEED)
 
 # The dashboard in a real browser, against a real cluster.
 test-browser: build

@@ -63,7 +63,7 @@ struct GathererTests {
         append("a")
         try await Self.eventually { sends.batches == [["a"]] }
         for name in ["b", "c", "d"] { append(name) }
-        append("other", sender: Sender(project: 2))
+        append("other", project: 2)
         // Another project does not wait.
         try await Self.eventually { sends.batches == [["a"], ["other"]] }
         #expect(results.count == 0)

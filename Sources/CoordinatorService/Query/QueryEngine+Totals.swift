@@ -21,7 +21,7 @@ extension QueryEngine {
         await withTaskGroup(of: (Int, ProjectNames?).self) { group in
             for (place, link) in fleet.links.enumerated() {
                 group.addTask {
-                    let body = try? await link.queries.call(
+                    let body = try? await link.call(
                         .partialDiscovery, DiscoveryQuery.names.body, project: project, timeout: totalsDeadline)
                     guard let body, case .names(let names)? = try? Discovery(body: body) else { return (place, nil) }
                     return (place, names)

@@ -36,13 +36,14 @@ package struct EdgeAnswer: Sendable {
     /// What it says, where it is an error of the protocol.
     package private(set) var failure: ProtocolError?
 
+    /// - Parameter headers: no content type among them.
     package init(_ bytes: [UInt8], type: String, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) {
         self.bytes = bytes
         self.status = status
         self.headers = headers
-        self.headers[.contentType] = type
-        self.headers[.cacheControl] = headers[.cacheControl] ?? "no-store"
-        self.headers[.xContentTypeOptions] = "nosniff"
+        self.headers.append(HTTPField(name: .contentType, value: type))
+        if headers[.cacheControl] == nil { self.headers.append(HTTPField(name: .cacheControl, value: "no-store")) }
+        self.headers.append(HTTPField(name: .xContentTypeOptions, value: "nosniff"))
     }
 
     package init(_ value: JSONValue, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) {

@@ -68,8 +68,11 @@ package struct EdgeAccount: Sendable {
     private let failures: Counter
     private let latency: LatencyHistogram
     private let log = FailureLog()
+    /// Whether every request is logged.
+    private let isVerbose: Bool
 
-    package init(_ metrics: Metrics) {
+    package init(_ metrics: Metrics, isVerbose: Bool = false) {
+        self.isVerbose = isVerbose
         requests = metrics.counter("sluice_http_requests_total", "HTTP requests answered")
         failures = metrics.counter(
             "sluice_http_failures_total", "HTTP requests answered with a status of 500 or more, probes of readiness not counted")
@@ -80,15 +83,17 @@ package struct EdgeAccount: Sendable {
     ///   - failure: what the answer says, where it is an error of the protocol.
     ///   - route: the pattern of the path; nil where there is none.
     func record(
-        _ status: HTTPResponse.Status, _ failure: ProtocolError?, _ took: Duration, method: HTTPRequest.Method, route: String?, logger: Logger
+        _ status: HTTPResponse.Status, _ failure: ProtocolError?, _ took: Duration, method: HTTPRequest.Method, route: String?,
+        logger: @autoclosure () -> Logger
     ) {
         requests.add()
         latency.record(took)
         if status.code >= 400, route != "/readyz" {
             if status.code >= 500 { failures.add() }
-            log.note(status, route, method, failure, logger)
+            log.note(status, route, method, failure, logger())
         }
-        logger.debug(
+        guard isVerbose else { return }
+        logger().debug(
             "request", metadata: ["method": "\(method)", "route": "\(route ?? "-")", "status": "\(status.code)", "took": "\(took)"])
     }
 }

@@ -151,21 +151,25 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
         state = .passing
         let id = RequestID.given(request.headerFields) ?? Hummingbird.RequestID().description
         var fields = answer.headers
-        fields[.contentLength] = "\(answer.bytes.count)"
-        fields[.server] = SmallRequests.serverName
-        fields[.date] = HTTPDate.now()
-        fields[.requestID] = id
+        fields.append(HTTPField(name: .contentLength, value: "\(answer.bytes.count)"))
+        fields.append(HTTPField(name: .server, value: SmallRequests.serverName))
+        fields.append(HTTPField(name: .date, value: HTTPDate.now()))
+        fields.append(HTTPField(name: .requestID, value: id))
         let ends = request.headerFields[.connection]?.lowercased() == "close"
         if ends { fields[.connection] = "close" }
         context.write(wrapOutboundOut(.head(HTTPResponse(status: answer.status, headerFields: fields))), promise: nil)
         if !answer.bytes.isEmpty { context.write(wrapOutboundOut(.body(ByteBuffer(bytes: answer.bytes))), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        var logger = small.logger
-        logger[metadataKey: "hb.request.id"] = "\(id)"
         small.account.record(
-            answer.status, answer.failure, ContinuousClock.now - start, method: .post, route: request.path, logger: logger)
+            answer.status, answer.failure, ContinuousClock.now - start, method: .post, route: request.path, logger: logger(id))
         if ends { return context.close(promise: nil) }
         goOn(context)
+    }
+
+    private func logger(_ id: String) -> Logger {
+        var logger = small.logger
+        logger[metadataKey: "hb.request.id"] = "\(id)"
+        return logger
     }
 
     private func goOn(_ context: ChannelHandlerContext) {

@@ -33,7 +33,7 @@ package final class Node: Sendable {
         settings = run.settings
         logger = run.logger
         metrics = run.metrics
-        account = EdgeAccount(run.metrics)
+        account = EdgeAccount(run.metrics, isVerbose: run.logger.logLevel <= .debug)
         host = run.settings.text("host")
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(2, System.coreCount))
         waiting = Mutex(("starting", []))
