@@ -264,7 +264,7 @@ extension ClusterSuite {
                 #expect(coordinator.contains(#"sluice_queries_total{project="1",outcome="ok",code=""} 1"#))
                 #expect(coordinator.contains(#"sluice_queries_total{project="1",outcome="refused",code="invalid_query"} 1"#))
                 let shard = try await lines(cluster.shardHTTP(0))
-                #expect(shard.contains(#"sluice_wire_requests_total{call="append"} 2"#))
+                #expect(shard.contains(#"sluice_wire_requests_total{call="shard-append"} 2"#))
                 #expect(shard.contains(#"sluice_wire_request_seconds_count{call="partial-query"} 1"#))
                 #expect(shard.contains("sluice_store_sync_seconds_count 2") || shard.contains { $0.hasPrefix("sluice_store_sync_seconds_count") })
                 for set in [ingest, coordinator, shard] {

@@ -122,7 +122,7 @@ def read_explanation(reader, steps, read_value, tells_open):
 
 def encode_discovery_query(query):
     (kind, fields), = query.items()
-    keys = {"events": ("prefix",), "properties": ("event",), "values": ("property", "event", "prefix"), "totals": ()}
+    keys = {"events": ("prefix",), "properties": ("event",), "values": ("property", "event", "prefix"), "totals": (), "names": ()}
     return bytes([list(keys).index(kind)]) + b"".join(string(fields[key]) for key in keys[kind])
 
 
@@ -134,7 +134,9 @@ def read_discovery_query(reader):
         return {"properties": {"event": reader.text(256)}}
     if kind == 3:
         return {"totals": {}}
-    if kind > 3:
+    if kind == 4:
+        return {"names": {}}
+    if kind > 4:
         raise invalid(f"discovery {kind}")
     query = {"property": reader.text(256), "event": reader.text(256), "prefix": reader.text(8192)}
     if not query["property"]:
@@ -142,6 +144,7 @@ def read_discovery_query(reader):
     return {"values": query}
 
 
+LIMITED = ("events", "properties")
 KINDS = ("strings", "numbers", "booleans")
 TOTALS = ("rows", "unsealed", "segments", "users", "taken")
 
@@ -157,6 +160,10 @@ def encode_discovery(found, encode_value):
         totals = found["totals"]
         newest = b"\x00" if totals["newest"] is None else b"\x01" + zigzag(totals["newest"])
         return b"\x03" + b"".join(varint(totals[name]) for name in TOTALS) + newest
+    if "names" in found:
+        names = found["names"]
+        return b"\x04" + b"".join(
+            varint(names[kind + "_max"]) + varint(len(names[kind])) + b"".join(map(string, names[kind])) for kind in LIMITED)
     return bytes([2, found["truncated"]]) + varint(len(found["values"])) + b"".join(
         encode_value(v["value"]) + varint(v["rows"]) for v in found["values"])
 
@@ -178,7 +185,13 @@ def read_discovery(reader, read_value):
     if kind == 3:
         totals = {name: reader.varint(rows) for name in TOTALS}
         return {"totals": {**totals, "newest": read_time(reader) if reader.flag() else None}}
-    if kind > 3:
+    if kind == 4:
+        names = {}
+        for kind in LIMITED:
+            names[kind + "_max"] = reader.varint(1 << 32)
+            names[kind] = [reader.text(256) for _ in range(reader.varint())]
+        return {"names": names}
+    if kind > 4:
         raise invalid(f"discovery {kind}")
     truncated = reader.flag()
     found = [{"value": read_value(reader), "rows": reader.varint(rows)} for _ in range(reader.varint(65_536))]

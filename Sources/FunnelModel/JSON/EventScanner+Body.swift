@@ -100,12 +100,12 @@ extension EventScanner {
         cursor.skipSpace()
         if cursor.byte == UInt8(ascii: "]") { return cursor.advance() }
         repeat {
-            guard count < limit else {
-                isOver = true
-                throw Unusual()
-            }
             cursor.skipSpace()
             let start = cursor.at
+            guard count < limit else {
+                isOver = (try? JSONParser.endOfElement(in: bytes, from: start)) != nil
+                throw Unusual()
+            }
             if isRead(&cursor), cursor.at - start <= Limits.eventTextBytes {
                 store(cursor.bytes)
             } else {
