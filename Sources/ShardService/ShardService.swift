@@ -231,6 +231,9 @@ package final class ShardService: Sendable {
             isShort: message.isShort, fingerprint: message.fingerprint, buckets: message.buckets, numbers: message.numbers,
             refused: refused, batch: message.batch)
         request.isNameRateFree = message.isNameRateFree
+        request.fingerprintOfWhole = {
+            CRC32C.checksum(Append(producer: message.producer, sequence: message.sequence, part: message.part, batch: message.batch).body)
+        }
         try await store(request, call, open)
     }
 

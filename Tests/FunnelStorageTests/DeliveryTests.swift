@@ -199,6 +199,13 @@ struct DeliveryTests {
         #expect(try store.append([Self.frame([3], part: 2)])[0].errorCode == .sequenceExpired)
         #expect(try store.append([Self.frame([3], part: 2 | 1 << 16)])[0].errorCode == .sequenceExpired)
         #expect(try store.append([Self.frame([3], part: 3 | 1 << 16)])[0].get().accepted == 2)
+        // The same rows are known by how they were sent then.
+        _ = try store.append([AppendRequest(project: 1, producer: 7, sequence: 1, part: 9, fingerprint: 77, batch: Self.frame([4]).batch)])
+        var same = Self.frame([4], part: 9)
+        same.fingerprintOfWhole = { 77 }
+        #expect(try store.append([same])[0].get() == AppendResult(accepted: 2, repeated: true))
+        same.fingerprintOfWhole = { 78 }
+        #expect(try store.append([same])[0].errorCode == .sequenceExpired)
         // Such an ingest may still be at work.
         #expect(try store.append([request([event("u", "a", 1)], sequence: 1, part: 2 | 1 << 16, producer: 7)])[0].get().accepted == 1)
         #expect(try store.append([request([event("u", "a", 1)], sequence: 1, part: 2, producer: 7)])[0].get().repeated)

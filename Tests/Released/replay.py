@@ -81,7 +81,7 @@ def read(answer):
 
 # What a later release answers otherwise, on purpose: 0.1 told rows under a used number as rejected, and a client could not tell
 # them from bad ones.
-OTHERWISE = {"append of other rows under a used sequence": sluice.ERROR_CODES["sequence_reused"]}
+OTHERWISE = {"append of other rows under a used sequence": sluice.ERROR_CODES["sequence_expired"]}
 
 
 def ask(wire, entry):

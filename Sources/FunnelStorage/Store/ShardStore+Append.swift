@@ -77,6 +77,10 @@ extension ShardStore {
         let key = StagedGroup.Key(project: request.project, name: request.name)
         let content = Delivered(fingerprint: request.fingerprint, buckets: request.buckets)
         var known = writer.deliveries.known(request.project, request.name, namesBuckets: request.buckets != nil)
+        if let known, known.buckets == nil, request.buckets != nil, request.fingerprintOfWhole?() == known.fingerprint {
+            let rejected = known.rejected.map { RejectedRow(row: request.number($0.row), code: $0.code) }
+            return AppendResult(accepted: request.batch.count + request.refused.count - rejected.count, rejected: rejected, repeated: true)
+        }
         if let staged = staged.known[key] { known = known.map { $0.adding(staged) } ?? staged }
         let pending = staged.pending[request.project] ?? 0
         var isRepeat = false

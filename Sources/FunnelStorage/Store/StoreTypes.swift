@@ -111,6 +111,9 @@ package struct AppendRequest: Sendable {
     /// repeat is told the same of them.
     package var refused: [RefusedRow]
     package var batch: EventBatch
+    /// The fingerprint of the same rows where the sender names no buckets, by which repeats of what release 0.1 has stored are
+    /// known.
+    package var fingerprintOfWhole: (@Sendable () -> UInt32)?
 
     package struct RefusedRow: Equatable, Sendable {
         package var row: RejectedRow
