@@ -41,6 +41,53 @@ extension ClusterSuite {
             }
         }
 
+        @Test func dataThatIsMissingIsNotTakenForNew() async throws {
+            try await withFolder { folder in
+                let cluster = try Cluster(shards: 2, directory: folder)
+                try await cluster.start()
+                #expect(try await cluster.send((0..<20).map { event("u\($0)", "a", 0) }).status == 200)
+                try await cluster.stop()
+                let data = folder.appendingPathComponent("data")
+                for (name, advice) in [("shard-1", "--new-shards"), ("coordinator", "sluice cluster recover --shards")] {
+                    let (there, away) = (data.appendingPathComponent(name), folder.appendingPathComponent("away"))
+                    try FileManager.default.moveItem(at: there, to: away)
+                    try FileManager.default.createDirectory(at: there, withIntermediateDirectories: false)
+                    let run = try await Command.run("sluice", ["up", "--any-port", "--shards", "2", "--data", data.path])
+                    #expect(run.status == 1 && run.err.contains("\(name) is missing or empty") && run.err.contains(advice), "\(run.err)")
+                    try FileManager.default.removeItem(at: there)
+                    try FileManager.default.moveItem(at: away, to: there)
+                }
+                try await cluster.start()
+                #expect(try await cluster.counts(["a"]) == [20])
+                try await cluster.stop()
+            }
+        }
+
+        /// O B5: what a query met once is named until the file is mended.
+        @Test func theStatusNamesDamagedFiles() async throws {
+            try await withFolder { folder in
+                let cluster = try Cluster(shards: 1, directory: folder)
+                try await cluster.start(extra: ["--seal-rows", "1000"])
+                #expect(try await cluster.send((0..<1_500).map { event("u\($0)", "a", Double($0)) }).status == 200)
+                for _ in 0..<500 where try await cluster.metric("sluice_store_segments") == 0 { try await Task.sleep(for: .milliseconds(20)) }
+                try await cluster.stop()
+                let shard = folder.appendingPathComponent("data/shard-0")
+                let names = try FileManager.default.contentsOfDirectory(atPath: shard.path)
+                let segment = try #require(names.first { $0.hasPrefix("seg-") })
+                var bytes = try Data(contentsOf: shard.appendingPathComponent(segment))
+                bytes[60] ^= 1
+                try bytes.write(to: shard.appendingPathComponent(segment))
+                try await cluster.start(extra: ["--seal-rows", "1000"])
+                let query: JSONValue = ["funnel": ["steps": ["a", "b"]]]
+                let failed = try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: query.encoded)
+                #expect(failed.status == 503 && failed.text.contains(segment), "\(failed.text)")
+                let status = try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/status").json
+                let warnings = status["warnings"]?.asArray?.compactMap { $0.asString?.string } ?? []
+                #expect(warnings.contains { $0.contains("shard 0") && $0.contains("damaged") && $0.contains(segment) }, "\(warnings)")
+                try await cluster.stop()
+            }
+        }
+
         /// O B20.
         @Test func errorsAtTheStartSayWhere() async throws {
             try await withFolder { folder in

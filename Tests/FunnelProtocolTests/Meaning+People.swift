@@ -154,6 +154,7 @@ extension Discovery {
             ["names": [
                 "events_max": number(found.eventsMax), "events": .array(found.events.sorted().map { .string($0) }),
                 "properties_max": number(found.propertiesMax), "properties": .array(found.properties.sorted().map { .string($0) }),
+                "damaged": .array(found.damaged.map { .string($0) }),
             ]]
         }
     }
@@ -187,6 +188,7 @@ extension Discovery {
             names.events = Set(try m.list("events").compactMap(\.asString))
             names.propertiesMax = try m.int("properties_max")
             names.properties = Set(try m.list("properties").compactMap(\.asString))
+            names.damaged = try m.list("damaged").compactMap(\.asString)
             self = .names(names)
         } else {
             var found = ValueRows(isTruncated: try m.flag("truncated"))

@@ -122,6 +122,7 @@ extension Samples {
         names.events = ["view", "buy", "caf\u{E9}"]
         names.properties = ["plan"]
         (names.eventsMax, names.propertiesMax) = (10_000, 2_000)
+        names.damaged = ["seg-7: another checksum"]
         return names
     }()
 

@@ -11,7 +11,7 @@ import time
 
 import servers
 from rows import client, funnel_events, send
-from servers import READ, WRITE, Memory, Up, ask, note
+from servers import ADMIN, READ, WRITE, Memory, Up, ask, note
 
 ATTEMPTS = []
 
@@ -78,8 +78,8 @@ class Case:
         return self.cluster
 
     def client(self, project, role="write", timeout=60.0):
-        address = self.cluster.ingest_wire if role == "write" else self.cluster.coordinator_wire
-        return client(address, (WRITE if role == "write" else READ)[project], timeout)
+        address = self.cluster.coordinator_wire if role == "read" else self.cluster.ingest_wire
+        return client(address, {"write": WRITE, "read": READ, "admin": ADMIN}[role][project], timeout)
 
     def post_events(self, project, body, headers=(), timeout=60, key=None):
         return ask(self.cluster.ingest, "/v1/events", body, key or WRITE[project], headers=headers, timeout=timeout)

@@ -163,7 +163,8 @@ def encode_discovery(found, encode_value):
     if "names" in found:
         names = found["names"]
         return b"\x04" + b"".join(
-            varint(names[kind + "_max"]) + varint(len(names[kind])) + b"".join(map(string, names[kind])) for kind in LIMITED)
+            varint(names[kind + "_max"]) + varint(len(names[kind])) + b"".join(map(string, names[kind])) for kind in LIMITED
+        ) + varint(len(names["damaged"])) + b"".join(map(string, names["damaged"]))
     return bytes([2, found["truncated"]]) + varint(len(found["values"])) + b"".join(
         encode_value(v["value"]) + varint(v["rows"]) for v in found["values"])
 
@@ -190,6 +191,7 @@ def read_discovery(reader, read_value):
         for kind in LIMITED:
             names[kind + "_max"] = reader.varint(1 << 32)
             names[kind] = [reader.text(256) for _ in range(reader.varint())]
+        names["damaged"] = [reader.text(4096) for _ in range(reader.varint(100))]
         return {"names": names}
     if kind > 4:
         raise invalid(f"discovery {kind}")

@@ -1,7 +1,8 @@
 import FunnelModel
 import Synchronization
 
-/// How many event names and property keys a project has, over all shards, and where it comes near a limit.
+/// How many event names and property keys a project has, over all shards, where it comes near a limit, and which of its files
+/// are damaged.
 struct ProjectLimits: Sendable {
     /// Names of one kind.
     struct Use: Equatable, Sendable {
@@ -30,6 +31,9 @@ struct ProjectLimits: Sendable {
             warn(
                 "property keys", names.properties.count, of: names.propertiesMax, shard: number, "property-keys-max",
                 "properties with new ones are left out")
+            for file in names.damaged {
+                warnings.append("shard \(number) has a damaged file, which merges go around and queries that read it fail: \(file.string)")
+            }
         }
         guard let sum else { return nil }
         (events.count, events.limit) = (sum.events.count, sum.eventsMax)

@@ -55,11 +55,13 @@ package struct KeyDoor: Sendable {
         return host == "localhost" || host == "[::1]" || host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." }
     }
 
+    private static let fetchSite = HTTPField.Name("Sec-Fetch-Site")!
+
     /// False where a browser says that another site's page had it send this. Programs other than browsers say nothing,
     /// and have no cookies that others could use.
     private static func isOfOwnPage(_ head: HTTPRequest) -> Bool {
         if head.method == .get || head.method == .head { return true }
-        if let site = head.headerFields[HTTPField.Name("Sec-Fetch-Site")!] { return site == "same-origin" || site == "none" }
+        if let site = head.headerFields[fetchSite] { return site == "same-origin" || site == "none" }
         guard let origin = head.headerFields[.origin] else { return true }
         return head.authority.map { origin == "http://\($0)" || origin == "https://\($0)" } ?? false
     }

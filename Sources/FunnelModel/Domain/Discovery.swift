@@ -55,6 +55,10 @@ package struct ProjectNames: Equatable, Sendable {
     package var properties: Set<ByteString> = []
     package var eventsMax = 0
     package var propertiesMax = 0
+    /// Files of the project that hold other bytes than were written, each with what was found; the first hundred.
+    package var damaged: [ByteString] = []
+
+    package static let damagedMax = 100
 
     package init() {}
 
@@ -65,6 +69,7 @@ package struct ProjectNames: Equatable, Sendable {
         sum.properties.formUnion(other.properties)
         sum.eventsMax = min(eventsMax, other.eventsMax)
         sum.propertiesMax = min(propertiesMax, other.propertiesMax)
+        sum.damaged += other.damaged
         return sum
     }
 

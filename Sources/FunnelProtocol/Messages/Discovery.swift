@@ -106,6 +106,8 @@ extension Discovery {
                 out.varint(UInt64(names.count))
                 for name in names.sorted() { out.string(name) }
             }
+            out.varint(UInt64(found.damaged.count))
+            for file in found.damaged { out.string(file) }
         }
         return out.bytes
     }
@@ -171,6 +173,9 @@ extension Discovery {
         var found = ProjectNames()
         (found.eventsMax, found.events) = try readNames(&reader, limit: Limits.eventNameBytes, "event names")
         (found.propertiesMax, found.properties) = try readNames(&reader, limit: Limits.propertyKeyBytes, "property keys")
+        for _ in 0..<(try reader.count(limit: ProjectNames.damagedMax, "damaged files")) {
+            found.damaged.append(try reader.string(limit: ProtocolError.textMax, "damaged file"))
+        }
         return found
     }
 

@@ -3,12 +3,13 @@ import Synchronization
 
 /// Event names and property keys, of which a project may have so many on a shard.
 extension ShardStore {
-    /// The names that the project has, and how many it may have.
+    /// The names that the project has, how many it may have, and which of its files are damaged.
     package func names(project: UInt32) -> ProjectNames {
         let catalogue = shared.withLock { $0.projects[project]?.catalogue } ?? Catalogue()
         var names = ProjectNames()
         (names.events, names.properties) = (catalogue.names, catalogue.keys)
         (names.eventsMax, names.propertiesMax) = (options.eventNamesMax, options.propertyKeysMax)
+        names.damaged = damagedFiles.filter { $0.project == project }.prefix(ProjectNames.damagedMax).map { ByteString(String("\($0.name): \($0.reason)".prefix(500))) }
         return names
     }
 

@@ -38,7 +38,7 @@ package struct StoreOptions: Sendable {
     package var mappingsMax = 4_096
     /// What is remembered of deliveries: see `PROTOCOL.md`, section 5.
     package var producersMax = 100_000
-    /// Pieces and rejected rows of deliveries of one project, of which what is older than an hour may be forgotten, and all.
+    /// Deliveries of one project and their rejected rows, of which what is older than an hour may be forgotten, and all.
     package var deliveriesUsual = 1 << 16
     package var deliveriesMax = 1 << 20
     /// Seconds since 1970.

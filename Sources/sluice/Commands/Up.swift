@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import FunnelModel
 import FunnelRuntime
+import Synchronization
 
 struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -26,6 +27,7 @@ struct Up: AsyncParsableCommand {
     @Flag(help: "Any free port for everything; see --info.") var anyPort = false
     @Option(help: "Rows in memory that a shard seals into a segment.") var sealRows: Int?
     @Option(help: "Seconds to wait until everything is ready.") var patience = 120
+    @Flag(help: "Shards without data begin empty, although others have data.") var newShards = false
 
     func run() async throws {
         guard (1...256).contains(shards) else { throw ValidationError("--shards must be from 1 to 256") }
@@ -51,10 +53,12 @@ struct Up: AsyncParsableCommand {
         }
         defer { withExtendedLifetime(lock) {} }
         if let info { try? FileManager.default.removeItem(atPath: info) }
+        if let problem = EarlierData(directory, shards: shards).problem(newShards: newShards) { throw Failure(problem) }
+        let isReady = Mutex(false)
         let plan = try ClusterPlan(shards: shards, data: directory, ports: ports, extra: sealRows.map { ["--seal-rows", "\($0)"] } ?? [])
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let supervisor = Supervisor(plan, programs: URL(fileURLWithPath: own).deletingLastPathComponent(), logs: logs) { pids in
-            Self.write(plan, pids, to: info)
+            if isReady.withLock({ $0 }) { Self.write(plan, pids, to: info) }
         }
         let stop = StopSignals()
         try supervisor.start()
@@ -68,6 +72,7 @@ struct Up: AsyncParsableCommand {
             await supervisor.stop()
             throw Failure(problem)
         }
+        isReady.withLock { $0 = true }
         Self.write(plan, supervisor.pids, to: info)
         Terminal.note("ready: dashboard http://127.0.0.1:\(plan.coordinator.http)/, events to http://127.0.0.1:\(plan.ingest.http)/v1/events")
         await stop.wait()

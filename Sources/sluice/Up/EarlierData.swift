@@ -1,0 +1,47 @@
+import Foundation
+
+/// What an earlier `sluice up` has left in its directory.
+struct EarlierData {
+    private let directory: String
+    private let shards: Int
+
+    init(_ directory: String, shards: Int) {
+        self.directory = directory
+        self.shards = shards
+    }
+
+    /// Why nothing may start on it: what is missing would begin empty, and answers would lack its events without a word. Nil
+    /// where all may start.
+    /// - Parameter newShards: shards without data are meant to begin empty.
+    func problem(newShards: Bool) -> String? {
+        let full = (0..<shards).filter(hasRows)
+        guard let first = full.first else { return nil }
+        let coordinator = directory + "/coordinator"
+        guard ["CLUSTER", "metadata.sqlite"].contains(where: { FileManager.default.fileExists(atPath: "\(coordinator)/\($0)") }) else {
+            let all = (0..<shards).map(path).joined(separator: ",")
+            return """
+                \(coordinator) is missing or empty, and \(path(first)) holds events. Put it back, or rebuild it: \
+                sluice cluster recover --shards \(all) --data \(coordinator)
+                """
+        }
+        let lost = (0..<shards).filter { !FileManager.default.fileExists(atPath: path($0) + "/MANIFEST") }
+        guard let one = lost.first, !newShards else { return nil }
+        return """
+            \(path(one)) is missing or empty, and \(path(first)) holds events: answers would lack the users of shard \(one). Put it back, or \
+            say --new-shards if it is to begin empty
+            """
+    }
+
+    private func path(_ shard: Int) -> String { "\(directory)/shard-\(shard)" }
+
+    private func hasRows(_ shard: Int) -> Bool {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path(shard))) ?? []
+        return names.contains { name in
+            if name.hasPrefix("seg-") { return true }
+            guard name.hasPrefix("log-") else { return false }
+            let size = try? FileManager.default.attributesOfItem(atPath: "\(path(shard))/\(name)")[.size] as? Int
+            // A log without records is its header alone, 44 bytes.
+            return (size ?? 0) > 64
+        }
+    }
+}
