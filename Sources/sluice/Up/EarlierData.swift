@@ -1,4 +1,5 @@
 import Foundation
+import FunnelStorage
 
 /// What an earlier `sluice up` has left in its directory.
 struct EarlierData {
@@ -15,7 +16,9 @@ struct EarlierData {
     /// - Parameter newShards: shards without data are meant to begin empty.
     func problem(newShards: Bool) -> String? {
         let full = (0..<shards).filter(hasRows)
-        guard let first = full.first else { return nil }
+        // Another number of shards than the data was made with: the coordinator refuses that by its own words.
+        guard let first = full.first, (try? ShardStore.identity(directory: path(first), files: POSIXFileSystem()))??.shardCount == shards
+        else { return nil }
         let coordinator = directory + "/coordinator"
         guard ["CLUSTER", "metadata.sqlite"].contains(where: { FileManager.default.fileExists(atPath: "\(coordinator)/\($0)") }) else {
             let all = (0..<shards).map(path).joined(separator: ",")
