@@ -63,7 +63,7 @@ final class SharedLimits: Sendable {
         let limits = ProjectLimits(await ask(project))
         known.withLock { known in
             if known.count >= Self.projectsMax { known.removeAll() }
-            // What no shard has told is asked for again at once.
+            // Without an answer from any shard, the next caller asks again.
             known[project] = limits.map { (limits: $0, asked: .now) }
         }
         return limits

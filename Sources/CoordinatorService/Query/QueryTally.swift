@@ -53,7 +53,7 @@ struct QueryTally: Sendable {
         }
     }
 
-    /// The same for an answer that tells itself whether it is whole.
+    /// The same for an answer that says itself whether it is complete.
     func count(_ project: UInt32, _ body: () async throws -> JSONValue) async throws -> JSONValue {
         try await count(project, isPartial: { $0["completeness"]?["missing"]?.asArray?.isEmpty == false }, body)
     }

@@ -3,7 +3,8 @@ import HTTPTypes
 import Logging
 import Synchronization
 
-/// Logs requests that failed, so that the id which a caller was told is found; so many lines that callers can't fill the disk.
+/// Logs failed requests, so that the request id of an answer is found in the log. The number of lines is limited, so that callers
+/// can't fill the disk.
 final class FailureLog: Sendable {
     /// A hundred at once, and one more each second.
     private struct Budget {

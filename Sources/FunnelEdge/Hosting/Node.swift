@@ -42,7 +42,7 @@ package final class Node: Sendable {
         }
         if !faults.isEmpty { throw InvalidDocument(faults) }
         if let expiry = try? serverTLS?.expiry() {
-            // Of the file as it is read now: one that is put there later is used, and told, after the next start.
+            // Of the file as it is read now. A certificate that replaces it is used and reported after the next start.
             metrics.gauge(
                 "sluice_certificate_expiry_timestamp_seconds", "when the certificate in use ends to be valid, in seconds since 1970"
             ) { expiry }

@@ -72,7 +72,7 @@ package struct BucketSet: Hashable, Sendable {
 
 /// Numbers of rows, ascending, as runs.
 package struct RowNumbers: Equatable, Sendable {
-    /// First number of each run, and how many rows stand before the run.
+    /// First number of each run, and the number of rows before the run.
     private var starts: [(number: Int, before: Int)] = []
     package private(set) var count = 0
     private var next = 0

@@ -73,7 +73,7 @@ package struct ProjectNames: Equatable, Sendable {
         return sum
     }
 
-    /// Whether so many are 80 % of the limit or more.
+    /// Whether `count` is 80 % of the limit or more.
     package static func isNear(_ count: Int, most: Int) -> Bool { count > 0 && count >= most - most / 5 }
 }
 

@@ -24,9 +24,10 @@ extension EventBatch {
         guard !map.shards.isEmpty, count > 0 else { return [] }
         let owners = owners(map)
         let sizes = rowSizes()
-        if users.count == 1, sizes.reduce(0, +) <= sliceBytes {
+        let total = sizes.reduce(0, +)
+        if users.count == 1, total <= sliceBytes {
             // As most requests of single events are.
-            return [BatchSlice(rows: 0..<count, shards: [ShardRows(shard: owners[0], rows: Array(0..<count), bytes: sizes.reduce(0, +))])]
+            return [BatchSlice(rows: 0..<count, shards: [ShardRows(shard: owners[0], rows: Array(0..<count), bytes: total)])]
         }
         var out: [BatchSlice] = []
         var start = 0

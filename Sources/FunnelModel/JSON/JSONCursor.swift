@@ -390,7 +390,7 @@ extension JSONCursor {
     private func longNumber(_ range: Range<Int>, isWhole: Bool) throws(Unusual) -> ScannedScalar {
         let text = unsafe bytes.extracting(range).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
         if isWhole, let value = Int64(text) { return ScannedScalar(tag: EventBatch.Tag.integer, bits: UInt64(bitPattern: value)) }
-        // An infinity stands for a number too large for a double.
+        // The parser reads a number too large for a double as an infinity.
         guard let value = Double(text), value.isFinite else { throw Unusual() }
         return ScannedScalar(tag: EventBatch.Tag.double, bits: value.bitPattern)
     }

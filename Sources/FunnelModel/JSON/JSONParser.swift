@@ -18,7 +18,7 @@ package struct JSONParser {
     private var isOver = false
     /// Refuses what readers of JSON disagree about.
     private let isStrict: Bool
-    /// Where the value at `at` stands; kept by a strict parser alone.
+    /// Member names from the document's top to the value at `at`; only a strict parser keeps them.
     private var path: [ByteString] = []
 
     private init(bytes: [UInt8], end: Int, at: Int, isStrict: Bool = false) {

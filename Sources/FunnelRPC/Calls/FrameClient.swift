@@ -36,8 +36,8 @@ package final class FrameClient: Sendable {
 
     package func shutdown() async { await transport.shutdown() }
 
-    /// By how much the peer's clock is ahead of ours, as its last answer tells that holds a time: less by what
-    /// the answer's way has taken. nil before one.
+    /// How far the peer's clock is ahead of ours, by its last answer with a time, less the time that the answer travelled. Nil before
+    /// the first such answer.
     package var clockOffset: Duration? { offset.withLock { $0 } }
 
     /// The single result frame's body of a call.

@@ -100,7 +100,7 @@ package final class FrameServer: CallHandler {
 
     /// - Parameters:
     ///   - guesses: counts keys that fail, over all doors of the process.
-    ///   - observer: told of every call that got past its head; those refused by it are among the port's refusals.
+    ///   - observer: notified of every call whose header was accepted; the others are counted as refusals of the port.
     package init(
         _ service: ServiceSelf, routes: [Route], guesses: KeyGuesses = KeyGuesses(), observer: (any CallObserver)? = nil, logger: Logger
     ) {

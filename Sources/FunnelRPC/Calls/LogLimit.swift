@@ -1,8 +1,8 @@
 import Logging
 import Synchronization
 
-/// Lets so many lines of a kind into the log each minute, so that what goes wrong a thousand times a second is told and does not
-/// fill the disk.
+/// Limits the log lines of each kind per minute, so that a fault that repeats a thousand times a second is logged and does not fill
+/// the disk.
 package final class LogLimit: Sendable {
     private struct Kind {
         var since: ContinuousClock.Instant

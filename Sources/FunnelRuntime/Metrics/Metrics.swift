@@ -29,7 +29,7 @@ package final class Metrics: Sendable {
         add(name, help, "counter", labels, read)
     }
 
-    /// One counter for each project and each of some sets of other labels. Those are told that have counted something.
+    /// One counter for each project and each of some sets of other labels. Counters at 0 are not printed.
     /// - Parameter labels: all sets that there are; a place among them is what is counted.
     package func counters(_ name: String, _ help: String, by labels: [[(String, String)]] = [[]]) -> ProjectCounters {
         let counters = ProjectCounters(projects, values: labels.count)
@@ -39,7 +39,7 @@ package final class Metrics: Sendable {
         return counters
     }
 
-    /// Counters that are kept elsewhere, of which only those are told that have counted something.
+    /// Counters that are kept elsewhere. Counters at 0 are not printed.
     /// - Parameter read: labels, from fixed sets only, and values.
     package func counters(_ name: String, _ help: String, read: @escaping @Sendable () -> [(labels: [(String, String)], value: Double)]) {
         add(name, help, "counter") { read().map { (Self.text($0.labels), $0.value) } }
@@ -51,7 +51,7 @@ package final class Metrics: Sendable {
         add(name, help, "gauge", labels, read)
     }
 
-    /// One that has labels is told once it holds something.
+    /// A histogram with labels is printed once it has a value.
     package func latency(_ name: String, _ help: String, labels: [(String, String)] = []) -> LatencyHistogram {
         let histogram = LatencyHistogram()
         entries.withLock {

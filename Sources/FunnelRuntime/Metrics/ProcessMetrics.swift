@@ -1,6 +1,6 @@
 import Glibc
 
-/// What Prometheus' own client libraries tell of a process, by the same names, and what is Sluice's own beside it.
+/// Metrics of the process: those of Prometheus' client libraries, under the same names, and Sluice's own.
 enum ProcessMetrics {
     static func add(to metrics: Metrics, version: String) {
         metrics.gauge("sluice_build_info", "1; the release is its label", labels: [("version", version)]) { 1 }
@@ -22,7 +22,7 @@ enum ProcessMetrics {
 
     private static let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
 
-    /// Memory in RAM; nil where the system does not tell.
+    /// Memory in RAM; nil where it is not known.
     static func residentBytes() -> Int? {
         memoryPages().flatMap { $0.count > 1 ? $0[1] * pageBytes : nil }
     }
@@ -32,7 +32,7 @@ enum ProcessMetrics {
     }
 
     private static func startTime() -> Double? {
-        // The name of the program stands in brackets and may hold anything.
+        // The program's name is in brackets and may hold any character.
         guard let fields = read("/proc/self/stat")?.split(separator: ")").last?.split(separator: " "), fields.count > 19,
             let ticks = Double(fields[19]),
             let boot = read("/proc/stat")?.split(separator: "\n").first(where: { $0.hasPrefix("btime ") })?.split(separator: " ").last,

@@ -17,7 +17,7 @@ package enum StoreNote: Equatable, Sendable {
     case damaged(DamagedFile)
     /// A seal, a merge or an append did not succeed and will be tried again; told once in a while for each reason.
     case failed(Work, reason: String)
-    /// A project has 80 % of the names or keys that it may have on this shard, or more; told once after an opening.
+    /// A project has 80 % or more of the names or keys that it may have on this shard; reported once after an opening.
     case nearLimit(project: UInt32, Limit, count: Int, most: Int)
 
     package enum Limit: String, Sendable {

@@ -84,7 +84,7 @@ struct Deliveries: Sendable {
 }
 
 extension DeliveryName {
-    /// The part's low 16 bits are the client's, above them stands the number that ingest has cut it by.
+    /// The part's low 16 bits are the client's, the others the number of ingest's slice.
     fileprivate var ofFirstPart: DeliveryName { DeliveryName(producer: producer, sequence: sequence, part: part & 0xFFFF) }
 }
 

@@ -1,7 +1,7 @@
 import FunnelModel
 import Synchronization
 
-/// Event names and property keys, of which a project may have so many on a shard.
+/// Event names and property keys, whose number is limited for each project and shard.
 extension ShardStore {
     /// The names that the project has, how many it may have, and which of its files are damaged.
     package func names(project: UInt32) -> ProjectNames {
@@ -13,7 +13,7 @@ extension ShardStore {
         return names
     }
 
-    /// Shows readers the writer's catalogue of a project, and tells the operator where it comes near a limit.
+    /// Gives readers the writer's catalogue of a project, and notes where it comes near a limit.
     func noteLimits(of project: UInt32, _ writer: borrowing Writer) {
         guard let catalogue = writer.catalogues[project] else { return }
         let before = shared.withLock { shared -> (names: Int, keys: Int) in
@@ -45,7 +45,7 @@ extension ShardStore {
         package var rows: Int
     }
 
-    /// What there is of some event names, by project; projects without any are not told.
+    /// Names and rows of some event names, by project; projects without any are left out.
     /// - Parameter project: nil is all.
     package func events(ofNames names: Set<ByteString>, project: UInt32?) -> [EventsOfNames] {
         let projects = shared.withLock { $0.projects.keys.sorted() }

@@ -108,7 +108,7 @@ package struct AppendRequest: Sendable {
     /// The rows' numbers in the request; nil: 0, 1, 2, …
     package var numbers: RowNumbers?
     /// Rows of these buckets that whoever took the request has refused for a reason that passes, such as its clock: a
-    /// repeat is told the same of them.
+    /// repeat gets the same answer for them.
     package var refused: [RefusedRow]
     package var batch: EventBatch
     /// The fingerprint of the same rows where the sender names no buckets, by which repeats of what release 0.1 has stored are

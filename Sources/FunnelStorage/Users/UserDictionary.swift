@@ -182,7 +182,7 @@ struct UserPart: Sendable {
 
     var count: Int { ids.count }
 
-    /// Whether a user with an id of so many bytes may be added.
+    /// Whether a user with an id of `bytes` bytes may be added.
     func hasRoom(for bytes: Int) -> Bool { ids.hasRoom(for: bytes) }
 
     func find(_ user: ArraySlice<UInt8>, _ hash: UInt64) -> UInt32? {

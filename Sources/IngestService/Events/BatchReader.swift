@@ -8,7 +8,7 @@ struct ReadBatch {
     var index: [Int]
     var rejected: [(index: Int, fault: EventFault)]
     /// Rows of the batch that are too far ahead of the clock. Only where the request has a number, under which the first
-    /// answer holds whatever the clock says later.
+    /// answer holds, also when the clock has gone on.
     var ahead: Set<Int> = []
 }
 

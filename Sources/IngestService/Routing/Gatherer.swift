@@ -33,7 +33,7 @@ package final class Gatherer: Sendable {
         var number = 0
     }
 
-    /// A group goes once it has so many rows.
+    /// Rows at which a group is sent without waiting.
     private static let rowsMax = 2_000
 
     private let linger: Duration

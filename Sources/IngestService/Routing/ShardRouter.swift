@@ -73,7 +73,7 @@ final class ShardRouter: Sendable {
 
         var producer: UInt64
         var sequence: UInt64
-        /// The caller's part takes the low 16 bits; above them stands the number of the slice.
+        /// The caller's part is in the low 16 bits, the number of the slice above them.
         var part: UInt32
         /// CRC-32C of what the client sent.
         var fingerprint: UInt32
@@ -197,7 +197,7 @@ final class ShardRouter: Sendable {
     /// - Parameter delivery: the client's own numbering; nil: ingest's.
     /// - Returns: rows by what became of them, by their index in the request.
     /// - Throws: a refusal before anything was sent, when nothing is stored; or a fault of the sender's numbering that a shard
-    ///   found, whatever others have stored.
+    ///   found, even if others have stored their rows.
     func append(_ read: ReadBatch, delivery: Delivery?, sender: Sender, request: UInt64) async throws(ProtocolError) -> AppendOutcome {
         let admitted = try admit(read.batch)
         let links = admitted.links

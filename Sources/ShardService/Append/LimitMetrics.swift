@@ -3,7 +3,7 @@ import FunnelRuntime
 import FunnelStorage
 
 extension StoreMetrics {
-    /// What a shard's `/metrics` tells of the limits of projects. Labels are fixed reasons, never names.
+    /// Metrics of the limits of projects. Labels are fixed reasons, never names.
     static func addLimits(to metrics: Metrics, store: @escaping @Sendable () -> ShardStore<POSIXFileSystem>?) {
         func ratio(_ name: String, _ help: String, _ read: @escaping @Sendable (StoreStats, StoreOptions) -> (count: Int, most: Int)) {
             metrics.gauge(name, help) {
@@ -42,7 +42,7 @@ extension RejectedRow.Code {
         }
     }
 
-    /// What the client is told, beginning with the limit's name.
+    /// The reason in the client's answer; it begins with the limit's name.
     func reason(_ options: StoreOptions) -> String {
         switch self {
         case .tooManyEventNames: "event_names_max: the project has \(options.eventNamesMax) event names on this shard"
