@@ -18,6 +18,9 @@ package final class CoordinatorService: Sendable {
             Setting("write-keys", .list, secret: true, "keys that may append events: KEY or PROJECT:KEY, by commas"),
             Setting("read-keys", .list, secret: true, "keys that may query"),
             Setting("admin-keys", .list, secret: true, "keys that may do everything"),
+            Setting(
+                "new-shards", .list, default: "",
+                "numbers of shards whose disks were lost for good, by commas: each begins empty; to be given for one start only"),
             Setting("queries-running", .integer(1...1_000), default: "8", "queries answered at the same time"),
             Setting("chart-library", .text, default: "", "file of Chart.js for the dashboard; by default where Debian's libjs-chart.js has it"),
             Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
@@ -47,7 +50,7 @@ package final class CoordinatorService: Sendable {
                 await service.fleet.shutdown()
                 await service.engine.aside.shutdown()
             },
-            Background { await service.tellReadiness() },
+            Background { await service.tellReadiness() }, Background { await service.followData() },
             IdleTrim { service.engine.gate.load.running > 0 }, try node.httpService(http),
             node.wireService(routes + service.reportRoutes, as: service.identity) { service.map.shards.count },
             // Stops first, so that calls which wait for a newer map don't hold up the rest.
@@ -144,6 +147,32 @@ package final class CoordinatorService: Sendable {
         }
     }
 
+    /// Until cancelled: notes which data each shard has open, so that it answers from no others later.
+    private func followData() async {
+        var newShards = Set(node.settings.list("new-shards").compactMap { Int($0) })
+        if !newShards.isEmpty { node.logger.warning("shards of --new-shards may begin empty; start without it next time", metadata: ["shards": "\(newShards.sorted())"]) }
+        let limit = LogLimit(lines: 5)
+        while !Task.isCancelled {
+            for link in fleet.links {
+                let told = link.watch.dataID
+                guard told != 0 else { continue }
+                let place: Logger.Metadata = ["shard": "\(link.id)", "data_id": "\(CoordinatorDirectory.hex(told))"]
+                do {
+                    switch try await directory.registry.note(dataID: told, ofShard: link.id, mayReplace: newShards.contains(link.id)) {
+                    case .same: break
+                    case .taken:
+                        newShards.remove(link.id)
+                        node.logger.notice("the shard's data are known by their id from now on", metadata: place)
+                    case .refused: limit.log(node.logger, .error, "data of shard \(link.id)", "a shard has other data open than those it must answer from", place)
+                    }
+                } catch {
+                    limit.log(node.logger, .error, "data ids", "data ids could not be noted", ["error": "\(words(error))"])
+                }
+            }
+            try? await Task.sleep(for: .milliseconds(250))
+        }
+    }
+
     private static let keySettings: [(name: String, role: KeyRole)] = [("write-keys", .write), ("read-keys", .read), ("admin-keys", .admin)]
 
     /// Keys that could be guessed are taken, since 0.1 took them.
@@ -171,6 +200,9 @@ package final class CoordinatorService: Sendable {
         for (address, numbers) in places.sorted(by: { $0.value[0] < $1.value[0] }) where numbers.count > 1 {
             let names = numbers.map { "\($0)" }.joined(separator: ", ")
             faults.append(FieldFault("--shards", "gives \(address) to shards \(names); each shard has an address of its own"))
+        }
+        for text in settings.list("new-shards") where !(Int(text).map(shards.indices.contains) ?? false) {
+            faults.append(FieldFault("--new-shards", "\"\(text)\" is not the number of a shard, 0 to \(max(0, shards.count - 1))"))
         }
         if shards.isEmpty || shards.count > Limits.shards { faults.append(FieldFault("--shards", "must name 1 to \(Limits.shards) shards")) }
         var keys: [ClusterSnapshot.Key] = []
@@ -263,10 +295,10 @@ package final class CoordinatorService: Sendable {
         }
         var answer = call.writer()
         // The page's own facts first: a list of a partial answer must not pass as a whole one.
-        try await answer.send(.mergedResult, page.json(withUsers: false).encoded)
+        answer.gather(.mergedResult, page.json(withUsers: false).encoded)
         for start in stride(from: 0, to: page.users.count, by: UserList.usersPerFrame) {
             let users = Array(page.users[start..<min(page.users.count, start + UserList.usersPerFrame)])
-            try await answer.send(.userList, UserList(users: users).body)
+            answer.gather(.userList, UserList(users: users).body)
         }
         try await answer.end(rows: page.users.count)
     }

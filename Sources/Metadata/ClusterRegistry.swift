@@ -6,15 +6,15 @@ import Synchronization
 package final class ClusterRegistry: Sendable {
     private let ending = Atomic<Bool>(false)
     private let store: any MetadataStore
-    /// What the services are told.
-    private let current = Mutex(ClusterState())
+    /// What the services are told; nil before there is anything.
+    private let current = Mutex<ClusterSnapshot?>(nil)
     private static let snapshotKey = "cluster/snapshot"
     /// Revisions from here on nothing has counted up to.
     private static let revisionsEnd: UInt64 = 1 << 62
 
     package init(_ store: any MetadataStore) { self.store = store }
 
-    package var state: ClusterState { current.withLock { $0 } }
+    package var state: ClusterState { current.withLock { $0?.state } ?? ClusterState() }
 
     /// Takes the configured shards and keys into the stored snapshot.
     ///
@@ -35,9 +35,10 @@ package final class ClusterRegistry: Sendable {
         }
         let map = ClusterMap(clusterID: stored?.map.clusterID ?? Self.draw(), epoch: stored?.map.epoch ?? 1, shards: listed)
         let kept = isCopy ? 0 : stored?.lineage ?? 0
-        let wanted = ClusterSnapshot(revision: 0, lineage: kept == 0 ? Self.draw() : kept, map: map, keys: keys)
+        let wanted = ClusterSnapshot(
+            revision: 0, lineage: kept == 0 ? Self.draw() : kept, map: map, keys: keys, dataIDs: stored?.dataIDs ?? [])
         if let stored, stored.lineage == wanted.lineage, stored.map == map, stored.keys == keys {
-            current.withLock { $0 = stored.state }
+            current.withLock { $0 = stored }
             return stored
         }
         return try await write(wanted, over: stored?.revision ?? 0)
@@ -69,8 +70,30 @@ package final class ClusterRegistry: Sendable {
         var snapshot = snapshot
         snapshot.revision = 0
         snapshot.revision = try await store.compareAndSet(Self.snapshotKey, expected: revision, value: snapshot.body)
-        current.withLock { $0 = snapshot.state }
+        current.withLock { $0 = snapshot }
         return snapshot
+    }
+
+    package enum DataNote: Sendable {
+        /// They are the shard's, as was known.
+        case same
+        /// They are the shard's from now on.
+        case taken
+        /// Others are.
+        case refused
+    }
+
+    /// Notes which data a shard has open, so that it answers from no others later: an empty disk would lack its users.
+    /// - Parameter mayReplace: they may take the place of others.
+    package func note(dataID: UInt64, ofShard shard: Int, mayReplace: Bool) async throws -> DataNote {
+        guard var snapshot = current.withLock({ $0 }), snapshot.map.shards.indices.contains(shard) else { return .refused }
+        let known = snapshot.dataID(ofShard: shard)
+        if known == dataID { return .same }
+        guard known == 0 || mayReplace else { return .refused }
+        if snapshot.dataIDs.isEmpty { snapshot.dataIDs = snapshot.map.shards.map { _ in 0 } }
+        snapshot.dataIDs[shard] = dataID
+        _ = try await write(snapshot, over: snapshot.revision)
+        return .taken
     }
 
     /// nil in a new directory.

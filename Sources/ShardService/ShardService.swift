@@ -72,6 +72,8 @@ package final class ShardService: Sendable {
             Background { await service.seal() }, Background { await service.merge() },
             node.wireService(service.routes, as: identity, shard: service.shard) {
                 service.membership.view.snapshot?.map.shards.count ?? 0
+            } dataID: {
+                service.open.withLock { $0?.store.dataID ?? 0 }
             },
         ]
     }
@@ -111,21 +113,26 @@ package final class ShardService: Sendable {
             "store is open",
             metadata: ["rows": "\(stats.rows)", "segments": "\(stats.segments)", "replayed": "\(stats.replayedRecords)", "torn_bytes_cut": "\(stats.tornBytesCut)"])
         membership.claim()
-        await tellReadiness()
+        await tellReadiness(store)
     }
 
-    /// Until cancelled: ready while appends are taken. Queries are answered whenever the store is open.
-    private func tellReadiness() async {
+    /// Until cancelled: ready while appends are taken. Queries are answered whenever the store is open with the data that the cluster
+    /// knows.
+    private func tellReadiness(_ store: ShardStore<POSIXFileSystem>) async {
+        while !Task.isCancelled {
+            node.setReady(otherData(store) ?? spaceProblem())
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    private func spaceProblem() -> String? {
         let directory = node.settings.text("data")
         let reserve = UInt64(node.settings.integer("reserve-mb")) << 20
-        while !Task.isCancelled {
-            do throws(FileError) {
-                let free = try POSIXFileSystem().freeBytes(directory)
-                node.setReady(free >= reserve ? nil : "\(directory) has \(free) bytes free, below the reserve of \(reserve): appends are refused")
-            } catch {
-                node.setReady("free space is not known: \(error)")
-            }
-            try? await Task.sleep(for: .seconds(1))
+        do throws(FileError) {
+            let free = try POSIXFileSystem().freeBytes(directory)
+            return free >= reserve ? nil : "\(directory) has \(free) bytes free, below the reserve of \(reserve): appends are refused"
+        } catch {
+            return "free space is not known: \(error)"
         }
     }
 
@@ -201,7 +208,20 @@ package final class ShardService: Sendable {
 
     private func current() throws -> Open {
         guard let open = open.withLock({ $0 }) else { throw ProtocolError(.notReady, "the store is not open; nothing was done") }
+        if let problem = otherData(open.store) { throw ProtocolError(.notReady, "\(problem); nothing was done") }
         return open
+    }
+
+    /// Why nothing may be done with the data although they are whole: the cluster knows others by this shard's number, whose users would be
+    /// missing from answers. Nil where all is well.
+    private func otherData(_ store: ShardStore<POSIXFileSystem>) -> String? {
+        let known = membership.view.snapshot?.dataID(ofShard: shard) ?? 0
+        guard known != 0, known != store.dataID else { return nil }
+        return """
+            the data directory is not the one that the cluster knows as shard \(shard)'s (data id \(String(store.dataID, radix: 16)), not \
+            \(String(known, radix: 16))), so the disk was lost or another one is mounted: put the right one back, or, where it is lost for \
+            good, start the coordinator with --new-shards \(shard)
+            """
     }
 
     // MARK: - Calls

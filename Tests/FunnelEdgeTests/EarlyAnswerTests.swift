@@ -16,7 +16,7 @@ struct EarlyAnswerTests {
             let door = KeyDoor(guesses: KeyGuesses()) { KeyRing([.init(role: .write, project: 1, hash: KeyRing.hash(key))]) }
             router.post("/upload") { request, _ in
                 _ = try door.admit(request, for: .write)
-                let bytes = try await EdgeBody.read(request, limit: 1 << 20)
+                let bytes = try await EdgeBody.read(request, limit: 1 << 20).content()
                 read.add(bytes.count)
                 return EdgeResponse.text("\(bytes.count)\n")
             }

@@ -21,7 +21,7 @@ struct SlowRequestTests {
         { router in
             router.post("/{project}") { request, context in
                 let project = UInt32(context.parameters.get("project") ?? "") ?? 0
-                let bytes = try await bodies.with(project, context) { try await EdgeBody.read(request, limit: 16 << 20, lease: $0) }
+                let bytes = try await bodies.with(project, context) { try await EdgeBody.read(request, limit: 16 << 20, lease: $0).content() }
                 return EdgeResponse.text("\(bytes.count)\n")
             }
         }

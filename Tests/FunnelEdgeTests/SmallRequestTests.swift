@@ -34,7 +34,7 @@ struct SmallRequestTests {
             ], account: EdgeAccount(metrics), logger: quiet)
         try await withEdge(small: small, { router in
             router.post("/echo") { request, _ in
-                let bytes = try await EdgeBody.read(request, limit: 1 << 20)
+                let bytes = try await EdgeBody.read(request, limit: 1 << 20).content()
                 return EdgeResponse.text("router \(String(decoding: bytes.prefix(20), as: UTF8.self))\n")
             }
         }, body)

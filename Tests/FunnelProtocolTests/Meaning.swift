@@ -326,7 +326,7 @@ extension Message {
             [
                 .init("revision", number(snapshot.revision)), .init("cluster", number(snapshot.map.clusterID)),
                 .init("epoch", number(snapshot.map.epoch)), .init("shards", .array(shards)), .init("keys", .array(keys)),
-            ] + (snapshot.lineage == 0 ? [] : [.init("lineage", number(snapshot.lineage))]))
+            ] + (snapshot.lineage == 0 ? [] : [.init("lineage", number(snapshot.lineage)), .init("data_ids", .array(snapshot.dataIDs.map { number($0) }))]))
     }
 
     private static func json(_ identity: PeerIdentity) -> JSONValue {
@@ -335,6 +335,7 @@ extension Message {
             "shards": number(identity.shardCount), "cluster": number(identity.cluster.id), "lineage": number(identity.cluster.lineage),
             "revision": number(identity.cluster.revision), "epoch": number(identity.cluster.epoch),
             "problem": identity.problem.map { .text($0) } ?? .null, "instance": .text(identity.instance), "version": .text(identity.version),
+            "data_id": number(identity.dataID),
         ]
     }
 
@@ -343,7 +344,8 @@ extension Message {
             role: try code(m, "role"), shard: m["shard"] == .null ? nil : try m.int("shard"), shardCount: try m.int("shards"),
             cluster: ClusterState(
                 id: try m.int("cluster"), lineage: try m.int("lineage"), revision: try m.int("revision"), epoch: try m.int("epoch")),
-            problem: m["problem"]?.asString?.string, instance: try m.text("instance").string, version: try m.text("version").string)
+            problem: m["problem"]?.asString?.string, instance: try m.text("instance").string, version: try m.text("version").string,
+            dataID: try m.int("data_id"))
     }
 
     private static func snapshot(_ m: JSONValue) throws -> ClusterSnapshot {
@@ -356,6 +358,7 @@ extension Message {
         }
         let map = ClusterMap(clusterID: try m.int("cluster"), epoch: try m.int("epoch"), shards: shards)
         return ClusterSnapshot(
-            revision: try m.int("revision"), lineage: m["lineage"] == nil ? 0 : try m.int("lineage"), map: map, keys: keys)
+            revision: try m.int("revision"), lineage: m["lineage"] == nil ? 0 : try m.int("lineage"), map: map, keys: keys,
+            dataIDs: m["lineage"] == nil ? [] : try m.list("data_ids").map { try JSONValue.object([.init("id", $0)]).int("id") })
     }
 }

@@ -384,6 +384,9 @@ enum Samples {
             Sample(
                 name: "with its lineage", kind: .snapshot,
                 message: .snapshot(ClusterSnapshot(revision: 8, lineage: .max, map: map, keys: []))),
+            Sample(
+                name: "with the ids of the shards' data", kind: .snapshot,
+                message: .snapshot(ClusterSnapshot(revision: 9, lineage: 1, map: map, keys: keys, dataIDs: [0, 0x0102_0304_0506_0708]))),
         ]
     }()
 
@@ -394,7 +397,7 @@ enum Samples {
             Sample(
                 name: "a shard", kind: .identity,
                 message: .identity(
-                    PeerIdentity(role: .shard, shard: 1, shardCount: 2, cluster: cluster, problem: nil, instance: "a1b2", version: "0.2.0"))),
+                    PeerIdentity(role: .shard, shard: 1, shardCount: 2, cluster: cluster, problem: nil, instance: "a1b2", version: "0.2.0", dataID: 0x0102_0304_0506_0708))),
             Sample(
                 name: "a shard that is starting", kind: .identity, context: asked,
                 message: .identity(

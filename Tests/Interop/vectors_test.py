@@ -9,6 +9,7 @@ import os
 import struct
 import unittest
 
+import cluster_messages as cluster
 import people_messages as people
 import service_messages as service
 import sluice_client as sluice
@@ -44,9 +45,11 @@ def times_of(meaning):
 def normal(kind, meaning):
     """A vector's meaning as the decoders tell it."""
     meaning = dict(meaning)
-    for key in ("producer", "sequence", "cluster", "lineage", "revision", "as_of", "start", "end", "newest_event"):
+    for key in ("producer", "sequence", "cluster", "lineage", "revision", "as_of", "start", "end", "newest_event", "data_id"):
         if key in meaning and kind not in ("query", "usersQuery", "mergedResult"):
             meaning[key] = number(meaning[key])
+    if "data_ids" in meaning:
+        meaning["data_ids"] = [number(one) for one in meaning["data_ids"]]
     if kind in ("append", "shardAppend"):
         meaning["events"] = events_of(meaning["events"])
     if kind == "partialUsersQuery":
@@ -102,12 +105,12 @@ DECODE = {
     sluice.PARTIAL_QUERY: reading(service.read_partial_query),
     sluice.PARTIAL_USERS_QUERY: reading(service.read_partial_users_query),
     sluice.PARTIAL_RESULT: reading(service.read_partial_result),
-    sluice.SNAPSHOT: reading(service.read_snapshot),
+    sluice.SNAPSHOT: reading(cluster.read_snapshot),
     sluice.DISCOVERY_QUERY: reading(people.read_discovery_query),
     sluice.DISCOVERY_RESULT: reading(lambda reader: people.read_discovery(reader, service.read_value)),
-    sluice.SNAPSHOT_REQUEST: reading(service.read_snapshot_request),
+    sluice.SNAPSHOT_REQUEST: reading(cluster.read_snapshot_request),
     sluice.SHARD_APPEND: reading(service.read_shard_append),
-    sluice.IDENTITY_REQUEST: decode_health, sluice.IDENTITY: reading(service.read_identity),
+    sluice.IDENTITY_REQUEST: decode_health, sluice.IDENTITY: reading(cluster.read_identity),
 }
 
 ENCODE = {
@@ -124,11 +127,11 @@ ENCODE = {
     "error": lambda m: sluice.encode_error(error_of(m)),
     "query": sluice.encode_json, "usersQuery": sluice.encode_json, "mergedResult": sluice.encode_json,
     "partialQuery": service.encode_partial_query, "partialUsersQuery": service.encode_partial_users_query,
-    "partialResult": service.encode_partial_result, "snapshot": service.encode_snapshot,
+    "partialResult": service.encode_partial_result, "snapshot": cluster.encode_snapshot,
     "discoveryQuery": people.encode_discovery_query,
     "discoveryResult": lambda m: people.encode_discovery(m, service.encode_value),
-    "snapshotRequest": service.encode_snapshot_request,
-    "identityRequest": lambda m: b"", "identity": service.encode_identity,
+    "snapshotRequest": cluster.encode_snapshot_request,
+    "identityRequest": lambda m: b"", "identity": cluster.encode_identity,
 }
 # JSON has no fixed order of keys: these are compared after decoding again
 TEXTS = {"query", "usersQuery", "mergedResult", "partialQuery", "partialUsersQuery"}

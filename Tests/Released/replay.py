@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Interop"))
 
+import cluster_messages as cluster  # noqa: E402
 import people_messages as people  # noqa: E402
 import service_messages as service  # noqa: E402
 import sluice_client as sluice  # noqa: E402
@@ -48,7 +49,7 @@ def hello_result(body):
 
 def snapshot(body):
     """Addresses are those of this start, and a change of them is a revision."""
-    told = service.whole(service.read_snapshot, body)
+    told = service.whole(cluster.read_snapshot, body)
     return {**told, "revision": None, "shards": len(told["shards"])}
 
 

@@ -63,7 +63,7 @@ struct CoordinatorRoutes {
     }
 
     func document(_ request: Request) async throws -> JSONValue {
-        try JSONParser.parse(try await EdgeBody.read(request, limit: Limits.definitionBytes))
+        try JSONParser.parse(try await EdgeBody.read(request, limit: Limits.definitionBytes).content())
     }
 
     private func put(_ request: Request, _ context: EdgeContext) async throws -> Response {

@@ -15,7 +15,7 @@ struct LiveRoutes {
     func add(to router: EdgeRouter) {
         router.post("/v1/live") { request, _ in
             let project = try callers.admit(request, for: .read).project
-            let document = try JSONParser.parse(try await EdgeBody.read(request, limit: Limits.definitionBytes))
+            let document = try JSONParser.parse(try await EdgeBody.read(request, limit: Limits.definitionBytes).content())
             _ = try QueryRequest.parse(document, now: WallClock.now())
             let hasKey = request.headers[.authorization] != nil || callers.keys.isOpen
             let token = callers.token(request)

@@ -30,7 +30,7 @@ struct SessionRoutes {
 
     private func signIn(_ request: Request) async throws -> Response {
         try callers.door.requireOwnPage(request)
-        var reader = FieldReader(try JSONParser.parse(try await EdgeBody.read(request, limit: Self.bodyMax)))
+        var reader = FieldReader(try JSONParser.parse(try await EdgeBody.read(request, limit: Self.bodyMax).content()))
         let key = reader.string("key")
         if key == nil { reader.fault("key", "is required") }
         reader.rejectUnknown()

@@ -123,8 +123,10 @@ package final class Node: Sendable {
     /// - Parameters:
     ///   - shard: number of this shard; nil for other roles.
     ///   - shardCount: shards of the map that this service acts by; 0 before it has one.
+    ///   - dataID: of the data that a shard has open; 0 where it has none.
     package func wireService(
-        _ routes: [FrameServer.Route], as identity: ServiceSelf, shard: Int? = nil, shardCount: @escaping @Sendable () -> Int
+        _ routes: [FrameServer.Route], as identity: ServiceSelf, shard: Int? = nil, shardCount: @escaping @Sendable () -> Int,
+        dataID: @escaping @Sendable () -> UInt64 = { 0 }
     ) -> any Service {
         let health = FrameServer.Route(.health, .anyone) { [self] call in
             let result = HealthResult(role: role, ready: notReady == nil, epoch: identity.cluster().epoch)
@@ -135,7 +137,7 @@ package final class Node: Sendable {
         let who = FrameServer.Route(.identity, .services([.ingest, .coordinator, .shard])) { [self] call in
             let result = PeerIdentity(
                 role: role, shard: shard, shardCount: shardCount(), cluster: identity.cluster(), problem: notReady, instance: instance,
-                version: Program.version)
+                version: Program.version, dataID: dataID())
             var answer = call.writer()
             try await answer.send(.identity, result.body)
             try await answer.end(rows: 1)

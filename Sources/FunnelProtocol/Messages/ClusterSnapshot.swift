@@ -9,6 +9,8 @@ package struct ClusterSnapshot: Equatable, Sendable {
     package var lineage: UInt64
     package var map: ClusterMap
     package var keys: [Key]
+    /// Of the data that each shard must answer from, by shards; 0 = not known yet. Empty where a release before 0.2 wrote it.
+    package var dataIDs: [UInt64]
 
     package struct Key: Equatable, Sendable {
         package var role: KeyRole
@@ -26,12 +28,16 @@ package struct ClusterSnapshot: Equatable, Sendable {
     package static let keysMax = 10_000
     package static let hashBytes = 32
 
-    package init(revision: UInt64, lineage: UInt64, map: ClusterMap, keys: [Key]) {
+    package init(revision: UInt64, lineage: UInt64, map: ClusterMap, keys: [Key], dataIDs: [UInt64] = []) {
         self.revision = revision
         self.lineage = lineage
         self.map = map
         self.keys = keys
+        self.dataIDs = dataIDs
     }
+
+    /// Of the data that the shard must answer from; 0 where any will do.
+    package func dataID(ofShard shard: Int) -> UInt64 { dataIDs.indices.contains(shard) ? dataIDs[shard] : 0 }
 
     package var state: ClusterState { ClusterState(id: map.clusterID, lineage: lineage, revision: revision, epoch: map.epoch) }
 
@@ -53,7 +59,10 @@ package struct ClusterSnapshot: Equatable, Sendable {
             out.append(key.hash)
         }
         // Who does not know of it does not ask for it, and gets none.
-        if lineage != 0 { out.integer(lineage) }
+        guard lineage != 0 else { return out.bytes }
+        out.integer(lineage)
+        out.varint(UInt64(dataIDs.count))
+        for id in dataIDs { out.integer(id) }
         return out.bytes
     }
 
@@ -78,7 +87,14 @@ package struct ClusterSnapshot: Equatable, Sendable {
             let project: UInt32 = try reader.integer("project")
             keys.append(.init(role: role, project: project, hash: Array(body[try reader.take(Self.hashBytes, "hash")])))
         }
-        lineage = reader.remaining == 0 ? 0 : try reader.integer("lineage")
+        (lineage, dataIDs) = (0, [])
+        guard reader.remaining > 0 else { return }
+        lineage = try reader.integer("lineage")
+        let count = try reader.count(limit: map.shards.count, "data ids")
+        guard count == 0 || count == map.shards.count else {
+            throw ByteError(offset: reader.offset, reason: "\(count) data ids for \(map.shards.count) shards")
+        }
+        for _ in 0..<count { dataIDs.append(try reader.integer("data id")) }
         try reader.finish("snapshot")
     }
 }

@@ -21,9 +21,12 @@ package struct PeerIdentity: Equatable, Sendable {
     package var instance: String
     /// The release, such as `0.2.0`.
     package var version: String
+    /// Of the data that a shard has open; 0 before that, and for other roles.
+    package var dataID: UInt64
 
     package init(
-        role: Role, shard: Int?, shardCount: Int, cluster: ClusterState, problem: String?, instance: String, version: String
+        role: Role, shard: Int?, shardCount: Int, cluster: ClusterState, problem: String?, instance: String, version: String,
+        dataID: UInt64 = 0
     ) {
         self.role = role
         self.shard = shard
@@ -32,6 +35,7 @@ package struct PeerIdentity: Equatable, Sendable {
         self.problem = problem
         self.instance = instance
         self.version = version
+        self.dataID = dataID
     }
 
     package var body: [UInt8] {
@@ -47,6 +51,7 @@ package struct PeerIdentity: Equatable, Sendable {
         out.string(ProtocolError.cut(problem ?? "", to: Self.reasonMax))
         out.string(ProtocolError.cut(instance, to: Self.instanceMax))
         out.string(ProtocolError.cut(version, to: Self.versionMax))
+        out.integer(dataID)
         return out.bytes
     }
 
@@ -69,6 +74,8 @@ package struct PeerIdentity: Equatable, Sendable {
         problem = flag == 1 ? nil : reason
         instance = try reader.string(limit: Self.instanceMax, "instance").string
         version = try reader.string(limit: Self.versionMax, "version").string
+        dataID = try reader.integer("data id")
+        guard dataID == 0 || role == .shard else { throw ByteError(offset: reader.offset, reason: "a data id of a \(role)") }
         try reader.finish("identity")
     }
 }

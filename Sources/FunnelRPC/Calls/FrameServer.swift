@@ -31,6 +31,7 @@ package struct FrameCall: Sendable {
 package struct FrameAnswer {
     private let call: ServerCall
     private var writer: AnswerWriter
+    private var gathered: [UInt8] = []
 
     init(call: ServerCall, context: FrameContext) {
         self.call = call
@@ -57,8 +58,13 @@ package struct FrameAnswer {
         try await call.write(ByteBuffer(bytes: frame))
     }
 
-    package func end(rows: Int) async throws {
-        try await call.write(ByteBuffer(bytes: writer.end(rows: UInt64(rows))))
+    /// Keeps a frame until the end of the answer: what it was made of need not wait for a caller who does not read.
+    package mutating func gather(_ kind: FrameKind, _ body: [UInt8]) { gathered += writer.frame(kind, body) }
+
+    package consuming func end(rows: Int) async throws {
+        let last = ByteBuffer(bytes: gathered + writer.end(rows: UInt64(rows)))
+        gathered = []
+        try await call.write(last)
         try await call.finish()
     }
 

@@ -23,6 +23,7 @@ package final class PeerWatch: Sendable {
     private let running = RunningCalls()
     private struct State {
         var condition = Condition.unknown(nil)
+        var dataID: UInt64 = 0
         /// Answers in a row that were late.
         var late = 0
         var patienceEnds: ContinuousClock.Instant
@@ -59,6 +60,8 @@ package final class PeerWatch: Sendable {
     }
 
     package var condition: Condition { state.withLock { $0.condition } }
+    /// Of the data that the shard had open when it last answered; 0 where it has not.
+    package var dataID: UInt64 { state.withLock { $0.dataID } }
 
     package func start() {
         task.withLock { task in
@@ -120,6 +123,7 @@ package final class PeerWatch: Sendable {
             let body = try await client.call(.identity, [], timeout: Self.answerMax)
             let identity = try decoding("identity") { () throws(ByteError) in try PeerIdentity(body: body) }
             try expected.check(identity, own())
+            state.withLock { $0.dataID = identity.dataID }
             return identity.problem
         } catch {
             guard error.isUnknownPath else { throw error }

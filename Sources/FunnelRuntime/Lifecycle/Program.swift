@@ -32,7 +32,10 @@ package enum Program {
         case .help: return say(table.helpText)
         case .version: return say("\(table.program) \(version)\n")
         case .printConfig: return say(resolved.0.printed)
-        case .health: return await health(resolved.0) ? 0 : 1
+        case .health:
+            if await health(resolved.0) { return say("\(table.program): healthy\n") }
+            errorLine("\(table.program): GET /healthz was not answered with 200; is it running, and are --host and --http-port its own?")
+            return 1
         case .run: return await run(table, resolved.0, build)
         }
     }

@@ -20,6 +20,8 @@ struct Manifest: Sendable {
     var deliveries = Deliveries()
     /// Clusters that the directory belonged to before; files of theirs are its own.
     var formerClusters: [UInt64] = []
+    /// Drawn when the directory is made, and kept by copies of it; 0 in what release 0.1 wrote.
+    var dataID: UInt64 = 0
     /// Bytes of a log that a clean stop has left durable: less than that, or other bytes, is damage.
     var stop = StopNote()
 
@@ -99,6 +101,7 @@ struct Manifest: Sendable {
         for cluster in formerClusters { out.integer(cluster) }
         out.integer(stop.log)
         out.integer(UInt64(stop.bytes))
+        out.integer(dataID)
         return out.bytes
     }
 
@@ -151,6 +154,7 @@ struct Manifest: Sendable {
             manifest.stop.log = try reader.integer("log of the clean stop")
             let bytes: UInt64 = try reader.integer("bytes of the log at the clean stop")
             manifest.stop.bytes = Int(clamping: bytes)
+            manifest.dataID = try reader.integer("data id")
         }
         try reader.finish("manifest")
         return manifest

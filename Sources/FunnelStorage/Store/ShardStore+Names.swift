@@ -40,7 +40,7 @@ extension ShardStore {
     /// What a project has of some event names.
     package struct EventsOfNames: Equatable, Sendable {
         package var project: UInt32
-        package var names: Int
+        package var names: [ByteString]
         /// Repeats that no merge has met yet included.
         package var rows: Int
     }
@@ -52,7 +52,7 @@ extension ShardStore {
         return projects.filter { project == nil || $0 == project }.compactMap { number in
             let snapshot = snapshot(project: number)
             let found = snapshot.eventNames().filter(names.contains)
-            return found.isEmpty ? nil : EventsOfNames(project: number, names: found.count, rows: snapshot.rows(of: found))
+            return found.isEmpty ? nil : EventsOfNames(project: number, names: found, rows: snapshot.rows(of: found))
         }
     }
 

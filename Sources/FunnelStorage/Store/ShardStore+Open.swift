@@ -51,6 +51,7 @@ extension ShardStore {
             store.shared.withLock { $0.stats.logBytes = bytes }
             store.removeLeftovers(now, manifest)
         }
+        if manifest.dataID == 0 { try store.replaceManifest { $0.dataID = drawDataID() } }
         return store
     }
 
@@ -66,6 +67,8 @@ extension ShardStore {
             try files.replaceAtomically(FileName.identity, in: directory, with: IdentityFile.encode(identity))
         }
     }
+
+    private static func drawDataID() -> UInt64 { UInt64.random(in: 1...UInt64.max) }
 
     /// The first log, then the manifest: whoever finds a manifest may rely on the log.
     private static func createFirstFiles(
@@ -83,7 +86,7 @@ extension ShardStore {
         try io { () throws(FileError) in
             _ = try files.writeDurably(LogHeader(number: 1, firstRecord: 1, identity).bytes, to: path)
             try files.syncDirectory(directory)
-            try files.replaceAtomically(FileName.manifest, in: directory, with: Manifest().encode(identity))
+            try files.replaceAtomically(FileName.manifest, in: directory, with: Manifest(dataID: drawDataID()).encode(identity))
         }
     }
 

@@ -9,6 +9,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     let owner: FileOwner
     package let options: StoreOptions
     var identity: StoreIdentity { owner.identity }
+    /// Tells the directory's data from those of any other that was made for the same shard.
+    package var dataID: UInt64 { catalogue.withLock { $0.manifest.dataID } }
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
     /// Which files count; held only while a manifest is replaced or a file is numbered.

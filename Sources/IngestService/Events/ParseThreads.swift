@@ -2,7 +2,7 @@ import FunnelRuntime
 import NIOPosix
 import Synchronization
 
-/// Threads that read large bodies, so that these hold up nobody else's calls. Projects take turns.
+/// Threads that decompress and read large bodies, so that these hold up nobody else's calls. Projects take turns.
 final class ParseThreads: Sendable {
     private static let count = 2
     private let pool = NIOThreadPool(numberOfThreads: count)

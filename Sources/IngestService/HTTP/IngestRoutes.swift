@@ -26,8 +26,8 @@ struct IngestRoutes {
         let key = try Self.key(of: request.head)
         return try await bodies.with(principal.project, context) { lease in
             let limit = which == .trackEvent ? 1 << 20 : intake.bodyBytesMax
-            let bytes = try await EdgeBody.read(request, limit: limit, lease: lease)
-            switch try await parsing.run(principal.project, { [head = request.head] in read(which, head, bytes, key) }) {
+            let body = try await EdgeBody.read(request, limit: limit, lease: lease)
+            switch try await parsing.run(principal.project, { [head = request.head] in read(which, head, try body.content(), key) }) {
             case .failure(let answer, let fault):
                 if let fault { intake.noteRejected(fault, project: principal.project, logger: context.logger) }
                 return answer

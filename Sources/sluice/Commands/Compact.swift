@@ -35,9 +35,9 @@ struct Compact: ParsableCommand {
         }
         let store = try Store.open(directory: directory, files: files, identity: identity, options: StoreOptions())
         defer { store.close() }
-        if let names, dryRun { return Self.say(store.events(ofNames: names, project: project), "would be removed") }
+        if let names, dryRun { return Self.say(names, store.events(ofNames: names, project: project), "would be removed") }
         Self.say("before", store.stats)
-        if let names { Self.say(try store.drop(eventNames: names, project: project), "removed") }
+        if let names { Self.say(names, try store.drop(eventNames: names, project: project), "removed") }
         try store.seal()
         try store.compact(everything: true)
         Self.say("after", store.stats)
@@ -57,8 +57,13 @@ struct Compact: ParsableCommand {
         Terminal.out("\(when): \(stats.segments) segments, \(stats.segmentBytes) bytes, \(stats.memtableRows) rows in memory")
     }
 
-    private static func say(_ found: [ShardStore<POSIXFileSystem>.EventsOfNames], _ what: String) {
-        if found.isEmpty { Terminal.out("no events of these names") }
-        for found in found { Terminal.out("project \(found.project): \(found.rows) rows of \(found.names) event names \(what)") }
+    private static func say(_ names: Set<ByteString>, _ found: [ShardStore<POSIXFileSystem>.EventsOfNames], _ what: String) {
+        for found in found { Terminal.out("project \(found.project): \(found.rows) rows of \(found.names.count) event names \(what)") }
+        let missing = names.subtracting(found.flatMap(\.names)).sorted()
+        if !missing.isEmpty {
+            let list = missing.prefix(20).map(\.string).joined(separator: ", ") + (missing.count > 20 ? ", …" : "")
+            Terminal.out("no events of \(missing.count) names on this shard: \(list)")
+        }
+        if !found.isEmpty { Terminal.note("other shards may have events of these names too: run this for each of them") }
     }
 }

@@ -31,7 +31,12 @@ struct Up: AsyncParsableCommand {
 
     func run() async throws {
         guard (1...256).contains(shards) else { throw ValidationError("--shards must be from 1 to 256") }
-        for warning in KnownVariables.warnings(ProcessInfo.processInfo.environment) { Terminal.note("Warning: \(warning)") }
+        let environment = ProcessInfo.processInfo.environment
+        for warning in KnownVariables.warnings(environment) { Terminal.note("Warning: \(warning)") }
+        let ignored = ["HOST", "SHARD", "SHARDS", "DATA", "COORDINATOR", "HTTP_PORT", "WIRE_PORT", "CONFIG"].map { "SLUICE_" + $0 }
+        for name in ignored where environment[name]?.isEmpty == false {
+            Terminal.note("Warning: \(name) is for the single services and is ignored; see sluice up --help")
+        }
         let directory = URL(fileURLWithPath: data).path
         let logs = directory + "/logs"
         do {
@@ -53,9 +58,12 @@ struct Up: AsyncParsableCommand {
         }
         defer { withExtendedLifetime(lock) {} }
         if let info { try? FileManager.default.removeItem(atPath: info) }
-        if let problem = EarlierData(directory, shards: shards).problem(newShards: newShards) { throw Failure(problem) }
+        let earlier = EarlierData(directory, shards: shards)
+        if let problem = await earlier.problem(newShards: newShards) { throw Failure(problem) }
         let isReady = Mutex(false)
-        let plan = try ClusterPlan(shards: shards, data: directory, ports: ports, extra: sealRows.map { ["--seal-rows", "\($0)"] } ?? [])
+        let plan = try ClusterPlan(
+            shards: shards, data: directory, ports: ports, newShards: newShards ? earlier.lost : [],
+            extra: sealRows.map { ["--seal-rows", "\($0)"] } ?? [])
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let supervisor = Supervisor(plan, programs: URL(fileURLWithPath: own).deletingLastPathComponent(), logs: logs) { pids in
             if isReady.withLock({ $0 }) { Self.write(plan, pids, to: info) }

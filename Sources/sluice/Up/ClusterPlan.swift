@@ -22,9 +22,11 @@ struct ClusterPlan {
         var ingestHTTP, ingestWire, coordinatorHTTP, coordinatorWire, shardHTTP, shardWire: Int
     }
 
-    /// - Parameter ports: 0 takes any free port. It is looked for here, since the members must know each other's ports
-    ///   before they start; another process could take it in between, and the member then fails to start, by name.
-    init(shards count: Int, data: String, ports: Ports, extra: [String]) throws {
+    /// - Parameters:
+    ///   - ports: 0 takes any free port. It is looked for here, since the members must know each other's ports before they
+    ///     start; another process could take it in between, and the member then fails to start, by name.
+    ///   - newShards: those that may begin empty although the coordinator knows their data.
+    init(shards count: Int, data: String, ports: Ports, newShards: [Int], extra: [String]) throws {
         var free = FreePorts()
         func port(_ wanted: Int, _ offset: Int = 0) throws -> Int { wanted == 0 ? try free.next() : wanted + offset }
         let coordinatorWire = try port(ports.coordinatorWire)
@@ -43,7 +45,8 @@ struct ClusterPlan {
         members.append(
             Member(
                 name: "coordinator", program: "sluice-coordinator",
-                arguments: Self.common("\(data)/coordinator", coordinatorHTTP, coordinatorWire) + ["--shards", list],
+                arguments: Self.common("\(data)/coordinator", coordinatorHTTP, coordinatorWire) + ["--shards", list]
+                    + (newShards.isEmpty ? [] : ["--new-shards", newShards.map(String.init).joined(separator: ",")]),
                 http: coordinatorHTTP, wire: coordinatorWire, shard: nil))
         let (ingestHTTP, ingestWire) = (try port(ports.ingestHTTP), try port(ports.ingestWire))
         members.append(

@@ -1,5 +1,8 @@
 import Foundation
+import FunnelModel
+import FunnelProtocol
 import FunnelStorage
+import Metadata
 
 /// What an earlier `sluice up` has left in its directory.
 struct EarlierData {
@@ -14,7 +17,10 @@ struct EarlierData {
     /// Why nothing may start on it: what is missing would begin empty, and answers would lack its events without a word. Nil
     /// where all may start.
     /// - Parameter newShards: shards without data are meant to begin empty.
-    func problem(newShards: Bool) -> String? {
+    func problem(newShards: Bool) async -> String? {
+        if !newShards, let one = await knownAndLost() {
+            return "\(path(one)) is missing or empty, and the coordinator knows its data: \(Self.advice(one))"
+        }
         let full = (0..<shards).filter(hasRows)
         // Another number of shards than the data was made with: the coordinator refuses that by its own words.
         guard let first = full.first, (try? ShardStore.identity(directory: path(first), files: POSIXFileSystem()))??.shardCount == shards
@@ -27,12 +33,27 @@ struct EarlierData {
                 sluice cluster recover --shards \(all) --data \(coordinator)
                 """
         }
-        let lost = (0..<shards).filter { !FileManager.default.fileExists(atPath: path($0) + "/MANIFEST") }
         guard let one = lost.first, !newShards else { return nil }
-        return """
-            \(path(one)) is missing or empty, and \(path(first)) holds events: answers would lack the users of shard \(one). Put it back, or \
-            say --new-shards if it is to begin empty
-            """
+        return "\(path(one)) is missing or empty, and \(path(first)) holds events: \(Self.advice(one))"
+    }
+
+    /// Shards without data.
+    var lost: [Int] { (0..<shards).filter { !FileManager.default.fileExists(atPath: path($0) + "/MANIFEST") } }
+
+    private static func advice(_ shard: Int) -> String {
+        "answers would lack the users of shard \(shard). Put it back, or say --new-shards if it is to begin empty"
+    }
+
+    /// The first of the lost shards that the coordinator has met; nil where it has met none of them.
+    private func knownAndLost() async -> Int? {
+        let database = "\(directory)/coordinator/metadata.sqlite"
+        guard !lost.isEmpty, FileManager.default.fileExists(atPath: database), let store = try? SQLiteMetadataStore(path: database) else {
+            return nil
+        }
+        defer { try? store.close() }
+        // What is wrong with the database is the coordinator's to say.
+        guard let snapshot = try? await ClusterRegistry(store).stored(), snapshot.map.shards.count == shards else { return nil }
+        return lost.first { snapshot.dataID(ofShard: $0) != 0 }
     }
 
     private func path(_ shard: Int) -> String { "\(directory)/shard-\(shard)" }

@@ -11,6 +11,8 @@ final class Supervisor: Sendable {
         /// What each process was started with, to be known by.
         var instances: [String: String] = [:]
         var restarts: [String: Restarts] = [:]
+        /// Where each process's lines begin in its log.
+        var logStarts: [String: UInt64] = [:]
         var stopping = false
         /// All members have been ready at once.
         var wasReady = false
@@ -22,10 +24,15 @@ final class Supervisor: Sendable {
         static let first = 0.3
         private static let most = 30.0
 
+        /// A member that has ended so often before all were ready will not do better.
+        static let startsMax = 3
+
         var started = ContinuousClock.now
+        var ended = 0
         private var pause = first / 2
 
         mutating func next() -> Double {
+            ended += 1
             pause = ContinuousClock.now - started > .seconds(60) ? Self.first : min(Self.most, pause * 2)
             return pause
         }
@@ -55,7 +62,7 @@ final class Supervisor: Sendable {
 
     var pids: [String: Int32] { state.withLock { $0.processes.mapValues(\.processIdentifier) } }
 
-    /// The words of a member that refuses its settings; it is not started again.
+    /// The words of a member that refuses its settings, or ends whenever it is started; it is not started again.
     var refusal: String? { state.withLock { $0.refused } }
 
     func start() throws {
@@ -66,6 +73,7 @@ final class Supervisor: Sendable {
         let path = "\(logs)/\(member.name).log"
         // The member does so while it runs; one that ends again and again never gets to it.
         _ = LogFile.rotateIfLarge(path)
+        let logStart = (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? UInt64) ?? 0
         let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw Failure("cannot write \(path): \(SystemWords.last)") }
         let log = FileHandle(fileDescriptor: file, closeOnDealloc: true)
@@ -87,6 +95,7 @@ final class Supervisor: Sendable {
         process.terminationHandler = { [weak self] process in self?.ended(member, process) }
         state.withLock { state in
             state.instances[member.name] = instance
+            state.logStarts[member.name] = logStart
             state.restarts[member.name, default: Restarts()].started = .now
         }
         try process.run()
@@ -98,14 +107,14 @@ final class Supervisor: Sendable {
         let refuses = process.terminationReason == .exit && process.terminationStatus == 2
         let pause = state.withLock { state -> Double? in
             if state.stopping { return nil }
-            // Another start would end the same way. Of a running cluster it is tried again all the same: the others go on.
-            if refuses, !state.wasReady {
-                state.refused = words
-                return nil
-            }
             // SIGKILL comes from outside, and says nothing of what the next start will meet.
-            let isKilled = process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGKILL
-            return isKilled ? Restarts.first : state.restarts[member.name, default: Restarts()].next()
+            if process.terminationReason == .uncaughtSignal, process.terminationStatus == SIGKILL { return Restarts.first }
+            let pause = state.restarts[member.name, default: Restarts()].next()
+            // Another start would end the same way. Of a running cluster it is tried again all the same: the others go on.
+            let isHopeless = refuses || state.restarts[member.name, default: Restarts()].ended >= Restarts.startsMax
+            guard isHopeless, !state.wasReady else { return pause }
+            state.refused = "\(member.name) can't be started (log: \(logs)/\(member.name).log)" + (words.isEmpty ? "" : "\n" + words)
+            return nil
         }
         guard let pause else { return }
         let how = process.terminationReason == .exit ? "ended with \(process.terminationStatus)" : "was ended by signal \(process.terminationStatus)"
@@ -125,11 +134,13 @@ final class Supervisor: Sendable {
         }
     }
 
-    /// Why a member ended, as its log tells.
+    /// Why a member ended, as its log tells since its last start.
     private func lastWords(_ member: ClusterPlan.Member) -> String {
+        let start = state.withLock { $0.logStarts[member.name] } ?? 0
         let tail = (try? FileHandle(forReadingFrom: URL(fileURLWithPath: "\(logs)/\(member.name).log"))).flatMap { file -> Data? in
             let size = (try? file.seekToEnd()) ?? 0
-            try? file.seek(toOffset: size - min(size, 16 << 10))
+            // The member may have begun a new file.
+            try? file.seek(toOffset: max(size - min(size, 16 << 10), start <= size ? start : 0))
             return try? file.readToEnd()
         }
         let lines = String(decoding: tail ?? Data(), as: UTF8.self).split(separator: "\n").suffix(8)
