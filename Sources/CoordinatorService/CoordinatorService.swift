@@ -165,6 +165,8 @@ package final class CoordinatorService: Sendable {
                         node.logger.notice("the shard's data are known by their id from now on", metadata: place)
                     case .refused: limit.log(node.logger, .error, "data of shard \(link.id)", "a shard has other data open than those it must answer from", place)
                     }
+                } catch is RevisionConflict {
+                    // The metadata went on under a new lineage just now.
                 } catch {
                     limit.log(node.logger, .error, "data ids", "data ids could not be noted", ["error": "\(words(error))"])
                 }

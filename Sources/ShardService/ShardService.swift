@@ -87,7 +87,7 @@ package final class ShardService: Sendable {
         appendLatency = node.metrics.latency("sluice_shard_append_seconds", "time from an append's arrival to its durability")
         queryLatency = node.metrics.latency("sluice_shard_query_seconds", "time of a partial query, queueing included")
         syncLatency = node.metrics.latency("sluice_store_sync_seconds", "time of one sync of the log, for a whole group of appends")
-        appendedRows = node.metrics.counter("sluice_shard_rows_appended_total", "rows made durable, repeats not counted")
+        appendedRows = node.metrics.counter("sluice_shard_rows_appended_total", "rows made durable, those of repeated deliveries not counted")
         writer.start()
         sealer.start()
         calmSealer.start()
@@ -321,16 +321,21 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("discovery query") { () throws(ByteError) in try DiscoveryQuery(body: call.frame.body) }
-        let project = call.frame.context.project
-        var snapshot = open.store.snapshot(project: project)
-        snapshot.isCancelled = workers.polling { call.isCancelled }
-        let cost = ScanCost(rows: snapshot.rows(of: snapshot.eventNames()))
-        let job = QueryJob(project: project, isHeavy: cost.isHeavy)
-        let scanner = DiscoveryScanner(workers: workers, job: job, isCancelled: snapshot.isCancelled)
-        let found = try await scanner.run(query, open.store, snapshot)
+        let found = try await discovery(query, project: call.frame.context.project, call, open)
         var answer = call.writer()
         try await answer.send(.discoveryResult, found.body)
         try await answer.end(rows: found.count)
+    }
+
+    private func discovery(_ query: DiscoveryQuery, project: UInt32, _ call: FrameCall, _ open: Open) async throws -> Discovery {
+        // At hand, and so not in line with the scans.
+        if query == .totals { return .totals(open.store.totals(project: project)) }
+        if query == .names { return .names(open.store.names(project: project)) }
+        var snapshot = try matching { try open.store.snapshot(project: project) }
+        snapshot.isCancelled = workers.polling { call.isCancelled }
+        let cost = ScanCost(rows: snapshot.rows(of: snapshot.eventNames()))
+        let job = QueryJob(project: project, isHeavy: cost.isHeavy)
+        return try await DiscoveryScanner(workers: workers, job: job, isCancelled: snapshot.isCancelled).run(query, snapshot)
     }
 
     private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open) throws -> (FunnelScan, ReportScanner, Snapshot) {
@@ -339,7 +344,7 @@ package final class ShardService: Sendable {
             throw ProtocolError(.wrongBucket, "shard \(shard) has buckets \(own.lowerBound) to \(own.upperBound - 1)")
         }
         let project = call.frame.context.project
-        var snapshot = open.store.snapshot(project: project)
+        var snapshot = try matching { try open.store.snapshot(project: project) }
         snapshot.isCancelled = workers.polling { call.isCancelled }
         let plan = FunnelPlan(query.definition, entryRange: query.entryRange, asOf: query.asOf)
         let heavy = HeavyUsers(areNoted: query.leavesOutHeavy)

@@ -88,6 +88,19 @@ extension ClusterSuite {
                 let lone = try await Command.run(
                     "timeout".path, ["3", Cluster.programs.appendingPathComponent("sluice-coordinator").path, "--data", data + "/coordinator", "--shards", "127.0.0.1:9999", "--wire-port", "0", "--http-port", "0"])
                 #expect(lone.status == 124, "it waits for the other to end: \(lone.err)")
+                let ingest = try await Command.run(
+                    "timeout".path, ["3", Cluster.programs.appendingPathComponent("sluice-ingest").path, "--data", data + "/ingest", "--wire-port", "0", "--http-port", "0"])
+                #expect(ingest.status == 124, "it waits for the other to end: \(ingest.err)")
+                // Another directory, the same ports.
+                let folder = try Cluster.temporaryDirectory()
+                defer { try? FileManager.default.removeItem(at: folder) }
+                func port(_ address: String) -> String { address.split(separator: ":").last.map(String.init) ?? "" }
+                let ports = [
+                    "--ingest-http", port(cluster.ingestHTTP), "--ingest-wire", port(cluster.ingestWire), "--coordinator-http", port(cluster.coordinatorHTTP),
+                    "--coordinator-wire", port(cluster.coordinatorWire), "--shard-http", port(cluster.shardHTTP(0)), "--shard-wire", port(cluster.shardWire(0)),
+                ]
+                let same = try await Command.run("sluice", ["up", "--shards", "1", "--data", folder.path] + ports)
+                #expect(same.status == 1 && same.err.contains("can't be started") && same.err.contains("Address already in use"), "\(same.err)")
                 #expect(try await cluster.send([event("u", "a", 0)]).status == 401)
                 #expect(try await cluster.send([event("u", "a", 0)], key: "secret-write-key-1").status == 200)
             }
@@ -135,6 +148,30 @@ extension ClusterSuite {
                 #expect(try await copy.counts(["LEAK"]) == [20])
                 // Without its coordinator the copy's ingest trusts nothing that it has kept.
                 try await copy.stop()
+            }
+        }
+
+        /// Ingest alone: what it has kept is good where the directory is its own and every shard says so, and not in a copy of it.
+        @Test func ingestStartsWithoutItsCoordinator() async throws {
+            try await Services.with { services in
+                let (trio, ports, wire) = try await startTrio(services)
+                #expect(try await send(Self.users, "a", to: trio.ingest).status == 200)
+                await services.stop(trio.coordinator, trio.ingest)
+                try FileManager.default.copyItem(atPath: services.path("i"), toPath: services.path("copy"))
+                let nowhere = ["--coordinator", "127.0.0.1:\(wire)"]
+                let copy = try services.start("sluice-ingest", data: "copy", nowhere)
+                let ingest = try services.start("sluice-ingest", data: "i", nowhere)
+                try await services.until(ingest, answers: 200)
+                #expect(try await send(Self.users, "b", to: ingest).status == 200)
+                // The copy has waited for as long.
+                try await services.until(copy, answers: 503)
+                #expect(try await send(Self.users, "leak", to: copy).status == 503)
+                await services.stop(copy)
+                let list = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
+                let coordinator = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list])
+                try await services.until(coordinator, answers: 200)
+                try await until { try await entered("b", coordinator) == .count(Self.users.count) }
+                #expect(try await entered("leak", coordinator) == 0)
             }
         }
 
@@ -186,6 +223,18 @@ extension ClusterSuite {
                 "sluice", ["up", "--any-port", "--shards", "1", "--data", cluster.directory.appendingPathComponent("data").path])
             #expect(answer.status == 1)
             #expect(answer.err.contains("the database was lost"), "\(answer.err)")
+            // Emptied, or another cluster's.
+            try Data().write(to: database)
+            let data = cluster.directory.appendingPathComponent("data").path
+            let emptied = try await Command.run("sluice", ["up", "--any-port", "--shards", "1", "--data", data])
+            #expect(emptied.status == 1 && emptied.err.contains("the database was lost"), "\(emptied.err)")
+            let other = try Cluster(shards: 1)
+            defer { try? FileManager.default.removeItem(at: other.directory) }
+            try await other.start()
+            try await other.stop()
+            try Data(contentsOf: other.directory.appendingPathComponent("data/coordinator/metadata.sqlite")).write(to: database)
+            let mixed = try await Command.run("sluice", ["up", "--any-port", "--shards", "1", "--data", data])
+            #expect(mixed.status == 1 && mixed.err.contains("one of them is of another directory"), "\(mixed.err)")
             try saved.write(to: database)
             try await cluster.start()
             #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/funnels/f").status == 200)
@@ -201,7 +250,15 @@ extension ClusterSuite {
                 await services.stop(trio.coordinator)
                 try FileManager.default.removeItem(atPath: services.path("c"))
                 let list = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
-                if !running { await services.stop(trio.shards[0], trio.shards[1], trio.ingest) }
+                if running {
+                    // A new coordinator's cluster is not the shards'.
+                    let strange = try services.start("sluice-coordinator", data: "strange", wire: wire, ["--shards", list])
+                    try await services.until(strange, answers: 503)
+                    try await until { try await HTTP.call("GET", strange.http, "/readyz").text.contains("this is cluster") }
+                    await services.stop(strange)
+                } else {
+                    await services.stop(trio.shards[0], trio.shards[1], trio.ingest)
+                }
                 let places = running ? list : [services.path("s1"), services.path("s0")].joined(separator: ",")
                 let answer = try await Command.run(
                     "sluice", ["cluster", "recover", "--shards", places, "--data", services.path("c")],
@@ -249,7 +306,7 @@ extension ClusterSuite {
                 let right = try startShard()
                 try await services.until(right, answers: 200)
                 try await until { try await send(Self.users, "b", to: trio.ingest).status == 200 }
-                for name in ["a", "b"] { #expect(try await entered(name, trio.coordinator) == .count(Self.users.count)) }
+                for name in ["a", "b"] { try await until { try await entered(name, trio.coordinator) == .count(Self.users.count) } }
                 // Lost for good: once the operator says so it begins empty, and its data are the ones known from then on.
                 await services.stop(right, trio.coordinator)
                 try FileManager.default.removeItem(atPath: disk)
@@ -307,7 +364,16 @@ extension ClusterSuite {
                 #expect(second.status == 503 && second.headers["retry-after"] != nil, "\(second.text)")
                 let mine = Self.users.filter { XXH64.bucket(ofUser: ByteString($0)) < 512 }
                 #expect(try await cluster.send(mine.map { event($0, "b", 0) }).status == 200)
+                // What is to be sent again: without a key those rows; under a key, where an event's place is its id, all of them.
+                let plain = try await cluster.send(Self.users.map { event($0, "p", 0, id: "p/\($0)") })
+                let others = Self.users.indices.filter { XXH64.bucket(ofUser: ByteString(Self.users[$0])) >= 512 }
+                #expect(plain.status == 503 && plain.json["retry"] == .array(others.map { .count($0) }), "\(plain.text)")
+                let keyed = Self.users.map { event($0, "k", 0) }
+                let half = try await cluster.send(keyed, headers: ["Idempotency-Key": "K"])
+                #expect(half.status == 503 && half.json["retry"] == nil && half.text.contains("send the whole request again"), "\(half.text)")
                 kill(cluster.pid("shard-1"), SIGCONT)
+                try await until { try await cluster.send(keyed, headers: ["Idempotency-Key": "K"]).status == 200 }
+                #expect(try await cluster.counts(["k", "k"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [Self.users.count, 0])
                 try await until { try await cluster.send(Self.users.map { event($0, "a", 0, id: "a/\($0)") }).status == 200 }
                 #expect(try await cluster.counts(["a"]) == [Self.users.count])
             }

@@ -55,6 +55,22 @@ extension ClusterSuite {
             }
             #expect(try await cluster.counts(["y", "y"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 1])
             #expect(try await cluster.counts(["y", "y", "y"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 1, 0])
+            // A short request and one that is read by other ways; the same of each twice is one event.
+            for (name, size) in [("short", 1), ("long", 8_000)] {
+                let properties = JSONValue.object((0..<3).map { .init(ByteString("p\($0)"), .text(String(repeating: "x", count: size))) })
+                for _ in 0..<2 {
+                    let answer = try await HTTP.call(
+                        "POST", cluster.ingestHTTP, "/track-event", body: event("k1", name, 0, properties: properties).encoded,
+                        headers: ["Idempotency-Key": "T-\(name)"])
+                    #expect(answer.status == 200, "\(answer.text)")
+                }
+                #expect(try await cluster.counts([name, name], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 0])
+            }
+            for (path, body) in [("/v1/events", JSONValue.array([event("o", "evil", 0)])), ("/track-event", event("o", "evil", 0))] {
+                let foreign = try await HTTP.call("POST", cluster.ingestHTTP, path, body: body.encoded, headers: ["Origin": "http://evil.example"])
+                #expect(foreign.status == 403, "\(foreign.text)")
+            }
+            #expect(try await cluster.counts(["evil"]) == [0])
         }
 
         private func seedShapes(_ cluster: Cluster) async throws {

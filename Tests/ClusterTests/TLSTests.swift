@@ -9,6 +9,18 @@ extension ClusterSuite {
     struct TLSTests {
         static let openssl = Command.find("openssl")
 
+        /// S13.
+        @Test(.enabled(if: openssl != nil, "openssl is not installed"))
+        func aWholeClusterIsReadyOverTLS() async throws {
+            let folder = try Cluster.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let certificate = try await makeCertificate(folder)
+            let environment = ["SLUICE_TLS_CERT": certificate.cert, "SLUICE_TLS_KEY": certificate.key, "SLUICE_TLS_CA": certificate.cert]
+            let cluster = try Cluster(shards: 1, directory: folder, environment: environment)
+            try await cluster.start()
+            try await cluster.stop()
+        }
+
         @Test(.enabled(if: openssl != nil, "openssl is not installed"))
         func everyConnectionCanBeTLS() async throws {
             let folder = try Cluster.temporaryDirectory()

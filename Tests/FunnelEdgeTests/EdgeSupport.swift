@@ -67,10 +67,12 @@ final class RawHTTP: Sendable {
     private let channel: any Channel
     private let notes: Notes
 
-    init(_ port: Int) async throws {
+    /// - Parameter reads: false leaves in the socket whatever the other side sends.
+    init(_ port: Int, reads: Bool = true) async throws {
         let notes = Notes()
         self.notes = notes
         channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(ChannelOptions.autoRead, value: reads)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Reader(notes)) }
             }

@@ -1,3 +1,4 @@
+import Foundation
 import FunnelEdge
 import FunnelModel
 import FunnelProtocol
@@ -147,6 +148,65 @@ struct SlowRequestTests {
             }
             #expect(busy.allSatisfy { !$0.isOver })
             for peer in busy { await peer.close() }
+        }
+    }
+
+    /// S4: what a body decodes to is taken from the budget, and bounded by the limit.
+    @Test func decodedBytesHaveABudgetAndALimit() async throws {
+        let zeros = try Self.gzipOfZeros(12 << 20)
+        let bodies = EdgeBodies(bytes: 8 << 20)
+        try await withEdge(EdgeDoor(), { router in
+            Self.routes(bodies)(router)
+            router.post("/limited/{project}") { request, _ in
+                EdgeResponse.text("\(try await EdgeBody.read(request, limit: 1 << 20).content().count)\n")
+            }
+        }) { port in
+            for (path, status) in [("/1", 503), ("/limited/1", 413)] {
+                let sender = try await RawHTTP(port)
+                await sender.post(path, "Content-Encoding: gzip", "Content-Length: \(zeros.count)")
+                await sender.send(ByteBuffer(bytes: zeros))
+                let isAnswered = await eventually { sender.statuses == [status] }
+                #expect(isAnswered, "\(sender.text)")
+                #expect(bodies.bytes == 0)
+                await sender.close()
+            }
+        }
+    }
+
+    private static func gzipOfZeros(_ bytes: Int) throws -> [UInt8] {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "head -c \(bytes) /dev/zero | gzip -nc"]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let packed = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Array(packed)
+    }
+
+    /// The answer that has waited for longest goes; whoever reads gets theirs.
+    @Test func answersThatNobodyReadsMakeRoom() async throws {
+        let size = 16 << 20
+        let door = EdgeDoor(answers: AnswerBudget(bytes: 24 << 20))
+        let whole = String(repeating: "x", count: size)
+        try await withEdge(door, { $0.get("/large") { _, _ in EdgeResponse.text(whole) } }) { port in
+            let get = "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            let deaf = (try await RawHTTP(port, reads: false), try await RawHTTP(port, reads: false))
+            await deaf.0.send(get)
+            let isHeld = await eventually { door.answers.bytes >= size }
+            #expect(isHeld)
+            await deaf.1.send(get)
+            let isFirstGone = await eventually { door.refusals[.unread] == 1 }
+            #expect(isFirstGone)
+            let reader = try await RawHTTP(port)
+            await reader.send(get)
+            let isWhole = await eventually { reader.text.utf8.count > size }
+            #expect(isWhole && reader.statuses == [200])
+            #expect(door.refusals[.unread] == 2)
+            let isFree = await eventually { door.answers.bytes == 0 }
+            #expect(isFree)
+            for one in [deaf.0, deaf.1, reader] { await one.close() }
         }
     }
 }

@@ -88,7 +88,7 @@ struct HeavyUserTests {
             for round in 0..<40 {
                 let plan = round % 3 == 0 ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
                 let cohorts = world.randomCohorts(&random)
-                let snapshot = world.store.snapshot(project: 1)
+                let snapshot = try world.store.snapshot(project: 1)
                 // Of 4: many are too heavy; of 400: nobody is, but slices are cut.
                 let rowsMax = random.pick([4, 8, 12, 400])
                 func scan(_ heavy: HeavyUsers) throws -> FunnelScan { try FunnelScan(plan, snapshot, buckets: Self.all, cohorts: cohorts, heavy: heavy) }
@@ -137,7 +137,7 @@ struct HeavyUserTests {
         definition.window = 86_400_000_000
         definition.exclusions = [.init(events: .named(["X"]), after: 1, before: 4, effect: .dropUser)]
         let plan = FunnelPlan(definition, entryRange: nil, asOf: 1 << 59)
-        let snapshot = store.snapshot(project: 1)
+        let snapshot = try store.snapshot(project: 1)
         let failing = FunnelScan(plan, snapshot, buckets: Self.all)
         let named = #expect(throws: HeavyUser.self) { try failing.counting(times: false).run { false } }
         #expect(named.map { failing.user(at: $0.place) } == "robot")
@@ -155,7 +155,7 @@ struct HeavyUserTests {
     /// What reads ends too, in the middle of one user's rows.
     @Test func readingEndsWhenNobodyWaits() throws {
         try withWorld(1) { world, random in
-            var snapshot = world.store.snapshot(project: 1)
+            var snapshot = try world.store.snapshot(project: 1)
             snapshot.isCancelled = { true }
             for order in [.sequential, .strict, .any] as [FunnelDefinition.ConversionOrder] {
                 var definition = FunnelDefinition(steps: [.init("a"), .init("b")])

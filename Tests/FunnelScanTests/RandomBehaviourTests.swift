@@ -187,7 +187,7 @@ struct BehaviourLimitTests {
         _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
         let plan = FunnelPlan(FunnelDefinition(steps: [.init("a"), .init("b")]), entryRange: nil, asOf: 1 << 59)
         func counts(_ buckets: Range<Int>) throws -> PredictorCounts {
-            let scan = FunnelScan(plan, store.snapshot(project: 1), buckets: [buckets])
+            let scan = try FunnelScan(plan, store.snapshot(project: 1), buckets: [buckets])
             return try scan.predictors(PredictorQuestion(step: 2, of: 1, properties: true)).run { false }.finish()
         }
         let whole = try counts(0..<1_024)
@@ -213,7 +213,7 @@ struct BehaviourLimitTests {
         _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
         let definition = try FunnelDefinition.parse(
             ["steps": ["a", "b", "c"], "event_types": ["x": "b"], "conversion_order": "any", "window_duration": "1h"])
-        let scan = FunnelScan(FunnelPlan(definition, entryRange: nil, asOf: 1 << 59), store.snapshot(project: 1), buckets: [0..<1_024])
+        let scan = try FunnelScan(FunnelPlan(definition, entryRange: nil, asOf: 1 << 59), store.snapshot(project: 1), buckets: [0..<1_024])
         let counts = try scan.predictors(PredictorQuestion(step: 3, of: 1, properties: true)).run { false }.finish()
         #expect(counts.whole == .init(2, converted: 1) && counts.events == ["other": .init(2, converted: 1)])
         let (did, didNot) = (PredictorCounts.Users(1, converted: 1), PredictorCounts.Users(1))
@@ -229,7 +229,7 @@ struct BehaviourLimitTests {
         var random = SplitMix64(seed: 1)
         let world = try World(path, seed: 1, &random)
         let plan = FunnelPlan(FunnelDefinition(steps: [.init("a"), .init("b")]), entryRange: nil, asOf: 1 << 59)
-        let scan = FunnelScan(plan, world.store.snapshot(project: 1), buckets: [0..<1_024])
+        let scan = try FunnelScan(plan, world.store.snapshot(project: 1), buckets: [0..<1_024])
         #expect(throws: MatchError.self) { try scan.paths(PathQuestion(.dropped(2), length: 3)).run { true } }
         #expect(throws: MatchError.self) { try scan.predictors(PredictorQuestion(step: 2, of: 1, properties: true)).run { true } }
         world.store.close()

@@ -140,7 +140,7 @@ struct RandomPeopleTests {
             let plan = FunnelPlan(definition, entryRange: range, asOf: 1 << 59)
             let outcome = World.outcomes(plan, of: one).first
             let byHand = ExplanationByHand(plan, one, outcome)
-            let scan = FunnelScan(plan, store.snapshot(project: 1), buckets: [0..<1_024])
+            let scan = try FunnelScan(plan, store.snapshot(project: 1), buckets: [0..<1_024])
             let found = try #require(try scan.explain("u") { false }.explanation)
             let from = max(0, min((outcome?.chain[0] ?? 300) - 50, 100))
             #expect(found.eventsInAll == 300 && found.events == Array(byHand.entries()[from..<(from + 200)]), "\(order)")
@@ -157,7 +157,7 @@ struct RandomPeopleTests {
     }
 
     private func checkValues(_ world: World, _ what: String) throws {
-        let snapshot = world.store.snapshot(project: 1)
+        let snapshot = try world.store.snapshot(project: 1)
         let events = world.users.values.flatMap(\.events)
         for event in [nil, "a", "b", "missing"] as [ByteString?] {
             for prefix in ["", "1", "x"] as [ByteString] {
@@ -208,7 +208,7 @@ struct RandomPeopleTests {
             if sequence < 2 { try store.seal() }
             events += batch
         }
-        let snapshot = store.snapshot(project: 1)
+        let snapshot = try store.snapshot(project: 1)
         for event in [nil, "x", "y", "z"] as [ByteString?] {
             var want: [ByteString: PropertyRows] = [:]
             let mine = events.filter { event == nil || $0.name == event }

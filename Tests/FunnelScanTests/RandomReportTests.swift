@@ -40,7 +40,7 @@ struct RandomReportTests {
         for round in 0..<8 {
             let plan = random.chance(25) ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
             let buckets = random.chance(50) ? [0..<1_024] : [0..<300, 512..<900]
-            let scan = FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets)
+            let scan = try FunnelScan(plan, world.store.snapshot(project: 1), buckets: buckets)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
             try checkBreakdown(world, plan, scan, buckets, [], "seed \(seed), round \(round): \(definition) range \(plan.entryRange)", &random)
             if round == 3 { try world.store.compact(everything: true) }
@@ -54,7 +54,7 @@ struct RandomReportTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-report-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let world = try World(path, seed: 2, users: 1_000, &random)
-        let snapshot = world.store.snapshot(project: 1)
+        let snapshot = try world.store.snapshot(project: 1)
         for key in ["p", "q", "s"] as [ByteString] {
             var refs: [RowRef] = []
             var values: [PropertyValue?] = []

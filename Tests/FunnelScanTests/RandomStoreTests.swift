@@ -54,7 +54,7 @@ struct RandomStoreTests {
         definition.window = 1_000_000
         let plan = FunnelPlan(definition, entryRange: first..<(last + 1), asOf: 1 << 59)
         for times in [false, true] {
-            let counting = FunnelScan(plan, store.snapshot(project: 1), buckets: [0..<1_024]).counting(times: times)
+            let counting = try FunnelScan(plan, store.snapshot(project: 1), buckets: [0..<1_024]).counting(times: times)
             #expect(try counting.run { false }.finish(buckets: [0..<1_024], newestEvent: nil).counts == [3], "times \(times)")
         }
         store.close()
@@ -89,7 +89,7 @@ struct RandomStoreTests {
     }
 
     private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String) throws {
-        let snapshot = world.store.snapshot(project: 1)
+        let snapshot = try world.store.snapshot(project: 1)
         let scan = try FunnelScan(plan, snapshot, buckets: buckets, cohorts: cohorts)
         let (units, expected) = world.reference(plan, buckets, cohorts)
         for times in [false, true] {

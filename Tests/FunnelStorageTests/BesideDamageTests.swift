@@ -109,6 +109,44 @@ struct BesideDamageTests {
         #expect(store.stats.unsealedSince == nil && store.stats.lastSeal > .zero)
     }
 
+    /// A segment that does not open costs its project its reports, and nothing else; put back, all is there.
+    @Test(arguments: ["gone", "cut", "footer"])
+    func aSegmentThatDoesNotOpenCostsItsProjectAlone(how: String) throws {
+        let disk = SimulatedFileSystem()
+        var store = try openStore(disk, testIdentity, Self.options(Notes()))
+        for number in 0..<3 { try Self.seal(store, number) }
+        _ = try store.append([request([event("u", "other", Self.january)], sequence: 1, project: 2)])
+        try store.seal()
+        store.close()
+        // Of three in January the second; a merge of its neighbours would change the order of rows.
+        let name = try #require(disk.files.keys.filter { $0.hasPrefix("seg-") }.sorted().dropFirst(2).first)
+        let whole = try #require(disk.files[name])
+        var files = disk.files
+        switch how {
+        case "gone": files[name] = nil
+        case "cut": files[name] = Array(whole.dropLast())
+        default: files[name]?[whole.count - 40] ^= 1
+        }
+        let (damaged, notes) = (SimulatedFileSystem(files: files), Notes())
+        store = try openStore(damaged, testIdentity, Self.options(notes))
+        #expect(notes.damaged == [name] && store.stats.damagedFiles == 1)
+        #expect(store.names(project: 1).damaged.first?.string.contains(name) == true)
+        let error = #expect(throws: StoreError.self) { try store.snapshot(project: 1) }
+        #expect(error?.code == .corrupt && error?.message.contains(name) == true)
+        #expect(try store.snapshot(project: 2).allEvents().count == 1)
+        for number in 3..<9 { try Self.seal(store, number) }
+        while store.mergeIfDue(isIdle: true) {}
+        #expect(throws: StoreError.self) { try store.drop(eventNames: ["e"], project: 1) }
+        store.close()
+        var mended = damaged.files
+        mended[name] = whole
+        store = try openStore(SimulatedFileSystem(files: mended), testIdentity, Self.options(Notes()))
+        let events = try store.snapshot(project: 1).allEvents()
+        #expect(events.count == 72 && store.stats.damagedFiles == 0)
+        while store.mergeIfDue(isIdle: true) {}
+        #expect(try store.snapshot(project: 1).allEvents() == events && store.stats.segments == 3)
+    }
+
     // MARK: - Real files
 
     private static func events(_ count: Int) -> [Event] {
@@ -134,7 +172,7 @@ struct BesideDamageTests {
         let store = try open(directory, notes)
         _ = try store.append([request(Self.events(20_000), sequence: 1)])
         try store.seal()
-        let snapshot = store.snapshot(project: 1)
+        let snapshot = try store.snapshot(project: 1)
         // Read once, so that the checksums of its pages are believed for a while.
         #expect(try snapshot.allEvents().count == 20_000)
         try cut(directory, "seg-", bytes)

@@ -34,7 +34,7 @@ struct CheckedDamageTests {
         _ = StoreVerifier.verify(directory: "data", files: disk) { _ in }
         guard let store = try? openStore(disk) else { return }
         for project: UInt32 in [1, 2] {
-            let snapshot = store.snapshot(project: project)
+            guard let snapshot = try? store.snapshot(project: project) else { continue }
             _ = try? snapshot.histories()
             _ = try? snapshot.histories(events: ["e"])
             _ = try? snapshot.scan(user: "many") { $0.count >= 0 }
@@ -99,7 +99,7 @@ extension CheckedDamageTests {
     }
 
     private func expectCorrupt(_ files: [String: [UInt8]], _ what: String) {
-        let error = #expect(throws: StoreError.self, "\(what)") { try openStore(SimulatedFileSystem(files: files)) }
+        let error = #expect(throws: StoreError.self, "\(what)") { try openStore(SimulatedFileSystem(files: files)).snapshot(project: 1) }
         #expect(error?.code == .corrupt, "\(what)")
         #expect(!StoreVerifier.verify(directory: "data", files: SimulatedFileSystem(files: files)) { _ in }, "\(what)")
     }

@@ -72,6 +72,10 @@ struct DamageTests {
             let whole = offsets.dropFirst().filter { $0 <= size }.count
             let events = try Self.read(cut)
             #expect(Set(events.map(\.id.string)) == Set((0..<(2 + whole)).map(String.init)), "cut at \(size)")
+            if whole > 0 {
+                let torn = try openStore(SimulatedFileSystem(files: cut)).stats.tornBytesCut
+                #expect(torn == size - offsets[whole], "cut at \(size)")
+            }
         }
     }
 

@@ -43,7 +43,7 @@ struct FilteredKeysTests {
             try store.suppress(project: 1, users: ["longish-user-3", "longish-user-4"])
             model.suppressed = ["longish-user-3", "longish-user-4"]
         }
-        let snapshot = store.snapshot(project: 1)
+        let snapshot = try store.snapshot(project: 1)
         let histories = model.histories()
         let names = snapshot.eventNames()
         let scan = snapshot.keyScan(names)

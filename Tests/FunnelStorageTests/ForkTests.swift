@@ -97,7 +97,7 @@ struct ForkTests {
         for name in ["MANIFEST", "log-00000002", "usr-00000001", "seg-00000002"] {
             var mixed = disk.files
             mixed[name] = foreign.files[name]
-            let error = #expect(throws: StoreError.self, "\(name)") { try openStore(SimulatedFileSystem(files: mixed), Self.other) }
+            let error = #expect(throws: StoreError.self, "\(name)") { try openStore(SimulatedFileSystem(files: mixed), Self.other).snapshot(project: 1) }
             #expect(error?.code == .corrupt, "\(name)")
         }
     }

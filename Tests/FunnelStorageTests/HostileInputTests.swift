@@ -11,11 +11,11 @@ struct HostileInputTests {
             let events = (0..<1_500).map { event("u\($0 % 50)", "name\(part * 1_500 + $0)", Int64($0)) }
             _ = try store.put([request(events, sequence: 1, part: UInt32(part))])
         }
-        let snapshot = store.snapshot(project: 1)
+        let snapshot = try store.snapshot(project: 1)
         let names = snapshot.eventNames().count
         #expect(names == 6_000)
         try store.seal()
-        let scan = store.snapshot(project: 1).keyScan(nil)
+        let scan = try store.snapshot(project: 1).keyScan(nil)
         let loader = scan.loader(KeyLayout(unit: scan.unit, base: 0, timeBits: 20))
         var list = KeyList()
         try loader.load(Array(0..<names), places: 0..<50, into: &list)

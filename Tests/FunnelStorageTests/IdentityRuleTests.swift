@@ -20,7 +20,7 @@ struct IdentityRuleTests {
             }
         }
         // Counting reads no ids where no two rows tie.
-        let snapshot = store.snapshot(project: 1)
+        let snapshot = try store.snapshot(project: 1)
         var bare = 0
         try snapshot.scan() { rows in
             bare += rows.count

@@ -63,7 +63,7 @@ struct ManyFilesTests {
             try store.seal()
         }
         func segments() throws -> Int { try POSIXFileSystem().list(directory.path + "/shard").count { $0.hasPrefix("seg-") } }
-        var snapshot: Snapshot? = store.snapshot(project: 1)
+        var snapshot: Snapshot? = try store.snapshot(project: 1)
         try store.compact(everything: true)
         #expect(store.stats.segments == 1)
         #expect(try segments() == 4)

@@ -222,7 +222,7 @@ struct MergeTests {
                 tasks.addTask {
                     var before = 0
                     while before < groups * 4 {
-                        let snapshot = store.snapshot(project: 1)
+                        let snapshot = try store.snapshot(project: 1)
                         let histories = try snapshot.histories(events: reader == 0 ? nil : ["e0"])
                         let count = histories.reduce(0) { $0 + $1.events.count } * (reader == 0 ? 1 : 2)
                         #expect(count % 4 == 0 && count >= before, "\(count) after \(before)")
@@ -283,7 +283,7 @@ struct MergeTests {
                 model.rows += EventBatchBuilder(events).finish().events
             }
             if sequence % 5 == 4 {
-                let snapshot = store.snapshot(project: 1)
+                let snapshot = try store.snapshot(project: 1)
                 #expect(try snapshot.histories() == model.histories(), "seed \(seed), step \(sequence)")
                 let name = ByteString("name\(Int.random(in: 0..<5, using: &random))")
                 #expect(try snapshot.histories(events: [name]) == model.histories(events: [name]), "seed \(seed), step \(sequence), \(name)")

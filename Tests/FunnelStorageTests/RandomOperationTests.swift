@@ -52,7 +52,7 @@ struct RandomOperationTests {
         _ store: SimulatedStore, _ models: [UInt32: StoreModel], _ random: inout SeededGenerator, _ seed: Int
     ) throws {
         for (project, model) in models {
-            let snapshot = store.snapshot(project: project)
+            let snapshot = try store.snapshot(project: project)
             let whole = model.histories()
             #expect(try snapshot.histories() == whole, "seed \(seed)")
             var wanted = (0..<6).map { ByteString("name\($0)") }.shuffled(using: &random)
@@ -80,7 +80,7 @@ struct RandomOperationTests {
     @Test func snapshotsDoNotChange() throws {
         let store = try openStore(SimulatedFileSystem())
         _ = try store.put([request([event("u", "a", 1)], sequence: 1)])
-        let before = store.snapshot(project: 1)
+        let before = try store.snapshot(project: 1)
         _ = try store.put([request([event("u", "b", 2)], sequence: 2)])
         try store.seal()
         try store.suppress(project: 1, users: ["u"])

@@ -34,6 +34,7 @@ struct StopTests {
     @Test func everyCutIsDamage() throws {
         var files = try Self.stopped()
         #expect(try Self.open(files) == 4)
+        #expect(try openStore(SimulatedFileSystem(files: files)).stats.tornBytesCut == 0)
         let whole = try #require(files[Self.log])
         for size in 0..<whole.count {
             files[Self.log] = Array(whole[..<size])

@@ -28,7 +28,7 @@ struct TimeUnitTests {
         try store.seal()
         let model = StoreModel(rows: events)
         for round in 0..<3 {
-            let snapshot = store.snapshot(project: 1)
+            let snapshot = try store.snapshot(project: 1)
             for name: ByteString in ["a", "b", "c", "d", "e"] {
                 #expect(try snapshot.histories(events: [name]) == model.histories(events: [name]), "\(name), round \(round)")
             }

@@ -5,8 +5,8 @@ import Testing
 /// Ids come back from user files as they were, and are found there, whatever form the file gives them.
 struct UserFileTests {
     /// All ids are found at the places that have them, and ids like them are not.
-    private func expectSound(_ store: SimulatedStore, _ ids: [ByteString], absent: [ByteString], _ what: String) {
-        let snapshot = store.snapshot(project: 1)
+    private func expectSound(_ store: SimulatedStore, _ ids: [ByteString], absent: [ByteString], _ what: String) throws {
+        let snapshot = try store.snapshot(project: 1)
         #expect(snapshot.places.users == ids.count, "\(what)")
         #expect(Set(snapshot.ids(ofPlaces: 0..<snapshot.places.users)) == Set(ids), "\(what)")
         for id in ids {
@@ -35,23 +35,23 @@ struct UserFileTests {
         let events = ids.map { Event(user: $0, name: "a", time: 1) }
         var store = try openStore(files)
         _ = try store.put([request(events, sequence: 1)])
-        expectSound(store, ids, absent: absent, what)
+        try expectSound(store, ids, absent: absent, what)
         try store.seal()
         let bytes = store.stats.userFileBytes
-        expectSound(store, ids, absent: absent, what)
+        try expectSound(store, ids, absent: absent, what)
         store.close()
         store = try openStore(files)
-        expectSound(store, ids, absent: absent, what)
+        try expectSound(store, ids, absent: absent, what)
         let more = (0..<10).map { ByteString("another \($0)") }
         _ = try store.put([request(more.map { Event(user: $0, name: "a", time: 2) }, sequence: 2)])
         try store.seal()
         #expect(store.stats.userFiles == 2)
-        expectSound(store, ids + more, absent: absent, what)
+        try expectSound(store, ids + more, absent: absent, what)
         try store.compact(everything: true)
         #expect(store.stats.userFiles == 1)
-        expectSound(store, ids + more, absent: absent, what)
+        try expectSound(store, ids + more, absent: absent, what)
         store.close()
-        expectSound(try openStore(files), ids + more, absent: absent, what)
+        try expectSound(try openStore(files), ids + more, absent: absent, what)
         return bytes
     }
 

@@ -163,10 +163,10 @@ def rejected_rows(c):
     rows = [event(user, name, now, "0"), event("", name, now, "1"), event(user, "", now, "2"),
             event(b"\xff\xfe", name, now, "3"), event(user, b"\xc0\x80", now, "4"), event(user, name, 0, "5"),
             event(user, name, future, "6"), event(user, name, now, "7", **{f"k{n}": "x" * 8000 for n in range(5)}),
-            event(f"{user}-last", name, now, "8")]
+            event(f"{user}-last", name, now, "8"), {**event(user, name, now, "9"), "server_timed": True}]
     result = c.ingest.append(rows)
     equal("bad rows do not cost the batch", result["accepted"], 2)
-    equal("the rows that are refused", [bad["row"] for bad in result["rejected"]], [1, 2, 3, 4, 5, 6, 7])
+    equal("the rows that are refused", [bad["row"] for bad in result["rejected"]], [1, 2, 3, 4, 5, 6, 7, 9])
     check("with reasons", all(bad["reason"] for bad in result["rejected"]), result)
     equal("the others are stored", c.counts(name), [2])
 

@@ -1,5 +1,6 @@
 import FunnelCodec
 import FunnelModel
+import Glibc
 import Synchronization
 
 /// What all segments of a store share.
@@ -37,7 +38,13 @@ final class Segment: Sendable {
         _ record: SegmentRecord, directory: String, files: Files, owner: FileOwner, _ access: SegmentAccess
     ) throws(StoreError) -> Segment {
         let path = "\(directory)/\(FileName.segment(record.number))"
-        let file = try io { () throws(FileError) in try files.open(path, .read) }
+        let file: Files.File
+        do throws(FileError) {
+            file = try files.open(path, .read)
+        } catch {
+            guard error.code == ENOENT else { throw StoreError(error) }
+            throw .corrupt(FileName.segment(record.number), offset: 0, expected: "a file", found: "none")
+        }
         return try Segment(record, file, owner, access)
     }
 

@@ -39,7 +39,9 @@ extension ShardStore {
         let damaged = access.damage.files
         for (number, project) in projects.sorted(by: { $0.key < $1.key }) {
             let months = Dictionary(grouping: project.segments) { $0.record.month }
-            for (_, segments) in months.sorted(by: { $0.key < $1.key }) {
+            // Of a month that lacks one nobody knows which are neighbours.
+            let torn = Set(project.unreadable.map(\.record.month))
+            for (_, segments) in months.filter({ !torn.contains($0.key) }).sorted(by: { $0.key < $1.key }) {
                 // Only neighbours are merged, so what is damaged parts the others.
                 for stretch in segments.split(whereSeparator: { damaged[$0.record.number] != nil }) {
                     let candidates = stretch.map { MergePlan.Candidate(weight: $0.record.rows, size: $0.record.rows) }

@@ -47,13 +47,14 @@ extension ShardStore {
 
     /// Names and rows of some event names, by project; projects without any are left out.
     /// - Parameter project: nil is all.
-    package func events(ofNames names: Set<ByteString>, project: UInt32?) -> [EventsOfNames] {
-        let projects = shared.withLock { $0.projects.keys.sorted() }
-        return projects.filter { project == nil || $0 == project }.compactMap { number in
-            let snapshot = snapshot(project: number)
+    package func events(ofNames names: Set<ByteString>, project: UInt32?) throws(StoreError) -> [EventsOfNames] {
+        var all: [EventsOfNames] = []
+        for number in shared.withLock({ $0.projects.keys.sorted() }) where project == nil || number == project {
+            let snapshot = try snapshot(project: number)
             let found = snapshot.eventNames().filter(names.contains)
-            return found.isEmpty ? nil : EventsOfNames(project: number, names: found, rows: snapshot.rows(of: found))
+            if !found.isEmpty { all.append(EventsOfNames(project: number, names: found, rows: snapshot.rows(of: found))) }
         }
+        return all
     }
 
     /// Removes all rows of some event names for good and frees the names, and the keys that only these rows had; nothing else
@@ -63,7 +64,7 @@ extension ShardStore {
     /// - Returns: what was there, by project.
     package func drop(eventNames names: Set<ByteString>, project: UInt32?) throws(StoreError) -> [EventsOfNames] {
         try seal()
-        let found = events(ofNames: names, project: project)
+        let found = try events(ofNames: names, project: project)
         try merging.withLock { (_) throws(StoreError) in
             for (number, project) in shared.withLock({ $0.projects }) where found.contains(where: { $0.project == number }) {
                 for segment in project.segments where segment.footer.runs.contains(where: { names.contains($0.name) }) {

@@ -3,7 +3,7 @@ import Synchronization
 
 extension ShardStore {
     /// Opens the directory, making it where there is none, and reads the log back. Damage is an error, and then nothing
-    /// in the directory is changed; only a record that a crash left unfinished at the very end is cut off.
+    /// in the directory is changed, but for segments: without one of them its project can't be read. Only a record that a crash left unfinished at the very end is cut off.
     /// - Parameter progress: told the bytes of log read so far and in all.
     package static func open(
         directory: String, files: Files, identity: StoreIdentity, options: StoreOptions,
@@ -130,8 +130,18 @@ extension ShardStore.Opened {
             shared.projects[project]?.suppressed = Set(hidden.compactMap { users?.find($0) })
         }
         for record in manifest.segments {
-            let segment = try Segment.open(record, directory: directory, files: files, owner: owner, access)
             open(record.project)
+            let segment: Segment
+            do throws(StoreError) {
+                segment = try Segment.open(record, directory: directory, files: files, owner: owner, access)
+            } catch {
+                // What the disk does to one file costs its project, not the others.
+                guard error.code == .corrupt else { throw error }
+                let file = DamagedFile(name: FileName.segment(record.number), project: record.project, month: record.month, reason: error.message)
+                access.damage.report(record.number, file)
+                shared.projects[record.project]?.unreadable.append((record, error))
+                continue
+            }
             shared.projects[record.project]?.segments.append(segment)
             shared.stats.count([segment], by: 1)
             shared.projects[record.project]?.note(newest: segment.footer.newestTime)

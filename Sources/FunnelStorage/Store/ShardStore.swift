@@ -84,6 +84,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     struct Project: Sendable {
         /// In order of durability, within a month.
         var segments: [Segment] = []
+        /// Of the manifest, but missing, cut short or damaged where they would tell what they hold: nothing of the project is read without them.
+        var unreadable: [(record: SegmentRecord, error: StoreError)] = []
         var memtable = Memtable()
         var users: UserDictionary
         /// Ordinals of hidden users.
@@ -140,9 +142,14 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     }
 
     /// Everything that is in the project now, unchanged by what comes later.
-    package func snapshot(project: UInt32) -> Snapshot {
-        // The users' counts are taken last, so that no row is without its user.
-        shared.withLock { ($0.projects[project] ?? Project(UserDictionary(counter: users))).snapshot() }
+    /// - Throws: `.corrupt` where one of the project's segments could not be opened.
+    package func snapshot(project: UInt32) throws(StoreError) -> Snapshot {
+        try shared.withLock { (shared) throws(StoreError) in
+            let project = shared.projects[project] ?? Project(UserDictionary(counter: users))
+            if let first = project.unreadable.first { throw first.error }
+            // The users' counts are taken last, so that no row is without its user.
+            return project.snapshot()
+        }
     }
 
     /// What the project has now.

@@ -7,7 +7,7 @@ enum StoreMetrics {
     private enum Kind { case counter, gauge }
 
     private static let figures: [(kind: Kind, name: String, help: String, read: @Sendable (StoreStats) -> Double)] = [
-        (.gauge, "rows", "stored rows, repeated deliveries included", { Double($0.rows) }),
+        (.gauge, "rows", "stored rows; of an event that was stored twice both count until a merge meets them", { Double($0.rows) }),
         (.gauge, "segments", "segment files", { Double($0.segments) }),
         (.gauge, "segment_bytes", "bytes of segment files", { Double($0.segmentBytes) }),
         (.gauge, "mappings", "segment files mapped into memory", { Double($0.mappings) }),
@@ -16,7 +16,7 @@ enum StoreMetrics {
         (.gauge, "memtable_bytes", "bytes of rows not yet sealed", { Double($0.memtableBytes) }),
         (.counter, "syncs_total", "log records synced", { Double($0.syncs) }),
         (.counter, "appends_total", "appends stored", { Double($0.appends) }),
-        (.counter, "repeats_total", "appends that were repeats", { Double($0.repeats) }),
+        (.counter, "repeats_total", "deliveries that were known already and not stored again", { Double($0.repeats) }),
         (
             .counter, "appends_refused_for_space_total", "groups of appends refused because the disk is full or nearly so",
             { Double($0.appendsRefusedForSpace) }

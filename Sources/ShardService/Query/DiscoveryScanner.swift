@@ -10,11 +10,8 @@ struct DiscoveryScanner: Sendable {
     /// What `QueryWorkers.polling` gave.
     let isCancelled: @Sendable () -> Bool
 
-    func run(_ query: DiscoveryQuery, _ store: ShardStore<POSIXFileSystem>, _ snapshot: Snapshot) async throws -> Discovery {
-        // At hand, and so not in line with the scans.
-        if case .totals = query { return .totals(store.totals(project: job.project)) }
-        if case .names = query { return .names(store.names(project: job.project)) }
-        return try await workers.admitting(job.project) { try await scan(query, snapshot) }
+    func run(_ query: DiscoveryQuery, _ snapshot: Snapshot) async throws -> Discovery {
+        try await workers.admitting(job.project) { try await scan(query, snapshot) }
     }
 
     private func scan(_ query: DiscoveryQuery, _ snapshot: Snapshot) async throws -> Discovery {

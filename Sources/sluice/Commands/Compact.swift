@@ -35,7 +35,7 @@ struct Compact: ParsableCommand {
         }
         let store = try Store.open(directory: directory, files: files, identity: identity, options: StoreOptions())
         defer { store.close() }
-        if let names, dryRun { return Self.say(names, store.events(ofNames: names, project: project), "would be removed") }
+        if let names, dryRun { return Self.say(names, try store.events(ofNames: names, project: project), "would be removed") }
         Self.say("before", store.stats)
         if let names { Self.say(names, try store.drop(eventNames: names, project: project), "removed") }
         try store.seal()
