@@ -175,21 +175,28 @@ package final class ShardService: Sendable {
         let rest = Rest()
         await repeating(on: merger) { store in
             let isIdle = rest.isIdle(store.stats.appends)
-            if isIdle { _ = store.sealIfDue(isIdle: true) }
+            let isSealed = isIdle && store.sealIfDue(isIdle: true)
             let isMerged = Housekeeping.merge(store, isIdle: isIdle, bytesPerSecond: rate)
             if isIdle, !isMerged, rest.isFirstTime() { Housekeeping.trim() }
+            return isSealed || isMerged
         }
     }
 
+    /// Runs `work` again and again until cancelled; seldom once no append has come for a while and there was nothing to do, since each
+    /// look wakes a core.
+    /// - Parameter work: whether it has found anything to do.
     private func repeating(
-        on thread: NIOThreadPool, _ work: @escaping @Sendable (ShardStore<POSIXFileSystem>) -> Void,
+        on thread: NIOThreadPool, _ work: @escaping @Sendable (ShardStore<POSIXFileSystem>) -> Bool,
         urgently other: (ShardStore<POSIXFileSystem>) -> NIOThreadPool? = { _ in nil }
     ) async {
+        var (appends, quietLooks) = (0, 0)
         while !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(50))
+            try? await Task.sleep(for: .milliseconds(quietLooks > 300 ? 500 : 50))
             guard let open = open.withLock({ $0 }) else { continue }
-            try? await (other(open.store) ?? thread).runIfActive { work(open.store) }
+            let isBusy = try? await (other(open.store) ?? thread).runIfActive { work(open.store) }
             let stats = open.store.stats
+            quietLooks = isBusy == true || stats.appends != appends ? 0 : quietLooks + 1
+            appends = stats.appends
             open.appender.note(memtableBytes: stats.memtableBytes)
             if stats.poisoned { fail.yield(StoreError(.poisoned, "a write or sync failed")) }
         }

@@ -204,6 +204,8 @@ extension ClusterSuite {
                 try await services.until(ingest, answers: 503)
                 let slow = try OpenRequest(ingest.http, "/track-event")
                 defer { slow.close() }
+                // Until it is taken.
+                try await Task.sleep(for: .milliseconds(500))
                 kill(ingest.process.processIdentifier, SIGTERM)
                 try await Task.sleep(for: .milliseconds(300))
                 #expect(ingest.process.isRunning, "the request is still open")
@@ -269,7 +271,12 @@ extension ClusterSuite {
                 let unavailable = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array("[{]".utf8), headers: ["X-Request-Id": "of-ingest"])
                 #expect(unavailable.headers["x-request-id"] == "of-ingest")
                 for id in ["order-7/retry:2", made, "of-ingest"] {
-                    let lines = cluster.log.split(separator: "\n").filter { $0.contains("hb.request.id=\(id)") }
+                    var lines: [Substring] = []
+                    // Logged behind the answer.
+                    for _ in 0..<100 where lines.isEmpty {
+                        lines = cluster.log.split(separator: "\n").filter { $0.contains("hb.request.id=\(id)") }
+                        if lines.isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+                    }
                     #expect(lines.contains { $0.contains("request failed") && $0.contains("status=") }, "\(id): \(lines)")
                 }
             }

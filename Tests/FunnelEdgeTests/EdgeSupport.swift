@@ -20,7 +20,8 @@ let quiet: Logger = {
 func withEdge<R: Sendable>(
     _ door: EdgeDoor = EdgeDoor(), small: SmallRequests? = nil, _ routes: (EdgeRouter) -> Void, _ body: @Sendable @escaping (Int) async throws -> R
 ) async throws -> R {
-    let router = EdgeServer.router(metrics: Metrics()) { (nil, []) }
+    let metrics = Metrics()
+    let router = EdgeServer.router(metrics: metrics, account: EdgeAccount(metrics)) { (nil, []) }
     routes(router)
     let (ports, told) = AsyncStream.makeStream(of: Int.self)
     let application = try EdgeServer.application(

@@ -97,7 +97,7 @@ struct SplitTests {
             #expect((0..<1_024).allSatisfy { buckets.contains($0) == ($0 % 3 == 0 && numbers.contains($0 / 3)) })
             #expect(buckets.ranges.flatMap { Array($0) } == numbers.map { $0 * 3 })
         }
-        #expect(BucketSet.all.ranges == [0..<1_024] && BucketSet(0..<9).subtracting(BucketSet(3..<5)).ranges == [0..<3, 5..<9])
+        #expect(BucketSet(0..<9).subtracting(BucketSet(3..<5)).ranges == [0..<3, 5..<9])
         for bytes in [[1, 0, 0], [1, 0, 0x81, 0x08], [2, 0, 1, 0, 2], [2, 0, 1, 0x80], [255]] as [[UInt8]] {
             var reader = ByteReader(bytes)
             #expect(throws: ByteError.self) { try BucketSet(&reader) }

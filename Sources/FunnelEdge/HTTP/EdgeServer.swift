@@ -14,10 +14,10 @@ import Synchronization
 package enum EdgeServer {
     /// - Parameter readiness: why the service can't do its work, nil where it can; and what is not well although it can.
     package static func router(
-        metrics: Metrics, account: EdgeAccount? = nil, demandsTLS: Bool = false, readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
+        metrics: Metrics, account: EdgeAccount, demandsTLS: Bool = false, readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
     ) -> EdgeRouter {
         let router = EdgeRouter(context: EdgeContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: EdgeMiddleware(account: account ?? EdgeAccount(metrics), demandsTLS: demandsTLS))
+        router.add(middleware: EdgeMiddleware(account: account, demandsTLS: demandsTLS))
         router.get("/healthz") { _, _ in EdgeResponse.text("ok\n") }
         router.get("/readyz") { _, _ in
             let (problem, remarks) = readiness()

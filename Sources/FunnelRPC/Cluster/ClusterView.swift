@@ -86,16 +86,19 @@ package final class ClusterView: Sendable {
     package func follow(_ coordinator: FrameClient) async {
         let start = ContinuousClock.now
         var isMissed = false
+        var failures = 0
         var ask = Ask()
         while !Task.isCancelled {
             do {
                 try await fetch(coordinator, &ask)
                 if isMissed { logger.notice("coordinator is back") }
-                isMissed = false
+                (isMissed, failures) = (false, 0)
             } catch {
                 if Task.isCancelled { break }
                 let mayBeStarting = sinceHeard == nil && ContinuousClock.now - start < Self.patience
-                if !isMissed, !mayBeStarting {
+                failures += 1
+                // One alone is a restart, or both processes are being stopped.
+                if !isMissed, !mayBeStarting, failures > 1 {
                     logger.warning("coordinator does not answer; going on with what is known", metadata: ["error": "\(words(error))"])
                     isMissed = true
                 }

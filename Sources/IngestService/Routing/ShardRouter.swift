@@ -272,7 +272,7 @@ final class ShardRouter: Sendable {
         let refused = read.ahead.isEmpty ? [] : rows.filter(read.ahead.contains)
         let append = ShardAppend(
             producer: delivery.producer, sequence: delivery.sequence, part: delivery.part | UInt32(slice) << 16,
-            isNameRateFree: sender.isNameRateFree, fingerprint: delivery.fingerprint, buckets: buckets, numbers: RowNumbers(good.lazy.map { read.index[$0] }),
+            isNameRateFree: sender.isNameRateFree, fingerprint: delivery.fingerprint, buckets: buckets, numbers: RowNumbers(good.map { read.index[$0] }),
             refused: refused.map {
                 .init(row: read.index[$0], bucket: XXH64.bucket(of: read.batch.users.hash(Int(read.batch.user[$0]))))
             }, batch: read.batch.gather(good))

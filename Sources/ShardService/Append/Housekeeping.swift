@@ -6,8 +6,12 @@ import NIOPosix
 
 /// The work of a store that nobody waits for.
 enum Housekeeping {
-    /// Seals what is due, so that memory stays bounded.
-    static func seal(_ store: ShardStore<POSIXFileSystem>) { while store.sealIfDue() {} }
+    /// Seals what is due, so that memory stays bounded, and tells whether anything was.
+    static func seal(_ store: ShardStore<POSIXFileSystem>) -> Bool {
+        guard store.sealIfDue() else { return false }
+        while store.sealIfDue() {}
+        return true
+    }
 
     /// Gives back what the allocator keeps for the next rows. Only for idle times: whoever needs memory meanwhile waits.
     static func trim() { sluice_trim_memory() }
