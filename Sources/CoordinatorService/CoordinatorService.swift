@@ -20,7 +20,7 @@ package final class CoordinatorService: Sendable {
             Setting("admin-keys", .list, secret: true, "keys that may do everything"),
             Setting(
                 "new-shards", .list, default: "",
-                "numbers of shards whose disks were lost for good, by commas: each begins empty; to be given for one start only"),
+                "numbers of shards that may come back with other data than before, such as an empty disk, by commas: once each, for this start"),
             Setting("queries-running", .integer(1...1_000), default: "8", "queries answered at the same time"),
             Setting("chart-library", .text, default: "", "file of Chart.js for the dashboard; by default where Debian's libjs-chart.js has it"),
             Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
@@ -83,7 +83,8 @@ package final class CoordinatorService: Sendable {
         let catalogue = FunnelCatalogue(directory.store, logger: node.logger)
         self.catalogue = catalogue
         let identity = node.identity { directory.registry.state }
-        fleet = ShardFleet(map, service: identity, group: node.group, tls: node.clientTLS, logger: node.logger)
+        fleet = ShardFleet(
+            map, service: identity, dataID: { directory.registry.dataID(ofShard: $0) }, group: node.group, tls: node.clientTLS, logger: node.logger)
         fleet.addMetrics(to: node.metrics)
         node.addClusterMetrics { directory.registry.state }
         let gate = AdmissionGate(
@@ -150,7 +151,7 @@ package final class CoordinatorService: Sendable {
     /// Until cancelled: notes which data each shard has open, so that it answers from no others later.
     private func followData() async {
         var newShards = Set(node.settings.list("new-shards").compactMap { Int($0) })
-        if !newShards.isEmpty { node.logger.warning("shards of --new-shards may begin empty; start without it next time", metadata: ["shards": "\(newShards.sorted())"]) }
+        if !newShards.isEmpty { node.logger.warning("shards of --new-shards may come back with other data than before; start without it next time", metadata: ["shards": "\(newShards.sorted())"]) }
         let limit = LogLimit(lines: 5)
         while !Task.isCancelled {
             for link in fleet.links {
@@ -159,7 +160,7 @@ package final class CoordinatorService: Sendable {
                 let place: Logger.Metadata = ["shard": "\(link.id)", "data_id": "\(CoordinatorDirectory.hex(told))"]
                 do {
                     switch try await directory.registry.note(dataID: told, ofShard: link.id, mayReplace: newShards.contains(link.id)) {
-                    case .same: break
+                    case .same: newShards.remove(link.id)
                     case .taken:
                         newShards.remove(link.id)
                         node.logger.notice("the shard's data are known by their id from now on", metadata: place)

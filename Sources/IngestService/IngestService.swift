@@ -57,7 +57,7 @@ package final class IngestService: Sendable {
                 group: node.group, tls: node.clientTLS, connections: connections, logger: node.logger)
         }
         router = ShardRouter(budgetBytes: settings.integer("in-flight-mb") << 20, logger: node.logger) { [makeClient] shard in
-            ShardLink(shard, own: { membership.view.cluster }, logger: node.logger) { makeClient(shard, $0, $1) }
+            ShardLink(shard, Self.expected(shard, membership.view), own: { membership.view.cluster }, logger: node.logger) { makeClient(shard, $0, $1) }
         }
         intake = Intake(
             router: router, bodyBytesMax: settings.integer("body-mb") << 20,
@@ -108,10 +108,14 @@ package final class IngestService: Sendable {
         return false
     }
 
+    private static func expected(_ shard: ClusterMap.Shard, _ view: ClusterView) -> ExpectedPeer {
+        .shard(shard.id) { view.snapshot?.dataID(ofShard: shard.id) ?? 0 }
+    }
+
     private func shardsConfirm(_ map: ClusterMap) async -> Bool {
         await withTaskGroup(of: Bool.self) { group in
             for shard in map.shards {
-                let client = makeClient(shard, .shard(shard.id), 1)
+                let client = makeClient(shard, Self.expected(shard, membership.view), 1)
                 group.addTask {
                     let answer = try? await client.call(.identity, [], timeout: .seconds(2))
                     await client.shutdown()

@@ -74,6 +74,9 @@ package final class ClusterRegistry: Sendable {
         return snapshot
     }
 
+    /// Of the data that a shard must answer from; 0 where any will do.
+    package func dataID(ofShard shard: Int) -> UInt64 { current.withLock { $0?.dataID(ofShard: shard) } ?? 0 }
+
     package enum DataNote: Sendable {
         /// They are the shard's, as was known.
         case same

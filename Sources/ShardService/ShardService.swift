@@ -119,8 +119,12 @@ package final class ShardService: Sendable {
     /// Until cancelled: ready while appends are taken. Queries are answered whenever the store is open with the data that the cluster
     /// knows.
     private func tellReadiness(_ store: ShardStore<POSIXFileSystem>) async {
+        var isLogged = false
         while !Task.isCancelled {
-            node.setReady(otherData(store) ?? spaceProblem())
+            let other = otherData(store)
+            if let other, !isLogged { node.logger.error("\(other)") }
+            isLogged = other != nil
+            node.setReady(other ?? spaceProblem())
             try? await Task.sleep(for: .seconds(1))
         }
     }
@@ -215,7 +219,7 @@ package final class ShardService: Sendable {
 
     private func current() throws -> Open {
         guard let open = open.withLock({ $0 }) else { throw ProtocolError(.notReady, "the store is not open; nothing was done") }
-        if let problem = otherData(open.store) { throw ProtocolError(.notReady, "\(problem); nothing was done") }
+        if let problem = otherData(open.store) { throw ProtocolError(.notReady, "nothing was done: \(problem)") }
         return open
     }
 

@@ -32,7 +32,7 @@ struct ProjectLimits: Sendable {
                 "property keys", names.properties.count, of: names.propertiesMax, shard: number, "property-keys-max",
                 "properties with new ones are left out")
             for file in names.damaged {
-                warnings.append("shard \(number) has a damaged file, which merges go around and queries that read it fail: \(file.string)")
+                warnings.append("shard \(number) has a damaged file; queries that need it fail, and merges leave it out: \(file.string)")
             }
         }
         guard let sum else { return nil }

@@ -41,7 +41,11 @@ final class ShardFleet: Sendable {
     let map: ClusterMap
     let links: [Link]
 
-    init(_ map: ClusterMap, service: ServiceSelf, group: any EventLoopGroup, tls: TLSClientConfig?, logger: Logger) {
+    /// - Parameter dataID: of the data that a shard must have open, by its number; 0 where any will do.
+    init(
+        _ map: ClusterMap, service: ServiceSelf, dataID: @escaping @Sendable (Int) -> UInt64, group: any EventLoopGroup, tls: TLSClientConfig?,
+        logger: Logger
+    ) {
         self.map = map
         func client(_ shard: ClusterMap.Shard, _ expected: ExpectedPeer?) -> FrameClient {
             FrameClient(
@@ -49,7 +53,7 @@ final class ShardFleet: Sendable {
                 tls: tls, connections: 1, logger: logger)
         }
         links = map.shards.map { shard in
-            let expected = ExpectedPeer.shard(shard.id)
+            let expected = ExpectedPeer.shard(shard.id) { dataID(shard.id) }
             let watch = PeerWatch(
                 name: "shard-\(shard.id)", client: client(shard, nil), expected: expected, own: service.cluster, logger: logger, lateMax: 1)
             watch.start()

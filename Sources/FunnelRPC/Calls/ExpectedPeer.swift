@@ -11,15 +11,20 @@ extension ProtocolError {
 package final class ExpectedPeer: Sendable {
     private let role: Role
     private let shard: Int?
+    /// Of the data that the shard must have open, as this side knows; 0 where any will do.
+    private let dataID: @Sendable () -> UInt64
     private let hasWarned = Atomic<Bool>(false)
 
-    private init(_ role: Role, shard: Int?) {
+    private init(_ role: Role, shard: Int?, dataID: @escaping @Sendable () -> UInt64) {
         self.role = role
         self.shard = shard
+        self.dataID = dataID
     }
 
-    package static func shard(_ number: Int) -> ExpectedPeer { ExpectedPeer(.shard, shard: number) }
-    package static var coordinator: ExpectedPeer { ExpectedPeer(.coordinator, shard: nil) }
+    package static func shard(_ number: Int, dataID: @escaping @Sendable () -> UInt64) -> ExpectedPeer {
+        ExpectedPeer(.shard, shard: number, dataID: dataID)
+    }
+    package static var coordinator: ExpectedPeer { ExpectedPeer(.coordinator, shard: nil) { 0 } }
 
     /// Throws unless the peer is the one meant, as far as both sides know. What one of them does not know yet is no contradiction.
     package func check(_ peer: PeerIdentity, _ own: ClusterState) throws(ProtocolError) {
@@ -28,6 +33,16 @@ package final class ExpectedPeer: Sendable {
         }
         guard own.id == 0 || peer.cluster.id == 0 || own.id == peer.cluster.id else {
             throw ProtocolError(.foreignCluster, "cluster \(Self.hex(peer.cluster.id)) answers there, not \(Self.hex(own.id))")
+        }
+        let known = dataID()
+        if known != 0, peer.dataID != known {
+            guard peer.dataID != 0 else {
+                throw ProtocolError(.notReady, "it has not opened its data yet" + (peer.problem.map { ": \($0)" } ?? ""))
+            }
+            throw ProtocolError(
+                .foreignCluster,
+                "\(Self.name(role, shard)) has other data open (data id \(Self.hex(peer.dataID))) than the cluster knows (\(Self.hex(known))): put the right disk back, or, where it is lost for good, start the coordinator with --new-shards \(shard ?? 0)"
+            )
         }
         // A coordinator tells its lineage with its snapshot, which is how others learn of a new one.
         guard role != .coordinator, own.lineage != 0, peer.cluster.lineage != 0, own.lineage != peer.cluster.lineage else { return }

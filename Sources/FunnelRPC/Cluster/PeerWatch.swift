@@ -122,8 +122,8 @@ package final class PeerWatch: Sendable {
         do {
             let body = try await client.call(.identity, [], timeout: Self.answerMax)
             let identity = try decoding("identity") { () throws(ByteError) in try PeerIdentity(body: body) }
-            try expected.check(identity, own())
             state.withLock { $0.dataID = identity.dataID }
+            try expected.check(identity, own())
             return identity.problem
         } catch {
             guard error.isUnknownPath else { throw error }

@@ -60,6 +60,13 @@ extension ShardStore {
         try DirectoryListing(directory, files).identity(directory, files)?.identity
     }
 
+    /// The id of a stopped shard's data; 0 where release 0.1 made them and no later one has opened them.
+    package static func dataID(directory: String, files: Files) throws(StoreError) -> UInt64 {
+        guard let identity = try identity(directory: directory, files: files) else { return 0 }
+        let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
+        return try Manifest.decode(bytes, FileOwner(identity: identity)).dataID
+    }
+
     static func writeIdentity(
         _ identity: StoreIdentity, _ directory: String, _ files: Files
     ) throws(StoreError) {

@@ -12,13 +12,14 @@ final class ShardLink: Sendable {
     /// Repeats of one append before its rows are handed back to the caller.
     private static let pauses: [Duration] = [.milliseconds(50), .milliseconds(250)]
 
-    /// - Parameter makeClient: told how many connections.
+    /// - Parameters:
+    ///   - expected: who must answer there.
+    ///   - makeClient: told how many connections.
     init(
-        _ shard: ClusterMap.Shard, own: @escaping @Sendable () -> ClusterState, logger: Logger,
+        _ shard: ClusterMap.Shard, _ expected: ExpectedPeer, own: @escaping @Sendable () -> ClusterState, logger: Logger,
         makeClient: (_ expected: ExpectedPeer?, _ connections: Int) -> FrameClient
     ) {
         name = "shard-\(shard.id)"
-        let expected = ExpectedPeer.shard(shard.id)
         client = makeClient(expected, 2)
         watch = PeerWatch(name: name, client: makeClient(nil, 1), expected: expected, own: own, logger: logger)
         watch.start()

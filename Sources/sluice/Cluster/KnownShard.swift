@@ -15,6 +15,10 @@ struct KnownShard {
     var shard: Int
     var shardCount: Int
     var cluster: ClusterState
+    /// 0 where it is not known.
+    var dataID: UInt64
+    /// What it has kept of all shards' data ids; empty where it was asked and not read.
+    var keptDataIDs: [UInt64] = []
     /// Its wire address, where known.
     var address: (host: String, port: Int)?
 
@@ -32,9 +36,11 @@ struct KnownShard {
         }
         var known = KnownShard(
             place: directory, shard: identity.shard, shardCount: identity.shardCount,
-            cluster: ClusterState(id: identity.clusterID, epoch: identity.epoch))
+            cluster: ClusterState(id: identity.clusterID, epoch: identity.epoch),
+            dataID: try ShardStore<POSIXFileSystem>.dataID(directory: directory, files: POSIXFileSystem()))
         if let snapshot = try kept(directory), snapshot.map.clusterID == identity.clusterID {
             known.cluster = snapshot.state
+            known.keptDataIDs = snapshot.dataIDs
             if snapshot.map.shards.indices.contains(identity.shard) {
                 known.address = (snapshot.map.shards[identity.shard].host, snapshot.map.shards[identity.shard].port)
             }
@@ -56,7 +62,7 @@ struct KnownShard {
             let body = try await client.call(.identity, [], timeout: .seconds(5))
             let identity = try decoding("identity") { () throws(ByteError) in try PeerIdentity(body: body) }
             guard let shard = identity.shard else { throw Failure("\(place) is not a shard but of role \(identity.role)") }
-            return KnownShard(place: place, shard: shard, shardCount: identity.shardCount, cluster: identity.cluster, address: address)
+            return KnownShard(place: place, shard: shard, shardCount: identity.shardCount, cluster: identity.cluster, dataID: identity.dataID, address: address)
         } catch let error as ProtocolError {
             throw Failure("\(place): \(error.message)")
         }

@@ -51,6 +51,11 @@ struct Recover: AsyncParsableCommand {
             let twice = shards.filter { $0.shard == shard.shard }.map(\.place)
             throw Failure(twice.count > 1 ? "\(twice.joined(separator: " and ")) are both shard \(shard.shard)" : "shard \(number) is not among those named")
         }
+        for keeper in shards {
+            for (shard, kept) in zip(shards, keeper.keptDataIDs) where kept != 0 && shard.dataID != 0 && shard.dataID != kept {
+                throw Failure("\(shard.place) is not what \(keeper.place) knows as shard \(shard.shard)'s data, but older data or those of another disk")
+            }
+        }
         return shards
     }
 
@@ -72,7 +77,8 @@ struct Recover: AsyncParsableCommand {
         }
         let map = ClusterMap(clusterID: newest.id, epoch: max(1, shards.map(\.cluster.epoch).max() ?? 1), shards: listed)
         let snapshot = ClusterSnapshot(
-            revision: 0, lineage: newest.lineage == 0 ? ClusterRegistry.draw() : newest.lineage, map: map, keys: [])
+            revision: 0, lineage: newest.lineage == 0 ? ClusterRegistry.draw() : newest.lineage, map: map, keys: [],
+            dataIDs: shards.map(\.dataID))
         let written = try await directory.registry.create(snapshot, above: newest.revision)
         try directory.claim(newest.id)
         try directory.store.close()

@@ -41,6 +41,9 @@ struct Compact: ParsableCommand {
         try store.seal()
         try store.compact(everything: true)
         Self.say("after", store.stats)
+        let damaged = store.damagedFiles
+        for file in damaged { Terminal.note("damaged, and left as it is: \(file.reason)") }
+        if !damaged.isEmpty { throw ExitCode(1) }
     }
 
     /// The lines of a file but for empty ones.

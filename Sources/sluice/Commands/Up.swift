@@ -27,13 +27,13 @@ struct Up: AsyncParsableCommand {
     @Flag(help: "Any free port for everything; see --info.") var anyPort = false
     @Option(help: "Rows in memory that a shard seals into a segment.") var sealRows: Int?
     @Option(help: "Seconds to wait until everything is ready.") var patience = 120
-    @Flag(help: "Shards without data begin empty, although others have data.") var newShards = false
+    @Flag(help: "Shards whose data are missing, or not those that the coordinator knows, start with what is there.") var newShards = false
 
     func run() async throws {
         guard (1...256).contains(shards) else { throw ValidationError("--shards must be from 1 to 256") }
         let environment = ProcessInfo.processInfo.environment
         for warning in KnownVariables.warnings(environment) { Terminal.note("Warning: \(warning)") }
-        let ignored = ["HOST", "SHARD", "SHARDS", "DATA", "COORDINATOR", "HTTP_PORT", "WIRE_PORT", "CONFIG"].map { "SLUICE_" + $0 }
+        let ignored = ["HOST", "SHARD", "SHARDS", "DATA", "COORDINATOR", "HTTP_PORT", "WIRE_PORT", "NEW_SHARDS", "CONFIG"].map { "SLUICE_" + $0 }
         for name in ignored where environment[name]?.isEmpty == false {
             Terminal.note("Warning: \(name) is for the single services and is ignored; see sluice up --help")
         }
@@ -62,7 +62,7 @@ struct Up: AsyncParsableCommand {
         if let problem = await earlier.problem(newShards: newShards) { throw Failure(problem) }
         let isReady = Mutex(false)
         let plan = try ClusterPlan(
-            shards: shards, data: directory, ports: ports, newShards: newShards ? earlier.lost : [],
+            shards: shards, data: directory, ports: ports, newShards: newShards ? await earlier.others() : [],
             extra: sealRows.map { ["--seal-rows", "\($0)"] } ?? [])
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let supervisor = Supervisor(plan, programs: URL(fileURLWithPath: own).deletingLastPathComponent(), logs: logs) { pids in

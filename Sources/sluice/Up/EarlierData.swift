@@ -18,8 +18,10 @@ struct EarlierData {
     /// where all may start.
     /// - Parameter newShards: shards without data are meant to begin empty.
     func problem(newShards: Bool) async -> String? {
-        if !newShards, let one = await knownAndLost() {
-            return "\(path(one)) is missing or empty, and the coordinator knows its data: \(Self.advice(one))"
+        if !newShards, let one = await others().first {
+            return lost.contains(one)
+                ? "\(path(one)) is missing or empty, and the coordinator knows its data: \(Self.advice(one))"
+                : "\(path(one)) holds other data than the coordinator knows: \(Self.advice(one))"
         }
         let full = (0..<shards).filter(hasRows)
         // Another number of shards than the data was made with: the coordinator refuses that by its own words.
@@ -38,22 +40,35 @@ struct EarlierData {
     }
 
     /// Shards without data.
-    var lost: [Int] { (0..<shards).filter { !FileManager.default.fileExists(atPath: path($0) + "/MANIFEST") } }
-
-    private static func advice(_ shard: Int) -> String {
-        "answers would lack the users of shard \(shard). Put it back, or say --new-shards if it is to begin empty"
+    private var lost: [Int] {
+        (0..<shards).filter { shard in
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: path(shard))) ?? []
+            return !names.contains { $0 == "MANIFEST" || $0.hasPrefix("log-") || $0.hasPrefix("seg-") }
+        }
     }
 
-    /// The first of the lost shards that the coordinator has met; nil where it has met none of them.
-    private func knownAndLost() async -> Int? {
+    private static func advice(_ shard: Int) -> String {
+        "answers would lack users of shard \(shard). Put the right data back, or say --new-shards if it is to go on with what is there"
+    }
+
+    /// Shards that do not have the data that the coordinator knows, lost ones among them.
+    func others() async -> [Int] {
         let database = "\(directory)/coordinator/metadata.sqlite"
-        guard !lost.isEmpty, FileManager.default.fileExists(atPath: database), let store = try? SQLiteMetadataStore(path: database) else {
-            return nil
-        }
+        guard FileManager.default.fileExists(atPath: database), let store = try? SQLiteMetadataStore(path: database) else { return [] }
         defer { try? store.close() }
         // What is wrong with the database is the coordinator's to say.
-        guard let snapshot = try? await ClusterRegistry(store).stored(), snapshot.map.shards.count == shards else { return nil }
-        return lost.first { snapshot.dataID(ofShard: $0) != 0 }
+        guard let snapshot = try? await ClusterRegistry(store).stored(), snapshot.map.shards.count == shards else { return [] }
+        let lost = lost
+        return (0..<shards).filter { shard in
+            let known = snapshot.dataID(ofShard: shard)
+            if known == 0 { return false }
+            if lost.contains(shard) { return true }
+            // What is wrong with a shard's files, or another cluster's database, is for their own programs to say.
+            let identity = (try? ShardStore.identity(directory: path(shard), files: POSIXFileSystem())) ?? nil
+            guard identity?.clusterID == snapshot.map.clusterID else { return false }
+            let found = try? ShardStore.dataID(directory: path(shard), files: POSIXFileSystem())
+            return found.map { $0 != known && $0 != 0 } ?? false
+        }
     }
 
     private func path(_ shard: Int) -> String { "\(directory)/shard-\(shard)" }

@@ -87,7 +87,7 @@ final class Supervisor: Sendable {
         // Should this process be killed, its members must not stay behind.
         environment["SLUICE_PARENT_PID"] = "\(getpid())"
         environment["SLUICE_LOG_FILE"] = path
-        environment["SLUICE_CONFIG"] = nil
+        for name in ["SLUICE_CONFIG", "SLUICE_NEW_SHARDS"] { environment[name] = nil }
         environment["SLUICE_CLUSTER_SECRET"] = secret
         let instance = Self.random(16)
         environment["SLUICE_INSTANCE"] = instance
