@@ -34,7 +34,7 @@ package final class IngestService: Sendable {
         let bodies = EdgeBodies(bytes: node.settings.integer("bodies-mb") << 20)
         node.metrics.gauge("sluice_ingest_body_bytes", "bytes of HTTP request bodies held now") { Double(bodies.bytes) }
         let door = KeyDoor(guesses: node.guesses) { service.membership.view.keys }
-        let routes = IngestRoutes(intake: service.intake, door: door, bodies: bodies, parsing: service.parsing)
+        let routes = IngestRoutes(intake: service.intake, door: door, bodies: bodies)
         routes.add(to: http)
         let small = routes.small(account: node.account, logger: node.logger)
         let identity = node.identity { service.membership.view.cluster }
@@ -61,7 +61,7 @@ package final class IngestService: Sendable {
         }
         intake = Intake(
             router: router, bodyBytesMax: settings.integer("body-mb") << 20,
-            eventsMax: min(Limits.rowsPerBatch, settings.integer("events-per-request")), metrics: node.metrics)
+            eventsMax: min(Limits.rowsPerBatch, settings.integer("events-per-request")), parsing: parsing, metrics: node.metrics)
         node.metrics.gauge("sluice_ingest_in_flight_bytes", "bytes on their way to shards") { [router] in Double(router.inFlightBytes) }
         node.metrics.gauge("sluice_ingest_shards_down", "shards that take no appends") { [router] in
             Double(router.shards.count { $0.problem != nil })

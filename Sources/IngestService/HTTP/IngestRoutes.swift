@@ -12,7 +12,6 @@ struct IngestRoutes {
     let intake: Intake
     let door: KeyDoor
     let bodies: EdgeBodies
-    let parsing: ParseThreads
 
     func add(to router: EdgeRouter) {
         router.post("/track-event") { request, context in try await answer(.trackEvent, request, context).response }
@@ -27,13 +26,14 @@ struct IngestRoutes {
         return try await bodies.with(principal.project, context) { lease in
             let limit = which == .trackEvent ? 1 << 20 : intake.bodyBytesMax
             let body = try await EdgeBody.read(request, limit: limit, lease: lease)
-            switch try await parsing.run(principal.project, { [head = request.head] in read(which, head, try body.content(), key) }) {
+            switch try await intake.parsing.run(principal.project, { [head = request.head] in read(which, head, try body.content(), key) }) {
             case .failure(let answer, let fault):
                 if let fault { intake.noteRejected(fault, project: principal.project, logger: context.logger) }
                 return answer
             case .success(let batch):
                 let outcome = try await intake.store(batch, delivery: nil, sender: Sender(principal), logger: context.logger)
-                return Self.answer(which, outcome, key)
+                guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return Self.answer(which, outcome, key) }
+                return try await intake.parsing.run(principal.project) { Self.answer(which, outcome, key) }
             }
         }
     }

@@ -1,3 +1,4 @@
+import FunnelEdge
 import FunnelModel
 import FunnelProtocol
 import FunnelRPC
@@ -9,13 +10,15 @@ struct Intake: Sendable {
     let router: ShardRouter
     let bodyBytesMax: Int
     let eventsMax: Int
+    let parsing: ParseThreads
     private let figures: IngestMetrics
     private let requests = RequestNumbers()
 
-    init(router: ShardRouter, bodyBytesMax: Int, eventsMax: Int, metrics: Metrics) {
+    init(router: ShardRouter, bodyBytesMax: Int, eventsMax: Int, parsing: ParseThreads, metrics: Metrics) {
         self.router = router
         self.bodyBytesMax = bodyBytesMax
         self.eventsMax = eventsMax
+        self.parsing = parsing
         figures = IngestMetrics(metrics)
     }
 
@@ -23,6 +26,23 @@ struct Intake: Sendable {
     /// - Returns: rows by their index in the request.
     func store(
         _ read: ReadBatch, delivery: ShardRouter.Delivery?, sender: Sender, logger: Logger
+    ) async throws(ProtocolError) -> AppendOutcome {
+        guard read.rejected.count > Self.rejectedAtOnceMax else { return try await storeAtOnce(read, delivery, sender, logger) }
+        var good = read
+        good.rejected = []
+        let outcome = try await storeAtOnce(good, delivery, sender, logger)
+        do {
+            return try await parsing.run(sender.project) { adding(read.rejected, to: outcome, sender.project, logger) }
+        } catch {
+            throw ProtocolError(of: error)
+        }
+    }
+
+    /// To add up more bad events than these takes long, and others wait for the threads that carry appends.
+    static let rejectedAtOnceMax = 1_000
+
+    private func storeAtOnce(
+        _ read: ReadBatch, _ delivery: ShardRouter.Delivery?, _ sender: Sender, _ logger: Logger
     ) async throws(ProtocolError) -> AppendOutcome {
         if delivery == nil, let result = await gathered(read, sender: sender, logger: logger) { return try result.get() }
         var outcome = AppendOutcome(accepted: 0)
@@ -62,17 +82,22 @@ struct Intake: Sendable {
         }
     }
 
-    /// Adds what was refused before anything was sent, and counts.
+    /// Counts, and adds what was refused before anything was sent.
     private func finish(_ outcome: AppendOutcome, _ read: ReadBatch, _ project: UInt32, _ logger: Logger) -> AppendOutcome {
-        var outcome = outcome
-        let refusedByShards = outcome.rejected.count
-        if !read.rejected.isEmpty {
-            outcome.rejected += read.rejected.map { .init(row: $0.index, reason: $0.fault.reason) }
-            outcome.rejected.sort { $0.row < $1.row }
-        }
         figures.note(
-            accepted: outcome.accepted, faults: read.rejected.map(\.fault), refusedByShards: refusedByShards,
-            handedBack: outcome.retry.count, project: project, logger: logger)
+            accepted: outcome.accepted, faults: [], refusedByShards: outcome.rejected.count, handedBack: outcome.retry.count, project: project,
+            logger: logger)
+        return adding(read.rejected, to: outcome, project, logger)
+    }
+
+    private func adding(
+        _ rejected: [(index: Int, fault: EventFault)], to outcome: AppendOutcome, _ project: UInt32, _ logger: Logger
+    ) -> AppendOutcome {
+        guard !rejected.isEmpty else { return outcome }
+        var outcome = outcome
+        outcome.rejected += rejected.map { .init(row: $0.index, reason: $0.fault.reason) }
+        outcome.rejected.sort { $0.row < $1.row }
+        figures.note(accepted: 0, faults: rejected.map(\.fault), refusedByShards: 0, handedBack: 0, project: project, logger: logger)
         return outcome
     }
 
