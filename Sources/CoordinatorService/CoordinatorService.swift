@@ -297,13 +297,16 @@ package final class CoordinatorService: Sendable {
             }
         }
         var answer = call.writer()
+        let rows = page.users.count
         // The page's own facts first: a list of a partial answer must not pass as a whole one.
         answer.gather(.mergedResult, page.json(withUsers: false).encoded)
         for start in stride(from: 0, to: page.users.count, by: UserList.usersPerFrame) {
             let users = Array(page.users[start..<min(page.users.count, start + UserList.usersPerFrame)])
             answer.gather(.userList, UserList(users: users).body)
         }
-        try await answer.end(rows: page.users.count)
+        // From here on nothing holds the page.
+        try await answer.sendGathered()
+        try await answer.end(rows: rows)
     }
 
     private func admit(_ call: FrameCall) throws -> UInt32 {

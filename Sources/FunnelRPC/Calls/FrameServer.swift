@@ -58,13 +58,17 @@ package struct FrameAnswer {
         try await call.write(ByteBuffer(bytes: frame))
     }
 
-    /// Keeps a frame until the end of the answer: what it was made of need not wait for a caller who does not read.
+    /// Keeps a frame until `sendGathered`: what it was made of need not wait for a caller who does not read.
     package mutating func gather(_ kind: FrameKind, _ body: [UInt8]) { gathered += writer.frame(kind, body) }
 
-    package consuming func end(rows: Int) async throws {
-        let last = ByteBuffer(bytes: gathered + writer.end(rows: UInt64(rows)))
+    package mutating func sendGathered() async throws {
+        let bytes = ByteBuffer(bytes: gathered)
         gathered = []
-        try await call.write(last)
+        try await call.write(bytes)
+    }
+
+    package func end(rows: Int) async throws {
+        try await call.write(ByteBuffer(bytes: writer.end(rows: UInt64(rows))))
         try await call.finish()
     }
 
