@@ -6,7 +6,7 @@ import Synchronization
 package final class ClusterRegistry: Sendable {
     private let ending = Atomic<Bool>(false)
     private let store: any MetadataStore
-    /// What the services are told; nil before there is anything.
+    /// The snapshot that services get; nil before the first one is stored.
     private let current = Mutex<ClusterSnapshot?>(nil)
     private static let snapshotKey = "cluster/snapshot"
     /// Revisions from here on nothing has counted up to.

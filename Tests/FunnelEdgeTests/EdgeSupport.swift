@@ -68,7 +68,7 @@ final class RawHTTP: Sendable {
     private let channel: any Channel
     private let notes: Notes
 
-    /// - Parameter reads: false leaves in the socket whatever the other side sends.
+    /// - Parameter reads: false = the connection never reads what the server sends.
     init(_ port: Int, reads: Bool = true) async throws {
         let notes = Notes()
         self.notes = notes

@@ -14,7 +14,7 @@ final class ShardLink: Sendable {
 
     /// - Parameters:
     ///   - expected: who must answer there.
-    ///   - makeClient: told how many connections.
+    ///   - makeClient: makes a client with the given number of connections.
     init(
         _ shard: ClusterMap.Shard, _ expected: ExpectedPeer, own: @escaping @Sendable () -> ClusterState, logger: Logger,
         makeClient: (_ expected: ExpectedPeer?, _ connections: Int) -> FrameClient

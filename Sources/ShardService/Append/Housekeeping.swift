@@ -6,7 +6,8 @@ import NIOPosix
 
 /// The work of a store that nobody waits for.
 enum Housekeeping {
-    /// Seals what is due, so that memory stays bounded, and tells whether anything was.
+    /// Seals rows that are due, so that memory stays bounded.
+    /// - Returns: whether any were due.
     static func seal(_ store: ShardStore<POSIXFileSystem>) -> Bool {
         guard store.sealIfDue() else { return false }
         while store.sealIfDue() {}
@@ -16,7 +17,7 @@ enum Housekeeping {
     /// Gives back what the allocator keeps for the next rows. Only for idle times: whoever needs memory meanwhile waits.
     static func trim() { sluice_trim_memory() }
 
-    /// Merges what is due, for a moment, and tells whether anything was.
+    /// Merges segments that are due, for about 200 ms. Returns whether any were due.
     /// - Parameters:
     ///   - isIdle: no append came for a while.
     ///   - bytesPerSecond: what is written at most, on average over a few files' pieces.

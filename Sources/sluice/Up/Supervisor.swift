@@ -134,7 +134,7 @@ final class Supervisor: Sendable {
         }
     }
 
-    /// Why a member ended, as its log tells since its last start.
+    /// The lines that the member's log has had since its last start and that give the reason of its end.
     private func lastWords(_ member: ClusterPlan.Member) -> String {
         let start = state.withLock { $0.logStarts[member.name] } ?? 0
         let tail = (try? FileHandle(forReadingFrom: URL(fileURLWithPath: "\(logs)/\(member.name).log"))).flatMap { file -> Data? in
