@@ -156,7 +156,7 @@ let package = Package(
             name: "Dashboard", resources: webFiles.split(separator: "\n").map { .embedInCode(String($0)) }, swiftSettings: strict),
         library("FunnelHTTP2", ["CNghttp2", "CFunnelShims", nioCore]),
         library("FunnelRPC", ["FunnelProtocol", "FunnelHTTP2", nioCore, nioPosix, nioSSL, nioTLS, crypto, logging]),
-        library("FunnelRuntime", ["FunnelModel", "CFunnelShims", logging, lifecycle, yams]),
+        library("FunnelRuntime", ["FunnelModel", "CFunnelShims", nioPosix, logging, lifecycle, yams]),
         library("FunnelEdge", ["FunnelRuntime", "FunnelRPC", "FunnelHTTP2", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix, nioSSL, logging,
             .product(name: "HummingbirdTLS", package: "hummingbird"),
             .product(name: "NIOHTTPTypes", package: "swift-nio-extras")]),

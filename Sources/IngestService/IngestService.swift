@@ -24,7 +24,7 @@ package final class IngestService: Sendable {
     private let membership: Membership
     private let router: ShardRouter
     private let intake: Intake
-    private let parsing = ParseThreads()
+    private let parsing = WorkThreads()
     private let makeClient: @Sendable (ClusterMap.Shard, ExpectedPeer?, _ connections: Int) -> FrameClient
 
     package static func services(_ run: Program.Run) async throws -> [any Service] {

@@ -308,7 +308,7 @@ package final class ShardService: Sendable {
         try matching { try open.store.checkSound(snapshot, project: scanner.job.project) }
         queryLatency.record(ContinuousClock.now - start)
         var answer = call.writer()
-        try await answer.send(.partialResult, body) { [workers] in try await workers.run(scanner.job, $0) }
+        try await answer.send(.partialResult, body) { try await scanner.alone($0) }
         try await answer.end(rows: 1)
     }
 
@@ -323,7 +323,8 @@ package final class ShardService: Sendable {
         var answer = call.writer()
         for start in stride(from: 0, to: heavy == nil ? users.count : max(1, users.count), by: UserList.usersPerFrame) {
             let page = users[start..<min(users.count, start + UserList.usersPerFrame)]
-            try await answer.send(.userList, UserList(users: Array(page), heavyUsers: heavy).body)
+            let body = UserList(users: Array(page), heavyUsers: heavy).body
+            try await answer.send(.userList, body) { try await scanner.alone($0) }
         }
         try await answer.end(rows: users.count)
     }

@@ -163,4 +163,27 @@ struct PressureTests {
             }
         }
     }
+
+    @Test func memoryOfAnswersIsTheirUnsentPartsAlone() {
+        let budget = AnswerBudget(bytes: 100)
+        let evicted = Counter()
+        let one = budget.take(60, ticket: nil) { evicted.add() }
+        #expect(budget.take(40, ticket: one) {} == one)
+        budget.giveBack(60, of: one)
+        #expect(budget.bytes == 40)
+        let two = budget.take(50, ticket: nil) {}
+        #expect(evicted.value == 0)
+        // Who has sent all begins anew, as the youngest.
+        budget.giveBack(40, of: one)
+        let again = budget.take(30, ticket: one) { evicted.add() }
+        #expect(again > two)
+        _ = budget.take(50, ticket: nil) {}
+        #expect(evicted.value == 0 && budget.bytes == 80)
+        // What was evicted has nothing left to give back.
+        budget.giveBack(50, of: two)
+        budget.release(two)
+        #expect(budget.bytes == 80)
+        budget.release(again)
+        #expect(budget.bytes == 50)
+    }
 }

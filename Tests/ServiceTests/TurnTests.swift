@@ -165,6 +165,25 @@ struct TurnTests {
         #expect(woken.map(\.ticket) == [10])
     }
 
+    @Test func workThatDoesNotPauseLeavesAPlace() {
+        let start = ContinuousClock.now
+        func unpaused(_ ticket: UInt64) -> ProjectTurns.Work {
+            ProjectTurns.Work(ticket: ticket, project: 1, isHeavy: true, isUnpaused: true, since: start)
+        }
+        var turns = ProjectTurns(places: 2, begunMax: 8)
+        #expect(turns.enter(unpaused(1)).count == 1)
+        #expect(turns.enter(unpaused(2)).isEmpty)
+        // A scan that pauses takes the other place, and gives it to whoever comes.
+        #expect(turns.enter(Self.scan(3, 1, isHeavy: true, start)).count == 1)
+        #expect(turns.enter(Self.scan(4, 2, start)).isEmpty)
+        #expect(turns.giveWay(3, start + .milliseconds(6)) {}.map(\.ticket) == [4])
+        #expect(turns.leave(4, start + .milliseconds(7)).map(\.ticket) == [3])
+        #expect(turns.leave(1, start + .milliseconds(8)).map(\.ticket) == [2])
+        // Where there is one place, it has that.
+        var single = ProjectTurns(places: 1, begunMax: 8)
+        #expect(single.enter(unpaused(1)).count == 1)
+    }
+
     @Test func scansThatStandStillHoldThreadsButNotAll() {
         let start = ContinuousClock.now
         var turns = ProjectTurns(places: 1, begunMax: 2)

@@ -35,16 +35,17 @@ extension QueryEngine {
         let gathered = try await gate.run(project, isHeavy: isHeavy, until: start + request.deadline) {
             try await ask(query, report, project, start)
         }
-        let whole = try await aside.run(isLong: true) {
-            var whole = PartialResult(steps: definition.steps.count, times: false)
-            for result in gathered.answers { whole.merge(result) }
-            return whole
-        }
-        let completeness = try judge(gathered.missing, newest: whole.newestEvent, request.allowPartial, heavy: whole.heavyUsers)
         let head: [JSONValue.Member] = [
             .init("funnel", definition.json), .init("rules", .text(definition.rules)), .init("as_of", .text(Timestamp.format(request.asOf))),
         ]
-        let own = try await aside.run(isLong: true) { json(whole.report) }
-        return .object(head + own + [.init("completeness", completeness.json)])
+        let isLong = gathered.answers.contains(where: \.isLarge)
+        let found = Handover(gathered)
+        return try await aside.run(project, isLong: isLong) { [self] in
+            let gathered = found.take()
+            var whole = PartialResult(steps: definition.steps.count, times: false)
+            for result in gathered.answers { whole.merge(result) }
+            let completeness = try judge(gathered.missing, newest: whole.newestEvent, request.allowPartial, heavy: whole.heavyUsers)
+            return .object(head + json(whole.report) + [.init("completeness", completeness.json)])
+        }
     }
 }

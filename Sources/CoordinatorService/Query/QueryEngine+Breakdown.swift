@@ -1,5 +1,6 @@
 import FunnelModel
 import FunnelProtocol
+import FunnelRuntime
 
 extension QueryEngine {
     /// Where shards left out groups that could be among those to be shown, asks all that answered once more, and puts what
@@ -13,7 +14,7 @@ extension QueryEngine {
             if case .breakdown(let groups)? = answer[0].report { groups } else { nil }
         }
         if groups.allSatisfy({ $0.untold.values == 0 }) { return }
-        let (found, values) = try await aside.run(isLong: true) {
+        let (found, values) = try await aside.run(project) {
             var whole = ValueGroups(steps: query.definition.steps.count)
             for part in groups { whole.merge(part) }
             return (whole.question(for: asked.rows, shards: groups.count), whole.counts.count + whole.untold.values)

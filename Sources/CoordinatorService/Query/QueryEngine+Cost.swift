@@ -15,6 +15,26 @@ extension QueryEngine {
     }
 }
 
+extension QueryEngine {
+    /// An answer of no more bytes is read at once.
+    static let shortBytes = 256 << 10
+}
+
+extension PartialResult {
+    /// Whether to add it up, or to free it, takes milliseconds.
+    var isLarge: Bool {
+        let size =
+            switch report {
+            case .breakdown(let groups)?, .variants(let groups, _)?: groups.counts.count
+            case .paths(let paths)?: paths.users.count
+            case .predictors(let found)?: found.events.count + found.properties.values.reduce(0) { $0 + $1.count }
+            case .trend(let buckets)?: buckets.count * counts.count
+            case .entrySpan?, .between?, .explain?, .paired?, nil: 0
+            }
+        return size > 4_096
+    }
+}
+
 extension FunnelDefinition {
     /// What a row costs: twenty times as much where one user's history after the other is matched.
     fileprivate func weight(_ report: PartialQuery.Report?) -> Int {

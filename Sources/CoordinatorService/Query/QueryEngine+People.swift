@@ -1,6 +1,7 @@
 import FunnelModel
 import FunnelProtocol
 import FunnelRPC
+import FunnelRuntime
 
 /// Reports on single users, on the time between two steps, and on what there is to ask about.
 extension QueryEngine {
@@ -51,7 +52,7 @@ extension QueryEngine {
         let gathered = try await gate.run(project, isHeavy: false, until: start + deadline) {
             try await fanOut(deadline, start) { link, left, number in
                 let body = try await link.call(.partialDiscovery, query.body, project: project, request: number, timeout: left)
-                return try await self.aside.run(isLong: body.count > AsideThreads.shortBytes) {
+                return try await self.aside.run(project, isLong: body.count > Self.shortBytes) {
                     try decoding("discovery result") { () throws(ByteError) in try Discovery(body: body) }
                 }
             }

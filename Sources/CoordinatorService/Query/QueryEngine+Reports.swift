@@ -1,6 +1,7 @@
 import FunnelModel
 import FunnelProtocol
 import FunnelRPC
+import FunnelRuntime
 
 extension QueryEngine {
     /// What the shards say to a query, its parts in the order of `ResolvedQuery.partials`, and the bounds of its trend. Where
@@ -58,7 +59,7 @@ extension QueryEngine {
                 } catch let error as ProtocolError {
                     throw Self.explaining(error, of: question, link)
                 }
-                let result = try await self.aside.run(isLong: body.count > AsideThreads.shortBytes) {
+                let result = try await self.aside.run(project, isLong: body.count > Self.shortBytes) {
                     try decoding("partial result") { () throws(ByteError) in try PartialResult(body: body) }
                 }
                 guard result.buckets == [link.buckets], result.counts.count == question.definition.steps.count, question.isAnswered(by: result)

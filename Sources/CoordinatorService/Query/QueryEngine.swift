@@ -12,7 +12,7 @@ final class QueryEngine: Sendable {
     let sharedTotals: SharedTotals
     let sharedLimits: SharedLimits
     /// For what takes long: answers of other queries do not wait for it.
-    let aside = AsideThreads()
+    let aside = WorkThreads()
     let tally: QueryTally
     private let requests = RequestNumbers()
 
@@ -36,10 +36,15 @@ final class QueryEngine: Sendable {
         let (bounds, gathered) = try await gate.run(project, isHeavy: isHeavy, until: start + request.deadline) {
             try await gather(query, project, start)
         }
-        let results = try await aside.run(isLong: query.report != nil) { Self.merge(gathered.answers, query, bounds) }
-        let heavy = Self.heavyUsers(gathered.answers)
-        let completeness = try judge(gathered.missing, newest: results[0].newestEvent, request.allowPartial, heavy: heavy)
-        return try await aside.run(isLong: query.report != nil) { try Self.report(query, results, bounds, completeness) }
+        let isLong = gathered.answers.contains { $0.contains(where: \.isLarge) }
+        let found = Handover(gathered)
+        return try await aside.run(project, isLong: isLong) { [self] in
+            let gathered = found.take()
+            let results = Self.merge(gathered.answers, query, bounds)
+            let heavy = Self.heavyUsers(gathered.answers)
+            let completeness = try judge(gathered.missing, newest: results[0].newestEvent, request.allowPartial, heavy: heavy)
+            return try Self.report(query, results, bounds, completeness)
+        }
     }
 
     /// One page of user ids.

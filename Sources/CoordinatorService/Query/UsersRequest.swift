@@ -23,7 +23,7 @@ struct UsersRequest: Sendable {
         reader.rejectUnknown()
         guard reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
         return UsersRequest(
-            query: query, step: step ?? .index(1), outcome: outcome ?? .reached, group: group, limit: Int(limit), after: after)
+            query: query, step: step, outcome: outcome ?? .reached, group: group, limit: Int(limit), after: after)
     }
 
     /// The step's number in `definition`.

@@ -157,7 +157,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             context.writeAndFlush(data, promise: promise)
             close(context.channel, isWhole)
         case .body(let bytes) where bytes.readableBytes >= AnswerBudget.shortBytes:
-            context.write(data, promise: hold(bytes.readableBytes, promise, context))
+            context.write(data, promise: hold(bytes.capacity, promise, context))
         default:
             context.write(data, promise: promise)
         }

@@ -14,7 +14,7 @@ package final class AnswerBudget: Sendable {
     private let state = Mutex((bytes: 0, last: UInt64(0), held: [UInt64: Held]()))
 
     /// - Parameter bytes: held at a time by all answers of a port.
-    package init(bytes: Int = 256 << 20) { most = bytes }
+    package init(bytes: Int = 96 << 20) { most = bytes }
 
     /// Bytes held now.
     package var bytes: Int { state.withLock { $0.bytes } }
@@ -22,11 +22,12 @@ package final class AnswerBudget: Sendable {
     /// - Parameters:
     ///   - ticket: of the answer of which these bytes are a part; nil for its first.
     ///   - evict: called on any thread where the answer has to go. Its bytes count as free at once.
-    /// - Returns: the answer's ticket, to be released once its bytes are gone.
+    /// - Returns: the answer's ticket: another one where all before was given back or evicted.
     package func take(_ bytes: Int, ticket: UInt64?, evict: @escaping @Sendable () -> Void) -> UInt64 {
         let (ticket, evicted) = state.withLock { state -> (UInt64, [Held]) in
-            state.last += ticket == nil ? 1 : 0
-            let ticket = ticket ?? state.last
+            let known = ticket.flatMap { state.held[$0] == nil ? nil : $0 }
+            state.last += known == nil ? 1 : 0
+            let ticket = known ?? state.last
             state.held[ticket, default: Held(bytes: 0, evict: evict)].bytes += bytes
             state.bytes += bytes
             var evicted: [Held] = []
@@ -40,6 +41,17 @@ package final class AnswerBudget: Sendable {
         return ticket
     }
 
+    /// Frees bytes that are sent.
+    package func giveBack(_ bytes: Int, of ticket: UInt64) {
+        state.withLock { state in
+            guard let held = state.held[ticket] else { return }
+            let gone = min(bytes, held.bytes)
+            state.bytes -= gone
+            state.held[ticket] = gone == held.bytes ? nil : Held(bytes: held.bytes - gone, evict: held.evict)
+        }
+    }
+
+    /// Frees all that the answer holds.
     package func release(_ ticket: UInt64) {
         state.withLock { state in
             if let held = state.held.removeValue(forKey: ticket) { state.bytes -= held.bytes }

@@ -3,12 +3,16 @@
 ///
 /// - While others wait, a project has at most half of the places, at least one.
 /// - While light work waits, heavy work leaves a place free.
+/// - Work that runs to its end without being asked never takes the last of several places, whoever waits: the next light
+///   work would stand behind it.
 /// - Work has its place for `turn`, then others that wait have theirs. What waited for `patience` counts as light.
 package struct ProjectTurns {
     package struct Work: Sendable {
         package let ticket: UInt64
         let project: UInt32
         let isHeavy: Bool
+        /// Whether it is never asked to give way.
+        let isUnpaused: Bool
         /// Whether it has not begun.
         var isNew = true
         /// Since when it waits, or runs.
@@ -17,11 +21,13 @@ package struct ProjectTurns {
         package var wake: @Sendable () -> Void
 
         package init(
-            ticket: UInt64, project: UInt32, isHeavy: Bool, since: ContinuousClock.Instant, wake: @escaping @Sendable () -> Void = {}
+            ticket: UInt64, project: UInt32, isHeavy: Bool, isUnpaused: Bool = false, since: ContinuousClock.Instant,
+            wake: @escaping @Sendable () -> Void = {}
         ) {
             self.ticket = ticket
             self.project = project
             self.isHeavy = isHeavy
+            self.isUnpaused = isUnpaused
             self.since = since
             self.wake = wake
         }
@@ -117,7 +123,10 @@ package struct ProjectTurns {
             if !isLight(work), runningHeavy >= heavyMax { return false }
             return running(of: work.project) < half || !waiting.contains { $0.project != work.project }
         }
-        let ready = waiting.indices.filter { !waiting[$0].isNew || begun < begunMax }
+        let isLastForUnpaused = places > 1 && running.count(where: \.isUnpaused) >= places - 1
+        let ready = waiting.indices.filter { i in
+            (!waiting[i].isNew || begun < begunMax) && !(waiting[i].isUnpaused && isLastForUnpaused)
+        }
         func order(_ i: Int) -> (Int, UInt64, Int) { (isLight(waiting[i]) ? 0 : 1, served[waiting[i].project] ?? 0, i) }
         // A place is not left empty where the rules leave nobody for it.
         return ready.filter { isFree(waiting[$0]) }.min { order($0) < order($1) } ?? ready.min { order($0) < order($1) }

@@ -69,7 +69,8 @@ package struct PropertyCodes {
         return found
     }
 
-    private static let rowsAtOnce = 1 << 16
+    /// Rows between two looks at whether to go on: a new value of each takes some milliseconds.
+    private static let rowsAtOnce = 1 << 12
 
     private func checkCancelled() throws(StoreError) {
         if snapshot.isCancelled() { throw StoreError(.cancelled, "the caller gave up") }

@@ -10,11 +10,11 @@ struct Intake: Sendable {
     let router: ShardRouter
     let bodyBytesMax: Int
     let eventsMax: Int
-    let parsing: ParseThreads
+    let parsing: WorkThreads
     private let figures: IngestMetrics
     private let requests = RequestNumbers()
 
-    init(router: ShardRouter, bodyBytesMax: Int, eventsMax: Int, parsing: ParseThreads, metrics: Metrics) {
+    init(router: ShardRouter, bodyBytesMax: Int, eventsMax: Int, parsing: WorkThreads, metrics: Metrics) {
         self.router = router
         self.bodyBytesMax = bodyBytesMax
         self.eventsMax = eventsMax

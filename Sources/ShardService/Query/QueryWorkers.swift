@@ -9,6 +9,15 @@ struct QueryJob: Sendable {
     var project: UInt32
     /// By an estimate: takes a thread for a tenth of a second or longer.
     var isHeavy: Bool
+    /// Runs to its end, without asking whether it is cancelled or should give way.
+    var isUnpaused = false
+
+    /// The part of it that does.
+    var unpaused: QueryJob {
+        var job = self
+        job.isUnpaused = true
+        return job
+    }
 }
 
 /// Threads for scans, off the event loops, with a bounded queue in front. A scan that has begun keeps a thread, but only so
@@ -75,7 +84,7 @@ final class QueryWorkers: Sendable {
     }
 
     /// Runs `work`, which takes what is left to do until nothing is, on as many scan threads as have something to do.
-    /// It must poll what `polling` returns.
+    /// It must poll what `polling` returns, unless the job says that it does not.
     /// - Parameter parts: pieces of work there are.
     /// - Throws: what `work` throws, and `ProtocolError` `.cancelled`.
     func run<T: Sendable>(_ job: QueryJob, parts: Int, _ work: @escaping @Sendable () throws -> T) async throws -> [T] {
@@ -164,7 +173,8 @@ final class QueryWorkers: Sendable {
             return false
         }
         if isRefused { return refuse() }
-        let scan = ProjectTurns.Work(ticket: ticket, project: job.project, isHeavy: job.isHeavy, since: .now, wake: start)
+        let scan = ProjectTurns.Work(
+            ticket: ticket, project: job.project, isHeavy: job.isHeavy, isUnpaused: job.isUnpaused, since: .now, wake: start)
         change { $0.enter(scan) }
     }
 

@@ -1,13 +1,18 @@
 import FunnelModel
 import FunnelProtocol
+import FunnelRuntime
 import FunnelScan
 
 /// What users do around the steps.
 extension ReportScanner {
     func paths(_ running: PathScan) async throws -> PathCounts {
         do {
-            let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
-            return try await alone { try tallies.dropFirst().reduce(into: tallies[0]) { try $0.merge($1) }.finish() }
+            let found = Handover(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
+            return try await alone {
+                var tallies = found.take()
+                let first = tallies.removeFirst()
+                return try tallies.reduce(into: first) { try $0.merge($1) }.finish()
+            }
         } catch is TooManyPaths {
             throw refusal(
                 "length", "more than \(Limits.paths) distinct paths, or \(Limits.pathBytes >> 20) MiB of them", "shorten the paths or name events")
@@ -16,8 +21,12 @@ extension ReportScanner {
 
     func predictors(_ running: PredictorScan) async throws -> PredictorCounts {
         do {
-            let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
-            return try await alone { try tallies.dropFirst().reduce(into: tallies[0]) { try $0.merge($1) }.finish() }
+            let found = Handover(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
+            return try await alone {
+                var tallies = found.take()
+                let first = tallies.removeFirst()
+                return try tallies.reduce(into: first) { try $0.merge($1) }.finish()
+            }
         } catch is TooManyFeatures {
             throw refusal(
                 "properties",

@@ -1,6 +1,7 @@
 import FunnelMatch
 import FunnelModel
 import FunnelProtocol
+import FunnelRuntime
 import FunnelScan
 
 /// Answers one query: the counts, and the report beside them.
@@ -17,9 +18,9 @@ struct ReportScanner: Sendable {
         var (result, left) = try await leavingOut(scan) { try await answer(query, $0, newestEvent: newestEvent) }
         if query.leavesOutHeavy { result.heavyUsers = UInt64(left) }
         switch result.report {
-        case .breakdown?, .paths?, .predictors?:
-            let told = result
-            return try await alone { told.body }
+        case .breakdown?, .variants?, .paths?, .predictors?:
+            let found = Handover(consume result)
+            return try await alone { found.take().body }
         default: return result.body
         }
     }
@@ -90,8 +91,8 @@ struct ReportScanner: Sendable {
         try await workers.run(job, parts: slices) { try matching(body) }
     }
 
-    /// On a scan thread: what takes long, and so must not be done where appends are.
-    func alone<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await workers.run(job, body) }
+    /// On a scan thread, to its end: what takes long, and so must not be done where appends are.
+    func alone<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await workers.run(job.unpaused, body) }
 
     private func counts(_ query: PartialQuery, _ scan: FunnelScan) async throws -> FunnelTally {
         let running = scan.counting(times: query.times)
@@ -139,10 +140,11 @@ struct ReportScanner: Sendable {
     ) async throws -> (FunnelTally, ValueGroups) {
         let running = scan.breakdown(breakdown, times: times)
         do {
-            let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+            let found = Handover(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
             return try await alone {
-                var (whole, groups) = (tallies[0].whole, tallies[0].groups)
-                for tally in tallies.dropFirst() {
+                var tallies = found.take()
+                var (whole, groups) = tallies.removeFirst()
+                for tally in tallies {
                     whole.merge(tally.whole)
                     try groups.merge(tally.groups)
                 }
@@ -159,14 +161,17 @@ struct ReportScanner: Sendable {
     ) async throws -> (FunnelTally, ValueGroups, several: UInt64) {
         let running = scan.variants(split, times: times)
         do {
-            let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
-            var (whole, groups, several) = tallies[0]
-            for tally in tallies.dropFirst() {
-                whole.merge(tally.whole)
-                try groups.merge(tally.groups)
-                several += tally.several
+            let found = Handover(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
+            return try await alone {
+                var tallies = found.take()
+                var (whole, groups, several) = tallies.removeFirst()
+                for tally in tallies {
+                    whole.merge(tally.whole)
+                    try groups.merge(tally.groups)
+                    several += tally.several
+                }
+                return (whole, try groups.finish(.leading), UInt64(several))
             }
-            return (whole, try groups.finish(.leading), UInt64(several))
         } catch let error as TooManyValues {
             throw Self.tooMany(error, of: split.property, at: "variants.property", shard)
         }

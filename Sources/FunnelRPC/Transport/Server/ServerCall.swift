@@ -23,7 +23,12 @@ package final class ServerCall: Sendable {
         var writers: [CheckedContinuation<Void, Never>] = []
         var cancelActions: [@Sendable () -> Void] = []
         var task: Task<Void, Never>?
-        /// Of the answer's memory.
+        /// Bytes written and sent since the answer's head.
+        var written = 0
+        var sent = 0
+        /// Parts of the answer that are counted and not sent whole, oldest first; `end` in bytes written.
+        var counted: [(end: Int, bytes: Int)] = []
+        /// Of their memory.
         var ticket: UInt64?
 
         mutating func takeWriters() -> [CheckedContinuation<Void, Never>] {
@@ -102,12 +107,18 @@ package final class ServerCall: Sendable {
             if let failure = state.failure { throw failure }
             guard state.phase == .responded else { throw TransportError(.failed, "write outside of a response") }
             state.buffered += size
+            state.written += size
             return state.buffered > writeBufferBytes
         }
         guard size > 0 else { return }
         if size >= AnswerBudget.shortBytes {
-            let ticket = answers.take(size, ticket: state.withLock { $0.ticket }, evict: evict)
-            state.withLock { $0.ticket = ticket }
+            // Buffers are larger than what they hold.
+            let held = buffer.capacity
+            let ticket = answers.take(held, ticket: state.withLock { $0.ticket }, evict: evict)
+            state.withLock { state in
+                state.ticket = ticket
+                state.counted.append((state.written, held))
+            }
         }
         try post(.data(stream: stream, bytes: buffer))
         if isOver { try await waitUntilDrained() }
@@ -150,10 +161,18 @@ package final class ServerCall: Sendable {
     }
 
     func didSend(_ bytes: Int) {
-        let writers = state.withLock { state in
+        let (writers, ticket, gone) = state.withLock { state in
             state.buffered -= bytes
-            return state.buffered <= writeBufferBytes / 2 ? state.takeWriters() : []
+            state.sent += bytes
+            // A part is held whole until its last byte is out.
+            var gone = 0
+            while let part = state.counted.first, part.end <= state.sent {
+                state.counted.removeFirst()
+                gone += part.bytes
+            }
+            return (state.buffered <= writeBufferBytes / 2 ? state.takeWriters() : [], state.ticket, gone)
         }
+        if gone > 0, let ticket { answers.giveBack(gone, of: ticket) }
         for writer in writers { writer.resume() }
     }
 
