@@ -22,6 +22,9 @@ package final class CoordinatorDirectory: Sendable {
         self.path = path
         self.lock = lock
         let database = path + "/metadata.sqlite"
+        marked = Self.read(path)
+        // To open it would make an empty one, in the way of the right one.
+        if let marked, !isRecovered, access(database, F_OK) != 0, errno == ENOENT { throw Self.lost(database, marked) }
         do {
             store = try SQLiteMetadataStore(path: database)
         } catch {
@@ -34,12 +37,10 @@ package final class CoordinatorDirectory: Sendable {
         } catch {
             throw Self.fault("cannot read \(database): \(error)")
         }
-        marked = Self.read(path)
         guard let marked else { return }
         guard let stored else {
             if isRecovered { return }
-            throw Self.fault(
-                "\(database) holds no cluster, but \(path)/CLUSTER says that this directory is of cluster \(Self.hex(marked)): the database was lost. Put it back, or rebuild the directory from the shards with `sluice cluster recover`")
+            throw Self.lost(database, marked)
         }
         guard stored == marked else {
             throw Self.fault("\(database) is of cluster \(Self.hex(stored)), but \(path)/CLUSTER says \(Self.hex(marked)): one of them is of another directory")
@@ -60,6 +61,14 @@ package final class CoordinatorDirectory: Sendable {
     }
 
     package static func hex(_ cluster: UInt64) -> String { String(cluster, radix: 16) }
+
+    private static func lost(_ database: String, _ cluster: UInt64) -> InvalidDocument {
+        fault(
+            """
+            \(database) is missing or holds no cluster, and the file CLUSTER beside it names cluster \(hex(cluster)): the database was lost. \
+            Put it back, or rebuild the directory from the shards with `sluice cluster recover`
+            """)
+    }
 
     private static func fault(_ reason: String) -> InvalidDocument { InvalidDocument([FieldFault("--data", reason)]) }
 }

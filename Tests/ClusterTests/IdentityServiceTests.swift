@@ -386,6 +386,7 @@ extension ClusterSuite {
                 let plain = try await cluster.send(Self.users.map { event($0, "p", 0, id: "p/\($0)") })
                 let others = Self.users.indices.filter { XXH64.bucket(ofUser: ByteString(Self.users[$0])) >= 512 }
                 #expect(plain.status == 503 && plain.json["retry"] == .array(others.map { .count($0) }), "\(plain.text)")
+                #expect(plain.text.contains("send those of") && plain.text.contains("shard-1: it is down"), "\(plain.text)")
                 let keyed = Self.users.map { event($0, "k", 0) }
                 let half = try await cluster.send(keyed, headers: ["Idempotency-Key": "K"])
                 #expect(half.status == 503 && half.json["retry"] == nil && half.text.contains("send the whole request again"), "\(half.text)")
@@ -416,6 +417,23 @@ extension ClusterSuite {
                 #expect(failed.status == 1)
                 #expect(failed.err.contains("shard-0 can't be started") && failed.err.contains("Address already in use"), "\(failed.err)")
                 #expect(failed.err.components(separatedBy: "starting it again").count == 3, "\(failed.err)")
+            }
+        }
+
+        /// O B21: a member of a running cluster that refuses to start is told of, and tried until it can.
+        @Test func aMemberThatRefusesIsTriedAgain() async throws {
+            try await Cluster.with(shards: 1) { cluster in
+                #expect(try await cluster.send([event("u", "a", 0)]).status == 200)
+                let database = cluster.directory.appendingPathComponent("data/coordinator/metadata.sqlite")
+                let away = cluster.directory.appendingPathComponent("away")
+                try FileManager.default.moveItem(at: database, to: away)
+                kill(cluster.pid("coordinator"), SIGKILL)
+                try await until { cluster.notes.contains("coordinator ended with 2; starting it again") }
+                try await until { cluster.notes.contains("the database was lost") }
+                #expect(try await cluster.send([event("v", "a", 0)]).status == 200)
+                try FileManager.default.moveItem(at: away, to: database)
+                try await until { (try? await HTTP.call("GET", cluster.coordinatorHTTP, "/readyz").status) == 200 }
+                #expect(try await cluster.counts(["a"]) == [2])
             }
         }
 

@@ -60,6 +60,24 @@ extension ClusterSuite {
                 try await cluster.start()
                 #expect(try await cluster.counts(["a"]) == [20])
                 try await cluster.stop()
+                // Coordinator and shard at once: the advice is a command that works, and the other shard's events are left.
+                let left = (0..<20).filter { XXH64.bucket(ofUser: ByteString("u\($0)")) < 512 }.count
+                for name in ["coordinator", "shard-1"] { try FileManager.default.removeItem(at: data.appendingPathComponent(name)) }
+                let run = try await Command.run("sluice", ["up", "--any-port", "--shards", "2", "--data", data.path])
+                let advice = try #require(run.err.range(of: "sluice cluster recover "), "\(run.err)")
+                #expect(run.status == 1 && run.err.contains("--lost-shards 1"), "\(run.err)")
+                let words = run.err[advice.lowerBound...].split(whereSeparator: \.isWhitespace).dropFirst().map(String.init)
+                let short = try await Command.run("sluice", Array(words.filter { !["--lost-shards", "1"].contains($0) }))
+                #expect(short.status == 1, "\(short.err)")
+                let recovered = try await Command.run("sluice", Array(words))
+                #expect(recovered.status == 0 && recovered.out.contains("shard 1: lost"), "\(recovered.out) \(recovered.err)")
+                try await cluster.start(extra: ["--new-shards"])
+                #expect(try await cluster.counts(["a"]) == [left])
+                try await cluster.stop()
+                // Only ingest is left: nothing starts that would wait for a cluster that is gone.
+                for name in ["coordinator", "shard-0", "shard-1"] { try FileManager.default.removeItem(at: data.appendingPathComponent(name)) }
+                let alone = try await Command.run("sluice", ["up", "--any-port", "--shards", "2", "--data", data.path])
+                #expect(alone.status == 1 && alone.err.contains("remove \(data.path)/ingest to begin a new cluster"), "\(alone.err)")
             }
         }
 

@@ -32,8 +32,8 @@ struct IngestRoutes {
                 return answer
             case .success(let batch):
                 let outcome = try await intake.store(batch, delivery: nil, sender: Sender(principal), logger: context.logger)
-                guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return Self.answer(which, outcome, key) }
-                return try await intake.parsing.run(principal.project) { Self.answer(which, outcome, key) }
+                guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return answer(which, outcome, key) }
+                return try await intake.parsing.run(principal.project) { answer(which, outcome, key) }
             }
         }
     }
@@ -61,7 +61,7 @@ struct IngestRoutes {
         case .success(let batch):
             return intake.gather(batch, sender: sender, logger: logger) { result in
                 switch result {
-                case .success(let outcome): done(Self.answer(which, outcome, key))
+                case .success(let outcome): done(answer(which, outcome, key))
                 case .failure(let error): done(EdgeAnswer(error))
                 }
             }
@@ -128,11 +128,11 @@ struct IngestRoutes {
 
     // MARK: - From what became of them to an answer
 
-    private static func answer(_ which: Door, _ outcome: AppendOutcome, _ key: ByteString) -> EdgeAnswer {
-        if which == .trackEvent, let refused = outcome.rejected.first { return unprocessable(EventFault("event_type", refused.reason)) }
+    private func answer(_ which: Door, _ outcome: AppendOutcome, _ key: ByteString) -> EdgeAnswer {
+        if which == .trackEvent, let refused = outcome.rejected.first { return Self.unprocessable(EventFault("event_type", refused.reason)) }
         guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
         if which == .trackEvent { return EdgeAnswer(["status": "success", "message": "Event recorded successfully"]) }
-        return EdgeAnswer(["accepted": .count(outcome.accepted), "rejected": rejected(outcome)])
+        return EdgeAnswer(["accepted": .count(outcome.accepted), "rejected": Self.rejected(outcome)])
     }
 
     private static func rejected(_ outcome: AppendOutcome) -> JSONValue {
@@ -141,15 +141,16 @@ struct IngestRoutes {
 
     /// Under a key an event's id is its place in the request, so a part of it sent again would be other events: it is not
     /// told which ones to send.
-    private static func retryLater(_ outcome: AppendOutcome, _ key: ByteString) -> EdgeAnswer {
-        let shards: JSONValue = .array(outcome.shards.map { .text($0) })
-        let body: JSONValue = key.isEmpty
-            ? ["accepted": .count(outcome.accepted), "retry": .array(outcome.retry.map { .count($0) }), "shards": shards, "rejected": rejected(outcome)]
-            : [
-                "accepted": .count(outcome.accepted), "shards": shards, "rejected": rejected(outcome),
-                "detail": "some events are not stored: send the whole request again under the same Idempotency-Key",
-            ]
-        return EdgeAnswer(body, status: .serviceUnavailable, headers: [.retryAfter: "1"])
+    private func retryLater(_ outcome: AppendOutcome, _ key: ByteString) -> EdgeAnswer {
+        let advice = key.isEmpty ? "those of \"retry\" again" : "the whole request again under the same Idempotency-Key"
+        let reasons = intake.router.reasons(of: outcome.shards).joined(separator: "; ")
+        var body: [JSONValue.Member] = [.init("accepted", .count(outcome.accepted))]
+        if key.isEmpty { body.append(.init("retry", .array(outcome.retry.map { .count($0) }))) }
+        body += [
+            .init("shards", .array(outcome.shards.map { .text($0) })), .init("rejected", Self.rejected(outcome)),
+            .init("detail", .text("some events are not stored: send \(advice) (\(reasons))")),
+        ]
+        return EdgeAnswer(.object(body), status: .serviceUnavailable, headers: [.retryAfter: "1"])
     }
 }
 

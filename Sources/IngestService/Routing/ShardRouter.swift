@@ -63,6 +63,11 @@ final class ShardRouter: Sendable {
         for link in old { await link.shutdown() }
     }
 
+    /// Why shards have just not stored their rows, as far as it is known by now.
+    func reasons(of names: [String]) -> [String] {
+        shards.filter { names.contains($0.name) }.map { "\($0.name): \($0.problem ?? "it failed or did not answer in time")" }
+    }
+
     func shutdown() async {
         for link in shards { await link.shutdown() }
     }

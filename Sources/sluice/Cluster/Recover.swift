@@ -12,22 +12,31 @@ struct Recover: AsyncParsableCommand {
             The cluster's id, its lineage and its map come from the shards. Saved funnels and keys were in the lost directory \
             alone: give the keys to the coordinator again, and apply the definitions again. Running shards are asked with \
             SLUICE_CLUSTER_SECRET, and over TLS where SLUICE_TLS_CERT, SLUICE_TLS_KEY and SLUICE_TLS_CA are set; directories are \
-            read, and their shards must be stopped.
+            read, and their shards must be stopped. A shard whose data are lost as well is named by --lost-shards; it may begin \
+            empty, and the events of its users are gone.
 
             Examples:
               sluice cluster recover --shards 10.0.0.6:8100,10.0.0.7:8101 --data /var/lib/sluice-coordinator
               sluice cluster recover --shards ./sluice-data/shard-0,./sluice-data/shard-1 --data ./sluice-data/coordinator
+              sluice cluster recover --shards ./sluice-data/shard-0 --lost-shards 1 --data ./sluice-data/coordinator
             """)
 
     @Option(help: "All shards, in any order, by commas: wire addresses host:port, or data directories.") var shards: String
+    @Option(help: "Numbers of shards whose data are lost, by commas.") var lostShards = ""
     @Option(help: "The coordinator's data directory, to be rebuilt; it must hold no metadata.") var data: String
 
     func run() async throws {
         let places = shards.split(separator: ",").map { String($0.trimmingSpaces) }
         guard !places.isEmpty, places.count <= Limits.shards else { throw ValidationError("--shards must name 1 to \(Limits.shards) shards") }
+        let lost = try lostShards.split(separator: ",").map { text in
+            guard let number = Int(text.trimmingSpaces), 0..<Limits.shards ~= number else {
+                throw ValidationError("--lost-shards: \"\(text)\" is not the number of a shard, 0 to \(Limits.shards - 1)")
+            }
+            return number
+        }
         var found: [KnownShard] = []
         for place in places { found.append(try await KnownShard.find(place)) }
-        let shards = try Self.check(found)
+        let shards = try Self.check(found, lost: lost)
         let snapshot = try await write(shards)
         Terminal.out("cluster \(CoordinatorDirectory.hex(snapshot.map.clusterID)), lineage \(CoordinatorDirectory.hex(snapshot.lineage)), \(shards.count) shards")
         for shard in shards { Terminal.out("  shard \(shard.shard): \(shard.place)") }
@@ -35,8 +44,12 @@ struct Recover: AsyncParsableCommand {
     }
 
     /// In the order of their numbers; each must be there once, and all of one cluster.
-    static func check(_ found: [KnownShard]) throws -> [KnownShard] {
-        let shards = found.sorted { $0.shard < $1.shard }
+    /// - Parameter lost: numbers of shards that are gone with their data.
+    static func check(_ found: [KnownShard], lost: [Int] = []) throws -> [KnownShard] {
+        let gone = found.first.map { known in
+            lost.map { KnownShard(place: "lost, may begin empty", shard: $0, shardCount: 0, cluster: ClusterState(id: known.cluster.id), dataID: 0) }
+        }
+        let shards = (found + (gone ?? [])).sorted { $0.shard < $1.shard }
         guard let first = shards.first else { throw ValidationError("no shard") }
         for shard in shards {
             guard shard.cluster.id != 0 else { throw Failure("\(shard.place) does not know its cluster: it has never had data") }
@@ -49,7 +62,7 @@ struct Recover: AsyncParsableCommand {
         }
         for (number, shard) in shards.enumerated() where shard.shard != number {
             let twice = shards.filter { $0.shard == shard.shard }.map(\.place)
-            throw Failure(twice.count > 1 ? "\(twice.joined(separator: " and ")) are both shard \(shard.shard)" : "shard \(number) is not among those named")
+            throw Failure(twice.count > 1 ? "\(twice.joined(separator: " and ")) are both shard \(shard.shard)" : "shard \(number) is not among those named; where its data are lost, say --lost-shards \(number)")
         }
         for keeper in shards {
             for (shard, kept) in zip(shards, keeper.keptDataIDs) where kept != 0 && shard.dataID != 0 && shard.dataID != kept {

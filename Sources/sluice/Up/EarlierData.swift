@@ -23,16 +23,24 @@ struct EarlierData {
                 ? "\(path(one)) is missing or empty, and the coordinator knows its data: \(Self.advice(one))"
                 : "\(path(one)) holds other data than the coordinator knows: \(Self.advice(one))"
         }
+        let coordinator = directory + "/coordinator"
+        let hasCoordinator = ["CLUSTER", "metadata.sqlite"].contains { FileManager.default.fileExists(atPath: "\(coordinator)/\($0)") }
         let full = (0..<shards).filter(hasRows)
+        if full.isEmpty, !hasCoordinator, FileManager.default.fileExists(atPath: "\(directory)/ingest/cluster.snapshot") {
+            return """
+                \(directory)/ingest is of a cluster whose coordinator and shards are missing from \(directory): put them back, or \
+                remove \(directory)/ingest to begin a new cluster
+                """
+        }
         // Another number of shards than the data was made with: the coordinator refuses that by its own words.
         guard let first = full.first, (try? ShardStore.identity(directory: path(first), files: POSIXFileSystem()))??.shardCount == shards
         else { return nil }
-        let coordinator = directory + "/coordinator"
-        guard ["CLUSTER", "metadata.sqlite"].contains(where: { FileManager.default.fileExists(atPath: "\(coordinator)/\($0)") }) else {
-            let all = (0..<shards).map(path).joined(separator: ",")
+        guard hasCoordinator else {
+            let there = (0..<shards).filter { !lost.contains($0) }.map(path).joined(separator: ",")
+            let gone = lost.isEmpty ? "" : " --lost-shards \(lost.map(String.init).joined(separator: ","))"
             return """
                 \(coordinator) is missing or empty, and \(path(first)) holds events. Put it back, or rebuild it: \
-                sluice cluster recover --shards \(all) --data \(coordinator)
+                sluice cluster recover --shards \(there)\(gone) --data \(coordinator)
                 """
         }
         guard let one = lost.first, !newShards else { return nil }

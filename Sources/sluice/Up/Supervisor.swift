@@ -70,6 +70,10 @@ final class Supervisor: Sendable {
     }
 
     private func start(_ member: ClusterPlan.Member) throws {
+        let program = programs.appendingPathComponent(member.program)
+        guard FileManager.default.isExecutableFile(atPath: program.path) else {
+            throw Failure("\(program.path) is missing or cannot be run: all programs must be in the directory of sluice")
+        }
         let path = "\(logs)/\(member.name).log"
         // The member does so while it runs; one that ends again and again never gets to it.
         _ = LogFile.rotateIfLarge(path)
@@ -78,7 +82,7 @@ final class Supervisor: Sendable {
         guard file >= 0 else { throw Failure("cannot write \(path): \(SystemWords.last)") }
         let log = FileHandle(fileDescriptor: file, closeOnDealloc: true)
         let process = Process()
-        process.executableURL = programs.appendingPathComponent(member.program)
+        process.executableURL = program
         process.arguments = member.arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = log
@@ -130,7 +134,10 @@ final class Supervisor: Sendable {
             try start(member)
             onChange(pids)
         } catch {
-            Terminal.note("\(member.name) can't be started: \(error.localizedDescription)")
+            // A full disk or a program that is being replaced: the cluster goes on without it meanwhile.
+            let pause = state.withLock { $0.restarts[member.name, default: Restarts()].next() }
+            Terminal.note("\(member.name) can't be started: \(error); trying again in \((pause * 10).rounded() / 10) s")
+            DispatchQueue.global().asyncAfter(deadline: .now() + pause) { [weak self] in self?.startAgain(member) }
         }
     }
 

@@ -60,7 +60,8 @@ final class Cluster: @unchecked Sendable {
         let file = directory.appendingPathComponent("info.json")
         try? FileManager.default.removeItem(at: file)
         let usual = ["up", "--any-port", "--shards", "\(shards)", "--data", directory.appendingPathComponent("data").path, "--info", file.path]
-        process = try Command.spawn("sluice", usual + arguments + extra, environment: environment)
+        process = try Command.spawn(
+            "sluice", usual + arguments + extra, environment: environment, log: directory.appendingPathComponent("up.log").path)
         for _ in 0..<1_200 {
             if let data = try? Data(contentsOf: file), let read = try? JSONParser.parse(Array(data)) {
                 info = read
@@ -98,6 +99,9 @@ final class Cluster: @unchecked Sendable {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         return names.map { (try? String(contentsOf: folder.appendingPathComponent($0), encoding: .utf8)) ?? "" }.joined(separator: "\n")
     }
+
+    /// What `sluice up` itself has said since its last start.
+    var notes: String { (try? String(contentsOf: directory.appendingPathComponent("up.log"), encoding: .utf8)) ?? "" }
 
     // MARK: - Talking to it
 
