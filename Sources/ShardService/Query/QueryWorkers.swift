@@ -36,10 +36,15 @@ final class QueryWorkers: Sendable {
         var admitted: [UInt32: Int] = [:]
         /// How to tell a scan that it will not begin, by ticket.
         var refusals: [UInt64: @Sendable () -> Void] = [:]
+        /// Threads of `usual` that are taken.
+        var usualTaken = 0
         var isClosed = false
     }
 
-    private let pool: NIOThreadPool
+    /// As many as run at a time. The same few threads do nearly all the work, and so keep less freed memory than many would.
+    private let usual: NIOThreadPool
+    /// For scans that begin while others stand still.
+    private let more: NIOThreadPool
     private let state: Mutex<State>
     /// Scans in line: looked at without the lock.
     private let waiting = Atomic<Int>(0)
@@ -58,9 +63,11 @@ final class QueryWorkers: Sendable {
         admittedOfProject = threads + queued / 2
         // Scans of several projects may stand still at a time, and so hold a thread.
         let begun = max(32, threads * 8)
-        pool = NIOThreadPool(numberOfThreads: begun)
+        usual = NIOThreadPool(numberOfThreads: threads)
+        more = NIOThreadPool(numberOfThreads: begun - threads)
         state = Mutex(State(turns: ProjectTurns(places: threads, begunMax: begun)))
-        pool.start()
+        usual.start()
+        more.start()
     }
 
     var running: Int { state.withLock { $0.admitted.values.reduce(0, +) } }
@@ -73,7 +80,8 @@ final class QueryWorkers: Sendable {
             return Array(state.refusals.values)
         }
         for refuse in refusals { refuse() }
-        try? await pool.shutdownGracefully()
+        try? await usual.shutdownGracefully()
+        try? await more.shutdownGracefully()
     }
 
     /// Takes a query in, or refuses it where there are too many; `body` runs its scans.
@@ -155,12 +163,18 @@ final class QueryWorkers: Sendable {
         _ ticket: UInt64, _ job: QueryJob, refuse: @escaping @Sendable () -> Void, _ body: @escaping @Sendable () -> Void
     ) {
         let start: @Sendable () -> Void = { [self] in
-            pool.submit { [self] found in
+            let isUsual = state.withLock { state in
+                if state.usualTaken == threads { return false }
+                state.usualTaken += 1
+                return true
+            }
+            (isUsual ? usual : more).submit { [self] found in
                 state.withLock { _ = $0.refusals.removeValue(forKey: ticket) }
                 guard found == .active else { return refuse() }
                 current.currentValue = Turn(ticket)
                 body()
                 current.currentValue = nil
+                if isUsual { state.withLock { $0.usualTaken -= 1 } }
                 change { $0.leave(ticket, .now) }
             }
         }
