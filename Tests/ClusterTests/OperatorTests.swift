@@ -41,6 +41,19 @@ extension ClusterSuite {
             }
         }
 
+        /// S25: keys that can be guessed stay valid, since installations have them, and are warned of by place, never by value.
+        @Test func shortKeysAreWarnedOf() async throws {
+            let keys = ["SLUICE_WRITE_KEYS": "1:long-enough-for-everybody,1:fifteen-bytes-x", "SLUICE_READ_KEYS": "1:sixteen-bytes-xx"]
+            try await Cluster.with(shards: 1, environment: keys) { cluster in
+                let answer = try await cluster.send([event("u1", "a", 0)], key: "fifteen-bytes-x")
+                #expect(answer.status == 200)
+                let warnings = cluster.log.components(separatedBy: "\n").filter { $0.contains("fewer than 16 bytes") }
+                #expect(warnings.count == 1)
+                #expect(warnings.first?.contains("level=warning") == true, "\(warnings)")
+                #expect(!cluster.log.contains("fifteen-bytes-x"))
+            }
+        }
+
         @Test func dataThatIsMissingIsNotTakenForNew() async throws {
             try await withFolder { folder in
                 let cluster = try Cluster(shards: 2, directory: folder)
