@@ -420,7 +420,7 @@ extension ClusterSuite {
             }
         }
 
-        /// O B21: a member of a running cluster that refuses to start is told of, and tried until it can.
+        /// O B21: `sluice up` reports a member of a running cluster that refuses to start, and starts it again until it succeeds.
         @Test func aMemberThatRefusesIsTriedAgain() async throws {
             try await Cluster.with(shards: 1) { cluster in
                 #expect(try await cluster.send([event("u", "a", 0)]).status == 200)

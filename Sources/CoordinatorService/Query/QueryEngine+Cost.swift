@@ -5,6 +5,8 @@ import FunnelProtocol
 extension QueryEngine {
     /// Rows times steps that a shard takes a tenth of a second for, or longer.
     private static let heavyUnits = 100_000_000
+    /// A shard's answer of no more bytes is decoded at once.
+    static let shortBytes = 256 << 10
 
     /// Whether a query takes long on each shard. As long as it is not known how many rows a project has, none does.
     func isHeavy(_ query: ResolvedQuery, _ report: PartialQuery.Report?, _ project: UInt32) -> Bool {
@@ -13,11 +15,6 @@ extension QueryEngine {
         let weight = definitions.reduce(query.definition.weight(report)) { $0 + $1.weight(nil) }
         return rows / max(1, fleet.links.count) * weight > Self.heavyUnits
     }
-}
-
-extension QueryEngine {
-    /// An answer of no more bytes is read at once.
-    static let shortBytes = 256 << 10
 }
 
 extension PartialResult {

@@ -3,8 +3,8 @@
 ///
 /// - While others wait, a project has at most half of the places, at least one.
 /// - While light work waits, heavy work leaves a place free.
-/// - Work that runs to its end without being asked never takes the last of several places, whoever waits: the next light
-///   work would stand behind it.
+/// - Work that is never asked to give way does not take the last of several places, so that light work that comes next need
+///   not wait for its end.
 /// - Work has its place for `turn`, then others that wait have theirs. What waited for `patience` counts as light.
 package struct ProjectTurns {
     package struct Work: Sendable {

@@ -12,8 +12,8 @@ struct Recover: AsyncParsableCommand {
             The cluster's id, its lineage and its map come from the shards. Saved funnels and keys were in the lost directory \
             alone: give the keys to the coordinator again, and apply the definitions again. Running shards are asked with \
             SLUICE_CLUSTER_SECRET, and over TLS where SLUICE_TLS_CERT, SLUICE_TLS_KEY and SLUICE_TLS_CA are set; directories are \
-            read, and their shards must be stopped. A shard whose data are lost as well is named by --lost-shards; it may begin \
-            empty, and the events of its users are gone.
+            read, and their shards must be stopped. Name shards whose data are lost too in --lost-shards: they start empty, and \
+            the events of their users are gone.
 
             Examples:
               sluice cluster recover --shards 10.0.0.6:8100,10.0.0.7:8101 --data /var/lib/sluice-coordinator
@@ -21,7 +21,7 @@ struct Recover: AsyncParsableCommand {
               sluice cluster recover --shards ./sluice-data/shard-0 --lost-shards 1 --data ./sluice-data/coordinator
             """)
 
-    @Option(help: "All shards, in any order, by commas: wire addresses host:port, or data directories.") var shards: String
+    @Option(help: "All shards that have their data, in any order, by commas: wire addresses host:port, or data directories.") var shards: String
     @Option(help: "Numbers of shards whose data are lost, by commas.") var lostShards = ""
     @Option(help: "The coordinator's data directory, to be rebuilt; it must hold no metadata.") var data: String
 
