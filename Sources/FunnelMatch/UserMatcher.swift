@@ -112,7 +112,8 @@ package struct UserMatcher: Sendable {
         for start in starts {
             try budget.pass(plan.steps)
             let open = mayBeOpen.map { plan.definition.anchor == .previousStep || times[0][start] >= $0 } ?? false
-            let reach = relaxedDepth(from: start)
+            // Each step takes an event of its own.
+            let reach = min(relaxedDepth(from: start), masks.count)
             let wanted = shortest ? max(best.depth, 1) : best.depth + 1
             guard reach >= wanted || open else { continue }
             let chain = try attempt(from: start, reach: reach, atLeast: open ? 1 : wanted)
@@ -162,6 +163,9 @@ package struct UserMatcher: Sendable {
 // MARK: - Bounds
 
 extension UserMatcher {
+    /// What it takes to list the rows of one step, in steps of the budget.
+    private static let stepsOfChoice = 16
+
     /// Steps that A can reach, were rows reusable: exact unless `shared`.
     private mutating func relaxedDepth(from start: Int) -> Int {
         let a = times[0][start]
@@ -221,6 +225,7 @@ extension UserMatcher {
     /// Hall's condition for the first `depth` steps: each can be given a row of its own (Kuhn's augmenting paths).
     /// Without it the search would have to try every permutation to learn the same.
     private mutating func distinctRowsExist(start: Int, depth: Int, latest: [Int64]) throws(MatchError) -> Bool {
+        try budget.pass(depth * Self.stepsOfChoice)
         var owner: [Int: Int] = [rows[0][start]: 0]
         var choices: [[Int]] = [[rows[0][start]]]
         let low = times[0][start] - plan.slack * Int64(depth)

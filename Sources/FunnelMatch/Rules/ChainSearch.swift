@@ -214,9 +214,13 @@ extension ChainSearch {
         return firstExcluded(unit, watching) > closes(unit)
     }
 
+    /// What it takes to list the rows of one step, in steps of the budget.
+    private static let stepsOfChoice = 16
+
     /// Hall's condition: each required step can be given a row of its own (Kuhn's augmenting paths). Without it the search
     /// would have to try every permutation to learn the same.
     private mutating func distinctRowsExist(_ unit: UnitRows, _ budget: inout WorkBudget) throws(MatchError) -> Bool {
+        try budget.pass(depth * Self.stepsOfChoice)
         var owner = [unit.row[chain[0]]: 0]
         var choices: [[Int]] = [[]]
         let low = origin - rules.slack * Int64(depth)

@@ -88,6 +88,8 @@ struct UnitRows: Sendable {
         depthMax = rules.isAny ? reached.nonzeroBitCount : 0
         if rules.isAny { return }
         while depthMax < rules.steps, reached.has(depthMax) || rules.optional.has(depthMax) { depthMax += 1 }
+        // Each step that is done takes an event of its own.
+        depthMax = min(depthMax, mask.count + rules.optional.nonzeroBitCount)
         while depthMax > 0, !reached.has(depthMax - 1) { depthMax -= 1 }
     }
 

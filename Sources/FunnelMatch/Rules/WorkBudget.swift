@@ -6,8 +6,9 @@ struct WorkBudget: Sendable {
     /// Steps until it is asked again.
     private var left = Self.interval
 
-    /// Steps between two looks at whether the caller still waits: at most some milliseconds of a search.
-    private static let interval = 1 << 16
+    /// Steps between two looks at whether the caller still waits, and whether it is others' turn: at most a millisecond of a
+    /// search.
+    private static let interval = 1 << 13
 
     init(limit: Int, isCancelled: @escaping @Sendable () -> Bool) {
         self.limit = limit

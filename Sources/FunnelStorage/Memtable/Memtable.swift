@@ -16,8 +16,10 @@ struct Memtable: Sendable {
     /// The newest batches, all small.
     private var smallBatches = 0
 
-    /// Runs kept before the newest are merged whatever they weigh.
-    private static let runsMax = 8
+    /// Small runs kept before the newest are merged whatever they weigh.
+    private static let smallRunsMax = 8
+    /// Rows of a run, at most: appends of all projects wait while two are merged.
+    private static let runRows = 1 << 20
     /// So many small batches in a row become one.
     private static let smallBatchesMax = 256
     private static let smallRows = 64
@@ -57,11 +59,16 @@ struct Memtable: Sendable {
     private mutating func mergeNewest() {
         while runs.count > 1 {
             let (older, newer) = (runs[runs.count - 2], runs[runs.count - 1])
-            guard older.generation == newer.generation else { return }
-            guard older.count < 2 * newer.count || runs.count > Self.runsMax else { return }
+            guard older.generation == newer.generation, older.count + newer.count <= Self.runRows else { return }
+            guard older.count < 2 * newer.count || hasManySmallRuns else { return }
             runs.removeLast(2)
             runs.append(RowRun.merging(older, newer))
         }
+    }
+
+    private var hasManySmallRuns: Bool {
+        let small = runs.suffix(Self.smallRunsMax + 1)
+        return small.count > Self.smallRunsMax && small.allSatisfy { $0.count <= Self.runRows / 2 }
     }
 
     /// The rows of each month by themselves, months ascending, in one pass. Batches are all of them's.

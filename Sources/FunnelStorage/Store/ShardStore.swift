@@ -152,6 +152,24 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
+    /// What of the rows in memory is a project's.
+    package struct MemoryPart {
+        package let bytes: Int
+        package let bytesOfAll: Int
+        package let projects: Int
+
+        /// Whether it is as much as an even part, or more.
+        package var isMuch: Bool { bytes > 0 && bytes * projects >= bytesOfAll }
+    }
+
+    package func memory(of project: UInt32) -> MemoryPart {
+        shared.withLock { shared in
+            MemoryPart(
+                bytes: shared.projects[project]?.memtable.bytes ?? 0, bytesOfAll: shared.stats.memtableBytes,
+                projects: shared.projects.values.count { $0.memtable.rows > 0 })
+        }
+    }
+
     /// What the project has now.
     package func totals(project: UInt32) -> ProjectTotals {
         shared.withLock { shared in

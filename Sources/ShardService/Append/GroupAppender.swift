@@ -9,15 +9,12 @@ import Synchronization
 final class GroupAppender: Sendable {
     private struct Waiting {
         var request: AppendRequest
-        var bytes: Int
         var done: CheckedContinuation<Result<AppendResult, ProtocolError>, Never>
     }
 
-    private struct Queue {
-        var waiting: [Waiting] = []
-        var bytes = 0
-        var rows = 0
-        var writing = false
+    private struct State {
+        var turns = AppendTurns<Waiting>(bytesMax: queueBytes, groupBytes: groupBytes)
+        var isWriting = false
         /// Bytes that wait for a seal.
         var memtableBytes = 0
     }
@@ -25,15 +22,16 @@ final class GroupAppender: Sendable {
     /// Bytes of one log record, roughly, and of all that wait.
     private static let groupBytes = 8 << 20
     private static let queueBytes = 128 << 20
-    /// Where seals don't keep up: from here on each group waits longer, so that appends fall to the rate of seals, and
-    /// from there on they are refused.
+    /// Where seals don't keep up: from here on the projects that hold most rest after each group, so that their appends
+    /// fall to the rate of seals, from there on theirs are refused, and at last all are.
     private static let memtableBytesSlow = 384 << 20
+    private static let memtableBytesFull = 768 << 20
     private static let memtableBytesMax = 1 << 30
-    private static let pauseMax = 0.4
+    private static let restMax = Duration.milliseconds(400)
 
     private let store: ShardStore<POSIXFileSystem>
     private let thread: NIOThreadPool
-    private let queue = Mutex(Queue())
+    private let state = Mutex(State())
     private let onFailure: @Sendable (StoreError) -> Void
 
     /// - Parameter onFailure: the disk failed; what is acknowledged is safe, but this process must not go on.
@@ -46,24 +44,23 @@ final class GroupAppender: Sendable {
     }
 
     /// What waits for the disk.
-    var queued: (bytes: Int, rows: Int) { queue.withLock { ($0.bytes, $0.rows) } }
+    var queued: (bytes: Int, rows: Int) { state.withLock { ($0.turns.bytes, $0.turns.rows) } }
 
     /// Returns once the rows are durable.
     func append(_ request: AppendRequest, bytes: Int) async throws(ProtocolError) -> AppendResult {
         let result: Result<AppendResult, ProtocolError> = await withCheckedContinuation { continuation in
-            let entry = Waiting(request: request, bytes: bytes, done: continuation)
-            let decision = queue.withLock { queue -> (refuse: Bool, start: Bool) in
-                if queue.bytes + bytes > Self.queueBytes, queue.bytes > 0 { return (true, false) }
-                if queue.memtableBytes > Self.memtableBytesMax { return (true, false) }
-                queue.waiting.append(entry)
-                queue.bytes += bytes
-                queue.rows += request.batch.count
-                defer { queue.writing = true }
-                return (false, !queue.writing)
+            let isFull = isFull(for: request.project)
+            let (isTaken, isFirst) = state.withLock { state -> (Bool, Bool) in
+                let entry = Waiting(request: request, done: continuation)
+                guard !isFull, state.turns.enter(entry, project: request.project, bytes: bytes, rows: request.batch.count) else {
+                    return (false, false)
+                }
+                defer { state.isWriting = true }
+                return (true, !state.isWriting)
             }
-            if decision.refuse {
+            if !isTaken {
                 continuation.resume(returning: .failure(ProtocolError(.overloaded, "the shard's append queue or its memory is full; nothing was stored")))
-            } else if decision.start {
+            } else if isFirst {
                 thread.submit { _ in self.drain() }
             }
         }
@@ -71,20 +68,22 @@ final class GroupAppender: Sendable {
     }
 
     /// Called now and then, with the bytes that are in memory.
-    func note(memtableBytes: Int) { queue.withLock { $0.memtableBytes = memtableBytes } }
+    func note(memtableBytes: Int) { state.withLock { $0.memtableBytes = memtableBytes } }
 
-    /// Seconds to wait before the next group.
-    static func pause(memtableBytes: Int) -> Double {
+    /// How long a project that holds much of the memory rests after a group.
+    static func rest(memtableBytes: Int) -> Duration {
         let part = Double(memtableBytes - memtableBytesSlow) / Double(memtableBytesMax - memtableBytesSlow)
-        return part <= 0 ? 0 : min(1, part * part) * pauseMax
+        return part <= 0 ? .zero : restMax * min(1, part * part)
+    }
+
+    private func isFull(for project: UInt32) -> Bool {
+        let bytes = state.withLock { $0.memtableBytes }
+        if bytes <= Self.memtableBytesFull { return false }
+        return bytes > Self.memtableBytesMax || store.memory(of: project).isMuch
     }
 
     private func drain() {
-        while let group = next() {
-            let memtableBytes = store.stats.memtableBytes
-            note(memtableBytes: memtableBytes)
-            let pause = Self.pause(memtableBytes: memtableBytes)
-            if pause > 0 { usleep(UInt32(pause * 1e6)) }
+        while let (group, projects) = next() {
             do {
                 let results = try store.append(group.map(\.request))
                 for (entry, result) in zip(group, results) {
@@ -94,25 +93,48 @@ final class GroupAppender: Sendable {
                 for entry in group { entry.done.resume(returning: .failure(Self.translate(error))) }
                 if error.code == .poisoned || error.code == .io { onFailure(error) }
             }
+            slowDown(projects)
         }
     }
 
-    private func next() -> [Waiting]? {
-        queue.withLock { queue in
-            var group: [Waiting] = []
-            var bytes = 0
-            while group.count < queue.waiting.count {
-                let entry = queue.waiting[group.count]
-                if !group.isEmpty, bytes + entry.bytes > Self.groupBytes { break }
-                group.append(entry)
-                bytes += entry.bytes
-            }
-            queue.waiting.removeFirst(group.count)
-            queue.bytes -= bytes
-            queue.rows -= group.reduce(0) { $0 + $1.request.batch.count }
-            queue.writing = !group.isEmpty
-            return group.isEmpty ? nil : group
+    /// Makes those of the projects rest that hold much where memory fills faster than seals empty it.
+    private func slowDown(_ projects: [UInt32]) {
+        let bytes = store.stats.memtableBytes
+        note(memtableBytes: bytes)
+        let rest = Self.rest(memtableBytes: bytes)
+        if rest == .zero { return }
+        let heavy = projects.filter { store.memory(of: $0).isMuch }
+        state.withLock { state in
+            for project in heavy { state.turns.rest(project, until: .now + rest) }
         }
+    }
+
+    /// What is written next; nil where the thread is to end. Where all that wait rest, it is begun again when one may go on.
+    private func next() -> (group: [Waiting], projects: [UInt32])? {
+        let next = state.withLock { state in
+            let next = state.turns.next(.now)
+            if case .group = next { return next }
+            state.isWriting = false
+            return next
+        }
+        switch next {
+        case .group(let group, let projects): return (group, projects)
+        case .nothing: return nil
+        case .rest(let end):
+            Task {
+                try? await Task.sleep(until: end, clock: .continuous)
+                goOn()
+            }
+            return nil
+        }
+    }
+
+    private func goOn() {
+        let isFirst = state.withLock { state in
+            defer { state.isWriting = true }
+            return !state.isWriting
+        }
+        if isFirst { thread.submit { _ in self.drain() } }
     }
 
     static func translate(_ error: StoreError) -> ProtocolError {
