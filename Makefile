@@ -42,7 +42,7 @@ test-traits:
 test-hostile:
 	@sh deploy/install-deps.sh
 	swift build -c release --build-tests
-	SLUICE_HOSTILE=1 swift test -c release --skip-build --no-parallel --filter 'FunnelHTTP2Tests|FunnelRPCTests|FunnelEdgeTests'
+	SLUICE_HOSTILE=1 swift test -c release --skip-build --no-parallel --filter 'HTTP2Tests|RPCTests|ServiceHostTests'
 
 # Alert rules, and the cause of each alert on real processes; about two minutes.
 test-prometheus: build
@@ -79,7 +79,7 @@ verify-reports: build
 N ?= 50
 kills:
 	swift build -c release --build-tests
-	FUNNEL_KILLS=$(N) SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build --filter FaultTests
+	SLUICE_KILLS=$(N) SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build --filter FaultTests
 
 # make fuzz SECONDS=60 SEED=1 SURFACE="lines batch": what takes bytes from outside, under libFuzzer and the address sanitizer.
 SECONDS ?= 30

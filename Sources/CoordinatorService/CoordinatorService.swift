@@ -1,8 +1,8 @@
-import FunnelEdge
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import Logging
 import Metadata
 import ServiceLifecycle
@@ -59,7 +59,7 @@ package final class CoordinatorService: Sendable {
         ]
     }
 
-    private func addRoutes(to router: EdgeRouter) throws {
+    private func addRoutes(to router: ServiceRouter) throws {
         let callers = Callers(keys: keys, guesses: node.guesses, cluster: map.clusterID)
         let site = try DashboardSite(chartLibrary: node.settings.text("chart-library"))
         if site.lacksCharts { node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js") }

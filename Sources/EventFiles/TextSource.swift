@@ -1,5 +1,5 @@
 import Foundation
-import FunnelCodec
+import Codec
 
 /// A fault of a file as a whole, in words.
 package struct FileFault: Error, CustomStringConvertible, Sendable {

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import Logging
 
 /// Whose events came, and what became of them.

@@ -1,9 +1,9 @@
-import FunnelCodec
-import FunnelEdge
+import Codec
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import Logging
 import ServiceLifecycle
 
@@ -31,7 +31,7 @@ package final class IngestService: Sendable {
         let node = try Node(.ingest, run)
         let service = try await IngestService(node)
         let http = node.router()
-        let bodies = EdgeBodies(bytes: node.settings.integer("bodies-mb") << 20)
+        let bodies = BodyMemory(bytes: node.settings.integer("bodies-mb") << 20)
         node.metrics.gauge("sluice_ingest_body_bytes", "bytes of HTTP request bodies held now") { Double(bodies.bytes) }
         let door = KeyDoor(guesses: node.guesses) { service.membership.view.keys }
         let routes = IngestRoutes(intake: service.intake, door: door, bodies: bodies)

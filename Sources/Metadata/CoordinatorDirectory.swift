@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 import Glibc
 
 /// A coordinator's data directory: the database of metadata, and beside it the file `CLUSTER` with the id of the cluster, by

@@ -1,12 +1,12 @@
-import FunnelCodec
-import FunnelEdge
+import Codec
+import ServiceHost
 import FunnelMatch
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
-import FunnelScan
-import FunnelStorage
+import RPC
+import ServiceRuntime
+import FunnelQuery
+import EventStorage
 import Logging
 import NIOCore
 import NIOPosix
@@ -253,7 +253,7 @@ package final class ShardService: Sendable {
         let message = try decoding("append") { () throws(ByteError) in try ShardAppend(body: call.frame.body) }
         let own = BucketSet(ClusterMap.buckets(ofShard: shard, of: open.map.shards.count))
         guard message.buckets.isSubset(of: own) else { throw ProtocolError(.wrongBucket, "a bucket of the append does not belong to shard \(shard)") }
-        for i in 0..<message.batch.users.count where !message.buckets.contains(XXH64.bucket(of: message.batch.users.hash(i))) {
+        for i in 0..<message.batch.users.count where !message.buckets.contains(ClusterMap.bucket(of: message.batch.users.hash(i))) {
             throw ProtocolError(.invalidMessage, "a user of the append is not of its buckets")
         }
         let refused = message.refused.map { AppendRequest.RefusedRow(RejectedRow(row: $0.row, code: .timeAhead), bucket: $0.bucket) }
@@ -274,7 +274,7 @@ package final class ShardService: Sendable {
         try checkEpoch(call, open.map)
         let message = try decoding("append") { () throws(ByteError) in try Append(body: call.frame.body) }
         let own = ClusterMap.buckets(ofShard: shard, of: open.map.shards.count)
-        for i in 0..<message.batch.users.count where !own.contains(XXH64.bucket(of: message.batch.users.hash(i))) {
+        for i in 0..<message.batch.users.count where !own.contains(ClusterMap.bucket(of: message.batch.users.hash(i))) {
             throw ProtocolError(.wrongBucket, "a user of the batch does not belong to shard \(shard)")
         }
         try await store(
@@ -301,14 +301,14 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("partial query") { () throws(ByteError) in try PartialQuery(body: call.frame.body) }
-        let (scan, scanner, snapshot) = try prepare(query, call, open)
-        let body = try await workers.admitting(scanner.job.project) {
-            try await scanner.run(query, scan, newestEvent: scan.newestEvent)
+        let (scan, runner, snapshot) = try prepare(query, call, open)
+        let body = try await workers.admitting(runner.job.project) {
+            try await runner.run(query, scan, newestEvent: scan.newestEvent)
         }
-        try matching { try open.store.checkSound(snapshot, project: scanner.job.project) }
+        try matching { try open.store.checkSound(snapshot, project: runner.job.project) }
         queryLatency.record(ContinuousClock.now - start)
         var answer = call.writer()
-        try await answer.send(.partialResult, body) { try await scanner.alone($0) }
+        try await answer.send(.partialResult, body) { try await runner.alone($0) }
         try await answer.end(rows: 1)
     }
 
@@ -316,15 +316,15 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("partial users query") { () throws(ByteError) in try PartialUsersQuery(body: call.frame.body) }
-        let (scan, scanner, snapshot) = try prepare(query.query, call, open)
-        let (users, left) = try await workers.admitting(scanner.job.project) { try await scanner.users(query, scan) }
-        try matching { try open.store.checkSound(snapshot, project: scanner.job.project) }
+        let (scan, runner, snapshot) = try prepare(query.query, call, open)
+        let (users, left) = try await workers.admitting(runner.job.project) { try await runner.users(query, scan) }
+        try matching { try open.store.checkSound(snapshot, project: runner.job.project) }
         let heavy = query.query.leavesOutHeavy ? UInt64(left) : nil
         var answer = call.writer()
         for start in stride(from: 0, to: heavy == nil ? users.count : max(1, users.count), by: UserList.usersPerFrame) {
             let page = users[start..<min(users.count, start + UserList.usersPerFrame)]
             let body = UserList(users: Array(page), heavyUsers: heavy).body
-            try await answer.send(.userList, body) { try await scanner.alone($0) }
+            try await answer.send(.userList, body) { try await runner.alone($0) }
         }
         try await answer.end(rows: users.count)
     }
@@ -347,10 +347,10 @@ package final class ShardService: Sendable {
         snapshot.isCancelled = workers.polling { call.isCancelled }
         let cost = ScanCost(rows: snapshot.rows(of: snapshot.eventNames()))
         let job = QueryJob(project: project, isHeavy: cost.isHeavy)
-        return try await DiscoveryScanner(workers: workers, job: job, isCancelled: snapshot.isCancelled).run(query, snapshot)
+        return try await DiscoveryRunner(workers: workers, job: job, isCancelled: snapshot.isCancelled).run(query, snapshot)
     }
 
-    private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open) throws -> (FunnelScan, ReportScanner, Snapshot) {
+    private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open) throws -> (ShardQuery, QueryRunner, Snapshot) {
         let own = ClusterMap.buckets(ofShard: shard, of: open.map.shards.count)
         guard query.buckets.allSatisfy({ own.lowerBound <= $0.lowerBound && $0.upperBound <= own.upperBound }) else {
             throw ProtocolError(.wrongBucket, "shard \(shard) has buckets \(own.lowerBound) to \(own.upperBound - 1)")
@@ -360,9 +360,9 @@ package final class ShardService: Sendable {
         snapshot.isCancelled = workers.polling { call.isCancelled }
         let plan = FunnelPlan(query.definition, entryRange: query.entryRange, asOf: query.asOf)
         let heavy = HeavyUsers(areNoted: query.leavesOutHeavy)
-        let scan = try matching { try FunnelScan(plan, snapshot, buckets: query.buckets, cohorts: query.cohorts, heavy: heavy) }
+        let scan = try matching { try ShardQuery(plan, snapshot, buckets: query.buckets, cohorts: query.cohorts, heavy: heavy) }
         let job = QueryJob(project: project, isHeavy: ScanCost(scan, query.costKind).isHeavy)
-        return (scan, ReportScanner(workers: workers, job: job, shard: shard, isCancelled: snapshot.isCancelled), snapshot)
+        return (scan, QueryRunner(workers: workers, job: job, shard: shard, isCancelled: snapshot.isCancelled), snapshot)
     }
 
     private func checkEpoch(_ call: FrameCall, _ map: ClusterMap) throws {

@@ -1,11 +1,11 @@
 import CoordinatorService
-import FunnelEdge
-import FunnelRuntime
+import ServiceHost
+import ServiceRuntime
 import Glibc
 
 @main
 struct Main {
     static func main() async {
-        exit(await Program.main(CoordinatorService.table, health: EdgeServer.askHealth, build: CoordinatorService.services))
+        exit(await Program.main(CoordinatorService.table, health: ServiceServer.askHealth, build: CoordinatorService.services))
     }
 }

@@ -1,11 +1,11 @@
-import FunnelEdge
-import FunnelRuntime
+import ServiceHost
+import ServiceRuntime
 import Glibc
 import IngestService
 
 @main
 struct Main {
     static func main() async {
-        exit(await Program.main(IngestService.table, health: EdgeServer.askHealth, build: IngestService.services))
+        exit(await Program.main(IngestService.table, health: ServiceServer.askHealth, build: IngestService.services))
     }
 }

@@ -1,11 +1,11 @@
-import FunnelEdge
-import FunnelRuntime
+import ServiceHost
+import ServiceRuntime
 import Glibc
 import ShardService
 
 @main
 struct Main {
     static func main() async {
-        exit(await Program.main(ShardService.table, health: EdgeServer.askHealth, build: ShardService.services))
+        exit(await Program.main(ShardService.table, health: ServiceServer.askHealth, build: ShardService.services))
     }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import FunnelRuntime
+import ServiceRuntime
 
 @main
 struct Sluice: AsyncParsableCommand {

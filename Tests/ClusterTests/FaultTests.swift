@@ -1,11 +1,11 @@
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Synchronization
 import Testing
 
 extension ClusterSuite {
-    /// Processes killed while they work. `FUNNEL_KILLS` kills of each kind.
+    /// Processes killed while they work. `SLUICE_KILLS` kills of each kind.
     struct FaultTests {
         /// What was acknowledged, by user: each user's events must be there exactly once.
         private struct Ledger {
@@ -99,7 +99,7 @@ extension ClusterSuite {
                 let there = Int(partial["entered"]?.asInteger ?? 0)
                 #expect(there > 0 && there < 40)
                 // Users of the shard that answers go on.
-                let mine = users.filter { XXH64.bucket(ofUser: ByteString($0)) < 512 }
+                let mine = users.filter { ClusterMap.bucket(ofUser: ByteString($0)) < 512 }
                 #expect(mine.count == there)
                 #expect(try await cluster.send(mine.map { event($0, "b", 1) }).status == 200)
             }

@@ -1,6 +1,6 @@
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 extension ClusterSuite {
@@ -30,7 +30,7 @@ extension ClusterSuite {
         @Test func oneUserIsNamedOrLeftOutOfEveryReport() async throws {
             try await Cluster.with(shards: 2) { cluster in
                 try await sendRobot(cluster)
-                let shard = "shard-\(XXH64.bucket(ofUser: "robot") < 512 ? 0 : 1)"
+                let shard = "shard-\(ClusterMap.bucket(ofUser: "robot") < 512 ? 0 : 1)"
                 func ask(_ path: String, _ more: [JSONValue.Member]) async throws -> HTTP.Answer {
                     let body = JSONValue.object([.init("funnel", Self.funnel)] + more)
                     return try await HTTP.call("POST", cluster.coordinatorHTTP, path, body: body.encoded)

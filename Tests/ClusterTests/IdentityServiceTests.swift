@@ -1,6 +1,6 @@
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 extension ClusterSuite {
@@ -319,7 +319,7 @@ extension ClusterSuite {
                 for service in [told, fresh] { try await services.until(service, answers: 200) }
                 try await until { try await send(Self.users, "c", to: trio.ingest).status == 200 }
                 #expect(try await entered("c", told) == .count(Self.users.count))
-                let mine = Self.users.filter { XXH64.bucket(ofUser: ByteString($0)) < 512 }
+                let mine = Self.users.filter { ClusterMap.bucket(ofUser: ByteString($0)) < 512 }
                 #expect(try await entered("a", told) == .count(mine.count))
                 await services.stop(told)
                 // The coordinator is away and the old disk is mounted, which believes in itself: ingest knows better.
@@ -329,7 +329,7 @@ extension ClusterSuite {
                 try FileManager.default.copyItem(atPath: old, toPath: disk)
                 let stale = try startShard()
                 try await services.until(stale, answers: 200)
-                let theirs = Self.users.filter { XXH64.bucket(ofUser: ByteString($0)) >= 512 }
+                let theirs = Self.users.filter { ClusterMap.bucket(ofUser: ByteString($0)) >= 512 }
                 for _ in 0..<20 {
                     #expect(try await send(theirs, "d", to: trio.ingest).status == 503)
                     try await Task.sleep(for: .milliseconds(50))
@@ -370,7 +370,7 @@ extension ClusterSuite {
                 let first = try await cluster.send(Self.users.map { event($0, "a", 0, id: "a/\($0)") })
                 #expect(first.status == 503)
                 let stored = Int(first.json["accepted"]?.asInteger ?? 0)
-                #expect(stored == 0 || stored == Self.users.count { XXH64.bucket(ofUser: ByteString($0)) < 512 })
+                #expect(stored == 0 || stored == Self.users.count { ClusterMap.bucket(ofUser: ByteString($0)) < 512 })
                 try await until {
                     let ready = try await HTTP.call("GET", cluster.ingestHTTP, "/readyz")
                     return ready.status == 200 && ready.text.contains("shard-1: it is down: no answer within 2 s")
@@ -380,11 +380,11 @@ extension ClusterSuite {
                 // Known to be down: refused before anything is stored.
                 let second = try await cluster.send(Self.users.map { event($0, "a", 0, id: "a/\($0)") })
                 #expect(second.status == 503 && second.headers["retry-after"] != nil, "\(second.text)")
-                let mine = Self.users.filter { XXH64.bucket(ofUser: ByteString($0)) < 512 }
+                let mine = Self.users.filter { ClusterMap.bucket(ofUser: ByteString($0)) < 512 }
                 #expect(try await cluster.send(mine.map { event($0, "b", 0) }).status == 200)
                 // What is to be sent again: without a key those rows; under a key, where an event's place is its id, all of them.
                 let plain = try await cluster.send(Self.users.map { event($0, "p", 0, id: "p/\($0)") })
-                let others = Self.users.indices.filter { XXH64.bucket(ofUser: ByteString(Self.users[$0])) >= 512 }
+                let others = Self.users.indices.filter { ClusterMap.bucket(ofUser: ByteString(Self.users[$0])) >= 512 }
                 #expect(plain.status == 503 && plain.json["retry"] == .array(others.map { .count($0) }), "\(plain.text)")
                 #expect(plain.text.contains("send those of") && plain.text.contains("shard-1: it is down"), "\(plain.text)")
                 let keyed = Self.users.map { event($0, "k", 0) }

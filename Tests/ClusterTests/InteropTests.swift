@@ -1,6 +1,6 @@
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 extension ClusterSuite {

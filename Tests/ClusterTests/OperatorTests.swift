@@ -1,6 +1,6 @@
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 extension ClusterSuite {
@@ -74,7 +74,7 @@ extension ClusterSuite {
                 #expect(try await cluster.counts(["a"]) == [20])
                 try await cluster.stop()
                 // Coordinator and shard at once: the advice is a command that works, and the other shard's events are left.
-                let left = (0..<20).filter { XXH64.bucket(ofUser: ByteString("u\($0)")) < 512 }.count
+                let left = (0..<20).filter { ClusterMap.bucket(ofUser: ByteString("u\($0)")) < 512 }.count
                 for name in ["coordinator", "shard-1"] { try FileManager.default.removeItem(at: data.appendingPathComponent(name)) }
                 let run = try await Command.run("sluice", ["up", "--any-port", "--shards", "2", "--data", data.path])
                 let advice = try #require(run.err.range(of: "sluice cluster recover "), "\(run.err)")

@@ -1,6 +1,6 @@
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 extension ClusterSuite {
@@ -83,7 +83,7 @@ extension ClusterSuite {
             }
             #expect(Report(report).steps[0]["open"] == .null && (report["expected_conversions"]?.asDouble != Double(counts.last ?? 0)) == !open.isEmpty)
             #expect(try await cluster.users(funnel, step: 1, outcome: "converted").count == counts[counts.count - 1])
-            let all = ProcessInfo.processInfo.environment["FUNNEL_FULL"] == "1"
+            let all = ProcessInfo.processInfo.environment["SLUICE_FULL"] == "1"
             try await checkExplanations(cluster, funnel, asOf, open, depths.filter { _ in all || random.chance(4) }, steps: counts.count)
             let rows = try #require(report["breakdown"]?["rows"]?.asArray)
             let step = 1 + random.below(counts.count)

@@ -1,13 +1,13 @@
 import Crypto
 import Foundation
-import FunnelCodec
+import Codec
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 extension ClusterSuite {
     /// Both real logs through the command line into real clusters, against results that an independent program computed:
-    /// counts, medians under two entry rules, and who is in each list. `FUNNEL_FULL=1` runs every combination.
+    /// counts, medians under two entry rules, and who is in each list. `SLUICE_FULL=1` runs every combination.
     struct RealLogTests {
         struct Setup: Sendable, CustomTestStringConvertible {
             var shards: Int
@@ -32,7 +32,7 @@ extension ClusterSuite {
         }()
 
         static let setups: [Setup] = {
-            if ProcessInfo.processInfo.environment["FUNNEL_FULL"] == "1" {
+            if ProcessInfo.processInfo.environment["SLUICE_FULL"] == "1" {
                 return [1, 2, 5].flatMap { shards in
                     [false, true].flatMap { shuffled in
                         [1, 10, 1_000].flatMap { pieces in

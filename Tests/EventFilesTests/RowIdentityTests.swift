@@ -1,8 +1,8 @@
 import EventFiles
 import EventShapes
-import FunnelCodec
+import Codec
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 struct RowIdentityTests {

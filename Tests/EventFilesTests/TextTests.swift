@@ -1,7 +1,7 @@
 import EventFiles
 import EventShapes
 import Foundation
-import FunnelCodec
+import Codec
 import FunnelModel
 import Testing
 

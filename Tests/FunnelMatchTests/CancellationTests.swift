@@ -1,6 +1,6 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Synchronization
 import Testing
 

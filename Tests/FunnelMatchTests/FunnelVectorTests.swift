@@ -1,6 +1,6 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// `Protocol/vectors/funnels.json`: cases written by hand from `FUNNEL.md`, on the reference, and

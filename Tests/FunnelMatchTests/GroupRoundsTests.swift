@@ -1,6 +1,6 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// Breakdowns over several shards that tell only their leading groups at first, against all groups at one place.

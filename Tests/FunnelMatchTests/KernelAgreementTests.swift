@@ -1,6 +1,6 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// Kernels against the matchers that look at one user at a time. Small histories of many users are packed into slices

@@ -1,6 +1,6 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// `NarrowedScan` on random histories packed into slices, short ones against the reference, long ones against `RuleMatcher`.

@@ -1,6 +1,6 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 
 /// Users' histories as the kernels get them: one key list per step, with the way back from a list's index to the row
 /// of a user.

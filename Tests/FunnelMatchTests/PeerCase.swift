@@ -1,6 +1,6 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// A case of another system in our terms.

@@ -1,10 +1,10 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// Matcher and reference on random small histories: ties, repeats, joined and wildcard steps, entry ranges, open
-/// attempts. `FUNNEL_CASES` histories a mode, 100,000 unless the environment says otherwise.
+/// attempts. `SLUICE_CASES` histories a mode, 100,000 unless the environment says otherwise.
 struct ReferenceAgreementTests {
     struct Mode: Sendable, CustomTestStringConvertible {
         var flexible: Bool

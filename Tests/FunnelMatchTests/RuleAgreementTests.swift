@@ -1,10 +1,10 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// `RuleMatcher` and reference on random small histories: each rule alone, every pair that a definition accepts, and random
-/// mixtures. `FUNNEL_CASES` histories in all.
+/// mixtures. `SLUICE_CASES` histories in all.
 struct RuleAgreementTests {
     static let combinations: [[Rule]] = {
         var list: [[Rule]] = [[]] + Rule.allCases.map { [$0] }

@@ -1,6 +1,6 @@
 import FunnelMatch
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// Cases taken as facts from other systems' tests, and the micro cases of the independent oracle, by the reference, and by

@@ -1,6 +1,6 @@
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// No error is told in Swift's own form, such as `JSONError(offset: 81, …)`.

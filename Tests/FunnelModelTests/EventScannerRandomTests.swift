@@ -1,5 +1,5 @@
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// The scanner against the slow reading on bodies from a generator and on damaged ones.

@@ -1,6 +1,6 @@
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// The parser against Foundation's. Meant differences: bare NaN and Infinity and numbers too large for a double are

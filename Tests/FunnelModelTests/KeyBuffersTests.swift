@@ -1,5 +1,5 @@
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 struct KeyBuffersTests {

@@ -1,5 +1,5 @@
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// Events that two readers of JSON would take for different ones are rejected by themselves, with the field's name.

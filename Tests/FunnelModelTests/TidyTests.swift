@@ -1,5 +1,5 @@
 import Foundation
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// Rules of the house that a compiler does not know.
@@ -32,7 +32,7 @@ struct TidyTests {
     }
 
     @Test func nioStaysAboveTheCore() {
-        for folder in ["FunnelModel/", "FunnelMatch/", "FunnelCodec/", "FunnelProtocol/", "FunnelStatistics/", "FunnelStorage/"] {
+        for folder in ["FunnelModel/", "FunnelMatch/", "Codec/", "FunnelProtocol/", "FunnelStatistics/", "EventStorage/"] {
             for (path, text) in Self.sources where path.hasPrefix(folder) { #expect(!text.contains("import NIO"), "\(path)") }
         }
     }

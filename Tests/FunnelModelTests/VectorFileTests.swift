@@ -1,5 +1,5 @@
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// `Protocol/vectors/hash.json` and `timestamps.json`, written by an independent program.
@@ -13,7 +13,7 @@ struct VectorFileTests {
             let text = try #require(row["text"]?.asString)
             let hash = try #require(UInt64(row["xxh64"]?.asString?.string ?? "", radix: 16))
             #expect(XXH64.hash(text.bytes) == hash, "\(text)")
-            #expect(Int64(XXH64.bucket(ofUser: text)) == row["bucket"]?.asInteger, "\(text)")
+            #expect(Int64(ClusterMap.bucket(ofUser: text)) == row["bucket"]?.asInteger, "\(text)")
         }
     }
 

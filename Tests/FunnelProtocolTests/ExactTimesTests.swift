@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 struct ExactTimesTests {

@@ -1,7 +1,7 @@
-import FunnelCodec
+import Codec
 import FunnelModel
 import FunnelProtocol
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 struct FrameDecoderTests {

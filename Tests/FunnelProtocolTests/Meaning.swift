@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelTestSupport
+import TestSupport
 
 /// The JSON that stands for a message in `Protocol/vectors`, and back. Integers from 2^53 on are decimal strings, since
 /// many JSON readers would round them.

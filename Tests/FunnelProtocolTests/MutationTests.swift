@@ -1,7 +1,7 @@
-import FunnelCodec
+import Codec
 import FunnelModel
 import FunnelProtocol
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// Valid vectors with bytes changed. Half of the mutants get checksums that fit again, so that what lies behind them is

@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// Wire calls as released versions made and answered them (`Tests/Released`): every one is read, and what it says is written

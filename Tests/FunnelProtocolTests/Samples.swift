@@ -1,4 +1,4 @@
-import FunnelCodec
+import Codec
 import FunnelModel
 import FunnelProtocol
 

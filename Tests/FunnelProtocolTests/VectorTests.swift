@@ -1,8 +1,8 @@
 import Foundation
-import FunnelCodec
+import Codec
 import FunnelModel
 import FunnelProtocol
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// `Protocol/vectors` in both directions. Bytes change only with `SLUICE_UPDATE_VECTORS=1`, and the diff is reviewed: a

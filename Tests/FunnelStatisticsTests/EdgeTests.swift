@@ -1,5 +1,5 @@
 import FunnelStatistics
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// Nothing said where nothing can be said, never NaN, and what must hold for all counts.

@@ -1,8 +1,8 @@
 import FunnelStatistics
-import FunnelTestSupport
+import TestSupport
 import Testing
 
-/// Simulated experiments, looked at after every 100 users. FUNNEL_EXPERIMENTS sets their number in each setting; 10,000 is
+/// Simulated experiments, looked at after every 100 users. SLUICE_EXPERIMENTS sets their number in each setting; 10,000 is
 /// the full run.
 struct SequentialSimulationTests {
     static let settings = [0.01, 0.05, 0.2, 0.5].flatMap { rate in [0.5, 0.1].map { (rate: rate, share: $0) } }

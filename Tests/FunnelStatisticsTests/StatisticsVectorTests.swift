@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelStatistics
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// `Protocol/vectors/statistics.json`, written by `Tests/Statistics/reference.py`: agreement to 1e-9 of the value.

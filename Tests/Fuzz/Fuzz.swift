@@ -1,7 +1,7 @@
-import FunnelCodec
+import Codec
 import FunnelModel
 import FunnelProtocol
-import FunnelStorage
+import EventStorage
 import Glibc
 
 /// One surface that takes bytes from outside, chosen by FUZZ_SURFACE, under libFuzzer. Every input must give a value or an

@@ -10,7 +10,7 @@ seconds=${1:-30} seed=${2:-1}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build="$root/.build-fuzz"
 # Not -c release: that would leave checks out which a fuzzer should meet.
-FUNNEL_FUZZ=1 swift build --package-path "$root" --scratch-path "$build" -Xswiftc -sanitize=fuzzer,address -Xswiftc -O --product funnel-fuzz
+SLUICE_FUZZ=1 swift build --package-path "$root" --scratch-path "$build" -Xswiftc -sanitize=fuzzer,address -Xswiftc -O --product funnel-fuzz
 program="$build/debug/funnel-fuzz"
 mkdir -p "$build/failed"
 for surface in $surfaces; do

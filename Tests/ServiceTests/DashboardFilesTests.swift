@@ -1,6 +1,6 @@
 import Dashboard
 import Foundation
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 struct DashboardFilesTests {

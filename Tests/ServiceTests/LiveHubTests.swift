@@ -1,7 +1,7 @@
 import CoordinatorService
 import FunnelModel
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 import Logging
 import NIOCore
 import Synchronization

@@ -1,7 +1,7 @@
 import CoordinatorService
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 struct OpenAPITests {
@@ -58,7 +58,7 @@ struct OpenAPITests {
     /// Routes are read from the sources, so that a new one can't be left out.
     @Test func everyRouteIsDescribed() throws {
         var found = 0
-        for folder in ["Sources/CoordinatorService", "Sources/FunnelEdge"] {
+        for folder in ["Sources/CoordinatorService", "Sources/ServiceHost"] {
             let root = Repository.root.appendingPathComponent(folder)
             let names = FileManager.default.enumerator(atPath: root.path)?.compactMap { $0 as? String } ?? []
             for name in names where name.hasSuffix(".swift") {

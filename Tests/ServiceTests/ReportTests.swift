@@ -1,6 +1,6 @@
 import CoordinatorService
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 struct ReportTests {

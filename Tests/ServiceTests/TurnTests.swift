@@ -1,6 +1,6 @@
 import CoordinatorService
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 import ShardService
 import Synchronization
 import Testing

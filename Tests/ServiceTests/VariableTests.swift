@@ -1,5 +1,5 @@
 import CoordinatorService
-import FunnelRuntime
+import ServiceRuntime
 import IngestService
 import ShardService
 import Testing

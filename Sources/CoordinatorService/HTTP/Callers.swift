@@ -1,7 +1,7 @@
-import FunnelEdge
+import ServiceHost
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 import Synchronization

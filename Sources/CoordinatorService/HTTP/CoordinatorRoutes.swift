@@ -1,8 +1,8 @@
-import FunnelEdge
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 
@@ -12,7 +12,7 @@ struct CoordinatorRoutes {
     let catalogue: FunnelCatalogue
     let callers: Callers
 
-    func add(to router: EdgeRouter) {
+    func add(to router: ServiceRouter) {
         router.get("/openapi.json") { _, _ in OpenAPI.response }
         router.get("/funnel-performance") { request, context in try await performance(request, context) }
         router.post("/v1/query") { request, context in
@@ -30,12 +30,12 @@ struct CoordinatorRoutes {
         }
         router.get("/v1/funnels") { request, _ in
             let saved = try await catalogue.list(project: try admit(request, for: .read))
-            return EdgeResponse.json(["funnels": .array(saved.map { $0.definition.json })])
+            return JSONResponse.json(["funnels": .array(saved.map { $0.definition.json })])
         }
         router.get("/v1/funnels/{id}") { request, context in
             let project = try admit(request, for: .read)
             guard let saved = try await catalogue.get(try id(context), project: project) else { throw Self.unknown }
-            return EdgeResponse.json(saved.definition.json, headers: [.eTag: Self.tag(saved.revision)])
+            return JSONResponse.json(saved.definition.json, headers: [.eTag: Self.tag(saved.revision)])
         }
         router.put("/v1/funnels/{id}") { request, context in try await put(request, context) }
         router.delete("/v1/funnels/{id}") { request, context in
@@ -52,21 +52,21 @@ struct CoordinatorRoutes {
 
     /// Answers with what a document asks for, told the time and the caller's project. A caller who leaves cancels it.
     func answer(
-        _ request: Request, _ context: EdgeContext, _ report: @escaping @Sendable (JSONValue, Int64, UInt32) async throws -> JSONValue
+        _ request: Request, _ context: ServiceContext, _ report: @escaping @Sendable (JSONValue, Int64, UInt32) async throws -> JSONValue
     ) async throws -> Response {
         let project = try admit(request, for: .read)
         let answer = try await engine.tally.count(project) {
             let document = try await document(request)
             return try await context.whileCallerWaits { try await report(document, WallClock.now(), project) }
         }
-        return EdgeResponse.json(answer)
+        return JSONResponse.json(answer)
     }
 
     func document(_ request: Request) async throws -> JSONValue {
-        try JSONParser.parse(try await EdgeBody.read(request, limit: Limits.definitionBytes).content())
+        try JSONParser.parse(try await ReceivedBody.read(request, limit: Limits.definitionBytes).content())
     }
 
-    private func put(_ request: Request, _ context: EdgeContext) async throws -> Response {
+    private func put(_ request: Request, _ context: ServiceContext) async throws -> Response {
         let project = try admit(request, for: .admin)
         let id = try id(context)
         let definition = try FunnelDefinition.parse(try await document(request))
@@ -74,11 +74,11 @@ struct CoordinatorRoutes {
             throw InvalidDocument([FieldFault("funnel_id", "is \"\(named.string)\" in the body, \"\(id.string)\" in the path")])
         }
         let (saved, created) = try await catalogue.put(definition, id: id, expected: try Self.ifMatch(request), project: project)
-        return EdgeResponse.json(
+        return JSONResponse.json(
             saved.definition.json, status: created ? .created : .ok, headers: [.eTag: Self.tag(saved.revision)])
     }
 
-    private func id(_ context: EdgeContext) throws -> ByteString {
+    private func id(_ context: ServiceContext) throws -> ByteString {
         let id = ByteString(context.parameters.get("id") ?? "")
         guard FunnelDefinition.isValidID(id) else {
             throw InvalidDocument([FieldFault("funnel_id", "must match [A-Za-z0-9_.-]{1,\(Limits.funnelIDBytes)}")])
@@ -101,7 +101,7 @@ struct CoordinatorRoutes {
     }
 
     /// The seed's endpoint. Bad dates answer 422 in the seed's `detail` shape.
-    private func performance(_ request: Request, _ context: EdgeContext) async throws -> Response {
+    private func performance(_ request: Request, _ context: ServiceContext) async throws -> Response {
         let project = try admit(request, for: .read)
         let parameters = request.uri.queryParameters
         var members: [JSONValue.Member] = []
@@ -115,7 +115,7 @@ struct CoordinatorRoutes {
             let detail = reader.faults.map { fault -> JSONValue in
                 ["loc": ["query", .text(fault.field)], "msg": .text(fault.reason), "type": "value_error"]
             }
-            return EdgeResponse.json(["detail": .array(detail)], status: .unprocessableContent)
+            return JSONResponse.json(["detail": .array(detail)], status: .unprocessableContent)
         }
         let id = parameters["funnel_id"].map { QueryRequest.Subject.saved(ByteString(String($0))) }
         let query = QueryRequest(
@@ -124,6 +124,6 @@ struct CoordinatorRoutes {
         let answer = try await engine.tally.count(project) {
             try await context.whileCallerWaits { try await engine.report(query, project: project).performanceJSON }
         }
-        return EdgeResponse.json(answer)
+        return JSONResponse.json(answer)
     }
 }

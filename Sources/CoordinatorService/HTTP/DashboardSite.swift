@@ -1,11 +1,11 @@
 import Crypto
 import Dashboard
 import Foundation
-import FunnelCodec
-import FunnelEdge
+import Codec
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 
@@ -52,7 +52,7 @@ struct DashboardSite: Sendable {
         files = Dictionary(uniqueKeysWithValues: contents.map { ("\(name)/\($0.key)", Self.file($0.key, $0.value)) })
     }
 
-    func add(to router: EdgeRouter) {
+    func add(to router: ServiceRouter) {
         router.get("/") { request, _ in
             if request.headers[.ifNoneMatch] == pageTag { return Response(status: .notModified, headers: [.eTag: pageTag]) }
             return Self.response(
@@ -83,8 +83,8 @@ struct DashboardSite: Sendable {
         var fields = headers
         fields[.vary] = "Accept-Encoding"
         let takesGzip = request.headers[.acceptEncoding]?.lowercased().contains("gzip") ?? false
-        guard takesGzip, !file.packed.isEmpty else { return EdgeResponse.body(file.plain, type: file.type, headers: fields) }
+        guard takesGzip, !file.packed.isEmpty else { return JSONResponse.body(file.plain, type: file.type, headers: fields) }
         fields[.contentEncoding] = "gzip"
-        return EdgeResponse.body(file.packed, type: file.type, headers: fields)
+        return JSONResponse.body(file.packed, type: file.type, headers: fields)
     }
 }

@@ -1,8 +1,8 @@
-import FunnelEdge
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -12,10 +12,10 @@ struct LiveRoutes {
     let callers: Callers
     let hub: LiveHub
 
-    func add(to router: EdgeRouter) {
+    func add(to router: ServiceRouter) {
         router.post("/v1/live") { request, _ in
             let project = try callers.admit(request, for: .read).project
-            let document = try JSONParser.parse(try await EdgeBody.read(request, limit: Limits.definitionBytes).content())
+            let document = try JSONParser.parse(try await ReceivedBody.read(request, limit: Limits.definitionBytes).content())
             _ = try QueryRequest.parse(document, now: WallClock.now())
             let hasKey = request.headers[.authorization] != nil || callers.keys.isOpen
             let token = callers.token(request)

@@ -1,9 +1,9 @@
-import FunnelEdge
+import ServiceHost
 import Hummingbird
 
 /// `GET /openapi.json`: what the coordinator answers, for tools and people (OpenAPI 3.1).
 package enum OpenAPI {
-    static var response: Response { EdgeResponse.body(document, type: "application/json") }
+    static var response: Response { JSONResponse.body(document, type: "application/json") }
 
     package static let document = Array(
         """

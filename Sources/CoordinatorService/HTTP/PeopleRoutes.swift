@@ -1,14 +1,14 @@
 import Foundation
-import FunnelEdge
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 
 /// Times between steps, one user's explanation, and what there is to ask about.
 extension CoordinatorRoutes {
-    func addPeople(to router: EdgeRouter) {
+    func addPeople(to router: ServiceRouter) {
         router.post("/v1/query/times") { request, context in
             try await answer(request, context) { try await engine.times(try TimesRequest.parse($0, now: $1), project: $2).json }
         }
@@ -24,13 +24,13 @@ extension CoordinatorRoutes {
         }
     }
 
-    private func discover(_ subject: DiscoveryRequest.Subject, _ request: Request, _ context: EdgeContext) async throws -> Response {
+    private func discover(_ subject: DiscoveryRequest.Subject, _ request: Request, _ context: ServiceContext) async throws -> Response {
         let project = try admit(request, for: .read)
         let parameters = request.uri.queryParameters.map { (name: String($0.key), value: String($0.value)) }
         let asked = try DiscoveryRequest.parse(subject, parameters)
         let answer = try await engine.tally.count(project) {
             try await context.whileCallerWaits { try await engine.discover(asked, project: project).json }
         }
-        return EdgeResponse.json(answer)
+        return JSONResponse.json(answer)
     }
 }

@@ -1,8 +1,8 @@
-import FunnelEdge
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 
@@ -14,9 +14,9 @@ struct SessionRoutes {
 
     private static let bodyMax = 4_096
 
-    func add(to router: EdgeRouter) {
+    func add(to router: ServiceRouter) {
         router.get("/v1/session") { request, _ in
-            EdgeResponse.json(state(try? callers.admit(request, for: .read)))
+            JSONResponse.json(state(try? callers.admit(request, for: .read)))
         }
         router.post("/v1/session") { request, _ in try await signIn(request) }
         router.delete("/v1/session") { request, _ in
@@ -30,7 +30,7 @@ struct SessionRoutes {
 
     private func signIn(_ request: Request) async throws -> Response {
         try callers.door.requireOwnPage(request)
-        var reader = FieldReader(try JSONParser.parse(try await EdgeBody.read(request, limit: Self.bodyMax).content()))
+        var reader = FieldReader(try JSONParser.parse(try await ReceivedBody.read(request, limit: Self.bodyMax).content()))
         let key = reader.string("key")
         if key == nil { reader.fault("key", "is required") }
         reader.rejectUnknown()
@@ -38,7 +38,7 @@ struct SessionRoutes {
         let hash = KeyRing.hash(key.string)
         let principal = try callers.door.admit(key: key.string, for: .read)
         callers.sessions.end(callers.token(request))
-        var response = EdgeResponse.json(state(principal))
+        var response = JSONResponse.json(state(principal))
         response.setCookie(cookie(callers.sessions.begin(hash: hash), seconds: Int(Sessions.lifetime.components.seconds)))
         return response
     }

@@ -1,8 +1,8 @@
-import FunnelEdge
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import Hummingbird
 
 /// `GET /v1/status`: what the cluster has of the caller's project, shard by shard.
@@ -16,11 +16,11 @@ struct StatusRoutes {
         self.engine = engine
     }
 
-    func add(to router: EdgeRouter) {
+    func add(to router: ServiceRouter) {
         router.get("/v1/status") { request, _ in
             let project = try callers.admit(request, for: .read).project
             async let limits = engine.sharedLimits.limits(project: project)
-            return EdgeResponse.json(json(await engine.sharedTotals.totals(project: project), await limits))
+            return JSONResponse.json(json(await engine.sharedTotals.totals(project: project), await limits))
         }
     }
 

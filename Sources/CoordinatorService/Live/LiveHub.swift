@@ -1,7 +1,7 @@
-import FunnelEdge
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 import Logging
 import NIOCore
 import Synchronization

@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 import Logging
 import Metadata
 import Synchronization

@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 
 /// What users do around the steps: reports by themselves, without the counts of the steps.
 extension QueryEngine {

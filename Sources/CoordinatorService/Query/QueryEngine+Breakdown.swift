@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 
 extension QueryEngine {
     /// Where shards left out groups that could be among those to be shown, asks all that answered once more, and puts what

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 
 /// Reports on single users, on the time between two steps, and on what there is to ask about.
 extension QueryEngine {
@@ -31,7 +31,7 @@ extension QueryEngine {
         let query = try await resolve(request.query, project)
         let definition = query.definition
         try request.check(against: definition)
-        let bucket = XXH64.bucket(ofUser: request.user)
+        let bucket = ClusterMap.bucket(ofUser: request.user)
         let others = fleet.links.filter { !$0.buckets.contains(bucket) }.map(\.id)
         let gathered = try await gate.run(project, isHeavy: false, until: start + request.query.deadline) {
             try await ask(query, .explain(user: request.user), project, start, without: Set(others))

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 
 extension QueryEngine {
     /// What the shards say to a query, its parts in the order of `ResolvedQuery.partials`, and the bounds of its trend. Where

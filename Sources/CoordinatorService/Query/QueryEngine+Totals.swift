@@ -1,7 +1,7 @@
-import FunnelEdge
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
+import RPC
 
 /// Numbers that shards have at hand: asked past the line of queries.
 extension QueryEngine {

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import Logging
 
 /// Plans a query, asks the shards, and adds up what they say. One map for the whole answer.

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import Logging
 import NIOCore
 

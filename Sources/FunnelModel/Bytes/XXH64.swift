@@ -39,12 +39,6 @@ package enum XXH64 {
         return h ^ (h &>> 32)
     }
 
-    /// The bucket of a user: which shard's data it belongs to, through the cluster map.
-    package static func bucket(ofUser user: ByteString) -> Int { bucket(of: hash(user.bytes)) }
-
-    /// The bucket of a user whose id has this hash.
-    package static func bucket(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash % UInt64(Limits.buckets)) }
-
     /// All whole stripes of 32 bytes; `at` ends behind them.
     private static func stripes(_ bytes: RawSpan, _ seed: UInt64, _ at: inout Int) -> UInt64 {
         var v1 = seed &+ p1 &+ p2

@@ -1,4 +1,4 @@
-import FunnelCodec
+import Codec
 import FunnelModel
 
 /// The last frame of every answer: without it, what came before must not be used.

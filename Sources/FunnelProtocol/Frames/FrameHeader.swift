@@ -1,4 +1,4 @@
-import FunnelCodec
+import Codec
 import FunnelModel
 
 /// What a frame carries. Layouts: `Protocol/PROTOCOL.md`.

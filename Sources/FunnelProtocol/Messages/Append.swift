@@ -1,4 +1,4 @@
-import FunnelCodec
+import Codec
 import FunnelModel
 
 /// A batch of events. `(producer, sequence, part)` names it: a repeat gets the first result and stores nothing.

@@ -1,4 +1,4 @@
-import FunnelCodec
+import Codec
 import FunnelModel
 
 /// What every service keeps of the coordinator's metadata: the cluster map and the hashes of the keys.

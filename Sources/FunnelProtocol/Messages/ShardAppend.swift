@@ -1,4 +1,4 @@
-import FunnelCodec
+import Codec
 import FunnelModel
 
 /// What ingest sends to a shard: rows of a request that are of the shard's buckets. `PROTOCOL.md` section 5.

@@ -1,8 +1,8 @@
-import FunnelEdge
+import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -11,21 +11,21 @@ import Logging
 struct IngestRoutes {
     let intake: Intake
     let door: KeyDoor
-    let bodies: EdgeBodies
+    let bodies: BodyMemory
 
-    func add(to router: EdgeRouter) {
+    func add(to router: ServiceRouter) {
         router.post("/track-event") { request, context in try await answer(.trackEvent, request, context).response }
         router.post("/v1/events") { request, context in try await answer(.events, request, context).response }
     }
 
     private enum Door { case trackEvent, events }
 
-    private func answer(_ which: Door, _ request: Request, _ context: EdgeContext) async throws -> EdgeAnswer {
+    private func answer(_ which: Door, _ request: Request, _ context: ServiceContext) async throws -> WholeAnswer {
         let principal = try door.admit(request, for: .write)
         let key = try Self.key(of: request.head)
         return try await bodies.with(principal.project, context) { lease in
             let limit = which == .trackEvent ? 1 << 20 : intake.bodyBytesMax
-            let body = try await EdgeBody.read(request, limit: limit, lease: lease)
+            let body = try await ReceivedBody.read(request, limit: limit, lease: lease)
             switch try await intake.parsing.run(principal.project, { [head = request.head] in read(which, head, try body.content(), key) }) {
             case .failure(let answer, let fault):
                 if let fault { intake.noteRejected(fault, project: principal.project, logger: context.logger) }
@@ -39,7 +39,7 @@ struct IngestRoutes {
     }
 
     /// Answers requests that are short enough on the event loop of their connection.
-    func small(account: EdgeAccount, logger: Logger) -> SmallRequests {
+    func small(account: HTTPAccount, logger: Logger) -> SmallRequests {
         func path(_ which: Door) -> SmallRequests.Begin {
             { head in
                 guard let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head) else { return nil }
@@ -51,7 +51,7 @@ struct IngestRoutes {
 
     private func answerSmall(
         _ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ sender: Sender, _ logger: Logger,
-        _ done: @escaping @Sendable (EdgeAnswer) -> Void
+        _ done: @escaping @Sendable (WholeAnswer) -> Void
     ) -> Bool {
         switch read(which, head, bytes, key) {
         case .failure(let answer, let fault):
@@ -62,7 +62,7 @@ struct IngestRoutes {
             return intake.gather(batch, sender: sender, logger: logger) { result in
                 switch result {
                 case .success(let outcome): done(answer(which, outcome, key))
-                case .failure(let error): done(EdgeAnswer(error))
+                case .failure(let error): done(WholeAnswer(error))
                 }
             }
         }
@@ -81,7 +81,7 @@ struct IngestRoutes {
     private enum Read {
         case success(ReadBatch)
         /// With the fault of the only event.
-        case failure(EdgeAnswer, EventFault?)
+        case failure(WholeAnswer, EventFault?)
     }
 
     private func read(_ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) -> Read {
@@ -91,7 +91,7 @@ struct IngestRoutes {
             do {
                 return .success(try readMany(head, bytes, key))
             } catch {
-                return .failure(EdgeAnswer(ProtocolError(of: error)), nil)
+                return .failure(WholeAnswer(ProtocolError(of: error)), nil)
             }
         }
     }
@@ -108,14 +108,14 @@ struct IngestRoutes {
         } catch let fault as EventFault {
             return .failure(Self.unprocessable(fault), fault)
         } catch {
-            return .failure(EdgeAnswer(ProtocolError(of: error)), nil)
+            return .failure(WholeAnswer(ProtocolError(of: error)), nil)
         }
     }
 
-    private static func unprocessable(_ fault: EventFault) -> EdgeAnswer {
+    private static func unprocessable(_ fault: EventFault) -> WholeAnswer {
         let location: JSONValue = fault.field == "body" ? ["body"] : ["body", .text(fault.field)]
         let detail: JSONValue = ["detail": [["loc": location, "msg": .text(fault.message), "type": .text(fault.type)]]]
-        return EdgeAnswer(detail, status: .unprocessableContent)
+        return WholeAnswer(detail, status: .unprocessableContent)
     }
 
     /// Many events: one bad event never costs its batch.
@@ -128,11 +128,11 @@ struct IngestRoutes {
 
     // MARK: - From what became of them to an answer
 
-    private func answer(_ which: Door, _ outcome: AppendOutcome, _ key: ByteString) -> EdgeAnswer {
+    private func answer(_ which: Door, _ outcome: AppendOutcome, _ key: ByteString) -> WholeAnswer {
         if which == .trackEvent, let refused = outcome.rejected.first { return Self.unprocessable(EventFault("event_type", refused.reason)) }
         guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
-        if which == .trackEvent { return EdgeAnswer(["status": "success", "message": "Event recorded successfully"]) }
-        return EdgeAnswer(["accepted": .count(outcome.accepted), "rejected": Self.rejected(outcome)])
+        if which == .trackEvent { return WholeAnswer(["status": "success", "message": "Event recorded successfully"]) }
+        return WholeAnswer(["accepted": .count(outcome.accepted), "rejected": Self.rejected(outcome)])
     }
 
     private static func rejected(_ outcome: AppendOutcome) -> JSONValue {
@@ -141,7 +141,7 @@ struct IngestRoutes {
 
     /// Under a key an event's id is its place in the request, so a part of it sent again would be other events: it is not
     /// told which ones to send.
-    private func retryLater(_ outcome: AppendOutcome, _ key: ByteString) -> EdgeAnswer {
+    private func retryLater(_ outcome: AppendOutcome, _ key: ByteString) -> WholeAnswer {
         let advice = key.isEmpty ? "those of \"retry\" again" : "the whole request again under the same Idempotency-Key"
         let reasons = intake.router.reasons(of: outcome.shards).joined(separator: "; ")
         var body: [JSONValue.Member] = [.init("accepted", .count(outcome.accepted))]
@@ -150,7 +150,7 @@ struct IngestRoutes {
             .init("shards", .array(outcome.shards.map { .text($0) })), .init("rejected", Self.rejected(outcome)),
             .init("detail", .text("some events are not stored: send \(advice) (\(reasons))")),
         ]
-        return EdgeAnswer(.object(body), status: .serviceUnavailable, headers: [.retryAfter: "1"])
+        return WholeAnswer(.object(body), status: .serviceUnavailable, headers: [.retryAfter: "1"])
     }
 }
 

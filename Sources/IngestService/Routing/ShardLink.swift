@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
+import RPC
 import Logging
 
 /// The way to one shard: sends appends, repeats them under the same number, and knows when the shard is down.

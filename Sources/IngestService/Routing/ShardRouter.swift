@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
+import RPC
 import Logging
 import NIOCore
 import Synchronization
@@ -279,7 +279,7 @@ final class ShardRouter: Sendable {
             producer: delivery.producer, sequence: delivery.sequence, part: delivery.part | UInt32(slice) << 16,
             isNameRateFree: sender.isNameRateFree, fingerprint: delivery.fingerprint, buckets: buckets, numbers: RowNumbers(good.map { read.index[$0] }),
             refused: refused.map {
-                .init(row: read.index[$0], bucket: XXH64.bucket(of: read.batch.users.hash(Int(read.batch.user[$0]))))
+                .init(row: read.index[$0], bucket: ClusterMap.bucket(of: read.batch.users.hash(Int(read.batch.user[$0]))))
             }, batch: read.batch.gather(good))
         return (append, nil)
     }

@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelStorage
+import EventStorage
 import Glibc
 import NIOPosix
 import Synchronization

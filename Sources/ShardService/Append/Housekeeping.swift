@@ -1,5 +1,5 @@
-import CFunnelShims
-import FunnelStorage
+import CShims
+import EventStorage
 import Dispatch
 import Glibc
 import NIOPosix

@@ -1,6 +1,6 @@
 import FunnelModel
-import FunnelRuntime
-import FunnelStorage
+import ServiceRuntime
+import EventStorage
 
 extension StoreMetrics {
     /// Metrics of the limits of projects. Labels are fixed reasons, never names.

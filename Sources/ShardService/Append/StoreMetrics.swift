@@ -1,5 +1,5 @@
-import FunnelRuntime
-import FunnelStorage
+import ServiceRuntime
+import EventStorage
 import Logging
 
 /// What a shard's `/metrics` tells of its store.

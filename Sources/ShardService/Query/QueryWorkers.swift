@@ -1,6 +1,6 @@
 import Dispatch
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 import NIOPosix
 import Synchronization
 

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
 import FunnelModel
-import FunnelRuntime
-import FunnelStorage
+import ServiceRuntime
+import EventStorage
 import Metadata
 
 struct Fork: AsyncParsableCommand {

@@ -2,9 +2,9 @@ import ArgumentParser
 import Foundation
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
-import FunnelStorage
+import RPC
+import ServiceRuntime
+import EventStorage
 import Logging
 import NIOPosix
 

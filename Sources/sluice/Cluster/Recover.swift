@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import FunnelModel
 import FunnelProtocol
-import FunnelRuntime
+import ServiceRuntime
 import Metadata
 
 struct Recover: AsyncParsableCommand {

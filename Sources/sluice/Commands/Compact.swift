@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import FunnelModel
-import FunnelStorage
+import EventStorage
 
 struct Compact: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,8 +2,8 @@ import ArgumentParser
 import Foundation
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 import Logging
 import NIOPosix
 

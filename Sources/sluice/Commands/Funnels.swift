@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import FoundationNetworking
 import FunnelModel
-import FunnelRuntime
+import ServiceRuntime
 
 struct Funnels: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

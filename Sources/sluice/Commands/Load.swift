@@ -4,7 +4,7 @@ import EventFiles
 import EventShapes
 import Foundation
 import FunnelModel
-import FunnelRuntime
+import ServiceRuntime
 
 struct Load: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

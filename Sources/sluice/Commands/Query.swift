@@ -2,8 +2,8 @@ import ArgumentParser
 import Foundation
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
-import FunnelRuntime
+import RPC
+import ServiceRuntime
 
 struct Query: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

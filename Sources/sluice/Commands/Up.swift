@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import FunnelModel
-import FunnelRuntime
+import ServiceRuntime
 import Synchronization
 
 struct Up: AsyncParsableCommand {

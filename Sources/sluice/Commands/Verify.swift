@@ -1,5 +1,5 @@
 import ArgumentParser
-import FunnelStorage
+import EventStorage
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,7 @@
 import EventFiles
 import EventShapes
 import FunnelModel
-import FunnelRuntime
+import ServiceRuntime
 
 /// Shows how files are read, and sends nothing.
 struct DryRun {

@@ -1,7 +1,7 @@
 import EventFiles
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
+import RPC
 import Synchronization
 
 /// Sends batches to ingest, several at a time, each again under the same number until it is wholly stored.

@@ -2,7 +2,7 @@ import ArgumentParser
 import EventFiles
 import EventShapes
 import FunnelModel
-import FunnelRuntime
+import ServiceRuntime
 import TimeZones
 
 /// How files are read: options of `sluice load` that need no cluster.

@@ -1,7 +1,7 @@
 import Foundation
 import FunnelModel
 import FunnelProtocol
-import FunnelStorage
+import EventStorage
 import Metadata
 
 /// What an earlier `sluice up` has left in its directory.

@@ -1,6 +1,6 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelRPC
+import RPC
 
 /// Asks one member of a cluster on this machine whether it is ready, in the way services ask each other: over TLS where they
 /// use it, and by the secret that they share.

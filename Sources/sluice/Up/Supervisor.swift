@@ -1,7 +1,7 @@
 import EventFiles
 import Foundation
 import FunnelModel
-import FunnelRuntime
+import ServiceRuntime
 import Synchronization
 
 /// Starts the members, starts those again that die, and stops all of them.

@@ -1,6 +1,6 @@
 import Foundation
 import FunnelModel
-import FunnelTestSupport
+import TestSupport
 import Testing
 
 /// A real cluster: `sluice up` with its processes, on any free ports, its data in a folder of its own.

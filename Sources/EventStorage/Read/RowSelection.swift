@@ -1,0 +1,82 @@
+import FunnelModel
+
+/// The rows of some event names in a snapshot, prepared once for a query and read slice by slice by any number of threads.
+package struct RowSelection: Sendable {
+    struct Name: Sendable {
+        var name: ByteString
+        var sources: [RunSource]
+        var serverTimed: Bool
+    }
+
+    let snapshot: Snapshot
+    let names: [Name]
+    /// Least and greatest time of a row of the names, in microseconds; nil without rows.
+    package let times: ClosedRange<Int64>?
+    /// Microseconds of the coarsest unit in which all of their times are whole.
+    package let unit: Int64
+    private let memoryTests = MemoryTests()
+
+    init(_ snapshot: Snapshot, _ wanted: [ByteString]) {
+        self.snapshot = snapshot
+        var least = Int64.max
+        var greatest = Int64.min
+        var finest = TimeUnit.second
+        names = wanted.map { name in
+            var found = Name(name: name, sources: [], serverTimed: false)
+            for (i, segment) in snapshot.segments.enumerated() {
+                guard let run = segment.run(name) else { continue }
+                found.sources.append(.segment(i, segment, run))
+                found.serverTimed = found.serverTimed || run.serverTimed
+                least = min(least, run.minTime)
+                greatest = max(greatest, run.maxTime)
+                finest = max(finest, run.unit)
+            }
+            guard let code = snapshot.nameCodes[name] else { return found }
+            for (i, run) in snapshot.memtable.runs.enumerated() {
+                let rows = run.rows(ofName: code)
+                if rows.isEmpty { continue }
+                found.sources.append(.memory(snapshot.segments.count + i, run, rows))
+                found.serverTimed = found.serverTimed || run.serverTimed.contains(code)
+                for time in run.time[rows] {
+                    least = min(least, time)
+                    greatest = max(greatest, time)
+                    if finest < .microsecond, time % finest.microseconds != 0 { finest = time % 1_000 == 0 ? .millisecond : .microsecond }
+                }
+            }
+            return found
+        }
+        times = least <= greatest ? least...greatest : nil
+        unit = finest.microseconds
+    }
+
+    package var places: PlaceMap { snapshot.places }
+
+    /// The least layout that is exact for all times of the names; nil without rows.
+    package var exactLayout: KeyLayout? {
+        guard let times else { return nil }
+        let span = UInt64(times.upperBound / unit - times.lowerBound / unit)
+        return KeyLayout(unit: unit, base: times.lowerBound / unit, timeBits: 64 - span.leadingZeroBitCount)
+    }
+
+    /// Rows of a name, repeats included.
+    package func rows(_ name: Int) -> Int { names[name].sources.reduce(0) { $0 + $1.rows } }
+
+    /// Whether the rows of a name must be read with their ids, since a server's time decides which of them stand.
+    package func isServerTimed(_ name: Int) -> Bool { names[name].serverTimed }
+
+    /// Whether all rows of some names are in one source.
+    package func hasOneSource(_ wanted: [Int]) -> Bool { wanted.reduce(0) { $0 + names[$1].sources.count } == 1 }
+
+    package func reader(_ layout: KeyLayout) -> KeyReader { KeyReader(self, layout) }
+
+    /// Which rows of the memtable meet conditions; nil where it has none of the names.
+    func memoryFlags(_ conditions: [Predicate]) -> MemoryFlags? {
+        let codes = Set(names.compactMap { snapshot.nameCodes[$0.name] })
+        if codes.isEmpty || snapshot.memtable.rows == 0 { return nil }
+        return memoryTests.flags(conditions) { MemoryFlags(snapshot.memtable, names: codes, conditions) }
+    }
+}
+
+extension TimeUnit: Comparable {
+    static func < (a: TimeUnit, b: TimeUnit) -> Bool { a.rawValue < b.rawValue }
+}

@@ -1,0 +1,23 @@
+import FunnelModel
+
+/// Where the rows of one event name are.
+enum RunSource: Sendable {
+    /// A segment, by its number among the snapshot's sources.
+    case segment(Int, Segment, RunEntry)
+    /// A run of the memtable, by its number among the sources, and its rows of the name.
+    case memory(Int, RowRun, Range<Int>)
+
+    var rows: Int {
+        switch self {
+        case .segment(_, _, let run): run.rows
+        case .memory(_, _, let rows): rows.count
+        }
+    }
+
+    func contains(_ ref: RowRef) -> Bool {
+        switch self {
+        case .segment(let number, _, let run): ref.source == number && run.range.contains(ref.row)
+        case .memory(let number, _, let rows): ref.source == number && rows.contains(ref.row)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import FunnelModel
+
+/// Adds users up by the bucket in which their attempts began; a user may count in several.
+package struct TrendTally: Sendable {
+    private let steps: Int
+    private let buckets: Int
+    /// `depths[bucket * steps + i]`: users in row i less those in row i + 1, as in `GroupTally`.
+    private var depths: [UInt64]
+
+    package init(buckets: Int, steps: Int) {
+        self.buckets = buckets
+        self.steps = steps
+        depths = Array(repeating: 0, count: buckets * steps)
+    }
+
+    /// - Parameters:
+    ///   - depth: at least 1.
+    ///   - skipped: optional steps that were not done, as bits.
+    package mutating func add(bucket: Int, depth: Int, skipped: UInt64 = 0, users: Int = 1) {
+        DepthCounts.add(&depths, bucket * steps, depth: depth, skipped: skipped, users: UInt64(users))
+    }
+
+    /// The users of a slice who got beyond step 1.
+    package mutating func add(deep outcomes: borrowing SliceOutcomes) {
+        for i in 0..<outcomes.count { add(bucket: Int(outcomes.group[i]), depth: Int(outcomes.depth[i])) }
+    }
+
+    /// Users with an attempt, by bucket, of whom those beyond step 1 have been added already.
+    package mutating func add(entered: [Int]) {
+        for (bucket, users) in entered.enumerated() {
+            var deep = 0
+            for i in 1..<max(1, steps) { deep += Int(depths[bucket * steps + i]) }
+            add(bucket: bucket, depth: 1, users: users - deep)
+        }
+    }
+
+    package mutating func merge(_ other: TrendTally) {
+        for i in depths.indices { depths[i] &+= other.depths[i] }
+    }
+
+    /// By bucket, users in row i.
+    package func finish() -> [[UInt64]] {
+        (0..<buckets).map { DepthCounts.reaching(depths[($0 * steps)..<(($0 + 1) * steps)]) }
+    }
+}

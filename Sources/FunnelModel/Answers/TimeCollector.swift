@@ -1,0 +1,76 @@
+/// Gathers the times of one step for a `TimeSummary`. Each worker fills one of its own; `merge` makes them one.
+package struct TimeCollector: Sendable {
+    /// All values while they are few, in units; empty from then on.
+    private var values: [UInt64] = []
+    /// Count by bucket of `TimeHistogram`, once there are more; empty until then.
+    private var buckets: [UInt64] = []
+    package private(set) var count: UInt64 = 0
+    /// Of units.
+    private var sum = UInt128(0)
+    private let exactMax: Int
+    /// Ticks of the clock in one unit of what is added: small numbers are sooner sorted.
+    private let unit: UInt64
+
+    package init(unit: UInt64 = 1) { self.init(unit: unit, exactMax: Limits.exactTimesPerStep) }
+
+    init(unit: UInt64, exactMax: Int) {
+        self.unit = unit
+        self.exactMax = exactMax
+    }
+
+    package mutating func add(_ value: UInt64) {
+        count &+= 1
+        sum &+= UInt128(value)
+        if !buckets.isEmpty {
+            buckets[bucket(of: value)] &+= 1
+        } else {
+            values.append(value)
+            if values.count > exactMax { fillBuckets() }
+        }
+    }
+
+    /// Adds the first of some values.
+    package mutating func add(_ more: [UInt64], first n: Int) {
+        let span = more.span.extracting(first: n)
+        var total = UInt128(0)
+        for i in span.indices { total &+= UInt128(span[i]) }
+        count &+= UInt64(span.count)
+        sum &+= total
+        if !buckets.isEmpty {
+            for i in span.indices { buckets[bucket(of: span[i])] &+= 1 }
+        } else {
+            values.append(contentsOf: more.prefix(n))
+            if values.count > exactMax { fillBuckets() }
+        }
+    }
+
+    /// Adds what another collector of the same unit and limit gathered.
+    package mutating func merge(_ other: TimeCollector) {
+        count &+= other.count
+        sum &+= other.sum
+        if buckets.isEmpty, other.buckets.isEmpty {
+            values.append(contentsOf: other.values)
+            if values.count > exactMax { fillBuckets() }
+            return
+        }
+        if buckets.isEmpty { fillBuckets() }
+        for value in other.values { buckets[bucket(of: value)] &+= 1 }
+        for (i, n) in other.buckets.enumerated() { buckets[i] &+= n }
+    }
+
+    package consuming func finish() -> TimeSummary {
+        let ticks = sum &* UInt128(unit)
+        if !buckets.isEmpty { return TimeSummary(count: count, sum: ticks, values: .histogram(TimeHistogram.buckets(buckets))) }
+        RadixSort.sort(&values)
+        if unit != 1 { for i in values.indices { values[i] &*= unit } }
+        return TimeSummary(count: count, sum: ticks, values: .exact([values]))
+    }
+
+    private func bucket(of value: UInt64) -> Int { Int(TimeHistogram.bucket(of: value &* unit)) }
+
+    private mutating func fillBuckets() {
+        buckets = Array(repeating: 0, count: Int(TimeHistogram.bucketCount))
+        for value in values { buckets[bucket(of: value)] &+= 1 }
+        values = []
+    }
+}

@@ -1,0 +1,38 @@
+/// Which shard owns which bucket. An epoch names one assignment; an answer never mixes two.
+package struct ClusterMap: Equatable, Sendable {
+    package var clusterID: UInt64
+    package var epoch: UInt32
+    package var shards: [Shard]
+
+    package struct Shard: Equatable, Sendable {
+        package var id: Int
+        package var host: String
+        package var port: Int
+
+        package init(id: Int, host: String, port: Int) {
+            self.id = id
+            self.host = host
+            self.port = port
+        }
+    }
+
+    package init(clusterID: UInt64, epoch: UInt32, shards: [Shard]) {
+        self.clusterID = clusterID
+        self.epoch = epoch
+        self.shards = shards
+    }
+
+    /// The bucket of a user: all events of a bucket are one shard's.
+    package static func bucket(ofUser user: ByteString) -> Int { bucket(of: XXH64.hash(user.bytes)) }
+
+    /// The bucket of a user whose id has this hash (XXH64, seed 0).
+    package static func bucket(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash % UInt64(Limits.buckets)) }
+
+    /// Buckets are dealt out in contiguous ranges, as even as they go: shard `s` of `n` has `s*1024/n ..< (s+1)*1024/n`.
+    package static func buckets(ofShard index: Int, of count: Int) -> Range<Int> {
+        (index * Limits.buckets / count)..<((index + 1) * Limits.buckets / count)
+    }
+
+    /// The index in `shards` of a bucket's owner: the only one with `s*1024/n <= bucket < (s+1)*1024/n`, rounded down.
+    package func owner(ofBucket bucket: Int) -> Int { ((bucket + 1) * shards.count - 1) / Limits.buckets }
+}

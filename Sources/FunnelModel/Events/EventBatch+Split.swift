@@ -1,0 +1,129 @@
+/// Rows of a batch that go out together: few enough for a frame even if they are all of one bucket.
+package struct BatchSlice: Equatable, Sendable {
+    /// Of the batch. Where slices are cut depends on the batch alone, not on who owns its users.
+    package let rows: Range<Int>
+    /// Shards ascending, each with one row or more.
+    package let shards: [ShardRows]
+}
+
+/// Rows of a slice that belong to one shard.
+package struct ShardRows: Equatable, Sendable {
+    /// Index in the map's `shards`.
+    package let shard: Int
+    /// Ascending rows of the batch.
+    package let rows: [Int]
+    /// On the wire, roughly: the rows' columns, ids and strings, shared or not.
+    package let bytes: Int
+}
+
+extension EventBatch {
+    /// Every row with the shard that owns its user.
+    /// - Parameter sliceBytes: a slice is closed before it gets larger; a row that is larger by itself is a slice by itself.
+    /// - Returns: nothing where the map has no shards.
+    package func split(over map: ClusterMap, sliceBytes: Int) -> [BatchSlice] {
+        guard !map.shards.isEmpty, count > 0 else { return [] }
+        let owners = owners(map)
+        let sizes = rowSizes()
+        let total = sizes.reduce(0, +)
+        if users.count == 1, total <= sliceBytes {
+            // As most requests of single events are.
+            return [BatchSlice(rows: 0..<count, shards: [ShardRows(shard: owners[0], rows: Array(0..<count), bytes: total)])]
+        }
+        var out: [BatchSlice] = []
+        var start = 0
+        var size = 0
+        for row in 0..<count {
+            if size + sizes[row] > sliceBytes, size > 0 {
+                out.append(slice(start..<row, owners, sizes, shards: map.shards.count))
+                (start, size) = (row, 0)
+            }
+            size += sizes[row]
+        }
+        out.append(slice(start..<count, owners, sizes, shards: map.shards.count))
+        return out
+    }
+
+    /// The owner of each user, hashed once however many rows it has.
+    private func owners(_ map: ClusterMap) -> [Int] {
+        (0..<users.count).map { map.owner(ofBucket: ClusterMap.bucket(of: users.hash($0))) }
+    }
+
+    private func rowSizes() -> [Int] {
+        let sizes = RowSizes(self)
+        return [Int](capacity: count) { out in
+            var row = 0
+            while row < count {
+                out.append(sizes.bytes(ofRow: row))
+                row &+= 1
+            }
+        }
+    }
+
+    /// Deals the rows to their owners; a shard's rows stay in their order.
+    private func slice(_ range: Range<Int>, _ owners: [Int], _ sizes: [Int], shards: Int) -> BatchSlice {
+        var counts = Array(repeating: 0, count: shards)
+        for row in range { counts[owners[Int(user[row])]] += 1 }
+        var rows = counts.map { count -> [Int] in
+            var rows: [Int] = []
+            rows.reserveCapacity(count)
+            return rows
+        }
+        var bytes = Array(repeating: 0, count: shards)
+        for row in range {
+            let owner = owners[Int(user[row])]
+            rows[owner].append(row)
+            bytes[owner] += sizes[row]
+        }
+        return BatchSlice(
+            rows: range,
+            shards: rows.indices.filter { !rows[$0].isEmpty }.map { ShardRows(shard: $0, rows: rows[$0], bytes: bytes[$0]) })
+    }
+}
+
+/// What a row takes on the wire, roughly: its columns, its id and its strings, shared or not.
+private struct RowSizes: ~Escapable {
+    private let user: Span<UInt32>
+    private let name: Span<UInt32>
+    private let propertyStart: Span<UInt32>
+    private let propertyKey: Span<UInt32>
+    private let propertyTag: Span<UInt8>
+    private let propertyBits: Span<UInt64>
+    private let users: Span<UInt32>
+    private let names: Span<UInt32>
+    private let ids: Span<UInt32>
+    private let keys: Span<UInt32>
+    private let strings: Span<UInt32>
+
+    @_lifetime(borrow batch)
+    init(_ batch: borrowing EventBatch) {
+        user = batch.user.span
+        name = batch.name.span
+        propertyStart = batch.propertyStart.span
+        propertyKey = batch.propertyKey.span
+        propertyTag = batch.propertyTag.span
+        propertyBits = batch.propertyBits.span
+        users = batch.users.offsets.span
+        names = batch.names.offsets.span
+        ids = batch.ids.offsets.span
+        keys = batch.keys.offsets.span
+        strings = batch.strings.offsets.span
+    }
+
+    @inline(__always)
+    private func length(_ offsets: Span<UInt32>, _ i: Int) -> Int { Int(offsets[i &+ 1] &- offsets[i]) }
+
+    @inline(__always)
+    func bytes(ofRow row: Int) -> Int {
+        var bytes = 16 &+ length(users, Int(user[row])) &+ length(names, Int(name[row]))
+        if ids.count > row &+ 1 { bytes &+= length(ids, row) }
+        guard propertyStart.count > row &+ 1 else { return bytes }
+        var p = Int(propertyStart[row])
+        let end = Int(propertyStart[row &+ 1])
+        while p < end {
+            bytes &+= 10 &+ length(keys, Int(propertyKey[p]))
+            if propertyTag[p] == EventBatch.Tag.string { bytes &+= length(strings, Int(truncatingIfNeeded: propertyBits[p])) }
+            p &+= 1
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,148 @@
+import FunnelMatch
+import FunnelModel
+import EventStorage
+
+/// A funnel in terms of the kernels: which rows each step reads, and all times in ticks of keys.
+struct KernelPlan: Sendable {
+    /// What one list of keys holds.
+    struct List: Equatable, Sendable {
+        /// Indexes of names in the scan.
+        var names: [Int]
+        /// On the events, and on their users.
+        var conditions: [Predicate]
+        var userConditions: [Predicate]
+        /// Only events in the range of those that may start an attempt.
+        var isEntry: Bool
+        /// Only events of users who are in all cohorts.
+        var isOfMembers: Bool
+
+        var asksForUsers: Bool { isOfMembers || !userConditions.isEmpty }
+
+        init(_ names: [Int], _ filters: [Predicate], isEntry: Bool, isOfMembers: Bool) {
+            self.names = names
+            conditions = filters.filter { $0.userProperty == nil }
+            userConditions = filters.filter { $0.userProperty != nil }
+            self.isEntry = isEntry
+            self.isOfMembers = isOfMembers
+        }
+    }
+
+    let query: ShardQuery
+    let selection: RowSelection
+    let lists: [List]
+    let listOfStep: [Int]
+    let listOfExclusion: [Int]
+    let rules: KernelRules
+    /// The tick of `as_of`.
+    let now: UInt64
+    /// Of keys as they are read, in the data's own unit.
+    let layout: KeyLayout
+    /// Ticks of the rules are so many of the layout's.
+    let perTick: UInt64
+    /// The clock's ticks in a tick of the rules.
+    let scale: UInt64
+    /// Layout ticks of step-1 events that may start an attempt; nil is all.
+    let entry: Range<UInt64>?
+    let slicePlaces: Int
+    /// Whether some attempt may still go on at `as_of`.
+    let canBeOpen: Bool
+    /// Whether the attempts that speak for users can be found too.
+    let hasAttempts: Bool
+
+    /// Keys of a slice, roughly: what stays in a core's own cache together with what is made of them.
+    private static let sliceKeys = 24_000
+
+    /// nil where nothing can be matched by kernels, or the span of times is too great for their keys.
+    /// - Parameter starting: steps whose events may start an attempt, as bits.
+    init?(_ query: ShardQuery, starting: UInt64 = 1) {
+        let plan = query.plan
+        let isSerial = plan.definition.countBy == .attempts
+        guard plan.hasPlainChains, plan.definition.countBy == .users || isSerial && !plan.isNarrowed else { return nil }
+        let wanted = plan.events ?? query.snapshot.eventNames()
+        let keys = query.snapshot.selection(wanted)
+        guard let times = keys.times else { return nil }
+        self.query = query
+        selection = keys
+        let ranged = plan.entryRange != Int64.min..<Int64.max
+        var lists: [List] = []
+        listOfStep = Self.listOfStep(
+            &lists, plan, wanted, entry: ranged ? starting : 0, members: query.cohorts.isEmpty ? 0 : starting)
+        listOfExclusion = Self.listOfExclusion(&lists, plan, wanted)
+        self.lists = lists
+
+        let tick = max(plan.tick, keys.unit)
+        perTick = UInt64(tick / keys.unit)
+        scale = UInt64(tick / plan.tick)
+        let first = times.lowerBound / tick
+        let slack = UInt64((plan.slack * plan.tick + tick - 1) / tick)
+        let window = UInt64(plan.window * plan.tick / tick)
+        let span = UInt64(times.upperBound / tick - first)
+        guard let fields = KernelRules.layout(range: span, window: window, slack: slack, steps: plan.steps) else { return nil }
+        let base = (first - Int64(fields.lead)) * Int64(perTick)
+        let most = UInt64(times.upperBound / keys.unit - base)
+        let timeBits = max(fields.timeBits, 64 - most.leadingZeroBitCount)
+        guard timeBits <= 61 else { return nil }
+        layout = KeyLayout(unit: keys.unit, base: base, timeBits: timeBits)
+        entry = ranged ? Self.ticks(plan.entryRange, layout) : nil
+
+        // Ticks of the rules begin with the layout's base too.
+        let openFrom = plan.ticks(plan.asOf) - plan.window
+        let isAnchored = plan.definition.anchor == .firstStep
+        // Only users can be open.
+        canBeOpen = !isSerial && plan.ticks(times.upperBound) >= openFrom
+        let open = (openFrom * plan.tick + tick - 1) / tick - first + Int64(fields.lead)
+        now = UInt64(max(0, (plan.ticks(plan.asOf) * plan.tick + tick - 1) / tick - first + Int64(fields.lead)))
+        rules = KernelRules(
+            steps: plan.steps, timeBits: timeBits, window: fields.window, slack: slack, anchor: plan.definition.anchor,
+            entry: plan.definition.entry, isSerial: isSerial, openFrom: canBeOpen && isAnchored ? UInt64(max(0, open)) : nil)
+        hasAttempts = AttemptScan.takes(rules)
+
+        var rows = 0
+        for list in listOfStep + listOfExclusion { rows += lists[list].names.reduce(0) { $0 + keys.rows($1) } }
+        let users = query.places.reduce(0) { $0 + $1.count }
+        slicePlaces = max(1, min(layout.placesMax, users * Self.sliceKeys / max(1, rows)))
+    }
+
+    /// Pairs of an event and a step that it can fill, or what a kernel needs as much memory for.
+    func fills(_ lists: [KeyList]) -> Int {
+        let attempts = max(lists[listOfStep[0]].count, lists[listOfStep[min(1, listOfStep.count - 1)]].count)
+        return max(listOfStep.reduce(0) { $0 + lists[$1].count }, attempts * listOfStep.count / 4)
+    }
+
+    private static func listOfStep(
+        _ lists: inout [List], _ plan: FunnelPlan, _ names: [ByteString], entry: UInt64, members: UInt64
+    ) -> [Int] {
+        (0..<plan.steps).map { step in
+            let admitted = names.indices.filter { plan.positions(ofEvent: names[$0]) >> UInt64(step) & 1 == 1 }
+            return add(
+                List(admitted, plan.definition.steps[step].filters, isEntry: entry >> UInt64(step) & 1 == 1, isOfMembers: members >> UInt64(step) & 1 == 1),
+                to: &lists)
+        }
+    }
+
+    private static func listOfExclusion(_ lists: inout [List], _ plan: FunnelPlan, _ names: [ByteString]) -> [Int] {
+        plan.definition.exclusions.indices.map { e in
+            let admitted = names.indices.filter { plan.exclusions(ofEvent: names[$0]) >> UInt64(e) & 1 == 1 }
+            return add(List(admitted, plan.definition.exclusions[e].filters, isEntry: false, isOfMembers: false), to: &lists)
+        }
+    }
+
+    /// What reads the same rows shares a list.
+    private static func add(_ list: List, to lists: inout [List]) -> Int {
+        if let known = lists.firstIndex(of: list) { return known }
+        lists.append(list)
+        return lists.count - 1
+    }
+
+    /// The ticks whose times lie in a range of microseconds.
+    private static func ticks(_ range: Range<Int64>, _ layout: KeyLayout) -> Range<UInt64> {
+        func tick(_ time: Int64) -> UInt64 {
+            // No time comes before the first tick, and none after the last, which itself may be one's.
+            let end = Int64(1) << Int64(layout.timeBits)
+            let bounded = max(-(1 << 61), min(1 << 61, time))
+            return UInt64(max(0, min(end, Timestamp.floorDivide(bounded + layout.unit - 1, layout.unit) - layout.base)))
+        }
+        let low = tick(range.lowerBound)
+        return low..<max(low, tick(range.upperBound))
+    }
+}

@@ -1,0 +1,37 @@
+import FunnelMatch
+import FunnelModel
+import EventStorage
+
+/// How a funnel is matched. Where several ways can, they agree; the quickest is taken.
+enum MatchStrategy: Sendable {
+    /// Depths by `DepthCounter`.
+    case counter(KernelPlan)
+    /// Chosen attempts by `AttemptScan`.
+    case attempts(KernelPlan)
+    /// The same under rules that take chains away, by `NarrowedScan`.
+    case narrowed(KernelPlan)
+    /// Any rules, user by user.
+    case general
+
+    static func choose(for query: ShardQuery, countsOnly: Bool) -> MatchStrategy {
+        guard !query.plan.sharesEvents, let kernel = KernelPlan(query) else { return .general }
+        if query.plan.isNarrowed { return kernel.hasAttempts ? .narrowed(kernel) : .general }
+        if countsOnly, !kernel.canBeOpen, !kernel.rules.isSerial { return .counter(kernel) }
+        return kernel.hasAttempts ? .attempts(kernel) : .general
+    }
+
+    var slicePlaces: Int {
+        switch self {
+        case .counter(let kernel), .attempts(let kernel), .narrowed(let kernel): kernel.slicePlaces
+        case .general: GeneralScan.slicePlaces
+        }
+    }
+
+    /// The clock's ticks in one of what a tally adds.
+    var unit: UInt64 {
+        switch self {
+        case .attempts(let kernel), .narrowed(let kernel): kernel.scale
+        case .counter, .general: 1
+        }
+    }
+}

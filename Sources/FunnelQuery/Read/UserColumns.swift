@@ -1,0 +1,111 @@
+import FunnelMatch
+import FunnelModel
+import EventStorage
+
+/// One thread's reader of properties of users: of each the value in the latest event that identifies the user or sets
+/// something and has the property (`Protocol/FUNNEL.md`, section 7).
+final class UserColumns {
+    private static let events: [ByteString] = ["$identify", "$set"]
+
+    private let keyReader: KeyReader?
+    private let rowsMax: Int
+    private var columns: [PropertyCodes]
+    private var places = 0..<0
+    /// The slice's rows, of each user the latest last: place in the slice, and where the row stands.
+    private var users: [Int] = []
+    private var rows: [RowRef] = []
+
+    /// - Parameter rowsMax: of users who are read together, and so of one user.
+    init(_ snapshot: Snapshot, _ properties: [ByteString], rowsMax: Int) {
+        self.rowsMax = rowsMax
+        let selection = snapshot.selection(Self.events)
+        keyReader = selection.exactLayout.map(selection.reader)
+        columns = properties.map { PropertyCodes(snapshot, $0) }
+    }
+
+    func load(_ places: Range<Int>) throws(StoreError) {
+        self.places = places
+        users.removeAll(keepingCapacity: true)
+        rows.removeAll(keepingCapacity: true)
+        guard let keyReader else { return }
+        for start in stride(from: places.lowerBound, to: places.upperBound, by: keyReader.layout.placesMax) {
+            let part = start..<min(places.upperBound, start + keyReader.layout.placesMax)
+            keyReader.begin(rowsMax: rowsMax)
+            let list = RowList.merging(try keyReader.loadRows(0, places: part), try keyReader.loadRows(1, places: part))
+            var i = 0
+            while i < list.count {
+                var end = i + 1
+                while end < list.count, list.keys[end] == list.keys[i] { end += 1 }
+                let user = min(part.upperBound - 1, start + keyReader.layout.place(list.keys[i])) - places.lowerBound
+                for row in try ordered((i..<end).map(list.ref), keyReader.reader) {
+                    users.append(user)
+                    rows.append(row)
+                }
+                i = end
+            }
+        }
+    }
+
+    /// Rows of one time in the order of their ids; those of one id stay as they are, by name and then property bytes.
+    private func ordered(_ rows: [RowRef], _ reader: RowReader) throws(StoreError) -> [RowRef] {
+        if rows.count == 1 { return rows }
+        var byID: [(id: ByteString, index: Int)] = []
+        for (i, row) in rows.enumerated() { byID.append((try reader.id(row), i)) }
+        byID.sort { ($0.id, $0.index) < ($1.id, $1.index) }
+        return byID.map { rows[$0.index] }
+    }
+
+    /// The code of each user's value, by place in the slice; `PropertyCodes.none` of users without one.
+    /// - Parameters:
+    ///   - property: its index among those the reader was made for.
+    ///   - code: see `PropertyCodes.codes`.
+    func codes(_ property: Int, _ code: (PropertyValue) throws -> Int32) throws -> [Int32] {
+        var codes = [Int32](repeating: PropertyCodes.none, count: places.count)
+        let found = try columns[property].codes(of: rows, code)
+        // An event without the property does not take away what an earlier one said.
+        for (i, code) in found.enumerated() where code != PropertyCodes.none { codes[users[i]] = code }
+        return codes
+    }
+}
+
+/// One thread's reader of a value that each user has, slice by slice, for a tally: only values of users who are added get a code there.
+protocol ValuesOfUsers {
+    mutating func load(_ slice: Range<Int>) throws
+
+    /// Asked once for each user of the slice who is added; below 0 is none.
+    /// - Parameter place: in the slice.
+    mutating func code(_ place: Int, _ tally: inout GroupTally) throws -> Int32
+}
+
+/// A property of users.
+struct TalliedUserValues: ValuesOfUsers {
+    private let query: ShardQuery
+    private let property: ByteString
+    private var column: UserColumns
+    private var numbers = ValueNumbers()
+    /// The slice's values by place, as numbers.
+    private var places: [Int32] = []
+    /// The tally's code of each value by its number.
+    private var codes: [Int32] = []
+    private static let unknown: Int32 = -2
+
+    init(_ query: ShardQuery, _ property: ByteString) {
+        self.query = query
+        self.property = property
+        column = UserColumns(query.snapshot, [property], rowsMax: query.heavy.rowsMax)
+    }
+
+    mutating func load(_ slice: Range<Int>) throws {
+        if numbers.values.count > ValueNumbers.kept { self = TalliedUserValues(query, property) }
+        try column.load(slice)
+        places = try column.codes(0) { numbers.number(of: $0) }
+        codes.append(contentsOf: repeatElement(Self.unknown, count: numbers.values.count - codes.count))
+    }
+
+    mutating func code(_ place: Int, _ tally: inout GroupTally) throws -> Int32 {
+        let number = Int(places[place])
+        if number < 0 { return PropertyCodes.none }
+        if codes[number] == Self.unknown { codes[number] = try tally.code(of: numbers.values[number]) }
+        return codes[number]
+    }
+}

@@ -1,0 +1,55 @@
+import FunnelMatch
+import FunnelModel
+import EventStorage
+
+/// A count of a snapshot's users under way; `run` may be called on several threads at once, and their tallies added up.
+package struct CountingScan: Sendable {
+    private let query: ShardQuery
+    private let strategy: MatchStrategy
+    private let times: Bool
+    private let queue: SliceQueue
+
+    init(_ query: ShardQuery, times: Bool) {
+        self.query = query
+        self.times = times
+        strategy = MatchStrategy.choose(for: query, countsOnly: !times)
+        queue = SliceQueue(query, size: strategy.slicePlaces)
+    }
+
+    /// Slices; more threads than these have nothing to do.
+    package var slices: Int { queue.count }
+
+    /// Takes slices until there are none left.
+    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    package func run(isCancelled: () -> Bool) throws -> FunnelTally {
+        var tally = FunnelTally(query.plan, times: times, unit: strategy.unit)
+        switch strategy {
+        case .counter(let kernel):
+            let reader = KernelReader(kernel)
+            var counter = DepthCounter(kernel.rules)
+            try queue.each(isCancelled) { slice in
+                try reader.load(slice)
+                counter.add(reader.lists, listOfStep: kernel.listOfStep)
+            }
+            tally.add(counts: counter.counts)
+        case .attempts(let kernel):
+            let reader = KernelReader(kernel)
+            guard var attempts = AttemptScan(kernel.rules, includeShallow: false) else { break }
+            try queue.each(isCancelled) { slice in
+                try reader.load(slice)
+                attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+                tally.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+            }
+            tally.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
+        case .narrowed(let kernel):
+            guard let reader = NarrowedReader(kernel) else { break }
+            try queue.each(isCancelled) { slice in
+                try reader.load(slice)
+                reader.add(to: &tally)
+            }
+        case .general:
+            try GeneralScan(query, looksAtRows: false).run(queue, isCancelled) { history, outcome in tally.add(outcome, time: history.events.time) }
+        }
+        return tally
+    }
+}

@@ -1,0 +1,67 @@
+import FunnelMatch
+import FunnelModel
+import EventStorage
+
+extension ShardQuery {
+    /// What users do next to the steps.
+    package func paths(_ question: PathQuestion) -> PathScan { PathScan(self, question) }
+}
+
+/// A count of paths under way; `run` may be called on several threads at once, and their tallies added up.
+package struct PathScan: Sendable {
+    private let plan: FunnelPlan
+    private let question: PathQuestion
+    private let timelines: AttemptTimelines
+
+    init(_ query: ShardQuery, _ question: PathQuestion) {
+        plan = query.plan
+        self.question = question
+        let names: [ByteString]
+        switch question.events {
+        case .all: names = query.snapshot.eventNames()
+        case .only(let wanted): names = Set(wanted).sorted()
+        case .except(let unwanted):
+            let unwanted = Set(unwanted)
+            names = query.snapshot.eventNames().filter { !unwanted.contains($0) }
+        }
+        timelines = AttemptTimelines(query, names: names)
+    }
+
+    /// Slices; more threads than these have nothing to do.
+    package var slices: Int { timelines.slices }
+
+    /// Takes slices until there are none left.
+    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// - Throws: `TooManyPaths`, `MatchError`, `StoreError`.
+    package func run(isCancelled: () -> Bool) throws -> PathTally {
+        var tally = PathTally(names: timelines.names)
+        try timelines.run(isCancelled: isCancelled, isWanted: { span($0) != nil }) { attempt, user in
+            guard let (after, end) = span(attempt) else { return }
+            var path = PathTally.Path()
+            if let user {
+                for row in 0..<user.count {
+                    let time = user.time(row)
+                    if time <= after { continue }
+                    if time >= end || path.length == question.length { break }
+                    path.append(user.event(row))
+                }
+            }
+            try tally.add(path)
+        }
+        return tally
+    }
+
+    /// Microseconds between which a user's path lies, neither included; nil where the user has none.
+    private func span(_ attempt: ChosenAttempt) -> (after: Int64, end: Int64)? {
+        switch question.origin {
+        case .dropped(let step):
+            guard step > attempt.depth, attempt.depth >= plan.definition.requiredStep(before: step),
+                let last = attempt.time.compactMap(\.self).max()
+            else { return nil }
+            return (last, attempt.windowEnd(plan))
+        case .between(let first, let second):
+            guard let start = attempt.time(ofStep: first), let end = attempt.time(ofStep: second) else { return nil }
+            return (start, end)
+        }
+    }
+}

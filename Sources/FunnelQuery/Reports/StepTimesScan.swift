@@ -1,0 +1,64 @@
+import FunnelMatch
+import FunnelModel
+
+extension ShardQuery {
+    /// How long users took from one step to a later one, and their counts.
+    /// - Parameters:
+    ///   - from: 0-based.
+    ///   - to: a later step.
+    package func times(from: Int, to: Int) -> StepTimesScan { StepTimesScan(self, from: from, to: to) }
+}
+
+/// The times between two steps under way; `run` may be called on several threads at once, and their tallies added up.
+package struct StepTimesScan: Sendable {
+    private let query: ShardQuery
+    private let from: Int
+    private let to: Int
+    private let strategy: MatchStrategy
+    private let queue: SliceQueue
+
+    init(_ query: ShardQuery, from: Int, to: Int) {
+        self.query = query
+        self.from = from
+        self.to = to
+        strategy = MatchStrategy.choose(for: query, countsOnly: false)
+        queue = SliceQueue(query, size: strategy.slicePlaces)
+    }
+
+    /// Slices; more threads than these have nothing to do.
+    package var slices: Int { queue.count }
+
+    /// Takes slices until there are none left.
+    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// - Throws: `MatchError`, `StoreError`.
+    package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, times: StepTimesTally) {
+        var whole = FunnelTally(query.plan, times: false)
+        var times = StepTimesTally(query.plan, from: from, to: to, unit: strategy.unit)
+        switch strategy {
+        case .counter: break
+        case .attempts(let kernel):
+            guard var attempts = AttemptScan(kernel.rules, includeShallow: false) else { return (whole, times) }
+            let reader = KernelReader(kernel)
+            try queue.each(isCancelled) { slice in
+                try reader.load(slice)
+                attempts.scan(reader.lists, listOfStep: kernel.listOfStep)
+                whole.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+                times.add(attempts.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+            }
+            whole.add(entered: attempts.entered[0], open: attempts.shallowOpen[0])
+        case .narrowed(let kernel):
+            guard let reader = NarrowedReader(kernel) else { break }
+            try queue.each(isCancelled) { slice in
+                try reader.load(slice)
+                reader.add(to: &whole)
+                times.add(reader.outcomes, reader.lists, listOfStep: kernel.listOfStep)
+            }
+        case .general:
+            try GeneralScan(query, looksAtRows: false).run(queue, isCancelled) { history, outcome in
+                whole.add(outcome, time: history.events.time)
+                times.add(outcome, time: history.events.time)
+            }
+        }
+        return (whole, times)
+    }
+}

@@ -1,0 +1,107 @@
+import FunnelMatch
+import FunnelModel
+import EventStorage
+
+/// A count of events by the value of a property under way: repeats merged, hidden users left out. `run` may be called on
+/// several threads at once, and what they found added up.
+package struct ValueScan: Sendable {
+    private let snapshot: Snapshot
+    private let property: ByteString
+    private let prefix: ByteString
+    private let selection: RowSelection
+    private let names: Int
+    private let queue: SliceQueue
+
+    private static let slicePlaces = 4_096
+
+    /// - Parameters:
+    ///   - event: of the events of this name alone; nil is all.
+    ///   - prefix: of the values as text.
+    package init(_ snapshot: Snapshot, property: ByteString, event: ByteString?, prefix: ByteString) {
+        self.snapshot = snapshot
+        self.property = property
+        self.prefix = prefix
+        let wanted = event.map { [$0] } ?? snapshot.eventNames()
+        selection = snapshot.selection(wanted)
+        names = wanted.count
+        queue = SliceQueue([0..<snapshot.places.users], size: Self.slicePlaces, HeavyUsers(areNoted: true))
+    }
+
+    /// Slices; more threads than these have nothing to do.
+    package var slices: Int { queue.count }
+
+    /// Takes slices until there are none left.
+    /// - Parameter isCancelled: asked once a slice and name.
+    /// - Throws: `MatchError.cancelled`, `StoreError`.
+    package func run(isCancelled: () -> Bool) throws -> ValueRows {
+        var found = ValueRows()
+        guard let times = selection.times else { return found }
+        let span = UInt64(times.upperBound / selection.unit - times.lowerBound / selection.unit)
+        let layout = KeyLayout(unit: selection.unit, base: times.lowerBound / selection.unit, timeBits: 64 - span.leadingZeroBitCount)
+        let keyReader = selection.reader(layout)
+        var values = PropertyCodes(snapshot, property)
+        // Counts by code, and codes by value; codes are kept from slice to slice.
+        var counter = Counter(prefix: prefix)
+        func count(_ name: Int, _ places: Range<Int>) throws {
+            if isCancelled() { throw MatchError.cancelled }
+            keyReader.begin(rowsMax: Limits.userRows)
+            do {
+                let rows = try keyReader.loadRows(name, places: places, isOrdered: false)
+                return counter.add(try values.codes(of: (0..<rows.count).map { rows.ref($0) }) { counter.code(of: $0) })
+            } catch let error as StoreError where error.code == .tooManyRows {
+                // Of a user with so many events the values may be missing.
+                guard places.count > 1 else { return counter.truncate() }
+            }
+            let middle = places.lowerBound + places.count / 2
+            try count(name, places.lowerBound..<middle)
+            try count(name, middle..<places.upperBound)
+        }
+        try queue.each(isCancelled) { slice in
+            for start in stride(from: slice.lowerBound, to: slice.upperBound, by: layout.placesMax) {
+                let places = start..<min(slice.upperBound, start + layout.placesMax)
+                for name in 0..<names { try count(name, places) }
+            }
+        }
+        counter.finish(into: &found)
+        return found
+    }
+
+    /// Numbers values as they come; those that are not asked for, or too many, share one number.
+    private struct Counter {
+        let prefix: ByteString
+        private var codes: [PropertyValue: Int32] = [:]
+        private var counts: [UInt64] = [0]
+        private var bytes = 0
+        private var isTruncated = false
+
+        private static let leftOut: Int32 = 0
+
+        init(prefix: ByteString) { self.prefix = prefix }
+
+        mutating func code(of value: PropertyValue) -> Int32 {
+            let value = value.canonical
+            if let known = codes[value] { return known }
+            guard prefix.isEmpty || value.textBytes.starts(with: prefix.bytes) else { return Self.leftOut }
+            guard codes.count < Limits.foundValues, bytes + value.wireBytes <= Limits.foundBytes else {
+                isTruncated = true
+                return Self.leftOut
+            }
+            bytes += value.wireBytes
+            let new = Int32(counts.count)
+            codes[value] = new
+            counts.append(0)
+            return new
+        }
+
+        mutating func truncate() { isTruncated = true }
+
+        mutating func add(_ codes: [Int32]) {
+            for code in codes where code >= 0 { counts[Int(code)] += 1 }
+        }
+
+        func finish(into found: inout ValueRows) {
+            found.isTruncated = isTruncated
+            for (value, code) in codes { found.add(value, rows: counts[Int(code)]) }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import FunnelMatch
+import FunnelModel
+import EventStorage
+
+extension ShardQuery {
+    /// The users of an experiment by variant.
+    /// - Parameter times: whether the users' times are wanted too.
+    package func variants(_ split: VariantSplit, times: Bool) -> VariantScan { VariantScan(self, split, times: times) }
+}
+
+/// The users of an experiment under way; `run` may be called on several threads at once, and their tallies added up.
+package struct VariantScan: Sendable {
+    private let query: ShardQuery
+    private let split: VariantSplit
+    private let groups: BreakdownScan
+    /// Of a rule that does not look at what users saw, to count who saw several values.
+    private let outcomes: (strategy: MatchStrategy, queue: SliceQueue)
+
+    init(_ query: ShardQuery, _ split: VariantSplit, times: Bool) {
+        self.query = query
+        self.split = split
+        let touch = if case .attempt(let touch) = split.exposure { touch } else { Breakdown.Touch.step(1) }
+        groups = query.breakdown(Breakdown(property: split.property, touch: touch), times: times)
+        let strategy = MatchStrategy.choose(for: query, countsOnly: false)
+        outcomes = (strategy, SliceQueue(query, size: strategy.slicePlaces))
+    }
+
+    /// Slices; more threads than these have nothing to do.
+    package var slices: Int { groups.slices }
+
+    /// Takes slices until there are none left.
+    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// - Returns: all users together, by variant, and how many of them saw several values.
+    /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
+    package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally, several: Int) {
+        // A user has one value of a property of users.
+        if split.property.userPropertyName != nil {
+            let (whole, tally) = try groups.run(isCancelled: isCancelled)
+            return (whole, tally, 0)
+        }
+        var values = ExposureValues(query, split.property)
+        switch split.exposure {
+        case .first:
+            let (whole, tally) = try groups.run(by: &values, isCancelled)
+            return (whole, tally, values.several)
+        case .attempt:
+            let (whole, tally) = try groups.run(isCancelled: isCancelled)
+            try countSeveral(&values, isCancelled)
+            return (whole, tally, values.several)
+        }
+    }
+
+    private func countSeveral(_ values: inout ExposureValues, _ isCancelled: () -> Bool) throws {
+        let reader = OutcomeReader(query, outcomes.strategy, includeShallow: true, tellsOpen: false)
+        try outcomes.queue.each(isCancelled) { slice in
+            try values.load(slice)
+            try reader.each(in: slice, isCancelled) { place, _ in values.count(place - slice.lowerBound) }
+        }
+    }
+}

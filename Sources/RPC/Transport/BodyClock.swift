@@ -1,0 +1,66 @@
+import HTTP2
+
+/// Whether a request body comes in fast enough, as a value: bytes and the time go in, a verdict comes out.
+package struct BodyClock {
+    /// How slow a body may be.
+    package struct Limits: Sendable {
+        /// Over each window of this length but the first, a body must move `bytesPerSecond`.
+        package var window: Duration = .seconds(10)
+        package var bytesPerSecond: Int = 4_096
+        /// The last moment: the time that all its bytes take at that rate, and this.
+        package var spare: Duration = .seconds(30)
+        /// But never later than this.
+        package var most: Duration = .seconds(600)
+
+        /// The defaults above.
+        package init() {}
+    }
+
+    private let window: UInt64
+    private let bytesPerWindow: Int
+    private var end: UInt64
+    private var windowEnd: UInt64
+    private var bytes = 0
+    private var isFirst = true
+    private var lookedAt: UInt64
+
+    /// - Parameters:
+    ///   - expected: bytes of the whole body, or the most it may have.
+    ///   - now: nanoseconds.
+    package init(_ limits: Limits, expected: Int, now: UInt64) {
+        window = max(1, UInt64(limits.window.boundedNanoseconds))
+        let rate = max(1, limits.bytesPerSecond)
+        bytesPerWindow = max(1, Int(Double(rate) * Double(window) / 1e9))
+        let most = UInt64(limits.most.boundedNanoseconds)
+        // What is announced may be any number.
+        let seconds = min(max(0, expected) / rate, 1_000_000)
+        end = now + min(most, UInt64(seconds) * 1_000_000_000 + UInt64(limits.spare.boundedNanoseconds))
+        windowEnd = now + window
+        lookedAt = now
+    }
+
+    package mutating func arrived(_ count: Int) { bytes += count }
+
+    /// We did not read since the last look, so the sender could not send: that time does not count.
+    package mutating func hold(now: UInt64) {
+        end += now > lookedAt ? now - lookedAt : 0
+        restart(now)
+    }
+
+    /// - Parameter sharers: bodies that arrive at the same time on the connection and share its rate.
+    package mutating func isLate(now: UInt64, sharers: Int = 1) -> Bool {
+        lookedAt = now
+        guard now < end else { return true }
+        guard now >= windowEnd else { return false }
+        let isSlow = !isFirst && bytes < max(1, bytesPerWindow / max(1, sharers))
+        isFirst = false
+        restart(now)
+        return isSlow
+    }
+
+    private mutating func restart(_ now: UInt64) {
+        windowEnd = now + window
+        bytes = 0
+        lookedAt = now
+    }
+}

@@ -1,0 +1,91 @@
+import Codec
+import FunnelModel
+import FunnelProtocol
+import RPC
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Synchronization
+
+/// A request's body as it came, perhaps compressed.
+package struct ReceivedBody: Sendable {
+    private let bytes: [UInt8]
+    private let isCompressed: Bool
+    private let limit: Int
+    private let lease: BodyLease?
+
+    /// Reads the body to its end, within limits.
+    /// - Parameters:
+    ///   - limit: bytes before and after decompression; one more is 413, before any is read where the length is announced.
+    ///   - lease: memory is taken through it as bytes arrive; nil for small documents.
+    package static func read(_ request: Request, limit: Int, lease: BodyLease? = nil) async throws -> ReceivedBody {
+        let encoding = request.headers[.contentEncoding]?.lowercased() ?? "identity"
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge(limit) }
+        let isCompressed = ["gzip", "x-gzip", "deflate"].contains(encoding)
+        guard isCompressed || ["", "identity"].contains(encoding) else {
+            throw ProtocolError(.invalidMessage, "Content-Encoding \(encoding.prefix(40)) is not supported; use gzip")
+        }
+        do {
+            let bytes = try await whole(request, limit, lease)
+            guard lease?.finish() ?? true else { throw BodyCut.evicted }
+            return ReceivedBody(bytes: bytes, isCompressed: isCompressed, limit: limit, lease: lease)
+        } catch let error as ProtocolError {
+            throw error
+        } catch BodyCut.evicted {
+            throw full
+        } catch BodyCut.slow {
+            throw HTTPError(.requestTimeout, message: "the body came too slowly; nothing was stored")
+        } catch {
+            // Broken chunks, or a caller that went away in the middle.
+            throw ProtocolError(.invalidMessage, "the body could not be read to its end")
+        }
+    }
+
+    private static func whole(_ request: Request, _ limit: Int, _ lease: BodyLease?) async throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        for try await chunk in request.body {
+            guard bytes.count + chunk.readableBytes <= limit else { throw tooLarge(limit) }
+            try take(chunk.readableBytes, lease)
+            bytes.append(contentsOf: chunk.readableBytesView)
+        }
+        return bytes
+    }
+
+    /// The body, decompressed. A few bytes can decode to the whole limit, which takes long: not to be called where others wait.
+    package func content() throws(ProtocolError) -> [UInt8] {
+        guard isCompressed else { return bytes }
+        let inflate = try decoding { () throws(ByteError) in try Inflate(limit: limit) }
+        var content: [UInt8] = []
+        for start in stride(from: 0, to: bytes.count, by: Self.sliceBytes) {
+            let slice = Array(bytes[start..<min(bytes.count, start + Self.sliceBytes)])
+            let before = content.count
+            try decoding { () throws(ByteError) in try inflate.feed(slice, into: &content) }
+            try Self.take(content.count - before, lease)
+        }
+        try decoding { () throws(ByteError) in try inflate.finish() }
+        return content
+    }
+
+    private func decoding<T>(_ body: () throws(ByteError) -> T) throws(ProtocolError) -> T {
+        do {
+            return try body()
+        } catch {
+            throw error.reason.contains("limit") ? Self.tooLarge(limit) : ProtocolError(.damagedCompression, error.reason)
+        }
+    }
+
+    /// Compressed bytes that are decoded before memory is asked for again.
+    private static let sliceBytes = 16 << 10
+
+    private static func take(_ bytes: Int, _ lease: BodyLease?) throws(ProtocolError) {
+        guard lease?.take(bytes, now: NIODeadline.now().uptimeNanoseconds) ?? true else { throw full }
+    }
+
+    private static var full: ProtocolError {
+        ProtocolError(.overloaded, "request bodies hold all memory that they may; nothing was stored")
+    }
+
+    private static func tooLarge(_ limit: Int) -> ProtocolError {
+        ProtocolError(.tooLarge, "the body is over the limit of \(limit) bytes after decompression")
+    }
+}

@@ -1,0 +1,213 @@
+import HTTP2
+import RPC
+import HTTPTypes
+import NIOCore
+import NIOHTTPTypes
+
+/// Watches one HTTP connection: that it has a place, that heads and bodies come in time, and that little is read of a
+/// body whose answer was given before its end.
+final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    private let door: HTTPDoor
+    private let looksEvery: TimeAmount
+    private var place: ConnectionPlaces.Place?
+    private var isOnProbation = false
+    /// A head came whose request has not ended.
+    private var isReading = false
+    /// Requests whose answer is not complete.
+    private var unanswered = 0
+    /// When the head that is awaited, or has begun, must be complete.
+    private var headEnd: NIODeadline?
+    private var clock: BodyClock?
+    private var hasParts = false
+    /// Somebody wants more to read: what does not come then is the sender's fault.
+    private var wantsRead = false
+    private var isLooking = false
+    /// The connection ends after this answer, and what still comes of the body is dropped.
+    private var isEnding = false
+    private var restBytes: Int
+
+    init(_ door: HTTPDoor) {
+        self.door = door
+        restBytes = door.limits.restBytes
+        let shortest = min(door.limits.head.boundedNanoseconds, door.limits.body.window.boundedNanoseconds)
+        looksEvery = .nanoseconds(min(1_000_000_000, max(10_000_000, shortest / 4)))
+    }
+
+    // MARK: The connection
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let channel = context.channel
+        let now = context.eventLoop.now
+        switch door.places.admit(limitAddress(channel.remoteAddress), now: now.uptimeNanoseconds, close: { channel.close(promise: nil) }) {
+        case .place(let place):
+            take(place, context)
+        case .onProbation(let place):
+            take(place, context)
+            isOnProbation = true
+            let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+            context.eventLoop.scheduleTask(in: .nanoseconds(door.limits.probation.boundedNanoseconds)) {
+                if channel.isActive { bound.value.refuse(.probation, channel) }
+            }
+        case .refused:
+            let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+            // Not before the channel is set up.
+            context.eventLoop.execute { bound.value.refuse(.connections, channel) }
+        }
+        headEnd = now + .nanoseconds(door.limits.head.boundedNanoseconds)
+        look(context)
+    }
+
+    private func take(_ place: ConnectionPlaces.Place, _ context: ChannelHandlerContext) {
+        self.place = place
+        context.channel.closeFuture.whenComplete { [door] _ in door.places.leave(place) }
+    }
+
+    private func refuse(_ reason: HTTPRefusal, _ channel: any Channel) {
+        door.refusals.count(reason)
+        channel.close(promise: nil)
+    }
+
+    // MARK: Requests
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        hasParts = true
+        let part = unwrapInboundIn(data)
+        guard !isEnding else { return drop(part, context) }
+        switch part {
+        case .head(let head):
+            isReading = true
+            unanswered += 1
+            headEnd = nil
+            place?.setBusy()
+            clock = BodyClock(
+                door.limits.body, expected: head.headerFields[.contentLength].flatMap { Int($0) } ?? .max,
+                now: context.eventLoop.now.uptimeNanoseconds)
+        case .body(let bytes):
+            clock?.arrived(bytes.readableBytes)
+        case .end:
+            isReading = false
+            clock = nil
+        }
+        context.fireChannelRead(data)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        wantsRead = false
+        // Bytes came but nothing that was complete, and no request is under way: a head has begun.
+        if !hasParts, !isReading, unanswered == 0, headEnd == nil {
+            headEnd = context.eventLoop.now + .nanoseconds(door.limits.head.boundedNanoseconds)
+        }
+        hasParts = false
+        if isReading || headEnd != nil { look(context) }
+        context.fireChannelReadComplete()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        guard restBytes >= 0 else { return }
+        wantsRead = true
+        context.read()
+    }
+
+    private func drop(_ part: HTTPRequestPart, _ context: ChannelHandlerContext) {
+        switch part {
+        case .head: break
+        case .body(let bytes): restBytes -= bytes.readableBytes
+        case .end:
+            isReading = false
+            if unanswered == 0 { context.close(promise: nil) }
+        }
+    }
+
+    /// The body was given up: whoever reads it is told.
+    func cut(_ reason: BodyCut, _ context: ChannelHandlerContext) {
+        guard isReading, !isEnding else { return }
+        door.refusals.count(reason == .slow ? .slow : .evicted)
+        isEnding = true
+        context.fireErrorCaught(reason)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let reason = event as? BodyCut { return cut(reason, context) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    // MARK: Answers
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .head(var head) where head.status.kind != .informational:
+            // The only request whose end is awaited is the one that is answered now.
+            let ends = head.headerFields[.connection]?.lowercased() == "close"
+            if isReading && unanswered == 1 || isOnProbation || ends { isEnding = true }
+            if let reason = HTTPRefusal(status: head.status.code) { door.refusals.count(reason) }
+            guard isEnding, !ends else { return context.write(data, promise: promise) }
+            head.headerFields[.connection] = "close"
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .end:
+            // What was no request at all is answered too, with 400.
+            let isWhole = !isReading && unanswered > 0
+            unanswered = max(0, unanswered - 1)
+            if unanswered == 0 { place?.setIdle(now: context.eventLoop.now.uptimeNanoseconds) }
+            guard isEnding, unanswered == 0 else { return context.write(data, promise: promise) }
+            context.writeAndFlush(data, promise: promise)
+            close(context.channel, isWhole)
+        case .body(let bytes) where bytes.readableBytes >= AnswerBudget.shortBytes:
+            context.write(data, promise: hold(bytes.capacity, promise, context))
+        default:
+            context.write(data, promise: promise)
+        }
+    }
+
+    /// Counts the memory of a part of an answer until it is sent.
+    private func hold(_ bytes: Int, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) -> EventLoopPromise<Void> {
+        let (door, channel) = (door, context.channel)
+        let ticket = door.answers.take(bytes, ticket: nil) {
+            door.refusals.count(.unread)
+            channel.close(promise: nil)
+        }
+        let promise = promise ?? context.eventLoop.makePromise()
+        promise.futureResult.whenComplete { _ in door.answers.release(ticket) }
+        return promise
+    }
+
+    /// Closing at once with bytes unread makes the kernel drop what we just said.
+    private func close(_ channel: any Channel, _ isWhole: Bool) {
+        guard !isWhole else { return channel.close(promise: nil) }
+        channel.eventLoop.scheduleTask(in: .nanoseconds(door.limits.linger.boundedNanoseconds)) { channel.close(promise: nil) }
+    }
+
+    // MARK: Clocks
+
+    private func look(_ context: ChannelHandlerContext) {
+        guard !isLooking else { return }
+        isLooking = true
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: looksEvery) {
+            let (handler, context) = bound.value
+            handler.isLooking = false
+            handler.check(context)
+        }
+    }
+
+    private func check(_ context: ChannelHandlerContext) {
+        guard context.channel.isActive else { return }
+        let now = context.eventLoop.now
+        if let headEnd, now >= headEnd { return refuse(.slowHead, context.channel) }
+        if isReading, !isEnding {
+            if !wantsRead {
+                clock?.hold(now: now.uptimeNanoseconds)
+            } else if clock?.isLate(now: now.uptimeNanoseconds) == true {
+                cut(.slow, context)
+            }
+        }
+        if isReading && !isEnding || headEnd != nil { look(context) }
+    }
+}
+
+@available(*, unavailable)
+extension RequestGuard: Sendable {}

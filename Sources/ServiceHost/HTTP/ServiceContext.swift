@@ -1,0 +1,60 @@
+import FunnelModel
+import FunnelProtocol
+import RPC
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+
+/// What travels with each HTTP request.
+package struct ServiceContext: RequestContext {
+    package var coreContext: CoreRequestContextStorage
+    /// The caller's connection.
+    let channel: any Channel
+
+    package init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
+    }
+
+    /// Larger bodies are read by `ReceivedBody`, within its own limits.
+    package var maxUploadSize: Int { Limits.definitionBytes }
+}
+
+package typealias ServiceRouter = Router<ServiceContext>
+
+extension HTTPField.Name {
+    package static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
+    package static let requestID = HTTPField.Name("X-Request-Id")!
+}
+
+extension ProtocolError {
+    /// What a caller is told of an error; of one that isn't meant for callers, only that there was one.
+    package init(of error: any Error) {
+        switch error {
+        case let error as ProtocolError: self = error
+        case let error as InvalidDocument:
+            self.init(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults)
+        case let error as JSONError: self.init(.invalidMessage, error.description)
+        case is CancellationError: self.init(.cancelled, "cancelled")
+        default: self.init(.unknownError, "internal error; the service's log has it")
+        }
+    }
+
+    /// RFC 9457 problem details.
+    package var problem: JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("type", .text("urn:sluice:\(code.traits.name)")),
+            .init("title", .text(code.traits.name.replacing("_", with: " "))),
+            .init("status", .count(httpStatus)), .init("detail", .text(message)),
+        ]
+        if !faults.isEmpty {
+            func text(_ text: String) -> JSONValue { .string(ProtocolError.cut(text)) }
+            let told = faults.prefix(ProtocolError.faultsMax)
+            members.append(.init("errors", .array(told.map { ["field": text($0.field), "reason": text($0.reason)] })))
+            if faults.count > told.count { members.append(.init("errors_left_out", .count(faults.count - told.count))) }
+        }
+        if !shards.isEmpty { members.append(.init("shards", .array(shards.map { .text($0) }))) }
+        return .object(members)
+    }
+}

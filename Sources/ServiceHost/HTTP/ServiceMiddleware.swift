@@ -1,0 +1,85 @@
+import FunnelModel
+import FunnelProtocol
+import ServiceRuntime
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import NIOHTTPTypes
+
+/// Turns every error into a problem document, gives each request an id, counts and logs it. Logs hold the route's
+/// pattern, never values of events, and no keys.
+package struct ServiceMiddleware: RouterMiddleware {
+    package typealias Context = ServiceContext
+
+    private let account: HTTPAccount
+    private let demandsTLS: Bool
+
+    /// - Parameter demandsTLS: browsers are told to use nothing but TLS for this host from now on.
+    package init(account: HTTPAccount, demandsTLS: Bool) {
+        self.demandsTLS = demandsTLS
+        self.account = account
+    }
+
+    package func handle(
+        _ request: Request, context: ServiceContext, next: (Request, ServiceContext) async throws -> Response
+    ) async throws -> Response {
+        let start = ContinuousClock.now
+        var context = context
+        if let id = RequestID.given(request.headers) { context.logger[metadataKey: "hb.request.id"] = "\(id)" }
+        var response: Response
+        var failure: ProtocolError?
+        do {
+            var request = request
+            if request.headers[.expect]?.lowercased() == "100-continue" {
+                request.body = RequestBody(asyncSequence: ContinuedBody(base: request.body, channel: context.channel))
+            }
+            response = try await Peer.$channel.withValue(context.channel) { [request, context] in
+                try await next(request, context)
+            }
+        } catch let error as HTTPError {
+            response = Self.problem(error)
+        } catch {
+            let problem = ProtocolError(of: error)
+            if problem.code == .unknownError { context.logger.error("request failed", metadata: ["error": "\(words(error))"]) }
+            response = JSONResponse.problem(problem)
+            failure = problem
+        }
+        response.headers[.requestID] = context.id.description
+        if demandsTLS { response.headers[.strictTransportSecurity] = "max-age=31536000" }
+        account.record(
+            response.status, failure, ContinuousClock.now - start, method: request.method, route: context.endpointPath, logger: context.logger)
+        return response
+    }
+
+    private static func problem(_ error: HTTPError) -> Response {
+        let code: ProtocolError.Code = error.status == .contentTooLarge ? .tooLarge : .invalidMessage
+        switch error.status {
+        case .notFound: return JSONResponse.problem(.notFound, "no such path")
+        case .requestTimeout: return JSONResponse.problem(.requestTimeout, error.body ?? "too slow")
+        default: return JSONResponse.problem(ProtocolError(code, error.body ?? "\(error.status)"))
+        }
+    }
+}
+
+/// A body whose sender waits for `100 Continue` (RFC 9110, 10.1.1): it is told to go on when somebody begins to read, which
+/// is after the checks of the head.
+private struct ContinuedBody: AsyncSequence, Sendable {
+    let base: RequestBody
+    let channel: any Channel
+
+    struct AsyncIterator: AsyncIteratorProtocol {
+        var base: RequestBody.AsyncIterator
+        var channel: (any Channel)?
+
+        mutating func next() async throws -> ByteBuffer? {
+            if let channel {
+                self.channel = nil
+                try await channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue))).get()
+            }
+            return try await base.next()
+        }
+    }
+
+    func makeAsyncIterator() -> AsyncIterator { AsyncIterator(base: base.makeAsyncIterator(), channel: channel) }
+}

@@ -1,0 +1,75 @@
+import FunnelModel
+import FunnelProtocol
+import ServiceRuntime
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+import RPC
+import Logging
+import NIOCore
+import Synchronization
+
+/// The HTTP side that every service has: health, readiness and metrics, beside its own routes.
+package enum ServiceServer {
+    /// - Parameter readiness: why the service can't do its work, nil where it can; and what is not well although it can.
+    package static func router(
+        metrics: Metrics, account: HTTPAccount, demandsTLS: Bool = false, readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
+    ) -> ServiceRouter {
+        let router = ServiceRouter(context: ServiceContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: ServiceMiddleware(account: account, demandsTLS: demandsTLS))
+        router.get("/healthz") { _, _ in JSONResponse.text("ok\n") }
+        router.get("/readyz") { _, _ in
+            let (problem, remarks) = readiness()
+            if let problem { return JSONResponse.text("not ready: \(problem)\n", status: .serviceUnavailable) }
+            return JSONResponse.text((["ready"] + remarks).map { $0 + "\n" }.joined())
+        }
+        router.get("/metrics") { _, _ in
+            JSONResponse.text(metrics.exposition, type: "text/plain; version=0.0.4; charset=utf-8")
+        }
+        return router
+    }
+
+    private static let methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options, .trace, .connect]
+
+    /// Answers every other method of the paths that the router knows by now.
+    private static func refuseOtherMethods(_ router: ServiceRouter) {
+        for (path, routes) in Dictionary(grouping: router.routes, by: { "\($0.path)" }) {
+            var known = Set(routes.map(\.method))
+            // Made by the router itself.
+            if known.contains(.get) { known.insert(.head) }
+            let allowed = known.map(\.rawValue).sorted().joined(separator: ", ")
+            for method in methods where !known.contains(method) {
+                router.on(RouterPath(path), method: method) { _, _ in
+                    JSONResponse.problem(.methodNotAllowed, "Method Not Allowed", headers: [.allow: allowed])
+                }
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - router: complete; later routes would not be told from unknown ones.
+    ///   - small: answers some requests before the router sees them; nil for none.
+    ///   - bound: told the real port once the socket listens.
+    package static func application(
+        _ router: ServiceRouter, small: SmallRequests? = nil, door: HTTPDoor, host: String, port: Int, tls: TLSServerConfig?, group: any EventLoopGroup, logger: Logger,
+        bound: @escaping @Sendable (Int) async -> Void
+    ) throws -> some ApplicationProtocol {
+        refuseOtherMethods(router)
+        let configuration = HTTP1Channel.Configuration(additionalChannelHandlers: [RequestGuard(door), CallerWatch()], idleTimeout: .seconds(60))
+        let plain = HTTPServerBuilder { ServiceChannel(HTTP1Channel(responder: $0, configuration: configuration), small) }
+        return Application(
+            responder: router.buildResponder(),
+            server: try tls.map { try .tls(plain, tlsConfiguration: try $0.httpConfiguration()) } ?? plain,
+            configuration: .init(
+                address: .hostname(host, port: port), serverName: SmallRequests.serverName),
+            onServerRunning: { channel in await bound(channel.localAddress?.port ?? port) },
+            eventLoopGroupProvider: .shared(group), logger: logger)
+    }
+
+    /// The `health` subcommand: asks /healthz of the process that runs with these settings.
+    package static func askHealth(_ settings: Settings) async -> Bool {
+        let host = settings.text("host") == "0.0.0.0" || settings.text("host") == "::" ? "127.0.0.1" : settings.text("host")
+        return await HealthProbe.ask(host: host, port: CommonSettings.port(settings, "http-port"), tls: !settings.text("tls-cert").isEmpty)
+    }
+}

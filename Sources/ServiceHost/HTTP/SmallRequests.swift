@@ -1,0 +1,207 @@
+import ServiceRuntime
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTPTypes
+
+/// Answers requests with a short body to some paths on their connection's event loop, before the router sees them. A task, its
+/// streams and its changes of thread cost several times what a request of one event does.
+package struct SmallRequests: Sendable {
+    static let serverName = "sluice"
+
+    /// Looks at a head; nil leaves the request to the router.
+    package typealias Begin = @Sendable (HTTPRequest) -> Answer?
+    /// Answers, on any thread and before it returns or later; or returns false, with nothing done: then the router answers.
+    package typealias Answer = @Sendable (_ body: [UInt8], _ done: @escaping @Sendable (WholeAnswer) -> Void) -> Bool
+
+    /// Longer bodies are the router's.
+    let bytesMax: Int
+    let paths: [String: Begin]
+    let account: HTTPAccount
+    let logger: Logger
+
+    /// - Parameter paths: of requests by POST.
+    package init(bytesMax: Int = 16 << 10, paths: [String: Begin], account: HTTPAccount, logger: Logger) {
+        self.bytesMax = bytesMax
+        self.paths = paths
+        self.account = account
+        self.logger = logger
+    }
+
+    /// Nil where the router has to answer.
+    fileprivate func answer(for head: HTTPRequest) -> Answer? {
+        guard head.method == .post, let path = head.path, let begin = paths[path],
+            let length = head.headerFields[.contentLength].flatMap({ Int($0) }), length <= bytesMax, length >= 0,
+            head.headerFields[.contentEncoding] == nil, head.headerFields[.expect] == nil, head.headerFields[.transferEncoding] == nil
+        else { return nil }
+        return begin(head)
+    }
+}
+
+/// Hummingbird's channel, with small requests taken out before its task sees them.
+struct ServiceChannel: HTTPChannelHandler {
+    typealias Value = HTTP1Channel.Value
+
+    private let base: HTTP1Channel
+    private let small: SmallRequests?
+
+    init(_ base: HTTP1Channel, _ small: SmallRequests?) {
+        self.base = base
+        self.small = small
+    }
+
+    var responder: Responder { base.responder }
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        base.setup(channel: channel, logger: logger).flatMapThrowing { [small] value in
+            guard let small else { return value }
+            // Behind the handler that closes idle connections, and those with nothing to do when the server stops.
+            let operations = channel.pipeline.syncOperations
+            let state = try operations.handler(type: HTTPConnectionStateHandler.self)
+            try operations.addHandler(SmallRequestHandler(small), position: .after(state))
+            return value
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+}
+
+/// Takes small requests out of one connection's. One at a time: what a sender sends before it has its answer waits here.
+private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPResponsePart
+
+    private enum State {
+        /// No request of ours is under way.
+        case passing
+        case reading(HTTPRequest, [UInt8], SmallRequests.Answer)
+        case answering
+    }
+
+    private let small: SmallRequests
+    private var state = State.passing
+    /// Requests that the router has and has not answered.
+    private var passed = 0
+    private var waiting: [HTTPRequestPart] = []
+    private var wantsRead = false
+
+    init(_ small: SmallRequests) { self.small = small }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { take(unwrapInboundIn(data), context) }
+
+    private func take(_ part: HTTPRequestPart, _ context: ChannelHandlerContext) {
+        switch (state, part) {
+        case (.answering, _): waiting.append(part)
+        case (.passing, .head(let head)):
+            // Answers come in the order of the requests.
+            if passed == 0, let answer = small.answer(for: head) {
+                state = .reading(head, [], answer)
+            } else {
+                passed += 1
+                context.fireChannelRead(wrapInboundOut(part))
+            }
+        case (.passing, _): context.fireChannelRead(wrapInboundOut(part))
+        case (.reading(let head, var bytes, let answer), .body(let more)):
+            state = .passing
+            bytes.append(contentsOf: more.readableBytesView)
+            state = .reading(head, bytes, answer)
+        case (.reading(let head, let bytes, let answer), .end): ask(answer, head, bytes, context)
+        case (.reading, .head): pass(context, part)
+        }
+    }
+
+    private func ask(_ answer: @escaping SmallRequests.Answer, _ head: HTTPRequest, _ bytes: [UInt8], _ context: ChannelHandlerContext) {
+        state = .answering
+        let start = ContinuousClock.now
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let isTaken = answer(bytes) { result in
+            let loop = bound.eventLoop
+            if loop.inEventLoop {
+                let (handler, context) = bound.value
+                handler.write(result, head, start, context)
+            } else {
+                loop.execute {
+                    let (handler, context) = bound.value
+                    handler.write(result, head, start, context)
+                }
+            }
+        }
+        if isTaken { return }
+        state = .reading(head, bytes, answer)
+        pass(context, .end(nil))
+        goOn(context)
+    }
+
+    /// Hands what was read to the router.
+    private func pass(_ context: ChannelHandlerContext, _ part: HTTPRequestPart?) {
+        guard case .reading(let head, let bytes, _) = state else { return }
+        state = .passing
+        passed += 1
+        context.fireChannelRead(wrapInboundOut(.head(head)))
+        if !bytes.isEmpty { context.fireChannelRead(wrapInboundOut(.body(ByteBuffer(bytes: bytes)))) }
+        if let part { context.fireChannelRead(wrapInboundOut(part)) }
+    }
+
+    private func write(_ answer: WholeAnswer, _ request: HTTPRequest, _ start: ContinuousClock.Instant, _ context: ChannelHandlerContext) {
+        guard case .answering = state, context.channel.isActive else { return }
+        state = .passing
+        let id = RequestID.given(request.headerFields) ?? Hummingbird.RequestID().description
+        var fields = answer.headers
+        fields.append(HTTPField(name: .contentLength, value: "\(answer.bytes.count)"))
+        fields.append(HTTPField(name: .server, value: SmallRequests.serverName))
+        fields.append(HTTPField(name: .date, value: HTTPDate.now()))
+        fields.append(HTTPField(name: .requestID, value: id))
+        let ends = request.headerFields[.connection]?.lowercased() == "close"
+        if ends { fields[.connection] = "close" }
+        context.write(wrapOutboundOut(.head(HTTPResponse(status: answer.status, headerFields: fields))), promise: nil)
+        if !answer.bytes.isEmpty { context.write(wrapOutboundOut(.body(ByteBuffer(bytes: answer.bytes))), promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        small.account.record(
+            answer.status, answer.failure, ContinuousClock.now - start, method: .post, route: request.path, logger: logger(id))
+        if ends { return context.close(promise: nil) }
+        goOn(context)
+    }
+
+    private func logger(_ id: String) -> Logger {
+        var logger = small.logger
+        logger[metadataKey: "hb.request.id"] = "\(id)"
+        return logger
+    }
+
+    private func goOn(_ context: ChannelHandlerContext) {
+        while !waiting.isEmpty {
+            if case .answering = state { return }
+            take(waiting.removeFirst(), context)
+        }
+        if case .answering = state { return }
+        context.fireChannelReadComplete()
+        guard wantsRead else { return }
+        wantsRead = false
+        context.read()
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if case .end = unwrapOutboundIn(data) { passed -= 1 }
+        context.write(data, promise: promise)
+    }
+
+    /// While an answer is awaited nothing more is read, so that what waits stays small.
+    func read(context: ChannelHandlerContext) {
+        if case .answering = state { wantsRead = true } else { context.read() }
+    }
+
+    /// A body that came too slowly, or was cut: the router's way has the answer.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        pass(context, nil)
+        context.fireErrorCaught(error)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        pass(context, nil)
+        context.fireChannelInactive()
+    }
+}

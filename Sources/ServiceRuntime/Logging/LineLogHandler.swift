@@ -1,0 +1,37 @@
+import FunnelModel
+import Glibc
+import Logging
+
+/// Log lines of `key=value` on standard error: time, level, message, then metadata in key order.
+package struct LineLogHandler: LogHandler {
+    package var metadata: Logger.Metadata = [:]
+    package var logLevel: Logger.Level
+    private let service: String
+
+    package init(service: String, level: Logger.Level) {
+        self.service = service
+        self.logLevel = level
+    }
+
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    package func log(event: LogEvent) {
+        var line = "time=\(Timestamp.format(WallClock.now())) level=\(event.level) service=\(service) msg="
+        line += Self.quoted("\(event.message)")
+        let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
+        for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(Self.quoted("\(value)"))" }
+        line += "\n"
+        // One write a line, so that lines of several threads and processes don't mix.
+        _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+    }
+
+    /// Quotes and what moves a cursor are escaped, so that what a client sent can't forge a line or turn the text around it.
+    private static func quoted(_ text: String) -> String {
+        let plain = text.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") }
+        if plain, !text.isEmpty { return text }
+        return String(decoding: JSONValue.text(text).encoded, as: UTF8.self).printableJSON
+    }
+}

@@ -1,0 +1,36 @@
+import FunnelModel
+import FunnelProtocol
+import FunnelQuery
+import EventStorage
+
+/// Finds the names, properties and values that a project's events have.
+struct DiscoveryRunner: Sendable {
+    let workers: QueryWorkers
+    let job: QueryJob
+    /// What `QueryWorkers.polling` gave.
+    let isCancelled: @Sendable () -> Bool
+
+    func run(_ query: DiscoveryQuery, _ snapshot: Snapshot) async throws -> Discovery {
+        try await workers.admitting(job.project) { try await scan(query, snapshot) }
+    }
+
+    private func scan(_ query: DiscoveryQuery, _ snapshot: Snapshot) async throws -> Discovery {
+        switch query {
+        case .totals: .totals(ProjectTotals())
+        case .names: .names(ProjectNames())
+        case .events(let prefix): .events(try await workers.run(job) { snapshot.eventRows(prefix: prefix) })
+        case .properties(let event):
+            .properties(
+                try await workers.run(job) {
+                    try matching { try snapshot.propertyRows(event: event.isEmpty ? nil : event, isCancelled: isCancelled) }
+                })
+        case .values(let property, let event, let prefix):
+            .values(try await values(ValueScan(snapshot, property: property, event: event.isEmpty ? nil : event, prefix: prefix)))
+        }
+    }
+
+    private func values(_ running: ValueScan) async throws -> ValueRows {
+        let parts = try await workers.run(job, parts: running.slices) { try matching { try running.run(isCancelled: isCancelled) } }
+        return try await workers.run(job) { parts.dropFirst().reduce(into: parts[0]) { $0.add($1) } }
+    }
+}

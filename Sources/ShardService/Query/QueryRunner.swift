@@ -1,0 +1,214 @@
+import FunnelMatch
+import FunnelModel
+import FunnelProtocol
+import ServiceRuntime
+import FunnelQuery
+
+/// Answers one query: the counts, and the report beside them.
+struct QueryRunner: Sendable {
+    let workers: QueryWorkers
+    let job: QueryJob
+    /// Names this shard in errors.
+    let shard: Int
+    /// What `QueryWorkers.polling` gave.
+    let isCancelled: @Sendable () -> Bool
+
+    /// - Returns: the body of the answer.
+    func run(_ query: PartialQuery, _ scan: ShardQuery, newestEvent: Int64?) async throws -> [UInt8] {
+        var (result, left) = try await leavingOut(scan) { try await answer(query, $0, newestEvent: newestEvent) }
+        if query.leavesOutHeavy { result.heavyUsers = UInt64(left) }
+        switch result.report {
+        case .breakdown?, .variants?, .paths?, .predictors?:
+            let found = Handover(consume result)
+            return try await alone { found.take().body }
+        default: return result.body
+        }
+    }
+
+    /// Runs a scan, and again without users who turned out to be too heavy until there are no others.
+    /// - Returns: what it found, and how many users were left out.
+    private func leavingOut<T>(_ scan: ShardQuery, _ body: (ShardQuery) async throws -> T) async throws -> (T, left: Int) {
+        var scan = scan
+        var left = 0
+        while true {
+            do {
+                let result = try await body(scan)
+                let heavy = scan.heavy.places
+                if heavy.isEmpty { return (result, left) }
+                left += heavy.count
+                scan = scan.without(heavy)
+            } catch let heavy as HeavyUser {
+                throw heavy.refusal(scan.user(at: heavy.place), shard: "shard-\(shard)")
+            }
+        }
+    }
+
+    private func answer(_ query: PartialQuery, _ scan: ShardQuery, newestEvent: Int64?) async throws -> PartialResult {
+        let tally: FunnelTally
+        var report: PartialResult.Report?
+        switch query.report {
+        case nil: tally = try await counts(query, scan)
+        case .breakdown(let breakdown, let share):
+            let (whole, groups) = try await groups(breakdown, share, scan, times: query.times)
+            tally = whole
+            report = .breakdown(groups)
+        case .trend(let bounds):
+            tally = try await counts(query, scan)
+            report = .trend(try await trend(bounds, scan))
+        case .between(let from, let to):
+            let (whole, times) = try await times(from: from - 1, to: to - 1, scan)
+            tally = whole
+            report = .between(times)
+        case .explain(let user):
+            let found = try await all(1) { try scan.explain(user, isCancelled: isCancelled) }
+            tally = found[0].whole
+            report = .explain(found[0].explanation)
+        case .entrySpan:
+            tally = FunnelTally(scan.plan, times: false)
+            report = .entrySpan(try await entrySpan(scan))
+        case .paired(let second):
+            tally = try await counts(query, scan)
+            report = .paired(try await pairs(scan.paired(with: second)))
+        case .variants(let split):
+            let (whole, groups, several) = try await variants(split, scan, times: query.times)
+            tally = whole
+            report = .variants(groups, several: several)
+        case .paths(let question):
+            tally = FunnelTally(scan.plan, times: false)
+            report = .paths(try await paths(scan.paths(question)))
+        case .predictors(let question):
+            tally = FunnelTally(scan.plan, times: false)
+            report = .predictors(try await predictors(scan.predictors(question)))
+        }
+        var result = tally.finish(buckets: query.buckets, newestEvent: newestEvent)
+        result.report = report
+        if !query.stillOpen { result.stillOpen = nil }
+        return result
+    }
+
+    /// What each thread found; of one thread at least.
+    func all<T: Sendable>(_ slices: Int, _ body: @escaping @Sendable () throws -> T) async throws -> [T] {
+        try await workers.run(job, parts: slices) { try matching(body) }
+    }
+
+    /// On a scan thread, to its end: what takes long, and so must not be done where appends are.
+    func alone<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await workers.run(job.unpaused, body) }
+
+    private func counts(_ query: PartialQuery, _ scan: ShardQuery) async throws -> FunnelTally {
+        let running = scan.counting(times: query.times)
+        let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+        return tallies.dropFirst().reduce(into: tallies[0]) { $0.merge($1) }
+    }
+
+    /// Counts by bucket and step.
+    private func trend(_ bounds: [Int64], _ scan: ShardQuery) async throws -> [[UInt64]] {
+        let running = scan.trend(bounds)
+        var whole = TrendTally(buckets: bounds.count - 1, steps: scan.plan.steps)
+        for tally in try await all(running.slices, { try running.run(isCancelled: isCancelled) }) { whole.merge(tally) }
+        return whole.finish()
+    }
+
+    private func entrySpan(_ scan: ShardQuery) async throws -> ClosedRange<Int64>? {
+        let running = scan.entrySpan()
+        let found = try await all(running.slices) { try running.run(isCancelled: isCancelled) }.compactMap(\.self)
+        guard let least = found.map(\.lowerBound).min(), let greatest = found.map(\.upperBound).max() else { return nil }
+        return least...greatest
+    }
+
+    /// - Parameters:
+    ///   - from: 0-based.
+    ///   - to: the later step.
+    private func times(from: Int, to: Int, _ scan: ShardQuery) async throws -> (FunnelTally, StepTimes) {
+        let running = scan.times(from: from, to: to)
+        let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+        var (whole, times) = tallies[0]
+        for tally in tallies.dropFirst() {
+            whole.merge(tally.whole)
+            times.merge(tally.times)
+        }
+        return (whole, times.finish())
+    }
+
+    private func pairs(_ running: PairedScan) async throws -> PairedCounts {
+        _ = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
+        return running.finish()
+    }
+
+    /// All users together, and by value.
+    private func groups(
+        _ breakdown: Breakdown, _ share: GroupShare, _ scan: ShardQuery, times: Bool
+    ) async throws -> (FunnelTally, ValueGroups) {
+        let running = scan.breakdown(breakdown, times: times)
+        do {
+            let found = Handover(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
+            return try await alone {
+                var tallies = found.take()
+                var (whole, groups) = tallies.removeFirst()
+                for tally in tallies {
+                    whole.merge(tally.whole)
+                    try groups.merge(tally.groups)
+                }
+                return (whole, try groups.finish(share))
+            }
+        } catch let error as TooManyValues {
+            throw Self.tooMany(error, of: breakdown.property, at: "breakdown.property", shard)
+        }
+    }
+
+    /// All users together, by variant, and how many saw several values.
+    private func variants(
+        _ split: VariantSplit, _ scan: ShardQuery, times: Bool
+    ) async throws -> (FunnelTally, ValueGroups, several: UInt64) {
+        let running = scan.variants(split, times: times)
+        do {
+            let found = Handover(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
+            return try await alone {
+                var tallies = found.take()
+                var (whole, groups, several) = tallies.removeFirst()
+                for tally in tallies {
+                    whole.merge(tally.whole)
+                    try groups.merge(tally.groups)
+                    several += tally.several
+                }
+                return (whole, try groups.finish(.leading), UInt64(several))
+            }
+        } catch let error as TooManyValues {
+            throw Self.tooMany(error, of: split.property, at: "variants.property", shard)
+        }
+    }
+
+    /// One page of user ids, and how many users were left out of the whole list.
+    func users(_ query: PartialUsersQuery, _ scan: ShardQuery) async throws -> (page: [ByteString], left: Int) {
+        do {
+            return try await leavingOut(scan) { scan in
+                let running = try matching {
+                    try scan.listing(query.outcome, step: query.step, group: query.group, after: query.after, limit: query.limit)
+                }
+                return running.merge(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
+            }
+        } catch let error as TooManyValues {
+            throw Self.tooMany(error, of: query.group?.breakdown.property ?? "", at: "group.property", shard)
+        }
+    }
+
+    private static func tooMany(_ error: TooManyValues, of property: ByteString, at field: String, _ shard: Int) -> ProtocolError {
+        let name = "shard-\(shard)"
+        let reason = """
+            "\(property.string)" has more than \(error.values) distinct values on \(name), or more than \
+            \(error.bytes >> 20) MiB of them; break down by a coarser property
+            """
+        return ProtocolError(.invalidQuery, "\(field): \(reason)", faults: [FieldFault(field, reason)], shards: [name])
+    }
+}
+
+extension PartialQuery {
+    /// What its scans look at.
+    var costKind: ScanCost.Kind {
+        switch report {
+        case nil, .breakdown?, .trend?, .entrySpan?, .between?: .counts
+        case .paired?, .variants?: .attempts
+        case .paths?, .predictors?: .timelines
+        case .explain?: .oneUser
+        }
+    }
+}
