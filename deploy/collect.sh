@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# collect.sh PROGRAMS OUT: gathers what the image holds of Sluice, stripped programs in OUT/bin and the Swift
-# libraries they load in OUT/lib. Runs where the programs were built, since only there ldd finds those libraries.
+# collect.sh PROGRAMS OUT: gathers what the image holds of Sluice: stripped programs in OUT/bin, the Swift libraries
+# they load in OUT/lib, the demo's funnel in OUT/share. Runs where the programs were built: only there ldd finds the libraries.
 set -euo pipefail
 
 if [[ $# != 2 ]]; then
@@ -30,3 +30,4 @@ for program in sluice sluice-ingest sluice-shard sluice-coordinator; do
     install -m 0755 "$source_folder/$program" "$out/bin/$program"
     strip "$out/bin/$program"
 done
+install -D -m 0644 "$(dirname "${BASH_SOURCE[0]}")/demo-funnel.json" "$out/share/demo-funnel.json"

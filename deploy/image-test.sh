@@ -124,6 +124,8 @@ check_compose() {
     if [[ ${#composer[@]} -gt 0 ]]; then
         SLUICE_CLUSTER_SECRET=x "${composer[@]}" -f "$here/compose.yaml" config >"$logs/compose" 2>&1 ||
             fail "compose.yaml is not accepted by ${composer[*]}"
+        "${composer[@]}" -f "$here/compose.demo.yaml" config >"$logs/compose-demo" 2>&1 ||
+            fail "compose.demo.yaml is not accepted by ${composer[*]}"
         checked+=("${composer[*]} config")
     fi
     # A composer checks the grammar; these are the promises of README.md.
