@@ -98,7 +98,7 @@ let webFiles = """
     parts/table.js
     parts/tip.js
     parts/value.js
-    state/catalogue.js
+    state/funnels.js
     state/draft.js
     state/json.js
     state/query.js

@@ -31,7 +31,7 @@ package final class CoordinatorService: Sendable {
     private let map: ClusterMap
     private let fleet: ShardFleet
     private let engine: QueryEngine
-    private let catalogue: FunnelCatalogue
+    private let savedFunnels: SavedFunnels
     private let keys: KeyRing
     private let live: LiveHub
 
@@ -64,7 +64,7 @@ package final class CoordinatorService: Sendable {
         let site = try DashboardSite(chartLibrary: node.settings.text("chart-library"))
         if site.lacksCharts { node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js") }
         site.add(to: router)
-        CoordinatorRoutes(engine: engine, catalogue: catalogue, callers: callers).add(to: router)
+        CoordinatorRoutes(engine: engine, savedFunnels: savedFunnels, callers: callers).add(to: router)
         SessionRoutes(callers: callers, isSecure: node.serverTLS != nil).add(to: router)
         StatusRoutes(callers: callers, engine: engine).add(to: router)
         LiveRoutes(callers: callers, hub: live).add(to: router)
@@ -80,8 +80,8 @@ package final class CoordinatorService: Sendable {
         let directory = try await CoordinatorDirectory(path, lock: try await node.lockDirectory(path))
         self.directory = directory
         map = try await Self.takeConfiguration(shards, keyList, directory, node)
-        let catalogue = FunnelCatalogue(directory.store, logger: node.logger)
-        self.catalogue = catalogue
+        let savedFunnels = SavedFunnels(directory.store, logger: node.logger)
+        self.savedFunnels = savedFunnels
         let identity = node.identity { directory.registry.state }
         fleet = ShardFleet(
             map, service: identity, dataID: { directory.registry.dataID(ofShard: $0) }, group: node.group, tls: node.clientTLS, logger: node.logger)
@@ -89,11 +89,11 @@ package final class CoordinatorService: Sendable {
         node.addClusterMetrics { directory.registry.state }
         let gate = AdmissionGate(
             running: node.settings.integer("queries-running"), queued: node.settings.integer("queries-queued"))
-        let engine = QueryEngine(fleet, catalogue: catalogue, gate: gate, metrics: node.metrics, logger: node.logger)
+        let engine = QueryEngine(fleet, savedFunnels: savedFunnels, gate: gate, metrics: node.metrics, logger: node.logger)
         self.engine = engine
         live = LiveHub(
             .init { project in
-                await engine.totals(project: project).map { $0.totals?.taken } + [catalogue.changes]
+                await engine.totals(project: project).map { $0.totals?.taken } + [savedFunnels.changes]
             } evaluate: { question in
                 var query = try QueryRequest.parse(try JSONParser.parse(question.body), now: WallClock.now())
                 query.deadline = min(query.deadline, LiveHub.deadline)
@@ -229,24 +229,13 @@ package final class CoordinatorService: Sendable {
     private var readers: FrameServer.Callers { .keys(.read) { [keys] in keys } }
 
     private var reportRoutes: [FrameServer.Route] {
-        let engine = engine
-        return [
-            .init(.query, readers) { call in
-                try await self.answer(call) { try await engine.report(try QueryRequest.parse($0, now: $1), project: $2).json }
-            },
-            .init(.times, readers) { call in
-                try await self.answer(call) { try await engine.times(try TimesRequest.parse($0, now: $1), project: $2).json }
-            },
-            .init(.explain, readers) { call in
-                try await self.answer(call) { try await engine.explain(try ExplainRequest.parse($0, now: $1), project: $2).json }
-            },
-            .init(.paths, readers) { call in
-                try await self.answer(call) { try await engine.paths(try PathsRequest.parse($0, now: $1), project: $2) }
-            },
-            .init(.predictors, readers) { call in
-                try await self.answer(call) { try await engine.predictors(try PredictorsRequest.parse($0, now: $1), project: $2) }
-            },
-        ]
+        ReportEndpoint.all.compactMap { report in
+            report.call.map { call in
+                .init(call, readers) { [self] in
+                    try await answer($0) { [engine] in try await report.run(engine, $0, $1, $2) }
+                }
+            }
+        }
     }
 
     private func giveSnapshot(_ call: FrameCall) async throws {

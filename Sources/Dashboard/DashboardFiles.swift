@@ -61,7 +61,7 @@ package enum DashboardFiles {
         "parts/table.js": PackageResources.table_js,
         "parts/tip.js": PackageResources.tip_js,
         "parts/value.js": PackageResources.value_js,
-        "state/catalogue.js": PackageResources.catalogue_js,
+        "state/funnels.js": PackageResources.funnels_js,
         "state/draft.js": PackageResources.draft_js,
         "state/json.js": PackageResources.json_js,
         "state/query.js": PackageResources.query_js,

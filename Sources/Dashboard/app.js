@@ -4,7 +4,7 @@ import { say } from "./parts/announce.js";
 import { put } from "./parts/dom.js";
 import { failed } from "./parts/states.js";
 import { startTips } from "./parts/tip.js";
-import { loadFunnels } from "./state/catalogue.js";
+import { loadFunnels } from "./state/funnels.js";
 import { stringify } from "./state/json.js";
 import { note, onChange, read } from "./state/url.js";
 import { drawShell } from "./pages/shell.js";

@@ -176,12 +176,12 @@ package final class ShardService: Sendable {
     private func merge() async {
         let rate = node.settings.integer("merge-mb") << 20
         try? await merger.runIfActive { Housekeeping.giveWay() }
-        let rest = Rest()
+        let idle = IdleTimer()
         await repeating(on: merger) { store in
-            let isIdle = rest.isIdle(store.stats.appends)
+            let isIdle = idle.isIdle(store.stats.appends)
             let isSealed = isIdle && store.sealIfDue(isIdle: true)
             let isMerged = Housekeeping.merge(store, isIdle: isIdle, bytesPerSecond: rate)
-            if isIdle, !isMerged, rest.isFirstTime() { Housekeeping.trim() }
+            if isIdle, !isMerged, idle.isFirstTime() { Housekeeping.trim() }
             return isSealed || isMerged
         }
     }
@@ -301,11 +301,11 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("partial query") { () throws(ByteError) in try PartialQuery(body: call.frame.body) }
-        let (scan, runner, snapshot) = try prepare(query, call, open)
+        let (scan, runner, view) = try prepare(query, call, open)
         let body = try await workers.admitting(runner.job.project) {
             try await runner.run(query, scan, newestEvent: scan.newestEvent)
         }
-        try matching { try open.store.checkSound(snapshot, project: runner.job.project) }
+        try matching { try open.store.checkSound(view, project: runner.job.project) }
         queryLatency.record(ContinuousClock.now - start)
         var answer = call.writer()
         try await answer.send(.partialResult, body) { try await runner.alone($0) }
@@ -316,9 +316,9 @@ package final class ShardService: Sendable {
         let open = try current()
         try checkEpoch(call, open.map)
         let query = try decoding("partial users query") { () throws(ByteError) in try PartialUsersQuery(body: call.frame.body) }
-        let (scan, runner, snapshot) = try prepare(query.query, call, open)
+        let (scan, runner, view) = try prepare(query.query, call, open)
         let (users, left) = try await workers.admitting(runner.job.project) { try await runner.users(query, scan) }
-        try matching { try open.store.checkSound(snapshot, project: runner.job.project) }
+        try matching { try open.store.checkSound(view, project: runner.job.project) }
         let heavy = query.query.leavesOutHeavy ? UInt64(left) : nil
         var answer = call.writer()
         for start in stride(from: 0, to: heavy == nil ? users.count : max(1, users.count), by: UserList.usersPerFrame) {
@@ -343,26 +343,26 @@ package final class ShardService: Sendable {
         // At hand, and so not in line with the scans.
         if query == .totals { return .totals(open.store.totals(project: project)) }
         if query == .names { return .names(open.store.names(project: project)) }
-        var snapshot = try matching { try open.store.snapshot(project: project) }
-        snapshot.isCancelled = workers.polling { call.isCancelled }
-        let cost = ScanCost(rows: snapshot.rows(of: snapshot.eventNames()))
+        var view = try matching { try open.store.view(project: project) }
+        view.isCancelled = workers.polling { call.isCancelled }
+        let cost = ScanCost(rows: view.rows(of: view.eventNames()))
         let job = QueryJob(project: project, isHeavy: cost.isHeavy)
-        return try await DiscoveryRunner(workers: workers, job: job, isCancelled: snapshot.isCancelled).run(query, snapshot)
+        return try await DiscoveryRunner(workers: workers, job: job, isCancelled: view.isCancelled).run(query, view)
     }
 
-    private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open) throws -> (ShardQuery, QueryRunner, Snapshot) {
+    private func prepare(_ query: PartialQuery, _ call: FrameCall, _ open: Open) throws -> (ShardQuery, QueryRunner, StoreView) {
         let own = ClusterMap.buckets(ofShard: shard, of: open.map.shards.count)
         guard query.buckets.allSatisfy({ own.lowerBound <= $0.lowerBound && $0.upperBound <= own.upperBound }) else {
             throw ProtocolError(.wrongBucket, "shard \(shard) has buckets \(own.lowerBound) to \(own.upperBound - 1)")
         }
         let project = call.frame.context.project
-        var snapshot = try matching { try open.store.snapshot(project: project) }
-        snapshot.isCancelled = workers.polling { call.isCancelled }
+        var view = try matching { try open.store.view(project: project) }
+        view.isCancelled = workers.polling { call.isCancelled }
         let plan = FunnelPlan(query.definition, entryRange: query.entryRange, asOf: query.asOf)
         let heavy = HeavyUsers(areNoted: query.leavesOutHeavy)
-        let scan = try matching { try ShardQuery(plan, snapshot, buckets: query.buckets, cohorts: query.cohorts, heavy: heavy) }
+        let scan = try matching { try ShardQuery(plan, view, buckets: query.buckets, cohorts: query.cohorts, heavy: heavy) }
         let job = QueryJob(project: project, isHeavy: ScanCost(scan, query.costKind).isHeavy)
-        return (scan, QueryRunner(workers: workers, job: job, shard: shard, isCancelled: snapshot.isCancelled), snapshot)
+        return (scan, QueryRunner(workers: workers, job: job, shard: shard, isCancelled: view.isCancelled), view)
     }
 
     private func checkEpoch(_ call: FrameCall, _ map: ClusterMap) throws {
@@ -385,7 +385,7 @@ package final class ShardService: Sendable {
 }
 
 /// Knows since when no append came.
-private final class Rest: Sendable {
+private final class IdleTimer: Sendable {
     private let last = Mutex((appends: 0, since: ContinuousClock.now, isUsed: false))
 
     func isIdle(_ appends: Int) -> Bool {

@@ -188,7 +188,7 @@ def test_a_thousand_values_against_the_server(cluster, web, thousand):
     found = run(page, """
       const [{ parse, stringify }, { post }, { href, read }, { report, basis }, { draftOf, definitionFrom }, { load: open, save }] = [
         await load("state/json.js"), await load("api/fetch.js"), await load("state/url.js"), await load("state/query.js"), await load("state/draft.js"),
-        await load("state/catalogue.js")];
+        await load("state/funnels.js")];
       const def = { steps: ["values"] };
       const values = argument.map(text => parse(text));
       const through = state => read(href(state).slice(1));

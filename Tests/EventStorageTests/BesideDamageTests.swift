@@ -49,7 +49,7 @@ struct BesideDamageTests {
         let failures = store.stats.failedMerges
         #expect(failures == 1 && notes.failed.isEmpty)
         // A query of the file fails, and is told to nobody twice; one of other months' data would too, as they are one project.
-        let error = #expect(throws: StoreError.self) { try store.snapshot(project: 1).allEvents() }
+        let error = #expect(throws: StoreError.self) { try store.view(project: 1).allEvents() }
         #expect(error?.code == .corrupt)
         for number in 8..<20 { try Self.seal(store, number) }
         while store.mergeIfDue(isIdle: true) {}
@@ -58,7 +58,7 @@ struct BesideDamageTests {
         disk.change(name) { $0[60] ^= 1 }
         store.close()
         let again = try openStore(disk, testIdentity, Self.options(notes))
-        #expect(try again.snapshot(project: 1).allEvents().count == 160)
+        #expect(try again.view(project: 1).allEvents().count == 160)
         try again.compact(everything: true)
         #expect(again.stats.segments == 2 && again.stats.damagedFiles == 0)
     }
@@ -70,12 +70,12 @@ struct BesideDamageTests {
         try Self.seal(store, 0)
         let name = try #require(disk.files.keys.filter { $0.hasPrefix("seg-") }.sorted().first)
         disk.change(name) { $0.removeLast(100) }
-        for _ in 0..<2 { #expect(throws: StoreError.self) { try store.snapshot(project: 1).allEvents() } }
+        for _ in 0..<2 { #expect(throws: StoreError.self) { try store.view(project: 1).allEvents() } }
         #expect(notes.damaged == [name] && store.stats.damagedFiles == 1)
         disk.change(name) { $0 = [] }
-        #expect(throws: StoreError.self) { try store.snapshot(project: 1).allEvents() }
+        #expect(throws: StoreError.self) { try store.view(project: 1).allEvents() }
         try disk.remove(name)
-        let error = #expect(throws: StoreError.self) { try store.snapshot(project: 1).allEvents() }
+        let error = #expect(throws: StoreError.self) { try store.view(project: 1).allEvents() }
         #expect(error?.code == .corrupt && !store.stats.poisoned)
     }
 
@@ -131,9 +131,9 @@ struct BesideDamageTests {
         store = try openStore(damaged, testIdentity, Self.options(notes))
         #expect(notes.damaged == [name] && store.stats.damagedFiles == 1)
         #expect(store.names(project: 1).damaged.first?.string.contains(name) == true)
-        let error = #expect(throws: StoreError.self) { try store.snapshot(project: 1) }
+        let error = #expect(throws: StoreError.self) { try store.view(project: 1) }
         #expect(error?.code == .corrupt && error?.message.contains(name) == true)
-        #expect(try store.snapshot(project: 2).allEvents().count == 1)
+        #expect(try store.view(project: 2).allEvents().count == 1)
         for number in 3..<9 { try Self.seal(store, number) }
         while store.mergeIfDue(isIdle: true) {}
         #expect(throws: StoreError.self) { try store.drop(eventNames: ["e"], project: 1) }
@@ -141,10 +141,10 @@ struct BesideDamageTests {
         var mended = damaged.files
         mended[name] = whole
         store = try openStore(SimulatedFileSystem(files: mended), testIdentity, Self.options(Notes()))
-        let events = try store.snapshot(project: 1).allEvents()
+        let events = try store.view(project: 1).allEvents()
         #expect(events.count == 72 && store.stats.damagedFiles == 0)
         while store.mergeIfDue(isIdle: true) {}
-        #expect(try store.snapshot(project: 1).allEvents() == events && store.stats.segments == 3)
+        #expect(try store.view(project: 1).allEvents() == events && store.stats.segments == 3)
     }
 
     // MARK: - Real files
@@ -172,18 +172,18 @@ struct BesideDamageTests {
         let store = try open(directory, notes)
         _ = try store.append([request(Self.events(20_000), sequence: 1)])
         try store.seal()
-        let snapshot = try store.snapshot(project: 1)
+        let view = try store.view(project: 1)
         // Read once, so that the checksums of its pages are believed for a while.
-        #expect(try snapshot.allEvents().count == 20_000)
+        #expect(try view.allEvents().count == 20_000)
         try cut(directory, "seg-", bytes)
         for _ in 0..<2 {
-            let error = #expect(throws: StoreError.self) { try snapshot.allEvents() }
+            let error = #expect(throws: StoreError.self) { try view.allEvents() }
             #expect(error?.code == .corrupt)
         }
         #expect(notes.damaged == ["seg-00000002"] && !store.stats.poisoned)
         // The store goes on.
         _ = try store.append([request(Self.events(10), sequence: 2, project: 2)])
-        #expect(try store.snapshot(project: 2).allEvents().count == 10)
+        #expect(try store.view(project: 2).allEvents().count == 10)
     }
 
     @Test(arguments: [0, 4_096, 5_000, -1])
@@ -198,6 +198,6 @@ struct BesideDamageTests {
         let results = try store.append([request(events, sequence: 2)])
         #expect(results.map(\.errorCode) == [.corrupt])
         #expect(notes.damaged == ["usr-00000001"])
-        #expect(throws: StoreError.self) { try store.checkSound(store.snapshot(project: 1), project: 1) }
+        #expect(throws: StoreError.self) { try store.checkSound(store.view(project: 1), project: 1) }
     }
 }

@@ -5,7 +5,7 @@ import Testing
 
 /// Damage under checksums that hold, as a faulty writer or memory may leave it: whatever is read then, nothing traps.
 struct CheckedDamageTests {
-    /// Two projects, several names, months and pages, columns of every kind, users in files and hidden ones.
+    /// Two projects, several names, months and pages, columns of every kind, users in files and suppressed ones.
     private static let files: [String: [UInt8]] = {
         let files = SimulatedFileSystem()
         var random = SeededGenerator(3)
@@ -34,19 +34,19 @@ struct CheckedDamageTests {
         _ = StoreVerifier.verify(directory: "data", files: disk) { _ in }
         guard let store = try? openStore(disk) else { return }
         for project: UInt32 in [1, 2] {
-            guard let snapshot = try? store.snapshot(project: project) else { continue }
-            _ = try? snapshot.histories()
-            _ = try? snapshot.histories(events: ["e"])
-            _ = try? snapshot.scan(user: "many") { $0.count >= 0 }
-            let scan = snapshot.selection(["e", "name1"])
+            guard let view = try? store.view(project: project) else { continue }
+            _ = try? view.histories()
+            _ = try? view.histories(events: ["e"])
+            _ = try? view.scan(user: "many") { $0.count >= 0 }
+            let scan = view.selection(["e", "name1"])
             let keyReader = scan.reader(KeyLayout(unit: scan.unit, base: 0, timeBits: 40))
             for property: ByteString in ["url", "n", "weight"] {
                 let conditions = RowConditions(scan, [Predicate(property: property, comparison: .greaterOrEqual, values: [.integer(1)])])
                 var list = KeyList()
-                for name in 0..<2 { _ = try? keyReader.load(name, places: 0..<snapshot.places.users, where: conditions, into: &list) }
+                for name in 0..<2 { _ = try? keyReader.load(name, places: 0..<view.places.users, where: conditions, into: &list) }
             }
-            for place in 0..<min(50, snapshot.places.users) { _ = snapshot.place(of: snapshot.ids(ofPlaces: [place])[0]) }
-            for user in ["u", "v", "many"] { _ = snapshot.place(of: ByteString(user)) }
+            for place in 0..<min(50, view.places.users) { _ = view.place(of: view.ids(ofPlaces: [place])[0]) }
+            for user in ["u", "v", "many"] { _ = view.place(of: ByteString(user)) }
         }
         _ = try? store.append([request([event("longish-user-1", "e", 1), event("new", "e", 2)], sequence: 77)])
         _ = try? store.seal()
@@ -99,7 +99,7 @@ extension CheckedDamageTests {
     }
 
     private func expectCorrupt(_ files: [String: [UInt8]], _ what: String) {
-        let error = #expect(throws: StoreError.self, "\(what)") { try openStore(SimulatedFileSystem(files: files)).snapshot(project: 1) }
+        let error = #expect(throws: StoreError.self, "\(what)") { try openStore(SimulatedFileSystem(files: files)).view(project: 1) }
         #expect(error?.code == .corrupt, "\(what)")
         #expect(!StoreVerifier.verify(directory: "data", files: SimulatedFileSystem(files: files)) { _ in }, "\(what)")
     }

@@ -32,7 +32,7 @@ struct CrashTests {
 
     private func check(_ files: SimulatedFileSystem, promised: Int, _ what: String) throws {
         let store = try openStore(files)
-        let ids = try store.snapshot(project: 1).allEvents().map(\.id.string)
+        let ids = try store.view(project: 1).allEvents().map(\.id.string)
         #expect(Set(ids).count == ids.count, "\(what): an event twice")
         let present = Set(ids.compactMap { $0.split(separator: "-").first.map(String.init) })
         #expect(present.count >= promised && present.count <= promised + 1, "\(what): \(present) of \(promised)")
@@ -40,11 +40,11 @@ struct CrashTests {
         #expect((0..<present.count).allSatisfy { present.contains("g\($0)") }, "\(what): not the first groups")
         // The retry of whatever was not acknowledged, and everything after, must find a sound store.
         for number in 0..<Self.groups { _ = try store.put(Self.group(number)) }
-        #expect(try store.snapshot(project: 1).allEvents().count == Self.groups * 6, "\(what): after going on")
+        #expect(try store.view(project: 1).allEvents().count == Self.groups * 6, "\(what): after going on")
         store.close()
         #expect(StoreVerifier.verify(directory: "data", files: files) { _ in }, "\(what)")
         let again = try openStore(files)
-        #expect(try again.snapshot(project: 1).allEvents().count == Self.groups * 6, "\(what): reopened")
+        #expect(try again.view(project: 1).allEvents().count == Self.groups * 6, "\(what): reopened")
     }
 
     @Test(arguments: ["lost", "kept", "mixed 1", "mixed 2", "mixed 3", "mixed 4", "mixed 5", "mixed 6"])

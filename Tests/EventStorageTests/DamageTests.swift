@@ -24,7 +24,7 @@ struct DamageTests {
 
     private static func read(_ files: [String: [UInt8]]) throws(StoreError) -> [Event] {
         let store = try openStore(SimulatedFileSystem(files: files))
-        do { return try store.snapshot(project: 1).allEvents() } catch {
+        do { return try store.view(project: 1).allEvents() } catch {
             throw (error as? StoreError) ?? StoreError(.io, "\(error)")
         }
     }

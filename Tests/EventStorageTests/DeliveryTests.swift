@@ -68,7 +68,7 @@ struct DeliveryTests {
         // The oldest are forgotten, down to what is usual, and a repeat of them is refused rather than stored again.
         #expect(try Self.told(store, (1...11).map { Self.one(1, $0) })
             == Array(repeating: "sequenceExpired", count: 7) + Array(repeating: "repeated", count: 4))
-        #expect(try store.snapshot(project: 1).allEvents().count == 11)
+        #expect(try store.view(project: 1).allEvents().count == 11)
     }
 
     @Test func producersHaveRoomOfTheirOwn() throws {
@@ -143,12 +143,12 @@ struct DeliveryTests {
         }
         // Another shard's buckets came along, as after a change of the map.
         #expect(try store.append([Self.frame([2, 3, 5, 9])])[0].get() == AppendResult(accepted: 4, rejected: tooMany(5, 7, 11, 19)))
-        #expect(try store.snapshot(project: 1).allEvents().count == 4)
+        #expect(try store.view(project: 1).allEvents().count == 4)
         #expect(try store.append([Self.frame([2, 9])])[0].get() == AppendResult(accepted: 2, rejected: tooMany(5, 19), repeated: true))
         // Within one group too.
         let twice = try store.append([Self.frame([9, 11]), Self.frame([11, 12])]).map { try $0.get() }
         #expect(twice == [AppendResult(accepted: 2, rejected: tooMany(19, 23)), AppendResult(accepted: 2, rejected: tooMany(23, 25))])
-        #expect(try store.snapshot(project: 1).allEvents().count == 6)
+        #expect(try store.view(project: 1).allEvents().count == 6)
         // Another request under the same name, and rows that nobody numbers by bucket.
         #expect(try store.append([Self.frame([9], fingerprint: 2)])[0].errorCode == .sequenceReused)
         #expect(try store.append([Self.frame([600], fingerprint: 2)])[0].errorCode == .sequenceReused)
@@ -164,7 +164,7 @@ struct DeliveryTests {
         let store = try openStore(SimulatedFileSystem())
         #expect(try store.append([Self.frame([3], covering: 0..<512)])[0].get().accepted == 2)
         #expect(try store.append([Self.frame([3, 4], covering: 0..<512)])[0].get().repeated)
-        #expect(try store.snapshot(project: 1).allEvents().count == 2)
+        #expect(try store.view(project: 1).allEvents().count == 2)
         #expect(try store.append([Self.frame([3, 700])])[0].get() == AppendResult(accepted: 4))
     }
 
@@ -185,7 +185,7 @@ struct DeliveryTests {
             #expect(try store.append([Self.frame([3, 9], refused: refused)])[0].get() == again, "\(refused)")
         }
         #expect(try store.append([Self.frame([3], refused: [6])])[0].get() == AppendResult(accepted: 1, rejected: first.rejected, repeated: true))
-        #expect(try store.snapshot(project: 1).allEvents().count == 3)
+        #expect(try store.view(project: 1).allEvents().count == 3)
         // Nothing but refused rows.
         #expect(try store.append([Self.frame([5], refused: [10, 11])])[0].get().accepted == 0)
         #expect(try store.append([Self.frame([5])])[0].get() == AppendResult(
@@ -236,7 +236,7 @@ struct DeliveryTests {
                 store = try openStore(disk)
             }
         }
-        #expect(try store.snapshot(project: 1).allEvents().count == known.count * 2 - refusedFirst.count)
+        #expect(try store.view(project: 1).allEvents().count == known.count * 2 - refusedFirst.count)
     }
 
     /// Against a memory that forgets nothing.
@@ -293,7 +293,7 @@ struct DeliveryTests {
                 }
             }
         }
-        let found = try store.snapshot(project: 1).allEvents().count + store.snapshot(project: 2).allEvents().count
+        let found = try store.view(project: 1).allEvents().count + store.view(project: 2).allEvents().count
         #expect(found == stored)
     }
 }

@@ -36,7 +36,7 @@ struct DescriptorTests {
                 #expect(store.stats.seals == 1 && store.stats.logFiles == 1, "open \(open)")
             }
             let reopened = try openStore(files.copy())
-            #expect(try reopened.snapshot(project: 1).allEvents().count == (open == opens ? 4 : 8), "open \(open)")
+            #expect(try reopened.view(project: 1).allEvents().count == (open == opens ? 4 : 8), "open \(open)")
         }
     }
 
@@ -53,7 +53,7 @@ struct DescriptorTests {
         files.heal()
         try store.seal()
         #expect(store.stats.seals == 1)
-        #expect(try openStore(files.copy()).snapshot(project: 1).allEvents().count == 8)
+        #expect(try openStore(files.copy()).view(project: 1).allEvents().count == 8)
     }
 
     // In processes of their own, for the limit is the process's.
@@ -98,7 +98,7 @@ struct DescriptorTests {
             if store.stats.poisoned { return }
             _ = try store.put([DescriptorTests.batch(2)])
             try store.seal()
-            #expect(try store.snapshot(project: 1).allEvents().count == 8)
+            #expect(try store.view(project: 1).allEvents().count == 8)
         }
     }
 }

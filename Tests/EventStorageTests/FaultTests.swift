@@ -10,7 +10,7 @@ struct FaultTests {
 
     private func ids(_ files: SimulatedFileSystem) throws -> Set<String> {
         let store = try openStore(files.copy())
-        return Set(try store.snapshot(project: 1).allEvents().map { $0.id.string })
+        return Set(try store.view(project: 1).allEvents().map { $0.id.string })
     }
 
     /// Appends ten batches, sealing now and then, and tells which were acknowledged and which were only tried.
@@ -104,7 +104,7 @@ struct FaultTests {
         #expect(error?.code == .poisoned)
         #expect(store.stats.poisoned)
         // Queries go on.
-        #expect(try store.snapshot(project: 1).allEvents().count == 4)
+        #expect(try store.view(project: 1).allEvents().count == 4)
         #expect(try ids(files).count == 4)
     }
 
@@ -159,7 +159,7 @@ struct FaultTests {
         try store.suppress(project: 1, users: ["u0"])
         files.setFree(1_000)
         _ = try store.put([batch(2)])
-        #expect(try store.snapshot(project: 1).allEvents().count == 6)
+        #expect(try store.view(project: 1).allEvents().count == 6)
     }
 
     @Test func aFailedSealIsTriedAgainLater() throws {

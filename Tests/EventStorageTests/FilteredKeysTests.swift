@@ -43,10 +43,10 @@ struct FilteredKeysTests {
             try store.suppress(project: 1, users: ["longish-user-3", "longish-user-4"])
             model.suppressed = ["longish-user-3", "longish-user-4"]
         }
-        let snapshot = try store.snapshot(project: 1)
+        let view = try store.view(project: 1)
         let histories = model.histories()
-        let names = snapshot.eventNames()
-        let scan = snapshot.selection(names)
+        let names = view.eventNames()
+        let scan = view.selection(names)
         let times = try #require(scan.times)
         let layout = KeyLayout(unit: 1, base: times.lowerBound, timeBits: 8)
         for conditions in Self.conditions {
@@ -54,8 +54,8 @@ struct FilteredKeysTests {
             let mine = RowConditions(scan, conditions)
             for (number, name) in names.enumerated() {
                 var found: Set<UInt64> = []
-                for start in stride(from: 0, to: snapshot.places.users, by: size / 9) {
-                    let slice = start..<min(snapshot.places.users, start + size / 9)
+                for start in stride(from: 0, to: view.places.users, by: size / 9) {
+                    let slice = start..<min(view.places.users, start + size / 9)
                     var rows = try keyReader.loadRows(number, places: slice, isOrdered: false)
                     try mine.filter(&rows)
                     let keys = (0..<rows.count).map { rows.keys[$0] }
@@ -69,7 +69,7 @@ struct FilteredKeysTests {
                 }
                 var want: Set<UInt64> = []
                 for history in histories {
-                    let place = try #require(snapshot.place(of: history.user))
+                    let place = try #require(view.place(of: history.user))
                     for event in history.events where event.name == name && Self.meets(event, conditions) {
                         want.insert(UInt64(place) << UInt64(layout.timeBits) + UInt64(event.time - layout.base))
                     }

@@ -31,7 +31,7 @@ struct FingerprintTests {
         let wanted = ["repeated", "sequenceReused", "repeated", "sequenceReused", "sequenceReused", "sequenceReused"]
         #expect(outcome(try store.put(again)) == wanted)
         for (request, wanted) in zip(again, wanted) { #expect(outcome(try store.put([request])) == [wanted]) }
-        #expect(try store.snapshot(project: 1).allEvents().map(\.time) == [1, 2])
+        #expect(try store.view(project: 1).allEvents().map(\.time) == [1, 2])
         #expect(store.stats.repeats == 4)
         let error = #expect(throws: StoreError.self) { try store.put([one(2)])[0].get() }
         #expect(error?.retryable == false)
@@ -43,7 +43,7 @@ struct FingerprintTests {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
         #expect(outcome(try store.put([one(1), one(2), one(1), one(2, part: 1)])) == ["stored", "sequenceReused", "repeated", "stored"])
-        #expect(try store.snapshot(project: 1).allEvents().count == 2)
+        #expect(try store.view(project: 1).allEvents().count == 2)
         store.close()
         #expect(outcome(try openStore(files).append([one(2), one(1)])) == ["sequenceReused", "repeated"])
     }
@@ -55,6 +55,6 @@ struct FingerprintTests {
         #expect(throws: StoreError.self) { try store.put([one(1)]) }
         files.heal()
         #expect(outcome(try store.put([one(2), one(1)])) == ["stored", "sequenceReused"])
-        #expect(try store.snapshot(project: 1).allEvents().map(\.time) == [2])
+        #expect(try store.view(project: 1).allEvents().map(\.time) == [2])
     }
 }

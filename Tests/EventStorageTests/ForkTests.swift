@@ -10,7 +10,7 @@ struct ForkTests {
         [request((0..<3).map { event("u\($0)", "e", Int64(number), id: "\(number)-\($0)") }, sequence: UInt64(number))]
     }
 
-    /// A segment, a user file, hidden users, and a log that no stop has ended.
+    /// A segment, a user file, suppressed users, and a log that no stop has ended.
     private static func original() throws -> [String: [UInt8]] {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
@@ -27,16 +27,16 @@ struct ForkTests {
 
     private func check(_ disk: SimulatedFileSystem, _ identity: StoreIdentity = other, _ what: String = "") throws {
         let store = try openStore(disk, identity)
-        #expect(try store.snapshot(project: 1).allEvents().count == 4, "\(what)")
+        #expect(try store.view(project: 1).allEvents().count == 4, "\(what)")
         // The memory of deliveries goes along.
         #expect(try store.append(Self.batch(1)).map { try $0.get().repeated } == [true], "\(what)")
         _ = try store.append(Self.batch(2))
         try store.seal()
         try store.compact(everything: true)
-        #expect(try store.snapshot(project: 1).allEvents().count == 6, "\(what)")
+        #expect(try store.view(project: 1).allEvents().count == 6, "\(what)")
         store.close()
         #expect(StoreVerifier.verify(directory: "data", files: disk) { _ in }, "\(what)")
-        #expect(try openStore(disk, identity).snapshot(project: 1).allEvents().count == 6, "\(what)")
+        #expect(try openStore(disk, identity).view(project: 1).allEvents().count == 6, "\(what)")
     }
 
     @Test func nothingButIdentityAndManifestChanges() throws {
@@ -97,7 +97,7 @@ struct ForkTests {
         for name in ["MANIFEST", "log-00000002", "usr-00000001", "seg-00000002"] {
             var mixed = disk.files
             mixed[name] = foreign.files[name]
-            let error = #expect(throws: StoreError.self, "\(name)") { try openStore(SimulatedFileSystem(files: mixed), Self.other).snapshot(project: 1) }
+            let error = #expect(throws: StoreError.self, "\(name)") { try openStore(SimulatedFileSystem(files: mixed), Self.other).view(project: 1) }
             #expect(error?.code == .corrupt, "\(name)")
         }
     }

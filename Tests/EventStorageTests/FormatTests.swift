@@ -23,7 +23,7 @@ struct FormatTests {
 
     /// Every event there is, each once.
     private func check(_ store: SimulatedStore, _ what: String = "") throws {
-        let events = try store.snapshot(project: 1).allEvents()
+        let events = try store.view(project: 1).allEvents()
         #expect(events.count == 405, "\(what)")
         let numbers = events.compactMap { event in event.properties.first { $0.key == "n" }?.value }
         #expect(Set(numbers) == Set((0..<400).map { PropertyValue.integer(Int64($0)) }), "\(what)")
@@ -51,7 +51,7 @@ struct FormatTests {
         for (name, bytes) in disk.files where name != "LOCK" && !name.hasPrefix("usr-00000001") {
             #expect(Self.version(bytes) == 4 || name == "seg-00000003" || name == "seg-00000004", "\(name)")
         }
-        #expect(try openStore(disk, identity).snapshot(project: 1).allEvents().count == 406)
+        #expect(try openStore(disk, identity).view(project: 1).allEvents().count == 406)
     }
 
     @Test func everyCrashOfTheFirstOpeningLosesNothing() throws {
@@ -69,7 +69,7 @@ struct FormatTests {
                 let isNew = files.contains { !$0.key.hasPrefix("IDENTITY") && $0.key != "LOCK" && (Self.version($0.value.count > 9 ? $0.value : nil) ?? 3) > 3 }
                 if isNew { #expect(Self.version(files["IDENTITY"]) == 4, "\(steps) steps, \(mode)") }
                 let again = try openStore(crashed, identity)
-                let count = try again.snapshot(project: 1).allEvents().count
+                let count = try again.view(project: 1).allEvents().count
                 #expect((405 + promised...406).contains(count), "\(steps) steps, \(mode): \(count)")
             }
         }
@@ -86,10 +86,10 @@ struct FormatTests {
             cut["log-00000002"] = Array(log[..<size])
             let disk = SimulatedFileSystem(files: cut)
             let store = try openStore(disk, identity)
-            counts.insert(try store.snapshot(project: 1).allEvents().count)
+            counts.insert(try store.view(project: 1).allEvents().count)
             _ = try store.append([request([event("user-1", "Visit", 1_767_225_600_000_000)], sequence: 1)])
-            let count = try store.snapshot(project: 1).allEvents().count
-            #expect(try openStore(disk.copy(), identity).snapshot(project: 1).allEvents().count == count, "cut at \(size)")
+            let count = try store.view(project: 1).allEvents().count
+            #expect(try openStore(disk.copy(), identity).view(project: 1).allEvents().count == count, "cut at \(size)")
         }
         #expect(counts.isSuperset(of: [300, 400]))
         var flipped = files

@@ -11,11 +11,11 @@ struct HostileInputTests {
             let events = (0..<1_500).map { event("u\($0 % 50)", "name\(part * 1_500 + $0)", Int64($0)) }
             _ = try store.put([request(events, sequence: 1, part: UInt32(part))])
         }
-        let snapshot = try store.snapshot(project: 1)
-        let names = snapshot.eventNames().count
+        let view = try store.view(project: 1)
+        let names = view.eventNames().count
         #expect(names == 6_000)
         try store.seal()
-        let scan = try store.snapshot(project: 1).selection(nil)
+        let scan = try store.view(project: 1).selection(nil)
         let keyReader = scan.reader(KeyLayout(unit: scan.unit, base: 0, timeBits: 20))
         var list = KeyList()
         try keyReader.load(Array(0..<names), places: 0..<50, into: &list)
@@ -48,10 +48,10 @@ struct HostileInputTests {
             model.rows += events
             if part == 1 { try store.seal() }
         }
-        #expect(try store.snapshot(project: 1).histories() == model.histories())
+        #expect(try store.view(project: 1).histories() == model.histories())
         try store.seal()
         try store.compact(everything: true)
-        #expect(try store.snapshot(project: 1).histories() == model.histories())
+        #expect(try store.view(project: 1).histories() == model.histories())
     }
 
     /// A user's rows go from name to name, and each name has pages of its own.
@@ -61,7 +61,7 @@ struct HostileInputTests {
         _ = try store.put([request(events, sequence: 1)])
         try store.seal()
         var sum: Int64 = 0
-        try store.snapshot(project: 1).scan { rows in
+        try store.view(project: 1).scan { rows in
             for i in 0..<rows.count { if case .integer(let p)? = try rows.property(i, "p") { sum += p } }
             return true
         }
@@ -79,6 +79,6 @@ struct HostileInputTests {
         }
         try store.compact(everything: true)
         #expect(store.stats.segmentBytes < 400_000 && store.stats.segmentRows == 18_000)
-        #expect(try store.snapshot(project: 1).userRows(["a"]).each(in: 0..<1) { try $0.property(17_000, "x") == text })
+        #expect(try store.view(project: 1).userRows(["a"]).each(in: 0..<1) { try $0.property(17_000, "x") == text })
     }
 }

@@ -20,13 +20,13 @@ struct IdentityRuleTests {
             }
         }
         // Counting reads no ids where no two rows tie.
-        let snapshot = try store.snapshot(project: 1)
+        let view = try store.view(project: 1)
         var bare = 0
-        try snapshot.scan() { rows in
+        try view.scan() { rows in
             bare += rows.count
             return true
         }
-        let all = try snapshot.allEvents()
+        let all = try view.allEvents()
         #expect(bare == all.count)
         return all
     }

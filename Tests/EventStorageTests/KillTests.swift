@@ -30,7 +30,7 @@ struct KillTests {
     }
 
     private func ids(_ store: SimulatedStore) throws -> [String] {
-        try store.snapshot(project: 1).allEvents().map(\.id.string).sorted()
+        try store.view(project: 1).allEvents().map(\.id.string).sorted()
     }
 
     private static let powerCuts: [CrashMode] = [.allLost, .allKept] + (0..<6).map { .mixed(UInt64($0) &+ 31) }

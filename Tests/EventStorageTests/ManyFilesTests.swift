@@ -24,13 +24,13 @@ struct ManyFilesTests {
         for (sequence, start) in stride(from: 0, to: events.count, by: 37).enumerated() {
             _ = try store.append([request(Array(events[start..<min(events.count, start + 37)]), sequence: UInt64(sequence))])
         }
-        let before = try store.snapshot(project: 1).histories()
+        let before = try store.view(project: 1).histories()
         try store.seal()
         #expect(store.stats.segments == months && store.stats.memtableRows == 0 && store.stats.memtableBytes == 0)
-        #expect(try store.snapshot(project: 1).histories() == before)
+        #expect(try store.view(project: 1).histories() == before)
         store.close()
         #expect(StoreVerifier.verify(directory: "data", files: disk) { _ in })
-        #expect(try openStore(disk).snapshot(project: 1).histories() == before)
+        #expect(try openStore(disk).view(project: 1).histories() == before)
     }
 
     @Test func fewFilesAreMappedHoweverManyThereAre() throws {
@@ -46,12 +46,12 @@ struct ManyFilesTests {
         try store.seal()
         #expect(store.stats.segments == 600 && store.stats.mappings == 0)
         for project in 1...20 {
-            #expect(try store.snapshot(project: UInt32(project)).allEvents().count == 30)
+            #expect(try store.view(project: UInt32(project)).allEvents().count == 30)
             #expect(store.stats.mappings <= 8)
         }
     }
 
-    /// A snapshot reads files that a merge has replaced; they go with it.
+    /// A view reads files that a merge has replaced; they go with it.
     @Test func aSnapshotKeepsItsFiles() throws {
         let directory = try TemporaryDirectory()
         var options = StoreOptions()
@@ -63,14 +63,14 @@ struct ManyFilesTests {
             try store.seal()
         }
         func segments() throws -> Int { try POSIXFileSystem().list(directory.path + "/shard").count { $0.hasPrefix("seg-") } }
-        var snapshot: Snapshot? = try store.snapshot(project: 1)
+        var view: StoreView? = try store.view(project: 1)
         try store.compact(everything: true)
         #expect(store.stats.segments == 1)
         #expect(try segments() == 4)
-        #expect(try snapshot?.allEvents().count == 3)
-        snapshot = nil
+        #expect(try view?.allEvents().count == 3)
+        view = nil
         #expect(try segments() == 1)
-        #expect(try store.snapshot(project: 1).allEvents().count == 3)
+        #expect(try store.view(project: 1).allEvents().count == 3)
     }
 
     @Test(arguments: [false, true])
@@ -90,7 +90,7 @@ struct ManyFilesTests {
         #expect(store.stats.segmentRows == 120)
         // Two of four rows fit into one, and three don't.
         #expect(store.stats.segments >= 15 && (!everything || store.stats.segments <= 20))
-        #expect(try store.snapshot(project: 1).allEvents().count == 120)
+        #expect(try store.view(project: 1).allEvents().count == 120)
     }
 
     /// What appends and queries wait for is not left to a thread that may get no time.

@@ -61,7 +61,7 @@ struct MergeTests {
     /// - Parameter first: the batches that became durable before all others, in order.
     private func check(_ files: SimulatedFileSystem, _ run: Run, first: [Int] = [], _ what: String) throws {
         let store = try openStore(files.copy())
-        let rows = try store.snapshot(project: 1).histories()
+        let rows = try store.view(project: 1).histories()
         // What was not acknowledged may be there too, but never by half, and the suppression as well.
         let numbers = Set(rows.flatMap(\.events).filter { $0.name == "b" && $0.id != "again" }.map { Int($0.time - 1_702_000_000_000_000) })
         #expect(numbers.isSuperset(of: run.acknowledged), "\(what)")
@@ -78,7 +78,7 @@ struct MergeTests {
         #expect(files.files.keys.filter { $0.hasPrefix("usr-") }.count == 1)
         var model = Self.model(0..<Self.batches)
         model.suppressed = ["user2"]
-        #expect(try openStore(files).snapshot(project: 1).histories() == model.histories())
+        #expect(try openStore(files).view(project: 1).histories() == model.histories())
     }
 
     @Test(arguments: ["full", "full once", "write", "sync", "descriptor"])
@@ -191,7 +191,7 @@ struct MergeTests {
         let now = files.files
         while !ended.isSet { usleep(1_000) }
         #expect(files.files == now)
-        #expect(try next.snapshot(project: 1).histories() == Self.model(0..<5).histories())
+        #expect(try next.view(project: 1).histories() == Self.model(0..<5).histories())
     }
 
     /// Appends, seals, merges and readers on threads of their own.
@@ -222,13 +222,13 @@ struct MergeTests {
                 tasks.addTask {
                     var before = 0
                     while before < groups * 4 {
-                        let snapshot = try store.snapshot(project: 1)
-                        let histories = try snapshot.histories(events: reader == 0 ? nil : ["e0"])
+                        let view = try store.view(project: 1)
+                        let histories = try view.histories(events: reader == 0 ? nil : ["e0"])
                         let count = histories.reduce(0) { $0 + $1.events.count } * (reader == 0 ? 1 : 2)
                         #expect(count % 4 == 0 && count >= before, "\(count) after \(before)")
-                        #expect(histories.allSatisfy { !$0.user.isEmpty && snapshot.place(of: $0.user) != nil })
+                        #expect(histories.allSatisfy { !$0.user.isEmpty && view.place(of: $0.user) != nil })
                         #expect(Set(histories.map(\.user)).count == histories.count)
-                        #expect(try snapshot.histories(events: reader == 0 ? nil : ["e0"]) == histories)
+                        #expect(try view.histories(events: reader == 0 ? nil : ["e0"]) == histories)
                         before = count
                         await Task.yield()
                     }
@@ -239,7 +239,7 @@ struct MergeTests {
         while store.maintain() {}
         #expect(store.stats.seals > 0 && store.stats.merges > 0 && store.stats.failedSeals + store.stats.failedMerges == 0)
         store.close()
-        #expect(try openStore(files, testIdentity, options).snapshot(project: 1).allEvents().count == groups * 4)
+        #expect(try openStore(files, testIdentity, options).view(project: 1).allEvents().count == groups * 4)
         #expect(StoreVerifier.verify(directory: "data", files: files.copy()) { _ in })
     }
 
@@ -283,18 +283,18 @@ struct MergeTests {
                 model.rows += EventBatchBuilder(events).finish().events
             }
             if sequence % 5 == 4 {
-                let snapshot = try store.snapshot(project: 1)
-                #expect(try snapshot.histories() == model.histories(), "seed \(seed), step \(sequence)")
+                let view = try store.view(project: 1)
+                #expect(try view.histories() == model.histories(), "seed \(seed), step \(sequence)")
                 let name = ByteString("name\(Int.random(in: 0..<5, using: &random))")
-                #expect(try snapshot.histories(events: [name]) == model.histories(events: [name]), "seed \(seed), step \(sequence), \(name)")
+                #expect(try view.histories(events: [name]) == model.histories(events: [name]), "seed \(seed), step \(sequence), \(name)")
             }
         }
         try store.seal()
         try store.compact(everything: true)
-        #expect(try store.snapshot(project: 1).histories() == model.histories(), "seed \(seed)")
+        #expect(try store.view(project: 1).histories() == model.histories(), "seed \(seed)")
         #expect(store.stats.segments <= 4 && store.stats.userFiles <= 1)
         store.close()
         #expect(StoreVerifier.verify(directory: "data", files: files) { _ in }, "seed \(seed)")
-        #expect(try openStore(files, testIdentity, options).snapshot(project: 1).histories() == model.histories(), "seed \(seed)")
+        #expect(try openStore(files, testIdentity, options).view(project: 1).histories() == model.histories(), "seed \(seed)")
     }
 }

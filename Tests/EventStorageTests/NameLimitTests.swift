@@ -64,8 +64,8 @@ struct NameLimitTests {
             repeated.repeated = true
             #expect(try Self.put(store, Self.flood(0, 40), 1) == repeated)
         }
-        let names = try Set(store.snapshot(project: 1).eventNames())
-        #expect(try names.count == 76 && Set(again.snapshot(project: 1).eventNames()) == names && again.names(project: 1).events == names)
+        let names = try Set(store.view(project: 1).eventNames())
+        #expect(try names.count == 76 && Set(again.view(project: 1).eventNames()) == names && again.names(project: 1).events == names)
     }
 
     @Test func propertiesOfNewKeysAreLeftOutAndTheirEventsStay() throws {
@@ -78,7 +78,7 @@ struct NameLimitTests {
         #expect(try Self.put(store, events, 1).accepted == 9)
         #expect(store.stats.propertiesLeftOut == 4 && store.stats.rejectedRows.isEmpty)
         func keys(_ store: SimulatedStore) throws -> [String] {
-            try store.snapshot(project: 1).allEvents().map { $0.properties.map(\.key.string).joined(separator: " ") }
+            try store.view(project: 1).allEvents().map { $0.properties.map(\.key.string).joined(separator: " ") }
         }
         let wanted = ["k0", "k0 k1", "k0 k2", "k0 k3", "k0 k4", "k0", "k0", "k0", "k0"]
         #expect(try keys(store) == wanted)
@@ -105,10 +105,10 @@ struct NameLimitTests {
         let again = try openStore(disk, testIdentity, options)
         #expect(try Self.put(again, [other], 3).accepted == 1)
         let stands = [event("u", "a", 1, id: "x", p: 1), Event(user: "u", name: "a", time: 2, id: "y", properties: [])]
-        #expect(try again.snapshot(project: 1).allEvents() == stands)
+        #expect(try again.view(project: 1).allEvents() == stands)
         try again.seal()
         try again.compact(everything: true)
-        #expect(try again.snapshot(project: 1).allEvents() == stands)
+        #expect(try again.view(project: 1).allEvents() == stands)
     }
 
     @Test func theOperatorIsToldOnceBeforeALimit() throws {
@@ -130,7 +130,7 @@ struct NameLimitTests {
 
     // MARK: - Freeing names
 
-    /// Names `a` to `e` in two projects and two months, hidden users and repeats among them, sealed in part.
+    /// Names `a` to `e` in two projects and two months, suppressed users and repeats among them, sealed in part.
     private static func filled(_ disk: SimulatedFileSystem) throws -> SimulatedStore {
         let store = try openStore(disk)
         for batch in 0..<6 {
@@ -151,26 +151,26 @@ struct NameLimitTests {
     }
 
     private static func kept(_ store: SimulatedStore, _ project: UInt32 = 1) throws -> [History] {
-        try store.snapshot(project: project).histories(events: ["a", "c", "e"])
+        try store.view(project: project).histories(events: ["a", "c", "e"])
     }
 
     @Test func droppingNamesLeavesAllElseAndFreesThem() throws {
         let disk = SimulatedFileSystem()
         var store = try Self.filled(disk)
         try store.seal()
-        let (one, two) = (try Self.kept(store), try store.snapshot(project: 2).histories())
+        let (one, two) = (try Self.kept(store), try store.view(project: 2).histories())
         let wanted: Set<ByteString> = ["b", "d", "nobody's"]
-        let before = try store.snapshot(project: 1).allEvents().count
+        let before = try store.view(project: 1).allEvents().count
         let found = try store.events(ofNames: wanted, project: 1)
         #expect(found.map(\.project) == [1] && found.first?.names == ["b", "d"] && found.first?.rows == before - one.reduce(0) { $0 + $1.events.count })
         #expect(try store.events(ofNames: wanted, project: nil).map(\.project) == [1, 2])
         #expect(try store.events(ofNames: ["nobody's"], project: nil).isEmpty)
-        #expect(try store.snapshot(project: 1).allEvents().count == before)
+        #expect(try store.view(project: 1).allEvents().count == before)
         #expect(try store.drop(eventNames: wanted, project: 1) == found)
         for round in 0..<3 {
-            #expect(try Self.kept(store) == one && store.snapshot(project: 1).histories() == one)
-            #expect(try store.snapshot(project: 2).histories() == two)
-            #expect(try store.snapshot(project: 1).eventNames() == ["a", "c", "e"])
+            #expect(try Self.kept(store) == one && store.view(project: 1).histories() == one)
+            #expect(try store.view(project: 2).histories() == two)
+            #expect(try store.view(project: 1).eventNames() == ["a", "c", "e"])
             #expect(store.names(project: 1).events == ["a", "c", "e"] && store.names(project: 1).properties == ["all", "of a", "of c", "of e"])
             if round == 0 { try store.compact(everything: true) }
             if round == 1 {
@@ -182,12 +182,12 @@ struct NameLimitTests {
         #expect(try store.drop(eventNames: wanted, project: 1).isEmpty)
         // A repeat of what was dropped is one still; the name is free for others.
         #expect(try Self.put(store, [event("u", "b", 1_700_000_000_000_000)], 77).accepted == 1)
-        #expect(try store.snapshot(project: 1).eventNames() == ["a", "b", "c", "e"])
+        #expect(try store.view(project: 1).eventNames() == ["a", "b", "c", "e"])
         // All names, so that whole segments go.
         _ = try store.drop(eventNames: ["a", "b", "c", "d", "e"], project: nil)
         #expect(store.stats.segments == 0 && store.stats.segmentRows == 0)
         store.close()
-        #expect(try openStore(disk).snapshot(project: 2).histories().isEmpty)
+        #expect(try openStore(disk).view(project: 2).histories().isEmpty)
     }
 
     /// Whatever a crash leaves opens, has all of the other names, and the same command finishes the work.
@@ -204,7 +204,7 @@ struct NameLimitTests {
             let again = try openStore(crashed)
             #expect(try Self.kept(again) == one, "\(steps) steps")
             _ = try again.drop(eventNames: ["b", "d"], project: 1)
-            #expect(try again.snapshot(project: 1).histories() == one, "\(steps) steps")
+            #expect(try again.view(project: 1).histories() == one, "\(steps) steps")
             again.close()
             #expect(StoreVerifier.verify(directory: "data", files: crashed) { _ in }, "\(steps) steps")
         }

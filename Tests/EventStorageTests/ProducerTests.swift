@@ -21,19 +21,19 @@ struct ProducerTests {
         var again = result
         again.repeated = true
         #expect(try store.put([first, first]).map { try $0.get() } == [again, again])
-        #expect(try store.snapshot(project: 1).allEvents() == [event("u", "a", 1), event("u", "a", 3)])
+        #expect(try store.view(project: 1).allEvents() == [event("u", "a", 1), event("u", "a", 3)])
         #expect(store.stats.repeats == 2)
         // Another part or sequence is another append.
         let others = [request([event("u", "a", 1)], sequence: 5, part: 1), request([event("u", "a", 1)], sequence: 4)]
         #expect(try store.put(others).map { try $0.get().repeated } == [false, false])
-        #expect(try store.snapshot(project: 1).allEvents().count == 4)
+        #expect(try store.view(project: 1).allEvents().count == 4)
     }
 
     @Test func aRepeatWithinOneGroupIsOne() throws {
         let store = try openStore(SimulatedFileSystem())
         let one = request([event("u", "a", 1)], sequence: 5)
         #expect(try store.put([one, one]).map { try $0.get().repeated } == [false, true])
-        #expect(try store.snapshot(project: 1).allEvents().count == 1)
+        #expect(try store.view(project: 1).allEvents().count == 1)
         #expect(store.stats.syncs == 1)
     }
 
@@ -65,15 +65,15 @@ struct ProducerTests {
             try store.put([request(second, sequence: 2)]).first?.get() == AppendResult(
                 accepted: 2, rejected: [RejectedRow(row: 0, code: .tooManyEventNames)]))
         #expect(store.stats.propertiesLeftOut == 1)
-        #expect(try store.snapshot(project: 1).eventNames() == ["a", "b", "c"])
-        let keys = try store.snapshot(project: 1).allEvents().map { $0.properties.map(\.key.string) }
+        #expect(try store.view(project: 1).eventNames() == ["a", "b", "c"])
+        let keys = try store.view(project: 1).allEvents().map { $0.properties.map(\.key.string) }
         #expect(keys.map { $0.joined(separator: " ") }.sorted() == ["", "", "", "k1", "k1", "k1 k2", "k2", "k2"])
         // Another project has limits of its own, and a store opened with less keeps what it has.
         #expect(try store.put([request([keyed("z", [])], sequence: 3, project: 2)]).first?.get().accepted == 1)
         options.eventNamesMax = 1
         store.close()
         store = try openStore(files, testIdentity, options)
-        #expect(try store.snapshot(project: 1).allEvents().count == 8)
+        #expect(try store.view(project: 1).allEvents().count == 8)
     }
 
     @Test func namesOfAFailedAppendDoNotCount() throws {
@@ -85,6 +85,6 @@ struct ProducerTests {
         #expect(throws: StoreError.self) { try store.put([request([event("u", "a", 1)], sequence: 1)]) }
         files.heal()
         #expect(try store.put([request([event("u", "b", 1)], sequence: 2)]).first?.get().accepted == 1)
-        #expect(try store.snapshot(project: 1).eventNames() == ["b"])
+        #expect(try store.view(project: 1).eventNames() == ["b"])
     }
 }

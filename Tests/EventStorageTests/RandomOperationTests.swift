@@ -52,24 +52,24 @@ struct RandomOperationTests {
         _ store: SimulatedStore, _ models: [UInt32: StoreModel], _ random: inout SeededGenerator, _ seed: Int
     ) throws {
         for (project, model) in models {
-            let snapshot = try store.snapshot(project: project)
+            let view = try store.view(project: project)
             let whole = model.histories()
-            #expect(try snapshot.histories() == whole, "seed \(seed)")
+            #expect(try view.histories() == whole, "seed \(seed)")
             var wanted = (0..<6).map { ByteString("name\($0)") }.shuffled(using: &random)
             wanted.removeLast(4)
             let some = model.histories(events: wanted)
-            #expect(try snapshot.histories(events: wanted) == some, "seed \(seed)")
+            #expect(try view.histories(events: wanted) == some, "seed \(seed)")
             let place = ByteString("longish-user-\(Int.random(in: 0..<12, using: &random))")
-            #expect(try snapshot.histories(after: place) == model.histories(after: place), "seed \(seed)")
-            let kept = try snapshot.histories(keep: { $0 < place })
+            #expect(try view.histories(after: place) == model.histories(after: place), "seed \(seed)")
+            let kept = try view.histories(keep: { $0 < place })
             #expect(kept == whole.filter { $0.user < place }, "seed \(seed)")
             var one: [Event] = []
-            try snapshot.scan(user: place) { rows in
+            try view.scan(user: place) { rows in
                 one = try (0..<rows.count).map(rows.row)
                 for i in 0..<rows.count {
                     #expect(try rows.property(i, "n") == one[i].properties.first { $0.key == "n" }?.value)
                     #expect(try rows.property(i, "plan") == one[i].properties.first { $0.key == "plan" }?.value)
-                    #expect(snapshot.eventNames()[rows.event(i)] == one[i].name)
+                    #expect(view.eventNames()[rows.event(i)] == one[i].name)
                 }
                 return true
             }
@@ -80,13 +80,13 @@ struct RandomOperationTests {
     @Test func snapshotsDoNotChange() throws {
         let store = try openStore(SimulatedFileSystem())
         _ = try store.put([request([event("u", "a", 1)], sequence: 1)])
-        let before = try store.snapshot(project: 1)
+        let before = try store.view(project: 1)
         _ = try store.put([request([event("u", "b", 2)], sequence: 2)])
         try store.seal()
         try store.suppress(project: 1, users: ["u"])
         #expect(try before.allEvents() == [event("u", "a", 1)])
         #expect(before.eventNames() == ["a"])
-        #expect(try store.snapshot(project: 1).allEvents().isEmpty)
+        #expect(try store.view(project: 1).allEvents().isEmpty)
     }
 
     @Test func readersAndTheWriterGoOnTogether() async throws {
@@ -104,7 +104,7 @@ struct RandomOperationTests {
                 tasks.addTask {
                     var before = 0
                     while before < 600 {
-                        let events = try store.snapshot(project: 1).allEvents()
+                        let events = try store.view(project: 1).allEvents()
                         #expect(events.count % 10 == 0 && events.count >= before)
                         before = events.count
                         await Task.yield()
@@ -125,7 +125,7 @@ struct RandomOperationTests {
             _ = try store.put([request(events, sequence: UInt64(sequence))])
             model.rows += EventBatchBuilder(events).finish().events
         }
-        #expect(try store.snapshot(project: 1).histories() == model.histories())
+        #expect(try store.view(project: 1).histories() == model.histories())
         #expect(store.stats.memtableRows == model.rows.count)
     }
 }

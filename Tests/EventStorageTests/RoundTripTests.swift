@@ -17,17 +17,17 @@ struct RoundTripTests {
                 model.rows += EventBatchBuilder(events).finish().events
             }
             if sealed { try store.seal() }
-            #expect(try store.snapshot(project: 1).histories() == model.histories())
+            #expect(try store.view(project: 1).histories() == model.histories())
             store.close()
         }
         let store = try openStore(files)
-        #expect(try store.snapshot(project: 1).histories() == model.histories())
+        #expect(try store.view(project: 1).histories() == model.histories())
         // A seal drops the repeats it meets, unless a server's time leaves it open which row stands.
         let events = model.histories().reduce(0) { $0 + $1.events.count }
         #expect(sealed ? (events..<1_000).contains(store.stats.rows) : store.stats.rows == 1_000)
         #expect(store.stats.segments == (sealed ? 1 : 0))
         #expect(store.stats.replayedRecords == (sealed ? 0 : 5))
-        #expect(try store.snapshot(project: 1).newestTime == model.rows.map(\.time).max())
+        #expect(try store.view(project: 1).newestTime == model.rows.map(\.time).max())
     }
 
     @Test func realFilesHoldTheSame() throws {
@@ -43,7 +43,7 @@ struct RoundTripTests {
             _ = try store.put([request(events, sequence: UInt64(round))])
             model.rows += EventBatchBuilder(events).finish().events
             if round == 1 { try store.seal() }
-            #expect(try store.snapshot(project: 1).histories() == model.histories())
+            #expect(try store.view(project: 1).histories() == model.histories())
             #expect(throws: StoreError.self) {
                 try ShardStore.open(
                     directory: path, files: POSIXFileSystem(), identity: identity, options: StoreOptions())
@@ -65,12 +65,12 @@ struct RoundTripTests {
         try store.seal()
         _ = try store.put([request(Array(big[4_050..<4_150]), sequence: 2)])
         try store.seal()
-        let snapshot = try store.snapshot(project: 1)
+        let view = try store.view(project: 1)
         let model = StoreModel(rows: big + others)
-        #expect(try snapshot.histories() == model.histories())
-        #expect(try snapshot.histories(events: ["odd"]) == model.histories(events: ["odd"]))
+        #expect(try view.histories() == model.histories())
+        #expect(try view.histories(events: ["odd"]) == model.histories(events: ["odd"]))
         var found = 0
-        try snapshot.scan(user: "big") { rows in
+        try view.scan(user: "big") { rows in
             found = rows.count
             return true
         }
@@ -82,13 +82,13 @@ struct RoundTripTests {
         let store = try openStore(SimulatedFileSystem())
         _ = try store.put([request((0..<5_000).map { event("u\($0)", "a", 1) }, sequence: 1)])
         var users = 0
-        try store.snapshot(project: 1).scan() { _ in
+        try store.view(project: 1).scan() { _ in
             users += 1
             return users < 3
         }
         #expect(users == 3)
         let cancelled = #expect(throws: StoreError.self) {
-            try store.snapshot(project: 1).scan(isCancelled: { true }) { _ in true }
+            try store.view(project: 1).scan(isCancelled: { true }) { _ in true }
         }
         #expect(cancelled?.code == .cancelled)
     }
@@ -106,7 +106,7 @@ struct RoundTripTests {
             }
             if round == 1 { try store.seal() }
         }
-        let histories = try store.snapshot(project: 1).histories()
+        let histories = try store.view(project: 1).histories()
         #expect(histories.map(\.user) == users)
         #expect(histories.allSatisfy { $0.events.map(\.time) == [0, 1, 2] })
     }
@@ -118,10 +118,10 @@ struct RoundTripTests {
             request([event("u", "b", 2)], sequence: 1, part: 1, project: 2),
         ])
         try store.seal()
-        #expect(try store.snapshot(project: 1).allEvents() == [event("u", "a", 1)])
-        #expect(try store.snapshot(project: 2).allEvents() == [event("u", "b", 2)])
-        #expect(try store.snapshot(project: 3).allEvents().isEmpty)
-        #expect(try store.snapshot(project: 2).eventNames() == ["b"])
+        #expect(try store.view(project: 1).allEvents() == [event("u", "a", 1)])
+        #expect(try store.view(project: 2).allEvents() == [event("u", "b", 2)])
+        #expect(try store.view(project: 3).allEvents().isEmpty)
+        #expect(try store.view(project: 2).eventNames() == ["b"])
     }
 
     @Test func valuesKeepEveryBit() throws {
@@ -135,7 +135,7 @@ struct RoundTripTests {
         }
         try store.seal()
         try store.compact(everything: true)
-        let found = try store.snapshot(project: 1).allEvents()
+        let found = try store.view(project: 1).allEvents()
         for (event, number) in zip(found, numbers) {
             for property in event.properties {
                 var bits: UInt64?
@@ -163,7 +163,7 @@ struct RoundTripTests {
         for (i, other) in others.enumerated() {
             #expect(try store.put([request([other], sequence: UInt64(10 + i))]).map(\.errorCode) == [.invalid], "\(other)")
         }
-        #expect(try store.snapshot(project: 1).allEvents().count == 1)
+        #expect(try store.view(project: 1).allEvents().count == 1)
         try store.seal()
         store.close()
     }

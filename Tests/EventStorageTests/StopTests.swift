@@ -19,7 +19,7 @@ struct StopTests {
 
     private static func open(_ files: [String: [UInt8]]) throws(StoreError) -> Int {
         let store = try openStore(SimulatedFileSystem(files: files))
-        do { return try store.snapshot(project: 1).allEvents().count } catch { throw StoreError(.io, "\(error)") }
+        do { return try store.view(project: 1).allEvents().count } catch { throw StoreError(.io, "\(error)") }
     }
 
     private func expectDamage(_ files: [String: [UInt8]], _ what: String) throws {

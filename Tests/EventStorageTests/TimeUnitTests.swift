@@ -28,11 +28,11 @@ struct TimeUnitTests {
         try store.seal()
         let model = StoreModel(rows: events)
         for round in 0..<3 {
-            let snapshot = try store.snapshot(project: 1)
+            let view = try store.view(project: 1)
             for name: ByteString in ["a", "b", "c", "d", "e"] {
-                #expect(try snapshot.histories(events: [name]) == model.histories(events: [name]), "\(name), round \(round)")
+                #expect(try view.histories(events: [name]) == model.histories(events: [name]), "\(name), round \(round)")
             }
-            #expect(try snapshot.histories() == model.histories(), "round \(round)")
+            #expect(try view.histories() == model.histories(), "round \(round)")
             if round == 0 { try store.compact(everything: true) }
             store.close()
             store = try openStore(files)
@@ -49,9 +49,9 @@ struct TimeUnitTests {
         _ = try store.put([request(events, sequence: 1)])
         try store.seal()
         #expect(store.stats.segments == 3 && store.stats.segmentRows == events.count)
-        #expect(try store.snapshot(project: 1).histories() == StoreModel(rows: events).histories())
+        #expect(try store.view(project: 1).histories() == StoreModel(rows: events).histories())
         try store.compact(everything: true)
         #expect(store.stats.segments == 3)
-        #expect(try store.snapshot(project: 1).histories() == StoreModel(rows: events).histories())
+        #expect(try store.view(project: 1).histories() == StoreModel(rows: events).histories())
     }
 }

@@ -6,22 +6,22 @@ import Testing
 struct UserFileTests {
     /// All ids are found at the places that have them, and ids like them are not.
     private func expectSound(_ store: SimulatedStore, _ ids: [ByteString], absent: [ByteString], _ what: String) throws {
-        let snapshot = try store.snapshot(project: 1)
-        #expect(snapshot.places.users == ids.count, "\(what)")
-        #expect(Set(snapshot.ids(ofPlaces: 0..<snapshot.places.users)) == Set(ids), "\(what)")
+        let view = try store.view(project: 1)
+        #expect(view.places.users == ids.count, "\(what)")
+        #expect(Set(view.ids(ofPlaces: 0..<view.places.users)) == Set(ids), "\(what)")
         for id in ids {
-            let place = snapshot.place(of: id)
-            #expect(place.map { snapshot.ids(ofPlaces: [$0]) } == [id], "\(what): \(id)")
+            let place = view.place(of: id)
+            #expect(place.map { view.ids(ofPlaces: [$0]) } == [id], "\(what): \(id)")
         }
-        for id in absent { #expect(snapshot.place(of: id) == nil, "\(what): \(id)") }
-        expectFirst(snapshot, ids.sorted(), what)
+        for id in absent { #expect(view.place(of: id) == nil, "\(what): \(id)") }
+        expectFirst(view, ids.sorted(), what)
     }
 
     /// Of all ids, told in two parts.
-    private func expectFirst(_ snapshot: Snapshot, _ sorted: [ByteString], _ what: String) {
+    private func expectFirst(_ view: StoreView, _ sorted: [ByteString], _ what: String) {
         let middle = sorted.count / 2
         for (after, limit) in [("", 0), ("", 1), ("", 10_000), (sorted[middle], 3), (sorted[middle / 2], 100)] as [(ByteString, Int)] {
-            var first = FirstIDs(snapshot, after: after, limit: limit)
+            var first = FirstIDs(view, after: after, limit: limit)
             first.add(Array(middle..<sorted.count))
             first.add(Array(0..<middle))
             #expect(first.finish() == Array(sorted.filter { $0 > after }.prefix(limit)), "\(what): \(limit) after \(after)")

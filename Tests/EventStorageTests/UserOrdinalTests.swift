@@ -32,14 +32,14 @@ struct UserOrdinalTests {
         if sealed { try store.seal() }
         _ = try store.put([request([events[4], events[0], events[3]], sequence: 3)])
         let stored = Array(events[..<5])
-        #expect(try store.snapshot(project: 1).histories() == StoreModel(rows: stored).histories())
+        #expect(try store.view(project: 1).histories() == StoreModel(rows: stored).histories())
         store.close()
         let again = try openStore(files)
-        #expect(try again.snapshot(project: 1).histories() == StoreModel(rows: stored).histories())
+        #expect(try again.view(project: 1).histories() == StoreModel(rows: stored).histories())
         _ = try again.put([request([events[5]], sequence: 4)])
         try again.seal()
         again.close()
-        #expect(try openStore(files).snapshot(project: 1).histories() == StoreModel(rows: events).histories())
+        #expect(try openStore(files).view(project: 1).histories() == StoreModel(rows: events).histories())
     }
 
     /// A table of users may name some that no row is of, and some twice.
@@ -59,11 +59,11 @@ struct UserOrdinalTests {
         batch.time = [5, 6, 7]
         _ = try store.put([AppendRequest(project: 1, producer: 9, sequence: 3, part: 0, batch: batch)])
         let wanted = [event(Self.users[0], "a", 1), event("x", "a", 2), event("x", "a", 6)] + [3, 4, 5, 7].map { event("y", "a", $0) }
-        #expect(try store.snapshot(project: 1).histories() == StoreModel(rows: wanted).histories())
+        #expect(try store.view(project: 1).histories() == StoreModel(rows: wanted).histories())
         store.close()
         let again = try openStore(files, testIdentity, options)
-        #expect(try again.snapshot(project: 1).histories() == StoreModel(rows: wanted).histories())
+        #expect(try again.view(project: 1).histories() == StoreModel(rows: wanted).histories())
         try again.seal()
-        #expect(try again.snapshot(project: 1).histories() == StoreModel(rows: wanted).histories())
+        #expect(try again.view(project: 1).histories() == StoreModel(rows: wanted).histories())
     }
 }

@@ -88,10 +88,10 @@ struct HeavyUserTests {
             for round in 0..<40 {
                 let plan = round % 3 == 0 ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
                 let cohorts = world.randomCohorts(&random)
-                let snapshot = try world.store.snapshot(project: 1)
+                let view = try world.store.view(project: 1)
                 // Of 4: many are too heavy; of 400: nobody is, but slices are cut.
                 let rowsMax = random.pick([4, 8, 12, 400])
-                func scan(_ heavy: HeavyUsers) throws -> ShardQuery { try ShardQuery(plan, snapshot, buckets: Self.all, cohorts: cohorts, heavy: heavy) }
+                func scan(_ heavy: HeavyUsers) throws -> ShardQuery { try ShardQuery(plan, view, buckets: Self.all, cohorts: cohorts, heavy: heavy) }
                 for report in Self.reports(plan) {
                     let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
                     let what = "seed \(seed), round \(round), \(report.name), \(rowsMax) rows: \(definition) cohorts \(cohorts)"
@@ -137,12 +137,12 @@ struct HeavyUserTests {
         definition.window = 86_400_000_000
         definition.exclusions = [.init(events: .named(["X"]), after: 1, before: 4, effect: .dropUser)]
         let plan = FunnelPlan(definition, entryRange: nil, asOf: 1 << 59)
-        let snapshot = try store.snapshot(project: 1)
-        let failing = ShardQuery(plan, snapshot, buckets: Self.all)
+        let view = try store.view(project: 1)
+        let failing = ShardQuery(plan, view, buckets: Self.all)
         let named = #expect(throws: HeavyUser.self) { try failing.counting(times: false).run { false } }
         #expect(named.map { failing.user(at: $0.place) } == "robot")
         #expect(named?.reason == .workBudget(limit: Limits.userWork))
-        let noting = ShardQuery(plan, snapshot, buckets: Self.all, heavy: HeavyUsers(areNoted: true))
+        let noting = ShardQuery(plan, view, buckets: Self.all, heavy: HeavyUsers(areNoted: true))
         _ = try noting.counting(times: false).run { false }
         #expect(noting.heavy.places.map { noting.user(at: $0) } == ["robot"])
         let rest = noting.without(noting.heavy.places)
@@ -155,13 +155,13 @@ struct HeavyUserTests {
     /// What reads ends too, in the middle of one user's rows.
     @Test func readingEndsWhenNobodyWaits() throws {
         try withWorld(1) { world, random in
-            var snapshot = try world.store.snapshot(project: 1)
-            snapshot.isCancelled = { true }
+            var view = try world.store.view(project: 1)
+            view.isCancelled = { true }
             for order in [.sequential, .strict, .any] as [FunnelDefinition.ConversionOrder] {
                 var definition = FunnelDefinition(steps: [.init("a"), .init("b")])
                 definition.order = order
                 definition.steps[0].filters = [World.filter(&random)]
-                let scan = ShardQuery(FunnelPlan(definition, entryRange: nil, asOf: 1 << 59), snapshot, buckets: Self.all)
+                let scan = ShardQuery(FunnelPlan(definition, entryRange: nil, asOf: 1 << 59), view, buckets: Self.all)
                 #expect(throws: (any Error).self) { try scan.breakdown(Breakdown(property: "p", touch: .first), times: false).run { false } }
             }
         }

@@ -25,7 +25,7 @@ struct RandomPairedTests {
             let other = plan(world.randomPlan(&random))
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
             let cohorts = world.randomCohorts(&random)
-            let scan = try ShardQuery(first, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)
+            let scan = try ShardQuery(first, world.store.view(project: 1), buckets: buckets, cohorts: cohorts)
             let running = scan.paired(with: other.definition)
             try running.run { false }
             // The second finds no slices left.

@@ -18,7 +18,7 @@ struct RandomReportTests {
             let plan = random.chance(25) ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
             let cohorts = world.randomCohorts(&random)
-            let scan = try ShardQuery(plan, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)
+            let scan = try ShardQuery(plan, world.store.view(project: 1), buckets: buckets, cohorts: cohorts)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
             let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange) cohorts \(cohorts)"
             try checkBreakdown(world, plan, scan, buckets, cohorts, what, &random)
@@ -40,7 +40,7 @@ struct RandomReportTests {
         for round in 0..<8 {
             let plan = random.chance(25) ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
             let buckets = random.chance(50) ? [0..<1_024] : [0..<300, 512..<900]
-            let scan = try ShardQuery(plan, world.store.snapshot(project: 1), buckets: buckets)
+            let scan = try ShardQuery(plan, world.store.view(project: 1), buckets: buckets)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
             try checkBreakdown(world, plan, scan, buckets, [], "seed \(seed), round \(round): \(definition) range \(plan.entryRange)", &random)
             if round == 3 { try world.store.compact(everything: true) }
@@ -54,11 +54,11 @@ struct RandomReportTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-report-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let world = try World(path, seed: 2, users: 1_000, &random)
-        let snapshot = try world.store.snapshot(project: 1)
+        let view = try world.store.view(project: 1)
         for key in ["p", "q", "s"] as [ByteString] {
             var refs: [RowRef] = []
             var values: [PropertyValue?] = []
-            try snapshot.scan { user in
+            try view.scan { user in
                 for row in 0..<user.count {
                     refs.append(user.ref(row))
                     values.append(try user.property(row, key))
@@ -66,7 +66,7 @@ struct RandomReportTests {
                 return true
             }
             var known: [PropertyValue] = []
-            var codes = PropertyCodes(snapshot, key, keptBytesMax: bytes)
+            var codes = PropertyCodes(view, key, keptBytesMax: bytes)
             let found = try codes.codes(of: refs) { value in
                 if !known.contains(value) { known.append(value) }
                 return Int32(known.firstIndex(of: value) ?? -1)

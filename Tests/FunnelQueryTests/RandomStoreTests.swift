@@ -54,7 +54,7 @@ struct RandomStoreTests {
         definition.window = 1_000_000
         let plan = FunnelPlan(definition, entryRange: first..<(last + 1), asOf: 1 << 59)
         for times in [false, true] {
-            let counting = try ShardQuery(plan, store.snapshot(project: 1), buckets: [0..<1_024]).counting(times: times)
+            let counting = try ShardQuery(plan, store.view(project: 1), buckets: [0..<1_024]).counting(times: times)
             #expect(try counting.run { false }.finish(buckets: [0..<1_024], newestEvent: nil).counts == [3], "times \(times)")
         }
         store.close()
@@ -71,7 +71,7 @@ struct RandomStoreTests {
         let plan = FunnelPlan(definition, entryRange: nil, asOf: 1 << 59)
         let want = world.units(plan, [0..<1_024]).filter { $0.outcome.depth == 2 }.map(\.user).sorted()
         for limit in [10, 10_000] {
-            let listing = try ShardQuery(plan, world.store.snapshot(project: 1), buckets: [0..<1_024])
+            let listing = try ShardQuery(plan, world.store.view(project: 1), buckets: [0..<1_024])
                 .listing(.reached, step: 2, after: "", limit: limit)
             try #require(listing.slices > 1)
             var rest: [ByteString]?
@@ -83,14 +83,14 @@ struct RandomStoreTests {
             #expect(!first.isEmpty && rest?.isEmpty == false)
             #expect(listing.merge([first, rest ?? []]) == Array(want.prefix(limit)))
         }
-        let listing = try ShardQuery(plan, world.store.snapshot(project: 1), buckets: [0..<1_024]).listing(.reached, step: 2, after: "", limit: 1)
+        let listing = try ShardQuery(plan, world.store.view(project: 1), buckets: [0..<1_024]).listing(.reached, step: 2, after: "", limit: 1)
         #expect(throws: MatchError.cancelled) { try listing.run { true } }
         world.store.close()
     }
 
     private func check(_ world: World, _ plan: FunnelPlan, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String) throws {
-        let snapshot = try world.store.snapshot(project: 1)
-        let scan = try ShardQuery(plan, snapshot, buckets: buckets, cohorts: cohorts)
+        let view = try world.store.view(project: 1)
+        let scan = try ShardQuery(plan, view, buckets: buckets, cohorts: cohorts)
         let (units, expected) = world.reference(plan, buckets, cohorts)
         for times in [false, true] {
             let counting = scan.counting(times: times)
@@ -109,16 +109,16 @@ struct RandomStoreTests {
                 return
             }
         }
-        try checkAttempts(scan, snapshot, units, what)
+        try checkAttempts(scan, view, units, what)
         for list in ListOutcome.allCases {
             for step in 1...plan.steps { try checkList(scan, list, step: step, units, expected, what) }
         }
     }
 
-    private func checkAttempts(_ scan: ShardQuery, _ snapshot: Snapshot, _ units: [World.Unit], _ what: String) throws {
+    private func checkAttempts(_ scan: ShardQuery, _ view: StoreView, _ units: [World.Unit], _ what: String) throws {
         var got: [String] = []
         try scan.chosenAttempts().run(isCancelled: { false }) { attempt in
-            let user = snapshot.ids(ofPlaces: [attempt.place])[0]
+            let user = view.ids(ofPlaces: [attempt.place])[0]
             #expect(attempt.row.map { $0 == nil } == attempt.time.map { $0 == nil })
             got.append("\(user) \(attempt.depth) \(attempt.time) \(attempt.positions)")
         }

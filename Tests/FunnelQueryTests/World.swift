@@ -19,7 +19,7 @@ struct World {
         let units: [Int64] = [[1_000_000], [1_000], [1], [1_000_000, 1_000, 1]][seed % 4]
         // Data of one month ends in one segment, whose lists are read otherwise than those of several sources.
         let months: [Int64] = seed % 3 == 1 ? [1_700_000_000] : [1_700_000_000, 1_700_000_000, 1_702_000_000, 1_707_000_000]
-        let hidden: Set<ByteString> = seed % 5 == 0 ? ["user3", "user17", "nobody"] : []
+        let suppressed: Set<ByteString> = seed % 5 == 0 ? ["user3", "user17", "nobody"] : []
         for sequence in 0..<8 {
             var batch: [Event] = []
             for user in 0..<users where random.chance(40) {
@@ -38,18 +38,18 @@ struct World {
             let request = AppendRequest(project: 1, producer: 1, sequence: UInt64(sequence), part: 0, batch: EventBatchBuilder(batch).finish())
             _ = try store.append([request]).map { try $0.get() }
             if random.chance(40) { try store.seal() }
-            if sequence == 4, !hidden.isEmpty { try store.suppress(project: 1, users: Array(hidden)) }
+            if sequence == 4, !suppressed.isEmpty { try store.suppress(project: 1, users: Array(suppressed)) }
             events += batch
         }
-        events = Self.standing(events)
+        events = Self.surviving(events)
         if seed % 2 == 0 { while store.sealIfDue() || store.mergeIfDue() {} }
-        events.removeAll { hidden.contains($0.user) }
+        events.removeAll { suppressed.contains($0.user) }
         self.users = Dictionary(grouping: events, by: \.user).mapValues { OneUser($0) }
         times = (events.map(\.time).min() ?? 0)...(events.map(\.time).max() ?? 0)
     }
 
     /// The rows that stand, of rows in the order in which they became durable.
-    private static func standing(_ rows: [Event]) -> [Event] {
+    private static func surviving(_ rows: [Event]) -> [Event] {
         struct Key: Hashable {
             var user: ByteString
             var name: ByteString

@@ -9,38 +9,31 @@ import Hummingbird
 /// The HTTP face of the coordinator: queries, lists and definitions.
 struct CoordinatorRoutes {
     let engine: QueryEngine
-    let catalogue: FunnelCatalogue
+    let savedFunnels: SavedFunnels
     let callers: Callers
 
     func add(to router: ServiceRouter) {
         router.get("/openapi.json") { _, _ in OpenAPI.response }
         router.get("/funnel-performance") { request, context in try await performance(request, context) }
-        router.post("/v1/query") { request, context in
-            try await answer(request, context) { try await engine.report(try QueryRequest.parse($0, now: $1), project: $2).json }
+        for report in ReportEndpoint.all {
+            router.post(RouterPath(report.path)) { request, context in
+                try await answer(request, context) { try await report.run(engine, $0, $1, $2) }
+            }
         }
-        router.post("/v1/query/users") { request, context in
-            try await answer(request, context) { try await engine.users(try UsersRequest.parse($0, now: $1), project: $2).json(withUsers: true) }
-        }
-        addPeople(to: router)
-        router.post("/v1/query/paths") { request, context in
-            try await answer(request, context) { try await engine.paths(try PathsRequest.parse($0, now: $1), project: $2) }
-        }
-        router.post("/v1/query/predictors") { request, context in
-            try await answer(request, context) { try await engine.predictors(try PredictorsRequest.parse($0, now: $1), project: $2) }
-        }
+        addDiscovery(to: router)
         router.get("/v1/funnels") { request, _ in
-            let saved = try await catalogue.list(project: try admit(request, for: .read))
+            let saved = try await savedFunnels.list(project: try admit(request, for: .read))
             return JSONResponse.json(["funnels": .array(saved.map { $0.definition.json })])
         }
         router.get("/v1/funnels/{id}") { request, context in
             let project = try admit(request, for: .read)
-            guard let saved = try await catalogue.get(try id(context), project: project) else { throw Self.unknown }
+            guard let saved = try await savedFunnels.get(try id(context), project: project) else { throw Self.unknown }
             return JSONResponse.json(saved.definition.json, headers: [.eTag: Self.tag(saved.revision)])
         }
         router.put("/v1/funnels/{id}") { request, context in try await put(request, context) }
         router.delete("/v1/funnels/{id}") { request, context in
             let project = try admit(request, for: .admin)
-            let deleted = try await catalogue.delete(try id(context), expected: try Self.ifMatch(request), project: project)
+            let deleted = try await savedFunnels.delete(try id(context), expected: try Self.ifMatch(request), project: project)
             guard deleted else { throw Self.unknown }
             return Response(status: .noContent)
         }
@@ -73,7 +66,7 @@ struct CoordinatorRoutes {
         if let named = definition.id, named != id {
             throw InvalidDocument([FieldFault("funnel_id", "is \"\(named.string)\" in the body, \"\(id.string)\" in the path")])
         }
-        let (saved, created) = try await catalogue.put(definition, id: id, expected: try Self.ifMatch(request), project: project)
+        let (saved, created) = try await savedFunnels.put(definition, id: id, expected: try Self.ifMatch(request), project: project)
         return JSONResponse.json(
             saved.definition.json, status: created ? .created : .ok, headers: [.eTag: Self.tag(saved.revision)])
     }
@@ -119,7 +112,7 @@ struct CoordinatorRoutes {
         }
         let id = parameters["funnel_id"].map { QueryRequest.Subject.saved(ByteString(String($0))) }
         let query = QueryRequest(
-            subject: id ?? .standing, entryRange: range, asOf: WallClock.now(),
+            subject: id ?? .defaultFunnel, entryRange: range, asOf: WallClock.now(),
             allowPartial: parameters["allow_partial"] == "true" || parameters["allow_partial"] == "1")
         let answer = try await engine.tally.count(project) {
             try await context.whileCallerWaits { try await engine.report(query, project: project).performanceJSON }

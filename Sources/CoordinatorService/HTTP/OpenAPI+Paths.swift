@@ -1,11 +1,6 @@
 extension OpenAPI {
-    static let queryPaths = query(
-        "/v1/query", "The report of a funnel: counts, rates and times by step, and what else the body asks for.", "Query", "Report")
-        + "," + query("/v1/query/users", "A page of the users of a step.", "UsersQuery", "UsersPage")
-        + "," + query("/v1/query/paths", "What users do after the step they dropped at, or between two steps.", "PathsQuery", "Paths")
-        + "," + query("/v1/query/predictors", "What users who reach a step did before.", "PredictorsQuery", "Predictors")
-        + "," + query("/v1/query/times", "How long users took from one step to another.", "TimesQuery", "Times")
-        + "," + query("/v1/query/explain", "One user's matched events, or why they stopped.", "ExplainQuery", "Explanation")
+    static let queryPaths = ReportEndpoint.all
+        .map { query($0.path, $0.summary, $0.requestSchema, $0.answerSchema) }.joined(separator: ",")
 
     private static func query(_ path: String, _ summary: String, _ body: String, _ answer: String) -> String {
         """

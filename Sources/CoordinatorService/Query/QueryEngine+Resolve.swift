@@ -26,7 +26,7 @@ extension QueryEngine {
         let definition: FunnelDefinition
         switch subject {
         case .definition(let inline): definition = inline
-        case .standing: definition = try await catalogue.standing(project: project)
+        case .defaultFunnel: definition = try await savedFunnels.defaultFunnel(project: project)
         case .saved(let id): definition = try await saved(id, project, field: field)
         }
         return try definition.overriding(countBy: request.countBy, sessionGap: request.sessionGap)
@@ -37,7 +37,7 @@ extension QueryEngine {
     }
 
     private func saved(_ id: ByteString, _ project: UInt32, field: String) async throws -> FunnelDefinition {
-        if let saved = try await catalogue.get(id, project: project) { return saved.definition }
+        if let saved = try await savedFunnels.get(id, project: project) { return saved.definition }
         let reason = "no funnel is saved as \"\(id.string.prefix(Limits.funnelIDBytes))\""
         throw ProtocolError(.unknownFunnel, reason, faults: [FieldFault(field, reason)])
     }

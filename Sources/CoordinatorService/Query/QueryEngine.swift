@@ -7,7 +7,7 @@ import Logging
 /// Plans a query, asks the shards, and adds up what they say. One map for the whole answer.
 final class QueryEngine: Sendable {
     let fleet: ShardFleet
-    let catalogue: FunnelCatalogue
+    let savedFunnels: SavedFunnels
     let gate: AdmissionGate
     let sharedTotals: SharedTotals
     let sharedLimits: SharedLimits
@@ -16,9 +16,9 @@ final class QueryEngine: Sendable {
     let tally: QueryTally
     private let requests = RequestNumbers()
 
-    init(_ fleet: ShardFleet, catalogue: FunnelCatalogue, gate: AdmissionGate, metrics: Metrics, logger: Logger) {
+    init(_ fleet: ShardFleet, savedFunnels: SavedFunnels, gate: AdmissionGate, metrics: Metrics, logger: Logger) {
         self.fleet = fleet
-        self.catalogue = catalogue
+        self.savedFunnels = savedFunnels
         self.gate = gate
         sharedTotals = SharedTotals { await QueryEngine.askTotals(fleet, $0) }
         tally = QueryTally(metrics, logger)

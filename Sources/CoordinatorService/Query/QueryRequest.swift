@@ -7,7 +7,7 @@ package struct QueryRequest: Sendable {
         case definition(FunnelDefinition)
         case saved(ByteString)
         /// The default funnel.
-        case standing
+        case defaultFunnel
     }
 
     var subject: Subject
@@ -58,7 +58,7 @@ package struct QueryRequest: Sendable {
     }
 
     static func read(_ reader: inout FieldReader, now: Int64) -> QueryRequest {
-        var request = QueryRequest(subject: .standing, entryRange: nil, asOf: now, allowPartial: false)
+        var request = QueryRequest(subject: .defaultFunnel, entryRange: nil, asOf: now, allowPartial: false)
         request.variants = VariantRequest.read(&reader)
         if reader.value("variants")?["funnels"] != nil {
             if case .funnels(let funnels)? = request.variants { request.subject = funnels[0].subject }
@@ -107,13 +107,13 @@ package struct QueryRequest: Sendable {
         if let name { return .saved(name) }
         guard let inline else {
             reader.faultAt("funnel", "or \"funnel_id\" is required")
-            return .standing
+            return .defaultFunnel
         }
         do {
             return .definition(try FunnelDefinition.parse(inline, path: reader.path + "funnel."))
         } catch {
             reader.merge(error.faults)
-            return .standing
+            return .defaultFunnel
         }
     }
 

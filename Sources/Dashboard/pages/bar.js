@@ -1,7 +1,7 @@
 import { getKept } from "../api/fetch.js";
 import { button, h, isolate, put } from "../parts/dom.js";
 import { checkbox, field, input, select, setOptions } from "../parts/field.js";
-import { definitionOf, funnels } from "../state/catalogue.js";
+import { definitionOf, funnels } from "../state/funnels.js";
 import { PRESETS, isBounded, ownZone, rangeOf, zoneOf } from "../state/range.js";
 import { segments, stepNames } from "../state/query.js";
 import { patch, read } from "../state/url.js";

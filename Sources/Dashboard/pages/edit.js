@@ -8,7 +8,7 @@ import { field, input, setFault } from "../parts/field.js";
 import { placeFaults } from "../parts/field-faults.js";
 import { number, percent } from "../parts/format.js";
 import { failed, failedQuery, ready, wait } from "../parts/states.js";
-import { load, remove, save } from "../state/catalogue.js";
+import { load, remove, save } from "../state/funnels.js";
 import { definitionFrom, draftOf, lacksValues } from "../state/draft.js";
 import { stringify } from "../state/json.js";
 import { basis, countedText } from "../state/query.js";

@@ -8,7 +8,7 @@ import { interval, number, plural, points, pValue, valueText } from "../parts/fo
 import { pathOf } from "../parts/faults.js";
 import { notice } from "../parts/states.js";
 import { table } from "../parts/table.js";
-import { definitionOf, funnels } from "../state/catalogue.js";
+import { definitionOf, funnels } from "../state/funnels.js";
 import { isSame } from "../state/json.js";
 import { basis } from "../state/query.js";
 import { patch } from "../state/url.js";
@@ -67,7 +67,7 @@ export function show(main, state) {
   }
 }
 
-/** The API says that a property has too many values; how many is in the catalogue. @throws the error, with the number in it */
+/** The API says that a property has too many values; how many is in the message. @throws the error, with the number in it */
 async function counted(error, state, signal) {
   const wrong = error.errors?.find(({ field }) => pathOf(field) === "variants.property");
   const [whole, most] = /has more than (\d+) values/.exec(wrong?.reason) ?? [];

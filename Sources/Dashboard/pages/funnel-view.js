@@ -5,7 +5,7 @@ import { card, pngButton, tableCard } from "../parts/card.js";
 import { fileName } from "../parts/export.js";
 import { funnelPicture } from "../parts/funnel-picture.js";
 import { paint } from "../parts/picture.js";
-import { definitionOf } from "../state/catalogue.js";
+import { definitionOf } from "../state/funnels.js";
 import { stringify } from "../state/json.js";
 import { rangeText, zoneOf } from "../state/range.js";
 import { countedText, orderText } from "../state/query.js";

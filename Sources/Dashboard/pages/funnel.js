@@ -3,7 +3,7 @@ import { sayNowAndThen } from "../parts/announce.js";
 import { button, h } from "../parts/dom.js";
 import { number, percent } from "../parts/format.js";
 import { failedQuery, noEvents, notice, ready, wait } from "../parts/states.js";
-import { definitionOf } from "../state/catalogue.js";
+import { definitionOf } from "../state/funnels.js";
 import { stringify } from "../state/json.js";
 import { report as body } from "../state/query.js";
 import { href, patch, read } from "../state/url.js";

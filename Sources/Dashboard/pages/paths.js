@@ -7,7 +7,7 @@ import { field, select } from "../parts/field.js";
 import { number } from "../parts/format.js";
 import { notice } from "../parts/states.js";
 import { basis, rowNames } from "../state/query.js";
-import { definitionOf } from "../state/catalogue.js";
+import { definitionOf } from "../state/funnels.js";
 import { patch } from "../state/url.js";
 import { pathsTable } from "./paths-view.js";
 import { reportPage } from "./report-page.js";

@@ -8,7 +8,7 @@ import { number, percent, span } from "../parts/format.js";
 import { chart, tone } from "../parts/graph.js";
 import { framed, paint } from "../parts/picture.js";
 import { table } from "../parts/table.js";
-import { definitionOf } from "../state/catalogue.js";
+import { definitionOf } from "../state/funnels.js";
 import { basis, rowNames } from "../state/query.js";
 import { rangeText, zoneOf } from "../state/range.js";
 import { patch } from "../state/url.js";

@@ -6,7 +6,7 @@ import { field } from "../parts/field.js";
 import { instant, minute, number, plural, span, valueText } from "../parts/format.js";
 import { table } from "../parts/table.js";
 import { readText, typed } from "../parts/value.js";
-import { definitionOf } from "../state/catalogue.js";
+import { definitionOf } from "../state/funnels.js";
 import { basis, rowNames } from "../state/query.js";
 import { zoneOf } from "../state/range.js";
 import { patch } from "../state/url.js";

@@ -3,7 +3,7 @@ import FunnelModel
 /// The columns of a group of rows, read from where the rows stand now. Rows of one batch or one segment are read together,
 /// each source's columns being taken once; what comes of it is put in order at the end.
 struct GroupColumns {
-    private let snapshot: Snapshot
+    private let view: StoreView
     private let rows: Int
     /// Rows of the group by source: those of source `s` are `starts[s]..<starts[s + 1]`, ascending.
     private var starts: [Int]
@@ -11,20 +11,20 @@ struct GroupColumns {
     private var places: [UInt32]
     private var sourceRows: [UInt32]
 
-    private var readsMemory: Bool { snapshot.segments.isEmpty }
+    private var readsMemory: Bool { view.segments.isEmpty }
 
-    init(_ snapshot: Snapshot, _ refs: [RowRef]) {
-        self.snapshot = snapshot
+    init(_ view: StoreView, _ refs: [RowRef]) {
+        self.view = view
         rows = refs.count
-        let isMemory = snapshot.segments.isEmpty
-        let sources = isMemory ? snapshot.memtable.batches.count : snapshot.segments.count
+        let isMemory = view.segments.isEmpty
+        let sources = isMemory ? view.memtable.batches.count : view.segments.count
         var source = [UInt32](repeating: 0, count: refs.count)
         var row = source
         for (i, ref) in refs.enumerated() {
             source[i] = UInt32(truncatingIfNeeded: ref.source)
             row[i] = UInt32(truncatingIfNeeded: ref.row)
         }
-        if isMemory { Self.resolve(snapshot.memtable, &source, &row) }
+        if isMemory { Self.resolve(view.memtable, &source, &row) }
         starts = [Int](repeating: 0, count: sources + 1)
         for s in source { starts[Int(s) + 1] += 1 }
         for s in 0..<sources { starts[s + 1] += starts[s] }
@@ -58,7 +58,7 @@ struct GroupColumns {
     func each(_ body: (ColumnKey, ColumnValues) throws(StoreError) -> Void) throws(StoreError) {
         if readsMemory { return try eachFromMemory(body) }
         var keys: Set<ColumnKey> = []
-        for segment in snapshot.segments { keys.formUnion(segment.footer.columns.map(\.key)) }
+        for segment in view.segments { keys.formUnion(segment.footer.columns.map(\.key)) }
         for key in keys.sorted(by: { ($0.kind, $0.bytes) < ($1.kind, $1.bytes) }) {
             let values = try fromSegments(key)
             if !values.rows.isEmpty { try body(key, values.inOrder(rows: rows)) }
@@ -67,7 +67,7 @@ struct GroupColumns {
 
     private func fromSegments(_ key: ColumnKey) throws(StoreError) -> ColumnValues {
         var out = ColumnValues()
-        for (number, segment) in snapshot.segments.enumerated() where segment.hasColumn(key) {
+        for (number, segment) in view.segments.enumerated() where segment.hasColumn(key) {
             var i = starts[number]
             while i < starts[number + 1] {
                 let page = Int(sourceRows[i]) / KeyPage.rows
@@ -91,7 +91,7 @@ struct GroupColumns {
         var columns: [ColumnValues] = []
         for number in 0..<(starts.count - 1) where starts[number] < starts[number + 1] {
             let range = starts[number]..<starts[number + 1]
-            let batch = snapshot.memtable.batches[number].batch
+            let batch = view.memtable.batches[number].batch
             let columnOf = (0..<batch.keys.count).map { code in
                 let key = batch.keys[code]
                 if let known = keys[key] { return known }

@@ -1,13 +1,13 @@
 import FunnelModel
 
-/// Writes the rows of a snapshot, which are all of one month, as one segment: those of the memtable for a seal, of several
-/// segments for a merge. Repeats are merged and hidden users' rows left out on the way.
+/// Writes the rows of a view, which are all of one month, as one segment: those of the memtable for a seal, of several
+/// segments for a merge. Repeats are merged and suppressed users' rows left out on the way.
 struct SegmentMerge {
-    private let snapshot: Snapshot
+    private let view: StoreView
     /// Rows that are read at a time, roughly.
     private static let sliceRows = 65_536
 
-    init(_ snapshot: Snapshot) { self.snapshot = snapshot }
+    init(_ view: StoreView) { self.view = view }
 
     private struct Group {
         var ordinals: [UInt32] = []
@@ -21,10 +21,10 @@ struct SegmentMerge {
     ) throws(StoreError) -> SegmentRecord? {
         var writer = try io(open)
         var group = Group()
-        var ordinals = OrdinalCursor(snapshot.places)
+        var ordinals = OrdinalCursor(view.places)
         var rows = 0
-        for name in snapshot.names {
-            let scan = snapshot.selection([name])
+        for name in view.names {
+            let scan = view.selection([name])
             guard let span = scan.times else { continue }
             let before = rows
             var times = (least: Int64.max, greatest: Int64.min)
@@ -55,7 +55,7 @@ struct SegmentMerge {
         let span = UInt64(times.upperBound / scan.unit - times.lowerBound / scan.unit)
         let layout = KeyLayout(unit: scan.unit, base: times.lowerBound / scan.unit, timeBits: 64 - span.leadingZeroBitCount)
         let keyReader = scan.reader(layout)
-        let users = snapshot.places.users
+        let users = view.places.users
         let slice = max(1, min(layout.placesMax, users / (scan.rows(0) / Self.sliceRows + 1) + 1))
         var start = 0
         while start < users {
@@ -67,7 +67,7 @@ struct SegmentMerge {
 
     private func flush<Files: FileSystem>(_ group: inout Group, _ writer: inout SegmentWriter<Files>) throws(StoreError) {
         do throws(FileError) { try writer.beginGroup(ordinals: group.ordinals, times: group.times) } catch { throw StoreError(error) }
-        try GroupColumns(snapshot, group.refs).each { (key, values) throws(StoreError) in
+        try GroupColumns(view, group.refs).each { (key, values) throws(StoreError) in
             do throws(FileError) { try writer.add(column: key, values) } catch { throw StoreError(error) }
         }
         group = Group()

@@ -15,7 +15,7 @@ struct Manifest: Sendable {
     var segments: [SegmentRecord] = []
     /// In order of the ordinals they hold.
     var userFiles: [UserFileRecord] = []
-    /// Hidden users by project.
+    /// Suppressed users by project.
     var suppressed: [UInt32: Set<ByteString>] = [:]
     var deliveries = Deliveries()
     /// Clusters that the directory belonged to before; files of theirs are its own.

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// The rows of one project that are not in segments yet. A value: a snapshot of it stays as it was.
+/// The rows of one project that are not in segments yet. A value: a view of it stays as it was.
 struct Memtable: Sendable {
     /// Oldest first; each much larger than the next.
     private(set) var runs: [RowRun] = []

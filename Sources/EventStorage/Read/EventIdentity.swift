@@ -1,7 +1,7 @@
 import FunnelModel
 
 /// Which of a name's rows are one event (`Protocol/SEGMENT.md`, "Reading").
-struct Ties {
+struct EventIdentity {
     private let reader: RowReader
     private let allowance: ReadAllowance
     private let serverTimed: Bool
@@ -38,11 +38,11 @@ struct Ties {
             let place = list.keys[rows.lowerBound] >> UInt64(timeBits)
             if place != user { seen.removeAll(keepingCapacity: true) }
             user = place
-            let standing = try self.standing(rows.map(list.ref))
-            for (i, ref) in standing.enumerated() { list.replace(rows.lowerBound + i, by: ref) }
-            if standing.count == rows.count { continue }
+            let surviving = try self.surviving(rows.map(list.ref))
+            for (i, ref) in surviving.enumerated() { list.replace(rows.lowerBound + i, by: ref) }
+            if surviving.count == rows.count { continue }
             if flags.isEmpty { flags = [UInt8](repeating: 1, count: list.count) }
-            for i in (rows.lowerBound + standing.count)..<rows.upperBound { flags[i] = 0 }
+            for i in (rows.lowerBound + surviving.count)..<rows.upperBound { flags[i] = 0 }
         }
         if !flags.isEmpty { list.keep(flags) }
     }
@@ -60,7 +60,7 @@ struct Ties {
 
     /// Of rows of one time, those that stand, in order: of equal ids the one that was durable first; a server-timed row
     /// whose id stands at an earlier time already is none.
-    mutating func standing(_ refs: [RowRef]) throws(StoreError) -> [RowRef] {
+    mutating func surviving(_ refs: [RowRef]) throws(StoreError) -> [RowRef] {
         var rows: [Row] = []
         for ref in refs {
             // What a row holds is looked up, which costs as much as many keys.
@@ -76,20 +76,20 @@ struct Ties {
             if a.properties != b.properties { return a.properties.lexicographicallyPrecedes(b.properties) }
             return reader.isEarlier(a.ref, than: b.ref)
         }
-        var standing: [RowRef] = []
+        var surviving: [RowRef] = []
         var start = 0
         while start < rows.count {
             let id = rows[start].id
             var end = start + 1
             if !id.isEmpty { while end < rows.count, rows[end].id == id { end += 1 } }
             if !serverTimed || id.isEmpty {
-                standing.append(rows[start].ref)
+                surviving.append(rows[start].ref)
             } else {
-                standing += try self.standing(of: rows[start..<end], id)
+                surviving += try self.surviving(of: rows[start..<end], id)
             }
             start = end
         }
-        return standing
+        return surviving
     }
 
     private static let lookUpCost = 16
@@ -105,7 +105,7 @@ struct Ties {
         }
     }
 
-    private mutating func standing(of rows: ArraySlice<Row>, _ id: ByteString) throws(StoreError) -> [RowRef] {
+    private mutating func surviving(of rows: ArraySlice<Row>, _ id: ByteString) throws(StoreError) -> [RowRef] {
         let isKnown = seen.contains(id)
         var found: [RowRef] = []
         var kinds: Set<Bool> = []

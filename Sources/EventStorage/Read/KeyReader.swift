@@ -6,21 +6,21 @@ package final class KeyReader {
     package let layout: KeyLayout
     private var cursors: [[SegmentCursor?]]
     private var buffers = KeyBuffers()
-    /// Hidden users' places, ascending.
-    private let hidden: [Int]
+    /// Suppressed users' places, ascending.
+    private let suppressed: [Int]
     package let reader: RowReader
     private let allowance: ReadAllowance
 
     init(_ scan: RowSelection, _ layout: KeyLayout) {
         self.scan = scan
         self.layout = layout
-        hidden = scan.snapshot.suppressed.map { scan.snapshot.places.place($0) }.sorted()
-        reader = RowReader(scan.snapshot)
-        allowance = ReadAllowance(scan.snapshot.isCancelled)
+        suppressed = scan.view.suppressed.map { scan.view.places.place($0) }.sorted()
+        reader = RowReader(scan.view)
+        allowance = ReadAllowance(scan.view.isCancelled)
         cursors = scan.names.map { name in
             name.sources.map { source in
                 guard case .segment(_, let segment, let run) = source else { return nil }
-                return SegmentCursor(segment, run, scan.snapshot.places, layout)
+                return SegmentCursor(segment, run, scan.view.places, layout)
             }
         }
     }
@@ -47,7 +47,7 @@ package final class KeyReader {
             buffers.merge(into: &list)
         }
         let count = list.count
-        if !hidden.isEmpty { dropHidden(places, &list) }
+        if !suppressed.isEmpty { dropSuppressed(places, &list) }
         return list.count == count ? first : nil
     }
 
@@ -69,14 +69,14 @@ package final class KeyReader {
             buffers.add(rows.keys)
             buffers.merge(into: &list)
         }
-        if hidden.isEmpty { return }
-        dropHidden(places, &list)
+        if suppressed.isEmpty { return }
+        dropSuppressed(places, &list)
     }
 
     /// The same rows as `load` has keys of, each with the place where it stands; equal keys in no order.
     package func loadAll(_ names: [Int], places: Range<Int>) throws(StoreError) -> RowList {
         var list = try merged(sources(of: names), places)
-        if !hidden.isEmpty { list.keep { key, _ in !isHidden(key, places) } }
+        if !suppressed.isEmpty { list.keep { key, _ in !isSuppressed(key, places) } }
         return list
     }
 
@@ -115,7 +115,7 @@ package final class KeyReader {
     }
 
     private func rows(of run: RowRun, _ rows: Range<Int>, _ places: Range<Int>) -> Range<Int> {
-        let map = scan.snapshot.places
+        let map = scan.view.places
         let from = run.firstRow(in: rows, from: UInt32(truncatingIfNeeded: min(map.ordinal(places.lowerBound), UInt64(UInt32.max))))
         if places.upperBound >= map.users { return from..<rows.upperBound }
         return from..<run.firstRow(in: rows, from: UInt32(truncatingIfNeeded: map.ordinal(places.upperBound)))
@@ -130,29 +130,29 @@ package final class KeyReader {
     }
 
     @inline(__always) private func key(_ ordinal: UInt32, _ time: Int64, _ firstPlace: Int) -> UInt64 {
-        let place = UInt64(truncatingIfNeeded: scan.snapshot.places.place(ordinal) &- firstPlace)
+        let place = UInt64(truncatingIfNeeded: scan.view.places.place(ordinal) &- firstPlace)
         let tick = UInt64(bitPattern: (layout.unit == 1 ? time : time / layout.unit) &- layout.base)
         return (place &<< UInt64(layout.timeBits) &+ tick) & KeyLayout.mask
     }
 
-    private func isHidden(_ key: UInt64, _ places: Range<Int>) -> Bool {
+    private func isSuppressed(_ key: UInt64, _ places: Range<Int>) -> Bool {
         let place = layout.place(key) + places.lowerBound
         var low = 0
-        var high = hidden.count
+        var high = suppressed.count
         while low < high {
             let middle = (low + high) / 2
-            if hidden[middle] < place { low = middle + 1 } else { high = middle }
+            if suppressed[middle] < place { low = middle + 1 } else { high = middle }
         }
-        return low < hidden.count && hidden[low] == place
+        return low < suppressed.count && suppressed[low] == place
     }
 
-    private func dropHidden(_ places: Range<Int>, _ list: inout KeyList) {
-        let kept = (0..<list.count).map { list[$0] }.filter { !isHidden($0, places) }
+    private func dropSuppressed(_ places: Range<Int>, _ list: inout KeyList) {
+        let kept = (0..<list.count).map { list[$0] }.filter { !isSuppressed($0, places) }
         if kept.count == list.count { return }
         list = KeyList(kept)
     }
 
-    /// The rows of one name in a slice of places: repeats merged, hidden users left out. The layout's unit must be exact for
+    /// The rows of one name in a slice of places: repeats merged, suppressed users left out. The layout's unit must be exact for
     /// all of the name's times.
     /// - Parameter isOrdered: whether equal keys come in the order of event id, property bytes and durability.
     package func loadRows(_ name: Int, places: Range<Int>, isOrdered: Bool = true) throws(StoreError) -> RowList {
@@ -165,8 +165,8 @@ package final class KeyReader {
         for name in names {
             let mine = refs.filter { ref in scan.names[name].sources.contains { $0.contains(ref) } }
             if mine.isEmpty { continue }
-            var ties = Ties(reader, allowance, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
-            return try ties.standing(mine).first ?? mine[0]
+            var identity = EventIdentity(reader, allowance, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
+            return try identity.surviving(mine).first ?? mine[0]
         }
         return refs[0]
     }
@@ -181,11 +181,11 @@ package final class KeyReader {
         _ name: Int, places: Range<Int>, isForFile: Bool, isOrdered: Bool, among wanted: [UInt64]? = nil
     ) throws(StoreError) -> RowList {
         var list = try merged(sources(of: [name]), places, among: wanted)
-        if !hidden.isEmpty { list.keep { key, _ in !isHidden(key, places) } }
+        if !suppressed.isEmpty { list.keep { key, _ in !isSuppressed(key, places) } }
         let serverTimed = scan.names[name].serverTimed
         guard serverTimed || list.hasTies else { return list }
-        var ties = Ties(reader, allowance, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile, isOrdered: isOrdered)
-        try ties.settle(&list)
+        var identity = EventIdentity(reader, allowance, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile, isOrdered: isOrdered)
+        try identity.settle(&list)
         return list
     }
 

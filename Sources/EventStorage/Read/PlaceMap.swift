@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// Users of a snapshot without gaps: ordinals, which begin anew in every bucket, as places 0, 1, 2 … in the same order.
+/// Users of a view without gaps: ordinals, which begin anew in every bucket, as places 0, 1, 2 … in the same order.
 package struct PlaceMap: Sendable {
     /// The place of each bucket's first user; one more for the end.
     private let start: [UInt32]

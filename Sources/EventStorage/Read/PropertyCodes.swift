@@ -9,7 +9,7 @@ package struct PropertyCodes {
 
     /// Bytes of pages kept; above it all are dropped.
     private let keptBytesMax: Int
-    private let snapshot: Snapshot
+    private let view: StoreView
     private let key: ByteString
     private let reader: RowReader
     private var batchCodes: BatchCodes
@@ -32,15 +32,15 @@ package struct PropertyCodes {
     private var strings = StringInterner()
     private var stringCodes: [Int32] = []
 
-    package init(_ snapshot: Snapshot, _ key: ByteString, keptBytesMax: Int = 64 << 20) {
+    package init(_ view: StoreView, _ key: ByteString, keptBytesMax: Int = 64 << 20) {
         self.keptBytesMax = keptBytesMax
-        self.snapshot = snapshot
+        self.view = view
         self.key = key
-        reader = RowReader(snapshot)
-        batchCodes = BatchCodes(key, snapshot.memtable)
-        batchStrings = Array(repeating: [], count: snapshot.memtable.batches.count)
+        reader = RowReader(view)
+        batchCodes = BatchCodes(key, view.memtable)
+        batchStrings = Array(repeating: [], count: view.memtable.batches.count)
         var pages = 0
-        firstPage = snapshot.segments.map { segment in
+        firstPage = view.segments.map { segment in
             pages += segment.footer.pages.count
             return pages - segment.footer.pages.count
         }
@@ -73,7 +73,7 @@ package struct PropertyCodes {
     private static let rowsAtOnce = 1 << 12
 
     private func checkCancelled() throws(StoreError) {
-        if snapshot.isCancelled() { throw StoreError(.cancelled, "the caller gave up") }
+        if view.isCancelled() { throw StoreError(.cancelled, "the caller gave up") }
     }
 
     @inline(__always) private mutating func code(of ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
@@ -123,7 +123,7 @@ package struct PropertyCodes {
     }
 
     private mutating func code(ofMemory ref: RowRef, _ code: (PropertyValue) throws -> Int32) throws -> Int32 {
-        let memtable = snapshot.memtable
+        let memtable = view.memtable
         let run = memtable.runs[ref.source - firstPage.count]
         let number = run.batch[ref.row]
         guard let p = batchCodes.place(memtable, batch: number, row: Int(run.row[ref.row])) else { return Self.none }
@@ -137,7 +137,7 @@ package struct PropertyCodes {
     }
 
     private mutating func open(_ source: Int, _ number: Int) throws(StoreError) {
-        let page = try snapshot.segments[source].codedColumn(.property(key), page: number - firstPage[source]) ?? CodedPage()
+        let page = try view.segments[source].codedColumn(.property(key), page: number - firstPage[source]) ?? CodedPage()
         keptBytes += page.bytes
         if keptBytes > keptBytesMax { drop(but: page) }
         place[number] = Int32(truncatingIfNeeded: kept.count)

@@ -3,7 +3,7 @@ import FunnelModel
 /// Conditions on properties, all of which must hold. Segments are checked page by page, the memtable at once. One
 /// thread's.
 package final class RowConditions {
-    private let snapshot: Snapshot
+    private let view: StoreView
     private let tests: [(column: ColumnKey, test: ColumnTest)]
     /// By source: the page that was checked last, and the flags of its rows.
     private var pages: [(number: Int, flags: [UInt8])]
@@ -12,9 +12,9 @@ package final class RowConditions {
     private var flags: [UInt8] = []
 
     package init(_ scan: RowSelection, _ conditions: [Predicate]) {
-        snapshot = scan.snapshot
+        view = scan.view
         tests = conditions.map { (.property($0.property), ColumnTest($0)) }
-        pages = scan.snapshot.segments.map { _ in (-1, []) }
+        pages = scan.view.segments.map { _ in (-1, []) }
         memory = scan.memoryFlags(conditions)
     }
 
@@ -28,7 +28,7 @@ package final class RowConditions {
         while i < flags.count {
             let ref = rows.ref(i)
             guard ref.source < pages.count else {
-                flags[i] = flag(snapshot.memtable.runs[ref.source - pages.count], ref.row)
+                flags[i] = flag(view.memtable.runs[ref.source - pages.count], ref.row)
                 i += 1
                 continue
             }
@@ -68,10 +68,10 @@ package final class RowConditions {
 
     private func open(_ segment: Int, page: Int) throws(StoreError) {
         if pages[segment].number == page { return }
-        if snapshot.isCancelled() { throw StoreError(.cancelled, "the caller gave up") }
+        if view.isCancelled() { throw StoreError(.cancelled, "the caller gave up") }
         var flags = [UInt8](repeating: 1, count: KeyPage.rows)
         for (column, test) in tests {
-            let mine = try snapshot.segments[segment].flags(test, of: column, page: page)
+            let mine = try view.segments[segment].flags(test, of: column, page: page)
             for i in 0..<min(flags.count, mine.count) { flags[i] &= mine[i] }
         }
         pages[segment] = (page, flags)

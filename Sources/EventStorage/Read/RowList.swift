@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// A row of a snapshot: the source's number, and the row's number there.
+/// A row of a view: the source's number, and the row's number there.
 package struct RowRef: Equatable, Sendable {
     package let bits: UInt64
 

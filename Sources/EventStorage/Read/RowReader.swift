@@ -18,25 +18,25 @@ package final class RowReader {
     /// Bytes of pages kept; above it all are dropped. Thousands of columns of a hundred segments don't fit in memory.
     private static let cachedBytesMax = 256 << 20
 
-    private let snapshot: Snapshot
+    private let view: StoreView
     private var cache: [CacheKey: CachedPage] = [:]
     private var cachedBytes = 0
     private var keyCodes: [ByteString: BatchCodes] = [:]
 
-    init(_ snapshot: Snapshot) { self.snapshot = snapshot }
+    init(_ view: StoreView) { self.view = view }
 
     /// A property's value; nil where the row has none.
     package func property(_ ref: RowRef, _ key: ByteString) throws(StoreError) -> PropertyValue? {
-        if ref.source < snapshot.segments.count { return try value(ref, .property(key)) }
-        let memtable = snapshot.memtable
-        let run = memtable.runs[ref.source - snapshot.segments.count]
+        if ref.source < view.segments.count { return try value(ref, .property(key)) }
+        let memtable = view.memtable
+        let run = memtable.runs[ref.source - view.segments.count]
         let (batch, row) = (run.batch[ref.row], Int(run.row[ref.row]))
         guard let p = keyCodes[key, default: BatchCodes(key, memtable)].place(memtable, batch: batch, row: row) else { return nil }
         return memtable.batch(batch).batch.value(ofProperty: p)
     }
 
     package func id(_ ref: RowRef) throws(StoreError) -> ByteString {
-        if ref.source >= snapshot.segments.count {
+        if ref.source >= view.segments.count {
             let (stored, row) = memory(ref)
             return ByteString(stored.id(row))
         }
@@ -45,7 +45,7 @@ package final class RowReader {
     }
 
     func isServerTimed(_ ref: RowRef) throws(StoreError) -> Bool {
-        if ref.source >= snapshot.segments.count {
+        if ref.source >= view.segments.count {
             let (stored, row) = memory(ref)
             return stored.isServerTimed(row)
         }
@@ -54,12 +54,12 @@ package final class RowReader {
 
     /// All properties, in the order of their keys.
     func properties(_ ref: RowRef) throws(StoreError) -> [Event.Property] {
-        if ref.source >= snapshot.segments.count {
+        if ref.source >= view.segments.count {
             let (stored, row) = memory(ref)
             return stored.batch.properties(ofRow: row)
         }
         var found: [Event.Property] = []
-        for column in snapshot.segments[ref.source].footer.columns {
+        for column in view.segments[ref.source].footer.columns {
             guard case .property(let key) = column.key, let value = try value(ref, column.key) else { continue }
             found.append(Event.Property(key, value))
         }
@@ -68,25 +68,25 @@ package final class RowReader {
 
     /// Ascending by when the rows became durable.
     func isEarlier(_ a: RowRef, than b: RowRef) -> Bool {
-        let segments = snapshot.segments.count
+        let segments = view.segments.count
         if a.source < segments || b.source < segments { return a.source == b.source ? a.row < b.row : a.source < b.source }
-        let runs = snapshot.memtable.runs
+        let runs = view.memtable.runs
         let (x, y) = (runs[a.source - segments], runs[b.source - segments])
         let (i, j) = (x.batch[a.row], y.batch[b.row])
-        let first = snapshot.memtable.firstBatch
+        let first = view.memtable.firstBatch
         return i == j ? x.row[a.row] < y.row[b.row] : i &- first < j &- first
     }
 
     private func memory(_ ref: RowRef) -> (StoredBatch, Int) {
-        let run = snapshot.memtable.runs[ref.source - snapshot.segments.count]
-        return (snapshot.memtable.batch(run.batch[ref.row]), Int(run.row[ref.row]))
+        let run = view.memtable.runs[ref.source - view.segments.count]
+        return (view.memtable.batch(run.batch[ref.row]), Int(run.row[ref.row]))
     }
 
     private func value(_ ref: RowRef, _ column: ColumnKey) throws(StoreError) -> PropertyValue? {
         let page = ref.row / KeyPage.rows
         let key = CacheKey(source: ref.source, column: column, page: page)
         if cache[key] == nil {
-            let values = try snapshot.segments[ref.source].column(column, page: page)
+            let values = try view.segments[ref.source].column(column, page: page)
             var slots = [Int32](repeating: -1, count: values.rows.isEmpty ? 0 : KeyPage.rows)
             for (i, row) in values.rows.enumerated() { slots[Int(row)] = Int32(truncatingIfNeeded: i) }
             cachedBytes += 256 + 4 * slots.count + 13 * values.rows.count + values.strings.heap.count

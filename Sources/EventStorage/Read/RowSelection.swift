@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// The rows of some event names in a snapshot, prepared once for a query and read slice by slice by any number of threads.
+/// The rows of some event names in a view, prepared once for a query and read slice by slice by any number of threads.
 package struct RowSelection: Sendable {
     struct Name: Sendable {
         var name: ByteString
@@ -8,7 +8,7 @@ package struct RowSelection: Sendable {
         var serverTimed: Bool
     }
 
-    let snapshot: Snapshot
+    let view: StoreView
     let names: [Name]
     /// Least and greatest time of a row of the names, in microseconds; nil without rows.
     package let times: ClosedRange<Int64>?
@@ -16,14 +16,14 @@ package struct RowSelection: Sendable {
     package let unit: Int64
     private let memoryTests = MemoryTests()
 
-    init(_ snapshot: Snapshot, _ wanted: [ByteString]) {
-        self.snapshot = snapshot
+    init(_ view: StoreView, _ wanted: [ByteString]) {
+        self.view = view
         var least = Int64.max
         var greatest = Int64.min
         var finest = TimeUnit.second
         names = wanted.map { name in
             var found = Name(name: name, sources: [], serverTimed: false)
-            for (i, segment) in snapshot.segments.enumerated() {
+            for (i, segment) in view.segments.enumerated() {
                 guard let run = segment.run(name) else { continue }
                 found.sources.append(.segment(i, segment, run))
                 found.serverTimed = found.serverTimed || run.serverTimed
@@ -31,11 +31,11 @@ package struct RowSelection: Sendable {
                 greatest = max(greatest, run.maxTime)
                 finest = max(finest, run.unit)
             }
-            guard let code = snapshot.nameCodes[name] else { return found }
-            for (i, run) in snapshot.memtable.runs.enumerated() {
+            guard let code = view.nameCodes[name] else { return found }
+            for (i, run) in view.memtable.runs.enumerated() {
                 let rows = run.rows(ofName: code)
                 if rows.isEmpty { continue }
-                found.sources.append(.memory(snapshot.segments.count + i, run, rows))
+                found.sources.append(.memory(view.segments.count + i, run, rows))
                 found.serverTimed = found.serverTimed || run.serverTimed.contains(code)
                 for time in run.time[rows] {
                     least = min(least, time)
@@ -49,7 +49,7 @@ package struct RowSelection: Sendable {
         unit = finest.microseconds
     }
 
-    package var places: PlaceMap { snapshot.places }
+    package var places: PlaceMap { view.places }
 
     /// The least layout that is exact for all times of the names; nil without rows.
     package var exactLayout: KeyLayout? {
@@ -71,9 +71,9 @@ package struct RowSelection: Sendable {
 
     /// Which rows of the memtable meet conditions; nil where it has none of the names.
     func memoryFlags(_ conditions: [Predicate]) -> MemoryFlags? {
-        let codes = Set(names.compactMap { snapshot.nameCodes[$0.name] })
-        if codes.isEmpty || snapshot.memtable.rows == 0 { return nil }
-        return memoryTests.flags(conditions) { MemoryFlags(snapshot.memtable, names: codes, conditions) }
+        let codes = Set(names.compactMap { view.nameCodes[$0.name] })
+        if codes.isEmpty || view.memtable.rows == 0 { return nil }
+        return memoryTests.flags(conditions) { MemoryFlags(view.memtable, names: codes, conditions) }
     }
 }
 

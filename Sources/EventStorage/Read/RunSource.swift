@@ -2,7 +2,7 @@ import FunnelModel
 
 /// Where the rows of one event name are.
 enum RunSource: Sendable {
-    /// A segment, by its number among the snapshot's sources.
+    /// A segment, by its number among the view's sources.
     case segment(Int, Segment, RunEntry)
     /// A run of the memtable, by its number among the sources, and its rows of the name.
     case memory(Int, RowRun, Range<Int>)

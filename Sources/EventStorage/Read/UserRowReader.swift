@@ -73,7 +73,7 @@ package final class UserRows {
 
     package var count: Int { user.count }
     package var place: Int { firstPlace + keyReader.layout.place(rows[user.lowerBound].key) }
-    package var id: ByteString { scan.snapshot.ids(ofPlaces: [place])[0] }
+    package var id: ByteString { scan.view.ids(ofPlaces: [place])[0] }
 
     /// Microseconds since 1970 UTC.
     package func time(_ i: Int) -> Int64 { keyReader.layout.time(rows[user.lowerBound + i].key) }

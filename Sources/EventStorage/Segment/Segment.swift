@@ -100,7 +100,7 @@ final class Segment: Sendable {
         if isObsolete.load(ordering: .acquiring) { access.remove(name) }
     }
 
-    /// Its rows are elsewhere: the file goes with the last snapshot that reads it.
+    /// Its rows are elsewhere: the file goes with the last view that reads it.
     func retire() {
         isObsolete.store(true, ordering: .releasing)
         access.damage.forget(record.number)

@@ -23,9 +23,9 @@ extension ShardStore {
             if !staged.appends.isEmpty {
                 try checkReserve()
                 try write(.appends(staged.appends), &writer)
-                for (project, catalogue) in staged.catalogues { writer.catalogues[project] = catalogue }
+                for (project, schema) in staged.schemas { writer.schemas[project] = schema }
                 apply(staged.appends, &writer)
-                for project in staged.catalogues.keys { noteLimits(of: project, writer) }
+                for project in staged.schemas.keys { noteLimits(of: project, writer) }
             }
             let stored = staged.appends.count
             let repeats = staged.repeats
@@ -51,7 +51,7 @@ extension ShardStore {
         let now: UInt64
         var appends: [LoggedAppend] = []
         var results: [Result<AppendResult, StoreError>] = []
-        var catalogues: [UInt32: Catalogue] = [:]
+        var schemas: [UInt32: ProjectSchema] = [:]
         /// What the group adds to deliveries, and how much of each project.
         var known: [Key: Delivered] = [:]
         var pending: [UInt32: Int] = [:]
@@ -107,9 +107,9 @@ extension ShardStore {
     ) throws(StoreError) -> Delivered {
         let request = request.only(buckets)
         let checked = try request.batch.checkedForStorage()
-        var catalogue = staged.catalogues[request.project] ?? writer.catalogues[request.project] ?? Catalogue()
-        let refusal = catalogue.admit(checked, .init(options: options, isRateFree: request.isNameRateFree, now: staged.now))
-        staged.catalogues[request.project] = catalogue
+        var schema = staged.schemas[request.project] ?? writer.schemas[request.project] ?? ProjectSchema()
+        let refusal = schema.admit(checked, .init(options: options, isRateFree: request.isNameRateFree, now: staged.now))
+        staged.schemas[request.project] = schema
         let batch = checked.without(keys: refusal.keys)
         var rejected = refusal.rows
         var accepted = batch.without(rejected)

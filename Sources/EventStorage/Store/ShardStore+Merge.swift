@@ -80,10 +80,10 @@ extension ShardStore {
         source.segments = old
         source.memtable = Memtable()
         source.names = Set(old.flatMap { $0.footer.runs.map(\.name) }).subtracting(names).sorted()
-        let snapshot = source.snapshot()
+        let view = source.view()
         let numbers = Set(old.map(\.record.number))
         let merged = try writing { (written) throws(StoreError) in
-            let merged = try writeSegment(of: snapshot, month: old[0].record.month, project: number, &written, pace).map { [$0] } ?? []
+            let merged = try writeSegment(of: view, month: old[0].record.month, project: number, &written, pace).map { [$0] } ?? []
             try replaceManifest { manifest in
                 let place = manifest.segments.firstIndex { numbers.contains($0.number) } ?? 0
                 manifest.segments.insert(contentsOf: merged.map(\.record), at: place)

@@ -5,29 +5,29 @@ import Synchronization
 extension ShardStore {
     /// The names that the project has, how many it may have, and which of its files are damaged.
     package func names(project: UInt32) -> ProjectNames {
-        let catalogue = shared.withLock { $0.projects[project]?.catalogue } ?? Catalogue()
+        let schema = shared.withLock { $0.projects[project]?.schema } ?? ProjectSchema()
         var names = ProjectNames()
-        (names.events, names.properties) = (catalogue.names, catalogue.keys)
+        (names.events, names.properties) = (schema.names, schema.keys)
         (names.eventsMax, names.propertiesMax) = (options.eventNamesMax, options.propertyKeysMax)
         names.damaged = damagedFiles.filter { $0.project == project }.prefix(ProjectNames.damagedMax).map { ByteString(String($0.reason.prefix(500))) }
         return names
     }
 
-    /// Gives readers the writer's catalogue of a project, and notes where it comes near a limit.
+    /// Gives readers the writer's schema of a project, and notes where it comes near a limit.
     func noteLimits(of project: UInt32, _ writer: borrowing Writer) {
-        guard let catalogue = writer.catalogues[project] else { return }
+        guard let schema = writer.schemas[project] else { return }
         let before = shared.withLock { shared -> (names: Int, keys: Int) in
-            let known = shared.projects[project]?.catalogue ?? Catalogue()
-            if known.names.count != catalogue.names.count || known.keys.count != catalogue.keys.count {
-                shared.projects[project]?.catalogue = catalogue
-                shared.stats.mostEventNames = max(shared.stats.mostEventNames, catalogue.names.count)
-                shared.stats.mostPropertyKeys = max(shared.stats.mostPropertyKeys, catalogue.keys.count)
+            let known = shared.projects[project]?.schema ?? ProjectSchema()
+            if known.names.count != schema.names.count || known.keys.count != schema.keys.count {
+                shared.projects[project]?.schema = schema
+                shared.stats.mostEventNames = max(shared.stats.mostEventNames, schema.names.count)
+                shared.stats.mostPropertyKeys = max(shared.stats.mostPropertyKeys, schema.keys.count)
             }
             return (known.names.count, known.keys.count)
         }
         for (limit, before, now, most) in [
-            (StoreNote.Limit.eventNames, before.names, catalogue.names.count, options.eventNamesMax),
-            (.propertyKeys, before.keys, catalogue.keys.count, options.propertyKeysMax),
+            (StoreNote.Limit.eventNames, before.names, schema.names.count, options.eventNamesMax),
+            (.propertyKeys, before.keys, schema.keys.count, options.propertyKeysMax),
         ] where ProjectNames.isNear(now, most: most) && !ProjectNames.isNear(before, most: most) {
             options.onNote(.nearLimit(project: project, limit, count: now, most: most))
         }
@@ -50,9 +50,9 @@ extension ShardStore {
     package func events(ofNames names: Set<ByteString>, project: UInt32?) throws(StoreError) -> [EventsOfNames] {
         var all: [EventsOfNames] = []
         for number in shared.withLock({ $0.projects.keys.sorted() }) where project == nil || number == project {
-            let snapshot = try snapshot(project: number)
-            let found = snapshot.eventNames().filter(names.contains)
-            if !found.isEmpty { all.append(EventsOfNames(project: number, names: found, rows: snapshot.rows(of: found))) }
+            let view = try view(project: number)
+            let found = view.eventNames().filter(names.contains)
+            if !found.isEmpty { all.append(EventsOfNames(project: number, names: found, rows: view.rows(of: found))) }
         }
         return all
     }
@@ -76,26 +76,26 @@ extension ShardStore {
         return found
     }
 
-    /// Makes the catalogue of a project anew from its segments.
+    /// Makes the schema of a project anew from its segments.
     private func forgetNames(of number: UInt32) throws(StoreError) {
         try writer.withLock { (writer) throws(StoreError) in
-            let catalogue = shared.withLock { shared -> Catalogue? in
+            let schema = shared.withLock { shared -> ProjectSchema? in
                 guard var project = shared.projects[number], project.memtable.rows == 0 else { return nil }
-                var catalogue = Catalogue()
+                var schema = ProjectSchema()
                 project.nameCodes = [:]
                 project.names = []
                 project.newestTime = nil
                 for segment in project.segments {
-                    catalogue.learn(segment.footer)
+                    schema.learn(segment.footer)
                     project.learn(segment.footer.runs.map(\.name))
                     project.note(newest: segment.footer.newestTime)
                 }
-                project.catalogue = catalogue
+                project.schema = schema
                 shared.projects[number] = project
-                return catalogue
+                return schema
             }
-            guard let catalogue else { throw StoreError(.invalid, "events of project \(number) came in meanwhile") }
-            writer.catalogues[number] = catalogue
+            guard let schema else { throw StoreError(.invalid, "events of project \(number) came in meanwhile") }
+            writer.schemas[number] = schema
         }
     }
 }

@@ -45,7 +45,7 @@ extension ShardStore {
             try io { () throws(FileError) in try files.syncDirectory(directory) }
             // Before anything else of the present format, so that a program which does not know it refuses the directory.
             if let known, known.identity != identity || known.version != StorageFormat.version { try writeIdentity(identity, directory, files) }
-            for project in writer.catalogues.keys { store.noteLimits(of: project, writer) }
+            for project in writer.schemas.keys { store.noteLimits(of: project, writer) }
             try store.settle(tail, manifest.stop, &writer)
             let bytes = writer.olderLogBytes + writer.logSize
             store.shared.withLock { $0.stats.logBytes = bytes }
@@ -113,8 +113,8 @@ extension ShardStore.Opened {
     fileprivate mutating func take(
         _ manifest: Manifest, directory: String, files: Files, owner: FileOwner
     ) throws(StoreError) {
-        catalogue.manifest = manifest
-        catalogue.nextFile = manifest.nextFile
+        manifestState.manifest = manifest
+        manifestState.nextFile = manifest.nextFile
         writer.nextRecord = manifest.nextRecord
         writer.deliveries = manifest.deliveries
         var userFiles: [UInt32: [UserFile]] = [:]
@@ -131,10 +131,10 @@ extension ShardStore.Opened {
             open(project)
             shared.stats.count(files, by: 1)
         }
-        for (project, hidden) in manifest.suppressed {
+        for (project, suppressed) in manifest.suppressed {
             open(project)
             let users = shared.projects[project]?.users
-            shared.projects[project]?.suppressed = Set(hidden.compactMap { users?.find($0) })
+            shared.projects[project]?.suppressed = Set(suppressed.compactMap { users?.find($0) })
         }
         for record in manifest.segments {
             open(record.project)
@@ -153,7 +153,7 @@ extension ShardStore.Opened {
             shared.stats.count([segment], by: 1)
             shared.projects[record.project]?.note(newest: segment.footer.newestTime)
             shared.projects[record.project]?.learn(segment.footer.runs.map(\.name))
-            writer.catalogues[record.project, default: Catalogue()].learn(segment.footer)
+            writer.schemas[record.project, default: ProjectSchema()].learn(segment.footer)
         }
     }
 }

@@ -17,7 +17,7 @@ extension ShardStore {
         sealing.withLock { rest in
             let now = stats
             rest.calls -= 1
-            if rest.calls == 0 { rest = SealRest() }
+            if rest.calls == 0 { rest = SealBackoff() }
             // The log by itself too: appends of which no row is accepted leave nothing in memory.
             let rows = isIdle ? max(1, options.sealRows / 25) : options.sealRows
             guard now.memtableRows >= max(rows, rest.rows) || now.memtableBytes >= max(options.sealBytes, rest.bytes)
@@ -25,7 +25,7 @@ extension ShardStore {
             else { return false }
             do throws(StoreError) {
                 try sealNow(pace)
-                rest = SealRest()
+                rest = SealBackoff()
                 return true
             } catch {
                 access.damage.failed(.seal, error)
@@ -51,7 +51,7 @@ extension ShardStore {
 
     private func sealNow(_ pace: @escaping (Int) -> Void) throws(StoreError) {
         let start = ContinuousClock.now
-        let before = catalogue.withLock { $0.manifest }
+        let before = manifestState.withLock { $0.manifest }
         let frozen = try urgently { [self] () throws(StoreError) in
             try writer.withLock { (writer) throws(StoreError) in try freeze(&writer, before) }
         }
@@ -106,8 +106,8 @@ extension ShardStore {
                     sealed.users[number] = try writeUsers(ids, buckets, seed: project.users.seed, number, &numbers, pace)
                 }
                 guard project.memtable.rows > 0 else { continue }
-                for (month, snapshot) in project.sealing() {
-                    guard let segment = try writeSegment(of: snapshot, month: month, project: number, &numbers, pace) else { continue }
+                for (month, view) in project.sealing() {
+                    guard let segment = try writeSegment(of: view, month: month, project: number, &numbers, pace) else { continue }
                     sealed.segments[number, default: []].append(segment)
                 }
             }
@@ -202,9 +202,9 @@ extension ShardStore {
     }
 
     private func newNumber(_ numbers: inout [UInt64]) -> UInt64 {
-        let number = catalogue.withLock { catalogue in
-            catalogue.nextFile += 1
-            return catalogue.nextFile - 1
+        let number = manifestState.withLock { manifestState in
+            manifestState.nextFile += 1
+            return manifestState.nextFile - 1
         }
         numbers.append(number)
         return number
@@ -221,12 +221,12 @@ extension ShardStore {
         return try UserFile(record, directory: directory, files: files, owner: owner)
     }
 
-    /// The rows of a snapshot, all of one month; nil where all of them are hidden users'.
+    /// The rows of a view, all of one month; nil where all of them are suppressed users'.
     func writeSegment(
-        of snapshot: Snapshot, month: Int, project: UInt32, _ numbers: inout [UInt64], _ pace: @escaping (Int) -> Void
+        of view: StoreView, month: Int, project: UInt32, _ numbers: inout [UInt64], _ pace: @escaping (Int) -> Void
     ) throws(StoreError) -> Segment? {
         let number = newNumber(&numbers)
-        let record = try SegmentMerge(snapshot).write { () throws(FileError) in
+        let record = try SegmentMerge(view).write { () throws(FileError) in
             try SegmentWriter(
                 number: number, project: project, month: month, directory: directory, files: files, identity: identity, pace: pace)
         }
@@ -239,13 +239,13 @@ extension ShardStore {
 
     /// Puts a changed manifest in force. The files that it tells of are synced; their names are here.
     func replaceManifest(_ change: (inout Manifest) -> Void) throws(StoreError) {
-        try catalogue.withLock { (catalogue) throws(StoreError) in
+        try manifestState.withLock { (manifestState) throws(StoreError) in
             // Where the other of seal and merge broke off a replacement, nobody knows which manifest is in force.
             try checkUsable()
-            var manifest = catalogue.manifest
+            var manifest = manifestState.manifest
             change(&manifest)
             manifest.generation += 1
-            manifest.nextFile = catalogue.nextFile
+            manifest.nextFile = manifestState.nextFile
             do throws(StoreError) {
                 try io { () throws(FileError) in
                     try files.syncDirectory(directory)
@@ -258,21 +258,21 @@ extension ShardStore {
             do throws(FileError) {
                 try files.commitReplacement(of: FileName.manifest, in: directory)
             } catch { throw writer.withLock { poison(error, &$0) } }
-            catalogue.manifest = manifest
+            manifestState.manifest = manifest
         }
     }
 }
 
 extension ShardStore.Project {
     /// The memtable alone, as a seal reads it, month by month.
-    fileprivate func sealing() -> [(month: Int, rows: Snapshot)] {
+    fileprivate func sealing() -> [(month: Int, rows: StoreView)] {
         let codes = Dictionary(uniqueKeysWithValues: nameCodes.map { ($0.value, $0.key) })
         return memtable.byMonth().map { month, rows in
             let names = Set(rows.runs.flatMap(\.names)).compactMap { codes[$0] }.sorted()
-            let snapshot = Snapshot(
+            let view = StoreView(
                 segments: [], memtable: rows, users: users, suppressed: suppressed, nameCodes: nameCodes, names: names,
                 places: PlaceMap(counts: users.counts), newestTime: newestTime)
-            return (month, snapshot)
+            return (month, view)
         }
     }
 }

@@ -2,7 +2,7 @@ import FunnelModel
 import Synchronization
 
 /// The events of one shard, durable in one directory. Appends and suppressions take turns, beside them one seal and one
-/// merge may be under way; snapshots wait for none of them.
+/// merge may be under way; views wait for none of them.
 package final class ShardStore<Files: FileSystem>: Sendable {
     let files: Files
     let directory: String
@@ -10,18 +10,18 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     package let options: StoreOptions
     var identity: StoreIdentity { owner.identity }
     /// Tells the directory's data from those of any other that was made for the same shard.
-    package var dataID: UInt64 { catalogue.withLock { $0.manifest.dataID } }
+    package var dataID: UInt64 { manifestState.withLock { $0.manifest.dataID } }
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
     /// Which files count; held only while a manifest is replaced or a file is numbered.
-    let catalogue: Mutex<FileCatalogue>
+    let manifestState: Mutex<ManifestState>
     let access: SegmentAccess
     let users: UserCounter
     /// Nothing may be written any more; the writer has the reason.
     let isPoisoned = Atomic<Bool>(false)
     /// Held by the one seal that is under way, and by the one merge.
-    let sealing = Mutex(SealRest())
-    let merging = Mutex(MergeRest())
+    let sealing = Mutex(SealBackoff())
+    let merging = Mutex(MergeBackoff())
 
     /// What only the thread that writes touches.
     struct Writer: Sendable {
@@ -35,7 +35,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var olderLogBytes = 0
         var nextRecord: UInt64 = 1
         var deliveries = Deliveries()
-        var catalogues: [UInt32: Catalogue] = [:]
+        var schemas: [UInt32: ProjectSchema] = [:]
         /// Why nothing may be written any more.
         var poison: String?
         /// When the first row since the last seal began came.
@@ -51,14 +51,14 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     }
 
     /// What a seal or a merge changes.
-    struct FileCatalogue: Sendable {
+    struct ManifestState: Sendable {
         /// In force on disk.
         var manifest = Manifest()
         var nextFile: UInt64 = 1
     }
 
     /// Below these no seal is tried again after one that failed.
-    struct SealRest: Sendable {
+    struct SealBackoff: Sendable {
         var rows = 0
         var bytes = 0
         var logBytes = 0
@@ -67,7 +67,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var calls = 0
     }
 
-    struct MergeRest: Sendable {
+    struct MergeBackoff: Sendable {
         /// After a merge that failed none is tried before so many seals.
         var seals = 0
         /// When nothing was due last, and whether what can wait was asked for then.
@@ -88,14 +88,14 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var unreadable: [(record: SegmentRecord, error: StoreError)] = []
         var memtable = Memtable()
         var users: UserDictionary
-        /// Ordinals of hidden users.
+        /// Ordinals of suppressed users.
         var suppressed: Set<UInt32> = []
         /// All event names, ascending, and the memtable's codes of them.
         var names: [ByteString] = []
         var nameCodes: [ByteString: UInt32] = [:]
         var newestTime: Int64?
         /// The names and keys that count against the limits.
-        var catalogue = Catalogue()
+        var schema = ProjectSchema()
         /// Rows taken since the store was opened.
         var taken = 0
 
@@ -113,8 +113,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
             if nameCodes.count > before { names = nameCodes.keys.sorted() }
         }
 
-        func snapshot() -> Snapshot {
-            Snapshot(
+        func view() -> StoreView {
+            StoreView(
                 segments: segments, memtable: memtable, users: users, suppressed: suppressed, nameCodes: nameCodes, names: names,
                 places: PlaceMap(counts: users.counts), newestTime: newestTime)
         }
@@ -129,7 +129,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         self.options = options
         writer = Mutex(opened.writer)
         shared = Mutex(opened.shared)
-        catalogue = Mutex(opened.catalogue)
+        manifestState = Mutex(opened.manifestState)
     }
 
     /// The state that opening has read.
@@ -138,17 +138,17 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         let users = UserCounter()
         var writer = Writer()
         var shared = Shared()
-        var catalogue = FileCatalogue()
+        var manifestState = ManifestState()
     }
 
     /// Everything that is in the project now, unchanged by what comes later.
     /// - Throws: `.corrupt` where one of the project's segments could not be opened.
-    package func snapshot(project: UInt32) throws(StoreError) -> Snapshot {
+    package func view(project: UInt32) throws(StoreError) -> StoreView {
         try shared.withLock { (shared) throws(StoreError) in
             let project = shared.projects[project] ?? Project(UserDictionary(counter: users))
             if let first = project.unreadable.first { throw first.error }
             // The users' counts are taken last, so that no row is without its user.
-            return project.snapshot()
+            return project.view()
         }
     }
 
@@ -220,12 +220,12 @@ package final class ShardStore<Files: FileSystem>: Sendable {
     private func noteStop() {
         let stop = writer.withLock { Manifest.StopNote(log: $0.logNumber, bytes: $0.logSize) }
         // Of a log without records nothing can be missing.
-        if stop.bytes <= StorageFormat.logHeaderBytes || catalogue.withLock({ $0.manifest.stop }) == stop { return }
+        if stop.bytes <= StorageFormat.logHeaderBytes || manifestState.withLock({ $0.manifest.stop }) == stop { return }
         // Without the note the next opening takes the log as after a crash.
         try? replaceManifest { $0.stop = stop }
     }
 
-    /// Hides users from every later snapshot; durable on return.
+    /// Hides users from every later view; durable on return.
     package func suppress(project: UInt32, users: [ByteString]) throws(StoreError) {
         try writer.withLock { (writer) throws(StoreError) in
             try checkUsable(writer)
@@ -233,9 +233,9 @@ package final class ShardStore<Files: FileSystem>: Sendable {
                 throw StoreError(.invalid, "user of \(user.count) bytes, at most \(Limits.userIDBytes)")
             }
             let dictionary = self.dictionary(project)
-            let hidden = shared.withLock { $0.projects[project]?.suppressed ?? [] }
+            let suppressed = shared.withLock { $0.projects[project]?.suppressed ?? [] }
             var more = StringTable()
-            for user in Set(users).sorted() where dictionary.find(user).map({ !hidden.contains($0) }) ?? true { more.append(user) }
+            for user in Set(users).sorted() where dictionary.find(user).map({ !suppressed.contains($0) }) ?? true { more.append(user) }
             if more.count == 0 { return }
             let ordinals = dictionary.assign(more, usersPerBucketMax: Limits.usersPerBucket).compactMap { $0 }
             try checkSound(dictionary, project)
@@ -274,8 +274,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         throw error
     }
 
-    /// After a query has used a snapshot's users.
-    package func checkSound(_ snapshot: Snapshot, project: UInt32) throws(StoreError) { try checkSound(snapshot.users, project) }
+    /// After a query has used a view's users.
+    package func checkSound(_ view: StoreView, project: UInt32) throws(StoreError) { try checkSound(view.users, project) }
 
     /// Stops all writing for good. What a failed write or sync has left on disk is found out at the next opening.
     func poison(_ error: FileError, _ writer: inout Writer) -> StoreError {
@@ -338,7 +338,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
             let time = append.time == 0 ? options.now() : append.time
             writer.deliveries.record(append.project, append.name, append.content, isShort: append.isShort, now: time)
             if append.batch.count == 0 { continue }
-            writer.catalogues[append.project, default: Catalogue()].learn(append.batch)
+            writer.schemas[append.project, default: ProjectSchema()].learn(append.batch)
             publish(append)
         }
     }

@@ -77,7 +77,7 @@ package struct ProjectNames: Equatable, Sendable {
     package static func isNear(_ count: Int, most: Int) -> Bool { count > 0 && count >= most - most / 5 }
 }
 
-/// Stored rows of an event name; repeated deliveries count until they are merged, and hidden users' rows too.
+/// Stored rows of an event name; repeated deliveries count until they are merged, and suppressed users' rows too.
 package struct EventRows: Equatable, Sendable {
     package var rows: UInt64
     /// Microseconds of the first and the last.

@@ -4,7 +4,7 @@ import Synchronization
 
 /// A user who is too heavy for a query: with more events than it reads of one, or with a search that takes too much work.
 package struct HeavyUser: Error, Equatable, Sendable {
-    /// In the snapshot.
+    /// In the view.
     package var place: Int
     /// `MatchError.workBudget` or `.tooManyEvents`.
     package var reason: MatchError

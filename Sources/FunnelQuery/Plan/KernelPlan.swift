@@ -58,8 +58,8 @@ struct KernelPlan: Sendable {
         let plan = query.plan
         let isSerial = plan.definition.countBy == .attempts
         guard plan.hasPlainChains, plan.definition.countBy == .users || isSerial && !plan.isNarrowed else { return nil }
-        let wanted = plan.events ?? query.snapshot.eventNames()
-        let keys = query.snapshot.selection(wanted)
+        let wanted = plan.events ?? query.view.eventNames()
+        let keys = query.view.selection(wanted)
         guard let times = keys.times else { return nil }
         self.query = query
         selection = keys

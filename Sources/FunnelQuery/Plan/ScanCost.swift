@@ -25,8 +25,8 @@ package struct ScanCost: Sendable {
     }
 
     package init(_ query: ShardQuery, _ kind: Kind) {
-        let (plan, snapshot) = (query.plan, query.snapshot)
-        var rows = snapshot.rows(of: plan.events ?? snapshot.eventNames())
+        let (plan, view) = (query.plan, query.view)
+        var rows = view.rows(of: plan.events ?? view.eventNames())
         var isGeneral = !plan.hasPlainChains || plan.slack > 1 || plan.sharesEvents || plan.definition.anchor != .firstStep
         switch plan.definition.countBy {
         case .users, .attempts: break
@@ -36,7 +36,7 @@ package struct ScanCost: Sendable {
         case .counts: break
         case .attempts: isGeneral = true
         case .timelines:
-            rows = snapshot.rows(of: snapshot.eventNames())
+            rows = view.rows(of: view.eventNames())
             isGeneral = true
         case .oneUser: rows = 0
         }
@@ -48,9 +48,9 @@ package struct ScanCost: Sendable {
 }
 
 extension ShardQuery {
-    /// Microseconds of the newest event of all, hidden users' included.
-    package var newestEvent: Int64? { snapshot.newestTime }
+    /// Microseconds of the newest event of all, suppressed users' included.
+    package var newestEvent: Int64? { view.newestTime }
 
-    /// The id of a user by the place in the snapshot.
-    package func user(at place: Int) -> ByteString { snapshot.ids(ofPlaces: [place])[0] }
+    /// The id of a user by the place in the view.
+    package func user(at place: Int) -> ByteString { view.ids(ofPlaces: [place])[0] }
 }

@@ -2,11 +2,11 @@ import FunnelMatch
 import FunnelModel
 import EventStorage
 
-/// One funnel over a snapshot of a shard: how it is matched is chosen once, then any number of threads run it slice of
+/// One funnel over a view of a shard: how it is matched is chosen once, then any number of threads run it slice of
 /// users by slice.
 package struct ShardQuery: Sendable {
     package let plan: FunnelPlan
-    let snapshot: Snapshot
+    let view: StoreView
     /// Places of the buckets asked for.
     let places: [Range<Int>]
     /// Only users of all of them count.
@@ -15,10 +15,10 @@ package struct ShardQuery: Sendable {
     package let heavy: HeavyUsers
 
     package init(
-        _ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>], heavy: HeavyUsers = HeavyUsers(areNoted: false)
+        _ plan: FunnelPlan, _ view: StoreView, buckets: [Range<Int>], heavy: HeavyUsers = HeavyUsers(areNoted: false)
     ) {
         self.init(
-            plan, snapshot, places: buckets.map { snapshot.places.places(ofBuckets: $0) }.filter { !$0.isEmpty }, cohorts: [],
+            plan, view, places: buckets.map { view.places.places(ofBuckets: $0) }.filter { !$0.isEmpty }, cohorts: [],
             heavy: heavy)
     }
 
@@ -28,25 +28,25 @@ package struct ShardQuery: Sendable {
     ///   - heavy: what becomes of users who are too heavy.
     /// - Throws: `MatchError.optionalStep` for a cohort of those who dropped at one.
     package init(
-        _ plan: FunnelPlan, _ snapshot: Snapshot, buckets: [Range<Int>], cohorts: [Cohort],
+        _ plan: FunnelPlan, _ view: StoreView, buckets: [Range<Int>], cohorts: [Cohort],
         heavy: HeavyUsers = HeavyUsers(areNoted: false)
     ) throws(MatchError) {
-        let everyone = ShardQuery(plan, snapshot, buckets: buckets, heavy: heavy)
+        let everyone = ShardQuery(plan, view, buckets: buckets, heavy: heavy)
         var scans: [CohortScan] = []
         for cohort in cohorts { scans.append(try CohortScan(cohort, everyone)) }
-        self.init(plan, snapshot, places: everyone.places, cohorts: scans, heavy: heavy)
+        self.init(plan, view, places: everyone.places, cohorts: scans, heavy: heavy)
     }
 
-    init(_ plan: FunnelPlan, _ snapshot: Snapshot, places: [Range<Int>], cohorts: [CohortScan], heavy: HeavyUsers) {
+    init(_ plan: FunnelPlan, _ view: StoreView, places: [Range<Int>], cohorts: [CohortScan], heavy: HeavyUsers) {
         self.plan = plan
-        self.snapshot = snapshot
+        self.view = view
         self.places = places
         self.cohorts = cohorts
         self.heavy = heavy
     }
 
     /// Another funnel over the same users.
-    func with(_ plan: FunnelPlan) -> ShardQuery { ShardQuery(plan, snapshot, places: places, cohorts: cohorts, heavy: heavy) }
+    func with(_ plan: FunnelPlan) -> ShardQuery { ShardQuery(plan, view, places: places, cohorts: cohorts, heavy: heavy) }
 
     /// The same without some users, noting others who are too heavy.
     /// - Parameter left: places, ascending.
@@ -63,7 +63,7 @@ package struct ShardQuery: Sendable {
             if start < range.upperBound { kept.append(start..<range.upperBound) }
         }
         let heavy = HeavyUsers(areNoted: true, rowsMax: heavy.rowsMax)
-        return ShardQuery(plan, snapshot, places: kept, cohorts: cohorts.map { $0.noting(heavy) }, heavy: heavy)
+        return ShardQuery(plan, view, places: kept, cohorts: cohorts.map { $0.noting(heavy) }, heavy: heavy)
     }
 
     /// The counting of all users, or whatever the plan counts, with the times of their attempts if asked.

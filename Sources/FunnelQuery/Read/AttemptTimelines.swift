@@ -5,7 +5,7 @@ import EventStorage
 /// Walks users' chosen attempts, each beside the user's events of some names; `run` may be called on several threads at
 /// once.
 struct AttemptTimelines: Sendable {
-    private let snapshot: Snapshot
+    private let view: StoreView
     private let countsUsers: Bool
     private let attempts: ChosenAttemptsScan
     private let heavy: HeavyUsers
@@ -14,7 +14,7 @@ struct AttemptTimelines: Sendable {
 
     /// - Parameter names: of the events to read.
     init(_ query: ShardQuery, names: [ByteString]) {
-        snapshot = query.snapshot
+        view = query.view
         countsUsers = query.plan.definition.countBy == .users
         attempts = query.chosenAttempts()
         heavy = query.heavy
@@ -34,7 +34,7 @@ struct AttemptTimelines: Sendable {
         isCancelled: () -> Bool, isWanted: (ChosenAttempt) -> Bool, _ body: (ChosenAttempt, UserRows?) throws -> Void
     ) throws {
         guard countsUsers else { throw MatchError.notUsers }
-        let rows = snapshot.userRows(names, rowsMax: heavy.rowsMax)
+        let rows = view.userRows(names, rowsMax: heavy.rowsMax)
         // Attempts of a slice come in order of place.
         var waiting: [ChosenAttempt] = []
         func tell() throws {

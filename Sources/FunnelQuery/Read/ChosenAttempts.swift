@@ -5,13 +5,13 @@ import EventStorage
 /// The attempt that speaks for a user (`Protocol/FUNNEL.md`, section 5), or for an attempt, a session or a value of one
 /// where those are counted.
 package struct ChosenAttempt: Sendable {
-    /// Of the user, in the snapshot.
+    /// Of the user, in the view.
     package var place: Int
     /// Deepest step reached, from 1.
     package var depth: Int
     /// Microseconds of the event of each step reached; nil for an optional step that was not done.
     package var time: [Int64?]
-    /// Where those events stand in the snapshot.
+    /// Where those events stand in the view.
     package var row: [RowRef?]
     /// In any order, where `time` and `row` go by the moment that so many steps were done: the step, from 0, that each of
     /// the events fills. Empty otherwise.

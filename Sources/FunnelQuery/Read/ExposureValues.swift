@@ -19,17 +19,17 @@ struct ExposureValues: ValuesOfUsers {
 
     init(_ query: ShardQuery, _ property: ByteString) {
         // Whether a user takes part is asked by whoever matches.
-        entries = ShardQuery(query.plan.entries, query.snapshot, places: query.places, cohorts: [], heavy: query.heavy)
+        entries = ShardQuery(query.plan.entries, query.view, places: query.places, cohorts: [], heavy: query.heavy)
         self.property = property
         // In any order the plan has all steps, and each may start one.
         reader = HistoryReader(entries, starting: .max, ordersTies: true)
-        column = PropertyCodes(query.snapshot, property)
+        column = PropertyCodes(query.view, property)
     }
 
     mutating func load(_ slice: Range<Int>) throws {
         if numbers.values.count > ValueNumbers.kept {
             numbers = ValueNumbers()
-            column = PropertyCodes(entries.snapshot, property)
+            column = PropertyCodes(entries.view, property)
         }
         first = Array(repeating: PropertyCodes.none, count: slice.count)
         isSeveral = Array(repeating: false, count: slice.count)

@@ -6,7 +6,7 @@ struct HistoryMatcher: Sendable {
     private var plain: UserMatcher?
     private var rules: RuleMatcher?
 
-    init(_ query: ShardQuery) { self.init(query.plan, isCancelled: query.snapshot.isCancelled) }
+    init(_ query: ShardQuery) { self.init(query.plan, isCancelled: query.view.isCancelled) }
 
     init(_ plan: FunnelPlan, isCancelled: @escaping @Sendable () -> Bool) {
         if plan.isPlain {

@@ -12,7 +12,7 @@ final class HistoryReader {
     private let users: UserFlags?
     private let names: [Name]
     private let conditions: [RowConditions]
-    private let snapshot: Snapshot
+    private let view: StoreView
     private let heavy: HeavyUsers
     /// The held properties, and last that of the units.
     private let properties: [ByteString]
@@ -45,19 +45,19 @@ final class HistoryReader {
     ///   - ordersTies: whether it matters which of some rows of one name and time comes first.
     init(_ query: ShardQuery, starting: UInt64? = nil, ordersTies: Bool = false) {
         plan = query.plan
-        snapshot = query.snapshot
+        view = query.view
         heavy = query.heavy
         self.starting = starting ?? (plan.definition.order == .any ? .max : 1)
         properties = plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])
         self.ordersTies = ordersTies || !properties.isEmpty || plan.readsProperties || plan.exclusionsReadProperties
-        let wanted = plan.events ?? snapshot.eventNames()
-        let keys = snapshot.selection(wanted)
+        let wanted = plan.events ?? view.eventNames()
+        let keys = view.selection(wanted)
         keyReader = keys.exactLayout.map(keys.reader)
         users = UserFlags(query)
         var distinct: [[Predicate]] = []
         names = wanted.map { Self.name($0, query.plan, &distinct) }
         conditions = distinct.map { RowConditions(keys, $0) }
-        codes = properties.map { PropertyCodes(query.snapshot, $0) }
+        codes = properties.map { PropertyCodes(query.view, $0) }
         columns = HistoryColumns(excludes: !plan.exclusions.isEmpty, held: plan.heldProperties.count, units: plan.unitProperty != nil)
     }
 
@@ -170,12 +170,12 @@ final class HistoryReader {
     }
 
     private func checkCancelled() throws(MatchError) {
-        if snapshot.isCancelled() { throw MatchError.cancelled }
+        if view.isCancelled() { throw MatchError.cancelled }
     }
 
     private func forget() {
         numbers = ValueNumbers()
-        codes = properties.map { PropertyCodes(snapshot, $0) }
+        codes = properties.map { PropertyCodes(view, $0) }
     }
 
     private func startsAttempts(_ name: Int) -> Bool {

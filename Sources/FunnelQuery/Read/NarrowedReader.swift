@@ -13,7 +13,7 @@ final class NarrowedReader {
     /// - Parameter rules: in place of the plan's.
     init?(_ kernel: KernelPlan, _ rules: KernelRules? = nil, rowsOfLists: Set<Int> = []) {
         let plan = kernel.query.plan
-        let isCancelled = kernel.query.snapshot.isCancelled
+        let isCancelled = kernel.query.view.isCancelled
         guard let narrowed = NarrowedScan(rules ?? kernel.rules, Narrowing(plan, now: kernel.now), isCancelled: isCancelled) else { return nil }
         self.kernel = kernel
         self.narrowed = narrowed
@@ -59,7 +59,7 @@ private struct HeldColumns: HeldValues {
     }
 
     private static func columns(_ kernel: KernelPlan) -> [PropertyCodes] {
-        kernel.query.plan.heldProperties.map { PropertyCodes(kernel.query.snapshot, $0) }
+        kernel.query.plan.heldProperties.map { PropertyCodes(kernel.query.view, $0) }
     }
 
     /// Numbers are compared within a slice only.

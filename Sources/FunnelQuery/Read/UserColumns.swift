@@ -16,11 +16,11 @@ final class UserColumns {
     private var rows: [RowRef] = []
 
     /// - Parameter rowsMax: of users who are read together, and so of one user.
-    init(_ snapshot: Snapshot, _ properties: [ByteString], rowsMax: Int) {
+    init(_ view: StoreView, _ properties: [ByteString], rowsMax: Int) {
         self.rowsMax = rowsMax
-        let selection = snapshot.selection(Self.events)
+        let selection = view.selection(Self.events)
         keyReader = selection.exactLayout.map(selection.reader)
-        columns = properties.map { PropertyCodes(snapshot, $0) }
+        columns = properties.map { PropertyCodes(view, $0) }
     }
 
     func load(_ places: Range<Int>) throws(StoreError) {
@@ -92,7 +92,7 @@ struct TalliedUserValues: ValuesOfUsers {
     init(_ query: ShardQuery, _ property: ByteString) {
         self.query = query
         self.property = property
-        column = UserColumns(query.snapshot, [property], rowsMax: query.heavy.rowsMax)
+        column = UserColumns(query.view, [property], rowsMax: query.heavy.rowsMax)
     }
 
     mutating func load(_ slice: Range<Int>) throws {

@@ -4,7 +4,7 @@ import EventStorage
 
 /// One thread's look at which users may take part: by conditions on properties of users, and by cohorts.
 final class UserFlags {
-    private let snapshot: Snapshot
+    private let view: StoreView
     private let rowsMax: Int
     private let properties: [ByteString]
     private let cohorts: [(list: UserList, outcomes: OutcomeReader)]
@@ -28,10 +28,10 @@ final class UserFlags {
     init?(_ query: ShardQuery) {
         properties = query.plan.userProperties
         if properties.isEmpty, query.cohorts.isEmpty { return nil }
-        snapshot = query.snapshot
+        view = query.view
         rowsMax = query.heavy.rowsMax
         cohorts = query.cohorts.map { ($0.list, OutcomeReader($0.query, $0.strategy, for: $0.list)) }
-        columns = UserColumns(snapshot, properties, rowsMax: rowsMax)
+        columns = UserColumns(view, properties, rowsMax: rowsMax)
         numbers = properties.map { _ in ValueNumbers() }
         codes = properties.map { _ in [] }
     }
@@ -45,7 +45,7 @@ final class UserFlags {
         members = [UInt8](repeating: 1, count: places.count)
         for cohort in cohorts {
             var mine = [UInt8](repeating: 0, count: places.count)
-            try cohort.outcomes.each(in: places, snapshot.isCancelled) { place, user in
+            try cohort.outcomes.each(in: places, view.isCancelled) { place, user in
                 if cohort.list.includes(user) { mine[place - places.lowerBound] = 1 }
             }
             for i in mine.indices { members[i] &= mine[i] }
@@ -53,7 +53,7 @@ final class UserFlags {
     }
 
     private func forget() {
-        columns = UserColumns(snapshot, properties, rowsMax: rowsMax)
+        columns = UserColumns(view, properties, rowsMax: rowsMax)
         numbers = properties.map { _ in ValueNumbers() }
         for i in tests.indices { tests[i].accepted = [] }
     }

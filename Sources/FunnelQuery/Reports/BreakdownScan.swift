@@ -8,7 +8,7 @@ extension ShardQuery {
     package func breakdown(_ breakdown: Breakdown, times: Bool) -> BreakdownScan { BreakdownScan(self, breakdown, times: times) }
 }
 
-/// A breakdown of a snapshot's users under way; `run` may be called on several threads at once, and their tallies added
+/// A breakdown of a view's users under way; `run` may be called on several threads at once, and their tallies added
 /// up.
 package struct BreakdownScan: Sendable {
     let query: ShardQuery
@@ -89,7 +89,7 @@ package struct BreakdownScan: Sendable {
     }
 
     private func runGeneral(_ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally) throws {
-        var values = PropertyCodes(query.snapshot, breakdown.property)
+        var values = PropertyCodes(query.view, breakdown.property)
         // The chosen rows of many users are looked up together: one user's lie in pages far apart.
         var chosen: [Chosen] = []
         try GeneralScan(query).run(queue, isCancelled) { history, outcome in
@@ -147,7 +147,7 @@ package struct BreakdownScan: Sendable {
         // Keys read under conditions hold repeats that rows don't, so that an index into them would name another row.
         let filtered = steps.filter { !kernel.lists[kernel.listOfStep[$0]].conditions.isEmpty }
         guard let attempts = NarrowedReader(kernel, rowsOfLists: Set((eager + filtered).map { kernel.listOfStep[$0] })) else { return }
-        var values = ChosenValues(kernel, attempts.reader, PropertyCodes(query.snapshot, breakdown.property))
+        var values = ChosenValues(kernel, attempts.reader, PropertyCodes(query.view, breakdown.property))
         try queue.each(isCancelled) { slice in
             try attempts.load(slice)
             tally.add(codes: try values.codes(attempts.outcomes, steps, &tally), attempts.outcomes)

@@ -14,7 +14,7 @@ struct CohortScan: Sendable {
         definition.countBy = .users
         let plan = FunnelPlan(definition, entryRange: nil, asOf: query.plan.asOf).cut(for: cohort.outcome, step: cohort.step)
         let list = try UserList(cohort.outcome, step: cohort.step, plan)
-        self.init(ShardQuery(plan, query.snapshot, places: query.places, cohorts: [], heavy: query.heavy), list)
+        self.init(ShardQuery(plan, query.view, places: query.places, cohorts: [], heavy: query.heavy), list)
     }
 
     private init(_ query: ShardQuery, _ list: UserList) {
@@ -25,6 +25,6 @@ struct CohortScan: Sendable {
 
     /// The same, where users who are too heavy for it are noted.
     func noting(_ heavy: HeavyUsers) -> CohortScan {
-        CohortScan(ShardQuery(query.plan, query.snapshot, places: query.places, cohorts: [], heavy: heavy), list)
+        CohortScan(ShardQuery(query.plan, query.view, places: query.places, cohorts: [], heavy: heavy), list)
     }
 }

@@ -2,7 +2,7 @@ import FunnelMatch
 import FunnelModel
 import EventStorage
 
-/// A count of a snapshot's users under way; `run` may be called on several threads at once, and their tallies added up.
+/// A count of a view's users under way; `run` may be called on several threads at once, and their tallies added up.
 package struct CountingScan: Sendable {
     private let query: ShardQuery
     private let strategy: MatchStrategy

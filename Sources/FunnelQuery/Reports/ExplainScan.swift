@@ -10,19 +10,19 @@ extension ShardQuery {
     package func explain(_ user: ByteString, isCancelled: () -> Bool) throws -> (whole: FunnelTally, explanation: UserExplanation?) {
         guard plan.definition.countBy == .users else { throw MatchError.notUsers }
         var whole = FunnelTally(plan, times: false)
-        guard let place = snapshot.place(of: user), places.contains(where: { $0.contains(place) }) else { return (whole, nil) }
+        guard let place = view.place(of: user), places.contains(where: { $0.contains(place) }) else { return (whole, nil) }
         let heavy = HeavyUsers(areNoted: false, rowsMax: heavy.rowsMax)
         let query = ShardQuery(
-            plan, snapshot, places: [place..<(place + 1)], cohorts: cohorts.map { $0.noting(heavy) }, heavy: heavy)
+            plan, view, places: [place..<(place + 1)], cohorts: cohorts.map { $0.noting(heavy) }, heavy: heavy)
         var found = ExplainScan(query)
         try GeneralScan(query).each(SliceQueue(query, size: 1), isCancelled) { history in
             try heavy.at(place) { whole.add(try found.match(history), time: history.events.time) }
         }
         let values = try query.userValues(plan.userProperties, place: place)
         var explanation: UserExplanation?
-        let rows = snapshot.userRows(nil, rowsMax: heavy.rowsMax)
+        let rows = view.userRows(nil, rowsMax: heavy.rowsMax)
         _ = try rows.each(in: place..<(place + 1), tooMany: { try heavy.meetCrowd($0) }) { rows in
-            explanation = try found.explanation(rows, snapshot.eventNames(), values)
+            explanation = try found.explanation(rows, view.eventNames(), values)
             return true
         }
         // The user's events were not matched, so nothing else can be told.
@@ -53,7 +53,7 @@ private struct ExplainScan {
 
     init(_ query: ShardQuery) {
         plan = query.plan
-        isCancelled = query.snapshot.isCancelled
+        isCancelled = query.view.isCancelled
     }
 
     mutating func match(_ history: GeneralScan.History) throws -> UserOutcome {
@@ -200,7 +200,7 @@ extension ShardQuery {
     /// Values of properties of one user; those that the user does not have are left out.
     fileprivate func userValues(_ properties: [ByteString], place: Int) throws -> [ByteString: PropertyValue] {
         if properties.isEmpty { return [:] }
-        let column = UserColumns(snapshot, properties, rowsMax: heavy.rowsMax)
+        let column = UserColumns(view, properties, rowsMax: heavy.rowsMax)
         try column.load(place..<(place + 1))
         var found: [ByteString: PropertyValue] = [:]
         for (i, property) in properties.enumerated() {

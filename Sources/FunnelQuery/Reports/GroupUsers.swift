@@ -14,7 +14,7 @@ extension BreakdownScan {
         }
         guard let kernel else { return try eachUserInGeneral(wanted, &tally, isCancelled, body) }
         guard let attempts = NarrowedReader(kernel, rowsOfLists: Set(steps.map { kernel.listOfStep[$0] })) else { return }
-        var values = ChosenValues(kernel, attempts.reader, PropertyCodes(query.snapshot, breakdown.property))
+        var values = ChosenValues(kernel, attempts.reader, PropertyCodes(query.view, breakdown.property))
         try queue.each(isCancelled) { slice in
             try attempts.load(slice)
             let codes = try values.codes(attempts.outcomes, steps, &tally)
@@ -44,7 +44,7 @@ extension BreakdownScan {
     private func eachUserInGeneral(
         _ wanted: Int32, _ tally: inout GroupTally, _ isCancelled: () -> Bool, _ body: (Int, Reach) -> Void
     ) throws {
-        var values = PropertyCodes(query.snapshot, breakdown.property)
+        var values = PropertyCodes(query.view, breakdown.property)
         try GeneralScan(query).run(queue, isCancelled) { history, outcome in
             let positions = outcome.positions.isEmpty ? Array(outcome.chain.indices) : outcome.positions
             var code = PropertyCodes.none

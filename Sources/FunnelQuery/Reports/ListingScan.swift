@@ -45,7 +45,7 @@ package struct ListingScan: Sendable {
     /// - Returns: the first `limit` ids of these slices, ascending.
     /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> [ByteString] {
-        var page = FirstIDs(query.snapshot, after: after, limit: limit)
+        var page = FirstIDs(query.view, after: after, limit: limit)
         var found: [Int] = []
         let take = { (place: Int, user: Reach) in
             if list.includes(user) { found.append(place) }

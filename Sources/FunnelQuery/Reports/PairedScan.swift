@@ -10,7 +10,7 @@ extension ShardQuery {
     }
 }
 
-/// Two funnels over a snapshot's users under way; `run` may be called on several threads at once, `finish` once all are
+/// Two funnels over a view's users under way; `run` may be called on several threads at once, `finish` once all are
 /// done. Takes a byte a user.
 package final class PairedScan: Sendable {
     private let scans: [(attempts: ChosenAttemptsScan, steps: Int)]

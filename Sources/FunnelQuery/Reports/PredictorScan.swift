@@ -19,7 +19,7 @@ package struct PredictorScan: Sendable {
     }
 
     private let plan: FunnelPlan
-    private let snapshot: Snapshot
+    private let view: StoreView
     private let question: PredictorQuestion
     private let timelines: AttemptTimelines
     private let roles: [Role]
@@ -27,10 +27,10 @@ package struct PredictorScan: Sendable {
 
     init(_ query: ShardQuery, _ question: PredictorQuestion) {
         plan = query.plan
-        snapshot = query.snapshot
+        view = query.view
         self.question = question
-        timelines = AttemptTimelines(query, names: query.snapshot.eventNames())
-        properties = question.properties ? query.snapshot.propertyNames() : []
+        timelines = AttemptTimelines(query, names: query.view.eventNames())
+        properties = question.properties ? query.view.propertyNames() : []
         var wildcards: UInt64 = 0
         for (i, step) in plan.definition.steps.enumerated() where step.events == .any { wildcards |= 1 << UInt64(i) }
         // In any order, any step may be among those that a user has left.
@@ -67,10 +67,10 @@ package struct PredictorScan: Sendable {
                 rows.append(PredictorTally.Row(ref: user.ref(row), user: person))
             }
             if rows.count < Self.rowsAtOnce { return }
-            try tally.add(rows, snapshot, isCancelled)
+            try tally.add(rows, view, isCancelled)
             rows.removeAll(keepingCapacity: true)
         }
-        try tally.add(rows, snapshot, isCancelled)
+        try tally.add(rows, view, isCancelled)
         return tally
     }
 

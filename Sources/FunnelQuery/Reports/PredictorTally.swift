@@ -74,7 +74,7 @@ package struct PredictorTally: Sendable {
     package mutating func add(event: Int, of user: User) { ofEvent[event].add(user) }
 
     /// Adds the values of all properties of some rows; all rows of a user come in one call, one after the other.
-    mutating func add(_ rows: [Row], _ snapshot: Snapshot, _ isCancelled: () -> Bool) throws {
+    mutating func add(_ rows: [Row], _ view: StoreView, _ isCancelled: () -> Bool) throws {
         if rows.isEmpty { return }
         // Read where they lie one after the other, told user by user.
         let order = rows.indices.sorted { rows[$0].ref.bits < rows[$1].ref.bits }
@@ -82,7 +82,7 @@ package struct PredictorTally: Sendable {
         var codes = [Int32](repeating: PropertyCodes.none, count: rows.count)
         for (property, name) in properties.enumerated() where !ofProperty[property].isLeftOut {
             if isCancelled() { throw MatchError.cancelled }
-            var values = PropertyCodes(snapshot, name)
+            var values = PropertyCodes(view, name)
             do {
                 let found = try values.codes(of: refs) { try ofProperty[property].code(of: $0) }
                 for (row, code) in zip(order, found) { codes[row] = code }

@@ -8,7 +8,7 @@ extension ShardQuery {
     package func trend(_ bounds: [Int64]) -> TrendScan { TrendScan(self, bounds) }
 }
 
-/// A trend over a snapshot's users under way; `run` may be called on several threads at once, and their tallies added
+/// A trend over a view's users under way; `run` may be called on several threads at once, and their tallies added
 /// up.
 package struct TrendScan: Sendable {
     private let query: ShardQuery

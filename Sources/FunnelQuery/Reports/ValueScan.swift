@@ -2,10 +2,10 @@ import FunnelMatch
 import FunnelModel
 import EventStorage
 
-/// A count of events by the value of a property under way: repeats merged, hidden users left out. `run` may be called on
+/// A count of events by the value of a property under way: repeats merged, suppressed users left out. `run` may be called on
 /// several threads at once, and what they found added up.
 package struct ValueScan: Sendable {
-    private let snapshot: Snapshot
+    private let view: StoreView
     private let property: ByteString
     private let prefix: ByteString
     private let selection: RowSelection
@@ -17,14 +17,14 @@ package struct ValueScan: Sendable {
     /// - Parameters:
     ///   - event: of the events of this name alone; nil is all.
     ///   - prefix: of the values as text.
-    package init(_ snapshot: Snapshot, property: ByteString, event: ByteString?, prefix: ByteString) {
-        self.snapshot = snapshot
+    package init(_ view: StoreView, property: ByteString, event: ByteString?, prefix: ByteString) {
+        self.view = view
         self.property = property
         self.prefix = prefix
-        let wanted = event.map { [$0] } ?? snapshot.eventNames()
-        selection = snapshot.selection(wanted)
+        let wanted = event.map { [$0] } ?? view.eventNames()
+        selection = view.selection(wanted)
         names = wanted.count
-        queue = SliceQueue([0..<snapshot.places.users], size: Self.slicePlaces, HeavyUsers(areNoted: true))
+        queue = SliceQueue([0..<view.places.users], size: Self.slicePlaces, HeavyUsers(areNoted: true))
     }
 
     /// Slices; more threads than these have nothing to do.
@@ -39,7 +39,7 @@ package struct ValueScan: Sendable {
         let span = UInt64(times.upperBound / selection.unit - times.lowerBound / selection.unit)
         let layout = KeyLayout(unit: selection.unit, base: times.lowerBound / selection.unit, timeBits: 64 - span.leadingZeroBitCount)
         let keyReader = selection.reader(layout)
-        var values = PropertyCodes(snapshot, property)
+        var values = PropertyCodes(view, property)
         // Counts by code, and codes by value; codes are kept from slice to slice.
         var counter = Counter(prefix: prefix)
         func count(_ name: Int, _ places: Range<Int>) throws {

@@ -10,22 +10,22 @@ struct DiscoveryRunner: Sendable {
     /// What `QueryWorkers.polling` gave.
     let isCancelled: @Sendable () -> Bool
 
-    func run(_ query: DiscoveryQuery, _ snapshot: Snapshot) async throws -> Discovery {
-        try await workers.admitting(job.project) { try await scan(query, snapshot) }
+    func run(_ query: DiscoveryQuery, _ view: StoreView) async throws -> Discovery {
+        try await workers.admitting(job.project) { try await scan(query, view) }
     }
 
-    private func scan(_ query: DiscoveryQuery, _ snapshot: Snapshot) async throws -> Discovery {
+    private func scan(_ query: DiscoveryQuery, _ view: StoreView) async throws -> Discovery {
         switch query {
         case .totals: .totals(ProjectTotals())
         case .names: .names(ProjectNames())
-        case .events(let prefix): .events(try await workers.run(job) { snapshot.eventRows(prefix: prefix) })
+        case .events(let prefix): .events(try await workers.run(job) { view.eventRows(prefix: prefix) })
         case .properties(let event):
             .properties(
                 try await workers.run(job) {
-                    try matching { try snapshot.propertyRows(event: event.isEmpty ? nil : event, isCancelled: isCancelled) }
+                    try matching { try view.propertyRows(event: event.isEmpty ? nil : event, isCancelled: isCancelled) }
                 })
         case .values(let property, let event, let prefix):
-            .values(try await values(ValueScan(snapshot, property: property, event: event.isEmpty ? nil : event, prefix: prefix)))
+            .values(try await values(ValueScan(view, property: property, event: event.isEmpty ? nil : event, prefix: prefix)))
         }
     }
 

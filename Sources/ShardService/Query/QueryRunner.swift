@@ -191,6 +191,13 @@ struct QueryRunner: Sendable {
         }
     }
 
+    /// The query asks for more than a shard can tell apart.
+    func refusal(_ field: String, _ what: String, _ advice: String) -> ProtocolError {
+        let name = "shard-\(shard)"
+        let reason = "there are \(what) on \(name); \(advice)"
+        return ProtocolError(.invalidQuery, "\(field): \(reason)", faults: [FieldFault(field, reason)], shards: [name])
+    }
+
     private static func tooMany(_ error: TooManyValues, of property: ByteString, at field: String, _ shard: Int) -> ProtocolError {
         let name = "shard-\(shard)"
         let reason = """

@@ -97,7 +97,7 @@ struct Query: AsyncParsableCommand {
         case .table:
             switch call {
             case .explain: Terminal.out(Explanation(report).text)
-            case .paths, .predictors: Terminal.out(BehaviourTable(report).text)
+            case .paths, .predictors: Terminal.out(PathsTable(report).text)
             default: Terminal.out(FunnelTable(report).text(width: Terminal.width))
             }
         }

@@ -40,7 +40,7 @@ struct History: Equatable {
     var events: [Event]
 }
 
-extension Snapshot {
+extension StoreView {
     /// All that a scan tells, by user.
     func histories(
         events: [ByteString]? = nil, after: ByteString? = nil, keep: ((ByteString) -> Bool)? = nil

@@ -3,7 +3,7 @@ import FunnelModel
 import Testing
 
 /// Requests and answers of paths and predictors.
-struct BehaviourReportTests {
+struct PathsReportTests {
     private static let definition = FunnelDefinition(steps: [.init("a"), .init("b"), .init("c")])
 
     private func document(_ more: String) throws -> JSONValue {

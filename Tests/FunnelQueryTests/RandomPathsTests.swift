@@ -8,7 +8,7 @@ import Testing
 
 /// Random paths and predictors under random rules over random stores, whole and by shards, against a look at every user
 /// by hand.
-struct RandomBehaviourTests {
+struct RandomPathsTests {
     @Test(arguments: 0..<24)
     func pathsAndPredictorsAgreeWithALookAtEveryUser(seed: Int) async throws {
         var random = SplitMix64(seed: 0xD0 + UInt64(seed))
@@ -26,7 +26,7 @@ struct RandomBehaviourTests {
             if plan.steps > 1 {
                 let scans = try (0..<shards).map { shard in
                     let buckets = [ClusterMap.buckets(ofShard: shard, of: shards)]
-                    return try ShardQuery(plan, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)
+                    return try ShardQuery(plan, world.store.view(project: 1), buckets: buckets, cohorts: cohorts)
                 }
                 let questions = (randomPaths(plan, &random), randomPredictors(plan, &random))
                 if plan.definition.countBy == .users {
@@ -152,7 +152,7 @@ struct RandomBehaviourTests {
 }
 
 /// What is refused, or left out, rather than guessed.
-struct BehaviourLimitTests {
+struct PathsLimitTests {
     @Test func tooManyPathsAreAnErrorAndNotAnEstimate() throws {
         func path(_ names: Int...) -> PathTally.Path { names.reduce(into: PathTally.Path()) { $0.append($1) } }
         var tally = PathTally(names: ["a", "b"], pathsMax: 3, bytesMax: 1_000)
@@ -187,7 +187,7 @@ struct BehaviourLimitTests {
         _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
         let plan = FunnelPlan(FunnelDefinition(steps: [.init("a"), .init("b")]), entryRange: nil, asOf: 1 << 59)
         func counts(_ buckets: Range<Int>) throws -> PredictorCounts {
-            let scan = try ShardQuery(plan, store.snapshot(project: 1), buckets: [buckets])
+            let scan = try ShardQuery(plan, store.view(project: 1), buckets: [buckets])
             return try scan.predictors(PredictorQuestion(step: 2, of: 1, properties: true)).run { false }.finish()
         }
         let whole = try counts(0..<1_024)
@@ -213,7 +213,7 @@ struct BehaviourLimitTests {
         _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
         let definition = try FunnelDefinition.parse(
             ["steps": ["a", "b", "c"], "event_types": ["x": "b"], "conversion_order": "any", "window_duration": "1h"])
-        let scan = try ShardQuery(FunnelPlan(definition, entryRange: nil, asOf: 1 << 59), store.snapshot(project: 1), buckets: [0..<1_024])
+        let scan = try ShardQuery(FunnelPlan(definition, entryRange: nil, asOf: 1 << 59), store.view(project: 1), buckets: [0..<1_024])
         let counts = try scan.predictors(PredictorQuestion(step: 3, of: 1, properties: true)).run { false }.finish()
         #expect(counts.whole == .init(2, converted: 1) && counts.events == ["other": .init(2, converted: 1)])
         let (did, didNot) = (PredictorCounts.Users(1, converted: 1), PredictorCounts.Users(1))
@@ -229,7 +229,7 @@ struct BehaviourLimitTests {
         var random = SplitMix64(seed: 1)
         let world = try World(path, seed: 1, &random)
         let plan = FunnelPlan(FunnelDefinition(steps: [.init("a"), .init("b")]), entryRange: nil, asOf: 1 << 59)
-        let scan = try ShardQuery(plan, world.store.snapshot(project: 1), buckets: [0..<1_024])
+        let scan = try ShardQuery(plan, world.store.view(project: 1), buckets: [0..<1_024])
         #expect(throws: MatchError.self) { try scan.paths(PathQuestion(.dropped(2), length: 3)).run { true } }
         #expect(throws: MatchError.self) { try scan.predictors(PredictorQuestion(step: 2, of: 1, properties: true)).run { true } }
         world.store.close()

@@ -1,6 +1,6 @@
 import FunnelModel
 
-extension Snapshot {
+extension StoreView {
     /// The names of all properties of events, in ascending byte order.
     package func propertyNames() -> [ByteString] {
         var names: Set<ByteString> = []

@@ -1,7 +1,7 @@
 import FunnelModel
 
 /// The event names and property keys of a project, which are limited.
-struct Catalogue: Equatable, Sendable {
+struct ProjectSchema: Equatable, Sendable {
     private(set) var names: Set<ByteString> = []
     private(set) var keys: Set<ByteString> = []
     private var nameRate = NameRate()

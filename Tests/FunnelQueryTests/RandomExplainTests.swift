@@ -8,7 +8,7 @@ import Testing
 
 /// Times between steps, lists of a breakdown's rows, explanations and counts of values over random stores, against the
 /// reference's attempts and the events themselves.
-struct RandomPeopleTests {
+struct RandomExplainTests {
     @Test(arguments: 0..<24)
     func reportsAgreeWithTheReference(seed: Int) throws {
         var random = SplitMix64(seed: 0xC0 + UInt64(seed))
@@ -20,7 +20,7 @@ struct RandomPeopleTests {
             let plan = random.chance(25) ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
             let cohorts = world.randomCohorts(&random)
-            let scan = try ShardQuery(plan, world.store.snapshot(project: 1), buckets: buckets, cohorts: cohorts)
+            let scan = try ShardQuery(plan, world.store.view(project: 1), buckets: buckets, cohorts: cohorts)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
             let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange) cohorts \(cohorts)"
             let units = world.units(plan, buckets, cohorts)
@@ -140,7 +140,7 @@ struct RandomPeopleTests {
             let plan = FunnelPlan(definition, entryRange: range, asOf: 1 << 59)
             let outcome = World.outcomes(plan, of: one).first
             let byHand = ExplanationByHand(plan, one, outcome)
-            let scan = try ShardQuery(plan, store.snapshot(project: 1), buckets: [0..<1_024])
+            let scan = try ShardQuery(plan, store.view(project: 1), buckets: [0..<1_024])
             let found = try #require(try scan.explain("u") { false }.explanation)
             let from = max(0, min((outcome?.chain[0] ?? 300) - 50, 100))
             #expect(found.eventsInAll == 300 && found.events == Array(byHand.entries()[from..<(from + 200)]), "\(order)")
@@ -157,11 +157,11 @@ struct RandomPeopleTests {
     }
 
     private func checkValues(_ world: World, _ what: String) throws {
-        let snapshot = try world.store.snapshot(project: 1)
+        let view = try world.store.view(project: 1)
         let events = world.users.values.flatMap(\.events)
         for event in [nil, "a", "b", "missing"] as [ByteString?] {
             for prefix in ["", "1", "x"] as [ByteString] {
-                let running = ValueScan(snapshot, property: "p", event: event, prefix: prefix)
+                let running = ValueScan(view, property: "p", event: event, prefix: prefix)
                 var got = try running.run { false }
                 got.add(try running.run { false })
                 var want = ValueRows()
@@ -173,20 +173,20 @@ struct RandomPeopleTests {
             }
         }
         // Stored rows: at least those that count, and times of some of them.
-        let rows = snapshot.eventRows(prefix: "")
+        let rows = view.eventRows(prefix: "")
         for (name, events) in Dictionary(grouping: events, by: \.name) {
             let found = try #require(rows[name])
             #expect(found.rows >= UInt64(events.count), "\(what)")
             #expect(events.allSatisfy { found.times.contains($0.time) }, "\(what)")
-            let properties = try snapshot.propertyRows(event: name) { false }
+            let properties = try view.propertyRows(event: name) { false }
             let have = events.filter { $0.properties.contains { $0.key == "p" } }.count
             #expect((properties["p"]?.numbers ?? 0) >= UInt64(have) && properties["p"]?.strings ?? 0 == 0, "\(what)")
         }
-        #expect(Set(snapshot.eventRows(prefix: "a").keys).isSubset(of: ["a"]))
-        #expect(try snapshot.propertyRows(event: "missing") { false }.isEmpty)
+        #expect(Set(view.eventRows(prefix: "a").keys).isSubset(of: ["a"]))
+        #expect(try view.propertyRows(event: "missing") { false }.isEmpty)
     }
 
-    /// Where nothing is repeated or hidden, stored rows are the events.
+    /// Where nothing is repeated or suppressed, stored rows are the events.
     @Test func storedRowsAreTheEventsWhereNoneIsRepeated() throws {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-people-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -208,7 +208,7 @@ struct RandomPeopleTests {
             if sequence < 2 { try store.seal() }
             events += batch
         }
-        let snapshot = try store.snapshot(project: 1)
+        let view = try store.view(project: 1)
         for event in [nil, "x", "y", "z"] as [ByteString?] {
             var want: [ByteString: PropertyRows] = [:]
             let mine = events.filter { event == nil || $0.name == event }
@@ -221,10 +221,10 @@ struct RandomPeopleTests {
                 }
                 want[property.key] = entry
             }
-            #expect(try snapshot.propertyRows(event: event) { false } == want)
+            #expect(try view.propertyRows(event: event) { false } == want)
             guard let event else { continue }
             let times = mine.map(\.time)
-            #expect(snapshot.eventRows(prefix: event) == [event: EventRows(rows: UInt64(mine.count), times: (times.min() ?? 0)...(times.max() ?? 0))])
+            #expect(view.eventRows(prefix: event) == [event: EventRows(rows: UInt64(mine.count), times: (times.min() ?? 0)...(times.max() ?? 0))])
         }
         store.close()
     }

@@ -5,7 +5,7 @@ import Testing
 
 extension ClusterSuite {
     /// Paths and predictors of a running cluster.
-    struct BehaviourServiceTests {
+    struct PathsServiceTests {
         private static let funnel: JSONValue = ["steps": ["a", "b"], "window_duration": "1h"]
 
         @Test func pathsAndPredictorsOfAHandMadeCluster() async throws {

@@ -1,18 +1,18 @@
 import FunnelModel
 
-/// A project's data at one moment. Safe on any thread, for as long as it is kept; files go with their last snapshot.
-package struct Snapshot: Sendable {
+/// A project's data at one moment. Safe on any thread, for as long as it is kept; files go with their last view.
+package struct StoreView: Sendable {
     let segments: [Segment]
     let memtable: Memtable
     let users: UserDictionary
-    /// Ordinals of hidden users.
+    /// Ordinals of suppressed users.
     let suppressed: Set<UInt32>
     /// The memtable's codes of event names.
     let nameCodes: [ByteString: UInt32]
     /// All event names, ascending.
     let names: [ByteString]
     package let places: PlaceMap
-    /// The greatest event time, hidden users' included.
+    /// The greatest event time, suppressed users' included.
     package let newestTime: Int64?
     /// Asked now and then by whoever reads: true ends the reading with `.cancelled`.
     package var isCancelled: @Sendable () -> Bool = { false }
@@ -28,7 +28,7 @@ package struct Snapshot: Sendable {
         users.ids(wanted.map { UInt32(truncatingIfNeeded: places.ordinal($0)) })
     }
 
-    /// The place of a user; nil where none of the snapshot's rows can be the user's.
+    /// The place of a user; nil where none of the view's rows can be the user's.
     package func place(of user: ByteString) -> Int? {
         guard let ordinal = users.find(user) else { return nil }
         let place = places.place(ordinal)
@@ -48,7 +48,7 @@ package struct Snapshot: Sendable {
         }
     }
 
-    /// Users in the order of their places, each with its rows of the wanted names in order of time: repeats merged, hidden
+    /// Users in the order of their places, each with its rows of the wanted names in order of time: repeats merged, suppressed
     /// users left out. A user without such rows is not told.
     /// - Parameters:
     ///   - wanted: names; nil is all, with indexes into `eventNames()`.

@@ -1,7 +1,7 @@
 import FunnelModel
 
 /// What users did after a drop-off or between two steps, or what predicts a step, a line each with a bar.
-struct BehaviourTable {
+struct PathsTable {
     private let report: JSONValue
     private static let barWidth = 24
 

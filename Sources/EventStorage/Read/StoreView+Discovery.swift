@@ -1,8 +1,8 @@
 import FunnelModel
 
-/// What a snapshot's segments and memtable tell of names and properties without reading any user's rows. Rows are counted
-/// as they are stored: repeated deliveries until they are merged, hidden users' too.
-extension Snapshot {
+/// What a view's segments and memtable tell of names and properties without reading any user's rows. Rows are counted
+/// as they are stored: repeated deliveries until they are merged, suppressed users' too.
+extension StoreView {
     /// Event names that begin with a prefix.
     package func eventRows(prefix: ByteString) -> [ByteString: EventRows] {
         var found: [ByteString: EventRows] = [:]

@@ -5,7 +5,7 @@ import Testing
 
 extension ClusterSuite {
     /// Lists, explanations, times and discovery of a running cluster, its data in segments and in memory.
-    struct PeopleServiceTests {
+    struct UserReportServiceTests {
         private static let names = ["a", "b", "c", "d"]
 
         @Test func listsAndExplanationsAgreeWithCounts() async throws {

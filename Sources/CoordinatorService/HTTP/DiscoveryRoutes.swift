@@ -6,15 +6,9 @@ import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 
-/// Times between steps, one user's explanation, and what there is to ask about.
+/// Discovery: event names, properties, and values of properties.
 extension CoordinatorRoutes {
-    func addPeople(to router: ServiceRouter) {
-        router.post("/v1/query/times") { request, context in
-            try await answer(request, context) { try await engine.times(try TimesRequest.parse($0, now: $1), project: $2).json }
-        }
-        router.post("/v1/query/explain") { request, context in
-            try await answer(request, context) { try await engine.explain(try ExplainRequest.parse($0, now: $1), project: $2).json }
-        }
+    func addDiscovery(to router: ServiceRouter) {
         router.get("/v1/events") { request, context in try await discover(.events, request, context) }
         router.get("/v1/properties") { request, context in try await discover(.properties, request, context) }
         router.get("/v1/properties/{name}/values") { request, context in

@@ -7,13 +7,13 @@ import Metadata
 import Testing
 
 /// Saved funnels, and which is the default, in a real file.
-struct CatalogueTests {
-    private func withStore(_ body: (SQLiteMetadataStore, FunnelCatalogue) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-catalogue-\(UUID().uuidString)")
+struct SavedFunnelsTests {
+    private func withStore(_ body: (SQLiteMetadataStore, SavedFunnels) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-savedFunnels-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let store = try SQLiteMetadataStore(path: folder.appendingPathComponent("metadata.sqlite").path)
-        try await body(store, FunnelCatalogue(store, logger: Logger(label: "test")))
+        try await body(store, SavedFunnels(store, logger: Logger(label: "test")))
     }
 
     private func definition(_ steps: [ByteString], isDefault: Bool = false) -> FunnelDefinition {
@@ -23,29 +23,29 @@ struct CatalogueTests {
     }
 
     @Test func oneThatCannotBeReadCostsNobodyElse() async throws {
-        try await withStore { store, catalogue in
-            _ = try await catalogue.put(definition(["a", "b"]), id: "good", expected: nil, project: 1)
+        try await withStore { store, savedFunnels in
+            _ = try await savedFunnels.put(definition(["a", "b"]), id: "good", expected: nil, project: 1)
             _ = try await store.compareAndSet("funnel/1/later", expected: 0, value: Array(#"{"steps":["a"],"standing":true,"window_duration":"1y"}"#.utf8))
-            #expect(try await catalogue.list(project: 1).map(\.definition.id) == ["good"])
-            #expect(try await catalogue.standing(project: 1).id == "good")
-            let error = await #expect(throws: ProtocolError.self) { try await catalogue.get("later", project: 1) }
+            #expect(try await savedFunnels.list(project: 1).map(\.definition.id) == ["good"])
+            #expect(try await savedFunnels.defaultFunnel(project: 1).id == "good")
+            let error = await #expect(throws: ProtocolError.self) { try await savedFunnels.get("later", project: 1) }
             #expect(error?.code == .invalidQuery && error?.message.contains("\"later\"") == true)
             #expect(error?.faults.map(\.field).contains("window_duration") == true)
             // Nor is it in the way of its own repair, or end.
-            _ = try await catalogue.put(definition(["c"], isDefault: true), id: "later", expected: nil, project: 1)
-            #expect(try await catalogue.standing(project: 1).id == "later")
-            #expect(try await catalogue.delete("later", expected: nil, project: 1))
-            #expect(try await catalogue.standing(project: 1).id == "good")
+            _ = try await savedFunnels.put(definition(["c"], isDefault: true), id: "later", expected: nil, project: 1)
+            #expect(try await savedFunnels.defaultFunnel(project: 1).id == "later")
+            #expect(try await savedFunnels.delete("later", expected: nil, project: 1))
+            #expect(try await savedFunnels.defaultFunnel(project: 1).id == "good")
         }
     }
 
     @Test func aDefaultThatCannotBeReadIsNotReplacedInSilence() async throws {
-        try await withStore { store, catalogue in
-            _ = try await catalogue.put(definition(["a", "b"]), id: "good", expected: nil, project: 1)
-            _ = try await catalogue.put(definition(["a"], isDefault: true), id: "later", expected: nil, project: 1)
+        try await withStore { store, savedFunnels in
+            _ = try await savedFunnels.put(definition(["a", "b"]), id: "good", expected: nil, project: 1)
+            _ = try await savedFunnels.put(definition(["a"], isDefault: true), id: "later", expected: nil, project: 1)
             _ = try await store.compareAndSet("funnel/1/later", expected: nil, value: Array("{".utf8))
-            await #expect(throws: ProtocolError.self) { try await catalogue.standing(project: 1) }
-            #expect(try await catalogue.list(project: 1).map(\.definition.id) == ["good"])
+            await #expect(throws: ProtocolError.self) { try await savedFunnels.defaultFunnel(project: 1) }
+            #expect(try await savedFunnels.list(project: 1).map(\.definition.id) == ["good"])
         }
     }
 
@@ -68,22 +68,22 @@ struct CatalogueTests {
     }
 
     @Test func onlyOneIsTheDefaultWhoeverIsFaster() async throws {
-        try await withStore { _, catalogue in
+        try await withStore { _, savedFunnels in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for i in 0..<20 {
                     group.addTask {
-                        _ = try await catalogue.put(definition(["a"], isDefault: i % 2 == 0), id: ByteString("f\(i)"), expected: 0, project: 1)
+                        _ = try await savedFunnels.put(definition(["a"], isDefault: i % 2 == 0), id: ByteString("f\(i)"), expected: 0, project: 1)
                     }
                 }
                 try await group.waitForAll()
             }
-            #expect(try await catalogue.list(project: 1).count { $0.definition.isDefault } == 1)
-            let before = try await catalogue.list(project: 1).first { $0.definition.isDefault }
+            #expect(try await savedFunnels.list(project: 1).count { $0.definition.isDefault } == 1)
+            let before = try await savedFunnels.list(project: 1).first { $0.definition.isDefault }
             let stale = await #expect(throws: ProtocolError.self) {
-                try await catalogue.put(definition(["b"], isDefault: true), id: "f1", expected: 0, project: 1)
+                try await savedFunnels.put(definition(["b"], isDefault: true), id: "f1", expected: 0, project: 1)
             }
             #expect(stale?.code == .conflict)
-            #expect(try await catalogue.list(project: 1).first { $0.definition.isDefault }?.definition.id == before?.definition.id)
+            #expect(try await savedFunnels.list(project: 1).first { $0.definition.isDefault }?.definition.id == before?.definition.id)
         }
     }
 }

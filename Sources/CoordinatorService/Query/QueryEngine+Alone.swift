@@ -2,30 +2,10 @@ import FunnelModel
 import FunnelProtocol
 import ServiceRuntime
 
-/// What users do around the steps: reports by themselves, without the counts of the steps.
 extension QueryEngine {
-    func paths(_ request: PathsRequest, project: UInt32) async throws -> JSONValue {
-        let query = try await resolve(request.query, project)
-        let question = try request.question(for: query.definition)
-        return try await alone(.paths(question), query, project) { report in
-            var counts = PathCounts()
-            if case .paths(let found)? = report { counts = found }
-            return PathsReport(question, counts, rows: request.rows).json
-        }
-    }
-
-    func predictors(_ request: PredictorsRequest, project: UInt32) async throws -> JSONValue {
-        let query = try await resolve(request.query, project)
-        let question = try request.question(for: query.definition)
-        return try await alone(.predictors(question), query, project) { report in
-            var counts = PredictorCounts()
-            if case .predictors(let found)? = report { counts = found }
-            return PredictorsReport(question, counts, usersMin: request.usersMin, rows: request.rows).json
-        }
-    }
-
+    /// Answers with a report that comes without the counts of the steps.
     /// - Parameter json: the report's own members; it is given what the shards found together, nil where none answered.
-    private func alone(
+    func alone(
         _ report: PartialQuery.Report, _ query: ResolvedQuery, _ project: UInt32,
         json: @escaping @Sendable (PartialResult.Report?) -> [JSONValue.Member]
     ) async throws -> JSONValue {

@@ -6,7 +6,7 @@ import Metadata
 import Synchronization
 
 /// Saved funnel definitions of a project, with revisions, and which of them is the default.
-package final class FunnelCatalogue: Sendable {
+package final class SavedFunnels: Sendable {
     private let store: any MetadataStore
     private let logger: Logger
     private let changed = Atomic<UInt64>(0)
@@ -71,7 +71,7 @@ package final class FunnelCatalogue: Sendable {
     }
 
     /// The definition to answer with when none was named: the default, else the only one.
-    package func standing(project: UInt32) async throws -> FunnelDefinition {
+    package func defaultFunnel(project: UInt32) async throws -> FunnelDefinition {
         if let mark = try await defaultID(project), let marked = try await get(mark, project: project) { return marked.definition }
         let all = try await list(project: project)
         guard let first = all.first else { throw ProtocolError(.unknownFunnel, "no funnel is saved") }

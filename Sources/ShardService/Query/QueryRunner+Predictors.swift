@@ -1,0 +1,23 @@
+import FunnelModel
+import FunnelProtocol
+import FunnelQuery
+import ServiceRuntime
+
+extension QueryRunner {
+    /// - Throws: `ProtocolError` `.invalidQuery` where there are too many distinct events and values.
+    func predictors(_ running: PredictorScan) async throws -> PredictorCounts {
+        do {
+            let found = Handover(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
+            return try await alone {
+                var tallies = found.take()
+                let first = tallies.removeFirst()
+                return try tallies.reduce(into: first) { try $0.merge($1) }.finish()
+            }
+        } catch is TooManyFeatures {
+            throw refusal(
+                "properties",
+                "more than \(Limits.predictorFeatures) distinct events and values, or \(Limits.predictorBytes >> 20) MiB of them",
+                "ask for events alone, with false")
+        }
+    }
+}
