@@ -1,5 +1,20 @@
 import CZlib
-import FunnelModel
+
+/// Why compressed data could not be decoded.
+package enum InflateError: Error, Equatable, CustomStringConvertible {
+    /// They decode to more bytes than the limit.
+    case overLimit(bytes: Int)
+    case damaged(String)
+    case endsEarly
+
+    package var description: String {
+        switch self {
+        case .overLimit(let bytes): "decoded data is over the limit of \(bytes) bytes"
+        case .damaged(let reason): reason
+        case .endsEarly: "compressed data ends early"
+        }
+    }
+}
 
 /// Streaming gzip or zlib decompression with a cap on what comes out.
 @safe package final class Inflate {
@@ -13,28 +28,28 @@ import FunnelModel
     /// - Parameters:
     ///   - limit: decoded bytes in all; one more is an error naming it.
     ///   - takesPadding: zeros behind the last member, which tapes and some programs leave, are no error.
-    package init(limit: Int, takesPadding: Bool = false) throws(ByteError) {
+    package init(limit: Int, takesPadding: Bool = false) throws(InflateError) {
         self.limit = limit
         self.takesPadding = takesPadding
         // 15 window bits, +32 detects gzip or zlib by the header.
         let code = unsafe inflateInit2_(&stream, 15 + 32, ZLIB_VERSION, CInt(MemoryLayout<z_stream>.size))
-        if code != Z_OK { throw ByteError(offset: 0, reason: "zlib could not start: \(code)") }
+        if code != Z_OK { throw .damaged("zlib could not start: \(code)") }
     }
 
     deinit { unsafe inflateEnd(&stream) }
 
     /// Everything that `bytes` decode to. Concatenated gzip members are one stream (RFC 1952, 2.2).
-    package func feed(_ bytes: [UInt8]) throws(ByteError) -> [UInt8] {
+    package func feed(_ bytes: [UInt8]) throws(InflateError) -> [UInt8] {
         var out: [UInt8] = []
         try feed(bytes, into: &out)
         return out
     }
 
     /// The same; where the data are damaged, `out` has what stands before the damage.
-    package func feed(_ bytes: [UInt8], into out: inout [UInt8]) throws(ByteError) {
+    package func feed(_ bytes: [UInt8], into out: inout [UInt8]) throws(InflateError) {
         var input = bytes
         let total = input.count
-        var fault: ByteError?
+        var fault: InflateError?
         unsafe input.withUnsafeMutableBufferPointer { buffer in
             unsafe stream.next_in = buffer.baseAddress
             unsafe stream.avail_in = UInt32(buffer.count)
@@ -46,11 +61,11 @@ import FunnelModel
     }
 
     /// An error where the stream broke off.
-    package func finish() throws(ByteError) {
-        if !finished { throw ByteError(offset: 0, reason: "compressed data ends early") }
+    package func finish() throws(InflateError) {
+        if !finished { throw .endsEarly }
     }
 
-    private func drain(into out: inout [UInt8], total: Int) -> ByteError? {
+    private func drain(into out: inout [UInt8], total: Int) -> InflateError? {
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             if finished {
@@ -60,7 +75,7 @@ import FunnelModel
                     isPadded = true
                 }
                 if unsafe stream.avail_in == 0 { return nil }
-                if isPadded { return ByteError(offset: total - Int(unsafe stream.avail_in), reason: "data after the zeros behind the last gzip member") }
+                if isPadded { return .damaged("data after the zeros behind the last gzip member, at byte \(total - Int(unsafe stream.avail_in))") }
                 unsafe inflateReset(&stream)
                 finished = false
             }
@@ -73,7 +88,7 @@ import FunnelModel
             let got = size - Int(unsafe stream.avail_out)
             produced += got
             if produced > limit {
-                return ByteError(offset: 0, reason: "decoded data is over the limit of \(limit) bytes")
+                return .overLimit(bytes: limit)
             }
             out.append(contentsOf: chunk[..<got])
             switch code {
@@ -82,13 +97,13 @@ import FunnelModel
                 if unsafe stream.avail_in == 0 && got < size { return nil }
             case Z_BUF_ERROR: return nil
             default:
-                return ByteError(offset: total - Int(unsafe stream.avail_in), reason: "damaged gzip data (\(code))")
+                return .damaged("damaged gzip data (\(code)), at byte \(total - Int(unsafe stream.avail_in))")
             }
         }
     }
 
     /// A whole gzip or zlib document.
-    package static func decode(_ bytes: [UInt8], limit: Int) throws(ByteError) -> [UInt8] {
+    package static func decode(_ bytes: [UInt8], limit: Int) throws(InflateError) -> [UInt8] {
         let inflate = try Inflate(limit: limit)
         let out = try inflate.feed(bytes)
         try inflate.finish()

@@ -169,3 +169,18 @@ extension ProtocolError {
         }
     }
 }
+
+extension ProtocolError {
+    /// The error that a caller gets, over HTTP and over the wire alike. An error that is not meant for callers becomes `.unknownError`
+    /// without its words.
+    package init(of error: any Error) {
+        switch error {
+        case let error as ProtocolError: self = error
+        case let error as InvalidDocument:
+            self.init(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults)
+        case let error as JSONError: self.init(.invalidMessage, error.description)
+        case is CancellationError: self.init(.cancelled, "cancelled")
+        default: self.init(.unknownError, "internal error; the service's log has it")
+        }
+    }
+}

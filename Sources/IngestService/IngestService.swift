@@ -53,7 +53,7 @@ package final class IngestService: Sendable {
         let identity = node.identity { membership.view.cluster }
         makeClient = { shard, expected, connections in
             FrameClient(
-                name: "shard-\(shard.id)", host: shard.host, port: shard.port, service: identity, expecting: expected,
+                name: shard.name, host: shard.host, port: shard.port, service: identity, expecting: expected,
                 group: node.group, tls: node.clientTLS, connections: connections, logger: node.logger)
         }
         router = ShardRouter(budgetBytes: settings.integer("in-flight-mb") << 20, logger: node.logger) { [makeClient] shard in

@@ -23,17 +23,69 @@ struct TidyTests {
         }
     }
 
-    /// Below the calls nothing needs Foundation; only the two edges, files and time zones, and the command line do.
-    @Test func foundationStaysAtTheEdges() {
-        let allowed = ["CoordinatorService/", "EventFiles/", "Metadata/", "TimeZones/", "sluice/"]
-        for (path, text) in Self.sources where !allowed.contains(where: path.hasPrefix) {
-            #expect(!text.contains("import Foundation"), "\(path)")
+    /// `Sources/README.md` has a row for each target, which says what it may import.
+    @Test func targetsImportWhatTheArchitecturePageAllows() throws {
+        let page = String(decoding: try Repository.bytes("Sources/README.md"), as: UTF8.self)
+        var allowed: [String: Set<String>] = [:]
+        for line in page.split(separator: "\n") where line.hasPrefix("| `") {
+            let cells = line.split(separator: "|", omittingEmptySubsequences: false)
+            guard cells.count == 5 else { continue }
+            let names = { (cell: Substring) in cell.matches(of: #/`([^`]+)`/#).map { String($0.1) } }
+            if let target = names(cells[1]).first { allowed[target] = Set(names(cells[3])) }
+        }
+        let free: Set = ["Glibc", "Synchronization", "Dispatch"]
+        for (path, text) in Self.sources {
+            let target = String(path.prefix { $0 != "/" })
+            let own = try #require(allowed[target], "\(target) has no row in Sources/README.md")
+            for match in text.matches(of: #/(?m)^(?:@\w+ )?import (?:struct |enum |class |func )?(\w+)/#) {
+                let name = String(match.1)
+                #expect(own.contains(name) || free.contains(name), "\(path) imports \(name)")
+            }
+        }
+        let targets = Set(Self.sources.map { String($0.path.prefix { $0 != "/" }) })
+        #expect(Set(allowed.keys) == targets, "rows of the page and targets differ")
+    }
+
+    /// Links between pages lead to files and headings that exist.
+    @Test func linksOfPagesLeadSomewhere() throws {
+        let pages = try Repository.pages()
+        #expect(pages.count >= 10)
+        var anchors: [String: Set<String>] = [:]
+        for page in pages { anchors[page] = Self.anchors(String(decoding: try Repository.bytes(page), as: UTF8.self)) }
+        for page in pages {
+            let text = String(decoding: try Repository.bytes(page), as: UTF8.self)
+            for match in text.matches(of: #/\]\(([^)\s]+)\)/#) {
+                let link = String(match.1)
+                if link.contains("://") || link.hasPrefix("mailto:") { continue }
+                let parts = link.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+                let folder = page.contains("/") ? String(page[..<page.lastIndex(of: "/")!]) + "/" : ""
+                let target = parts[0].isEmpty ? page : Self.normal(folder + parts[0])
+                #expect(FileManager.default.fileExists(atPath: Repository.root.appendingPathComponent(target).path), "\(page): \(link)")
+                if parts.count == 2, let known = anchors[target] { #expect(known.contains(parts[1]), "\(page): \(link)") }
+            }
         }
     }
 
-    @Test func nioStaysAboveTheCore() {
-        for folder in ["FunnelModel/", "FunnelMatch/", "Codec/", "FunnelProtocol/", "FunnelStatistics/", "EventStorage/"] {
-            for (path, text) in Self.sources where path.hasPrefix(folder) { #expect(!text.contains("import NIO"), "\(path)") }
+    private static func normal(_ path: String) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") {
+            if part == ".." { _ = parts.popLast() } else if part != "." { parts.append(part) }
         }
+        return parts.joined(separator: "/")
+    }
+
+    /// The anchors that GitHub gives headings.
+    private static func anchors(_ text: String) -> Set<String> {
+        var found: Set<String> = []
+        var isCode = false
+        for line in text.split(separator: "\n") {
+            if line.hasPrefix("```") { isCode.toggle() }
+            guard !isCode, line.hasPrefix("#"), let space = line.firstIndex(of: " ") else { continue }
+            let kept = line[space...].dropFirst().lowercased().filter { $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" || $0 == "_" }
+            var anchor = kept.replacing(" ", with: "-")
+            if found.contains(anchor) { anchor += "-1" }
+            found.insert(anchor)
+        }
+        return found
     }
 }

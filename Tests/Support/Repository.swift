@@ -12,6 +12,14 @@ package enum Repository {
 
     package static func json(_ path: String) throws -> JSONValue { try JSONParser.parse(bytes(path)) }
 
+    /// All Markdown pages, by their paths.
+    package static func pages() throws -> [String] {
+        try ["", ".github/", "Protocol/", "Protocol/decisions/", "Sources/", "Tests/", "bench/", "deploy/", "deploy/prometheus/"].flatMap { folder in
+            try FileManager.default.contentsOfDirectory(atPath: root.appendingPathComponent(folder).path)
+                .filter { $0.hasSuffix(".md") }.map { folder + $0 }
+        }
+    }
+
     /// A file of the test material beside the repository, which a clone need not have.
     package static func shared(_ path: String) -> URL? {
         let url = root.deletingLastPathComponent().appendingPathComponent("shared").appendingPathComponent(path)

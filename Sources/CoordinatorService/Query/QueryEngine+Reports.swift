@@ -91,7 +91,7 @@ extension QueryEngine {
         case .breakdown?: return .breakdown(ValueGroups(steps: steps))
         case .paired?: return .paired(PairedCounts())
         case .variants?: return .variants(ValueGroups(steps: steps), several: 0)
-        default: break
+        case nil, .trend?, .between?, .explain?, .entrySpan?, .paths?, .predictors?: break
         }
         guard query.request.trend != nil else { return nil }
         return .trend(Array(repeating: Array(repeating: 0, count: steps), count: max(0, bounds.count - 1)))
@@ -117,7 +117,8 @@ extension QueryEngine {
             if case .funnels(let funnels)? = request.variants, let second = query.second {
                 report.variants = PairedReport(names: funnels.map(\.name), definitions: [definition, second], pairs).json
             }
-        default: break
+        // The others are answers to questions of their own.
+        case nil, .entrySpan?, .between?, .explain?, .paths?, .predictors?: break
         }
         report.segments = zip(query.segments, results.dropFirst()).map { segment, result in
             (segment.name, FunnelFigures(definition: segment.definition, result: result))
@@ -135,14 +136,25 @@ extension PartialQuery {
     /// Whether a result tells what was asked.
     fileprivate func isAnswered(by result: PartialResult) -> Bool {
         guard stillOpen == (result.stillOpen != nil), leavesOutHeavy == (result.heavyUsers != nil) else { return false }
-        return switch (report, result.report) {
-        case (nil, nil), (.breakdown(_, .leading), .breakdown), (.entrySpan, .entrySpan), (.between, .between), (.explain, .explain),
-            (.paired, .paired), (.variants, .variants), (.paths, .paths), (.predictors, .predictors):
-            true
-        case (.trend(let bounds), .trend(let buckets)): buckets.count == bounds.count - 1
-        case (.breakdown(_, .named(let values)), .breakdown(let groups)): values.allSatisfy { groups.counts[$0] != nil }
-        case (.breakdown(_, .all), .breakdown(let groups)): groups.untold.values == 0
-        default: false
+        switch report {
+        case nil: return result.report == nil
+        case .breakdown(_, let share)?:
+            guard case .breakdown(let groups)? = result.report else { return false }
+            switch share {
+            case .leading: return true
+            case .named(let values): return values.allSatisfy { groups.counts[$0] != nil }
+            case .all: return groups.untold.values == 0
+            }
+        case .trend(let bounds)?:
+            if case .trend(let buckets)? = result.report { return buckets.count == bounds.count - 1 }
+        case .entrySpan?: if case .entrySpan? = result.report { return true }
+        case .between?: if case .between? = result.report { return true }
+        case .explain?: if case .explain? = result.report { return true }
+        case .paired?: if case .paired? = result.report { return true }
+        case .variants?: if case .variants? = result.report { return true }
+        case .paths?: if case .paths? = result.report { return true }
+        case .predictors?: if case .predictors? = result.report { return true }
         }
+        return false
     }
 }

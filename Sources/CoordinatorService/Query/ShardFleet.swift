@@ -15,7 +15,7 @@ final class ShardFleet: Sendable {
         fileprivate let bulk: FrameClient
         let watch: PeerWatch
 
-        var name: String { "shard-\(id)" }
+        var name: String { ClusterMap.Shard.name(id) }
 
         /// Asks the shard, for as long as it is not known to be down.
         func call(
@@ -49,13 +49,13 @@ final class ShardFleet: Sendable {
         self.map = map
         func client(_ shard: ClusterMap.Shard, _ expected: ExpectedPeer?) -> FrameClient {
             FrameClient(
-                name: "shard-\(shard.id)", host: shard.host, port: shard.port, service: service, expecting: expected, group: group,
+                name: shard.name, host: shard.host, port: shard.port, service: service, expecting: expected, group: group,
                 tls: tls, connections: 1, logger: logger)
         }
         links = map.shards.map { shard in
             let expected = ExpectedPeer.shard(shard.id) { dataID(shard.id) }
             let watch = PeerWatch(
-                name: "shard-\(shard.id)", client: client(shard, nil), expected: expected, own: service.cluster, logger: logger, lateMax: 1)
+                name: shard.name, client: client(shard, nil), expected: expected, own: service.cluster, logger: logger, lateMax: 1)
             watch.start()
             return Link(
                 id: shard.id, buckets: ClusterMap.buckets(ofShard: shard.id, of: map.shards.count),

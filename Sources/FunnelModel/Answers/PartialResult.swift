@@ -63,6 +63,7 @@ package struct PartialResult: Equatable, Sendable {
     private mutating func mergeReport(_ other: Report?) {
         switch (report, other) {
         case (_, nil): break
+        case (nil, _): report = other
         case (.breakdown(var groups), .breakdown(let more)):
             report = nil
             groups.merge(more)
@@ -91,7 +92,10 @@ package struct PartialResult: Equatable, Sendable {
             report = nil
             groups.merge(more)
             report = .variants(groups, several: several + moreSeveral)
-        default: report = other
+        // One shard alone is asked for an explanation. Whoever adds up has checked that all answers are of one kind.
+        case (.breakdown, _), (.trend, _), (.entrySpan, _), (.between, _), (.explain, _), (.paired, _), (.variants, _), (.paths, _),
+            (.predictors, _):
+            break
         }
     }
 }

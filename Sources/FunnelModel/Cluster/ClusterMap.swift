@@ -9,6 +9,11 @@ package struct ClusterMap: Equatable, Sendable {
         package var host: String
         package var port: Int
 
+        package var name: String { Self.name(id) }
+
+        /// How a shard is called in answers, errors, logs and metrics.
+        package static func name(_ id: Int) -> String { "shard-\(id)" }
+
         package init(id: Int, host: String, port: Int) {
             self.id = id
             self.host = host

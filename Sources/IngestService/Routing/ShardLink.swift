@@ -19,7 +19,7 @@ final class ShardLink: Sendable {
         _ shard: ClusterMap.Shard, _ expected: ExpectedPeer, own: @escaping @Sendable () -> ClusterState, logger: Logger,
         makeClient: (_ expected: ExpectedPeer?, _ connections: Int) -> FrameClient
     ) {
-        name = "shard-\(shard.id)"
+        name = shard.name
         client = makeClient(expected, 2)
         watch = PeerWatch(name: name, client: makeClient(nil, 1), expected: expected, own: own, logger: logger)
         watch.start()

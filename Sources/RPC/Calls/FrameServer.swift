@@ -188,20 +188,16 @@ package final class FrameServer: CallHandler {
             context.project = frame.context.project
             try await serve(route, frame, call, context)
             return nil
-        } catch let error as ProtocolError {
-            return try await fail(call, context, error)
-        } catch let error as InvalidDocument {
-            return try await fail(
-                call, context, ProtocolError(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults))
-        } catch let error as JSONError {
-            return try await fail(call, context, ProtocolError(.invalidMessage, "malformed JSON at byte \(error.offset): \(error.reason)"))
         } catch is CancellationError {
             throw CancellationError()
         } catch let error as TransportError {
             throw error
         } catch {
-            logger.error("call failed", metadata: ["path": "\(route.path.rawValue)", "error": "\(words(error))"])
-            return try await fail(call, context, ProtocolError(.unknownError, "internal error; the service's log has it"))
+            let answer = ProtocolError(of: error)
+            if answer.code == .unknownError, !(error is ProtocolError) {
+                logger.error("call failed", metadata: ["path": "\(route.path.rawValue)", "error": "\(words(error))"])
+            }
+            return try await fail(call, context, answer)
         }
     }
 

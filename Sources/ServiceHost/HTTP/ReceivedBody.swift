@@ -54,23 +54,24 @@ package struct ReceivedBody: Sendable {
     /// The body, decompressed. A few bytes can decode to the whole limit, which takes long: not to be called where others wait.
     package func content() throws(ProtocolError) -> [UInt8] {
         guard isCompressed else { return bytes }
-        let inflate = try decoding { () throws(ByteError) in try Inflate(limit: limit) }
+        let inflate = try decoding { () throws(InflateError) in try Inflate(limit: limit) }
         var content: [UInt8] = []
         for start in stride(from: 0, to: bytes.count, by: Self.sliceBytes) {
             let slice = Array(bytes[start..<min(bytes.count, start + Self.sliceBytes)])
             let before = content.count
-            try decoding { () throws(ByteError) in try inflate.feed(slice, into: &content) }
+            try decoding { () throws(InflateError) in try inflate.feed(slice, into: &content) }
             try Self.take(content.count - before, lease)
         }
-        try decoding { () throws(ByteError) in try inflate.finish() }
+        try decoding { () throws(InflateError) in try inflate.finish() }
         return content
     }
 
-    private func decoding<T>(_ body: () throws(ByteError) -> T) throws(ProtocolError) -> T {
+    private func decoding<T>(_ body: () throws(InflateError) -> T) throws(ProtocolError) -> T {
         do {
             return try body()
         } catch {
-            throw error.reason.contains("limit") ? Self.tooLarge(limit) : ProtocolError(.damagedCompression, error.reason)
+            if case .overLimit = error { throw Self.tooLarge(limit) }
+            throw ProtocolError(.damagedCompression, error.description)
         }
     }
 

@@ -29,18 +29,6 @@ extension HTTPField.Name {
 }
 
 extension ProtocolError {
-    /// What a caller is told of an error; of one that isn't meant for callers, only that there was one.
-    package init(of error: any Error) {
-        switch error {
-        case let error as ProtocolError: self = error
-        case let error as InvalidDocument:
-            self.init(.invalidQuery, "the document has \(error.faults.count) fault(s)", faults: error.faults)
-        case let error as JSONError: self.init(.invalidMessage, error.description)
-        case is CancellationError: self.init(.cancelled, "cancelled")
-        default: self.init(.unknownError, "internal error; the service's log has it")
-        }
-    }
-
     /// RFC 9457 problem details.
     package var problem: JSONValue {
         var members: [JSONValue.Member] = [

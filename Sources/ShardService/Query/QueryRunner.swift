@@ -38,7 +38,7 @@ struct QueryRunner: Sendable {
                 left += heavy.count
                 scan = scan.without(heavy)
             } catch let heavy as HeavyUser {
-                throw heavy.refusal(scan.user(at: heavy.place), shard: "shard-\(shard)")
+                throw heavy.refusal(scan.user(at: heavy.place), shard: ClusterMap.Shard.name(shard))
             }
         }
     }
@@ -193,13 +193,13 @@ struct QueryRunner: Sendable {
 
     /// The query asks for more than a shard can tell apart.
     func refusal(_ field: String, _ what: String, _ advice: String) -> ProtocolError {
-        let name = "shard-\(shard)"
+        let name = ClusterMap.Shard.name(shard)
         let reason = "there are \(what) on \(name); \(advice)"
         return ProtocolError(.invalidQuery, "\(field): \(reason)", faults: [FieldFault(field, reason)], shards: [name])
     }
 
     private static func tooMany(_ error: TooManyValues, of property: ByteString, at field: String, _ shard: Int) -> ProtocolError {
-        let name = "shard-\(shard)"
+        let name = ClusterMap.Shard.name(shard)
         let reason = """
             "\(property.string)" has more than \(error.values) distinct values on \(name), or more than \
             \(error.bytes >> 20) MiB of them; break down by a coarser property
