@@ -104,7 +104,7 @@ bench-micro:
 	sh bench/Micro/instructions.sh bench/Micro/f4.keys 86400000 $(build_dir)/kernel-twin
 
 lint:
-	swift format lint --recursive Sources Tests Package.swift
+	swift format lint --strict --recursive Sources Tests Package.swift
 
 # The container image, built and run; needs docker, or buildah and debootstrap.
 image-test: build

@@ -151,15 +151,22 @@ let package = Package(
         core("FunnelStatistics"),
         library("TimeZones", []),
         library("EventShapes", ["FunnelModel", "TimeZones"]),
-        library("EventFiles", ["EventShapes", "FunnelModel", "Codec", "TimeZones", crypto, .target(name: "CZstd", condition: .when(traits: ["Zstd"]))]),
+        library(
+            "EventFiles",
+            ["EventShapes", "FunnelModel", "Codec", "TimeZones", crypto, .target(name: "CZstd", condition: .when(traits: ["Zstd"]))]),
         .target(
             name: "Dashboard", resources: webFiles.split(separator: "\n").map { .embedInCode(String($0)) }, swiftSettings: strict),
         library("HTTP2", ["CNghttp2", "CShims", nioCore]),
         library("RPC", ["FunnelProtocol", "HTTP2", nioCore, nioPosix, nioSSL, nioTLS, crypto, logging]),
         library("ServiceRuntime", ["FunnelModel", "CShims", nioPosix, logging, lifecycle, yams]),
-        library("ServiceHost", ["ServiceRuntime", "RPC", "HTTP2", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix, nioSSL, logging,
-            .product(name: "HummingbirdTLS", package: "hummingbird"),
-            .product(name: "NIOHTTPTypes", package: "swift-nio-extras")]),
+        library(
+            "ServiceHost",
+            [
+                "ServiceRuntime", "RPC", "HTTP2", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix,
+                nioSSL, logging,
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            ]),
         library("IngestService", ["RPC", "ServiceHost"]),
         library("ShardService", ["RPC", "ServiceHost", "EventStorage", "FunnelMatch", "FunnelQuery", "Codec", "CShims"]),
         library("Metadata", ["FunnelProtocol", "FunnelModel", "ServiceRuntime", grdb]),
@@ -167,7 +174,9 @@ let package = Package(
         program("sluice-ingest", ["IngestService", "ServiceHost", "ServiceRuntime"]),
         program("sluice-shard", ["ShardService", "ServiceHost", "ServiceRuntime"]),
         program("sluice-coordinator", ["CoordinatorService", "ServiceHost", "ServiceRuntime"]),
-        program("sluice", ["RPC", "ServiceRuntime", "Metadata", "EventStorage", "Codec", "EventFiles", "EventShapes", "TimeZones", arguments, crypto]),
+        program(
+            "sluice",
+            ["RPC", "ServiceRuntime", "Metadata", "EventStorage", "Codec", "EventFiles", "EventShapes", "TimeZones", arguments, crypto]),
         .target(
             name: "TestSupport", dependencies: ["FunnelModel", "FunnelMatch"], path: "Tests/Support",
             swiftSettings: strict),
@@ -178,11 +187,15 @@ let package = Package(
         tests("EventStorageTests", ["EventStorage"]),
         tests("FunnelQueryTests", ["FunnelQuery", "EventStorage", "FunnelMatch", "TestSupport"]),
         tests("FunnelStatisticsTests", ["FunnelStatistics", "FunnelModel", "TestSupport"]),
-        tests("ServiceTests", ["ServiceRuntime", "Metadata", "IngestService", "CoordinatorService", "ShardService", "Dashboard", "TestSupport"]),
+        tests(
+            "ServiceTests",
+            ["ServiceRuntime", "Metadata", "IngestService", "CoordinatorService", "ShardService", "Dashboard", "TestSupport"]),
         tests("ClusterTests", ["Codec", "TestSupport", crypto]),
         tests("FunnelMatchTests", ["FunnelMatch", "TestSupport"]),
         tests("HTTP2Tests", ["HTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
-        tests("ServiceHostTests", ["ServiceHost", "RPC", "FunnelProtocol", "FunnelModel", "ServiceRuntime", hummingbird, nioCore, nioPosix, logging]),
+        tests(
+            "ServiceHostTests",
+            ["ServiceHost", "RPC", "FunnelProtocol", "FunnelModel", "ServiceRuntime", hummingbird, nioCore, nioPosix, logging]),
         tests("RPCTests", ["RPC", "HTTP2", "FunnelProtocol", nioCore, nioPosix, logging]),
     ],
     swiftLanguageModes: [.v6]

@@ -75,7 +75,9 @@ package enum InflateError: Error, Equatable, CustomStringConvertible {
                     isPadded = true
                 }
                 if unsafe stream.avail_in == 0 { return nil }
-                if isPadded { return .damaged("data after the zeros behind the last gzip member, at byte \(total - Int(unsafe stream.avail_in))") }
+                if isPadded {
+                    return .damaged("data after the zeros behind the last gzip member, at byte \(total - Int(unsafe stream.avail_in))")
+                }
                 unsafe inflateReset(&stream)
                 finished = false
             }

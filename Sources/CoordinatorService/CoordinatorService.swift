@@ -1,17 +1,18 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Logging
 import Metadata
+import RPC
+import ServiceHost
 import ServiceLifecycle
+import ServiceRuntime
 
 /// Holds the metadata, plans queries, asks the shards and merges what they say.
 package final class CoordinatorService: Sendable {
     package static let table = SettingsTable(
         program: "sluice-coordinator", summary: "keeps definitions and the cluster map, and answers funnel queries",
-        example: "SLUICE_CLUSTER_SECRET=… SLUICE_READ_KEYS=… sluice-coordinator --data /var/lib/sluice-coordinator --shards 10.0.0.6:8100,10.0.0.7:8101",
+        example:
+            "SLUICE_CLUSTER_SECRET=… SLUICE_READ_KEYS=… sluice-coordinator --data /var/lib/sluice-coordinator --shards 10.0.0.6:8100,10.0.0.7:8101",
         settings: CommonSettings.all(http: 8090, wire: 8091) + [
             Setting("data", .text, default: "", "directory for the metadata"),
             Setting("shards", .list, default: "", "wire addresses of all shards, host:port, in the order of their numbers, by commas"),
@@ -20,10 +21,13 @@ package final class CoordinatorService: Sendable {
             Setting("admin-keys", .list, secret: true, "keys that may do everything"),
             Setting(
                 "new-shards", .list, default: "",
-                "numbers of shards that may come back with other data than before, such as an empty disk, by commas: once each, for this start"),
+                "numbers of shards that may come back with other data than before, such as an empty disk, by commas: once each, for this start"
+            ),
             Setting("queries-running", .integer(1...1_000), default: "8", "queries answered at the same time"),
-            Setting("chart-library", .text, default: "", "file of Chart.js for the dashboard; by default where Debian's libjs-chart.js has it"),
-            Setting("queries-queued", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
+            Setting(
+                "chart-library", .text, default: "", "file of Chart.js for the dashboard; by default where Debian's libjs-chart.js has it"),
+            Setting(
+                "queries-queued", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
         ])
 
     private let node: Node
@@ -62,7 +66,9 @@ package final class CoordinatorService: Sendable {
     private func addRoutes(to router: ServiceRouter) throws {
         let callers = Callers(keys: keys, guesses: node.guesses, cluster: map.clusterID)
         let site = try DashboardSite(chartLibrary: node.settings.text("chart-library"))
-        if site.lacksCharts { node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js") }
+        if site.lacksCharts {
+            node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js")
+        }
         site.add(to: router)
         CoordinatorRoutes(engine: engine, savedFunnels: savedFunnels, callers: callers).add(to: router)
         SessionRoutes(callers: callers, isSecure: node.serverTLS != nil).add(to: router)
@@ -84,7 +90,8 @@ package final class CoordinatorService: Sendable {
         self.savedFunnels = savedFunnels
         let identity = node.identity { directory.registry.state }
         fleet = ShardFleet(
-            map, service: identity, dataID: { directory.registry.dataID(ofShard: $0) }, group: node.group, tls: node.clientTLS, logger: node.logger)
+            map, service: identity, dataID: { directory.registry.dataID(ofShard: $0) }, group: node.group, tls: node.clientTLS,
+            logger: node.logger)
         fleet.addMetrics(to: node.metrics)
         node.addClusterMetrics { directory.registry.state }
         let gate = AdmissionGate(
@@ -151,7 +158,11 @@ package final class CoordinatorService: Sendable {
     /// Until cancelled: notes which data each shard has open, so that it answers from no others later.
     private func followData() async {
         var newShards = Set(node.settings.list("new-shards").compactMap { Int($0) })
-        if !newShards.isEmpty { node.logger.warning("shards of --new-shards may come back with other data than before; start without it next time", metadata: ["shards": "\(newShards.sorted())"]) }
+        if !newShards.isEmpty {
+            node.logger.warning(
+                "shards of --new-shards may come back with other data than before; start without it next time",
+                metadata: ["shards": "\(newShards.sorted())"])
+        }
         let limit = LogLimit(lines: 5)
         while !Task.isCancelled {
             for link in fleet.links {
@@ -164,7 +175,10 @@ package final class CoordinatorService: Sendable {
                     case .taken:
                         newShards.remove(link.id)
                         node.logger.notice("the shard's data are known by their id from now on", metadata: place)
-                    case .refused: limit.log(node.logger, .error, "data of shard \(link.id)", "a shard has other data open than those it must answer from", place)
+                    case .refused:
+                        limit.log(
+                            node.logger, .error, "data of shard \(link.id)", "a shard has other data open than those it must answer from",
+                            place)
                     }
                 } catch is RevisionConflict {
                     // The metadata went on under a new lineage just now.
@@ -176,7 +190,9 @@ package final class CoordinatorService: Sendable {
         }
     }
 
-    private static let keySettings: [(name: String, role: KeyRole)] = [("write-keys", .write), ("read-keys", .read), ("admin-keys", .admin)]
+    private static let keySettings: [(name: String, role: KeyRole)] = [
+        ("write-keys", .write), ("read-keys", .read), ("admin-keys", .admin),
+    ]
 
     /// Keys that could be guessed are taken, since 0.1 took them.
     private static func warnOfShortKeys(_ node: Node) {
@@ -207,7 +223,9 @@ package final class CoordinatorService: Sendable {
         for text in settings.list("new-shards") where !(Int(text).map(shards.indices.contains) ?? false) {
             faults.append(FieldFault("--new-shards", "\"\(text)\" is not the number of a shard, 0 to \(max(0, shards.count - 1))"))
         }
-        if shards.isEmpty || shards.count > Limits.shards { faults.append(FieldFault("--shards", "must name 1 to \(Limits.shards) shards")) }
+        if shards.isEmpty || shards.count > Limits.shards {
+            faults.append(FieldFault("--shards", "must name 1 to \(Limits.shards) shards"))
+        }
         var keys: [ClusterSnapshot.Key] = []
         for (name, role) in keySettings {
             do {
@@ -246,7 +264,9 @@ package final class CoordinatorService: Sendable {
         if wasBehind {
             node.logger.error(
                 "a service knew more than this coordinator, whose directory was put back to an earlier state; its metadata go on above that, under a new lineage",
-                metadata: ["known": "\(request.known)", "revision": "\(snapshot.revision)", "peer": "\(call.peer.map { "\($0)" } ?? "client")"])
+                metadata: [
+                    "known": "\(request.known)", "revision": "\(snapshot.revision)", "peer": "\(call.peer.map { "\($0)" } ?? "client")",
+                ])
         }
         if request.origin == nil { snapshot.lineage = 0 }
         var answer = call.writer()

@@ -24,7 +24,8 @@ package struct ReportEndpoint: Sendable {
             requestSchema: "Query", answerSchema: "Report"
         ) { try await $0.report(try QueryRequest.parse($1, now: $2), project: $3).json },
         ReportEndpoint(
-            path: "/v1/query/users", call: nil, summary: "A page of the users of a step.", requestSchema: "UsersQuery", answerSchema: "UsersPage"
+            path: "/v1/query/users", call: nil, summary: "A page of the users of a step.", requestSchema: "UsersQuery",
+            answerSchema: "UsersPage"
         ) { try await $0.users(try UsersRequest.parse($1, now: $2), project: $3).json(withUsers: true) },
         ReportEndpoint(
             path: "/v1/query/paths", call: .paths, summary: "What users do after the step they dropped at, or between two steps.",

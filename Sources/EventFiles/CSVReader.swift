@@ -111,7 +111,9 @@ struct CSVReader {
         var i = start + 1
         while true {
             while i < limit, bytes[i] != Self.quote {
-                if bytes[i] == LineEnd.lf || (bytes[i] == LineEnd.cr && !(i + 1 < bytes.count && bytes[i + 1] == LineEnd.lf)) { lines &+= 1 }
+                if bytes[i] == LineEnd.lf || (bytes[i] == LineEnd.cr && !(i + 1 < bytes.count && bytes[i + 1] == LineEnd.lf)) {
+                    lines &+= 1
+                }
                 i &+= 1
             }
             guard i < limit else {

@@ -36,7 +36,10 @@ enum FileFormat {
         ([0xFF, 0xFE], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | sluice load -"),
         ([0xFE, 0xFF], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | sluice load -"),
         (Array("PK\u{3}\u{4}".utf8), "a zip archive or an Excel workbook", "unzip -p FILE | sluice load -, or export the sheet as CSV"),
-        (Array("PAR1".utf8), "Parquet", "duckdb -c \"COPY (FROM 'e.parquet') TO '/dev/stdout' (FORMAT json)\" | sluice load -, with its name for e.parquet"),
+        (
+            Array("PAR1".utf8), "Parquet",
+            "duckdb -c \"COPY (FROM 'e.parquet') TO '/dev/stdout' (FORMAT json)\" | sluice load -, with its name for e.parquet"
+        ),
         (Array("BZh".utf8), "compressed with bzip2", "bzip2 -dc FILE | sluice load -"),
         ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0], "compressed with xz", "xz -dc FILE | sluice load -"),
         ([0xD0, 0xCF, 0x11, 0xE0], "an old Excel workbook", "export the sheet as CSV"),

@@ -73,7 +73,8 @@ struct RecordCollector {
     // MARK: - Tables
 
     mutating func take(
-        _ lines: FileLines, _ csv: borrowing CSVReader, _ bytes: [UInt8], _ row: inout TableRow, _ shapes: inout ShapeReader, _ times: inout TimeReader
+        _ lines: FileLines, _ csv: borrowing CSVReader, _ bytes: [UInt8], _ row: inout TableRow, _ shapes: inout ShapeReader,
+        _ times: inout TimeReader
     ) {
         let record = Record(window: bytes.span, scratch: csv.scratch.span, fields: csv.fields.span)
         for i in 0..<row.count {

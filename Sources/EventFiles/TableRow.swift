@@ -4,7 +4,11 @@ import FunnelModel
 /// The columns of a table as what they mean, and one record after another as the JSON text of a native event.
 struct TableRow {
     private enum Role: Equatable {
-        case user(Int), anonymous(Int), event(Int), time(Int), id(Int)
+        case user(Int)
+        case anonymous(Int)
+        case event(Int)
+        case time(Int)
+        case id(Int)
         case property
         case none
     }
@@ -49,7 +53,8 @@ struct TableRow {
         constantEvent = event
         container = shape.spread.first
         let named = names.filter { !$0.isEmpty }
-        isDocument = shape.jsonText.contains(where: names.contains) || shape.parameterLists.contains { names.contains($0.name) }
+        isDocument =
+            shape.jsonText.contains(where: names.contains) || shape.parameterLists.contains { names.contains($0.name) }
             || (event == nil && shape.keepsOtherEventNames && shape.event.count { seen.contains($0.name) } > 1)
             || shape.naming == .segmentCall || Set(named.map { shape.propertyName(ofColumn: $0) }).count < named.count
         columns = names.map { Column(name: $0, role: $0.isEmpty || shape.leftOut.contains($0) ? .none : .property) }

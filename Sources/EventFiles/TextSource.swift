@@ -1,5 +1,5 @@
-import Foundation
 import Codec
+import Foundation
 
 /// A fault of a file as a whole, in words.
 package struct FileFault: Error, CustomStringConvertible, Sendable {
@@ -15,9 +15,11 @@ package enum SystemWords {
 
 /// Names as a shell takes them for one word.
 package func shellWord(_ text: String) -> String {
-    let isPlain = !text.isEmpty && text.utf8.allSatisfy { byte in
-        (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || "._-/+@%,:=".utf8.contains(byte)
-    }
+    let isPlain =
+        !text.isEmpty
+        && text.utf8.allSatisfy { byte in
+            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || "._-/+@%,:=".utf8.contains(byte)
+        }
     return isPlain ? text : "'" + text.replacing("'", with: "'\\''") + "'"
 }
 
@@ -46,7 +48,9 @@ package final class TextSource {
             size = nil
         } else {
             var isDirectory: ObjCBool = false
-            guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { throw FileFault("there is no file \(path)") }
+            guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+                throw FileFault("there is no file \(path)")
+            }
             guard !isDirectory.boolValue else { throw FileFault("\(path) is a directory") }
             guard let opened = FileHandle(forReadingAtPath: path) else { throw FileFault("\(path) cannot be read") }
             handle = opened

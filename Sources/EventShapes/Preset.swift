@@ -82,7 +82,8 @@ package struct Preset: Sendable {
             "tr_shipping_base", "ti_price_base",
         ]
         shape.textColumns = [
-            "geo_zipcode", "tr_orderid", "ti_sku", "ti_orderid", "user_ipaddress", "br_version", "os_name", "app_id", "geo_region", "v_tracker",
+            "geo_zipcode", "tr_orderid", "ti_sku", "ti_orderid", "user_ipaddress", "br_version", "os_name", "app_id", "geo_region",
+            "v_tracker",
             "v_collector", "v_etl",
         ]
         table.separator = UInt8(ascii: "\t")
@@ -111,7 +112,8 @@ package struct Preset: Sendable {
         shape.textColumns = ["category"]
         shape.numberColumns = ["price"]
         table.header = .none([
-            .init(["session", "time", "item", "category"], event: "click"), .init(["session", "time", "item", "price", "quantity"], event: "buy"),
+            .init(["session", "time", "item", "category"], event: "click"),
+            .init(["session", "time", "item", "price", "quantity"], event: "buy"),
         ])
     }
 }

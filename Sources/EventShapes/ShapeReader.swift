@@ -90,7 +90,10 @@ package struct ShapeReader: Sendable {
         return members.isEmpty ? "no members" : members.count > 20 ? shown + ", …" : shown
     }
 
-    private enum Either<Left, Right> { case left(Left), right(Right) }
+    private enum Either<Left, Right> {
+        case left(Left)
+        case right(Right)
+    }
 
     private func segmentEvent(_ document: JSONValue) throws(EventFault) -> Either<JSONValue, String> {
         guard let type = document["type"]?.asString else { throw EventFault("type", "is missing: track, page, screen, …") }

@@ -49,7 +49,8 @@ package struct TimeFormat: Sendable, Equatable {
             at += 1
         }
         guard !parts.isEmpty else { throw Fault(description: "the format is empty") }
-        let hasDate = parts.contains(.epoch)
+        let hasDate =
+            parts.contains(.epoch)
             || (parts.contains { [.number(.year, 4), .number(.shortYear, 2)].contains($0) }
                 && (parts.contains(.number(.dayOfYear, 3))
                     || (parts.contains(.number(.day, 2)) && (parts.contains(.number(.month, 2)) || parts.contains(.monthName)))))
@@ -193,7 +194,8 @@ extension TimeFormat {
                 for (i, name) in names.enumerated() {
                     let letters = Array((isWhole ? name : String(name.prefix(3))).lowercased().utf8)
                     guard bytes.count - at >= letters.count,
-                        zip(bytes[at...], letters).allSatisfy({ ($0 | 32) == $1 }) else { continue }
+                        zip(bytes[at...], letters).allSatisfy({ ($0 | 32) == $1 })
+                    else { continue }
                     at += letters.count
                     return i
                 }
@@ -244,12 +246,15 @@ extension TimeFormat.Fields {
         }
         let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0
         let lengths: [Int64] = [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        guard (1...12).contains(month), day >= 1, day <= lengths[Int(month) - 1], (dayOfYear ?? 1) >= 1, (dayOfYear ?? 1) <= (leap ? 366 : 365) else {
+        guard (1...12).contains(month), day >= 1, day <= lengths[Int(month) - 1], (dayOfYear ?? 1) >= 1,
+            (dayOfYear ?? 1) <= (leap ? 366 : 365)
+        else {
             throw Timestamp.Fault(reason: "no such day")
         }
         let hour = hour + (isAfternoon == true ? 12 : 0)
         guard hour < 24, minute < 60, second < 60 else { throw Timestamp.Fault(reason: "no such time of day") }
-        let days = dayOfYear.map { Timestamp.days(year: year, month: 1, day: 1) + $0 - 1 } ?? Timestamp.days(year: year, month: month, day: day)
+        let days =
+            dayOfYear.map { Timestamp.days(year: year, month: 1, day: 1) + $0 - 1 } ?? Timestamp.days(year: year, month: month, day: day)
         let shown = ((days * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000 + microsecond
         return (shown - (offsetMinutes ?? 0) * 60_000_000, offsetMinutes != nil)
     }

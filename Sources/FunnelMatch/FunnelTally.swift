@@ -72,9 +72,13 @@ package struct FunnelTally: Sendable {
             counts[step] += UInt64(reached)
             if !times { continue }
             let list = { lists[listOfStep[$0]] }
-            unsafe list(step).withKeys { at in unsafe list(0).withKeys { first in unsafe list(step - 1).withKeys { previous in
-                unsafe addTimes(outcomes, step, reached, at, first, previous)
-            }}}
+            unsafe list(step).withKeys { at in
+                unsafe list(0).withKeys { first in
+                    unsafe list(step - 1).withKeys { previous in
+                        unsafe addTimes(outcomes, step, reached, at, first, previous)
+                    }
+                }
+            }
         }
     }
 

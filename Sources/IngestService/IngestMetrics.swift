@@ -1,8 +1,8 @@
 import FunnelModel
 import FunnelProtocol
+import Logging
 import RPC
 import ServiceRuntime
-import Logging
 
 /// Whose events came, and what became of them.
 struct IngestMetrics: Sendable {
@@ -32,7 +32,8 @@ struct IngestMetrics: Sendable {
     private let limit = LogLimit()
 
     init(_ metrics: Metrics) {
-        accepted = metrics.counters("sluice_ingest_events_accepted_total", "events durable on their shard, those of repeated deliveries included")
+        accepted = metrics.counters(
+            "sluice_ingest_events_accepted_total", "events durable on their shard, those of repeated deliveries included")
         rejected = metrics.counters(
             "sluice_ingest_events_rejected_total", "events refused for what they hold, or for a limit of their project",
             by: Reason.allCases.map { [("reason", $0.rawValue)] })

@@ -1,11 +1,11 @@
 import Codec
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Logging
+import RPC
+import ServiceHost
 import ServiceLifecycle
+import ServiceRuntime
 
 /// Takes events over HTTP and wire, checks them, and sends each to the shard of its user. Keeps nothing but its
 /// snapshot of the cluster's metadata.
@@ -15,7 +15,9 @@ package final class IngestService: Sendable {
         example: "SLUICE_CLUSTER_SECRET=… sluice-ingest --data /var/lib/sluice-ingest --coordinator 10.0.0.5:8091",
         settings: CommonSettings.all(http: 8080, wire: 8081) + Membership.settings + [
             Setting("body-mb", .integer(1...1_024), default: "64", "largest decoded request body, in MiB"),
-            Setting("bodies-mb", .integer(1...65_536), default: "512", "decoded HTTP request bodies held at a time, in MiB, a project's at most half; beyond that the slowest is refused"),
+            Setting(
+                "bodies-mb", .integer(1...65_536), default: "512",
+                "decoded HTTP request bodies held at a time, in MiB, a project's at most half; beyond that the slowest is refused"),
             Setting("events-per-request", .integer(1...1_000_000), default: "200000", "most events of one request"),
             Setting("in-flight-mb", .integer(1...65_536), default: "256", "bytes on their way to shards, in MiB; one shard may hold half"),
         ])
@@ -41,7 +43,9 @@ package final class IngestService: Sendable {
         return [
             AtShutdown { await service.parsing.shutdown() }, service.membership.service, Background { try await service.followMap() },
             try node.httpService(http, small: small), IdleTrim { bodies.bytes > 0 || service.router.inFlightBytes > 0 },
-            node.wireService([.init(.append, .keys(.write, service.wireKeys)) { try await service.append($0) }], as: identity) { service.router.shards.count },
+            node.wireService([.init(.append, .keys(.write, service.wireKeys)) { try await service.append($0) }], as: identity) {
+                service.router.shards.count
+            },
         ]
     }
 
@@ -57,7 +61,9 @@ package final class IngestService: Sendable {
                 group: node.group, tls: node.clientTLS, connections: connections, logger: node.logger)
         }
         router = ShardRouter(budgetBytes: settings.integer("in-flight-mb") << 20, logger: node.logger) { [makeClient] shard in
-            ShardLink(shard, Self.expected(shard, membership.view), own: { membership.view.cluster }, logger: node.logger) { makeClient(shard, $0, $1) }
+            ShardLink(shard, Self.expected(shard, membership.view), own: { membership.view.cluster }, logger: node.logger) {
+                makeClient(shard, $0, $1)
+            }
         }
         intake = Intake(
             router: router, bodyBytesMax: settings.integer("body-mb") << 20,
@@ -167,7 +173,8 @@ package final class IngestService: Sendable {
         }
         let project = principal.project
         let body = call.frame.body
-        let (read, delivery) = try await body.count <= Self.shortBytes
+        let (read, delivery) =
+            try await body.count <= Self.shortBytes
             ? self.read(body, project) : parsing.run(project) { [self] in try self.read(body, project) }
         let outcome = try await intake.store(read, delivery: delivery, sender: Sender(principal), logger: node.logger)
         var answer = call.writer()
@@ -185,7 +192,8 @@ package final class IngestService: Sendable {
         }
         guard isValidUTF8(message.idempotencyKey.bytes) else { throw ProtocolError(.invalidMessage, "the idempotency key is not UTF-8") }
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: message.idempotencyKey, eventsMax: intake.eventsMax)
-        let delivery = ShardRouter.Delivery(of: message, fingerprint: CRC32C.checksum(body, range: Append.contentStart..<body.count), project: project)
+        let delivery = ShardRouter.Delivery(
+            of: message, fingerprint: CRC32C.checksum(body, range: Append.contentStart..<body.count), project: project)
         return (reader.columns(message.batch), delivery)
     }
 }

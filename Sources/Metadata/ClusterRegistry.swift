@@ -30,7 +30,8 @@ package final class ClusterRegistry: Sendable {
             throw InvalidDocument([
                 FieldFault(
                     "--shards",
-                    "names \(listed.count) shards, but this cluster was made with \(stored.map.shards.count): a user's events stay on the shard they were put on, and shards can't be added or taken away. Start a new cluster in an empty data directory and load the events again")
+                    "names \(listed.count) shards, but this cluster was made with \(stored.map.shards.count): a user's events stay on the shard they were put on, and shards can't be added or taken away. Start a new cluster in an empty data directory and load the events again"
+                )
             ])
         }
         let map = ClusterMap(clusterID: stored?.map.clusterID ?? Self.draw(), epoch: stored?.map.epoch ?? 1, shards: listed)

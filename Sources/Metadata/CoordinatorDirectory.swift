@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import Glibc
+import ServiceRuntime
 
 /// A coordinator's data directory: the database of metadata, and beside it the file `CLUSTER` with the id of the cluster, by
 /// which a database that was lost is told from a new directory. Locked as long as this object lives.
@@ -43,7 +43,9 @@ package final class CoordinatorDirectory: Sendable {
             throw Self.lost(database, marked)
         }
         guard stored == marked else {
-            throw Self.fault("\(database) is of cluster \(Self.hex(stored)), but \(path)/CLUSTER says \(Self.hex(marked)): one of them is of another directory")
+            throw Self.fault(
+                "\(database) is of cluster \(Self.hex(stored)), but \(path)/CLUSTER says \(Self.hex(marked)): one of them is of another directory"
+            )
         }
     }
 

@@ -1,16 +1,16 @@
 import Codec
-import ServiceHost
+import EventStorage
 import FunnelMatch
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import FunnelQuery
-import EventStorage
 import Logging
 import NIOCore
 import NIOPosix
+import RPC
+import ServiceHost
 import ServiceLifecycle
+import ServiceRuntime
 import Synchronization
 
 /// One shard: keeps the events of its buckets and matches funnels over them.
@@ -23,7 +23,9 @@ package final class ShardService: Sendable {
                 Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory that are sealed into a segment"),
                 Setting("merge-mb", .integer(1...100_000), default: "128", "bytes a second that merges write at most, in MiB"),
                 Setting("reserve-mb", .integer(0...1_000_000), default: "256", "appends are refused while the disk has less free, in MiB"),
-                Setting("event-names-max", .integer(1...1_000_000), default: "\(Limits.eventNamesPerProject)", "event names of a project on this shard"),
+                Setting(
+                    "event-names-max", .integer(1...1_000_000), default: "\(Limits.eventNamesPerProject)",
+                    "event names of a project on this shard"),
                 Setting(
                     "property-keys-max", .integer(1...1_000_000), default: "\(Limits.propertyKeysPerProject)",
                     "property keys of a project on this shard; a property with one more is left out of its event"),
@@ -32,9 +34,11 @@ package final class ShardService: Sendable {
                     "users of a project in one of the 1,024 buckets"),
                 Setting(
                     "new-names-per-hour", .integer(0...1_000_000), default: "100",
-                    "new event names, and new property keys, of a project in an hour after the first 1,000; 0 is no limit, and admin keys have none"),
+                    "new event names, and new property keys, of a project in an hour after the first 1,000; 0 is no limit, and admin keys have none"
+                ),
                 Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time; projects take turns"),
-                Setting("query-queue", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
+                Setting(
+                    "query-queue", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
             ])
 
     private struct Open {
@@ -87,7 +91,8 @@ package final class ShardService: Sendable {
         appendLatency = node.metrics.latency("sluice_shard_append_seconds", "time from an append's arrival to its durability")
         queryLatency = node.metrics.latency("sluice_shard_query_seconds", "time of a partial query, queueing included")
         syncLatency = node.metrics.latency("sluice_store_sync_seconds", "time of one sync of the log, for a whole group of appends")
-        appendedRows = node.metrics.counter("sluice_shard_rows_appended_total", "rows made durable, those of repeated deliveries not counted")
+        appendedRows = node.metrics.counter(
+            "sluice_shard_rows_appended_total", "rows made durable, those of repeated deliveries not counted")
         writer.start()
         sealer.start()
         calmSealer.start()
@@ -102,7 +107,9 @@ package final class ShardService: Sendable {
         node.setReady("waiting for the cluster map")
         guard let snapshot = await membership.view.ready() else { return }
         guard snapshot.map.shards.indices.contains(shard) else {
-            throw InvalidDocument([FieldFault("--shard", "\(shard) is not in the cluster map, which has \(snapshot.map.shards.count) shards")])
+            throw InvalidDocument([
+                FieldFault("--shard", "\(shard) is not in the cluster map, which has \(snapshot.map.shards.count) shards")
+            ])
         }
         node.setReady("replaying the log")
         let store = try await writer.runIfActive { [self] in try openStore(snapshot.map) }
@@ -111,7 +118,10 @@ package final class ShardService: Sendable {
         let stats = store.stats
         node.logger.info(
             "store is open",
-            metadata: ["rows": "\(stats.rows)", "segments": "\(stats.segments)", "replayed": "\(stats.replayedRecords)", "torn_bytes_cut": "\(stats.tornBytesCut)"])
+            metadata: [
+                "rows": "\(stats.rows)", "segments": "\(stats.segments)", "replayed": "\(stats.replayedRecords)",
+                "torn_bytes_cut": "\(stats.tornBytesCut)",
+            ])
         membership.claim()
         await tellReadiness(store)
     }
@@ -166,7 +176,9 @@ package final class ShardService: Sendable {
     private func seal() async {
         let usual = node.settings.integer("seal-rows")
         try? await calmSealer.runIfActive { Housekeeping.giveWay() }
-        await repeating(on: calmSealer) { Housekeeping.seal($0) } urgently: { store in
+        await repeating(on: calmSealer) {
+            Housekeeping.seal($0)
+        } urgently: { store in
             let stats = store.stats
             return stats.memtableRows > 2 * usual || stats.memtableBytes > 2 * store.options.sealBytes ? self.sealer : nil
         }
@@ -252,7 +264,9 @@ package final class ShardService: Sendable {
         try checkEpoch(call, open.map)
         let message = try decoding("append") { () throws(ByteError) in try ShardAppend(body: call.frame.body) }
         let own = BucketSet(ClusterMap.buckets(ofShard: shard, of: open.map.shards.count))
-        guard message.buckets.isSubset(of: own) else { throw ProtocolError(.wrongBucket, "a bucket of the append does not belong to shard \(shard)") }
+        guard message.buckets.isSubset(of: own) else {
+            throw ProtocolError(.wrongBucket, "a bucket of the append does not belong to shard \(shard)")
+        }
         for i in 0..<message.batch.users.count where !message.buckets.contains(ClusterMap.bucket(of: message.batch.users.hash(i))) {
             throw ProtocolError(.invalidMessage, "a user of the append is not of its buckets")
         }
@@ -373,7 +387,9 @@ package final class ShardService: Sendable {
     }
 
     private func addStoreMetrics() {
-        StoreMetrics.add(to: node.metrics, reserve: node.settings.integer("reserve-mb") << 20) { [weak self] in self?.open.withLock { $0?.store } }
+        StoreMetrics.add(to: node.metrics, reserve: node.settings.integer("reserve-mb") << 20) { [weak self] in
+            self?.open.withLock { $0?.store }
+        }
         node.metrics.gauge("sluice_shard_append_queue_bytes", "appends waiting for the disk") { [weak self] in
             Double(self?.open.withLock { $0?.appender.queued.bytes } ?? 0)
         }

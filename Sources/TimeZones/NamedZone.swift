@@ -15,7 +15,9 @@ package struct NamedZone: Sendable {
             self.zone = zone
             return
         }
-        guard name.contains("/") || TimeZone.knownTimeZoneIdentifiers.contains(name), let zone = TimeZone(identifier: name) else { return nil }
+        guard name.contains("/") || TimeZone.knownTimeZoneIdentifiers.contains(name), let zone = TimeZone(identifier: name) else {
+            return nil
+        }
         self.zone = zone
     }
 

@@ -1,7 +1,7 @@
 import CoordinatorService
+import Glibc
 import ServiceHost
 import ServiceRuntime
-import Glibc
 
 @main
 struct Main {

@@ -1,7 +1,7 @@
-import ServiceHost
-import ServiceRuntime
 import Glibc
 import IngestService
+import ServiceHost
+import ServiceRuntime
 
 @main
 struct Main {

@@ -1,6 +1,6 @@
+import Glibc
 import ServiceHost
 import ServiceRuntime
-import Glibc
 import ShardService
 
 @main

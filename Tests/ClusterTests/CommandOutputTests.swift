@@ -13,7 +13,8 @@ extension ClusterSuite {
             try await Cluster.with(shards: 2) { cluster in
                 var events: [JSONValue] = []
                 for (i, value) in [0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4].enumerated() {
-                    events.append(event("u\(i)", "view", Double(i), properties: ["c": .text("v\(value)"), "arm": .text(i % 2 == 0 ? "a" : "b")]))
+                    events.append(
+                        event("u\(i)", "view", Double(i), properties: ["c": .text("v\(value)"), "arm": .text(i % 2 == 0 ? "a" : "b")]))
                     if i % 3 == 0 { events.append(event("u\(i)", "buy", Double(i) + 5)) }
                 }
                 events += [event("none", "view", Self.day), event("none", "buy", Self.day + 9)]
@@ -25,7 +26,8 @@ extension ClusterSuite {
         }
 
         private func csv(_ cluster: Cluster, _ arguments: [String]) async throws -> [[[String: String]]] {
-            let told = try await Command.run("sluice", ["query", "--steps", "view,buy", "--to", cluster.coordinatorWire, "--format", "csv"] + arguments)
+            let told = try await Command.run(
+                "sluice", ["query", "--steps", "view,buy", "--to", cluster.coordinatorWire, "--format", "csv"] + arguments)
             #expect(told.status == 0, "\(told.err)")
             return Self.tables(told.out)
         }
@@ -52,7 +54,9 @@ extension ClusterSuite {
             return cells
         }
 
-        private static func sum(_ rows: [[String: String]], _ column: String) -> Int { rows.reduce(0) { $0 + (Int($1[column] ?? "") ?? 0) } }
+        private static func sum(_ rows: [[String: String]], _ column: String) -> Int {
+            rows.reduce(0) { $0 + (Int($1[column] ?? "") ?? 0) }
+        }
 
         private func breakdown(_ cluster: Cluster) async throws {
             let rows = try await csv(cluster, ["--breakdown", "c", "--k", "2"])[0]
@@ -61,7 +65,8 @@ extension ClusterSuite {
             #expect(rows[3]["values_least"] == "3" && rows[3]["values_most"] == "3")
             let report = try await cluster.query(["funnel": ["steps": ["view", "buy"]], "breakdown": ["property": "c", "k": 2]])
             for (i, key) in ["entered", "converted"].enumerated() {
-                #expect(Self.sum(rows, key) == Report(report).counts[i] && Self.sum(rows, "step_\(i + 1)_count") == Report(report).counts[i])
+                #expect(
+                    Self.sum(rows, key) == Report(report).counts[i] && Self.sum(rows, "step_\(i + 1)_count") == Report(report).counts[i])
             }
             let first = report["breakdown"]?["rows"]?.asArray?[0]
             let interval = first?["conversion_ci"]?.asArray?.compactMap(\.asDouble)
@@ -77,7 +82,9 @@ extension ClusterSuite {
             let rows = try await csv(cluster, range)[0]
             #expect(rows.map { $0["count"] } == ["1", "1"] && rows.map { $0["previous_count"] } == ["12", "4"])
             #expect(rows.map { $0["change_count"] } == ["-11", "-3"] && rows[1]["previous_dropoff"] == "8")
-            #expect(rows[1]["previous_start"] == "\"2023-11-14T00:00:00Z\"" && rows[1]["change_conversion_from_first"]?.hasPrefix("0.66") == true)
+            #expect(
+                rows[1]["previous_start"] == "\"2023-11-14T00:00:00Z\""
+                    && rows[1]["change_conversion_from_first"]?.hasPrefix("0.66") == true)
             let both = try await csv(cluster, range + ["--breakdown", "c"])
             #expect(both.count == 2 && both[0][0]["row"] != nil && both[1].map { $0["previous_count"] } == ["12", "4"])
         }
@@ -92,7 +99,9 @@ extension ClusterSuite {
             #expect(segments[1]["step_2_median_seconds"] == "5" && segments[1]["step_2_open"] == "0", "\(segments[1])")
             let variants = try await csv(cluster, ["--variants", "arm", "--control", "a"])[0]
             #expect(variants.map { $0["row"] } == ["\"variant\"", "\"variant\"", "\"no_value\""] && Self.sum(variants, "entered") == 13)
-            #expect(variants[0]["difference"] == "" && Double(variants[1]["difference_ci_low"] ?? "") != nil && variants[1]["several_values"] == "0")
+            #expect(
+                variants[0]["difference"] == "" && Double(variants[1]["difference_ci_low"] ?? "") != nil
+                    && variants[1]["several_values"] == "0")
             #expect(variants.map { $0["planned_share"] } == ["0.5", "0.5", ""])
             let steps = try await csv(cluster, [])[0]
             #expect(steps.map { $0["step"] } == ["\"view\"", "\"buy\""] && Double(steps[1]["dropout_rate_ci_low"] ?? "") != nil)
@@ -101,7 +110,9 @@ extension ClusterSuite {
 
         @Test func kindsAreToldApart() async throws {
             try await Cluster.with(shards: 1) { cluster in
-                let values: [JSONValue?] = ["false", false, "", "1", 1, nil, "(other)", "(none)", "pro", " pro", "=1+1", "'x", .text(Self.red)]
+                let values: [JSONValue?] = [
+                    "false", false, "", "1", 1, nil, "(other)", "(none)", "pro", " pro", "=1+1", "'x", .text(Self.red),
+                ]
                 let events = values.enumerated().map { i, value in
                     event("u\(i)", "view", Double(i), properties: value.map { .object([.init("c", $0)]) } ?? [:])
                 }
@@ -112,14 +123,16 @@ extension ClusterSuite {
                 let names = lines.compactMap { $0.isEmpty ? nil : $0.prefix(32).trimmingCharacters(in: .whitespaces) }
                 #expect(
                     Set(names) == [
-                        "\"false\"", "false", "\"\"", "\"1\"", "1", "(none)", "\"(other)\"", "\"(none)\"", "pro", "\" pro\"", "=1+1", "'x", "␛[31mred",
+                        "\"false\"", "false", "\"\"", "\"1\"", "1", "(none)", "\"(other)\"", "\"(none)\"", "pro", "\" pro\"", "=1+1", "'x",
+                        "␛[31mred",
                     ], "\(table.out)")
                 let csv = try await Command.run("sluice", common + ["--format", "csv"])
                 let cells = Self.tables(csv.out)[0].map { [$0["row"] ?? "", $0["kind"] ?? "", $0["value"] ?? ""] }
                 let want = [
                     ["value", "text", "\"false\""], ["value", "boolean", "false"], ["value", "text", "\"\""], ["value", "text", "\"1\""],
                     ["value", "number", "1"], ["no_value", "", ""], ["value", "text", "\"(other)\""], ["value", "text", "\"(none)\""],
-                    ["value", "text", "\"pro\""], ["value", "text", "\" pro\""], ["value", "text", "\"'=1+1\""], ["value", "text", "\"''x\""],
+                    ["value", "text", "\"pro\""], ["value", "text", "\" pro\""], ["value", "text", "\"'=1+1\""],
+                    ["value", "text", "\"''x\""],
                     ["value", "text", "\"␛[31mred\""],
                 ].map { ["\"\($0[0])\"", "\"\($0[1])\"", $0[2]] }
                 #expect(Set(cells) == Set(want) && cells.count == want.count, "\(csv.out)")
@@ -134,14 +147,17 @@ extension ClusterSuite {
                 let commands = [
                     ["query", "--file", broken.path] + wire, ["query", "--file", "/nowhere"] + wire,
                     ["query", "--steps", "a", "--segment", "s=\(broken.path)"] + wire, ["query", "--steps", "a", "--to", "127.0.0.1:1"],
-                    ["query", "none"] + wire, ["query", "--steps", "a", "--start", "soon"] + wire, ["funnels", "list", "--to", "127.0.0.1:1"],
+                    ["query", "none"] + wire, ["query", "--steps", "a", "--start", "soon"] + wire,
+                    ["funnels", "list", "--to", "127.0.0.1:1"],
                     ["funnels", "apply", broken.path, "--to", cluster.coordinatorHTTP], ["generate", "--from", "yesterday"],
                     ["generate", "--out", "/nowhere/e.ndjson"], ["compact", "/nowhere"], ["verify", "/nowhere"],
                     ["up", "--any-port", "--data", "/proc/nowhere"],
                 ]
                 for command in commands {
                     let told = try await Command.run("sluice", command)
-                    #expect(told.status != 0 && !(told.out + told.err).isEmpty && Self.isInWords(told.out + told.err), "\(command): \(told.out)\(told.err)")
+                    #expect(
+                        told.status != 0 && !(told.out + told.err).isEmpty && Self.isInWords(told.out + told.err),
+                        "\(command): \(told.out)\(told.err)")
                 }
                 let refused = try await Command.run("sluice", ["query", "--steps", "a", "--to", "127.0.0.1:1"])
                 #expect(refused.err.contains("cannot connect to 127.0.0.1:1: Connection refused\n"), "\(refused.err)")
@@ -166,17 +182,22 @@ extension ClusterSuite {
         @Test func noTextOfAClientDoesAnything() async throws {
             try await Cluster.with(shards: 1) { cluster in
                 let odd = "日本\u{202E}\u{9B}31m"
-                #expect(try await cluster.send([event(Self.red, Self.red, 0), event(Self.red, odd, 5), event("u", Self.red, 9)]).status == 200)
+                #expect(
+                    try await cluster.send([event(Self.red, Self.red, 0), event(Self.red, odd, 5), event("u", Self.red, 9)]).status == 200)
                 let saved: JSONValue = ["steps": [.text(Self.red), .text(odd)], "window_duration": "1h"]
                 #expect(try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/odd", body: saved.encoded).status == 201)
                 let query = ["query", "odd", "--to", cluster.coordinatorWire]
                 let funnels = ["--to", cluster.coordinatorHTTP]
                 let broken = cluster.directory.appendingPathComponent("broken.json")
-                try Data(#"{"funnel_id": "x", "steps": ["\#(Self.red.replacing("\u{1B}", with: "\\u001b"))", 7], "a\u009b": 1}"#.utf8).write(to: broken)
+                try Data(#"{"funnel_id": "x", "steps": ["\#(Self.red.replacing("\u{1B}", with: "\\u001b"))", 7], "a\u009b": 1}"#.utf8)
+                    .write(to: broken)
                 let commands = [
-                    query, query + ["--format", "csv"], query + ["--format", "json"], query + ["--explain", Self.red], query + ["--paths-after", "2"],
-                    query + ["--predict", "2"], query + ["--breakdown", Self.red], ["query", "--steps", "a,b", "--to", cluster.coordinatorWire, "--order", Self.red],
-                    ["query", "--file", broken.path, "--to", cluster.coordinatorWire], ["funnels", "list"] + funnels, ["funnels", "get", "odd"] + funnels,
+                    query, query + ["--format", "csv"], query + ["--format", "json"], query + ["--explain", Self.red],
+                    query + ["--paths-after", "2"],
+                    query + ["--predict", "2"], query + ["--breakdown", Self.red],
+                    ["query", "--steps", "a,b", "--to", cluster.coordinatorWire, "--order", Self.red],
+                    ["query", "--file", broken.path, "--to", cluster.coordinatorWire], ["funnels", "list"] + funnels,
+                    ["funnels", "get", "odd"] + funnels,
                     ["funnels", "apply", broken.path] + funnels,
                 ]
                 for command in commands {

@@ -31,7 +31,9 @@ extension ClusterSuite {
         @Test func aKeyOpensASessionThatOnlyOwnPagesCanUse() async throws {
             let environment = ["SLUICE_READ_KEYS": "a-read-key", "SLUICE_ADMIN_KEYS": "an-admin-key", "SLUICE_WRITE_KEYS": "a-write-key"]
             try await Cluster.with(shards: 1, environment: environment) { cluster in
-                func call(_ method: String, _ path: String, _ body: JSONValue? = nil, _ headers: [String: String] = [:]) async throws -> HTTP.Answer {
+                func call(_ method: String, _ path: String, _ body: JSONValue? = nil, _ headers: [String: String] = [:]) async throws
+                    -> HTTP.Answer
+                {
                     try await HTTP.call(method, cluster.coordinatorHTTP, path, body: body?.encoded, headers: headers)
                 }
                 let outside = try await call("GET", "/v1/session").json

@@ -1,7 +1,7 @@
 import Foundation
 import FunnelModel
-import TestSupport
 import Synchronization
+import TestSupport
 import Testing
 
 extension ClusterSuite {

@@ -52,7 +52,9 @@ extension ClusterSuite {
                 for (path, more) in questions {
                     let answer = try await ask(path, more + [leave])
                     #expect(answer.status == 200, "\(path) \(more): \(answer.text)")
-                    #expect(answer.json["completeness"]?["heavy_users"] == 1 && answer.json["completeness"]?["exact"] == false, "\(path) \(more): \(answer.text)")
+                    #expect(
+                        answer.json["completeness"]?["heavy_users"] == 1 && answer.json["completeness"]?["exact"] == false,
+                        "\(path) \(more): \(answer.text)")
                 }
                 let whole = try await ask("/v1/query", [leave, .init("breakdown", ["property": "plan"])])
                 #expect(whole.json["entered"] == 20 && whole.json["converted"] == 20)
@@ -87,7 +89,9 @@ extension ClusterSuite {
                 target.sin_addr.s_addr = inet_addr(String(parts.first ?? ""))
                 socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
                 let connected = withUnsafePointer(to: &target) { pointer in
-                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                    }
                 }
                 let json = body?.encoded ?? []
                 let head = "\(body == nil ? "GET" : "POST") \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Length: \(json.count)\r\n\r\n"
@@ -102,7 +106,8 @@ extension ClusterSuite {
 
         private func metric(_ name: String, _ address: String) async throws -> Int {
             let lines = try await HTTP.call("GET", address, "/metrics").text.split(separator: "\n")
-            return lines.first { $0.hasPrefix(name + " ") }.flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }.map { Int($0) } ?? -1
+            return lines.first { $0.hasPrefix(name + " ") }.flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }.map { Int($0) }
+                ?? -1
         }
 
         private func until(_ name: String, _ address: String, is wanted: Int) async throws {
@@ -157,7 +162,8 @@ extension ClusterSuite {
                 let states = try await withThrowingTaskGroup(of: [JSONValue?].self) { group in
                     for _ in 0..<20 {
                         group.addTask {
-                            try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/status").json["shards"]?.asArray?.map { $0["state"] } ?? []
+                            try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/status").json["shards"]?.asArray?.map { $0["state"] }
+                                ?? []
                         }
                     }
                     return try await group.reduce(into: []) { $0.append($1) }

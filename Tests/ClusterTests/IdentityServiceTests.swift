@@ -22,7 +22,8 @@ extension ClusterSuite {
             let list = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
             let coordinator = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list], environment: keys)
             let shards = try ports.enumerated().map { number, port in
-                try services.start("sluice-shard", data: "s\(number)", wire: port, ["--shard", "\(number)", "--coordinator", coordinator.wire])
+                try services.start(
+                    "sluice-shard", data: "s\(number)", wire: port, ["--shard", "\(number)", "--coordinator", coordinator.wire])
             }
             let ingest = try services.start("sluice-ingest", data: "i", ["--coordinator", coordinator.wire])
             for service in [coordinator] + shards + [ingest] { try await services.until(service, answers: 200) }
@@ -35,7 +36,9 @@ extension ClusterSuite {
         }
 
         private func entered(_ name: String, _ coordinator: Services.Service) async throws -> JSONValue? {
-            try await HTTP.call("POST", coordinator.http, "/v1/query", body: JSONValue.object([.init("funnel", ["steps": [.text(name)]])]).encoded).json["entered"]
+            try await HTTP.call(
+                "POST", coordinator.http, "/v1/query", body: JSONValue.object([.init("funnel", ["steps": [.text(name)]])]).encoded
+            ).json["entered"]
         }
 
         /// O B1.
@@ -86,21 +89,32 @@ extension ClusterSuite {
                 #expect(second.status == 1)
                 #expect(second.err.contains("is in use by process"), "\(second.err)")
                 let lone = try await Command.run(
-                    "timeout".path, ["3", Cluster.programs.appendingPathComponent("sluice-coordinator").path, "--data", data + "/coordinator", "--shards", "127.0.0.1:9999", "--wire-port", "0", "--http-port", "0"])
+                    "timeout".path,
+                    [
+                        "3", Cluster.programs.appendingPathComponent("sluice-coordinator").path, "--data", data + "/coordinator",
+                        "--shards", "127.0.0.1:9999", "--wire-port", "0", "--http-port", "0",
+                    ])
                 #expect(lone.status == 124, "it waits for the other to end: \(lone.err)")
                 let ingest = try await Command.run(
-                    "timeout".path, ["3", Cluster.programs.appendingPathComponent("sluice-ingest").path, "--data", data + "/ingest", "--wire-port", "0", "--http-port", "0"])
+                    "timeout".path,
+                    [
+                        "3", Cluster.programs.appendingPathComponent("sluice-ingest").path, "--data", data + "/ingest", "--wire-port", "0",
+                        "--http-port", "0",
+                    ])
                 #expect(ingest.status == 124, "it waits for the other to end: \(ingest.err)")
                 // Another directory, the same ports.
                 let folder = try Cluster.temporaryDirectory()
                 defer { try? FileManager.default.removeItem(at: folder) }
                 func port(_ address: String) -> String { address.split(separator: ":").last.map(String.init) ?? "" }
                 let ports = [
-                    "--ingest-http", port(cluster.ingestHTTP), "--ingest-wire", port(cluster.ingestWire), "--coordinator-http", port(cluster.coordinatorHTTP),
-                    "--coordinator-wire", port(cluster.coordinatorWire), "--shard-http", port(cluster.shardHTTP(0)), "--shard-wire", port(cluster.shardWire(0)),
+                    "--ingest-http", port(cluster.ingestHTTP), "--ingest-wire", port(cluster.ingestWire), "--coordinator-http",
+                    port(cluster.coordinatorHTTP),
+                    "--coordinator-wire", port(cluster.coordinatorWire), "--shard-http", port(cluster.shardHTTP(0)), "--shard-wire",
+                    port(cluster.shardWire(0)),
                 ]
                 let same = try await Command.run("sluice", ["up", "--shards", "1", "--data", folder.path] + ports)
-                #expect(same.status == 1 && same.err.contains("can't be started") && same.err.contains("Address already in use"), "\(same.err)")
+                #expect(
+                    same.status == 1 && same.err.contains("can't be started") && same.err.contains("Address already in use"), "\(same.err)")
                 #expect(try await cluster.send([event("u", "a", 0)]).status == 401)
                 #expect(try await cluster.send([event("u", "a", 0)], key: "secret-write-key-1").status == 200)
             }
@@ -109,7 +123,8 @@ extension ClusterSuite {
         /// O B4: keys that were revoked since stay revoked.
         @Test func aRestoredCoordinatorIsHeard() async throws {
             try await Services.with { services in
-                let a = ["SLUICE_WRITE_KEYS": "the-write-key-named-a"], b = ["SLUICE_WRITE_KEYS": "the-write-key-named-b"]
+                let a = ["SLUICE_WRITE_KEYS": "the-write-key-named-a"]
+                let b = ["SLUICE_WRITE_KEYS": "the-write-key-named-b"]
                 let c = ["SLUICE_WRITE_KEYS": "the-write-key-named-c"]
                 let (trio, ports, wire) = try await startTrio(services, keys: a)
                 let list = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
@@ -132,6 +147,15 @@ extension ClusterSuite {
             }
         }
 
+        /// Of a running cluster. A service may rename a temporary file while it is copied; the copy is then made again.
+        private func copyData(of original: Cluster, to copy: Cluster) async throws {
+            let (from, to) = (original.directory.appendingPathComponent("data"), copy.directory.appendingPathComponent("data"))
+            try await until {
+                try? FileManager.default.removeItem(at: to)
+                return (try? FileManager.default.copyItem(at: from, to: to)) != nil
+            }
+        }
+
         /// O B3: a copy that is started beside the original reaches nobody but its own.
         @Test func aCopyNeverWritesIntoTheOriginal() async throws {
             let secret = ["SLUICE_CLUSTER_SECRET": "one secret for both of them, long"]
@@ -139,9 +163,7 @@ extension ClusterSuite {
                 #expect(try await original.send([event("u", "a", 0)]).status == 200)
                 let copy = try Cluster(shards: 2, environment: secret)
                 defer { try? FileManager.default.removeItem(at: copy.directory) }
-                for (from, to) in [(original.directory, copy.directory)] {
-                    try FileManager.default.copyItem(at: from.appendingPathComponent("data"), to: to.appendingPathComponent("data"))
-                }
+                try await copyData(of: original, to: copy)
                 try await copy.start()
                 for i in 0..<20 { #expect(try await copy.send([event("leak\(i)", "LEAK", 0)]).status == 200) }
                 #expect(try await original.counts(["LEAK"]) == [0])
@@ -185,7 +207,7 @@ extension ClusterSuite {
                 #expect(refused.status == 1 && refused.err.contains("is in use by process"), "\(refused.err)")
                 let copy = try Cluster(shards: 2)
                 defer { try? FileManager.default.removeItem(at: copy.directory) }
-                try FileManager.default.copyItem(at: data, to: copy.directory.appendingPathComponent("data"))
+                try await copyData(of: original, to: copy)
                 let forked = try await Command.run("sluice", ["cluster", "fork", copy.directory.appendingPathComponent("data").path])
                 #expect(forked.status == 0, "\(forked.err)")
                 try await copy.start()
@@ -268,7 +290,8 @@ extension ClusterSuite {
                 let coordinator = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list])
                 if !running {
                     for (number, port) in ports.enumerated() {
-                        _ = try services.start("sluice-shard", data: "s\(number)", wire: port, ["--shard", "\(number)", "--coordinator", coordinator.wire])
+                        _ = try services.start(
+                            "sluice-shard", data: "s\(number)", wire: port, ["--shard", "\(number)", "--coordinator", coordinator.wire])
                     }
                 }
                 try await services.until(coordinator, answers: 200)
@@ -287,7 +310,8 @@ extension ClusterSuite {
                 let (disk, away) = (services.path("s1"), services.path("away"))
                 try FileManager.default.moveItem(atPath: disk, toPath: away)
                 func startShard() throws -> Services.Service {
-                    try services.start("sluice-shard", data: "s1", wire: ports[1], ["--shard", "1", "--coordinator", trio.coordinator.wire])
+                    try services.start(
+                        "sluice-shard", data: "s1", wire: ports[1], ["--shard", "1", "--coordinator", trio.coordinator.wire])
                 }
                 let empty = try startShard()
                 try await services.until(empty, answers: 503)
@@ -312,7 +336,8 @@ extension ClusterSuite {
                 let old = services.path("old")
                 try FileManager.default.moveItem(atPath: disk, toPath: old)
                 let list = ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")
-                let wrong = try await Command.run("sluice-coordinator", ["--data", services.path("c"), "--shards", list, "--new-shards", "2,x"])
+                let wrong = try await Command.run(
+                    "sluice-coordinator", ["--data", services.path("c"), "--shards", list, "--new-shards", "2,x"])
                 #expect(wrong.status == 2 && wrong.err.contains("\"2\" is not the number of a shard, 0 to 1"), "\(wrong.err)")
                 let told = try services.start("sluice-coordinator", data: "c", wire: wire, ["--shards", list, "--new-shards", "1"])
                 let fresh = try startShard()
@@ -389,10 +414,14 @@ extension ClusterSuite {
                 #expect(plain.text.contains("send those of") && plain.text.contains("shard-1: it is down"), "\(plain.text)")
                 let keyed = Self.users.map { event($0, "k", 0) }
                 let half = try await cluster.send(keyed, headers: ["Idempotency-Key": "K"])
-                #expect(half.status == 503 && half.json["retry"] == nil && half.text.contains("send the whole request again"), "\(half.text)")
+                #expect(
+                    half.status == 503 && half.json["retry"] == nil && half.text.contains("send the whole request again"), "\(half.text)")
                 kill(cluster.pid("shard-1"), SIGCONT)
                 try await until { try await cluster.send(keyed, headers: ["Idempotency-Key": "K"]).status == 200 }
-                #expect(try await cluster.counts(["k", "k"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [Self.users.count, 0])
+                #expect(
+                    try await cluster.counts(["k", "k"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [
+                        Self.users.count, 0,
+                    ])
                 try await until { try await cluster.send(Self.users.map { event($0, "a", 0, id: "a/\($0)") }).status == 200 }
                 #expect(try await cluster.counts(["a"]) == [Self.users.count])
             }
@@ -407,13 +436,22 @@ extension ClusterSuite {
                 let taken = other.shardWire(0).split(separator: ":").last.map(String.init) ?? ""
                 let log = folder.appendingPathComponent("up.log").path
                 let up = try Command.spawn(
-                    "sluice", ["up", "--shards", "1", "--data", folder.appendingPathComponent("data").path, "--any-port", "--patience", "600", "--ingest-wire", taken], log: log)
+                    "sluice",
+                    [
+                        "up", "--shards", "1", "--data", folder.appendingPathComponent("data").path, "--any-port", "--patience", "600",
+                        "--ingest-wire", taken,
+                    ], log: log)
                 try await Task.sleep(for: .milliseconds(300))
                 up.terminate()
                 await Command.wait(up)
                 #expect(up.terminationStatus == 0)
                 let failed = try await Command.run(
-                    "sluice", ["up", "--shards", "1", "--data", folder.appendingPathComponent("data").path, "--shard-wire", taken, "--shard-http", "0", "--ingest-wire", "0", "--ingest-http", "0", "--coordinator-wire", "0", "--coordinator-http", "0", "--patience", "4"])
+                    "sluice",
+                    [
+                        "up", "--shards", "1", "--data", folder.appendingPathComponent("data").path, "--shard-wire", taken, "--shard-http",
+                        "0", "--ingest-wire", "0", "--ingest-http", "0", "--coordinator-wire", "0", "--coordinator-http", "0", "--patience",
+                        "4",
+                    ])
                 #expect(failed.status == 1)
                 #expect(failed.err.contains("shard-0 can't be started") && failed.err.contains("Address already in use"), "\(failed.err)")
                 #expect(failed.err.components(separatedBy: "starting it again").count == 3, "\(failed.err)")

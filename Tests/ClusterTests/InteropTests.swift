@@ -18,12 +18,17 @@ extension ClusterSuite {
                 let vectors = try Repository.json("Protocol/vectors/health.json").asArray ?? []
                 let entry = try #require(vectors.first { $0["name"] == "asked" })
                 let hex = Array(try #require(entry["hex"]?.asString).bytes)
-                let bytes = stride(from: 0, to: hex.count - 1, by: 2).compactMap { UInt8(String(decoding: hex[$0..<($0 + 2)], as: UTF8.self), radix: 16) }
+                let bytes = stride(from: 0, to: hex.count - 1, by: 2).compactMap {
+                    UInt8(String(decoding: hex[$0..<($0 + 2)], as: UTF8.self), radix: 16)
+                }
                 try Data(bytes).write(to: frame)
                 for address in [cluster.coordinatorWire, cluster.shardWire(0), cluster.ingestWire] {
                     let run = try await Command.run(
                         Self.h2load ?? "",
-                        ["-n", "20000", "-c", "2", "-m", "100", "-d", frame.path, "-H", "content-type: application/x-sluice", "http://\(address)/sluice/v1/health"])
+                        [
+                            "-n", "20000", "-c", "2", "-m", "100", "-d", frame.path, "-H", "content-type: application/x-sluice",
+                            "http://\(address)/sluice/v1/health",
+                        ])
                     #expect(run.status == 0)
                     #expect(run.out.contains("20000 succeeded, 0 failed, 0 errored, 0 timeout"), "\(run.out)")
                 }

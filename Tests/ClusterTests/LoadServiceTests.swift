@@ -60,11 +60,17 @@ extension ClusterSuite {
         @Test func faultsAreToldInWordsWithLines() async throws {
             try await Cluster.with(shards: 1) { cluster in
                 let some = try await load(
-                    Self.head + "u1,View,2026-01-01T10:00:00Z,5\n\nu2,View,2026-01-01T10:00:00Z,\"half\nu3,View,2026-01-01T10:00:00Z,12.50\n", cluster)
+                    Self.head
+                        + "u1,View,2026-01-01T10:00:00Z,5\n\nu2,View,2026-01-01T10:00:00Z,\"half\nu3,View,2026-01-01T10:00:00Z,12.50\n",
+                    cluster)
                 #expect(some.status == 3 && some.err.contains("2 accepted, 1 rejected") && some.rejected[0]["line"] == 4)
                 #expect(some.err.contains("Column \"price\" came out mixed, 1 number and 1 text: "))
                 let none = try await load("who,event,timestamp\nu1,View,2026-01-01\n", cluster)
-                #expect(none.status == 1 && none.err.contains("there is no column \"user_id\" (--user-id); the columns are \"who\", \"event\", \"timestamp\""))
+                #expect(
+                    none.status == 1
+                        && none.err.contains(
+                            "there is no column \"user_id\" (--user-id); the columns are \"who\", \"event\", \"timestamp\"")
+                )
                 let lacking = try await load(Self.head, cluster, ["--anonymous-id", "device"])
                 #expect(lacking.status == 1 && lacking.err.contains("(--anonymous-id)"))
                 for done in [some, none, lacking] { #expect(!done.err.contains("FileFault(") && !done.err.contains("Error(")) }
@@ -94,7 +100,8 @@ extension ClusterSuite {
         @Test func everyLineOfTheReadmeLoads() async throws {
             let readme = String(decoding: try Repository.bytes("README.md"), as: UTF8.self)
             let section = try #require(readme.split(separator: "## Load what you have").last?.split(separator: "\n## ").first)
-            let spans = section.split(separator: "`", omittingEmptySubsequences: false).enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+            let spans = section.split(separator: "`", omittingEmptySubsequences: false).enumerated().filter { $0.offset % 2 == 1 }.map(
+                \.element)
             let lines = spans.filter { $0.hasPrefix("sluice load ") && $0.contains("--") && !$0.contains("--dry-run") }
             #expect(lines.count >= 14)
             try await Cluster.with(shards: 1) { cluster in
@@ -115,7 +122,8 @@ extension ClusterSuite {
 
         private static func content(of name: String, _ line: String, preset: String?) throws -> [UInt8]? {
             if let preset {
-                let samples = try FileManager.default.contentsOfDirectory(atPath: Repository.root.appendingPathComponent("Tests/Files/samples").path)
+                let samples = try FileManager.default.contentsOfDirectory(
+                    atPath: Repository.root.appendingPathComponent("Tests/Files/samples").path)
                 guard let sample = samples.sorted().first(where: { $0.hasPrefix(preset) && !$0.contains("expected") }) else { return nil }
                 return try Repository.bytes("Tests/Files/samples/\(sample)")
             }
@@ -124,7 +132,10 @@ extension ClusterSuite {
                 ("--timestamp-format", "user_id;event;timestamp\nu1;Buy;31/12/2024 23:05\n"),
                 ("--no-header", "u1\tView\t2026-01-01 10:00:00\tpro\n"),
                 ("--json-column", "user_id,event,timestamp,properties\nu1,View,2026-01-01,\"{\"\"plan\"\":\"\"pro\"\"}\"\n"),
-                ("--anonymous-id", "{\"account\":{\"id\":7},\"event\":\"A\",\"timestamp\":1767261600,\"device_id\":\"d\"}\n{\"event\":\"A\",\"timestamp\":1767261600,\"device_id\":\"d\"}\n"),
+                (
+                    "--anonymous-id",
+                    "{\"account\":{\"id\":7},\"event\":\"A\",\"timestamp\":1767261600,\"device_id\":\"d\"}\n{\"event\":\"A\",\"timestamp\":1767261600,\"device_id\":\"d\"}\n"
+                ),
             ]
             return texts.first { line.contains($0.option) }.map { Array($0.text.utf8) }
         }

@@ -7,7 +7,10 @@ extension ClusterSuite {
     /// The limits of a project over HTTP, and the command that frees names.
     struct NameLimitServiceTests {
         private static func event(_ user: Int, _ name: String, _ properties: JSONValue = [:]) -> JSONValue {
-            ["user_id": .text("u\(user)"), "event": .text(name), "timestamp": 1_700_000_000, "event_id": .text("\(user)-\(name)"), "properties": properties]
+            [
+                "user_id": .text("u\(user)"), "event": .text(name), "timestamp": 1_700_000_000, "event_id": .text("\(user)-\(name)"),
+                "properties": properties,
+            ]
         }
 
         @Test func limitsAreToldAndNamesFreed() async throws {
@@ -43,7 +46,9 @@ extension ClusterSuite {
                 }
                 #expect(last["event_names"]?["count"] == 10)
                 let warnings = (last["warnings"]?.asArray ?? []).compactMap { $0.asString?.string }
-                #expect(warnings.count == 2 && warnings[0].contains("has 10 event names of the project, at most 10 (event-names-max)"), "\(warnings)")
+                #expect(
+                    warnings.count == 2 && warnings[0].contains("has 10 event names of the project, at most 10 (event-names-max)"),
+                    "\(warnings)")
                 #expect(cluster.log.contains("nearly as many event names"))
 
                 let before = try await cluster.counts(["a", "b"], more: [.init("conversion_order", "any")])
@@ -56,7 +61,8 @@ extension ClusterSuite {
                 try await cluster.stop()
                 var rows = 0
                 for path in paths {
-                    let asked = try await Command.run("sluice", ["compact", path, "--drop-event-names", file.path, "--project", "1", "--dry-run"])
+                    let asked = try await Command.run(
+                        "sluice", ["compact", path, "--drop-event-names", file.path, "--project", "1", "--dry-run"])
                     let other = try await Command.run("sluice", ["compact", path, "--drop-event-names", file.path, "--project", "2"])
                     let done = try await Command.run("sluice", ["compact", path, "--drop-event-names", file.path])
                     #expect(asked.status == 0 && other.status == 0 && done.status == 0)

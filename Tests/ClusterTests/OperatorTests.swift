@@ -88,7 +88,9 @@ extension ClusterSuite {
                 #expect(try await cluster.counts(["a"]) == [left])
                 try await cluster.stop()
                 // Only ingest is left: nothing starts that would wait for a cluster that is gone.
-                for name in ["coordinator", "shard-0", "shard-1"] { try FileManager.default.removeItem(at: data.appendingPathComponent(name)) }
+                for name in ["coordinator", "shard-0", "shard-1"] {
+                    try FileManager.default.removeItem(at: data.appendingPathComponent(name))
+                }
                 let alone = try await Command.run("sluice", ["up", "--any-port", "--shards", "2", "--data", data.path])
                 #expect(alone.status == 1 && alone.err.contains("remove \(data.path)/ingest to begin a new cluster"), "\(alone.err)")
             }
@@ -99,10 +101,12 @@ extension ClusterSuite {
             try await Cluster.with(shards: 1) { cluster in
                 func resident() async throws -> Double {
                     let lines = try await HTTP.call("GET", cluster.ingestHTTP, "/metrics").text.split(separator: "\n")
-                    return lines.first { $0.hasPrefix("process_resident_memory_bytes ") }.flatMap { Double($0.split(separator: " ")[1]) } ?? .infinity
+                    return lines.first { $0.hasPrefix("process_resident_memory_bytes ") }.flatMap { Double($0.split(separator: " ")[1]) }
+                        ?? .infinity
                 }
                 let before = try await resident()
-                let body = JSONValue.array((0..<100_000).map { event("u\($0 % 1_000)", "a", Double($0), properties: ["page": .count($0)]) }).encoded
+                let body = JSONValue.array((0..<100_000).map { event("u\($0 % 1_000)", "a", Double($0), properties: ["page": .count($0)]) })
+                    .encoded
                 for _ in 0..<3 {
                     async let one = HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: body)
                     async let two = HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: body)
@@ -125,7 +129,9 @@ extension ClusterSuite {
                 let cluster = try Cluster(shards: 1, directory: folder)
                 try await cluster.start(extra: ["--seal-rows", "1000"])
                 #expect(try await cluster.send((0..<1_500).map { event("u\($0)", "a", Double($0)) }).status == 200)
-                for _ in 0..<500 where try await cluster.metric("sluice_store_segments") == 0 { try await Task.sleep(for: .milliseconds(20)) }
+                for _ in 0..<500 where try await cluster.metric("sluice_store_segments") == 0 {
+                    try await Task.sleep(for: .milliseconds(20))
+                }
                 try await cluster.stop()
                 let shard = folder.appendingPathComponent("data/shard-0")
                 let names = try FileManager.default.contentsOfDirectory(atPath: shard.path)
@@ -160,12 +166,15 @@ extension ClusterSuite {
                 #expect(up.status == 1 && up.err.contains("\(file) is not a directory") && !up.err.contains("NSCocoa"), "\(up.err)")
 
                 let certificate = try await Command.run(
-                    "sluice-coordinator", ["--data", folder.appendingPathComponent("c").path, "--shards", "127.0.0.1:1", "--tls-cert", file, "--tls-key", file] + place)
+                    "sluice-coordinator",
+                    ["--data", folder.appendingPathComponent("c").path, "--shards", "127.0.0.1:1", "--tls-cert", file, "--tls-key", file]
+                        + place)
                 #expect(certificate.status != 0 && certificate.err.contains(file), "\(certificate.err)")
 
                 let database = folder.appendingPathComponent("d/metadata.sqlite")
                 try FileManager.default.createDirectory(at: database, withIntermediateDirectories: true)
-                let sqlite = try await Command.run("sluice-coordinator", ["--data", folder.appendingPathComponent("d").path, "--shards", "127.0.0.1:1"] + place)
+                let sqlite = try await Command.run(
+                    "sluice-coordinator", ["--data", folder.appendingPathComponent("d").path, "--shards", "127.0.0.1:1"] + place)
                 #expect(sqlite.status != 0 && sqlite.err.contains(database.path), "\(sqlite.err)")
             }
         }
@@ -178,10 +187,15 @@ extension ClusterSuite {
                 for (wire, http) in [(port, services.port()), (services.port(), Int(first.http.split(separator: ":").last ?? "") ?? 0)] {
                     let second = try await Command.run(
                         "sluice-coordinator",
-                        ["--data", services.path("other-\(wire)"), "--shards", "127.0.0.1:1", "--wire-port", "\(wire)", "--http-port", "\(http)"],
+                        [
+                            "--data", services.path("other-\(wire)"), "--shards", "127.0.0.1:1", "--wire-port", "\(wire)", "--http-port",
+                            "\(http)",
+                        ],
                         environment: ["SLUICE_CLUSTER_SECRET": "a secret of the cluster, long enough"])
                     let taken = wire == port ? wire : http
-                    #expect(second.status == 1 && second.err.contains("cannot listen on 127.0.0.1:\(taken): Address already in use"), "\(second.err)")
+                    #expect(
+                        second.status == 1 && second.err.contains("cannot listen on 127.0.0.1:\(taken): Address already in use"),
+                        "\(second.err)")
                 }
             }
         }
@@ -195,13 +209,17 @@ extension ClusterSuite {
                 #expect(!cluster.log.contains("SLUICE_WRITE_KYES"), "members leave it to the one that starts them")
                 let log = folder.appendingPathComponent("lone.log").path
                 let lone = try Command.spawn(
-                    "sluice-coordinator", ["--data", folder.appendingPathComponent("c").path, "--shards", "127.0.0.1:1", "--wire-port", "0", "--http-port", "0"],
+                    "sluice-coordinator",
+                    ["--data", folder.appendingPathComponent("c").path, "--shards", "127.0.0.1:1", "--wire-port", "0", "--http-port", "0"],
                     environment: misspelt, log: log)
                 try await Task.sleep(for: .milliseconds(700))
                 lone.terminate()
                 _ = try await end(lone, within: .seconds(10))
-                let lines = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").filter { $0.contains("is not known to any program") }
-                #expect(lines.count == 1 && lines[0].contains("level=warning") && lines[0].contains("is SLUICE_WRITE_KEYS meant?"), "\(lines)")
+                let lines = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").filter {
+                    $0.contains("is not known to any program")
+                }
+                #expect(
+                    lines.count == 1 && lines[0].contains("level=warning") && lines[0].contains("is SLUICE_WRITE_KEYS meant?"), "\(lines)")
             }
         }
 
@@ -253,7 +271,9 @@ extension ClusterSuite {
                 defer { held.close() }
                 let up = try Command.spawn(
                     "sluice",
-                    ["--ingest-http", "--ingest-wire", "--coordinator-http", "--shard-wire", "--shard-http"].reduce(["up"]) { $0 + [$1, "0"] }
+                    ["--ingest-http", "--ingest-wire", "--coordinator-http", "--shard-wire", "--shard-http"].reduce(["up"]) {
+                        $0 + [$1, "0"]
+                    }
                         + ["--coordinator-wire", "\(held.port)", "--shards", "1", "--data", folder.appendingPathComponent("data").path])
                 let load = try Command.spawn("sluice", ["load", try Self.line(folder), "--to", "127.0.0.1:\(held.port)"])
                 let query = try Command.spawn("sluice", ["query", "--steps", "a", "--to", "127.0.0.1:\(held.port)"])
@@ -276,11 +296,17 @@ extension ClusterSuite {
                 for (arguments, trap) in [("generate --users 20000", ""), ("generate --users 20000", "trap '' PIPE;"), ("--help", "")] {
                     let errors = folder.appendingPathComponent("errors").path
                     let ended = try await Command.run(
-                        "/bin/sh", ["-c", "\(trap) { '\(Cluster.programs.appendingPathComponent("sluice").path)' \(arguments) 2>'\(errors)'; echo $? >'\(errors).status'; } | head -n 1"])
+                        "/bin/sh",
+                        [
+                            "-c",
+                            "\(trap) { '\(Cluster.programs.appendingPathComponent("sluice").path)' \(arguments) 2>'\(errors)'; echo $? >'\(errors).status'; } | head -n 1",
+                        ])
                     #expect(ended.status == 0 && !ended.out.isEmpty)
                     #expect(try String(contentsOfFile: errors, encoding: .utf8) == "")
-                    let status = Int(try String(contentsOfFile: errors + ".status", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines))
-                    #expect(arguments == "--help" ? [0, 1, 141].contains(status) : [1, 141].contains(status), "\(String(describing: status))")
+                    let status = Int(
+                        try String(contentsOfFile: errors + ".status", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines))
+                    #expect(
+                        arguments == "--help" ? [0, 1, 141].contains(status) : [1, 141].contains(status), "\(String(describing: status))")
                 }
             }
         }
@@ -289,7 +315,8 @@ extension ClusterSuite {
             try await Cluster.with(shards: 1) { cluster in
                 func bad(_ id: String?) async throws -> HTTP.Answer {
                     try await HTTP.call(
-                        "POST", cluster.coordinatorHTTP, "/v1/query", body: Array("{".utf8), headers: id.map { ["X-Request-Id": $0] } ?? [:])
+                        "POST", cluster.coordinatorHTTP, "/v1/query", body: Array("{".utf8), headers: id.map { ["X-Request-Id": $0] } ?? [:]
+                    )
                 }
                 let own = try await bad("order-7/retry:2")
                 #expect(own.status == 400 && own.headers["x-request-id"] == "order-7/retry:2")
@@ -299,7 +326,8 @@ extension ClusterSuite {
                     #expect(made.headers["x-request-id"] != insane && made.headers["x-request-id"]?.isEmpty == false)
                 }
                 let made = try #require(try await bad(nil).headers["x-request-id"])
-                let unavailable = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array("[{]".utf8), headers: ["X-Request-Id": "of-ingest"])
+                let unavailable = try await HTTP.call(
+                    "POST", cluster.ingestHTTP, "/v1/events", body: Array("[{]".utf8), headers: ["X-Request-Id": "of-ingest"])
                 #expect(unavailable.headers["x-request-id"] == "of-ingest")
                 for id in ["order-7/retry:2", made, "of-ingest"] {
                     var lines: [Substring] = []
@@ -326,7 +354,9 @@ extension ClusterSuite {
                 #expect(try await verify(shard) == (2, "IN USE: stop its shard, then verify"))
                 try await cluster.stop()
                 #expect(try await verify(shard) == (0, "good"))
-                for other in [folder.path, folder.appendingPathComponent("data/coordinator").path, folder.appendingPathComponent("nowhere").path] {
+                for other in [
+                    folder.path, folder.appendingPathComponent("data/coordinator").path, folder.appendingPathComponent("nowhere").path,
+                ] {
                     #expect(try await verify(other) == (3, "NOT A SHARD'S DIRECTORY"), "\(other)")
                 }
                 let manifest = URL(fileURLWithPath: shard + "/MANIFEST")
@@ -364,7 +394,8 @@ extension ClusterSuite {
             let keys = ["SLUICE_WRITE_KEYS": "a-write-key-of-one,2:a-write-key-of-two", "SLUICE_READ_KEYS": "a-read-key-of-one"]
             try await Cluster.with(shards: 1, environment: keys) { cluster in
                 _ = try await cluster.send([event("u", "a", 0), event("u", "b", 1)], key: "a-write-key-of-one")
-                _ = try await cluster.send([event("u", "a", 0), ["user_id": "u", "event": "a", "timestamp": "x"], ["event": "a"]], key: "a-write-key-of-two")
+                _ = try await cluster.send(
+                    [event("u", "a", 0), ["user_id": "u", "event": "a", "timestamp": "x"], ["event": "a"]], key: "a-write-key-of-two")
                 _ = try await cluster.query(["funnel": ["steps": ["a"]]], key: "a-read-key-of-one")
                 _ = try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: Array("{}".utf8), key: "a-read-key-of-one")
                 func lines(_ address: String) async throws -> Set<String> {
@@ -382,14 +413,21 @@ extension ClusterSuite {
                 let shard = try await lines(cluster.shardHTTP(0))
                 #expect(shard.contains(#"sluice_wire_requests_total{call="shard-append"} 2"#))
                 #expect(shard.contains(#"sluice_wire_request_seconds_count{call="partial-query"} 1"#))
-                #expect(shard.contains("sluice_store_sync_seconds_count 2") || shard.contains { $0.hasPrefix("sluice_store_sync_seconds_count") })
+                #expect(
+                    shard.contains("sluice_store_sync_seconds_count 2")
+                        || shard.contains { $0.hasPrefix("sluice_store_sync_seconds_count") })
                 for set in [ingest, coordinator, shard] {
-                    for name in ["process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_cpu_seconds_total", "sluice_process_mappings"] {
+                    for name in [
+                        "process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
+                        "process_cpu_seconds_total", "sluice_process_mappings",
+                    ] {
                         let value = set.first { $0.hasPrefix(name + " ") }?.split(separator: " ").last.flatMap { Double($0) }
                         #expect(value.map { $0 > 0 } == true, "\(name)")
                     }
                 }
-                let offset = ingest.first { $0.hasPrefix("sluice_clock_offset_seconds ") }?.split(separator: " ").last.flatMap { Double($0) }
+                let offset = ingest.first { $0.hasPrefix("sluice_clock_offset_seconds ") }?.split(separator: " ").last.flatMap {
+                    Double($0)
+                }
                 #expect(offset.map { abs($0) < 1 } == true, "of the same machine: \(String(describing: offset))")
             }
         }

@@ -61,7 +61,9 @@ extension ClusterSuite {
 
         private func commands(_ cluster: Cluster) async throws {
             func sluice(_ arguments: [String]) async throws -> String {
-                let usual = ["query", "--steps", "a,b", "--window", "1h", "--as-of", "2024-01-01T00:00:00Z", "--to", cluster.coordinatorWire]
+                let usual = [
+                    "query", "--steps", "a,b", "--window", "1h", "--as-of", "2024-01-01T00:00:00Z", "--to", cluster.coordinatorWire,
+                ]
                 let done = try await Command.run("sluice", usual + arguments)
                 #expect(done.status == 0, "\(done.err)")
                 return done.out

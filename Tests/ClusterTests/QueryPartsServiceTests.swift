@@ -48,7 +48,10 @@ extension ClusterSuite {
             let both: JSONValue = [["property": "plan", "op": "=", "value": "pro"], ["property": "v", "op": "in", "value": ["b", "c"]]]
             let answer = try await cluster.query([
                 "funnel": Self.funnel, "as_of": "2024-01-01T00:00:00Z",
-                "segments": [["name": "pro", "where": pro], ["name": "pro b or c", "where": both], ["name": "nobody", "where": [["property": "x", "op": "exists"]]]],
+                "segments": [
+                    ["name": "pro", "where": pro], ["name": "pro b or c", "where": both],
+                    ["name": "nobody", "where": [["property": "x", "op": "exists"]]],
+                ],
             ])
             // Of each variant every fourth user is pro: 10 of 40; those below 8, 18 and 10 bought.
             #expect(Report(answer).counts == [121, 37])
@@ -73,7 +76,11 @@ extension ClusterSuite {
             let dropped: JSONValue = ["dropped": ["funnel_id": "carted", "step": 2]]
             let b: JSONValue = [["property": "v", "op": "=", "value": "b"]]
             let answer = try await cluster.query([
-                "funnel": Self.funnel, "segments": [["name": "cart", "cohort": reached], ["name": "no cart", "cohort": dropped], ["name": "b", "where": b, "cohort": reached]],
+                "funnel": Self.funnel,
+                "segments": [
+                    ["name": "cart", "cohort": reached], ["name": "no cart", "cohort": dropped],
+                    ["name": "b", "where": b, "cohort": reached],
+                ],
                 // A cohort is of all time.
                 "start": "2023-11-14", "end": "2023-11-15", "times": "none",
             ])
@@ -90,7 +97,8 @@ extension ClusterSuite {
 
         private func comparison(_ cluster: Cluster) async throws {
             let answer = try await cluster.query([
-                "funnel": Self.funnel, "start": "2023-11-15", "end": "2023-11-15", "compare": "previous_period", "as_of": "2023-11-16T00:30:00Z",
+                "funnel": Self.funnel, "start": "2023-11-15", "end": "2023-11-15", "compare": "previous_period",
+                "as_of": "2023-11-16T00:30:00Z",
             ])
             #expect(Report(answer).counts == [2, 1])
             let previous = try #require(answer["previous"])
@@ -103,7 +111,8 @@ extension ClusterSuite {
 
         private func experiment(_ cluster: Cluster) async throws {
             let answer = try await cluster.query([
-                "funnel": Self.funnel, "variants": ["property": "v", "expected": ["control": 1, "b": 1, "c": 1]], "as_of": "2024-01-01T00:00:00Z",
+                "funnel": Self.funnel, "variants": ["property": "v", "expected": ["control": 1, "b": 1, "c": 1]],
+                "as_of": "2024-01-01T00:00:00Z",
             ])
             let variants = try #require(answer["variants"])
             let groups = try #require(variants["groups"]?.asArray)
@@ -125,7 +134,8 @@ extension ClusterSuite {
                 events += [
                     event("m\(i)", "exposed", Double(i), properties: ["arm": "control"]),
                     event("m\(i)", "exposed", Self.day + Double(i), properties: ["arm": "test"]), event("m\(i)", "bought", 2 * Self.day),
-                    event("c\(i)", "exposed", Double(i), properties: ["arm": "control"]), event("t\(i)", "exposed", Double(i), properties: ["arm": "test"]),
+                    event("c\(i)", "exposed", Double(i), properties: ["arm": "control"]),
+                    event("t\(i)", "exposed", Double(i), properties: ["arm": "test"]),
                 ]
             }
             #expect(try await cluster.send(events).status == 200)
@@ -136,19 +146,27 @@ extension ClusterSuite {
             }
             for entry in ["shortest", "earliest", "first"] {
                 let first = try await ask([], entry: entry)
-                #expect(first?["groups"]?.asArray?.map { [$0["value"], $0["entered"], $0["converted"]] } == [["control", 6, 3], ["test", 3, 0]], "\(entry)")
+                #expect(
+                    first?["groups"]?.asArray?.map { [$0["value"], $0["entered"], $0["converted"]] } == [
+                        ["control", 6, 3], ["test", 3, 0],
+                    ], "\(entry)")
                 #expect(first?["exposure"] == "first" && first?["several_values"] == 3 && first?["touch"] == .null)
             }
             for asked in [[.init("exposure", "attempt")], [.init("touch", "step:1")]] as [[JSONValue.Member]] {
                 let attempt = try await ask(asked, entry: "shortest")
-                #expect(attempt?["groups"]?.asArray?.map { [$0["value"], $0["entered"], $0["converted"]] } == [["control", 3, 0], ["test", 6, 3]])
+                #expect(
+                    attempt?["groups"]?.asArray?.map { [$0["value"], $0["entered"], $0["converted"]] } == [
+                        ["control", 3, 0], ["test", 6, 3],
+                    ])
                 #expect(attempt?["exposure"] == "attempt" && attempt?["several_values"] == 3 && attempt?["touch"] == "step:1")
             }
             let command = ["query", "--steps", "exposed,bought", "--to", cluster.coordinatorWire, "--variants", "arm"]
             let first = try await Command.run("sluice", command)
             #expect(first.out.contains("3 users saw several values; each counts for the first one seen"), "\(first.out)\(first.err)")
             let attempt = try await Command.run("sluice", command + ["--exposure", "attempt"])
-            #expect(attempt.out.contains("3 users saw several values; each counts for that of the attempt counted"), "\(attempt.out)\(attempt.err)")
+            #expect(
+                attempt.out.contains("3 users saw several values; each counts for that of the attempt counted"),
+                "\(attempt.out)\(attempt.err)")
         }
 
         private func pairs(_ cluster: Cluster) async throws {
@@ -208,11 +226,17 @@ extension ClusterSuite {
             #expect(segments.status == 0 && segments.out.contains("may overlap"), "\(segments.err)")
             let csv = try await Command.run("sluice", common + ["--segment", "pro=\(file.path)", "--format", "csv"])
             let lines = csv.out.split(separator: "\n")
-            #expect(lines.count == 3 && lines[0].hasPrefix("row,name,entered,converted,conversion,conversion_ci_low,"), "\(csv.out) \(csv.err)")
-            #expect(lines[1].hasPrefix("\"whole\",,121,37,") && lines[2].hasPrefix("\"segment\",\"pro\",30,10,0.3333333333333333,"), "\(csv.out)")
+            #expect(
+                lines.count == 3 && lines[0].hasPrefix("row,name,entered,converted,conversion,conversion_ci_low,"), "\(csv.out) \(csv.err)")
+            #expect(
+                lines[1].hasPrefix("\"whole\",,121,37,") && lines[2].hasPrefix("\"segment\",\"pro\",30,10,0.3333333333333333,"),
+                "\(csv.out)")
             let variants = try await Command.run("sluice", common + ["--variants", "v", "--control", "c"])
-            #expect(variants.status == 0 && variants.out.contains("any look") && variants.out.contains("control"), "\(variants.out) \(variants.err)")
-            let compare = try await Command.run("sluice", common + ["--compare", "previous_period", "--start", "2023-11-15", "--end", "2023-11-15"])
+            #expect(
+                variants.status == 0 && variants.out.contains("any look") && variants.out.contains("control"),
+                "\(variants.out) \(variants.err)")
+            let compare = try await Command.run(
+                "sluice", common + ["--compare", "previous_period", "--start", "2023-11-15", "--end", "2023-11-15"])
             #expect(compare.out.contains("-118") && compare.out.contains("+20.0 pt"), "\(compare.out) \(compare.err)")
             #expect(try await Command.run("sluice", common + ["--control", "c"]).status != 0)
             #expect(try await Command.run("sluice", common + ["--segment", "pro"]).status != 0)

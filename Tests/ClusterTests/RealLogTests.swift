@@ -1,6 +1,6 @@
+import Codec
 import Crypto
 import Foundation
-import Codec
 import FunnelModel
 import TestSupport
 import Testing
@@ -117,13 +117,18 @@ extension ClusterSuite {
                         }
                         let previous = step[ByteString("seconds_from_previous_\(anchor)")]
                         if row > 0 {
-                            #expect(report.numbers("median_seconds_from_previous")[row] == previous?["median"]?.asDouble, "\(story) \(entry) row \(row)")
+                            #expect(
+                                report.numbers("median_seconds_from_previous")[row] == previous?["median"]?.asDouble,
+                                "\(story) \(entry) row \(row)")
                         }
                     }
                 }
                 for (row, step) in (want["steps"]?.asArray ?? []).enumerated() {
-                    let users = try await cluster.users(try definition(want, entry: "shortest"), step: row + 1, outcome: "reached", page: 3_000)
-                    let hash = SHA256.hash(data: Array(users.joined(separator: "\n").utf8)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+                    let users = try await cluster.users(
+                        try definition(want, entry: "shortest"), step: row + 1, outcome: "reached", page: 3_000)
+                    let hash = SHA256.hash(data: Array(users.joined(separator: "\n").utf8)).map {
+                        ($0 < 16 ? "0" : "") + String($0, radix: 16)
+                    }
                     #expect(hash.joined() == step["users_sha256"]?.asString?.string, "\(story) list of row \(row)")
                 }
             }

@@ -20,7 +20,8 @@ extension ClusterSuite {
                         let plan: JSONValue? = random.pick([nil, "pro", "free", 1, true, "1", .text("v\(random.below(30))")])
                         let properties = plan.map { JSONValue.object([.init("plan", $0)]) }
                         events.append(
-                            event("user \(user)", random.pick(["a", "b", "c"]), base + Double(random.below(20_000)), properties: properties))
+                            event(
+                                "user \(user)", random.pick(["a", "b", "c"]), base + Double(random.below(20_000)), properties: properties))
                     }
                 }
                 #expect(try await cluster.send(events).status == 200)
@@ -40,7 +41,8 @@ extension ClusterSuite {
         private func breakdown(_ cluster: Cluster, _ touch: String) async throws {
             func ask(_ k: Int) async throws -> JSONValue {
                 try await cluster.query([
-                    "funnel": Self.funnel, "breakdown": ["property": "plan", "touch": .text(touch), "k": .count(k)], "as_of": "2024-01-01T00:00:00Z",
+                    "funnel": Self.funnel, "breakdown": ["property": "plan", "touch": .text(touch), "k": .count(k)],
+                    "as_of": "2024-01-01T00:00:00Z",
                 ])
             }
             let whole = try await ask(1_000)
@@ -63,7 +65,9 @@ extension ClusterSuite {
         }
 
         private func trend(_ cluster: Cluster, _ unit: String, _ zone: String, _ range: [JSONValue.Member]) async throws {
-            let common: [JSONValue.Member] = [.init("funnel", Self.funnel), .init("as_of", "2023-11-17T00:00:00Z"), .init("time_zone", .text(zone))]
+            let common: [JSONValue.Member] = [
+                .init("funnel", Self.funnel), .init("as_of", "2023-11-17T00:00:00Z"), .init("time_zone", .text(zone)),
+            ]
             let answer = try await cluster.query(.object(common + range + [.init("trend", ["by": .text(unit)])]))
             let plain = try await cluster.query(.object(common + range))
             #expect(Report(answer).counts == Report(plain).counts)
@@ -103,7 +107,9 @@ extension ClusterSuite {
             let table = try await Command.run("sluice", common + ["--breakdown", "plan", "--touch", "last", "--k", "2"])
             #expect(table.status == 0 && table.out.contains("plan (last)") && table.out.contains("(none)"), "\(table.err)")
             let csv = try await Command.run("sluice", common + ["--trend", "week", "--format", "csv"])
-            #expect(csv.out.hasPrefix("start,end,immature,entered,converted,conversion,step_1_count,step_2_count,step_3_count\n"), "\(csv.out) \(csv.err)")
+            #expect(
+                csv.out.hasPrefix("start,end,immature,entered,converted,conversion,step_1_count,step_2_count,step_3_count\n"),
+                "\(csv.out) \(csv.err)")
             #expect(try await Command.run("sluice", common + ["--k", "2"]).status != 0)
         }
 
@@ -116,7 +122,8 @@ extension ClusterSuite {
                     let events = (start..<min(users, start + 8_192)).flatMap { i -> [JSONValue] in
                         let mixed = i < 2_000 ? "big \(i % 8)" : i < 2_300 ? "z \(i % 100)" : "u\(i)"
                         let properties: JSONValue = i % 50 == 0 ? [:] : ["flat": .count(i / 2), "mixed": .text(mixed)]
-                        return [event("u\(i)", "a", Double(i), properties: properties)] + (i % 3 == 0 ? [event("u\(i)", "b", Double(i + 1))] : [])
+                        return [event("u\(i)", "a", Double(i), properties: properties)]
+                            + (i % 3 == 0 ? [event("u\(i)", "b", Double(i + 1))] : [])
                     }
                     #expect(try await cluster.send(events).status == 200)
                 }
@@ -167,7 +174,8 @@ extension ClusterSuite {
                 }
                 func ask(_ property: String) async throws -> HTTP.Answer {
                     let body: JSONValue = [
-                        "funnel": ["steps": .array(steps.map { .text($0) })], "breakdown": ["property": .text(property)], "allow_partial": true,
+                        "funnel": ["steps": .array(steps.map { .text($0) })], "breakdown": ["property": .text(property)],
+                        "allow_partial": true,
                     ]
                     return try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encoded)
                 }

@@ -8,7 +8,9 @@ extension ClusterSuite {
     struct ServiceBehaviourTests {
         @Test func eventsGoInAndFunnelsComeOut() async throws {
             try await Cluster.with(shards: 2) { cluster in
-                let one = try await HTTP.call("POST", cluster.ingestHTTP, "/track-event", body: Array(#"{"user_id":"u1","event_type":"a","timestamp":"2023-11-14T22:13:20Z"}"#.utf8))
+                let one = try await HTTP.call(
+                    "POST", cluster.ingestHTTP, "/track-event",
+                    body: Array(#"{"user_id":"u1","event_type":"a","timestamp":"2023-11-14T22:13:20Z"}"#.utf8))
                 #expect(one.status == 200)
                 #expect(one.json == ["status": "success", "message": "Event recorded successfully"])
                 let batch = try await cluster.send([
@@ -29,10 +31,12 @@ extension ClusterSuite {
 
         /// Array, object, NDJSON, gzip; a trailing slash is no redirect.
         private func entrancesAgree(_ cluster: Cluster) async throws {
-            let object = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events/", body: JSONValue.object([.init("events", [event("n1", "x", 0)])]).encoded)
+            let object = try await HTTP.call(
+                "POST", cluster.ingestHTTP, "/v1/events/", body: JSONValue.object([.init("events", [event("n1", "x", 0)])]).encoded)
             #expect(object.status == 200 && object.json["accepted"] == 1)
             let lines = event("n2", "x", 0).encoded + Array("\nnot json\n\n".utf8) + event("n3", "x", 0).encoded
-            let ndjson = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: lines, headers: ["Content-Type": "application/x-ndjson"])
+            let ndjson = try await HTTP.call(
+                "POST", cluster.ingestHTTP, "/v1/events", body: lines, headers: ["Content-Type": "application/x-ndjson"])
             #expect(ndjson.json["accepted"] == 2)
             #expect(ndjson.json["rejected"]?.asArray?.map { $0["index"] } == [1])
             let file = cluster.directory.appendingPathComponent("z.json")
@@ -54,7 +58,8 @@ extension ClusterSuite {
                 _ = try await cluster.send([event("k1", "y", 0), event("k1", "y", 0)], headers: ["Idempotency-Key": "K"])
             }
             #expect(try await cluster.counts(["y", "y"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 1])
-            #expect(try await cluster.counts(["y", "y", "y"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 1, 0])
+            #expect(
+                try await cluster.counts(["y", "y", "y"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 1, 0])
             // A short request and one that is read by other ways; the same of each twice is one event.
             for (name, size) in [("short", 1), ("long", 8_000)] {
                 let properties = JSONValue.object((0..<3).map { .init(ByteString("p\($0)"), .text(String(repeating: "x", count: size))) })
@@ -64,10 +69,12 @@ extension ClusterSuite {
                         headers: ["Idempotency-Key": "T-\(name)"])
                     #expect(answer.status == 200, "\(answer.text)")
                 }
-                #expect(try await cluster.counts([name, name], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 0])
+                #expect(
+                    try await cluster.counts([name, name], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 0])
             }
             for (path, body) in [("/v1/events", JSONValue.array([event("o", "evil", 0)])), ("/track-event", event("o", "evil", 0))] {
-                let foreign = try await HTTP.call("POST", cluster.ingestHTTP, path, body: body.encoded, headers: ["Origin": "http://evil.example"])
+                let foreign = try await HTTP.call(
+                    "POST", cluster.ingestHTTP, path, body: body.encoded, headers: ["Origin": "http://evil.example"])
                 #expect(foreign.status == 403, "\(foreign.text)")
             }
             #expect(try await cluster.counts(["evil"]) == [0])
@@ -82,12 +89,14 @@ extension ClusterSuite {
             let twice = #"{"user_id":"s1","user_id":"s2","event":"strict","timestamp":1700000000}"#
             let refused = try await HTTP.call("POST", cluster.ingestHTTP, "/track-event", body: Array(twice.utf8))
             #expect(refused.status == 422)
-            #expect(refused.json["detail"]?.asArray?.first == ["loc": ["body", "user_id"], "msg": "is given twice", "type": "json_invalid"])
+            #expect(
+                refused.json["detail"]?.asArray?.first == ["loc": ["body", "user_id"], "msg": "is given twice", "type": "json_invalid"])
             let good = #"{"user_id":"s1","event":"strict","timestamp":1700000000,"properties":{"n":NaN}}"#
             let batch = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array("[\(twice),\(good)]".utf8))
             #expect(batch.status == 200)
             #expect(batch.json == ["accepted": 1, "rejected": [["index": 0, "reason": "user_id: is given twice"]]])
-            let body = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array(#"{"events":[\#(good)],"events":[]}"#.utf8))
+            let body = try await HTTP.call(
+                "POST", cluster.ingestHTTP, "/v1/events", body: Array(#"{"events":[\#(good)],"events":[]}"#.utf8))
             #expect(body.status == 400 && body.json["detail"] == "events: is given twice")
             #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance").status == 404)
         }
@@ -96,7 +105,9 @@ extension ClusterSuite {
             func query(_ text: String) async throws -> HTTP.Answer {
                 try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: Array(text.utf8))
             }
-            func fields(_ answer: HTTP.Answer) -> [String] { answer.json["errors"]?.asArray?.compactMap { $0["field"]?.asString?.string } ?? [] }
+            func fields(_ answer: HTTP.Answer) -> [String] {
+                answer.json["errors"]?.asArray?.compactMap { $0["field"]?.asString?.string } ?? []
+            }
             #expect(try await query("{").status == 400)
             #expect(try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array("[1,".utf8)).status == 400)
             let deep = String(repeating: "[", count: 70) + String(repeating: "]", count: 70)
@@ -104,22 +115,30 @@ extension ClusterSuite {
             let partly = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array(mixed.utf8))
             #expect(partly.json["accepted"] == 1)
             #expect(partly.json["rejected"]?.asArray?.map { $0["index"] } == [1, 2])
-            #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2024-03-10T00:00", "time_zone": "America/New_York"}"#).status == 422)
+            #expect(
+                try await query(#"{"funnel": {"steps": ["a"]}, "start": "2024-03-10T00:00", "time_zone": "America/New_York"}"#).status
+                    == 422)
             #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2024-03-02", "end": "2024-03-01"}"#).status == 422)
             #expect(try await query(#"{"funnel": {"steps": ["a"]}, "end": "1969-12-31"}"#).json["entered"] == 0)
-            #expect(try await query(#"{"funnel": {"steps": ["a"]}, "as_of": "2030-01-01T00:00:00Z", "times": "none"}"#).json["times"] == "none")
+            #expect(
+                try await query(#"{"funnel": {"steps": ["a"]}, "as_of": "2030-01-01T00:00:00Z", "times": "none"}"#).json["times"] == "none")
             let empty = try await query(#"{"funnel": {"steps": []}}"#)
             #expect(empty.status == 422 && fields(empty) == ["funnel.steps"])
             #expect(empty.headers["content-type"] == "application/problem+json")
             let many = try await query(#"{"funnel": {"steps": [\#((0..<65).map { "\"s\($0)\"" }.joined(separator: ","))]}}"#)
             #expect(many.status == 422 && fields(many) == ["funnel.steps"])
-            let several = try await query(#"{"funnel": {"steps": ["a"]}, "start": "2024-02-01", "end": "2024-01-01", "time_zone": "Mars/Base", "what": 1, "trend": {}}"#)
+            let several = try await query(
+                #"{"funnel": {"steps": ["a"]}, "start": "2024-02-01", "end": "2024-01-01", "time_zone": "Mars/Base", "what": 1, "trend": {}}"#
+            )
             #expect(Set(fields(several)) == ["end", "time_zone", "what", "trend.by"])
             #expect(try await query(#"{"funnel_id": "nope"}"#).status == 404)
             #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-14", "end": "2023-11-14"}"#).json["entered"] == 2)
             #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-15"}"#).json["entered"] == 0)
-            #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-14T22:13:20Z", "end": "2023-11-14T22:13:20Z"}"#).json["entered"] == 0)
-            #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-15", "time_zone": "Asia/Tokyo"}"#).json["entered"] == 2)
+            #expect(
+                try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-14T22:13:20Z", "end": "2023-11-14T22:13:20Z"}"#).json[
+                    "entered"] == 0)
+            #expect(
+                try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-15", "time_zone": "Asia/Tokyo"}"#).json["entered"] == 2)
             let unknown = try await HTTP.call("GET", cluster.coordinatorHTTP, "/nothing/here")
             #expect(unknown.status == 404 && unknown.json["title"] == "not found")
         }
@@ -139,8 +158,12 @@ extension ClusterSuite {
             #expect(try await put("two", Array(#"{"steps": ["b"]}"#.utf8)).status == 201)
             let standing = try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance")
             #expect(Report(standing.json).counts == [2, 1])
-            #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance?start_date=yesterday").json["detail"]?.asArray?.first?["loc"] == ["query", "start_date"])
-            #expect(try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/one", body: Array(#"{"steps": ["a", "b"]}"#.utf8)).status == 200)
+            #expect(
+                try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance?start_date=yesterday").json["detail"]?.asArray?
+                    .first?["loc"] == ["query", "start_date"])
+            #expect(
+                try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/one", body: Array(#"{"steps": ["a", "b"]}"#.utf8)).status
+                    == 200)
             #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance").status == 409)
             let list = try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/funnels")
             #expect(list.json["funnels"]?.asArray?.count == 2)
@@ -166,7 +189,8 @@ extension ClusterSuite {
 
         /// Hundredths of a second of CPU that a process has used.
         private func cpuTicks(_ pid: Int32) throws -> Int {
-            let fields = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8).split(separator: ")").last?.split(separator: " ") ?? []
+            let fields =
+                try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8).split(separator: ")").last?.split(separator: " ") ?? []
             return (Int(fields[11]) ?? 0) + (Int(fields[12]) ?? 0)
         }
 
@@ -180,7 +204,11 @@ extension ClusterSuite {
                 let file = cluster.directory.appendingPathComponent("chosen.ndjson")
                 try Data(lines.joined(separator: "\n").utf8).write(to: file)
                 let done = try await Command.run(
-                    "sluice", ["load", file.path, "--event", "status", "--user-id", "who", "--timestamp", "at", "--event-id", "", "--to", cluster.ingestWire])
+                    "sluice",
+                    [
+                        "load", file.path, "--event", "status", "--user-id", "who", "--timestamp", "at", "--event-id", "", "--to",
+                        cluster.ingestWire,
+                    ])
                 #expect(done.status == 3 && done.err.contains("2 accepted, 1 rejected"), "\(done.err)")
                 #expect(try await cluster.counts(["paid"]) == [2])
                 #expect(try await cluster.counts(["track"]) == [0])
@@ -213,7 +241,10 @@ extension ClusterSuite {
         }
 
         @Test func keysOpenTheirProjectAndNothingElse() async throws {
-            let keys = ["SLUICE_WRITE_KEYS": "write-key-1,2:write-key-2", "SLUICE_READ_KEYS": "read-key-1,2:read-key-2", "SLUICE_ADMIN_KEYS": "admin-key-1"]
+            let keys = [
+                "SLUICE_WRITE_KEYS": "write-key-1,2:write-key-2", "SLUICE_READ_KEYS": "read-key-1,2:read-key-2",
+                "SLUICE_ADMIN_KEYS": "admin-key-1",
+            ]
             try await Cluster.with(shards: 2, environment: keys) { cluster in
                 #expect(try await cluster.send([event("u", "a", 0)]).status == 401)
                 #expect(try await cluster.send([event("u", "a", 0)], key: "wrong-key").status == 401)
@@ -225,15 +256,18 @@ extension ClusterSuite {
                 #expect(try await entered("read-key-1") == 1)
                 #expect(try await entered("read-key-2") == 2)
                 #expect(try await entered("admin-key-1") == 1)
-                #expect(try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encoded, key: "write-key-1").status == 403)
-                let put = try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/f", body: Array(#"{"steps":["a"]}"#.utf8), key: "admin-key-1")
+                #expect(
+                    try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encoded, key: "write-key-1").status == 403)
+                let put = try await HTTP.call(
+                    "PUT", cluster.coordinatorHTTP, "/v1/funnels/f", body: Array(#"{"steps":["a"]}"#.utf8), key: "admin-key-1")
                 #expect(put.status == 201)
                 #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/funnels/f", key: "read-key-1").status == 200)
                 #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/funnels/f", key: "read-key-2").status == 404)
                 #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/funnels/f").status == 401)
                 #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/healthz").status == 200)
                 let asked = try await Command.run(
-                    "sluice", ["query", "--steps", "a", "--to", cluster.coordinatorWire, "--format", "json"], environment: ["SLUICE_KEY": "read-key-2"])
+                    "sluice", ["query", "--steps", "a", "--to", cluster.coordinatorWire, "--format", "json"],
+                    environment: ["SLUICE_KEY": "read-key-2"])
                 #expect(try JSONParser.parse(Array(asked.out.utf8))["entered"] == 2)
                 let refused = try await Command.run("sluice", ["query", "--steps", "a", "--to", cluster.coordinatorWire])
                 #expect(refused.status != 0 && refused.err.contains("key"))
@@ -265,7 +299,8 @@ extension ClusterSuite {
             #expect(bare.status == 2)
             #expect(bare.err.contains("SLUICE_CLUSTER_SECRET") && bare.err.contains("--tls-cert"))
             let keyless = try await Command.run(
-                "sluice-coordinator", open + ["--allow-plain-text"], environment: ["SLUICE_CLUSTER_SECRET": String(repeating: "s", count: 32)])
+                "sluice-coordinator", open + ["--allow-plain-text"],
+                environment: ["SLUICE_CLUSTER_SECRET": String(repeating: "s", count: 32)])
             #expect(keyless.status == 2 && keyless.err.contains("no key is configured"))
             let wrong = try await Command.run("sluice-shard", ["--http-port", "x", "--bogus", "--wire-port", "99999"])
             #expect(wrong.status == 2)

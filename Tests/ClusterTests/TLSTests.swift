@@ -57,7 +57,8 @@ extension ClusterSuite {
             }
             let file = folder.appendingPathComponent("events.ndjson")
             try Data(event("u", "a", 0).encoded + [10] + event("u", "b", 60).encoded + [10]).write(to: file)
-            let loaded = try await Command.run("sluice", ["load", file.path, "--to", "127.0.0.1:\(ports[5])", "--tls-ca", certificate.cert])
+            let loaded = try await Command.run(
+                "sluice", ["load", file.path, "--to", "127.0.0.1:\(ports[5])", "--tls-ca", certificate.cert])
             #expect(loaded.status == 0, "\(loaded.err)")
             let asked = try await Command.run(
                 "sluice", ["query", "--steps", "a,b", "--to", "127.0.0.1:\(ports[1])", "--tls-ca", certificate.cert, "--format", "json"])

@@ -42,19 +42,24 @@ extension ClusterSuite {
             let order: JSONValue = random.pick(
                 ["sequential", "sequential", ["flexible": ["limit": "1s"]], ["flexible": ["limit": "10m"]], "strict", "any"])
             var funnel: [JSONValue.Member] = [
-                .init("steps", .array(steps)), .init("window_duration", .text(random.pick(["1h", "6h", "2d"]))), .init("conversion_order", order),
+                .init("steps", .array(steps)), .init("window_duration", .text(random.pick(["1h", "6h", "2d"]))),
+                .init("conversion_order", order),
                 .init("entry", .text(random.pick(["shortest", "earliest", "first"]))),
             ]
-            if order != "any", order != "strict" { funnel.append(.init("window_anchor", .text(random.pick(["first_step", "previous_step"])))) }
+            if order != "any", order != "strict" {
+                funnel.append(.init("window_anchor", .text(random.pick(["first_step", "previous_step"]))))
+            }
             if order != "strict", random.chance(25) {
                 let after = order == "any" ? 1 : 1 + random.below(steps.count - 1)
                 funnel.append(
                     .init(
                         "exclude",
-                        [[
-                            "events": [.text(random.pick(names))], "effect": .text(random.pick(["end_attempt", "drop_user"])),
-                            "after": .count(after), "before": .count(order == "any" ? steps.count : after + 1),
-                        ]]))
+                        [
+                            [
+                                "events": [.text(random.pick(names))], "effect": .text(random.pick(["end_attempt", "drop_user"])),
+                                "after": .count(after), "before": .count(order == "any" ? steps.count : after + 1),
+                            ]
+                        ]))
             }
             if random.chance(25) { funnel.append(.init("hold_constant", ["plan"])) }
             return .object(funnel)
@@ -81,7 +86,9 @@ extension ClusterSuite {
                 #expect(Report(report).steps[step - 1]["open"] == .count(still.count) && Set(still).isSubset(of: dropped), "\(what)")
                 open.formUnion(still)
             }
-            #expect(Report(report).steps[0]["open"] == .null && (report["expected_conversions"]?.asDouble != Double(counts.last ?? 0)) == !open.isEmpty)
+            #expect(
+                Report(report).steps[0]["open"] == .null
+                    && (report["expected_conversions"]?.asDouble != Double(counts.last ?? 0)) == !open.isEmpty)
             #expect(try await cluster.users(funnel, step: 1, outcome: "converted").count == counts[counts.count - 1])
             let all = ProcessInfo.processInfo.environment["SLUICE_FULL"] == "1"
             try await checkExplanations(cluster, funnel, asOf, open, depths.filter { _ in all || random.chance(4) }, steps: counts.count)
@@ -94,7 +101,9 @@ extension ClusterSuite {
                 #expect(users.count == Report(row).counts[step - 1], "\(what), \(group)")
                 together += users
             }
-            #expect(together.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) } == (try await cluster.users(funnel, step: step, outcome: "reached")), "\(what)")
+            #expect(
+                together.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+                    == (try await cluster.users(funnel, step: step, outcome: "reached")), "\(what)")
         }
 
         /// Every user that lists told of, with the step that they put them at.
@@ -150,7 +159,8 @@ extension ClusterSuite {
                 let segments: JSONValue = [["name": "pro", "where": [["property": "plan", "op": "=", "value": "pro"]]]]
                 let report = try await cluster.query(["funnel": funnel, "as_of": asOf, "segments": segments])
                 // The attempt that speaks for o4 is over; a later one is open.
-                #expect(Report(report).steps.map { $0["dropoff"] } == [.null, 3, 1] && Report(report).steps.map { $0["open"] } == [.null, 2, 1])
+                #expect(
+                    Report(report).steps.map { $0["dropoff"] } == [.null, 3, 1] && Report(report).steps.map { $0["open"] } == [.null, 2, 1])
                 let pro = Report(report["segments"]?.asArray?[0] ?? .null).steps
                 #expect(pro.map { $0["dropoff"] } == [.null, 1, 0] && pro.map { $0["open"] } == [.null, 0, 0])
                 #expect(try await cluster.users(funnel, step: 2, outcome: "open", asOf: asOf) == ["o1", "o4"])
@@ -165,17 +175,25 @@ extension ClusterSuite {
                 let o1 = try await explain(cluster, funnel, "o1", asOf: asOf)
                 let end = Timestamp.format(1_700_000_000_000_000 + Int64(81 * day) * 1_000_000)
                 #expect(o1["open_until"] == .text(end) && o1["outcome"] == "dropped" && o1["stopped"]?["reason"] == "no_event", "\(o1)")
-                #expect(o1["stopped"]?["text"]?.asString?.string.hasSuffix(". Still open: the conversion window ends at \(end)") == true, "\(o1)")
+                #expect(
+                    o1["stopped"]?["text"]?.asString?.string.hasSuffix(". Still open: the conversion window ends at \(end)") == true,
+                    "\(o1)")
                 for lost in ["o2", "o5"] { #expect(try await explain(cluster, funnel, lost, asOf: asOf)["open_until"] == .null) }
 
-                let command = ["query", "--steps", "a,b,c", "--window", "31d", "--to", cluster.coordinatorWire, "--as-of", asOf.asString?.string ?? ""]
+                let command = [
+                    "query", "--steps", "a,b,c", "--window", "31d", "--to", cluster.coordinatorWire, "--as-of", asOf.asString?.string ?? "",
+                ]
                 let table = try await Command.run("sluice", command)
-                #expect(table.out.split(separator: "\n")[0].contains("still open") && table.out.contains("o1") == false, "\(table.out)\(table.err)")
+                #expect(
+                    table.out.split(separator: "\n")[0].contains("still open") && table.out.contains("o1") == false,
+                    "\(table.out)\(table.err)")
                 let csv = try await Command.run("sluice", command + ["--format", "csv"])
                 #expect(csv.out.split(separator: "\n")[0].contains(",dropoff,open,"), "\(csv.out)")
                 let told = try await Command.run("sluice", command + ["--explain", "o1"])
                 #expect(told.out.contains("Still open: the conversion window ends at \(end)"), "\(told.out)\(told.err)")
-                let later = ["query", "--steps", "a,b,c", "--window", "31d", "--to", cluster.coordinatorWire, "--as-of", "2024-12-01T00:00:00Z"]
+                let later = [
+                    "query", "--steps", "a,b,c", "--window", "31d", "--to", cluster.coordinatorWire, "--as-of", "2024-12-01T00:00:00Z",
+                ]
                 #expect(try await Command.run("sluice", later).out.contains("still open") == false)
             }
         }
@@ -188,7 +206,8 @@ extension ClusterSuite {
                 #expect(answer.status == 200, "\(answer.text)")
                 let step = report.steps[to - 1]
                 for field in ["median_seconds", "average_seconds", "p90_seconds"] {
-                    #expect(answer.json[ByteString(field)]?.asDouble == step[ByteString(field + suffix)]?.asDouble, "\(field) \(from) \(to)")
+                    #expect(
+                        answer.json[ByteString(field)]?.asDouble == step[ByteString(field + suffix)]?.asDouble, "\(field) \(from) \(to)")
                 }
                 #expect(answer.json["users"] == step["count"] && answer.json["skipped"] == 0 && answer.json["approximate"] == false)
                 let bars = answer.json["histogram"]?.asArray ?? []
@@ -208,7 +227,9 @@ extension ClusterSuite {
                 return answer.json
             }
             let events = try await get("/v1/events")["events"]?.asArray ?? []
-            #expect(Dictionary(uniqueKeysWithValues: events.map { ($0["event"]?.asString?.string ?? "", Int($0["rows"]?.asInteger ?? 0)) }) == rows)
+            #expect(
+                Dictionary(uniqueKeysWithValues: events.map { ($0["event"]?.asString?.string ?? "", Int($0["rows"]?.asInteger ?? 0)) })
+                    == rows)
             #expect(try await get("/v1/events?prefix=b")["events"]?.asArray?.map { $0["event"] } == ["b"])
             let one = try await get("/v1/events?limit=1")
             #expect(one["events"]?.asArray?.count == 1 && one["total"] == 4)
@@ -238,22 +259,31 @@ extension ClusterSuite {
             ]
             for (path, body, field) in cases {
                 let answer = try await post(cluster, "/v1/query/\(path)", body)
-                #expect(answer.status == 422 && answer.json["errors"]?.asArray?.map { $0["field"] } == [.text(field)], "\(path) \(field): \(answer.text)")
+                #expect(
+                    answer.status == 422 && answer.json["errors"]?.asArray?.map { $0["field"] } == [.text(field)],
+                    "\(path) \(field): \(answer.text)")
             }
             for (path, field) in [("events?limit=0", "limit"), ("events?event=a", "event"), ("properties/p/values?limit=x", "limit")] {
                 let answer = try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/\(path)")
-                #expect(answer.status == 422 && answer.json["errors"]?.asArray?.map { $0["field"] } == [.text(field)], "\(path): \(answer.text)")
+                #expect(
+                    answer.status == 422 && answer.json["errors"]?.asArray?.map { $0["field"] } == [.text(field)], "\(path): \(answer.text)"
+                )
             }
             let unknown = try await explain(cluster, funnel, "nobody")
-            #expect(unknown["found"] == false && unknown["depth"] == 0 && unknown["outcome"] == "not_entered" && unknown["stopped"] == .null)
+            #expect(
+                unknown["found"] == false && unknown["depth"] == 0 && unknown["outcome"] == "not_entered" && unknown["stopped"] == .null)
         }
 
         private func checkCommand(_ cluster: Cluster) async throws {
-            let story = [event("story", "a", 100), event("story", "x", 130), event("story", "b", 100.5), event("late", "a", 0), event("late", "b", 3_870)]
+            let story = [
+                event("story", "a", 100), event("story", "x", 130), event("story", "b", 100.5), event("late", "a", 0),
+                event("late", "b", 3_870),
+            ]
             #expect(try await cluster.send(story).status == 200)
             let common = ["query", "--steps", "a,b", "--window", "1h", "--to", cluster.coordinatorWire, "--explain"]
             let told = try await Command.run("sluice", common + ["story"])
-            #expect(told.status == 0 && told.out.contains("dropped, step 1 of 2") && told.out.contains("same second"), "\(told.out)\(told.err)")
+            #expect(
+                told.status == 0 && told.out.contains("dropped, step 1 of 2") && told.out.contains("same second"), "\(told.out)\(told.err)")
             #expect(told.out.contains("● 1") && told.out.contains("(fits 2)"))
             let late = try await explain(cluster, ["steps": ["a", "b"], "window_duration": "1h"], "late")
             #expect(late["stopped"]?["reason"] == "window", "\(late)")

@@ -1,5 +1,5 @@
-import Foundation
 import Codec
+import Foundation
 import FunnelModel
 import TestSupport
 import Testing

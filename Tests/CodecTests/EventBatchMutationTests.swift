@@ -13,7 +13,8 @@ struct EventBatchMutationTests {
                     time: 1_710_892_800_000_000 + Int64(random.below(1 << 30)), id: ByteString("id \(row)"),
                     properties: [
                         .init("country", .string(random.pick(["NO", "SE", "DK"]))), .init("price", .double(Double(random.below(100)))),
-                        .init("n", .integer(Int64(bitPattern: random.next() >> UInt64(random.below(64))))), .init("new", .bool(random.chance(50))),
+                        .init("n", .integer(Int64(bitPattern: random.next() >> UInt64(random.below(64))))),
+                        .init("new", .bool(random.chance(50))),
                     ])
             }
         ).finish()

@@ -19,7 +19,9 @@ struct PackedIntegersTests {
         let start = page - bytes.count - PackedIntegers.slack
         bytes.withUnsafeBytes { if let base = $0.baseAddress { (memory + start).copyMemory(from: base, byteCount: $0.count) } }
         var out = [UInt32](repeating: 7, count: 256)
-        out.withUnsafeMutableBufferPointer { if let target = $0.baseAddress { PackedIntegers.unpack(memory + start, width: width, to: target) } }
+        out.withUnsafeMutableBufferPointer {
+            if let target = $0.baseAddress { PackedIntegers.unpack(memory + start, width: width, to: target) }
+        }
         #expect(out == values)
     }
 

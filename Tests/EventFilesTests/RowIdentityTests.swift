@@ -1,6 +1,6 @@
+import Codec
 import EventFiles
 import EventShapes
-import Codec
 import FunnelModel
 import TestSupport
 import Testing
@@ -34,7 +34,8 @@ struct RowIdentityTests {
     @Test func anonymousIDIsNoPartOfTheRowID() throws {
         let options = ReadFile.options { $0.shape.anonymous = ["device"] }
         let head = "user_id,event,timestamp,device\n"
-        let file = try ReadFile(head + ",Buy,2026-01-01,d1\n,Buy,2026-01-01,d2\n,Buy,2026-01-01,d1\nu,Buy,2026-01-01,d1\nu,Buy,2026-01-01,d2\n", options)
+        let file = try ReadFile(
+            head + ",Buy,2026-01-01,d1\n,Buy,2026-01-01,d2\n,Buy,2026-01-01,d1\nu,Buy,2026-01-01,d1\nu,Buy,2026-01-01,d2\n", options)
         #expect(file.events.map(\.user) == ["d1", "d2", "d1", "u", "u"])
         #expect(file.events[0].id == file.events[1].id && file.events[2].id != file.events[0].id && file.events[3].id != file.events[4].id)
         let without = try ReadFile("user_id,event,timestamp\nu,Buy,2026-01-01\nu,Buy,2026-01-01\n")
@@ -42,7 +43,8 @@ struct RowIdentityTests {
     }
 
     @Test func ownIDsAndNumberedOnesStay() throws {
-        let file = try ReadFile("user_id,event,timestamp,event_id\nu,A,2026-01-01,x\nbad,A,never,\nu,B,2026-01-01,\n", ids: .numbered(prefix: "K"))
+        let file = try ReadFile(
+            "user_id,event,timestamp,event_id\nu,A,2026-01-01,x\nbad,A,never,\nu,B,2026-01-01,\n", ids: .numbered(prefix: "K"))
         #expect(file.events.map(\.id) == ["x", "K/2"])
     }
 

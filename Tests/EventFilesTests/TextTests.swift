@@ -1,7 +1,7 @@
+import Codec
 import EventFiles
 import EventShapes
 import Foundation
-import Codec
 import FunnelModel
 import Testing
 
@@ -28,7 +28,8 @@ struct TextTests {
     @Test(arguments: ["\n", "\r\n", "\r"])
     func lineEndsOfEveryKind(end: String) throws {
         let text = [
-            "user_id,event,timestamp,note", "u1,View,2026-01-01,a", "", "u2,View,2026-01-01,\"two\(end)lines, \"\"quoted\"\"\"", "u3,View,bad,c",
+            "user_id,event,timestamp,note", "u1,View,2026-01-01,a", "", "u2,View,2026-01-01,\"two\(end)lines, \"\"quoted\"\"\"",
+            "u3,View,bad,c",
         ].joined(separator: end)
         let file = try ReadFile(text)
         #expect(file.events.map(\.user) == ["u1", "u2"])
@@ -162,6 +163,7 @@ struct TextTests {
     @Test func fieldCountsAreChecked() throws {
         let file = try ReadFile(head + "u1,View,2026-01-01,a,\nu2,View,2026-01-01\nu3,View,2026-01-01,a,b\n")
         #expect(file.events.map(\.user) == ["u1"])
-        #expect(file.rejected.map(\.reason) == ["the record has 3 fields; there are 4 columns", "the record has 5 fields; there are 4 columns"])
+        #expect(
+            file.rejected.map(\.reason) == ["the record has 3 fields; there are 4 columns", "the record has 5 fields; there are 4 columns"])
     }
 }

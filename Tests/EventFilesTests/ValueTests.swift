@@ -16,16 +16,23 @@ struct ValueTests {
     }
 
     @Test func cellIsANumberOnlyIfItPrintsBack() throws {
-        let texts = ["1.10", "11.0.1", "12e2", "02134", "1234e567", "1.0", "-0", "+1", ".5", "5.", "9223372036854775808", "0.10", "1_000", " 1", "NaN"]
+        let texts = [
+            "1.10", "11.0.1", "12e2", "02134", "1234e567", "1.0", "-0", "+1", ".5", "5.", "9223372036854775808", "0.10", "1_000", " 1",
+            "NaN",
+        ]
         #expect(try cells(texts).values(of: "x") == texts.map { .string(ByteString($0)) })
         let numbers = try cells(["1.1", "12345", "-7", "0", "-0.5", "9223372036854775807", "0.1234567890123456", "13.75"])
         #expect(
             numbers.values(of: "x") == [
-                .double(1.1), .integer(12345), .integer(-7), .integer(0), .double(-0.5), .integer(.max), .double(0.1234567890123456), .double(13.75),
+                .double(1.1), .integer(12345), .integer(-7), .integer(0), .double(-0.5), .integer(.max), .double(0.1234567890123456),
+                .double(13.75),
             ])
         // 18 digits that no double holds.
         #expect(try cells(["0.123456789012345678"]).values(of: "x") == [.string("0.123456789012345678")])
-        #expect(try cells(["true", "false", "True", "\"1.10\""]).values(of: "x") == [.bool(true), .bool(false), .string("True"), .string("1.10")])
+        #expect(
+            try cells(["true", "false", "True", "\"1.10\""]).values(of: "x") == [
+                .bool(true), .bool(false), .string("True"), .string("1.10"),
+            ])
     }
 
     @Test func columnsMayBeNumbersOrText() throws {
@@ -38,7 +45,9 @@ struct ValueTests {
     }
 
     @Test func flatLinesKeepTheirMembers() throws {
-        let file = try ReadFile(#"{"user_id":"u2","event":"View","timestamp":"2026-01-01T10:00:00Z","plan":"pro","a":{"b":1},"properties":{"plan":"free","c":[1]}}"#)
+        let file = try ReadFile(
+            #"{"user_id":"u2","event":"View","timestamp":"2026-01-01T10:00:00Z","plan":"pro","a":{"b":1},"properties":{"plan":"free","c":[1]}}"#
+        )
         #expect(file.values(of: "plan") == [.string("free")])
         #expect(file.values(of: "a.b") == [.integer(1)])
         #expect(file.values(of: "c") == [.string("[1]")])
@@ -85,18 +94,24 @@ struct ValueTests {
         }
         #expect(
             try times([
-                "2019-11-01 00:00:00 UTC", "2019-11-01 00:00:00.5 UTC", "2019-11-01 00:00:00 +0000", "2019-11-01 00:00:00 GMT", "1610606454087654",
+                "2019-11-01 00:00:00 UTC", "2019-11-01 00:00:00.5 UTC", "2019-11-01 00:00:00 +0000", "2019-11-01 00:00:00 GMT",
+                "1610606454087654",
                 "1610606454087654321", "1767261600.9999999", "2026-01-01T10:00:00.9999999Z",
             ]) == [
-                "2019-11-01T00:00:00Z", "2019-11-01T00:00:00.500Z", "2019-11-01T00:00:00Z", "2019-11-01T00:00:00Z", "2021-01-14T06:40:54.087654Z",
+                "2019-11-01T00:00:00Z", "2019-11-01T00:00:00.500Z", "2019-11-01T00:00:00Z", "2019-11-01T00:00:00Z",
+                "2021-01-14T06:40:54.087654Z",
                 "2021-01-14T06:40:54.087654Z", "2026-01-01T10:00:00.999999Z", "2026-01-01T10:00:00.999999Z",
             ])
         #expect(
             try times(["31/12/2024 11:05 PM", "1/2/2025 9:00 am"]) { $0.shape.timeFormat = try? TimeFormat("%d/%m/%Y %I:%M %p") }
                 == ["2024-12-31T23:05:00Z", "2025-02-01T09:00:00Z"])
-        for format in ["%d/%m/%Y %H:%M %p", "%d/%m/%Y %I:%M", "%H:%M", "%Q", "%Y%"] { #expect(throws: TimeFormat.Fault.self) { try TimeFormat(format) } }
+        for format in ["%d/%m/%Y %H:%M %p", "%d/%m/%Y %I:%M", "%H:%M", "%Q", "%Y%"] {
+            #expect(throws: TimeFormat.Fault.self) { try TimeFormat(format) }
+        }
         // Twice in autumn, never in spring.
-        let berlin = try times(["2024-10-27 02:30:00", "2024-03-31 02:30:00", "2024-07-01", "2024-07-01 12:00:00Z"]) { $0.zone = NamedZone("Europe/Berlin") }
+        let berlin = try times(["2024-10-27 02:30:00", "2024-03-31 02:30:00", "2024-07-01", "2024-07-01 12:00:00Z"]) {
+            $0.zone = NamedZone("Europe/Berlin")
+        }
         #expect(berlin.prefix(3) == ["2024-10-27T00:30:00Z", "2024-06-30T22:00:00Z", "2024-07-01T12:00:00Z"])
         #expect(berlin.last?.contains("does not exist") == true)
     }
@@ -118,7 +133,9 @@ struct ValueTests {
     }
 
     @Test func idsOfMoreThan63BitsKeepTheirDigits() throws {
-        let file = try ReadFile(#"{"user_id":12345678901234567890,"event":"A","timestamp":1767261600}"# + "\n" + #"{"user_id":1.5,"event":"A","timestamp":1767261600}"#)
+        let file = try ReadFile(
+            #"{"user_id":12345678901234567890,"event":"A","timestamp":1767261600}"# + "\n"
+                + #"{"user_id":1.5,"event":"A","timestamp":1767261600}"#)
         #expect(file.events.map(\.user) == ["12345678901234567890"] && file.rejected.count == 1)
     }
 

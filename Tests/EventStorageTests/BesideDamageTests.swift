@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Glibc
 import Synchronization
 import Testing
@@ -88,7 +88,9 @@ struct BesideDamageTests {
         for number in 0..<4 { try Self.seal(store, number) }
         disk.setFree(999)
         for number in 0..<5 {
-            #expect(throws: StoreError.self) { try store.append([request([event("u", "e", Self.january)], sequence: UInt64(100 + number))]) }
+            #expect(throws: StoreError.self) {
+                try store.append([request([event("u", "e", Self.january)], sequence: UInt64(100 + number))])
+            }
             disk.setFree(UInt64(900 + number))
             _ = store.mergeIfDue()
         }
@@ -150,7 +152,9 @@ struct BesideDamageTests {
     // MARK: - Real files
 
     private static func events(_ count: Int) -> [Event] {
-        (0..<count).map { event("user-\($0)-\(String(repeating: "x", count: $0 % 7))", "e", january + Int64($0) * 1_000_003, id: "i\($0)", p: Int64($0)) }
+        (0..<count).map {
+            event("user-\($0)-\(String(repeating: "x", count: $0 % 7))", "e", january + Int64($0) * 1_000_003, id: "i\($0)", p: Int64($0))
+        }
     }
 
     /// - Parameter bytes: what is left; less than 0 is what is cut off.
@@ -162,7 +166,8 @@ struct BesideDamageTests {
     }
 
     private func open(_ directory: TemporaryDirectory, _ notes: Notes) throws -> ShardStore<POSIXFileSystem> {
-        try ShardStore.open(directory: directory.path + "/shard", files: POSIXFileSystem(), identity: testIdentity, options: Self.options(notes))
+        try ShardStore.open(
+            directory: directory.path + "/shard", files: POSIXFileSystem(), identity: testIdentity, options: Self.options(notes))
     }
 
     /// On the bound of a page, within one, and a byte.

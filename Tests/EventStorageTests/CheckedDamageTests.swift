@@ -1,6 +1,6 @@
 import Codec
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// Damage under checksums that hold, as a faulty writer or memory may leave it: whatever is read then, nothing traps.
@@ -84,7 +84,10 @@ extension CheckedDamageTests {
     private static func small() throws -> [String: [UInt8]] {
         let files = SimulatedFileSystem()
         let store = try openStore(files)
-        _ = try store.put([request([event("u", "aaaaaaaaaaaaaaaa", 1_700_000_000_000_000), event("v", "aaaaaaaaaaaaaaaa", 1_700_000_000_000_001)], sequence: 5)])
+        _ = try store.put([
+            request(
+                [event("u", "aaaaaaaaaaaaaaaa", 1_700_000_000_000_000), event("v", "aaaaaaaaaaaaaaaa", 1_700_000_000_000_001)], sequence: 5)
+        ])
         try store.seal()
         store.close()
         return files.files
@@ -226,7 +229,9 @@ extension [UInt8] {
 
     private func uint32(_ at: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(self[at + $1]) << UInt32(8 * $1) } }
 
-    fileprivate mutating func put(_ value: UInt32, at: Int) { for i in 0..<4 { self[at + i] = UInt8(truncatingIfNeeded: value >> UInt32(8 * i)) } }
+    fileprivate mutating func put(_ value: UInt32, at: Int) {
+        for i in 0..<4 { self[at + i] = UInt8(truncatingIfNeeded: value >> UInt32(8 * i)) }
+    }
 }
 
 extension [String: [UInt8]] {

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// A condition on a column page's bytes against the same condition on its values one by one.
@@ -59,7 +59,9 @@ struct ColumnTestTests {
 
     /// Operands from the page, beside its values, and of other kinds.
     static func predicates(_ values: ColumnValues, _ random: inout SeededGenerator) -> [Predicate] {
-        var operands: [PropertyValue] = [.string(""), .string("run3"), .integer(0), .double(0.5), .double(.nan), .bool(true), .double(1e300)]
+        var operands: [PropertyValue] = [
+            .string(""), .string("run3"), .integer(0), .double(0.5), .double(.nan), .bool(true), .double(1e300),
+        ]
         for _ in 0..<4 {
             let value = values.value(Int.random(in: 0..<values.rows.count, using: &random))
             operands.append(value)
@@ -127,7 +129,8 @@ struct ColumnTestTests {
                 let decoded = try? ColumnPage.decode(bytes, pageRows: rows)
                 let predicate = predicates.randomElement(using: &random) ?? Predicate(property: "p", comparison: .exists, values: [])
                 let flags = try? ColumnTest(predicate).flags(bytes, pageRows: rows)
-                #expect(flags.map { Array($0.prefix(rows)) } == decoded.map { Self.plainly(predicate, $0, rows: rows) }, "\(kind) \(predicate)")
+                #expect(
+                    flags.map { Array($0.prefix(rows)) } == decoded.map { Self.plainly(predicate, $0, rows: rows) }, "\(kind) \(predicate)")
             }
         }
     }

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// Every state that a crash can leave opens, and holds every acknowledged event once and no group by half.
@@ -54,11 +54,12 @@ struct CrashTests {
         let trace = files.trace
         for steps in 0...trace.count {
             let seed = mode.split(separator: " ").last.flatMap { UInt64($0) } ?? 0
-            let crash: CrashMode = switch mode {
-            case "lost": .allLost
-            case "kept": .allKept
-            default: .mixed(seed * 1_000 + UInt64(steps))
-            }
+            let crash: CrashMode =
+                switch mode {
+                case "lost": .allLost
+                case "kept": .allKept
+                default: .mixed(seed * 1_000 + UInt64(steps))
+                }
             let (disk, promised) = SimulatedFileSystem.crashed(trace[..<steps], crash)
             do { try check(disk, promised: promised, "\(mode), \(steps) steps") } catch {
                 Issue.record("\(mode), \(steps) steps: \(error)")

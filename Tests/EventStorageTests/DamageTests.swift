@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// Damaged files are told, never believed, and never a crash.

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Synchronization
 import Testing
 
@@ -55,7 +55,8 @@ struct DeliveryTests {
         let clock = Clock()
         let disk = SimulatedFileSystem()
         var store = try openStore(disk, testIdentity, Self.options(clock, usual: 4, most: 10))
-        #expect(try Self.told(store, (1...12).map { Self.one(1, $0) }) == Array(repeating: "stored", count: 10) + ["overloaded", "overloaded"])
+        #expect(
+            try Self.told(store, (1...12).map { Self.one(1, $0) }) == Array(repeating: "stored", count: 10) + ["overloaded", "overloaded"])
         #expect(try store.append([Self.one(1, 11)])[0].errorCode == .overloaded)
         for round in 0..<2 {
             // What is known is answered all the same, and other projects have room.
@@ -66,8 +67,9 @@ struct DeliveryTests {
         clock.go(3_601)
         #expect(try Self.told(store, [Self.one(1, 11)]) == ["stored"])
         // The oldest are forgotten, down to what is usual, and a repeat of them is refused rather than stored again.
-        #expect(try Self.told(store, (1...11).map { Self.one(1, $0) })
-            == Array(repeating: "sequenceExpired", count: 7) + Array(repeating: "repeated", count: 4))
+        #expect(
+            try Self.told(store, (1...11).map { Self.one(1, $0) })
+                == Array(repeating: "sequenceExpired", count: 7) + Array(repeating: "repeated", count: 4))
         #expect(try store.view(project: 1).allEvents().count == 11)
     }
 
@@ -184,12 +186,16 @@ struct DeliveryTests {
         for refused in [[], [7], [6, 7], [18]] as [Set<Int>] {
             #expect(try store.append([Self.frame([3, 9], refused: refused)])[0].get() == again, "\(refused)")
         }
-        #expect(try store.append([Self.frame([3], refused: [6])])[0].get() == AppendResult(accepted: 1, rejected: first.rejected, repeated: true))
+        #expect(
+            try store.append([Self.frame([3], refused: [6])])[0].get()
+                == AppendResult(accepted: 1, rejected: first.rejected, repeated: true))
         #expect(try store.view(project: 1).allEvents().count == 3)
         // Nothing but refused rows.
         #expect(try store.append([Self.frame([5], refused: [10, 11])])[0].get().accepted == 0)
-        #expect(try store.append([Self.frame([5])])[0].get() == AppendResult(
-            accepted: 0, rejected: [10, 11].map { RejectedRow(row: $0, code: .timeAhead) }, repeated: true))
+        #expect(
+            try store.append([Self.frame([5])])[0].get()
+                == AppendResult(
+                    accepted: 0, rejected: [10, 11].map { RejectedRow(row: $0, code: .timeAhead) }, repeated: true))
     }
 
     /// What release 0.1 cut for a shard, under the client's part and a number above it.
@@ -242,8 +248,17 @@ struct DeliveryTests {
     /// Against a memory that forgets nothing.
     @Test(arguments: 0..<20)
     func randomDeliveriesAreStoredOnceAndKnownForAnHour(seed: UInt64) throws {
-        struct Known { var time: UInt64; var fingerprint: UInt32; var result: AppendResult }
-        struct Key: Hashable { var project: UInt32; var producer: UInt64; var sequence: UInt64; var part: UInt32 }
+        struct Known {
+            var time: UInt64
+            var fingerprint: UInt32
+            var result: AppendResult
+        }
+        struct Key: Hashable {
+            var project: UInt32
+            var producer: UInt64
+            var sequence: UInt64
+            var part: UInt32
+        }
         var random = SeededGenerator(seed)
         let clock = Clock()
         var options = Self.options(clock, producers: 5, usual: 8, most: 30)
@@ -267,7 +282,8 @@ struct DeliveryTests {
             let fingerprint = UInt32(Int.random(in: 0..<10, using: &random) == 0 ? 2 : 1)
             let events = (0..<2).map { event("u", "n\(($0 + Int(key.sequence)) % 5)", Int64(step)) }
             let result = try store.append([
-                request(events, sequence: key.sequence, part: key.part, producer: key.producer, project: key.project, fingerprint: fingerprint)
+                request(
+                    events, sequence: key.sequence, part: key.part, producer: key.producer, project: key.project, fingerprint: fingerprint)
             ])[0]
             let known = all[key]
             let isPromised = known.map { clock.now - $0.time <= 3_600 } ?? false

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// Keys under conditions, over segments of many pages and the memtable, against the rows of the model one by one.

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// A repeat has the content of the first time; anything else under its number is a fault of the producer.

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// A directory that goes over to another cluster keeps all it has.
@@ -97,7 +97,9 @@ struct ForkTests {
         for name in ["MANIFEST", "log-00000002", "usr-00000001", "seg-00000002"] {
             var mixed = disk.files
             mixed[name] = foreign.files[name]
-            let error = #expect(throws: StoreError.self, "\(name)") { try openStore(SimulatedFileSystem(files: mixed), Self.other).view(project: 1) }
+            let error = #expect(throws: StoreError.self, "\(name)") {
+                try openStore(SimulatedFileSystem(files: mixed), Self.other).view(project: 1)
+            }
             #expect(error?.code == .corrupt, "\(name)")
         }
     }

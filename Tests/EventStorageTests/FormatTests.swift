@@ -1,6 +1,6 @@
+import EventStorage
 import Foundation
 import FunnelModel
-import EventStorage
 import Testing
 
 /// What release 0.1.0 wrote, in storage format 3.
@@ -66,7 +66,9 @@ struct FormatTests {
             for mode in [CrashMode.allLost, .allKept, .killed, .mixed(UInt64(steps)), .mixed(UInt64(steps) &+ 50)] {
                 let (crashed, promised) = SimulatedFileSystem.crashed(disk.trace[..<steps], mode)
                 let files = crashed.files
-                let isNew = files.contains { !$0.key.hasPrefix("IDENTITY") && $0.key != "LOCK" && (Self.version($0.value.count > 9 ? $0.value : nil) ?? 3) > 3 }
+                let isNew = files.contains {
+                    !$0.key.hasPrefix("IDENTITY") && $0.key != "LOCK" && (Self.version($0.value.count > 9 ? $0.value : nil) ?? 3) > 3
+                }
                 if isNew { #expect(Self.version(files["IDENTITY"]) == 4, "\(steps) steps, \(mode)") }
                 let again = try openStore(crashed, identity)
                 let count = try again.view(project: 1).allEvents().count

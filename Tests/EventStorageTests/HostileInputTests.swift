@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// Input that is allowed but meant to hurt is stored and read right. What once took quadratic time shows here as a suite

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// Which rows are one event.
@@ -22,7 +22,7 @@ struct IdentityRuleTests {
         // Counting reads no ids where no two rows tie.
         let view = try store.view(project: 1)
         var bare = 0
-        try view.scan() { rows in
+        try view.scan { rows in
             bare += rows.count
             return true
         }

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// What a process that was killed had written but not synced is there to be read. Whatever is acknowledged on the

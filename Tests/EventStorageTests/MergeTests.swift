@@ -1,6 +1,6 @@
+import EventStorage
 import Foundation
 import FunnelModel
-import EventStorage
 import Synchronization
 import Testing
 
@@ -85,11 +85,12 @@ struct MergeTests {
     func aFailureAtAnyCallLosesNothing(kind: String) throws {
         let clean = SimulatedFileSystem()
         _ = Self.run(clean, closes: false)
-        let calls = switch kind {
-        case "sync": clean.syncs
-        case "descriptor": clean.opens
-        default: clean.writes
-        }
+        let calls =
+            switch kind {
+            case "sync": clean.syncs
+            case "descriptor": clean.opens
+            default: clean.writes
+            }
         for call in 1...calls {
             let files = SimulatedFileSystem()
             switch kind {
@@ -107,7 +108,9 @@ struct MergeTests {
             let again = Self.run(files)
             #expect(again.errors.isEmpty && again.acknowledged.count == Self.batches, "\(kind) \(call): \(again.errors)")
             try check(files, again, first: run.acknowledged, "\(kind) \(call), again")
-            #expect(files.files.keys.filter { $0.hasPrefix("seg-") || $0.hasPrefix("usr-") || $0.hasSuffix(".tmp") }.count == 3, "\(kind) \(call)")
+            #expect(
+                files.files.keys.filter { $0.hasPrefix("seg-") || $0.hasPrefix("usr-") || $0.hasSuffix(".tmp") }.count == 3,
+                "\(kind) \(call)")
         }
     }
 
@@ -117,7 +120,8 @@ struct MergeTests {
         _ = Self.run(files)
         let trace = files.trace
         for steps in 0...trace.count {
-            let crash: CrashMode = mode == "lost" ? .allLost : mode == "kept" ? .allKept : .mixed(UInt64(steps) + (mode == "mixed 1" ? 0 : 5_000))
+            let crash: CrashMode =
+                mode == "lost" ? .allLost : mode == "kept" ? .allKept : .mixed(UInt64(steps) + (mode == "mixed 1" ? 0 : 5_000))
             let (disk, promised) = SimulatedFileSystem.crashed(trace[..<steps], crash)
             do {
                 try check(disk, Run(acknowledged: Array(0..<promised)), "\(mode), \(steps) steps")
@@ -206,7 +210,9 @@ struct MergeTests {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 for sequence in 0..<groups {
-                    let events = (0..<4).map { event("user\((sequence + $0 * 31) % 97)", "e\($0 % 2)", Int64(sequence) * 40_000_000_000, id: "\(sequence)") }
+                    let events = (0..<4).map {
+                        event("user\((sequence + $0 * 31) % 97)", "e\($0 % 2)", Int64(sequence) * 40_000_000_000, id: "\(sequence)")
+                    }
                     _ = try store.append([request(events, sequence: UInt64(sequence))])
                     if sequence % 8 == 0 { await Task.yield() }
                 }
@@ -263,7 +269,8 @@ struct MergeTests {
                 store = try openStore(files, testIdentity, options)
             case 4:
                 // A disk that is full for one call, whose append or seal is tried again.
-                files.inject(.fullAtWrite(files.writes + Int.random(in: 1...4, using: &random), partial: .random(in: 0...60, using: &random)))
+                files.inject(
+                    .fullAtWrite(files.writes + Int.random(in: 1...4, using: &random), partial: .random(in: 0...60, using: &random)))
                 try? store.seal()
                 try? store.compact(everything: true)
                 files.heal()

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Synchronization
 import Testing
 
@@ -22,11 +22,15 @@ struct NameLimitTests {
     /// Events of new names, from `first` on, each with a key of its own.
     private static func flood(_ first: Int, _ count: Int) -> [Event] {
         (first..<(first + count)).map {
-            Event(user: "u", name: ByteString("n\($0)"), time: 1, id: ByteString("\($0)"), properties: [.init(ByteString("k\($0)"), .bool(true))])
+            Event(
+                user: "u", name: ByteString("n\($0)"), time: 1, id: ByteString("\($0)"),
+                properties: [.init(ByteString("k\($0)"), .bool(true))])
         }
     }
 
-    private static func put(_ store: SimulatedStore, _ events: [Event], _ sequence: UInt64, free: Bool = false, project: UInt32 = 1) throws -> AppendResult {
+    private static func put(_ store: SimulatedStore, _ events: [Event], _ sequence: UInt64, free: Bool = false, project: UInt32 = 1) throws
+        -> AppendResult
+    {
         var request = request(events, sequence: sequence, project: project)
         request.isNameRateFree = free
         return try #require(try store.put([request]).first).get()
@@ -73,7 +77,9 @@ struct NameLimitTests {
         let disk = SimulatedFileSystem()
         let store = try openStore(disk, testIdentity, Self.options(clock, perHour: 2, free: 3))
         let events = (0..<9).map {
-            Event(user: "u", name: "e", time: Int64($0), properties: [.init(ByteString("k\($0)"), .string(ByteString("v\($0)"))), .init("k0", .integer(1))])
+            Event(
+                user: "u", name: "e", time: Int64($0),
+                properties: [.init(ByteString("k\($0)"), .string(ByteString("v\($0)"))), .init("k0", .integer(1))])
         }
         #expect(try Self.put(store, events, 1).accepted == 9)
         #expect(store.stats.propertiesLeftOut == 4 && store.stats.rejectedRows.isEmpty)
@@ -123,7 +129,8 @@ struct NameLimitTests {
         #expect(notes.withLock { $0 }.isEmpty)
         for next in 7..<12 { _ = try Self.put(store, Self.flood(next, 1), UInt64(next)) }
         #expect(notes.withLock { $0 } == [.nearLimit(project: 1, .eventNames, count: 8, most: 10)])
-        #expect(store.stats.mostEventNames == 10 && store.stats.mostPropertyKeys == 10 && store.stats.rejectedRows == [.tooManyEventNames: 2])
+        #expect(
+            store.stats.mostEventNames == 10 && store.stats.mostPropertyKeys == 10 && store.stats.rejectedRows == [.tooManyEventNames: 2])
         _ = try openStore(disk.copy(), testIdentity, options)
         #expect(notes.withLock { $0 }.last == .nearLimit(project: 1, .eventNames, count: 10, most: 10))
     }
@@ -140,7 +147,8 @@ struct NameLimitTests {
                 let name = ["a", "b", "c", "d", "e"][(i + batch) % 5]
                 events.append(
                     Event(
-                        user: ByteString("u\(i % 7)"), name: ByteString(name), time: time, id: i % 3 == 0 ? "" : ByteString("\(batch / 2)-\(i)"),
+                        user: ByteString("u\(i % 7)"), name: ByteString(name), time: time,
+                        id: i % 3 == 0 ? "" : ByteString("\(batch / 2)-\(i)"),
                         properties: [.init(ByteString("of \(name)"), .integer(Int64(i))), .init("all", .string(ByteString("x\(i % 4)")))]))
             }
             for project: UInt32 in [1, 2] { _ = try store.put([request(events, sequence: UInt64(batch), project: project)]) }
@@ -162,7 +170,9 @@ struct NameLimitTests {
         let wanted: Set<ByteString> = ["b", "d", "nobody's"]
         let before = try store.view(project: 1).allEvents().count
         let found = try store.events(ofNames: wanted, project: 1)
-        #expect(found.map(\.project) == [1] && found.first?.names == ["b", "d"] && found.first?.rows == before - one.reduce(0) { $0 + $1.events.count })
+        #expect(
+            found.map(\.project) == [1] && found.first?.names == ["b", "d"]
+                && found.first?.rows == before - one.reduce(0) { $0 + $1.events.count })
         #expect(try store.events(ofNames: wanted, project: nil).map(\.project) == [1, 2])
         #expect(try store.events(ofNames: ["nobody's"], project: nil).isEmpty)
         #expect(try store.view(project: 1).allEvents().count == before)
@@ -171,7 +181,8 @@ struct NameLimitTests {
             #expect(try Self.kept(store) == one && store.view(project: 1).histories() == one)
             #expect(try store.view(project: 2).histories() == two)
             #expect(try store.view(project: 1).eventNames() == ["a", "c", "e"])
-            #expect(store.names(project: 1).events == ["a", "c", "e"] && store.names(project: 1).properties == ["all", "of a", "of c", "of e"])
+            #expect(
+                store.names(project: 1).events == ["a", "c", "e"] && store.names(project: 1).properties == ["all", "of a", "of c", "of e"])
             if round == 0 { try store.compact(everything: true) }
             if round == 1 {
                 store.close()

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// Retries inside the system, and the limits of a project.
@@ -62,8 +62,9 @@ struct ProducerTests {
         store = try openStore(files, testIdentity, options)
         let second = [keyed("d", []), keyed("c", ["k1"]), keyed("c", ["k5"])]
         #expect(
-            try store.put([request(second, sequence: 2)]).first?.get() == AppendResult(
-                accepted: 2, rejected: [RejectedRow(row: 0, code: .tooManyEventNames)]))
+            try store.put([request(second, sequence: 2)]).first?.get()
+                == AppendResult(
+                    accepted: 2, rejected: [RejectedRow(row: 0, code: .tooManyEventNames)]))
         #expect(store.stats.propertiesLeftOut == 1)
         #expect(try store.view(project: 1).eventNames() == ["a", "b", "c"])
         let keys = try store.view(project: 1).allEvents().map { $0.properties.map(\.key.string) }

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// Rows that are rejected leave their traces in the log and the memory of deliveries; these have bounds too.

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 struct RoundTripTests {
@@ -82,7 +82,7 @@ struct RoundTripTests {
         let store = try openStore(SimulatedFileSystem())
         _ = try store.put([request((0..<5_000).map { event("u\($0)", "a", 1) }, sequence: 1)])
         var users = 0
-        try store.view(project: 1).scan() { _ in
+        try store.view(project: 1).scan { _ in
             users += 1
             return users < 3
         }
@@ -130,7 +130,9 @@ struct RoundTripTests {
         let numbers: [Double] = [-0.0, 0, 0.1, -0.1, 1e15, 1e16, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 1 / 3, 123_456.789]
         for (i, number) in numbers.enumerated() {
             // Each alone in a page, and all together.
-            let one = Event(user: "u", name: ByteString("e\(i)"), time: 1, properties: [.init("x", .double(number)), .init(ByteString("y\(i)"), .double(number))])
+            let one = Event(
+                user: "u", name: ByteString("e\(i)"), time: 1,
+                properties: [.init("x", .double(number)), .init(ByteString("y\(i)"), .double(number))])
             _ = try store.put([request([one], sequence: UInt64(i))])
         }
         try store.seal()

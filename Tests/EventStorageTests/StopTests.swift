@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// After a clean stop nothing of the log can be torn, so whatever is missing or wrong there is damage.

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// Ids come back from user files as they were, and are found there, whatever form the file gives them.
@@ -93,7 +93,8 @@ struct UserFileTests {
 
     @Test(arguments: [1, 2, 3, 1_000, 20_000])
     func numbersOfUsers(count: Int) throws {
-        let bytes = try check((0..<count).map { ByteString("u\($0)") }, absent: (count..<(count + 50)).map { ByteString("u\($0)") }, "\(count)")
+        let bytes = try check(
+            (0..<count).map { ByteString("u\($0)") }, absent: (count..<(count + 50)).map { ByteString("u\($0)") }, "\(count)")
         if count == 20_000 { #expect(bytes < 20_000 * 8) }
     }
 

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 import Testing
 
 /// A user has one ordinal for ever, whatever becomes of the append that brought it.

@@ -1,7 +1,7 @@
 import FunnelMatch
 import FunnelModel
-import TestSupport
 import Synchronization
+import TestSupport
 import Testing
 
 /// A matcher asks within one user's history whether anybody still waits, whatever the rules.
@@ -10,7 +10,10 @@ struct CancellationTests {
         { $0.order = .strict }, { $0.order = .any }, { $0.order = .flexible(limit: 60_000_000) }, { $0.countBy = .attempts },
         { $0.countBy = .sessions }, { $0.steps[2].window = 5_000_000 }, { $0.anchor = .previousStep }, { $0.steps[1].isOptional = true },
         { $0.exclusions = [.init(events: .any, after: 1, before: 2)] },
-        { $0.order = .any; $0.exclusions = [.init(events: .any, after: 1, before: 3, effect: .dropUser)] },
+        {
+            $0.order = .any
+            $0.exclusions = [.init(events: .any, after: 1, before: 3, effect: .dropUser)]
+        },
         { $0.entry = .first },
     ]
 

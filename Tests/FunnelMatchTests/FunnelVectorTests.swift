@@ -82,7 +82,6 @@ struct WorkBudgetTests {
         #expect(throws: MatchError.notPlain) { try matcher.match(time: [0], mask: [1]) }
     }
 
-
     private func match(
         _ steps: [ByteString], flexible: Bool, anchor: FunnelDefinition.WindowAnchor = .firstStep, events: [ByteString],
         workMax: Int

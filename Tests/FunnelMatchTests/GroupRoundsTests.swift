@@ -29,7 +29,10 @@ struct GroupRoundsTests {
             case .skewed: for _ in 0..<(1 + 200 / (value + 1)) { add(value) }
             case .oneShard: for _ in 0..<(1 + random.below(6)) { add(value, shard: value % shards) }
             // Value 0 leads nowhere, and in all.
-            case .hidden: for shard in 0..<shards where value == 0 || value % shards == shard { for _ in 0..<(value == 0 ? 4 : 5) { add(value, shard: shard) } }
+            case .hidden:
+                for shard in 0..<shards where value == 0 || value % shards == shard {
+                    for _ in 0..<(value == 0 ? 4 : 5) { add(value, shard: shard) }
+                }
             }
         }
         return users
@@ -53,7 +56,9 @@ struct GroupRoundsTests {
     private static func ask(_ first: [User], _ second: [User], shards: Int, k: Int, leadingMax: Int, namedMax: Int) throws -> Asked {
         func round(_ users: [User], _ share: GroupShare) throws -> ValueGroups {
             var merged = ValueGroups(steps: steps)
-            for shard in 0..<shards { merged.merge(try tally(users.lazy.filter { $0.shard == shard }).finish(share, leadingMax: leadingMax)) }
+            for shard in 0..<shards {
+                merged.merge(try tally(users.lazy.filter { $0.shard == shard }).finish(share, leadingMax: leadingMax))
+            }
             return merged
         }
         let groups = try round(first, .leading)
@@ -120,7 +125,9 @@ struct GroupRoundsTests {
         for _ in 0..<2 { try tally.add(.integer(99_999), depth: 1) }
         let leading = try tally.finish(.leading)
         #expect(leading.counts.count == Limits.leadingGroups && leading.counts[.integer(99_999)] == [2])
-        #expect(leading.untold.values == 11 && leading.untold.users == 1 && leading.distinct == (Limits.leadingGroups + 11)...(Limits.leadingGroups + 11))
+        #expect(
+            leading.untold.values == 11 && leading.untold.users == 1
+                && leading.distinct == (Limits.leadingGroups + 11)...(Limits.leadingGroups + 11))
         // Of one size those that come first as text.
         #expect(leading.counts[.integer(0)] != nil && leading.counts[.integer(9_999)] == nil)
         let named = try tally.finish(.named([.string("nobody"), .integer(9_999)]))

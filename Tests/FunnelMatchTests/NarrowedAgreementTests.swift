@@ -125,9 +125,11 @@ private struct NarrowedSlice {
                 }
             }
             rows.append(back)
-            lists.append(KeyList(back.map { user, row in
-                UInt64(user) << UInt64(layout.timeBits) | UInt64(plan.ticks(users[user].time[row]) + offset)
-            }))
+            lists.append(
+                KeyList(
+                    back.map { user, row in
+                        UInt64(user) << UInt64(layout.timeBits) | UInt64(plan.ticks(users[user].time[row]) + offset)
+                    }))
         }
     }
 

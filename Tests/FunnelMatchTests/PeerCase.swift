@@ -41,7 +41,9 @@ struct PeerCase {
             definition.countBy = .property(property)
             definition.entry = .earliest
         }
-        for number in options["optional_steps"]?.asArray?.compactMap(\.asInteger) ?? [] { definition.steps[Int(number) - 1].isOptional = true }
+        for number in options["optional_steps"]?.asArray?.compactMap(\.asInteger) ?? [] {
+            definition.steps[Int(number) - 1].isOptional = true
+        }
         let ends = definition.countBy == .attempts || item["mode"]?.asString == "unordered"
         definition.exclusions = (options["exclusions"]?.asArray ?? []).map { exclusion in
             .init(

@@ -39,7 +39,9 @@ struct ByteCodingTests {
     @Test func bothWaysOfReadingAgree() throws {
         var random = SplitMix64(seed: 32)
         var samples = Self.values.map(Self.plainVarint)
-        samples += (0..<5_000).map { _ in (0..<random.below(13)).map { _ in UInt8(truncatingIfNeeded: random.next()) | (random.chance(70) ? 0x80 : 0) } }
+        samples += (0..<5_000).map { _ in
+            (0..<random.below(13)).map { _ in UInt8(truncatingIfNeeded: random.next()) | (random.chance(70) ? 0x80 : 0) }
+        }
         samples += [[UInt8](repeating: 0x80, count: 9) + [2], [UInt8](repeating: 0x80, count: 10), [0x80, 0]]
         for bytes in samples where !bytes.isEmpty {
             // The first of the bytes behind ends whatever the sample left open, in both readings.

@@ -58,7 +58,10 @@ struct DefinitionRulesTests {
         (#""conversion_order": "any", "window_anchor": "previous_step""#, "window_anchor", "any"),
         (#""steps": ["a", {"name": "b", "where": [{"property": "user.", "op": "exists"}]}]"#, "steps[1].where[0].property", "user."),
         (#""exclude": {}"#, "exclude", "at most 16"),
-        ("\"exclude\": [" + Array(repeating: #"{"events": ["x"], "after": 1, "before": 2}"#, count: 17).joined(separator: ",") + "]", "exclude", "at most 16"),
+        (
+            "\"exclude\": [" + Array(repeating: #"{"events": ["x"], "after": 1, "before": 2}"#, count: 17).joined(separator: ",") + "]",
+            "exclude", "at most 16"
+        ),
         (#""exclude": ["x"]"#, "exclude[0]", "object"),
         (#""exclude": [{"after": 1, "before": 2}]"#, "exclude[0].events", "required"),
         (#""exclude": [{"events": [], "after": 1, "before": 2}]"#, "exclude[0].events", "1 to 256"),

@@ -10,13 +10,17 @@ struct ErrorWordsTests {
 
     @Test func everyErrorTypeHasADescription() throws {
         let root = Repository.root.appendingPathComponent("Sources")
-        let paths = (FileManager.default.enumerator(atPath: root.path)?.compactMap { $0 as? String } ?? []).filter { $0.hasSuffix(".swift") }
+        let paths = (FileManager.default.enumerator(atPath: root.path)?.compactMap { $0 as? String } ?? []).filter {
+            $0.hasSuffix(".swift")
+        }
         let texts = try paths.map { try String(contentsOf: root.appendingPathComponent($0), encoding: .utf8) }
         // The last part of a name: what is nested is known by it.
         let described = Set(
             texts.flatMap { text in
-                text.matches(of: #/(?:extension|struct|enum|class|actor)\s+(?:\w+\.)*(\w+)\s*:[^{]*\b(?:CustomStringConvertible|LocalizedError)\b/#)
-                    .map { String($0.1) }
+                text.matches(
+                    of: #/(?:extension|struct|enum|class|actor)\s+(?:\w+\.)*(\w+)\s*:[^{]*\b(?:CustomStringConvertible|LocalizedError)\b/#
+                )
+                .map { String($0.1) }
             })
         var found = 0
         for (path, text) in zip(paths, texts) {

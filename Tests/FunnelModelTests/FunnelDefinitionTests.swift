@@ -32,7 +32,8 @@ struct FunnelDefinitionTests {
 
     @Test func everyFaultIsNamedAtOnce() {
         let found = faults(
-            #"{"steps": ["", {"name": "b", "optional": true}], "window_duration": "30", "entry": "last", "x": 1, "event_types": {"e": "nope"}}"#)
+            #"{"steps": ["", {"name": "b", "optional": true}], "window_duration": "30", "entry": "last", "x": 1, "event_types": {"e": "nope"}}"#
+        )
         #expect(Set(found) == ["steps[0]", "steps[1].optional", "window_duration", "entry", "x", "event_types.e"])
     }
 

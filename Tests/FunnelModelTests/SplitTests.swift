@@ -58,7 +58,9 @@ struct SplitTests {
             let events = batch.events
             for slice in split {
                 let owners = Dictionary(grouping: slice.rows) { row in
-                    map.shards.indices.first { ClusterMap.buckets(ofShard: $0, of: shards).contains(ClusterMap.bucket(ofUser: events[row].user)) } ?? -1
+                    map.shards.indices.first {
+                        ClusterMap.buckets(ofShard: $0, of: shards).contains(ClusterMap.bucket(ofUser: events[row].user))
+                    } ?? -1
                 }
                 #expect(slice.shards.map(\.shard) == owners.keys.sorted())
                 for part in slice.shards {

@@ -22,15 +22,23 @@ struct StrictEventTests {
         (#"{"user_id":"a",\#(tail),"context":{"a":[{"b":1,"c":2,"b":3}]}}"#, "context.a.b: is given twice"),
         (#"{"user_id":"\ud800",\#(tail)}"#, "user_id: has half of a surrogate pair (\\u escape), which is no character"),
         (#"{"user_id":"a\udc00b",\#(tail)}"#, "user_id: has half of a surrogate pair (\\u escape), which is no character"),
-        (#"{"user_id":"a",\#(tail),"properties":{"p":"\ud83dx"}}"#, "properties.p: has half of a surrogate pair (\\u escape), which is no character"),
-        (#"{"user_id":"a",\#(tail),"properties":{"\ud83d":1}}"#, "properties: has half of a surrogate pair (\\u escape), which is no character"),
+        (
+            #"{"user_id":"a",\#(tail),"properties":{"p":"\ud83dx"}}"#,
+            "properties.p: has half of a surrogate pair (\\u escape), which is no character"
+        ),
+        (
+            #"{"user_id":"a",\#(tail),"properties":{"\ud83d":1}}"#,
+            "properties: has half of a surrogate pair (\\u escape), which is no character"
+        ),
         (#"{"user_id":"a",\#(tail),"x":["\ud83d\ud83d"]}"#, "x: has half of a surrogate pair (\\u escape), which is no character"),
         (#"{"\ud83d":1,"user_id":"a",\#(tail)}"#, "body: has half of a surrogate pair (\\u escape), which is no character"),
         (#"{"user_id":"a","event":"e","timestamp":1e999}"#, "timestamp: a number is out of range: no double is as large"),
         (#"{"user_id":"a",\#(tail),"properties":{"p":1e999}}"#, "properties.p: a number is out of range: no double is as large"),
         (#"{"user_id":"a",\#(tail),"properties":{"p":[-1e400]}}"#, "properties.p: a number is out of range: no double is as large"),
-        (#"{"user_id":"a",\#(tail),"properties":{"p":1\#(String(repeating: "0", count: 400))}}"#,
-            "properties.p: a number is out of range: no double is as large"),
+        (
+            #"{"user_id":"a",\#(tail),"properties":{"p":1\#(String(repeating: "0", count: 400))}}"#,
+            "properties.p: a number is out of range: no double is as large"
+        ),
         (#"{"user_id":"a",\#(tail),"context":{"p":1e999}}"#, "context.p: a number is out of range: no double is as large"),
     ]
 
@@ -64,7 +72,8 @@ struct StrictEventTests {
     @Test func theListTwiceFailsTheBody() {
         let event = #"{"user_id":"a",\#(Self.tail)}"#
         for text in [
-            #"{"events":[\#(event)],"events":[\#(event)]}"#, #"{"events":[\#(event)],"x":1,"event\u0073":[]}"#, #"{"events":5,"events":[\#(event)]}"#,
+            #"{"events":[\#(event)],"events":[\#(event)]}"#, #"{"events":[\#(event)],"x":1,"event\u0073":[]}"#,
+            #"{"events":5,"events":[\#(event)]}"#,
             #"{"events":[\#(event)],"events":null}"#,
         ] {
             let error = #expect(throws: EventBodyError.self) { try EventScanner.list(Array(text.utf8), now: ScannerComparison.now) }
@@ -77,13 +86,15 @@ struct StrictEventTests {
     @Test func findsEveryPairAmongMany() {
         for count in [2, 3, 7, 40, 255, 256, 257, 600] {
             let keys = (0..<count).map { "key_\($0)_name" }
-            for (first, second) in [(0, count - 1), (count / 2, count / 2 + 1), (count - 2, count - 1)] where second < count && first < second {
+            for (first, second) in [(0, count - 1), (count / 2, count / 2 + 1), (count - 2, count - 1)]
+            where second < count && first < second {
                 for value in ["1", "null", "{}"] {
                     var twice = keys
                     twice[second] = keys[first]
                     let inner = twice.map { "\"\($0)\":\(value)" }.joined(separator: ",")
                     for member in ["properties", "context"] {
-                        let read = try? EventScanner.lines(Array(#"{"user_id":"a",\#(Self.tail),"\#(member)":{\#(inner)}}"#.utf8), now: ScannerComparison.now)
+                        let read = try? EventScanner.lines(
+                            Array(#"{"user_id":"a",\#(Self.tail),"\#(member)":{\#(inner)}}"#.utf8), now: ScannerComparison.now)
                         #expect(read?.rejected.map(\.fault.reason) == ["\(member).\(keys[first]): is given twice"])
                     }
                 }

@@ -19,7 +19,9 @@ struct TidyTests {
 
     @Test func nothingTrapsOnPurposeAndNothingIsLeftBehind() {
         for (path, text) in Self.sources {
-            for banned in ["try!", "fatalError(", "TODO", "FIXME", "XXX", "nonisolated(unsafe)"] { #expect(!text.contains(banned), "\(path): \(banned)") }
+            for banned in ["try!", "fatalError(", "TODO", "FIXME", "XXX", "nonisolated(unsafe)"] {
+                #expect(!text.contains(banned), "\(path): \(banned)")
+            }
         }
     }
 

@@ -41,16 +41,21 @@ extension UserExplanation {
     private var whole: JSONValue {
         [
             "depth": number(depth),
-            "chosen": .array(chosen.map { chosen in
-                [
-                    "position": number(chosen.position), "moment": chosen.moment.meaning,
-                    "properties": .object(chosen.properties.map { .init($0.key, tagged($0.value)) }),
-                ]
-            }),
+            "chosen": .array(
+                chosen.map { chosen in
+                    [
+                        "position": number(chosen.position), "moment": chosen.moment.meaning,
+                        "properties": .object(chosen.properties.map { .init($0.key, tagged($0.value)) }),
+                    ]
+                }),
             "stopped": stopped.map(\.meaning) ?? .null, "attempts_in_all": number(attemptsInAll),
-            "attempts": .array(attempts.map {
-                ["microseconds": number($0.time), "depth": number($0.depth), "took": number($0.took), "not_chosen": place($0.notChosen)]
-            }),
+            "attempts": .array(
+                attempts.map {
+                    [
+                        "microseconds": number($0.time), "depth": number($0.depth), "took": number($0.took),
+                        "not_chosen": place($0.notChosen),
+                    ]
+                }),
             "events_in_all": number(eventsInAll),
             "events": .array(events.map { ["moment": $0.moment.meaning, "positions": number($0.positions)] }),
         ]
@@ -127,35 +132,45 @@ extension Discovery {
     var meaning: JSONValue {
         switch self {
         case .events(let found):
-            ["events": .array(found.sorted { $0.key < $1.key }.map { name, entry in
-                [
-                    "event": .string(name), "rows": number(entry.rows), "first": number(entry.times.lowerBound),
-                    "last": number(entry.times.upperBound),
-                ]
-            })]
+            [
+                "events": .array(
+                    found.sorted { $0.key < $1.key }.map { name, entry in
+                        [
+                            "event": .string(name), "rows": number(entry.rows), "first": number(entry.times.lowerBound),
+                            "last": number(entry.times.upperBound),
+                        ]
+                    })
+            ]
         case .properties(let found):
-            ["properties": .array(found.sorted { $0.key < $1.key }.map { key, entry in
-                [
-                    "property": .string(key), "strings": number(entry.strings), "numbers": number(entry.numbers),
-                    "booleans": number(entry.booleans),
-                ]
-            })]
+            [
+                "properties": .array(
+                    found.sorted { $0.key < $1.key }.map { key, entry in
+                        [
+                            "property": .string(key), "strings": number(entry.strings), "numbers": number(entry.numbers),
+                            "booleans": number(entry.booleans),
+                        ]
+                    })
+            ]
         case .values(let found):
             [
                 "values": .array(found.rows.keys.sortedAsText().map { ["value": tagged($0), "rows": number(found.rows[$0] ?? 0)] }),
                 "truncated": .bool(found.isTruncated),
             ]
         case .totals(let found):
-            ["totals": [
-                "rows": number(found.rows), "unsealed": number(found.unsealedRows), "segments": number(found.segments),
-                "users": number(found.users), "taken": number(found.taken), "newest": found.newestTime.map { number($0) } ?? .null,
-            ]]
+            [
+                "totals": [
+                    "rows": number(found.rows), "unsealed": number(found.unsealedRows), "segments": number(found.segments),
+                    "users": number(found.users), "taken": number(found.taken), "newest": found.newestTime.map { number($0) } ?? .null,
+                ]
+            ]
         case .names(let found):
-            ["names": [
-                "events_max": number(found.eventsMax), "events": .array(found.events.sorted().map { .string($0) }),
-                "properties_max": number(found.propertiesMax), "properties": .array(found.properties.sorted().map { .string($0) }),
-                "damaged": .array(found.damaged.map { .string($0) }),
-            ]]
+            [
+                "names": [
+                    "events_max": number(found.eventsMax), "events": .array(found.events.sorted().map { .string($0) }),
+                    "properties_max": number(found.propertiesMax), "properties": .array(found.properties.sorted().map { .string($0) }),
+                    "damaged": .array(found.damaged.map { .string($0) }),
+                ]
+            ]
         }
     }
 

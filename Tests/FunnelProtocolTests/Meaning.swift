@@ -86,10 +86,11 @@ extension Message {
             ]
         case .partialQuery(let m): return Self.json(m)
         case .partialUsersQuery(let m):
-            return .object([
-                .init("query", Self.json(m.query)), .init("step", number(m.step)), .init("outcome", .text(m.outcome.rawValue)),
-                .init("limit", number(m.limit)), .init("after", .string(m.after)),
-            ] + (m.group.map { [.init("group", $0.meaning)] } ?? []))
+            return .object(
+                [
+                    .init("query", Self.json(m.query)), .init("step", number(m.step)), .init("outcome", .text(m.outcome.rawValue)),
+                    .init("limit", number(m.limit)), .init("after", .string(m.after)),
+                ] + (m.group.map { [.init("group", $0.meaning)] } ?? []))
         case .discoveryQuery(let m): return m.meaning
         case .discoveryResult(let m): return m.meaning
         case .partialResult(let m): return Self.json(m)
@@ -168,7 +169,9 @@ extension Message {
                     query: try Self.partialQuery(query), step: try m.int("step"), outcome: outcome,
                     group: try m["group"].map { try UserGroup(meaning: $0) }, limit: try m.int("limit"), after: try m.text("after")))
         case .partialResult: self = .partialResult(try Self.partialResult(m))
-        case .userList: self = .userList(UserList(users: try m.list("users").compactMap(\.asString), heavyUsers: m["heavy_users"]?.asInteger.map { UInt64($0) }))
+        case .userList:
+            self = .userList(
+                UserList(users: try m.list("users").compactMap(\.asString), heavyUsers: m["heavy_users"]?.asInteger.map { UInt64($0) }))
         case .healthResult:
             self = .healthResult(
                 HealthResult(role: try code(m, "role"), ready: try m.flag("ready"), epoch: try m.int("epoch")))
@@ -250,14 +253,16 @@ extension Message {
         }
         return .object(
             members + [.init("buckets", json(query.buckets)), .init("definition", query.definition.json)]
-                + (query.cohorts.isEmpty ? [] : [.init("cohorts", .array(query.cohorts.map(\.meaning)))]) + (query.report.map { [$0.meaning] } ?? []))
+                + (query.cohorts.isEmpty ? [] : [.init("cohorts", .array(query.cohorts.map(\.meaning)))])
+                + (query.report.map { [$0.meaning] } ?? []))
     }
 
     private static func partialQuery(_ m: JSONValue) throws -> PartialQuery {
         let range: Range<Int64>? = m["start"] == nil ? nil : try m.int("start")..<m.int("end")
         return PartialQuery(
             definition: try FunnelDefinition.parse(m["definition"] ?? .null), buckets: try buckets(m),
-            asOf: try m.int("as_of"), entryRange: range, cohorts: m["cohorts"] == nil ? [] : try m.list("cohorts").map { try Cohort(meaning: $0) },
+            asOf: try m.int("as_of"), entryRange: range,
+            cohorts: m["cohorts"] == nil ? [] : try m.list("cohorts").map { try Cohort(meaning: $0) },
             times: try m.flag("times"), stillOpen: m["still_open"] != nil, leavesOutHeavy: m["leaves_out_heavy"] != nil,
             report: try PartialQuery.Report(meaning: m))
     }
@@ -326,7 +331,9 @@ extension Message {
             [
                 .init("revision", number(snapshot.revision)), .init("cluster", number(snapshot.map.clusterID)),
                 .init("epoch", number(snapshot.map.epoch)), .init("shards", .array(shards)), .init("keys", .array(keys)),
-            ] + (snapshot.lineage == 0 ? [] : [.init("lineage", number(snapshot.lineage)), .init("data_ids", .array(snapshot.dataIDs.map { number($0) }))]))
+            ]
+                + (snapshot.lineage == 0
+                    ? [] : [.init("lineage", number(snapshot.lineage)), .init("data_ids", .array(snapshot.dataIDs.map { number($0) }))]))
     }
 
     private static func json(_ identity: PeerIdentity) -> JSONValue {
@@ -334,7 +341,8 @@ extension Message {
             "role": .text("\(identity.role)"), "shard": identity.shard.map { number($0) } ?? .null,
             "shards": number(identity.shardCount), "cluster": number(identity.cluster.id), "lineage": number(identity.cluster.lineage),
             "revision": number(identity.cluster.revision), "epoch": number(identity.cluster.epoch),
-            "problem": identity.problem.map { .text($0) } ?? .null, "instance": .text(identity.instance), "version": .text(identity.version),
+            "problem": identity.problem.map { .text($0) } ?? .null, "instance": .text(identity.instance),
+            "version": .text(identity.version),
             "data_id": number(identity.dataID),
         ]
     }

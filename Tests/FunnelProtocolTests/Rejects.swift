@@ -223,7 +223,9 @@ extension Samples {
             message("partial query: unknown exposure", .partialQuery, query + [9, 1, 112, 2]),
             message("partial query: variants by a step that there is not", .partialQuery, query + [9, 1, 112, 1, 5]),
             message("partial users query: half a group", .partialUsersQuery, query + [0, 1, 0, 10, 0, 1, 112, 0]),
-            message("partial users query: a group whose value is neither there nor not", .partialUsersQuery, query + [0, 1, 0, 10, 0, 1, 112, 0, 2]),
+            message(
+                "partial users query: a group whose value is neither there nor not", .partialUsersQuery,
+                query + [0, 1, 0, 10, 0, 1, 112, 0, 2]),
             message("partial query: paths of those who dropped at step 1", .partialQuery, query + [5, 0, 1, 3, 0]),
             message("partial query: paths back to an earlier step", .partialQuery, query + [5, 1, 2, 2, 3, 0]),
             message("partial query: paths to a step that there is not", .partialQuery, query + [5, 1, 2, 4, 3, 0]),
@@ -244,10 +246,12 @@ extension Samples {
             message("partial result: more users without a value than in all", .partialResult, [1, 0, 0, 2, 0, 1, 3, 0, 1, 1]),
             message("partial result: more values left out than users", .partialResult, [1, 0, 0, 3, 0, 1, 0, 1, 4, 1, 1, 3, 1]),
             message("partial result: nobody left out", .partialResult, [1, 0, 0, 3, 0, 1, 0, 1, 4, 1, 3, 1, 0]),
-            message("partial result: a value left out with more users than are left", .partialResult, [1, 0, 0, 4, 0, 1, 0, 1, 4, 1, 1, 2, 3]),
+            message(
+                "partial result: a value left out with more users than are left", .partialResult, [1, 0, 0, 4, 0, 1, 0, 1, 4, 1, 1, 2, 3]),
             message("partial result: values left out with too few users", .partialResult, [1, 0, 0, 6, 0, 1, 0, 1, 4, 1, 1, 2, 2]),
             message(
-                "partial result: more users left out at the second step", .partialResult, [2, 0, 0, 3, 3, 0, 0, 1, 0, 0, 1, 4, 1, 2, 1, 1, 1]),
+                "partial result: more users left out at the second step", .partialResult,
+                [2, 0, 0, 3, 3, 0, 0, 1, 0, 0, 1, 4, 1, 2, 1, 1, 1]),
             message("partial result: too many values left out", .partialResult, [1, 0, 0, 1, 0, 1, 0, 0, 0xC1, 0x84, 0x3D, 1]),
             message("partial result: groups that exceed the whole", .partialResult, [1, 0, 0, 2, 0, 1, 0, 1, 4, 1, 3]),
             message("partial result: a value twice", .partialResult, [1, 0, 0, 2, 0, 1, 0, 2, 4, 1, 1, 4, 1, 1, 0]),
@@ -271,7 +275,8 @@ extension Samples {
                 "partial result: a least time that is none", .partialResult,
                 [2, 0, 0, 1, 1, 0, 0, 4, 0, 1, 5] + [UInt8](repeating: 0, count: 16) + [1, 5, 4, 1]),
             message("partial result: an explanation deeper than the funnel", .partialResult, [2, 0, 0, 1, 1, 0, 0, 8, 1, 3]),
-            message("partial result: an unknown reason", .partialResult, [2, 0, 0, 1, 1, 0, 0, 8, 1, 0, 0, 1, 0, 13, 0, 0, 0, 0, 0, 0, 0, 0]),
+            message(
+                "partial result: an unknown reason", .partialResult, [2, 0, 0, 1, 1, 0, 0, 8, 1, 0, 0, 1, 0, 13, 0, 0, 0, 0, 0, 0, 0, 0]),
             message("discovery query: unknown kind", .discoveryQuery, [3, 0]),
             message("discovery query: no property", .discoveryQuery, [2, 0, 0, 0]),
             message("discovery query: bytes after it", .discoveryQuery, [0, 0, 0]),
@@ -289,11 +294,17 @@ extension Samples {
             message("partial result: a path of 6 events", .partialResult, [1, 0, 0, 0, 0, 5, 1, 1, 97, 1, 6, 0, 0, 0, 0, 0, 0, 1]),
             message("partial result: too many paths", .partialResult, [1, 0, 0, 0, 0, 5, 0, 0x81, 0x80, 4]),
             message("partial result: more converted than counted", .partialResult, [1, 0, 0, 0, 0, 6, 1, 2, 0, 0, 0]),
-            message("partial result: an event of more users than there are", .partialResult, [1, 0, 0, 0, 0, 6, 2, 1, 1, 1, 97, 3, 1, 0, 0]),
-            message("partial result: an event of more users who did not convert", .partialResult, [1, 0, 0, 0, 0, 6, 2, 1, 1, 1, 97, 2, 0, 0, 0]),
+            message(
+                "partial result: an event of more users than there are", .partialResult, [1, 0, 0, 0, 0, 6, 2, 1, 1, 1, 97, 3, 1, 0, 0]),
+            message(
+                "partial result: an event of more users who did not convert", .partialResult,
+                [1, 0, 0, 0, 0, 6, 2, 1, 1, 1, 97, 2, 0, 0, 0]),
             message("partial result: an event twice", .partialResult, [1, 0, 0, 0, 0, 6, 2, 1, 2, 1, 97, 1, 1, 1, 97, 1, 1, 0, 0]),
-            message("partial result: a value of a property twice", .partialResult, [1, 0, 0, 0, 0, 6, 2, 1, 0, 1, 1, 112, 2, 4, 1, 1, 1, 4, 1, 1, 1, 0]),
-            message("partial result: a property counted and left out", .partialResult, [1, 0, 0, 0, 0, 6, 2, 1, 0, 1, 1, 112, 0, 1, 1, 112]),
+            message(
+                "partial result: a value of a property twice", .partialResult,
+                [1, 0, 0, 0, 0, 6, 2, 1, 0, 1, 1, 112, 2, 4, 1, 1, 1, 4, 1, 1, 1, 0]),
+            message(
+                "partial result: a property counted and left out", .partialResult, [1, 0, 0, 0, 0, 6, 2, 1, 0, 1, 1, 112, 0, 1, 1, 112]),
             message("partial result: too many values of a property", .partialResult, [1, 0, 0, 0, 0, 6, 2, 1, 0, 1, 1, 112, 0xE9, 7]),
             message("partial result: a count above the first", .partialResult, [2, 0, 0, 1, 2, 0, 0, 0]),
             message("partial result: too many steps", .partialResult, [65, 0]),

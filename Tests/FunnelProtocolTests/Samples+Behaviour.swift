@@ -89,11 +89,14 @@ extension PredictorQuestion {
 extension PredictorCounts {
     var meaning: JSONValue {
         [
-            "users": pair(whole), "events": .array(events.keys.sorted().map { ["event": .string($0), "users": pair(events[$0] ?? whole)] }),
+            "users": pair(whole),
+            "events": .array(events.keys.sorted().map { ["event": .string($0), "users": pair(events[$0] ?? whole)] }),
             "properties": .array(
                 properties.keys.sorted().map { name in
                     let values = properties[name] ?? [:]
-                    let rows = values.keys.sortedAsText().map { value -> JSONValue in ["value": tagged(value), "users": pair(values[value] ?? whole)] }
+                    let rows = values.keys.sortedAsText().map { value -> JSONValue in
+                        ["value": tagged(value), "users": pair(values[value] ?? whole)]
+                    }
                     return ["property": .string(name), "values": .array(rows)]
                 }),
             "left_out": .array(leftOut.sorted().map { .string($0) }),

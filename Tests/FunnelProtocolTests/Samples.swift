@@ -397,17 +397,21 @@ enum Samples {
             Sample(
                 name: "a shard", kind: .identity,
                 message: .identity(
-                    PeerIdentity(role: .shard, shard: 1, shardCount: 2, cluster: cluster, problem: nil, instance: "a1b2", version: "0.2.0", dataID: 0x0102_0304_0506_0708))),
+                    PeerIdentity(
+                        role: .shard, shard: 1, shardCount: 2, cluster: cluster, problem: nil, instance: "a1b2", version: "0.2.0",
+                        dataID: 0x0102_0304_0506_0708))),
             Sample(
                 name: "a shard that is starting", kind: .identity, context: asked,
                 message: .identity(
                     PeerIdentity(
-                        role: .shard, shard: 0, shardCount: 0, cluster: ClusterState(), problem: "waiting for the cluster map", instance: "",
+                        role: .shard, shard: 0, shardCount: 0, cluster: ClusterState(), problem: "waiting for the cluster map",
+                        instance: "",
                         version: "0.2.0"))),
             Sample(
                 name: "a coordinator", kind: .identity,
                 message: .identity(
-                    PeerIdentity(role: .coordinator, shard: nil, shardCount: 256, cluster: cluster, problem: nil, instance: "", version: "0.2.0"))),
+                    PeerIdentity(
+                        role: .coordinator, shard: nil, shardCount: 256, cluster: cluster, problem: nil, instance: "", version: "0.2.0"))),
         ]
     }()
 

@@ -150,7 +150,9 @@ struct ExplanationByHand {
         guard let deepest = chain.last?.step else { return nil }
         for exclusion in definition.exclusions where deepest > exclusion.after - 1 {
             let end = min(exclusion.before - 1, deepest)
-            guard let from = chain.last(where: { $0.step <= exclusion.after - 1 }), let to = chain.first(where: { $0.step >= end }) else { continue }
+            guard let from = chain.last(where: { $0.step <= exclusion.after - 1 }), let to = chain.first(where: { $0.step >= end }) else {
+                continue
+            }
             let between = chain.filter { (from.step...to.step).contains($0.step) }
             let found = user.events.indices.first { y in
                 let name = user.events[y].name

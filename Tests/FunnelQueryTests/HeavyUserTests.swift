@@ -1,8 +1,8 @@
+import EventStorage
 import Foundation
 import FunnelMatch
 import FunnelModel
 import FunnelQuery
-import EventStorage
 import TestSupport
 import Testing
 
@@ -33,37 +33,53 @@ struct HeavyUserTests {
         var reports: [Report] = [
             ("counts", { counts(try $0.counting(times: false).run { false }) }),
             ("times", { counts(try $0.counting(times: true).run { false }) }),
-            ("breakdown", { scan in
-                let found = try scan.breakdown(Breakdown(property: "s", touch: .last), times: true).run { false }
-                return counts(found.whole) + (try groups(found.groups))
-            }),
-            ("breakdown by users", { scan in
-                let found = try scan.breakdown(Breakdown(property: "user.plan", touch: .first), times: false).run { false }
-                return counts(found.whole) + (try groups(found.groups))
-            }),
+            (
+                "breakdown",
+                { scan in
+                    let found = try scan.breakdown(Breakdown(property: "s", touch: .last), times: true).run { false }
+                    return counts(found.whole) + (try groups(found.groups))
+                }
+            ),
+            (
+                "breakdown by users",
+                { scan in
+                    let found = try scan.breakdown(Breakdown(property: "user.plan", touch: .first), times: false).run { false }
+                    return counts(found.whole) + (try groups(found.groups))
+                }
+            ),
             ("trend", { "\(try $0.trend([low, low + 86_400_000_000, high]).run { false }.finish())" }),
             ("span", { "\(String(describing: try $0.entrySpan().run { false }))" }),
         ]
         guard plan.definition.countBy == .users else { return reports }
         reports += [
-            ("variants", { scan in
-                let found = try scan.variants(VariantSplit(property: "q", exposure: .first), times: false).run { false }
-                return counts(found.whole) + (try groups(found.groups)) + "\(found.several)"
-            }),
+            (
+                "variants",
+                { scan in
+                    let found = try scan.variants(VariantSplit(property: "q", exposure: .first), times: false).run { false }
+                    return counts(found.whole) + (try groups(found.groups)) + "\(found.several)"
+                }
+            ),
             ("users", { "\(try $0.listing(.reached, step: 1, after: "", limit: 1_000).run { false })" }),
-            ("pairs", { scan in
-                let running = scan.paired(with: FunnelDefinition(steps: [.init("a"), .init("c")]))
-                try running.run { false }
-                return "\(running.finish())"
-            }),
+            (
+                "pairs",
+                { scan in
+                    let running = scan.paired(with: FunnelDefinition(steps: [.init("a"), .init("c")]))
+                    try running.run { false }
+                    return "\(running.finish())"
+                }
+            ),
         ]
         guard plan.steps > 1 else { return reports }
         reports.append(("between", { "\(try $0.times(from: 0, to: 1).run { false }.times.finish())" }))
         if !plan.definition.steps[1].isOptional {
-            reports.append(("paths", { scan in
-                let found = try scan.paths(PathQuestion(.dropped(2), length: 3, events: .all)).run { false }.finish()
-                return "\(found.users.map { "\($0.key) \($0.value)" }.sorted())"
-            }))
+            reports.append(
+                (
+                    "paths",
+                    { scan in
+                        let found = try scan.paths(PathQuestion(.dropped(2), length: 3, events: .all)).run { false }.finish()
+                        return "\(found.users.map { "\($0.key) \($0.value)" }.sorted())"
+                    }
+                ))
         }
         return reports
     }
@@ -91,7 +107,9 @@ struct HeavyUserTests {
                 let view = try world.store.view(project: 1)
                 // Of 4: many are too heavy; of 400: nobody is, but slices are cut.
                 let rowsMax = random.pick([4, 8, 12, 400])
-                func scan(_ heavy: HeavyUsers) throws -> ShardQuery { try ShardQuery(plan, view, buckets: Self.all, cohorts: cohorts, heavy: heavy) }
+                func scan(_ heavy: HeavyUsers) throws -> ShardQuery {
+                    try ShardQuery(plan, view, buckets: Self.all, cohorts: cohorts, heavy: heavy)
+                }
                 for report in Self.reports(plan) {
                     let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
                     let what = "seed \(seed), round \(round), \(report.name), \(rowsMax) rows: \(definition) cohorts \(cohorts)"
@@ -118,7 +136,8 @@ struct HeavyUserTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-heavy-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let store = try ShardStore.open(
-            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1),
+            options: StoreOptions())
         var events: [Event] = []
         let start: Int64 = 1_700_000_000_000_000
         for user in 0..<50 {
@@ -128,11 +147,15 @@ struct HeavyUserTests {
         }
         var random = SplitMix64(seed: 4)
         for _ in 0..<1_500 {
-            events.append(Event(user: "robot", name: random.pick(["A", "B", "C", "X"]), time: start + Int64(random.below(3_600)) * 1_000_000))
+            events.append(
+                Event(user: "robot", name: random.pick(["A", "B", "C", "X"]), time: start + Int64(random.below(3_600)) * 1_000_000))
         }
         let batch = EventBatchBuilder(events).finish()
         _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: batch)]).map { try $0.get() }
-        var definition = FunnelDefinition(steps: (["A", "C", "B", "A"] as [ByteString]).enumerated().map { FunnelDefinition.Step(ByteString("\($0)"), events: .named([$1])) })
+        var definition = FunnelDefinition(
+            steps: (["A", "C", "B", "A"] as [ByteString]).enumerated().map {
+                FunnelDefinition.Step(ByteString("\($0)"), events: .named([$1]))
+            })
         definition.order = .flexible(limit: 3_600_000_000)
         definition.window = 86_400_000_000
         definition.exclusions = [.init(events: .named(["X"]), after: 1, before: 4, effect: .dropUser)]
@@ -162,7 +185,9 @@ struct HeavyUserTests {
                 definition.order = order
                 definition.steps[0].filters = [World.filter(&random)]
                 let scan = ShardQuery(FunnelPlan(definition, entryRange: nil, asOf: 1 << 59), view, buckets: Self.all)
-                #expect(throws: (any Error).self) { try scan.breakdown(Breakdown(property: "p", touch: .first), times: false).run { false } }
+                #expect(throws: (any Error).self) {
+                    try scan.breakdown(Breakdown(property: "p", touch: .first), times: false).run { false }
+                }
             }
         }
     }

@@ -1,8 +1,8 @@
+import EventStorage
 import Foundation
 import FunnelMatch
 import FunnelModel
 import FunnelQuery
-import EventStorage
 import TestSupport
 import Testing
 
@@ -37,7 +37,9 @@ struct RandomExplainTests {
         world.store.close()
     }
 
-    private func checkTimes(_ units: [World.Unit], _ plan: FunnelPlan, _ scan: ShardQuery, _ what: String, _ random: inout SplitMix64) throws {
+    private func checkTimes(_ units: [World.Unit], _ plan: FunnelPlan, _ scan: ShardQuery, _ what: String, _ random: inout SplitMix64)
+        throws
+    {
         let to = 1 + random.below(plan.steps - 1)
         let from = random.below(to)
         let running = scan.times(from: from, to: to)
@@ -55,7 +57,9 @@ struct RandomExplainTests {
             return UInt64(max(0, max(a, j) - max(a, i)))
         }.sorted()
         let got = tally.finish()
-        #expect(got.times == TimeSummary(count: UInt64(want.count), sum: want.reduce(0) { $0 + UInt128($1) }, values: .exact([want])), "\(what)")
+        #expect(
+            got.times == TimeSummary(count: UInt64(want.count), sum: want.reduce(0) { $0 + UInt128($1) }, values: .exact([want])), "\(what)"
+        )
         #expect(got.range?.lowerBound == want.first && got.range?.upperBound == want.last, "\(what)")
         #expect(got.skipped == UInt64(deep.count - want.count), "\(what)")
     }
@@ -125,11 +129,13 @@ struct RandomExplainTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-people-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let store = try ShardStore.open(
-            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1),
+            options: StoreOptions())
         let start: Int64 = 1_700_000_000_000_000
-        let one = OneUser((0..<300).map { _ in
-            Event(user: "u", name: random.pick(["a", "a", "b", "c"]), time: start + Int64(random.below(2_400)) * 250_000)
-        })
+        let one = OneUser(
+            (0..<300).map { _ in
+                Event(user: "u", name: random.pick(["a", "a", "b", "c"]), time: start + Int64(random.below(2_400)) * 250_000)
+            })
         _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 0, part: 0, batch: EventBatchBuilder(one.events).finish())])
         for order: FunnelDefinition.ConversionOrder in [.sequential, .flexible(limit: 2_000_000), .strict, .any] {
             var definition = FunnelDefinition(steps: ["a", "b", "c", random.pick(["a", "d"])].map { .init($0) })
@@ -191,7 +197,8 @@ struct RandomExplainTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-people-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let store = try ShardStore.open(
-            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1),
+            options: StoreOptions())
         var random = SplitMix64(seed: 0xD1)
         var events: [Event] = []
         for sequence in 0..<3 {
@@ -204,7 +211,9 @@ struct RandomExplainTests {
                 let time = 1_700_000_000_000_000 + Int64(random.below(1_000_000)) * 1_000_000
                 batch.append(Event(user: ByteString("u\(i)"), name: ["x", "y", "z"][i % 3], time: time, properties: properties))
             }
-            _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: UInt64(sequence), part: 0, batch: EventBatchBuilder(batch).finish())])
+            _ = try store.append([
+                AppendRequest(project: 1, producer: 1, sequence: UInt64(sequence), part: 0, batch: EventBatchBuilder(batch).finish())
+            ])
             if sequence < 2 { try store.seal() }
             events += batch
         }
@@ -224,7 +233,10 @@ struct RandomExplainTests {
             #expect(try view.propertyRows(event: event) { false } == want)
             guard let event else { continue }
             let times = mine.map(\.time)
-            #expect(view.eventRows(prefix: event) == [event: EventRows(rows: UInt64(mine.count), times: (times.min() ?? 0)...(times.max() ?? 0))])
+            #expect(
+                view.eventRows(prefix: event) == [
+                    event: EventRows(rows: UInt64(mine.count), times: (times.min() ?? 0)...(times.max() ?? 0))
+                ])
         }
         store.close()
     }

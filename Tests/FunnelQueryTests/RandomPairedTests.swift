@@ -1,8 +1,8 @@
+import EventStorage
 import Foundation
 import FunnelMatch
 import FunnelModel
 import FunnelQuery
-import EventStorage
 import TestSupport
 import Testing
 
@@ -40,7 +40,8 @@ struct RandomPairedTests {
                 let did = [a[user] == first.steps, b[user] == second.steps]
                 switch (a[user] != nil, b[user] != nil) {
                 case (true, true):
-                    let cell: WritableKeyPath<PairedCounts, UInt64> = did[0] ? (did[1] ? \.both : \.firstOnly) : (did[1] ? \.secondOnly : \.neither)
+                    let cell: WritableKeyPath<PairedCounts, UInt64> =
+                        did[0] ? (did[1] ? \.both : \.firstOnly) : (did[1] ? \.secondOnly : \.neither)
                     want[keyPath: cell] += 1
                 case (true, false):
                     want.aloneInFirst.entered += 1

@@ -1,8 +1,8 @@
+import EventStorage
 import Foundation
 import FunnelMatch
 import FunnelModel
 import FunnelQuery
-import EventStorage
 import TestSupport
 import Testing
 
@@ -144,7 +144,9 @@ struct RandomPathsTests {
                 for property in event.properties { pairs[property.key, default: []].insert(property.value.canonical) }
             }
             for (property, values) in pairs {
-                for value in values { want.properties[property, default: [:]][value] = (want.properties[property]?[value] ?? .init()) + one }
+                for value in values {
+                    want.properties[property, default: [:]][value] = (want.properties[property]?[value] ?? .init()) + one
+                }
             }
         }
         return want
@@ -178,11 +180,14 @@ struct PathsLimitTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-values-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let store = try ShardStore.open(
-            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1),
+            options: StoreOptions())
         let events = (0..<Limits.predictorValues + 1).map { i in
             Event(
                 user: ByteString("u\(i)"), name: "a", time: 1_700_000_000_000_000 + Int64(i),
-                properties: [.init("all", .integer(7)), .init("each", .integer(Int64(i))), .init("few", .integer(Int64(i % Limits.predictorValues)))])
+                properties: [
+                    .init("all", .integer(7)), .init("each", .integer(Int64(i))), .init("few", .integer(Int64(i % Limits.predictorValues))),
+                ])
         }
         _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
         let plan = FunnelPlan(FunnelDefinition(steps: [.init("a"), .init("b")]), entryRange: nil, asOf: 1 << 59)
@@ -205,11 +210,15 @@ struct PathsLimitTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-behind-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let store = try ShardStore.open(
-            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1),
+            options: StoreOptions())
         let rows: [(ByteString, ByteString, Int64)] = [
-            ("one", "a", 1), ("one", "x", 2), ("one", "other", 3), ("one", "c", 4), ("two", "b", 11), ("two", "a", 12), ("two", "other", 13),
+            ("one", "a", 1), ("one", "x", 2), ("one", "other", 3), ("one", "c", 4), ("two", "b", 11), ("two", "a", 12),
+            ("two", "other", 13),
         ]
-        let events = rows.map { Event(user: $0, name: $1, time: 1_700_000_000_000_000 + $2 * 1_000_000, properties: [.init("p", .integer($2))]) }
+        let events = rows.map {
+            Event(user: $0, name: $1, time: 1_700_000_000_000_000 + $2 * 1_000_000, properties: [.init("p", .integer($2))])
+        }
         _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
         let definition = try FunnelDefinition.parse(
             ["steps": ["a", "b", "c"], "event_types": ["x": "b"], "conversion_order": "any", "window_duration": "1h"])

@@ -1,8 +1,8 @@
+import EventStorage
 import Foundation
 import FunnelMatch
 import FunnelModel
 import FunnelQuery
-import EventStorage
 import TestSupport
 import Testing
 
@@ -42,7 +42,8 @@ struct RandomReportTests {
             let buckets = random.chance(50) ? [0..<1_024] : [0..<300, 512..<900]
             let scan = try ShardQuery(plan, world.store.view(project: 1), buckets: buckets)
             let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
-            try checkBreakdown(world, plan, scan, buckets, [], "seed \(seed), round \(round): \(definition) range \(plan.entryRange)", &random)
+            try checkBreakdown(
+                world, plan, scan, buckets, [], "seed \(seed), round \(round): \(definition) range \(plan.entryRange)", &random)
             if round == 3 { try world.store.compact(everything: true) }
         }
         world.store.close()
@@ -78,7 +79,8 @@ struct RandomReportTests {
     }
 
     private func checkBreakdown(
-        _ world: World, _ plan: FunnelPlan, _ scan: ShardQuery, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String, _ random: inout SplitMix64
+        _ world: World, _ plan: FunnelPlan, _ scan: ShardQuery, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String,
+        _ random: inout SplitMix64
     ) throws {
         let touch: Breakdown.Touch = random.pick([.first, .last, .step(1), .step(plan.steps)])
         let breakdown = Breakdown(property: random.pick(["p", "q", "s", "none", "user.plan", "user.p"]), touch: touch)
@@ -105,7 +107,8 @@ struct RandomReportTests {
     }
 
     private func checkVariants(
-        _ world: World, _ plan: FunnelPlan, _ scan: ShardQuery, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String, _ random: inout SplitMix64
+        _ world: World, _ plan: FunnelPlan, _ scan: ShardQuery, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String,
+        _ random: inout SplitMix64
     ) throws {
         let property: ByteString = random.pick(["p", "q", "s", "none", "user.plan"])
         let touch: Breakdown.Touch = random.pick([.first, .last, .step(1), .step(plan.steps)])
@@ -125,7 +128,8 @@ struct RandomReportTests {
             let user = world.users[unit.user]
             let seen = user.map { Self.seen(property, $0, plan) } ?? []
             wantSeveral += Set(seen).count > 1 ? 1 : 0
-            let value = split.exposure == .first
+            let value =
+                split.exposure == .first
                 ? seen.first : Self.value(Breakdown(property: property, touch: touch), unit.byStep(plan.steps), user)
             for i in unit.chain.indices where unit.chain[i] != nil {
                 if let value {
@@ -162,7 +166,8 @@ struct RandomReportTests {
     }
 
     private func checkTrend(
-        _ world: World, _ plan: FunnelPlan, _ scan: ShardQuery, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String, _ random: inout SplitMix64
+        _ world: World, _ plan: FunnelPlan, _ scan: ShardQuery, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String,
+        _ random: inout SplitMix64
     ) throws {
         // Whole seconds go through the kernel in one pass, others need not.
         let grain: Int64 = random.chance(70) ? 1_000_000 : 1
@@ -181,12 +186,15 @@ struct RandomReportTests {
         #expect(tally.finish() == want, "\(what), bounds \(sorted)")
     }
 
-    private func checkSpan(_ world: World, _ plan: FunnelPlan, _ scan: ShardQuery, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String) throws {
+    private func checkSpan(
+        _ world: World, _ plan: FunnelPlan, _ scan: ShardQuery, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String
+    ) throws {
         let starting: UInt64 = plan.definition.order == .any ? .max : 1
         let members = world.members(cohorts, asOf: plan.asOf)
         let times = world.events.filter { event in
             let bucket = ClusterMap.bucket(ofUser: event.user)
-            guard buckets.contains(where: { $0.contains(bucket) }), plan.entryRange.contains(event.time), members.contains(event.user) else { return false }
+            guard buckets.contains(where: { $0.contains(bucket) }), plan.entryRange.contains(event.time), members.contains(event.user)
+            else { return false }
             let user = world.users[event.user]
             return plan.narrow(plan.positions(ofEvent: event.name)) { user?.value(event, $0) } & starting != 0
         }.map(\.time).sorted()

@@ -1,8 +1,8 @@
+import EventStorage
 import Foundation
 import FunnelMatch
 import FunnelModel
 import FunnelQuery
-import EventStorage
 import TestSupport
 import Testing
 
@@ -44,11 +44,14 @@ struct RandomStoreTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-scan-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         let store = try ShardStore.open(
-            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: StoreOptions())
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1),
+            options: StoreOptions())
         let first: Int64 = 1_700_000_000_000_000
         // Keys begin a second (the slack's lead) before the first row.
         let last = first - 1_000_000 + (1 << 33 - 1)
-        let events = [Event(user: "u", name: "a", time: first), Event(user: "v", name: "a", time: last), Event(user: "w", name: "a", time: last - 1)]
+        let events = [
+            Event(user: "u", name: "a", time: first), Event(user: "v", name: "a", time: last), Event(user: "w", name: "a", time: last - 1),
+        ]
         _ = try store.append([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: EventBatchBuilder(events).finish())])
         var definition = FunnelDefinition(steps: [FunnelDefinition.Step("s", events: .named(["a"]))])
         definition.window = 1_000_000
@@ -83,7 +86,8 @@ struct RandomStoreTests {
             #expect(!first.isEmpty && rest?.isEmpty == false)
             #expect(listing.merge([first, rest ?? []]) == Array(want.prefix(limit)))
         }
-        let listing = try ShardQuery(plan, world.store.view(project: 1), buckets: [0..<1_024]).listing(.reached, step: 2, after: "", limit: 1)
+        let listing = try ShardQuery(plan, world.store.view(project: 1), buckets: [0..<1_024]).listing(
+            .reached, step: 2, after: "", limit: 1)
         #expect(throws: MatchError.cancelled) { try listing.run { true } }
         world.store.close()
     }
@@ -105,7 +109,9 @@ struct RandomStoreTests {
             }
             if got != want {
                 let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
-                Issue.record("\(what), times \(times): \(definition) range \(plan.entryRange) as of \(plan.asOf) cohorts \(cohorts)\ngot \(got)\nwant \(want)")
+                Issue.record(
+                    "\(what), times \(times): \(definition) range \(plan.entryRange) as of \(plan.asOf) cohorts \(cohorts)\ngot \(got)\nwant \(want)"
+                )
                 return
             }
         }

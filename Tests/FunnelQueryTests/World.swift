@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 import TestSupport
 
 /// A store with random events, and the events that count in it.
@@ -15,7 +15,8 @@ struct World {
         var options = StoreOptions()
         options.sealRows = 100_000
         store = try ShardStore.open(
-            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1), options: options)
+            directory: path, files: POSIXFileSystem(), identity: StoreIdentity(clusterID: 1, shard: 0, shardCount: 1, epoch: 1),
+            options: options)
         let units: [Int64] = [[1_000_000], [1_000], [1], [1_000_000, 1_000, 1]][seed % 4]
         // Data of one month ends in one segment, whose lists are read otherwise than those of several sources.
         let months: [Int64] = seed % 3 == 1 ? [1_700_000_000] : [1_700_000_000, 1_700_000_000, 1_702_000_000, 1_707_000_000]
@@ -35,7 +36,8 @@ struct World {
                 if copy.serverTimed { copy.time += units[0] * Int64(random.below(3)) }
                 batch.append(copy)
             }
-            let request = AppendRequest(project: 1, producer: 1, sequence: UInt64(sequence), part: 0, batch: EventBatchBuilder(batch).finish())
+            let request = AppendRequest(
+                project: 1, producer: 1, sequence: UInt64(sequence), part: 0, batch: EventBatchBuilder(batch).finish())
             _ = try store.append([request]).map { try $0.get() }
             if random.chance(40) { try store.seal() }
             if sequence == 4, !suppressed.isEmpty { try store.suppress(project: 1, users: Array(suppressed)) }
@@ -71,11 +73,15 @@ struct World {
 
     private static func properties(_ name: Int, _ random: inout SplitMix64) -> [Event.Property] {
         var properties: [Event.Property] = []
-        if random.chance(60) { properties.append(.init("p", random.pick([.integer(0), .integer(1), .integer(2), .double(1), .double(0.5), .double(-0.0)]))) }
+        if random.chance(60) {
+            properties.append(.init("p", random.pick([.integer(0), .integer(1), .integer(2), .double(1), .double(0.5), .double(-0.0)])))
+        }
         if random.chance(30) { properties.append(.init("q", random.chance(50) ? .integer(1) : .string("x"))) }
         // All names but one have it always, and it is a string always.
         if name != 3 || random.chance(50) { properties.append(.init("s", .string(random.pick(["x", "y", "z", "a longer text", ""])))) }
-        if name > 4, random.chance(70) { properties.append(.init("plan", random.pick([.string("x"), .integer(1), .double(1), .bool(true)]))) }
+        if name > 4, random.chance(70) {
+            properties.append(.init("plan", random.pick([.string("x"), .integer(1), .double(1), .bool(true)])))
+        }
         return properties
     }
 
@@ -198,7 +204,9 @@ struct World {
                 guard let time, let first = times[0] else { continue }
                 result.counts[i] += 1
                 if i > 0 { fromFirst[i].add(UInt64(time - first)) }
-                if i > 1, let previous = plan.requiredRow(before: i), let before = times[previous] { fromPrevious[i].add(UInt64(max(0, time - before))) }
+                if i > 1, let previous = plan.requiredRow(before: i), let before = times[previous] {
+                    fromPrevious[i].add(UInt64(max(0, time - before)))
+                }
             }
             guard unit.outcome.openDepth > 0 else { continue }
             result.open[unit.outcome.openDepth - 1] += 1
@@ -252,7 +260,8 @@ struct World {
         } else if definition.entry != .first, random.chance(30) {
             definition.countBy = .attempts
         }
-        let range = random.chance(30) ? times.lowerBound + 1..<(times.lowerBound + (random.chance(50) ? 5_250_000 : 70 * 86_400_000_000)) : nil
+        let range =
+            random.chance(30) ? times.lowerBound + 1..<(times.lowerBound + (random.chance(50) ? 5_250_000 : 70 * 86_400_000_000)) : nil
         let asOf = random.chance(50) ? random.pick(events).time + Int64(random.below(5)) * 1_000_000 : 1 << 59
         return FunnelPlan(definition, entryRange: range, asOf: asOf)
     }

@@ -1,7 +1,7 @@
 import Codec
+import EventStorage
 import FunnelModel
 import FunnelProtocol
-import EventStorage
 import Glibc
 
 /// One surface that takes bytes from outside, chosen by FUZZ_SURFACE, under libFuzzer. Every input must give a value or an

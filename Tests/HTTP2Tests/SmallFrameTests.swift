@@ -48,7 +48,8 @@ struct SmallFrameTests {
         for number in 0..<20_000 as Range<UInt32> {
             let stream = number * 2 + 1
             try server.receive(
-                ByteBuffer(bytes: Raw.request(stream) + Raw.frame(0, stream: stream, [1, 2, 3]) + Raw.frame(0, flags: 1, stream: stream)), now: 0)
+                ByteBuffer(bytes: Raw.request(stream) + Raw.frame(0, stream: stream, [1, 2, 3]) + Raw.frame(0, flags: 1, stream: stream)),
+                now: 0)
             _ = server.takeEvents()
             server.submitResponse(stream: Int32(stream), fields: .response(200), endStream: true)
             _ = try server.drain()

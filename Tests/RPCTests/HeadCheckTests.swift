@@ -1,8 +1,8 @@
-import HTTP2
 import FunnelProtocol
-import RPC
+import HTTP2
 import NIOCore
 import NIOPosix
+import RPC
 import Testing
 
 /// What is refused from a request's head alone, before any of its body.
@@ -66,7 +66,8 @@ struct HeadCheckTests {
                     #expect(peer.seen.closed[stream] == .noError)
                 }
                 for (path, fields, status) in [
-                    ("/sluice/v1/nothing", [], 404), ("/sluice/v1/append", [("content-length", "16777281"), ("authorization", "Bearer \(Self.key)")], 413),
+                    ("/sluice/v1/nothing", [], 404),
+                    ("/sluice/v1/append", [("content-length", "16777281"), ("authorization", "Bearer \(Self.key)")], 413),
                     ("/sluice/v1/hello", [("content-length", "4161")], 413),
                 ] as [(String, [(String, String)], Int)] {
                     let stream = try await peer.open(path, fields)
@@ -116,9 +117,12 @@ struct HeadCheckTests {
     @Test func aServiceThatHasProvenItsRoleGetsThrough() async throws {
         let calls = Counter()
         try await withServer(server(calls)) { _, port in
-            for (role, secret, isLetIn) in [(Role.coordinator, [1, 2, 3], true), (.shard, [1, 2, 3], false), (.coordinator, [1], false)] as [(Role, [UInt8], Bool)] {
+            for (role, secret, isLetIn) in [(Role.coordinator, [1, 2, 3], true), (.shard, [1, 2, 3], false), (.coordinator, [1], false)]
+                as [(Role, [UInt8], Bool)]
+            {
                 let client = FrameClient(
-                    name: "shard", host: "127.0.0.1", port: port, service: ServiceSelf(role: role, secret: secret) { ClusterState(id: 7, epoch: 1) },
+                    name: "shard", host: "127.0.0.1", port: port,
+                    service: ServiceSelf(role: role, secret: secret) { ClusterState(id: 7, epoch: 1) },
                     group: MultiThreadedEventLoopGroup.singleton, tls: nil, connections: 1, logger: quiet)
                 let before = calls.value
                 try? await client.call(.partialQuery, [1], timeout: .seconds(10)) { _ in }

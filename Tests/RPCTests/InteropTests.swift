@@ -1,6 +1,6 @@
 import Foundation
-import RPC
 import NIOCore
+import RPC
 import Testing
 
 /// Other implementations as peers.

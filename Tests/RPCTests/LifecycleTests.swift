@@ -1,7 +1,7 @@
 import HTTP2
-import RPC
 import NIOCore
 import NIOPosix
+import RPC
 import Synchronization
 import Testing
 

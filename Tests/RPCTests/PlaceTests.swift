@@ -1,7 +1,7 @@
 import FunnelProtocol
-import RPC
 import NIOCore
 import NIOPosix
+import RPC
 import Synchronization
 import Testing
 
@@ -103,11 +103,13 @@ struct PlaceTests {
             FrameServer.Route(.health, .anyone) { try await $0.writer().end(rows: 0) },
             FrameServer.Route(.partialQuery, .services([.coordinator])) { try await $0.writer().end(rows: 0) },
         ]
-        let handler = FrameServer(ServiceSelf(role: .shard, secret: secret) { ClusterState(id: 7, epoch: 1) }, routes: routes, logger: quiet)
+        let handler = FrameServer(
+            ServiceSelf(role: .shard, secret: secret) { ClusterState(id: 7, epoch: 1) }, routes: routes, logger: quiet)
         try await withServer(handler, limits: limits) { server, port in
             var strangers: [RawPeer] = []
             let service = FrameClient(
-                name: "shard", host: "127.0.0.1", port: port, service: ServiceSelf(role: .coordinator, secret: secret) { ClusterState(id: 7, epoch: 1) },
+                name: "shard", host: "127.0.0.1", port: port,
+                service: ServiceSelf(role: .coordinator, secret: secret) { ClusterState(id: 7, epoch: 1) },
                 group: MultiThreadedEventLoopGroup.singleton, tls: nil, connections: 1, logger: quiet)
             try await service.call(.partialQuery, [1], timeout: .seconds(10)) { _ in }
             for _ in 0..<60 { strangers.append(try await RawPeer(port)) }
@@ -117,7 +119,8 @@ struct PlaceTests {
             try await service.call(.partialQuery, [1], timeout: .seconds(10)) { _ in }
             await service.shutdown()
             let again = FrameClient(
-                name: "shard", host: "127.0.0.1", port: port, service: ServiceSelf(role: .coordinator, secret: secret) { ClusterState(id: 7, epoch: 1) },
+                name: "shard", host: "127.0.0.1", port: port,
+                service: ServiceSelf(role: .coordinator, secret: secret) { ClusterState(id: 7, epoch: 1) },
                 group: MultiThreadedEventLoopGroup.singleton, tls: nil, connections: 1, logger: quiet)
             try await again.call(.partialQuery, [1], timeout: .seconds(10)) { _ in }
             try await again.call(.health, [], timeout: .seconds(10)) { _ in }
@@ -141,7 +144,8 @@ struct PlaceTests {
             FrameServer.Route(.health, .anyone) { _ in try await Task.sleep(for: .seconds(60)) },
             FrameServer.Route(.partialQuery, .services([.coordinator])) { try await $0.writer().end(rows: 0) },
         ]
-        let handler = FrameServer(ServiceSelf(role: .shard, secret: secret) { ClusterState(id: 7, epoch: 1) }, routes: routes, logger: quiet)
+        let handler = FrameServer(
+            ServiceSelf(role: .shard, secret: secret) { ClusterState(id: 7, epoch: 1) }, routes: routes, logger: quiet)
         let health = ByteBuffer(bytes: Frame(.health, FrameContext(), body: []).encoded)
         try await withServer(handler, limits: limits) { server, port in
             var strangers: [RawPeer] = []
@@ -152,7 +156,8 @@ struct PlaceTests {
                 _ = await eventually { server.stats.callsRunning == number }
             }
             let service = FrameClient(
-                name: "shard", host: "127.0.0.1", port: port, service: ServiceSelf(role: .coordinator, secret: secret) { ClusterState(id: 7, epoch: 1) },
+                name: "shard", host: "127.0.0.1", port: port,
+                service: ServiceSelf(role: .coordinator, secret: secret) { ClusterState(id: 7, epoch: 1) },
                 group: MultiThreadedEventLoopGroup.singleton, tls: nil, connections: 1, logger: quiet)
             try await service.call(.partialQuery, [1], timeout: .seconds(10)) { _ in }
             // The two that had only a short stay are gone after it; the service is not.

@@ -1,6 +1,6 @@
 import HTTP2
-import RPC
 import NIOCore
+import RPC
 import Synchronization
 import Testing
 

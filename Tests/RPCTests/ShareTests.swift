@@ -1,6 +1,6 @@
 import HTTP2
-import RPC
 import NIOCore
+import RPC
 import Synchronization
 import Testing
 
@@ -101,7 +101,9 @@ struct ShareTests {
                 group.addTask {
                     for round in 0..<500 {
                         let body = Body(budget, [parts[(number + round) % 4]], at: 0)
-                        for step in 0..<(1 + round % 5) where !body.take(1 + (number * 977 + round * 31) % 9_000, at: UInt64(2 + step)) { break }
+                        for step in 0..<(1 + round % 5) where !body.take(1 + (number * 977 + round * 31) % 9_000, at: UInt64(2 + step)) {
+                            break
+                        }
                         if round % 2 == 0 { _ = body.finish() }
                         body.end()
                     }

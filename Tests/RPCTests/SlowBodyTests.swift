@@ -1,6 +1,6 @@
 import HTTP2
-import RPC
 import NIOCore
+import RPC
 import Testing
 
 /// Bodies that trickle, and honest senders on slow links.

@@ -1,6 +1,6 @@
 import Foundation
-import RPC
 import NIOCore
+import RPC
 import Testing
 
 /// A self-signed certificate for 127.0.0.1 and `shard.test`, made by the `openssl` program.

@@ -1,8 +1,8 @@
-import RPC
 import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import RPC
 import Synchronization
 
 /// A handler made of a closure.

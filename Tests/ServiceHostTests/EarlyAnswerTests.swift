@@ -1,9 +1,9 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
 import Hummingbird
 import NIOCore
+import RPC
+import ServiceHost
 import Testing
 
 /// Answers that need no body come before it, and little of it is read afterwards.
@@ -95,8 +95,10 @@ struct EarlyAnswerTests {
             router.on("/files/**", method: .get) { _, _ in JSONResponse.text("three\n") }
         } _: { port in
             for (request, status, allow) in [
-                ("DELETE /things/7", 405, "allow: GET, HEAD, PUT"), ("POST /files/a/b", 405, "allow: GET, HEAD"), ("PUT /healthz", 405, "allow: GET, HEAD"),
-                ("GET /things/7", 200, ""), ("GET /files/a/b", 200, ""), ("HEAD /things/7", 200, ""), ("GET /nothing", 404, ""), ("DELETE /things", 404, ""),
+                ("DELETE /things/7", 405, "allow: GET, HEAD, PUT"), ("POST /files/a/b", 405, "allow: GET, HEAD"),
+                ("PUT /healthz", 405, "allow: GET, HEAD"),
+                ("GET /things/7", 200, ""), ("GET /files/a/b", 200, ""), ("HEAD /things/7", 200, ""), ("GET /nothing", 404, ""),
+                ("DELETE /things", 404, ""),
             ] {
                 let peer = try await RawHTTP(port)
                 await peer.send("\(request) HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -109,7 +111,10 @@ struct EarlyAnswerTests {
     }
 
     @Test func errorDocumentsAreBounded() {
-        let faults = (0..<50_000).map { FieldFault("field \($0)", "is not a known key") } + [FieldFault(String(repeating: "x", count: 1 << 20), "long")]
+        let faults =
+            (0..<50_000).map { FieldFault("field \($0)", "is not a known key") } + [
+                FieldFault(String(repeating: "x", count: 1 << 20), "long")
+            ]
         let problem = ProtocolError(.invalidQuery, "faults", faults: faults).problem
         #expect(problem["errors"]?.asArray?.count == 1_000)
         #expect(problem["errors_left_out"] == 49_001)

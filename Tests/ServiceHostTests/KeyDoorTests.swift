@@ -1,7 +1,7 @@
-import ServiceHost
 import FunnelProtocol
-import RPC
 import Hummingbird
+import RPC
+import ServiceHost
 import Testing
 
 /// Who is let in over HTTP: without keys no foreign page, with keys no guesser.

@@ -1,12 +1,12 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Hummingbird
 import Logging
 import NIOCore
 import NIOPosix
+import RPC
+import ServiceHost
+import ServiceRuntime
 import Synchronization
 
 /// Keeps metadata, unlike a handler that does nothing: requests have their number there.
@@ -18,7 +18,8 @@ let quiet: Logger = {
 
 /// Starts an HTTP service with the routes given, runs the body with its port, and stops it.
 func withEdge<R: Sendable>(
-    _ door: HTTPDoor = HTTPDoor(), small: SmallRequests? = nil, _ routes: (ServiceRouter) -> Void, _ body: @Sendable @escaping (Int) async throws -> R
+    _ door: HTTPDoor = HTTPDoor(), small: SmallRequests? = nil, _ routes: (ServiceRouter) -> Void,
+    _ body: @Sendable @escaping (Int) async throws -> R
 ) async throws -> R {
     let metrics = Metrics()
     let router = ServiceServer.router(metrics: metrics, account: HTTPAccount(metrics)) { (nil, []) }

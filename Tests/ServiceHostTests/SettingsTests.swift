@@ -7,7 +7,8 @@ struct SettingsTests {
     private static let table = SettingsTable(
         program: "p", summary: "s", example: "e",
         settings: [
-            Setting("host", .text, "h"), Setting("port", .integer(0...65_535), default: "1", "p"), Setting("open", .flag, default: "false", "o"),
+            Setting("host", .text, "h"), Setting("port", .integer(0...65_535), default: "1", "p"),
+            Setting("open", .flag, default: "false", "o"),
             Setting("data", .text, "d"), Setting("read-keys", .list, secret: true, "k"),
         ])
 
@@ -52,8 +53,10 @@ struct SettingsTests {
         func unknown(_ names: String...) -> [String] {
             KnownVariables.warnings(Dictionary(uniqueKeysWithValues: names.map { ($0, "x") }))
         }
-        #expect(unknown("SLUICE_WRITE_KYES") == ["SLUICE_WRITE_KYES is not known to any program and is ignored; is SLUICE_WRITE_KEYS meant?"])
-        #expect(unknown("SLUICE_SOMETHING_ELSE_ALTOGETHER") == ["SLUICE_SOMETHING_ELSE_ALTOGETHER is not known to any program and is ignored"])
+        #expect(
+            unknown("SLUICE_WRITE_KYES") == ["SLUICE_WRITE_KYES is not known to any program and is ignored; is SLUICE_WRITE_KEYS meant?"])
+        #expect(
+            unknown("SLUICE_SOMETHING_ELSE_ALTOGETHER") == ["SLUICE_SOMETHING_ELSE_ALTOGETHER is not known to any program and is ignored"])
         #expect(unknown("SLUICE_WRITE_KEYS", "SLUICE_KEY", "SLUICE_CONFIG", "HOME", "SLUICEGATE").isEmpty)
         // What Kubernetes sets for services that are named so.
         #expect(

@@ -1,10 +1,10 @@
 import Foundation
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
 import Hummingbird
 import NIOCore
+import RPC
+import ServiceHost
 import Testing
 
 /// Requests that trickle, memory that they hold, and connections that do nothing.
@@ -22,7 +22,9 @@ struct SlowRequestTests {
         { router in
             router.post("/{project}") { request, context in
                 let project = UInt32(context.parameters.get("project") ?? "") ?? 0
-                let bytes = try await bodies.with(project, context) { try await ReceivedBody.read(request, limit: 16 << 20, lease: $0).content() }
+                let bytes = try await bodies.with(project, context) {
+                    try await ReceivedBody.read(request, limit: 16 << 20, lease: $0).content()
+                }
                 return JSONResponse.text("\(bytes.count)\n")
             }
         }
@@ -126,12 +128,15 @@ struct SlowRequestTests {
 
     @Test func busyConnectionsLeaveHealthChecksAPlace() async throws {
         let door = HTTPDoor(connections: 10, connectionsPerAddress: 10, reserved: 4)
-        try await withEdge(door, { router in
-            router.get("/wait") { _, _ in
-                try await Task.sleep(for: .seconds(60))
-                return JSONResponse.text("late\n")
+        try await withEdge(
+            door,
+            { router in
+                router.get("/wait") { _, _ in
+                    try await Task.sleep(for: .seconds(60))
+                    return JSONResponse.text("late\n")
+                }
             }
-        }) { port in
+        ) { port in
             var busy: [RawHTTP] = []
             for number in 1...6 {
                 let peer = try await RawHTTP(port)
@@ -155,12 +160,15 @@ struct SlowRequestTests {
     @Test func decodedBytesHaveABudgetAndALimit() async throws {
         let zeros = try Self.gzipOfZeros(12 << 20)
         let bodies = BodyMemory(bytes: 8 << 20)
-        try await withEdge(HTTPDoor(), { router in
-            Self.routes(bodies)(router)
-            router.post("/limited/{project}") { request, _ in
-                JSONResponse.text("\(try await ReceivedBody.read(request, limit: 1 << 20).content().count)\n")
+        try await withEdge(
+            HTTPDoor(),
+            { router in
+                Self.routes(bodies)(router)
+                router.post("/limited/{project}") { request, _ in
+                    JSONResponse.text("\(try await ReceivedBody.read(request, limit: 1 << 20).content().count)\n")
+                }
             }
-        }) { port in
+        ) { port in
             for (path, status) in [("/1", 503), ("/limited/1", 413)] {
                 let sender = try await RawHTTP(port)
                 await sender.post(path, "Content-Encoding: gzip", "Content-Length: \(zeros.count)")

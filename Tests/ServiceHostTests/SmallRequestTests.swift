@@ -1,8 +1,8 @@
-import ServiceHost
 import Foundation
 import FunnelModel
-import ServiceRuntime
 import Hummingbird
+import ServiceHost
+import ServiceRuntime
 import Synchronization
 import Testing
 
@@ -32,12 +32,14 @@ struct SmallRequestTests {
                     }
                 }
             ], account: HTTPAccount(metrics), logger: quiet)
-        try await withEdge(small: small, { router in
-            router.post("/echo") { request, _ in
-                let bytes = try await ReceivedBody.read(request, limit: 1 << 20).content()
-                return JSONResponse.text("router \(String(decoding: bytes.prefix(20), as: UTF8.self))\n")
-            }
-        }, body)
+        try await withEdge(
+            small: small,
+            { router in
+                router.post("/echo") { request, _ in
+                    let bytes = try await ReceivedBody.read(request, limit: 1 << 20).content()
+                    return JSONResponse.text("router \(String(decoding: bytes.prefix(20), as: UTF8.self))\n")
+                }
+            }, body)
     }
 
     private static func request(_ body: String, _ fields: String = "") -> String {
@@ -58,7 +60,8 @@ struct SmallRequestTests {
             #expect(await eventually { held.count == 1 })
             #expect(peer.text.isEmpty)
             held.give()
-            #expect(await eventually { Self.answers(peer) == ["small wait", "small now 1", "router no 2", "router \(long)", "router now 3"] })
+            #expect(
+                await eventually { Self.answers(peer) == ["small wait", "small now 1", "router no 2", "router \(long)", "router now 3"] })
             await peer.send(["later", "now 4"].map { Self.request($0) }.joined() + Self.request("now 5", "Accept: router\r\n"))
             #expect(await eventually { held.count == 1 })
             held.give()

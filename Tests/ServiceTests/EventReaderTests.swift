@@ -18,13 +18,15 @@ struct EventReaderTests {
     }
 
     @Test func readsTheSeedsEvent() throws {
-        let event = try read(#"{"user_id": "u", "event_type": "buy", "timestamp": "2023-11-01T00:00:00Z", "properties": {"price": 9.5}, "extra": 1}"#)
+        let event = try read(
+            #"{"user_id": "u", "event_type": "buy", "timestamp": "2023-11-01T00:00:00Z", "properties": {"price": 9.5}, "extra": 1}"#)
         #expect(event == Event(user: "u", name: "buy", time: 1_698_796_800_000_000, properties: [.init("price", .double(9.5))]))
     }
 
     @Test func flattensNestedPropertiesAndPrefersTheLiteralKey() throws {
         let event = try read(
-            #"{"user_id": "u", "event": "e", "timestamp": 1600000000, "properties": {"a": {"b": 1, "c": {"d": "x"}}, "a.b": 2, "l": [1, "x"], "n": null, "nan": NaN}}"#)
+            #"{"user_id": "u", "event": "e", "timestamp": 1600000000, "properties": {"a": {"b": 1, "c": {"d": "x"}}, "a.b": 2, "l": [1, "x"], "n": null, "nan": NaN}}"#
+        )
         #expect(
             Dictionary(uniqueKeysWithValues: event.properties.map { ($0.key, $0.value) }) == [
                 "a.b": .integer(2), "a.c.d": .string("x"), "l": .string(#"[1,"x"]"#),

@@ -5,7 +5,8 @@ import Testing
 /// The JSON of figures, segments, periods and variants. Expected numbers of statistics were computed apart from the program,
 /// by the formulas of STATISTICS.md.
 struct FigureTests {
-    private func figures(_ definition: FunnelDefinition, _ counts: [UInt64], open: [UInt64]? = nil, stillOpen: [UInt64]? = nil) -> JSONValue {
+    private func figures(_ definition: FunnelDefinition, _ counts: [UInt64], open: [UInt64]? = nil, stillOpen: [UInt64]? = nil) -> JSONValue
+    {
         var result = PartialResult(steps: counts.count, times: false)
         result.counts = counts
         if let open { result.open = open }
@@ -160,8 +161,10 @@ struct FigureTests {
     @Test func whatWasNotPlannedIsAnError() {
         let many = Dictionary(uniqueKeysWithValues: (0..<11).map { (PropertyValue.integer($0), [1, 0] as [UInt64]) })
         #expect(fault { try variants(many) } == ["variants.property"])
-        #expect(fault { try variants([.string("a"): [1, 0], .string("x"): [1, 0]], expected: [("a", 1), ("b", 1)]) } == ["variants.expected"])
-        #expect(fault { try variants([.string("1"): [1, 0], .integer(1): [1, 0]], expected: [("1", 1), ("b", 1)]) } == ["variants.expected"])
+        #expect(
+            fault { try variants([.string("a"): [1, 0], .string("x"): [1, 0]], expected: [("a", 1), ("b", 1)]) } == ["variants.expected"])
+        #expect(
+            fault { try variants([.string("1"): [1, 0], .integer(1): [1, 0]], expected: [("1", 1), ("b", 1)]) } == ["variants.expected"])
     }
 
     @Test func twoFunnelsAreComparedAsPairs() {
@@ -173,13 +176,19 @@ struct FigureTests {
         pairs.aloneInFirst = .init(entered: 2, converted: 1)
         let json = PairedReport(names: ["x", "y"], definitions: [Self.funnel, Self.funnel], pairs).json
         let funnels = json["funnels"]?.asArray ?? []
-        #expect(funnels.map { $0["name"] } == ["x", "y"] && funnels.map { $0["entered"] } == [16, 14] && funnels.map { $0["converted"] } == [10, 4])
+        #expect(
+            funnels.map { $0["name"] } == ["x", "y"] && funnels.map { $0["entered"] } == [16, 14]
+                && funnels.map { $0["converted"] } == [10, 4])
         #expect(json["table"]?["entered_both"]?["users"] == 14 && json["table"]?["entered_first_only"] == ["entered": 2, "converted": 1])
         let paired = json["paired"]
         #expect(near(paired?["difference"], -5 / 14) && paired?["method"] == "mcnemar_exact" && near(paired?["p_value"], 0.125))
-        #expect(near(paired?["difference_ci"]?.asArray?[0], -0.6138730273946383) && near(paired?["difference_ci"]?.asArray?[1], 0.007738004707083801))
+        #expect(
+            near(paired?["difference_ci"]?.asArray?[0], -0.6138730273946383)
+                && near(paired?["difference_ci"]?.asArray?[1], 0.007738004707083801))
         #expect(near(paired?["chi_square_p_value"], 0.13057001811573618))
         let nobody = PairedReport(names: ["x", "y"], definitions: [Self.funnel, Self.funnel], PairedCounts()).json
-        #expect(nobody["paired"]?["p_value"] == .null && nobody["paired"]?["method"] == .null && nobody["funnels"]?.asArray?[0]["conversion"] == .null)
+        #expect(
+            nobody["paired"]?["p_value"] == .null && nobody["paired"]?["method"] == .null
+                && nobody["funnels"]?.asArray?[0]["conversion"] == .null)
     }
 }

@@ -12,7 +12,9 @@ struct GathererTests {
         private let state = Mutex((batches: [EventBatch](), waiting: [CheckedContinuation<Void, Never>](), isOpen: false))
         let answer: @Sendable (EventBatch) -> Gatherer.Result
 
-        init(_ answer: @escaping @Sendable (EventBatch) -> Gatherer.Result = { .success(AppendOutcome(accepted: $0.count)) }) { self.answer = answer }
+        init(_ answer: @escaping @Sendable (EventBatch) -> Gatherer.Result = { .success(AppendOutcome(accepted: $0.count)) }) {
+            self.answer = answer
+        }
 
         var batches: [[String]] { state.withLock { $0.batches.map { batch in batch.events.map { $0.user.string } } } }
 
@@ -121,7 +123,9 @@ struct GathererTests {
         }
         let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
         let results = Results()
-        for name in ["first", "a", "poison", "b"] { gatherer.append(Self.batch([name]), sender: Sender(project: 1)) { results.note(name, $0) } }
+        for name in ["first", "a", "poison", "b"] {
+            gatherer.append(Self.batch([name]), sender: Sender(project: 1)) { results.note(name, $0) }
+        }
         for name in ["third", "c", "down"] { gatherer.append(Self.batch([name]), sender: Sender(project: 3)) { results.note(name, $0) } }
         sends.open()
         try await Self.eventually { results.count == 7 }

@@ -1,9 +1,9 @@
 import CoordinatorService
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import Logging
 import NIOCore
+import ServiceRuntime
 import Synchronization
 import Testing
 
@@ -32,7 +32,9 @@ struct LiveHubTests {
 
     /// The first project has a hundred questions, none of which ever ends.
     @Test func aProjectWhoseEvaluationsHangHoldsUpNoOther() async throws {
-        let source = LiveHub.Source { _ in [1] } evaluate: { question in
+        let source = LiveHub.Source { _ in
+            [1]
+        } evaluate: { question in
             if question.project == 1 { try await Task.sleep(for: .seconds(600)) }
             return Self.whole
         }
@@ -52,7 +54,9 @@ struct LiveHubTests {
     /// What took its whole time to fail is asked again a second later, not after a fifth of the time.
     @Test func whatFailedIsEvaluatedAgainSoon() async throws {
         let tried = Mutex(0)
-        let source = LiveHub.Source { _ in [1] } evaluate: { _ in
+        let source = LiveHub.Source { _ in
+            [1]
+        } evaluate: { _ in
             let first = tried.withLock {
                 $0 += 1
                 return $0 == 1
@@ -74,7 +78,9 @@ struct LiveHubTests {
     /// With some users left out an answer is not exact, and whole all the same.
     @Test func anAnswerWithoutHeavyUsersIsWhole() async throws {
         let evaluations = Mutex(0)
-        let source = LiveHub.Source { _ in [1] } evaluate: { _ in
+        let source = LiveHub.Source { _ in
+            [1]
+        } evaluate: { _ in
             evaluations.withLock { $0 += 1 }
             return ["completeness": ["missing": [], "exact": false, "heavy_users": 1]]
         }

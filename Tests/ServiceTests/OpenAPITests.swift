@@ -9,7 +9,8 @@ struct OpenAPITests {
 
     @Test func theDocumentHasTheShapeOfOne() throws {
         let document = Self.document
-        #expect(document["openapi"] == "3.1.0" && document["info"]?["title"]?.asString != nil && document["info"]?["version"]?.asString != nil)
+        #expect(
+            document["openapi"] == "3.1.0" && document["info"]?["title"]?.asString != nil && document["info"]?["version"]?.asString != nil)
         let paths = try #require(document["paths"]?.asObject)
         #expect(Set(paths.map(\.key)).count == paths.count)
         for path in paths {

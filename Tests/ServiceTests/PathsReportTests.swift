@@ -42,7 +42,8 @@ struct PathsReportTests {
 
     @Test(arguments: [
         ("", "from"), (#""from": "b""#, "from"), (#""from": {}"#, "from.dropped"), (#""from": {"dropped": 0}"#, "from.dropped"),
-        (#""from": {"dropped": 1}"#, "from.dropped"), (#""from": {"dropped": 4}"#, "from.dropped"), (#""from": {"dropped": "x"}"#, "from.dropped"),
+        (#""from": {"dropped": 1}"#, "from.dropped"), (#""from": {"dropped": 4}"#, "from.dropped"),
+        (#""from": {"dropped": "x"}"#, "from.dropped"),
         (#""from": {"dropped": true}"#, "from.dropped"), (#""from": {"after": 2}"#, "from.after"),
         (#""from": {"dropped": 2, "between": [1, 2]}"#, "from.between"), (#""from": {"between": [1]}"#, "from.between"),
         (#""from": {"between": 1}"#, "from.between"), (#""from": {"between": [1, 2, 3]}"#, "from.between"),

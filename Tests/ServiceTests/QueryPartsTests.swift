@@ -25,7 +25,8 @@ struct QueryPartsTests {
             #"""
             "segments": [{"name": "pro", "where": [{"property": "plan", "op": "=", "value": "pro"}, {"property": "user.age", "op": ">", "value": 3}]},
               {"name": "lost", "cohort": {"dropped": {"funnel_id": "shop", "step": "Buy"}}}]
-            """#).segments
+            """#
+        ).segments
         #expect(segments.map(\.name) == ["pro", "lost"])
         #expect(segments[0].filters.count == 2 && segments[0].cohort == nil)
         #expect(segments[1].filters.isEmpty && segments[1].cohort?.outcome == .dropped && segments[1].cohort?.funnelID == "shop")

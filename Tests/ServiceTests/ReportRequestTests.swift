@@ -97,7 +97,8 @@ struct ReportRequestTests {
         #expect(
             try bounds(#""trend": {"by": "day"}, "start": "2024-03-01", "time_zone": "UTC""#, span: span)
                 == ["2024-03-01T00:00:00Z", "2024-03-02T00:00:00Z", "2024-03-03T00:00:00Z"])
-        #expect(try bounds(#""trend": {"by": "day"}, "end": "2024-02-29""#, span: span) == ["2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"])
+        #expect(
+            try bounds(#""trend": {"by": "day"}, "end": "2024-02-29""#, span: span) == ["2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"])
         #expect(try bounds(#""trend": {"by": "day"}"#) == [])
         #expect(try bounds(#""trend": {"by": "day"}, "start": "2024-03-01""#) == [])
         #expect(TrendRequest.needsSpan(nil) && TrendRequest.needsSpan(0..<Int64.max) && TrendRequest.needsSpan(Int64.min..<0))
@@ -125,10 +126,12 @@ struct ReportRequestTests {
                 == ["2024-10-26T22:00:00Z", "2024-10-27T23:00:00Z", "2024-10-28T23:00:00Z"])
         // Both hours between 2 and 3 have a bucket; between 1 and 3 in March there is one hour.
         #expect(
-            try bounds(#""trend": {"by": "hour"}, "time_zone": "Europe/Berlin", "start": "2024-10-27T00:10:00Z", "end": "2024-10-27T02:00:00Z""#)
+            try bounds(
+                #""trend": {"by": "hour"}, "time_zone": "Europe/Berlin", "start": "2024-10-27T00:10:00Z", "end": "2024-10-27T02:00:00Z""#)
                 == ["2024-10-27T00:10:00Z", "2024-10-27T01:00:00Z", "2024-10-27T02:00:00Z"])
         #expect(
-            try bounds(#""trend": {"by": "hour"}, "time_zone": "Europe/Berlin", "start": "2024-03-31T00:00:00Z", "end": "2024-03-31T02:00:00Z""#)
+            try bounds(
+                #""trend": {"by": "hour"}, "time_zone": "Europe/Berlin", "start": "2024-03-31T00:00:00Z", "end": "2024-03-31T02:00:00Z""#)
                 == ["2024-03-31T00:00:00Z", "2024-03-31T01:00:00Z", "2024-03-31T02:00:00Z"])
         #expect(
             try bounds(#""trend": {"by": "week"}, "time_zone": "Europe/Berlin", "start": "2024-03-25", "end": "2024-04-07""#)
@@ -158,7 +161,8 @@ struct ReportRequestTests {
     /// Hours begin where the clock shows a full hour, whatever the distance to UTC.
     @Test func hoursGoByTheClockOnTheWall() throws {
         #expect(
-            try bounds(#""trend": {"by": "hour"}, "time_zone": "Asia/Kolkata", "start": "2024-01-01T00:00:00Z", "end": "2024-01-01T01:00:00Z""#)
+            try bounds(
+                #""trend": {"by": "hour"}, "time_zone": "Asia/Kolkata", "start": "2024-01-01T00:00:00Z", "end": "2024-01-01T01:00:00Z""#)
                 == ["2024-01-01T00:00:00Z", "2024-01-01T00:30:00Z", "2024-01-01T01:00:00Z"])
         let span = try time("2024-01-01T00:00:00Z")...time("2024-01-01T00:31:00Z")
         #expect(

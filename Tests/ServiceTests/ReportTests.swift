@@ -93,7 +93,9 @@ struct ReportTests {
         for _ in 0..<50 {
             var users: [(PropertyValue?, Int)] = []
             for _ in 0..<random.below(300) {
-                let value: PropertyValue? = random.pick([nil, .integer(Int64(random.below(30))), .string(ByteString("v\(random.below(20))"))])
+                let value: PropertyValue? = random.pick([
+                    nil, .integer(Int64(random.below(30))), .string(ByteString("v\(random.below(20))")),
+                ])
                 users.append((value, 1 + random.below(2)))
             }
             func tally(_ users: [(PropertyValue?, Int)]) -> PartialResult {
@@ -154,7 +156,9 @@ struct ReportTests {
         let query = try QueryRequest.parse(
             JSONParser.parse(Array(#"{"funnel": {"steps": ["view"]}, "trend": {"by": "day"}}"#.utf8)), now: 0)
         let request = try #require(query.trend)
-        let bounds = try ["2024-03-01T00:00:00Z", "2024-03-02T00:00:00Z", "2024-03-03T00:00:00Z"].map { try Timestamp.parse(ByteString($0)) }
+        let bounds = try ["2024-03-01T00:00:00Z", "2024-03-02T00:00:00Z", "2024-03-03T00:00:00Z"].map {
+            try Timestamp.parse(ByteString($0))
+        }
         let counts: [[UInt64]] = [[4, 2, 1], [0, 0, 0]]
         func immature(_ asOf: ByteString, _ definition: FunnelDefinition) throws -> [JSONValue?] {
             let report = TrendReport(request, definition, asOf: try Timestamp.parse(asOf), bounds: bounds, counts: counts)

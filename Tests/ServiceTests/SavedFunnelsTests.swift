@@ -25,7 +25,8 @@ struct SavedFunnelsTests {
     @Test func oneThatCannotBeReadCostsNobodyElse() async throws {
         try await withStore { store, savedFunnels in
             _ = try await savedFunnels.put(definition(["a", "b"]), id: "good", expected: nil, project: 1)
-            _ = try await store.compareAndSet("funnel/1/later", expected: 0, value: Array(#"{"steps":["a"],"standing":true,"window_duration":"1y"}"#.utf8))
+            _ = try await store.compareAndSet(
+                "funnel/1/later", expected: 0, value: Array(#"{"steps":["a"],"standing":true,"window_duration":"1y"}"#.utf8))
             #expect(try await savedFunnels.list(project: 1).map(\.definition.id) == ["good"])
             #expect(try await savedFunnels.defaultFunnel(project: 1).id == "good")
             let error = await #expect(throws: ProtocolError.self) { try await savedFunnels.get("later", project: 1) }
@@ -72,7 +73,8 @@ struct SavedFunnelsTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for i in 0..<20 {
                     group.addTask {
-                        _ = try await savedFunnels.put(definition(["a"], isDefault: i % 2 == 0), id: ByteString("f\(i)"), expected: 0, project: 1)
+                        _ = try await savedFunnels.put(
+                            definition(["a"], isDefault: i % 2 == 0), id: ByteString("f\(i)"), expected: 0, project: 1)
                     }
                 }
                 try await group.waitForAll()

@@ -122,7 +122,9 @@ struct TurnTests {
 
     // MARK: A shard's threads
 
-    private static func scan(_ ticket: UInt64, _ project: UInt32, isHeavy: Bool = false, _ since: ContinuousClock.Instant) -> ProjectTurns.Work {
+    private static func scan(_ ticket: UInt64, _ project: UInt32, isHeavy: Bool = false, _ since: ContinuousClock.Instant)
+        -> ProjectTurns.Work
+    {
         ProjectTurns.Work(ticket: ticket, project: project, isHeavy: isHeavy, since: since)
     }
 

@@ -1,6 +1,6 @@
 import CoordinatorService
-import ServiceRuntime
 import IngestService
+import ServiceRuntime
 import ShardService
 import Testing
 

@@ -143,11 +143,12 @@ extension EventBatchCodec {
         let span = reader.bytes.span
         let bytes = unsafe span.bytes.extracting(range)
         var largest: UInt32 = 0
-        let codes = switch width {
-        case 1: readIntegers(bytes, as: UInt8.self, count, &largest)
-        case 2: readIntegers(bytes, as: UInt16.self, count, &largest)
-        default: readIntegers(bytes, as: UInt32.self, count, &largest)
-        }
+        let codes =
+            switch width {
+            case 1: readIntegers(bytes, as: UInt8.self, count, &largest)
+            case 2: readIntegers(bytes, as: UInt16.self, count, &largest)
+            default: readIntegers(bytes, as: UInt32.self, count, &largest)
+            }
         guard count == 0 || Int(largest) < bound else {
             throw ByteError(offset: range.lowerBound, reason: "\(what): code \(largest) of \(bound)")
         }

@@ -25,7 +25,12 @@ package enum EventBatchCodec {
     static let version: UInt8 = 1
 
     enum Kind: UInt8, CaseIterable {
-        case users = 1, names, rows, ids, keys, properties
+        case users = 1
+        case names
+        case rows
+        case ids
+        case keys
+        case properties
 
         var label: String { "batch section \(self)" }
     }

@@ -159,7 +159,8 @@ package enum IntegerColumn {
     }
 
     private static func unpack(_ reader: inout ByteReader, _ count: Int, _ what: String) throws(ByteError) -> [UInt32] {
-        var values = [UInt32](repeating: 0, count: (count + PackedIntegers.blockValues - 1) / PackedIntegers.blockValues * PackedIntegers.blockValues)
+        var values = [UInt32](
+            repeating: 0, count: (count + PackedIntegers.blockValues - 1) / PackedIntegers.blockValues * PackedIntegers.blockValues)
         for start in stride(from: 0, to: count, by: PackedIntegers.blockValues) {
             let width: UInt8 = try reader.integer(what)
             guard width <= 32 else { throw ByteError(offset: reader.offset, reason: "\(what): width \(width)") }

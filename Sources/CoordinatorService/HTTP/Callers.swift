@@ -1,9 +1,9 @@
-import ServiceHost
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
+import RPC
+import ServiceHost
+import ServiceRuntime
 import Synchronization
 
 /// Who asks over HTTP: by a key in the header, or by the session that a key has opened in a browser.

@@ -1,10 +1,10 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
+import RPC
+import ServiceHost
+import ServiceRuntime
 
 /// The HTTP face of the coordinator: queries, lists and definitions.
 struct CoordinatorRoutes {

@@ -1,13 +1,13 @@
+import Codec
 import Crypto
 import Dashboard
 import Foundation
-import Codec
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
+import ServiceHost
+import ServiceRuntime
 
 /// The dashboard's files, served from memory. All but the first page lie below a folder that is named by a hash of them
 /// all, so that browsers may keep them for good.
@@ -57,7 +57,10 @@ struct DashboardSite: Sendable {
             if request.headers[.ifNoneMatch] == pageTag { return Response(status: .notModified, headers: [.eTag: pageTag]) }
             return Self.response(
                 page, request,
-                [.cacheControl: "no-cache", .eTag: pageTag, .contentSecurityPolicy: Self.policy, HTTPField.Name("Referrer-Policy")!: "no-referrer"])
+                [
+                    .cacheControl: "no-cache", .eTag: pageTag, .contentSecurityPolicy: Self.policy,
+                    HTTPField.Name("Referrer-Policy")!: "no-referrer",
+                ])
         }
         router.on("/assets/**", method: .get) { request, context in
             let path = context.parameters.getCatchAll().joined(separator: "/")

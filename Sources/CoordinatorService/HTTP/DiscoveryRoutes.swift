@@ -1,10 +1,10 @@
 import Foundation
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
+import ServiceHost
+import ServiceRuntime
 
 /// Discovery: event names, properties, and values of properties.
 extension CoordinatorRoutes {

@@ -1,11 +1,11 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import RPC
+import ServiceHost
+import ServiceRuntime
 
 /// `POST /v1/live`: the answer to a query now, and again whenever it changes, as server-sent events.
 struct LiveRoutes {

@@ -36,9 +36,13 @@ extension OpenAPI {
     static let otherPaths = [
         plain("/", "The dashboard.", "text/html"), plain("/openapi.json", "This document.", "application/json"),
         plain("/healthz", "The process is alive.", "text/plain"),
-        plain("/readyz", "The service is ready.", "text/plain", #", "503": {"description": "It is not, and why.", "content": {"text/plain": {}}}"#),
+        plain(
+            "/readyz", "The service is ready.", "text/plain",
+            #", "503": {"description": "It is not, and why.", "content": {"text/plain": {}}}"#),
         plain("/metrics", "Metrics for Prometheus.", "text/plain"),
-        list("/funnel-performance", "The steps of one saved funnel.", ["start_date", "end_date", "time_zone", "funnel_id", "allow_partial"], "Performance"),
+        list(
+            "/funnel-performance", "The steps of one saved funnel.", ["start_date", "end_date", "time_zone", "funnel_id", "allow_partial"],
+            "Performance"),
         list("/v1/events", "Names of events seen, with counts.", ["prefix", "limit", "allow_partial"], "Events"),
         list("/v1/properties", "Properties seen, of one event or of all.", ["event", "allow_partial"], "Properties"),
         list("/v1/properties/{name}/values", "Values of a property.", ["name", "event", "prefix", "limit", "allow_partial"], "Values"),

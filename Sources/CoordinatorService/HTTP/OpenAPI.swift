@@ -1,5 +1,5 @@
-import ServiceHost
 import Hummingbird
+import ServiceHost
 
 /// `GET /openapi.json`: what the coordinator answers, for tools and people (OpenAPI 3.1).
 package enum OpenAPI {

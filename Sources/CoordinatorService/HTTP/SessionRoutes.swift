@@ -1,10 +1,10 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
+import RPC
+import ServiceHost
+import ServiceRuntime
 
 /// Signing in and out of the dashboard with a key.
 struct SessionRoutes {

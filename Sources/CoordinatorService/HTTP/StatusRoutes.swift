@@ -1,9 +1,9 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Hummingbird
+import RPC
+import ServiceHost
+import ServiceRuntime
 
 /// `GET /v1/status`: what the cluster has of the caller's project, shard by shard.
 struct StatusRoutes {

@@ -1,9 +1,9 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import Logging
 import NIOCore
+import ServiceHost
+import ServiceRuntime
 import Synchronization
 
 /// Answers that follow the data. Viewers of the same question share one evaluation; a question is evaluated again once
@@ -116,7 +116,8 @@ package final class LiveHub: Sendable {
             return state.nextViewer
         }
         guard let number else {
-            throw ProtocolError(.overloaded, "\(Self.viewersMax) viewers or \(Self.questionsMax) questions of the project are being followed already")
+            throw ProtocolError(
+                .overloaded, "\(Self.viewersMax) viewers or \(Self.questionsMax) questions of the project are being followed already")
         }
         channel.onTermination = { [weak self] _ in self?.leave(question, number) }
         return stream

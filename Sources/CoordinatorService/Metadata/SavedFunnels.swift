@@ -1,8 +1,8 @@
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import Logging
 import Metadata
+import ServiceRuntime
 import Synchronization
 
 /// Saved funnel definitions of a project, with revisions, and which of them is the default.

@@ -19,7 +19,8 @@ enum CompareRequest {
         // Bounds that can't be read have faults of their own.
         guard let range, range.lowerBound > Int64.min, range.upperBound < Int64.max else { return nil }
         guard let firstDay = QueryRequest.day(first), let lastDay = QueryRequest.day(last),
-            let calendar = DayCalendar(zone: zone?.string ?? "UTC"), let from = try? Timestamp.parse(firstDay), let to = try? Timestamp.parse(lastDay)
+            let calendar = DayCalendar(zone: zone?.string ?? "UTC"), let from = try? Timestamp.parse(firstDay),
+            let to = try? Timestamp.parse(lastDay)
         else { return range.lowerBound - (range.upperBound - range.lowerBound)..<range.lowerBound }
         // Days, since they have 23 to 25 hours where clocks change.
         guard let start = calendar.start(ofDay: from - (to - from) - 86_400_000_000), start <= range.lowerBound else {

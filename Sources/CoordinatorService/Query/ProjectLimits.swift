@@ -27,7 +27,9 @@ struct ProjectLimits: Sendable {
             sum = sum?.merging(names) ?? names
             events.mostOnAShard = max(events.mostOnAShard, names.events.count)
             properties.mostOnAShard = max(properties.mostOnAShard, names.properties.count)
-            warn("event names", names.events.count, of: names.eventsMax, shard: number, "event-names-max", "events with new ones are refused")
+            warn(
+                "event names", names.events.count, of: names.eventsMax, shard: number, "event-names-max", "events with new ones are refused"
+            )
             warn(
                 "property keys", names.properties.count, of: names.propertiesMax, shard: number, "property-keys-max",
                 "properties with new ones are left out")

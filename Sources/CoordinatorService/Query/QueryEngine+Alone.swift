@@ -16,7 +16,8 @@ extension QueryEngine {
             try await ask(query, report, project, start)
         }
         let head: [JSONValue.Member] = [
-            .init("funnel", definition.json), .init("rules", .text(definition.rules)), .init("as_of", .text(Timestamp.format(request.asOf))),
+            .init("funnel", definition.json), .init("rules", .text(definition.rules)),
+            .init("as_of", .text(Timestamp.format(request.asOf))),
         ]
         let isLong = gathered.answers.contains(where: \.isLarge)
         let found = Handover(gathered)

@@ -62,7 +62,8 @@ extension QueryEngine {
                 let result = try await self.aside.run(project, isLong: body.count > Self.shortBytes) {
                     try decoding("partial result") { () throws(ByteError) in try PartialResult(body: body) }
                 }
-                guard result.buckets == [link.buckets], result.counts.count == question.definition.steps.count, question.isAnswered(by: result)
+                guard result.buckets == [link.buckets], result.counts.count == question.definition.steps.count,
+                    question.isAnswered(by: result)
                 else {
                     throw ProtocolError(.invalidMessage, "\(link.name) answered for other buckets, steps or reports", shards: [link.name])
                 }
@@ -112,7 +113,9 @@ extension QueryEngine {
                 report.variants = try VariantsReport(asked, groups, several: several, definition, immature: immature).json
             }
         case .trend(let counts)?:
-            if let asked = request.trend { report.trend = TrendReport(asked, definition, asOf: request.asOf, bounds: bounds, counts: counts) }
+            if let asked = request.trend {
+                report.trend = TrendReport(asked, definition, asOf: request.asOf, bounds: bounds, counts: counts)
+            }
         case .paired(let pairs)?:
             if case .funnels(let funnels)? = request.variants, let second = query.second {
                 report.variants = PairedReport(names: funnels.map(\.name), definitions: [definition, second], pairs).json

@@ -1,7 +1,7 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
 import RPC
+import ServiceHost
 
 /// Numbers that shards have at hand: asked past the line of queries.
 extension QueryEngine {

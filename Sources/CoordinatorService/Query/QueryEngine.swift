@@ -1,8 +1,8 @@
 import FunnelModel
 import FunnelProtocol
+import Logging
 import RPC
 import ServiceRuntime
-import Logging
 
 /// Plans a query, asks the shards, and adds up what they say. One map for the whole answer.
 final class QueryEngine: Sendable {
@@ -178,7 +178,8 @@ struct Completeness: Equatable, Sendable {
         [
             "shards_asked": .count(asked), "shards_answered": .count(answered),
             "missing": .array(missing.map { .count($0) }),
-            "newest_event": newestEvent.map { .text(Timestamp.format($0)) } ?? .null, "exact": .bool(asked == answered && heavyUsers ?? 0 == 0),
+            "newest_event": newestEvent.map { .text(Timestamp.format($0)) } ?? .null,
+            "exact": .bool(asked == answered && heavyUsers ?? 0 == 0),
         ]
     }
 

@@ -1,9 +1,9 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Logging
+import RPC
+import ServiceHost
+import ServiceRuntime
 
 /// Counts the queries of callers, by project and by what became of them. Live viewers' are counted apart.
 struct QueryTally: Sendable {

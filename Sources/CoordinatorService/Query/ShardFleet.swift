@@ -1,9 +1,9 @@
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Logging
 import NIOCore
+import RPC
+import ServiceRuntime
 
 /// The coordinator's connections to the shards of one map. Queries and lists don't share any, so that a long list can't
 /// hold up a count.
@@ -43,7 +43,8 @@ final class ShardFleet: Sendable {
 
     /// - Parameter dataID: of the data that a shard must have open, by its number; 0 where any will do.
     init(
-        _ map: ClusterMap, service: ServiceSelf, dataID: @escaping @Sendable (Int) -> UInt64, group: any EventLoopGroup, tls: TLSClientConfig?,
+        _ map: ClusterMap, service: ServiceSelf, dataID: @escaping @Sendable (Int) -> UInt64, group: any EventLoopGroup,
+        tls: TLSClientConfig?,
         logger: Logger
     ) {
         self.map = map

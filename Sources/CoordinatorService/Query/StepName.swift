@@ -30,7 +30,9 @@ enum StepName: Sendable {
         case .index(let index): found = index <= definition.steps.count ? index : nil
         case .name(let name): found = definition.steps.firstIndex { $0.name == name }.map { $0 + 1 }
         }
-        guard let found else { throw InvalidDocument([FieldFault(field, "is not a step of this funnel, which has \(definition.steps.count)")]) }
+        guard let found else {
+            throw InvalidDocument([FieldFault(field, "is not a step of this funnel, which has \(definition.steps.count)")])
+        }
         return found
     }
 }

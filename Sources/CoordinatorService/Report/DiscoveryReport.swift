@@ -41,7 +41,9 @@ struct DiscoveryReport: Sendable {
     }
 
     private static func property(_ entry: (key: ByteString, value: PropertyRows)) -> JSONValue {
-        let kinds: [(ByteString, UInt64)] = [("string", entry.value.strings), ("number", entry.value.numbers), ("boolean", entry.value.booleans)]
+        let kinds: [(ByteString, UInt64)] = [
+            ("string", entry.value.strings), ("number", entry.value.numbers), ("boolean", entry.value.booleans),
+        ]
         return [
             "property": .string(entry.key), "rows": .integer(Int64(entry.value.rows)),
             "kinds": .object(kinds.filter { $0.1 > 0 }.map { .init($0.0, .integer(Int64($0.1))) }),

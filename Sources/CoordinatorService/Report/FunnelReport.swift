@@ -123,7 +123,9 @@ package struct FunnelFigures: Sendable {
             if let lost = rows.lost(i), lost > worst?.users ?? 0 { worst = (i, lost) }
         }
         guard let worst else { return .null }
-        return ["step": .string(definition.steps[worst.index].name), "index": .count(worst.index + 1), "users": .integer(Int64(worst.users))]
+        return [
+            "step": .string(definition.steps[worst.index].name), "index": .count(worst.index + 1), "users": .integer(Int64(worst.users)),
+        ]
     }
 
     /// Converted, and of the rest those who still can, each by the probability of the step they are at; nil where other

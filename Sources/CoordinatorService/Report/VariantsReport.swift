@@ -44,7 +44,9 @@ package struct VariantsReport: Sendable {
         self.groups = ordered.map { ($0, groups.counts[$0] ?? none) }
     }
 
-    private static func shares(_ expected: [(value: ByteString, share: Double)]?, _ values: [PropertyValue]) throws(InvalidDocument) -> [Double]? {
+    private static func shares(_ expected: [(value: ByteString, share: Double)]?, _ values: [PropertyValue]) throws(InvalidDocument)
+        -> [Double]?
+    {
         guard let expected else { return nil }
         var shares: [Double] = []
         for value in values {

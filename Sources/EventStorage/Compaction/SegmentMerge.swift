@@ -41,7 +41,8 @@ struct SegmentMerge {
             }
             if rows == before { continue }
             writer.add(
-                run: name, rows: rows - before, times: times, unit: TimeUnit.allCases.first { $0.microseconds == scan.unit } ?? .microsecond,
+                run: name, rows: rows - before, times: times,
+                unit: TimeUnit.allCases.first { $0.microseconds == scan.unit } ?? .microsecond,
                 serverTimed: scan.isServerTimed(0))
         }
         if rows == 0 { return nil }

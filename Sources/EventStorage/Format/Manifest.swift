@@ -122,7 +122,8 @@ struct Manifest: Sendable {
             }
             manifest.segments.append(
                 SegmentRecord(
-                    number: number, project: try reader.integer("segment project"), month: try reader.count(limit: SegmentFormat.lastMonth, "segment month"),
+                    number: number, project: try reader.integer("segment project"),
+                    month: try reader.count(limit: SegmentFormat.lastMonth, "segment month"),
                     bytes: try reader.count(limit: 1 << 48, "segment bytes"),
                     rows: try reader.count(limit: 1 << 48, "segment rows"),
                     footerChecksum: try reader.integer("segment footer checksum")))
@@ -134,7 +135,8 @@ struct Manifest: Sendable {
             }
             manifest.userFiles.append(
                 UserFileRecord(
-                    number: number, project: try reader.integer("user file project"), bytes: try reader.count(limit: 1 << 48, "user file bytes"),
+                    number: number, project: try reader.integer("user file project"),
+                    bytes: try reader.count(limit: 1 << 48, "user file bytes"),
                     users: try reader.count(limit: Int(UInt32.max), "users"), checksum: try reader.integer("user file checksum")))
         }
         for _ in 0..<(try reader.count(limit: reader.remaining, "suppressed projects")) {
@@ -145,7 +147,8 @@ struct Manifest: Sendable {
             }
             manifest.suppressed[project] = users
         }
-        manifest.deliveries = version > 3
+        manifest.deliveries =
+            version > 3
             ? try Deliveries.decode(&reader, reading.rules) : try Deliveries.decodeFormat3(&reader, reading.rules, now: reading.now)
         if version > 3 {
             for _ in 0..<(try reader.count(limit: StorageFormat.formerClustersMax, "former clusters")) {

@@ -67,7 +67,11 @@ struct FileOwner: Equatable, Sendable {
 /// The 24 bytes that every file begins with: its kind, the format and whose it is.
 struct FilePrefix {
     enum Kind: String {
-        case identity = "SLUICEID", manifest = "SLUICMAN", log = "SLUICLOG", segment = "SLUICSEG", users = "SLUICUSR"
+        case identity = "SLUICEID"
+        case manifest = "SLUICMAN"
+        case log = "SLUICLOG"
+        case segment = "SLUICSEG"
+        case users = "SLUICUSR"
     }
 
     let version: UInt16
@@ -99,7 +103,8 @@ struct FilePrefix {
             return (FilePrefix(version: version, clusterID: cluster), reader)
         }
         throw .corrupt(
-            file, offset: 0, expected: "a file of cluster \(owner.identity.clusterID), shard \(owner.identity.shard)", found: "another store's")
+            file, offset: 0, expected: "a file of cluster \(owner.identity.clusterID), shard \(owner.identity.shard)",
+            found: "another store's")
     }
 
     /// Checks the magic, the checksum and the version alone.
@@ -121,7 +126,9 @@ struct FilePrefix {
             throw StoreError(.newerFormat, "\(file): format \(version) is newer than \(StorageFormat.version)")
         }
         guard version >= StorageFormat.oldestVersion else {
-            throw StoreError(.olderFormat, "\(file): format \(version) is older than \(StorageFormat.oldestVersion); load the events into a new directory")
+            throw StoreError(
+                .olderFormat,
+                "\(file): format \(version) is older than \(StorageFormat.oldestVersion); load the events into a new directory")
         }
         return ByteReader(bytes, range: 0..<end)
     }

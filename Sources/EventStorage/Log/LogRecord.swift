@@ -92,7 +92,8 @@ extension LogBody {
             producer: try reader.integer("producer"), sequence: try reader.integer("sequence"), part: try reader.integer("part"))
         let flags: UInt8 = try reader.integer("flags")
         let content = try Delivered(&reader)
-        return LoggedAppend(project: project, time: time, name: name, isShort: flags & 1 == 1, content: content, batch: EventBatch(), ordinals: [])
+        return LoggedAppend(
+            project: project, time: time, name: name, isShort: flags & 1 == 1, content: content, batch: EventBatch(), ordinals: [])
     }
 
     private static func headOfFormat3(_ reader: inout ByteReader) throws(ByteError) -> LoggedAppend {
@@ -101,7 +102,8 @@ extension LogBody {
         let (part, fingerprint): (UInt32, UInt32) = (try reader.integer("part"), try reader.integer("fingerprint"))
         let content = Delivered(fingerprint: fingerprint, buckets: nil, rejected: try RejectedRows.decode(&reader))
         return LoggedAppend(
-            project: project, time: 0, name: DeliveryName(producer: producer, sequence: sequence, part: part), isShort: false, content: content,
+            project: project, time: 0, name: DeliveryName(producer: producer, sequence: sequence, part: part), isShort: false,
+            content: content,
             batch: EventBatch(), ordinals: [])
     }
 }
@@ -153,7 +155,8 @@ struct LogHeader: Equatable {
         else { return nil }
         let name = FileName.log(number)
         var (_, reader) = try FilePrefix.check(.log, found, owner, file: name)
-        guard let stored: UInt64 = try? reader.integer("number"), stored == number, let first: UInt64 = try? reader.integer("first record") else {
+        guard let stored: UInt64 = try? reader.integer("number"), stored == number, let first: UInt64 = try? reader.integer("first record")
+        else {
             throw .corrupt(name, offset: StorageFormat.prefixBytes, expected: "log \(number)", found: "another log's header")
         }
         bytes = found

@@ -60,7 +60,8 @@ struct LogReplay<File: StorageFile> {
         guard let header, place.end != nextRecord else { return nil }
         guard offset < size else {
             guard let end = place.end else { return nil }
-            throw .corrupt(name, offset: offset, expected: "records up to \(end), with which the next log begins", found: "\(nextRecord - 1) at last")
+            throw .corrupt(
+                name, offset: offset, expected: "records up to \(end), with which the next log begins", found: "\(nextRecord - 1) at last")
         }
         let bytes = try read(at: offset, count: StorageFormat.recordHeaderBytes)
         guard let record = RecordHeader(bytes, at: 0, offset: offset, seed: header.seed) else {

@@ -76,7 +76,7 @@ package final class KeyReader {
     /// The same rows as `load` has keys of, each with the place where it stands; equal keys in no order.
     package func loadAll(_ names: [Int], places: Range<Int>) throws(StoreError) -> RowList {
         var list = try merged(sources(of: names), places)
-        if !suppressed.isEmpty { list.keep { key, _ in !isSuppressed(key, places) } }
+        if !suppressed.isEmpty { list.keepRows { key, _ in !isSuppressed(key, places) } }
         return list
     }
 
@@ -165,7 +165,8 @@ package final class KeyReader {
         for name in names {
             let mine = refs.filter { ref in scan.names[name].sources.contains { $0.contains(ref) } }
             if mine.isEmpty { continue }
-            var identity = EventIdentity(reader, allowance, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
+            var identity = EventIdentity(
+                reader, allowance, serverTimed: false, timeBits: layout.timeBits, isForFile: false, isOrdered: true)
             return try identity.surviving(mine).first ?? mine[0]
         }
         return refs[0]
@@ -181,10 +182,11 @@ package final class KeyReader {
         _ name: Int, places: Range<Int>, isForFile: Bool, isOrdered: Bool, among wanted: [UInt64]? = nil
     ) throws(StoreError) -> RowList {
         var list = try merged(sources(of: [name]), places, among: wanted)
-        if !suppressed.isEmpty { list.keep { key, _ in !isSuppressed(key, places) } }
+        if !suppressed.isEmpty { list.keepRows { key, _ in !isSuppressed(key, places) } }
         let serverTimed = scan.names[name].serverTimed
         guard serverTimed || list.hasTies else { return list }
-        var identity = EventIdentity(reader, allowance, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile, isOrdered: isOrdered)
+        var identity = EventIdentity(
+            reader, allowance, serverTimed: serverTimed, timeBits: layout.timeBits, isForFile: isForFile, isOrdered: isOrdered)
         try identity.settle(&list)
         return list
     }

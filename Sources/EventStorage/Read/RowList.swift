@@ -107,21 +107,25 @@ package struct RowList: Sendable {
         var out = RowList()
         let total = a.count + b.count
         unsafe out.fill(capacity: total) { keys, refs in
-            unsafe a.keys.withKeys { x in unsafe b.keys.withKeys { y in
-                unsafe a.refs.withKeys { p in unsafe b.refs.withKeys { q in
-                    var i = 0
-                    var j = 0
-                    var o = 0
-                    while o < total {
-                        let takesFirst = unsafe x[i] <= y[j]
-                        unsafe keys[o] = unsafe takesFirst ? x[i] : y[j]
-                        unsafe refs[o] = unsafe takesFirst ? p[i] : q[j]
-                        i &+= takesFirst ? 1 : 0
-                        j &+= takesFirst ? 0 : 1
-                        o &+= 1
+            unsafe a.keys.withKeys { x in
+                unsafe b.keys.withKeys { y in
+                    unsafe a.refs.withKeys { p in
+                        unsafe b.refs.withKeys { q in
+                            var i = 0
+                            var j = 0
+                            var o = 0
+                            while o < total {
+                                let takesFirst = unsafe x[i] <= y[j]
+                                unsafe keys[o] = unsafe takesFirst ? x[i] : y[j]
+                                unsafe refs[o] = unsafe takesFirst ? p[i] : q[j]
+                                i &+= takesFirst ? 1 : 0
+                                j &+= takesFirst ? 0 : 1
+                                o &+= 1
+                            }
+                        }
                     }
-                }}
-            }}
+                }
+            }
             return total
         }
         return out
@@ -131,25 +135,29 @@ package struct RowList: Sendable {
         var out = RowList()
         let total = few.count + many.count
         unsafe out.fill(capacity: total) { keys, refs in
-            unsafe few.keys.withKeys { x in unsafe many.keys.withKeys { y in
-                unsafe few.refs.withKeys { p in unsafe many.refs.withKeys { q in
-                    few.keys.interleave(with: many.keys, afterEqual: afterEqual) { n, range in
-                        let target = range.lowerBound &+ n
-                        unsafe (keys + target).update(from: y + range.lowerBound, count: range.count)
-                        unsafe (refs + target).update(from: q + range.lowerBound, count: range.count)
-                        if n == few.count { return }
-                        unsafe keys[range.upperBound &+ n] = unsafe x[n]
-                        unsafe refs[range.upperBound &+ n] = unsafe p[n]
+            unsafe few.keys.withKeys { x in
+                unsafe many.keys.withKeys { y in
+                    unsafe few.refs.withKeys { p in
+                        unsafe many.refs.withKeys { q in
+                            few.keys.interleave(with: many.keys, afterEqual: afterEqual) { n, range in
+                                let target = range.lowerBound &+ n
+                                unsafe (keys + target).update(from: y + range.lowerBound, count: range.count)
+                                unsafe (refs + target).update(from: q + range.lowerBound, count: range.count)
+                                if n == few.count { return }
+                                unsafe keys[range.upperBound &+ n] = unsafe x[n]
+                                unsafe refs[range.upperBound &+ n] = unsafe p[n]
+                            }
+                        }
                     }
-                }}
-            }}
+                }
+            }
             return total
         }
         return out
     }
 
     /// Leaves the rows that `isKept`, told their key and where they stand.
-    package mutating func keep(_ isKept: (UInt64, RowRef) throws -> Bool) rethrows {
+    package mutating func keepRows(_ isKept: (UInt64, RowRef) throws -> Bool) rethrows {
         var flags = [UInt8](repeating: 0, count: count)
         for i in flags.indices where try isKept(keys[i], ref(i)) { flags[i] = 1 }
         keep(flags)
@@ -158,7 +166,7 @@ package struct RowList: Sendable {
     /// Leaves the rows of some keys, ascending.
     mutating func keep(among wanted: [UInt64]) {
         var next = 0
-        keep { key, _ in
+        keepRows { key, _ in
             while next < wanted.count, wanted[next] < key { next += 1 }
             return next < wanted.count && wanted[next] == key
         }

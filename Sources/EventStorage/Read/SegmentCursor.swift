@@ -26,7 +26,9 @@ final class SegmentCursor {
     /// Rows among which are all of a slice's, and few others: at most a pack at either end.
     func rows(ofPlaces slice: Range<Int>) throws(StoreError) -> Range<Int> {
         let from = slice.lowerBound == 0 ? run.firstRow : try packRow(notBelow: places.ordinal(slice.lowerBound))
-        let to = slice.upperBound >= places.users ? run.range.upperBound : try packRow(notBelow: places.ordinal(slice.upperBound)) + KeyPage.packRows
+        let to =
+            slice.upperBound >= places.users
+            ? run.range.upperBound : try packRow(notBelow: places.ordinal(slice.upperBound)) + KeyPage.packRows
         return from..<max(from, min(to, run.range.upperBound))
     }
 

@@ -69,9 +69,14 @@ extension Segment {
         for page in (rows.lowerBound / KeyPage.rows)...((rows.upperBound - 1) / KeyPage.rows) {
             let first = page * KeyPage.rows
             let mine = max(0, rows.lowerBound - first)..<min(KeyPage.rows, rows.upperBound - first)
-            if let entry = try read(key, page, { bytes, pageRows throws(ByteError) in
-                try ColumnPage.kinds(bytes, pageRows: pageRows, of: mine)
-            }) { found = found.merging(entry) }
+            if let entry = try read(
+                key, page,
+                { bytes, pageRows throws(ByteError) in
+                    try ColumnPage.kinds(bytes, pageRows: pageRows, of: mine)
+                })
+            {
+                found = found.merging(entry)
+            }
         }
         return found
     }

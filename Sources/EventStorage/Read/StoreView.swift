@@ -37,7 +37,9 @@ package struct StoreView: Sendable {
 
     /// Prepares the reading of whole users; nil is all names.
     /// - Parameter rowsMax: of users who are read together, and so of one user.
-    package func userRows(_ wanted: [ByteString]?, rowsMax: Int = .max) -> UserRowReader { UserRowReader(selection(wanted), rowsMax: rowsMax) }
+    package func userRows(_ wanted: [ByteString]?, rowsMax: Int = .max) -> UserRowReader {
+        UserRowReader(selection(wanted), rowsMax: rowsMax)
+    }
 
     /// Rows of some names, repeats included.
     package func rows(of wanted: [ByteString]) -> Int {

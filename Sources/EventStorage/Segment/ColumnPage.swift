@@ -69,7 +69,9 @@ package enum ColumnPage {
     /// The tag of each value, where there are several.
     static func tags(_ reader: inout ByteReader, _ head: Head) throws(ByteError) -> [UInt8] {
         let tags = try IntegerColumn.decode(&reader, count: head.count, "column tags").map { UInt8(truncatingIfNeeded: $0) }
-        guard tags.allSatisfy({ $0 <= 4 && head.present >> $0 & 1 == 1 }) else { throw ByteError(offset: reader.offset, reason: "column tags") }
+        guard tags.allSatisfy({ $0 <= 4 && head.present >> $0 & 1 == 1 }) else {
+            throw ByteError(offset: reader.offset, reason: "column tags")
+        }
         return tags
     }
 

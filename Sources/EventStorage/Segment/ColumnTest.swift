@@ -85,7 +85,9 @@ package struct ColumnTest: Sendable {
     ) -> [UInt8] {
         if case .above(let least, let codes) = values, least <= Int64.max - Int64(UInt32.max) {
             let accepted = test.codes(in: least...(least + Int64(UInt32.max)), value)
-            let offsets = accepted.map { UInt32(truncatingIfNeeded: $0.lowerBound - least)...UInt32(truncatingIfNeeded: $0.upperBound - least) }
+            let offsets = accepted.map {
+                UInt32(truncatingIfNeeded: $0.lowerBound - least)...UInt32(truncatingIfNeeded: $0.upperBound - least)
+            }
             return Self.spread(codes, count: count) { test.flags($0, offsets, spare: Self.spare) }
         }
         return test.flags(values.expanded(count: count), test.codes(in: Int64.min...Int64.max, value), spare: Self.spare)

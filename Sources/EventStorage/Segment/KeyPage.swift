@@ -170,10 +170,13 @@ struct PageEntry: Sendable {
         let at = unsafe Int(UInt16(littleEndian: base.loadUnaligned(fromByteOffset: KeyPage.headerBytes + 2 * number, as: UInt16.self))) * 8
         guard at + KeyPage.packHeaderBytes <= bytes else { return nil }
         let pack = unsafe Pack(
-            offset: at + KeyPage.packHeaderBytes, firstOrdinal: UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt32.self)),
+            offset: at + KeyPage.packHeaderBytes,
+            firstOrdinal: UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt32.self)),
             leastTime: UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at + 4, as: UInt64.self)),
-            ordinalWidth: Int(base.load(fromByteOffset: at + 12, as: UInt8.self)), lowWidth: Int(base.load(fromByteOffset: at + 13, as: UInt8.self)),
-            highWidth: Int(base.load(fromByteOffset: at + 14, as: UInt8.self)), exceptions: Int(base.load(fromByteOffset: at + 15, as: UInt8.self)))
+            ordinalWidth: Int(base.load(fromByteOffset: at + 12, as: UInt8.self)),
+            lowWidth: Int(base.load(fromByteOffset: at + 13, as: UInt8.self)),
+            highWidth: Int(base.load(fromByteOffset: at + 14, as: UInt8.self)),
+            exceptions: Int(base.load(fromByteOffset: at + 15, as: UInt8.self)))
         let widths = pack.ordinalWidth + pack.lowWidth + pack.highWidth
         guard pack.ordinalWidth <= 32, pack.lowWidth <= 32, pack.highWidth <= 32 else { return nil }
         let end = pack.offset + 32 * widths

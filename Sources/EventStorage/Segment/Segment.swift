@@ -64,7 +64,8 @@ final class Segment: Sendable {
             }
             return bytes
         }
-        let seed = try SegmentFormat.checkHeader(try read(0..<headerBytes), number: record.number, project: record.project, owner, file: name)
+        let seed = try SegmentFormat.checkHeader(
+            try read(0..<headerBytes), number: record.number, project: record.project, owner, file: name)
         let end = size - StorageFormat.segmentTrailerBytes
         let trailer = FileBytes(try read(end..<size))
         let footerOffset = Int(clamping: trailer.load(0, as: UInt64.self))
@@ -72,7 +73,8 @@ final class Segment: Sendable {
         let checksum: UInt32 = trailer.load(16)
         guard checksum == record.footerChecksum, footerOffset >= headerBytes, footerBytes >= 0, footerOffset <= end,
             footerBytes == end - footerOffset,
-            trailer.bytes(0..<trailer.count) == SegmentFormat.trailer(footerOffset: footerOffset, footerBytes: footerBytes, checksum: checksum)
+            trailer.bytes(0..<trailer.count)
+                == SegmentFormat.trailer(footerOffset: footerOffset, footerBytes: footerBytes, checksum: checksum)
         else { throw .corrupt(name, offset: end, expected: "the trailer that the manifest tells of", found: "another") }
         let stored = try read(footerOffset..<end)
         let sum = CRC32C.checksum(stored, seed: seed)
@@ -90,7 +92,8 @@ final class Segment: Sendable {
             throw .corrupt(name, offset: footerOffset, expected: "\(record.rows) rows", found: "\(footer.rows)")
         }
         let month = record.month
-        guard footer.runs.allSatisfy({ SegmentFormat.month(of: $0.minTime) == month && SegmentFormat.month(of: $0.maxTime) == month }) else {
+        guard footer.runs.allSatisfy({ SegmentFormat.month(of: $0.minTime) == month && SegmentFormat.month(of: $0.maxTime) == month })
+        else {
             throw .corrupt(name, offset: footerOffset, expected: "rows of month \(month)", found: "others")
         }
     }

@@ -174,12 +174,14 @@ struct SegmentFooter: Sendable {
                 throw ByteError(offset: reader.offset, reason: "run of \(name) is out of order or of unknown unit")
             }
             let times = (least: try reader.zigzag("least time"), greatest: try reader.zigzag("greatest time"))
-            guard times.least <= times.greatest, Limits.storableTimes.contains(times.least), Limits.storableTimes.contains(times.greatest) else {
+            guard times.least <= times.greatest, Limits.storableTimes.contains(times.least), Limits.storableTimes.contains(times.greatest)
+            else {
                 throw ByteError(offset: reader.offset, reason: "times \(times.least) to \(times.greatest) of \(name)")
             }
             footer.runs.append(
                 RunEntry(
-                    name: name, firstRow: row, rows: rows, minTime: times.least, maxTime: times.greatest, unit: unit, serverTimed: flags & 0x80 != 0))
+                    name: name, firstRow: row, rows: rows, minTime: times.least, maxTime: times.greatest, unit: unit,
+                    serverTimed: flags & 0x80 != 0))
             row += rows
         }
         let pages = try reader.count(limit: reader.remaining, "pages")

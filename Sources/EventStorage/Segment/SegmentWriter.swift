@@ -38,7 +38,8 @@ struct SegmentWriter<Files: FileSystem> {
     mutating func add(run name: ByteString, rows: Int, times: (least: Int64, greatest: Int64), unit: TimeUnit, serverTimed: Bool) {
         footer.runs.append(
             RunEntry(
-                name: name, firstRow: footer.rows, rows: rows, minTime: times.least, maxTime: times.greatest, unit: unit, serverTimed: serverTimed))
+                name: name, firstRow: footer.rows, rows: rows, minTime: times.least, maxTime: times.greatest, unit: unit,
+                serverTimed: serverTimed))
     }
 
     /// The keys of the next `groupRows` rows, or of the last ones.

@@ -54,7 +54,9 @@ enum StringColumn {
         let strings = try decodeStrings(&reader, Int(distinct))
         if isDistinct == 1 { return (strings, nil) }
         let codes = try IntegerColumn.read(&reader, count: count, "string codes")
-        guard count == 0 || codes.areBelow(distinct) else { throw ByteError(offset: reader.offset, reason: "a string code is out of range") }
+        guard count == 0 || codes.areBelow(distinct) else {
+            throw ByteError(offset: reader.offset, reason: "a string code is out of range")
+        }
         return (strings, codes)
     }
 
@@ -83,7 +85,9 @@ enum StringColumn {
         case .uuid: heap = HexStrings.unpackUUIDs(reader.bytes[range])
         case nil: throw ByteError(offset: range.lowerBound, reason: "string heap form \(form) is unknown")
         }
-        guard heap.count == Int(size) else { throw ByteError(offset: range.lowerBound, reason: "string heap of \(heap.count) bytes, not \(size)") }
+        guard heap.count == Int(size) else {
+            throw ByteError(offset: range.lowerBound, reason: "string heap of \(heap.count) bytes, not \(size)")
+        }
         var offsets: [UInt32] = [0]
         offsets.reserveCapacity(count + 1)
         // They end where the heap does, as was checked.

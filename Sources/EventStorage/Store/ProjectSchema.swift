@@ -176,7 +176,10 @@ extension EventBatch {
         if max(keys.count, strings.count) > count * Limits.propertiesPerEvent { return "more keys than properties" }
         if propertyTag.count != propertyKey.count || propertyBits.count != propertyKey.count
             || propertyStart.count != count + 1 || propertyStart.first != 0
-            || Int(propertyStart[count]) != propertyKey.count { return "property columns differ in length" }
+            || Int(propertyStart[count]) != propertyKey.count
+        {
+            return "property columns differ in length"
+        }
         for row in 0..<count {
             guard propertyStart[row + 1] >= propertyStart[row],
                 propertyStart[row + 1] - propertyStart[row] <= UInt32(Limits.propertiesPerEvent)

@@ -94,7 +94,8 @@ extension ShardStore {
         case .expired(let floor):
             throw StoreError(.sequenceExpired, "producer \(request.name.producer): sequence \(request.name.sequence) is below \(floor)")
         case .overloaded:
-            throw StoreError(.overloaded, "project \(request.project) has more deliveries within the hour than are remembered; nothing was stored")
+            throw StoreError(
+                .overloaded, "project \(request.project) has more deliveries within the hour than are remembered; nothing was stored")
         }
         // What is known may be of more buckets than the request is.
         let rejected = (known?.rejected ?? []).filter { request.holds(number: $0.row) }
@@ -128,7 +129,9 @@ extension ShardStore {
         try checkSound(users, request.project)
         for row in rejected { staged.rejected[row.code, default: 0] += 1 }
         if !refusal.keys.isEmpty {
-            let sent = checked.rowNumbers(without: rejected).reduce(0) { $0 + Int(checked.propertyStart[$1 + 1] - checked.propertyStart[$1]) }
+            let sent = checked.rowNumbers(without: rejected).reduce(0) {
+                $0 + Int(checked.propertyStart[$1 + 1] - checked.propertyStart[$1])
+            }
             staged.propertiesLeftOut += sent - accepted.propertyKey.count
         }
         var content = Delivered(

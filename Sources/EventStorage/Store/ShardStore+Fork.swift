@@ -24,7 +24,9 @@ extension ShardStore {
         var manifest = try Manifest.decode(bytes, FileOwner(identity: identity, formerClusters: [clusterID]))
         if !manifest.formerClusters.contains(identity.clusterID) {
             guard manifest.formerClusters.count < StorageFormat.formerClustersMax else {
-                throw StoreError(.invalid, "\(directory) has belonged to \(manifest.formerClusters.count) clusters; load the events into a new directory")
+                throw StoreError(
+                    .invalid, "\(directory) has belonged to \(manifest.formerClusters.count) clusters; load the events into a new directory"
+                )
             }
             if version != StorageFormat.version { try writeIdentity(identity, directory, files) }
             manifest.formerClusters.removeAll { $0 == clusterID }

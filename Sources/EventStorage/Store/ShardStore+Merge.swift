@@ -53,7 +53,8 @@ extension ShardStore {
             for stretch in project.users.files.split(whereSeparator: { damaged[$0.record.number] != nil || !$0.isIntact }) {
                 let candidates = stretch.map { MergePlan.Candidate(weight: $0.record.users, size: $0.record.bytes) }
                 let limit = MergePlan.userFileBytesMax
-                let due = everything
+                let due =
+                    everything
                     ? MergePlan.everything(candidates, limit: limit)
                     : MergePlan.next(candidates, base: options.sealRows / 8, most: 4, limit: limit)
                 guard let due else { continue }
@@ -73,7 +74,8 @@ extension ShardStore {
 
     /// - Parameter names: of events whose rows are left out.
     func merge(
-        _ old: [Segment], _ number: UInt32, _ project: Project, without names: Set<ByteString> = [], _ pace: @escaping (Int) -> Void = { _ in }
+        _ old: [Segment], _ number: UInt32, _ project: Project, without names: Set<ByteString> = [],
+        _ pace: @escaping (Int) -> Void = { _ in }
     ) throws(StoreError) {
         try checkSpace(old.reduce(0) { $0 + $1.record.bytes })
         var source = project
@@ -138,7 +140,8 @@ extension ShardStore {
         guard options.reserveBytes > 0 else { return }
         let free = try io { () throws(FileError) in try files.freeBytes(directory) }
         guard free >= options.reserveBytes + UInt64(bytes) else {
-            throw StoreError(.noSpace, "\(directory): \(free) bytes free, a merge needs \(bytes) above the reserve of \(options.reserveBytes)")
+            throw StoreError(
+                .noSpace, "\(directory): \(free) bytes free, a merge needs \(bytes) above the reserve of \(options.reserveBytes)")
         }
     }
 }

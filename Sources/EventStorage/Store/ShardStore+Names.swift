@@ -9,7 +9,9 @@ extension ShardStore {
         var names = ProjectNames()
         (names.events, names.properties) = (schema.names, schema.keys)
         (names.eventsMax, names.propertiesMax) = (options.eventNamesMax, options.propertyKeysMax)
-        names.damaged = damagedFiles.filter { $0.project == project }.prefix(ProjectNames.damagedMax).map { ByteString(String($0.reason.prefix(500))) }
+        names.damaged = damagedFiles.filter { $0.project == project }.prefix(ProjectNames.damagedMax).map {
+            ByteString(String($0.reason.prefix(500)))
+        }
         return names
     }
 

@@ -44,7 +44,9 @@ extension ShardStore {
             // Nor may a log or a manifest that was read be known to the page cache alone.
             try io { () throws(FileError) in try files.syncDirectory(directory) }
             // Before anything else of the present format, so that a program which does not know it refuses the directory.
-            if let known, known.identity != identity || known.version != StorageFormat.version { try writeIdentity(identity, directory, files) }
+            if let known, known.identity != identity || known.version != StorageFormat.version {
+                try writeIdentity(identity, directory, files)
+            }
             for project in writer.schemas.keys { store.noteLimits(of: project, writer) }
             try store.settle(tail, manifest.stop, &writer)
             let bytes = writer.olderLogBytes + writer.logSize
@@ -144,7 +146,8 @@ extension ShardStore.Opened {
             } catch {
                 // What the disk does to one file costs its project, not the others.
                 guard error.code == .corrupt else { throw error }
-                let file = DamagedFile(name: FileName.segment(record.number), project: record.project, month: record.month, reason: error.message)
+                let file = DamagedFile(
+                    name: FileName.segment(record.number), project: record.project, month: record.month, reason: error.message)
                 access.damage.report(record.number, file)
                 shared.projects[record.project]?.unreadable.append((record, error))
                 continue

@@ -25,7 +25,8 @@ extension ShardStore {
                 let start = log.offset
                 guard let body = try log.next() else { break }
                 guard replay(body, &writer) else {
-                    throw .corrupt(FileName.log(number), offset: start, expected: "ordinals that agree with the users known", found: "others")
+                    throw .corrupt(
+                        FileName.log(number), offset: start, expected: "ordinals that agree with the users known", found: "others")
                 }
                 writer.nextRecord = log.nextRecord
                 shared.withLock { $0.stats.replayedRecords += 1 }
@@ -64,7 +65,8 @@ extension ShardStore {
             if log.isTorn { try cut(file, to: log.offset, of: log.size) }
             writer.use(file, log.number, header, bytes: log.offset)
             // What a torn record follows was synced before, and so was what a clean stop or an earlier opening tells of.
-            let isDurable = log.isTorn || tail.records == 0 || (tail.records == 1 && tail.isCarried)
+            let isDurable =
+                log.isTorn || tail.records == 0 || (tail.records == 1 && tail.isCarried)
                 || (stop.log == log.number && stop.bytes == log.offset)
             let isPresent = header.isPresent(identity, number: log.number)
             if !isDurable || !isPresent { return try beginLog(after: log, mayStay: isPresent, &writer) }
@@ -98,7 +100,8 @@ extension ShardStore {
         let header = LogHeader(number: number, firstRecord: writer.nextRecord - (log.lastRecord == nil ? 0 : 1), identity)
         var bytes = header.bytes
         if let (kind, body) = log.lastRecord {
-            bytes += RecordHeader(kind: kind, sequence: header.firstRecord, body: body).encode(offset: bytes.count, seed: header.seed) + body
+            bytes +=
+                RecordHeader(kind: kind, sequence: header.firstRecord, body: body).encode(offset: bytes.count, seed: header.seed) + body
         }
         let name = FileName.log(number)
         do throws(FileError) {

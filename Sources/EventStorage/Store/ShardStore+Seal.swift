@@ -20,8 +20,9 @@ extension ShardStore {
             if rest.calls == 0 { rest = SealBackoff() }
             // The log by itself too: appends of which no row is accepted leave nothing in memory.
             let rows = isIdle ? max(1, options.sealRows / 25) : options.sealRows
-            guard now.memtableRows >= max(rows, rest.rows) || now.memtableBytes >= max(options.sealBytes, rest.bytes)
-                || now.logBytes >= max(4 * options.sealBytes, rest.logBytes)
+            guard
+                now.memtableRows >= max(rows, rest.rows) || now.memtableBytes >= max(options.sealBytes, rest.bytes)
+                    || now.logBytes >= max(4 * options.sealBytes, rest.logBytes)
             else { return false }
             do throws(StoreError) {
                 try sealNow(pace)

@@ -39,13 +39,15 @@ package enum StoreVerifier {
             guard let (identity, format) = try listing.identity(directory, files) else {
                 throw StoreError(.corrupt, "\(directory): no \(FileName.identity)")
             }
-            report("\(FileName.identity): cluster \(identity.clusterID), shard \(identity.shard) of "
-                + "\(identity.shardCount), epoch \(identity.epoch), format \(format)")
+            report(
+                "\(FileName.identity): cluster \(identity.clusterID), shard \(identity.shard) of "
+                    + "\(identity.shardCount), epoch \(identity.epoch), format \(format)")
             let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
             let manifest = try Manifest.decode(bytes, FileOwner(identity: identity))
             let owner = FileOwner(identity: identity, formerClusters: manifest.formerClusters)
-            report("\(FileName.manifest): generation \(manifest.generation), \(manifest.segments.count) segments, "
-                + "logs from \(FileName.log(manifest.firstLog))")
+            report(
+                "\(FileName.manifest): generation \(manifest.generation), \(manifest.segments.count) segments, "
+                    + "logs from \(FileName.log(manifest.firstLog))")
             let access = SegmentAccess(directory: directory, files: files, damage: DamageList { _ in }, mappingsMax: 1)
             var isWell = true
             for record in manifest.userFiles {
@@ -61,8 +63,9 @@ package enum StoreVerifier {
                 do throws(StoreError) {
                     let segment = try Segment.open(record, directory: directory, files: files, owner: owner, access)
                     try check(segment)
-                    report("\(FileName.segment(record.number)): project \(record.project), \(record.rows) rows in "
-                        + "\(segment.footer.pages.count) pages")
+                    report(
+                        "\(FileName.segment(record.number)): project \(record.project), \(record.rows) rows in "
+                            + "\(segment.footer.pages.count) pages")
                 } catch {
                     isWell = false
                     report(error.description)
@@ -102,7 +105,8 @@ package enum StoreVerifier {
                 for row in max(0, run.firstRow - first)..<min(rows.ordinals.count, run.range.upperBound - first) {
                     let now = (rows.ordinals[row], rows.times[row])
                     if let previous, previous > now {
-                        throw .corrupt(name, offset: segment.footer.pages[page].offset, expected: "rows in order", found: "row \(row) out of order")
+                        throw .corrupt(
+                            name, offset: segment.footer.pages[page].offset, expected: "rows in order", found: "row \(row) out of order")
                     }
                     previous = now
                     times = (min(times.least, now.1), max(times.greatest, now.1))

@@ -9,7 +9,9 @@ import Glibc
     @inline(__always)
     init?(_ file: FileBytes) {
         bits = Int(file.load(UserFileFormat.symbolBitsAt, as: UInt8.self))
-        guard bits <= IDAlphabet.bitsMax, let at = unsafe file.pointer(at: UserFileFormat.symbolsAt, need: IDAlphabet.symbolsMax) else { return nil }
+        guard bits <= IDAlphabet.bitsMax, let at = unsafe file.pointer(at: UserFileFormat.symbolsAt, need: IDAlphabet.symbolsMax) else {
+            return nil
+        }
         unsafe symbols = unsafe at
     }
 
@@ -79,7 +81,8 @@ import Glibc
         guard let base = unsafe bytes.baseAddress else { return }
         switch form {
         case IDForm.packed, IDForm.packedShort: unsafe unpack(base, to: text)
-        case IDForm.uuid, IDForm.uuidUpper: unsafe UUIDText.unpack(base, isUpper: form == IDForm.uuidUpper, to: UnsafeMutableRawPointer(text))
+        case IDForm.uuid, IDForm.uuidUpper:
+            unsafe UUIDText.unpack(base, isUpper: form == IDForm.uuidUpper, to: UnsafeMutableRawPointer(text))
         default: unsafe UnsafeMutableRawPointer(text).copyMemory(from: base, byteCount: count)
         }
     }

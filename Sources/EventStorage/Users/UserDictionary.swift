@@ -68,7 +68,8 @@ final class UserDictionary: Sendable {
                     continue
                 }
                 let last = state.parts.count - 1
-                guard Ordinal.bucket(ordinals[i]) == bucket, state.parts[last].isFree(ordinals[i]), state.parts[last].hasRoom(for: user.count)
+                guard Ordinal.bucket(ordinals[i]) == bucket, state.parts[last].isFree(ordinals[i]),
+                    state.parts[last].hasRoom(for: user.count)
                 else { return false }
                 state.parts[last].add(user, hash, ordinals[i])
                 counter.add(1)

@@ -103,7 +103,9 @@ package struct NarrowedScan: ~Copyable {
             // Unless the whole window is clean, whether the user is left out is for a closer look.
             if has(list, first, after: start, before: start &+ rules.window &+ 1) { return true }
         } else if depth >= exclusion.after + 2 {
-            if has(list, first, after: key(row, exclusion.after, steps), before: key(row, min(exclusion.before, depth - 1), steps)) { return true }
+            if has(list, first, after: key(row, exclusion.after, steps), before: key(row, min(exclusion.before, depth - 1), steps)) {
+                return true
+            }
         }
         guard attempts.outcomes.openDepth[row] > 0, let openFrom = rules.openFrom else { return false }
         // Where the chosen attempt is open no other is deeper. Of any other that is, only later events count.
@@ -183,7 +185,8 @@ package struct NarrowedScan: ~Copyable {
             for e in excluded.indices { user.rows.add(excluded: excluded[e], excludedRanges[e][i]) }
             var found = NarrowedUser.Outcome()
             do throws(MatchError) {
-                found = try user.match(depthMax: Int(attempts.outcomes.depth[row]), starting: ticks(ofGroup: Int(attempts.outcomes.group[row])))
+                found = try user.match(
+                    depthMax: Int(attempts.outcomes.depth[row]), starting: ticks(ofGroup: Int(attempts.outcomes.group[row])))
             } catch .cancelled {
                 throw MatchError.cancelled
             } catch {

@@ -73,6 +73,7 @@ package struct PartialResult: Equatable, Sendable {
         case (.entrySpan(let a?), .entrySpan(let b?)):
             report = .entrySpan(min(a.lowerBound, b.lowerBound)...max(a.upperBound, b.upperBound))
         case (.entrySpan, .entrySpan(nil)): break
+        case (.entrySpan(nil), .entrySpan): report = other
         case (.between(var times), .between(let more)):
             report = nil
             times.merge(more)

@@ -163,7 +163,8 @@ extension JSONCursor {
             if open == UInt8(ascii: "{") {
                 let mark = scratch.count
                 let name = try string(&scratch)
-                let hash = name.isDecoded
+                let hash =
+                    name.isDecoded
                     ? MemberNames.hash(scratch.span.extracting(name.range)) : MemberNames.hash(bytes.extracting(name.range))
                 try names.insert(hash, from: before)
                 scratch.removeSubrange(mark...)

@@ -63,29 +63,31 @@ package struct KeyBuffers: Sendable {
         if a.isFew(among: b) { return insert(a, into: b, &out) }
         if b.isFew(among: a) { return insert(b, into: a, &out) }
         unsafe out.fill(capacity: total) { target in
-            unsafe a.withKeys { x in unsafe b.withKeys { y in
-                var i = 0
-                var j = 0
-                var o = 0
-                var k = a.count - 1
-                var l = b.count - 1
-                let half = total / 2
-                while o < half {
-                    let (p, q) = unsafe (x[i], y[j])
-                    let takesFirst = p <= q
-                    unsafe target[o] = takesFirst ? p : q
-                    i &+= takesFirst ? 1 : 0
-                    j &+= takesFirst ? 0 : 1
-                    let (r, s) = unsafe (x[k], y[l])
-                    // Of equal keys those of `b` come last.
-                    let takesLast = Int64(bitPattern: s) >= Int64(bitPattern: r)
-                    unsafe target[total &- 1 &- o] = takesLast ? s : r
-                    l &-= takesLast ? 1 : 0
-                    k &-= takesLast ? 0 : 1
-                    o &+= 1
+            unsafe a.withKeys { x in
+                unsafe b.withKeys { y in
+                    var i = 0
+                    var j = 0
+                    var o = 0
+                    var k = a.count - 1
+                    var l = b.count - 1
+                    let half = total / 2
+                    while o < half {
+                        let (p, q) = unsafe (x[i], y[j])
+                        let takesFirst = p <= q
+                        unsafe target[o] = takesFirst ? p : q
+                        i &+= takesFirst ? 1 : 0
+                        j &+= takesFirst ? 0 : 1
+                        let (r, s) = unsafe (x[k], y[l])
+                        // Of equal keys those of `b` come last.
+                        let takesLast = Int64(bitPattern: s) >= Int64(bitPattern: r)
+                        unsafe target[total &- 1 &- o] = takesLast ? s : r
+                        l &-= takesLast ? 1 : 0
+                        k &-= takesLast ? 0 : 1
+                        o &+= 1
+                    }
+                    if total & 1 == 1 { unsafe target[half] = min(x[i], y[j]) }
                 }
-                if total & 1 == 1 { unsafe target[half] = min(x[i], y[j]) }
-            }}
+            }
             return total
         }
     }
@@ -94,12 +96,14 @@ package struct KeyBuffers: Sendable {
     private static func insert(_ few: KeyList, into many: KeyList, _ out: inout KeyList) {
         let total = few.count + many.count
         unsafe out.fill(capacity: total) { target in
-            unsafe few.withKeys { x in unsafe many.withKeys { y in
-                few.interleave(with: many, afterEqual: false) { n, range in
-                    unsafe (target + (range.lowerBound &+ n)).update(from: y + range.lowerBound, count: range.count)
-                    if n < few.count { unsafe target[range.upperBound &+ n] = unsafe x[n] }
+            unsafe few.withKeys { x in
+                unsafe many.withKeys { y in
+                    few.interleave(with: many, afterEqual: false) { n, range in
+                        unsafe (target + (range.lowerBound &+ n)).update(from: y + range.lowerBound, count: range.count)
+                        if n < few.count { unsafe target[range.upperBound &+ n] = unsafe x[n] }
+                    }
                 }
-            }}
+            }
             return total
         }
     }

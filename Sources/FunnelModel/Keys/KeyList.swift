@@ -100,25 +100,27 @@ package struct KeyList: Sendable {
     package func interleave(with many: KeyList, afterEqual: Bool, _ body: (Int, Range<Int>) -> Void) {
         let total = many.count
         var from = 0
-        unsafe withKeys { x in unsafe many.withKeys { y in
-            for n in 0..<count {
-                // The first that comes behind: in steps that double, then by halves. No key is the greatest number.
-                let bound = unsafe afterEqual ? x[n] &+ 1 : x[n]
-                var step = 1
-                var low = from
-                while low &+ step <= total, unsafe y[low &+ step &- 1] < bound {
-                    low &+= step
-                    step &+= step
+        unsafe withKeys { x in
+            unsafe many.withKeys { y in
+                for n in 0..<count {
+                    // The first that comes behind: in steps that double, then by halves. No key is the greatest number.
+                    let bound = unsafe afterEqual ? x[n] &+ 1 : x[n]
+                    var step = 1
+                    var low = from
+                    while low &+ step <= total, unsafe y[low &+ step &- 1] < bound {
+                        low &+= step
+                        step &+= step
+                    }
+                    var high = min(total, low &+ step &- 1)
+                    while low < high {
+                        let middle = (low &+ high) / 2
+                        if unsafe y[middle] < bound { low = middle &+ 1 } else { high = middle }
+                    }
+                    body(n, from..<low)
+                    from = low
                 }
-                var high = min(total, low &+ step &- 1)
-                while low < high {
-                    let middle = (low &+ high) / 2
-                    if unsafe y[middle] < bound { low = middle &+ 1 } else { high = middle }
-                }
-                body(n, from..<low)
-                from = low
             }
-        }}
+        }
         body(count, from..<total)
     }
 }

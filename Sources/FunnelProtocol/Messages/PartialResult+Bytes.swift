@@ -4,7 +4,8 @@ extension PartialResult {
     package var body: [UInt8] {
         var out = ByteWriter(reserving: 1_024 + fromFirst.reduce(0) { $0 + $1.bytesGuess } + fromPrevious.reduce(0) { $0 + $1.bytesGuess })
         out.varint(UInt64(counts.count))
-        out.integer(UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2) | (stillOpen == nil ? 0 : 4) | (heavyUsers == nil ? 0 : 8)))
+        out.integer(
+            UInt8((fromFirst.isEmpty ? 0 : 1) | (newestEvent == nil ? 0 : 2) | (stillOpen == nil ? 0 : 4) | (heavyUsers == nil ? 0 : 8)))
         writeBuckets(buckets, &out)
         for count in counts { out.varint(count) }
         for count in open { out.varint(count) }

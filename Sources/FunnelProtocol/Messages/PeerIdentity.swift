@@ -70,7 +70,9 @@ package struct PeerIdentity: Equatable, Sendable {
         cluster.epoch = try reader.integer("epoch")
         let flag: UInt8 = try reader.integer("ready")
         let reason = try reader.string(limit: Self.reasonMax, "reason").string
-        guard flag <= 1, flag == 0 || reason.isEmpty else { throw ByteError(offset: reader.offset, reason: "a reason beside ready \(flag)") }
+        guard flag <= 1, flag == 0 || reason.isEmpty else {
+            throw ByteError(offset: reader.offset, reason: "a reason beside ready \(flag)")
+        }
         problem = flag == 1 ? nil : reason
         instance = try reader.string(limit: Self.instanceMax, "instance").string
         version = try reader.string(limit: Self.versionMax, "version").string

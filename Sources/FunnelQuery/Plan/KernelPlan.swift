@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// A funnel in terms of the kernels: which rows each step reads, and all times in ticks of keys.
 struct KernelPlan: Sendable {
@@ -115,7 +115,9 @@ struct KernelPlan: Sendable {
         (0..<plan.steps).map { step in
             let admitted = names.indices.filter { plan.positions(ofEvent: names[$0]) >> UInt64(step) & 1 == 1 }
             return add(
-                List(admitted, plan.definition.steps[step].filters, isEntry: entry >> UInt64(step) & 1 == 1, isOfMembers: members >> UInt64(step) & 1 == 1),
+                List(
+                    admitted, plan.definition.steps[step].filters, isEntry: entry >> UInt64(step) & 1 == 1,
+                    isOfMembers: members >> UInt64(step) & 1 == 1),
                 to: &lists)
         }
     }

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// How a funnel is matched. Where several ways can, they agree; the quickest is taken.
 enum MatchStrategy: Sendable {

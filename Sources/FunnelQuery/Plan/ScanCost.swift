@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// What a query costs, roughly and before it runs.
 package struct ScanCost: Sendable {

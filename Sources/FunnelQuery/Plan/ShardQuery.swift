@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// One funnel over a view of a shard: how it is matched is chosen once, then any number of threads run it slice of
 /// users by slice.

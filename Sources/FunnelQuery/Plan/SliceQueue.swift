@@ -1,5 +1,5 @@
-import FunnelMatch
 import EventStorage
+import FunnelMatch
 import Synchronization
 
 /// Deals out slices of places in ascending order.

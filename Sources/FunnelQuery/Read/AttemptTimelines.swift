@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// Walks users' chosen attempts, each beside the user's events of some names; `run` may be called on several threads at
 /// once.

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// The attempt that speaks for a user (`Protocol/FUNNEL.md`, section 5), or for an attempt, a session or a value of one
 /// where those are counted.

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// One thread's reader of a property of the rows that a kernel chose.
 struct ChosenValues {

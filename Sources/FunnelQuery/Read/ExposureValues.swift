@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// One thread's reader of what users saw: a property of the events that may start an attempt. A user's value is that of the
 /// earliest one that has it.

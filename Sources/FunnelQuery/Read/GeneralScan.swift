@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// Matches user by user, whatever the rules: gathers each user's rows in order of time and hands them to the matcher.
 struct GeneralScan {

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// Which steps each place of a slice may do, and which exclusions matter to it, by conditions on users.
 struct Allowed {

@@ -1,5 +1,5 @@
-import FunnelMatch
 import EventStorage
+import FunnelMatch
 
 /// The matcher that knows a plan's rules.
 struct HistoryMatcher: Sendable {

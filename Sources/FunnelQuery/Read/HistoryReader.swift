@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// One thread's reader of what a plan asks for of users, slice by slice and in it user by user. Users without an event
 /// that may start an attempt are left out.

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// One thread's reader of the lists of a kernel plan.
 final class KernelReader {

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// One thread's reader of the attempts that speak for users, with exclusions and held properties or without.
 final class NarrowedReader {
@@ -14,7 +14,9 @@ final class NarrowedReader {
     init?(_ kernel: KernelPlan, _ rules: KernelRules? = nil, rowsOfLists: Set<Int> = []) {
         let plan = kernel.query.plan
         let isCancelled = kernel.query.view.isCancelled
-        guard let narrowed = NarrowedScan(rules ?? kernel.rules, Narrowing(plan, now: kernel.now), isCancelled: isCancelled) else { return nil }
+        guard let narrowed = NarrowedScan(rules ?? kernel.rules, Narrowing(plan, now: kernel.now), isCancelled: isCancelled) else {
+            return nil
+        }
         self.kernel = kernel
         self.narrowed = narrowed
         let isHeld = !plan.held.isEmpty

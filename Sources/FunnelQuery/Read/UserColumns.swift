@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// One thread's reader of properties of users: of each the value in the latest event that identifies the user or sets
 /// something and has the property (`Protocol/FUNNEL.md`, section 7).

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// One thread's look at which users may take part: by conditions on properties of users, and by cohorts.
 final class UserFlags {

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// A count of a view's users under way; `run` may be called on several threads at once, and their tallies added up.
 package struct CountingScan: Sendable {
@@ -48,7 +48,9 @@ package struct CountingScan: Sendable {
                 reader.add(to: &tally)
             }
         case .general:
-            try GeneralScan(query, looksAtRows: false).run(queue, isCancelled) { history, outcome in tally.add(outcome, time: history.events.time) }
+            try GeneralScan(query, looksAtRows: false).run(queue, isCancelled) { history, outcome in
+                tally.add(outcome, time: history.events.time)
+            }
         }
         return tally
     }

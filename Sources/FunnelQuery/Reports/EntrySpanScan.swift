@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 extension ShardQuery {
     /// The earliest and the latest event that may start an attempt.

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 extension ShardQuery {
     /// What the funnel makes of one user, by the matcher that counts.

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 extension BreakdownScan {
     /// The users of one row, each with its place.

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 extension ShardQuery {
     /// The first `limit` users of a list, by the bytes of their ids, behind `after`. The whole list is as long as the counts

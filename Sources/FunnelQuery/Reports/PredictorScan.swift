@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 extension ShardQuery {
     /// What users did before a step, or until their attempt's window was over.

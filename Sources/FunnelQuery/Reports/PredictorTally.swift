@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// More events and values of properties, or longer ones, than one shard tells apart.
 package struct TooManyFeatures: Error, Equatable, Sendable, CustomStringConvertible {

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 /// A count of events by the value of a property under way: repeats merged, suppressed users left out. `run` may be called on
 /// several threads at once, and what they found added up.

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
-import EventStorage
 
 extension ShardQuery {
     /// The users of an experiment by variant.

@@ -1,11 +1,11 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 import Logging
+import RPC
+import ServiceHost
+import ServiceRuntime
 
 /// The HTTP face of ingest: JSON in, JSON out.
 struct IngestRoutes {
@@ -26,7 +26,8 @@ struct IngestRoutes {
         return try await bodies.with(principal.project, context) { lease in
             let limit = which == .trackEvent ? 1 << 20 : intake.bodyBytesMax
             let body = try await ReceivedBody.read(request, limit: limit, lease: lease)
-            switch try await intake.parsing.run(principal.project, { [head = request.head] in read(which, head, try body.content(), key) }) {
+            switch try await intake.parsing.run(principal.project, { [head = request.head] in read(which, head, try body.content(), key) })
+            {
             case .failure(let answer, let fault):
                 if let fault { intake.noteRejected(fault, project: principal.project, logger: context.logger) }
                 return answer
@@ -129,7 +130,9 @@ struct IngestRoutes {
     // MARK: - From what became of them to an answer
 
     private func answer(_ which: Door, _ outcome: AppendOutcome, _ key: ByteString) -> WholeAnswer {
-        if which == .trackEvent, let refused = outcome.rejected.first { return Self.unprocessable(EventFault("event_type", refused.reason)) }
+        if which == .trackEvent, let refused = outcome.rejected.first {
+            return Self.unprocessable(EventFault("event_type", refused.reason))
+        }
         guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
         if which == .trackEvent { return WholeAnswer(["status": "success", "message": "Event recorded successfully"]) }
         return WholeAnswer(["accepted": .count(outcome.accepted), "rejected": Self.rejected(outcome)])

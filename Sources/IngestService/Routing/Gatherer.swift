@@ -50,7 +50,11 @@ package final class Gatherer: Sendable {
 
     /// - Parameter done: gets what became of these rows, by their number in the batch, on any thread.
     package func append(_ batch: EventBatch, sender: Sender, done: @escaping @Sendable (Result) -> Void) {
-        enum Step { case go([Waiting]), wait(number: Int), nothing }
+        enum Step {
+            case go([Waiting])
+            case wait(number: Int)
+            case nothing
+        }
         let step = senders.withLock { senders -> Step in
             var own = senders.removeValue(forKey: sender) ?? Own()
             defer { senders[sender] = own }

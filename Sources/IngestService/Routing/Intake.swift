@@ -1,9 +1,9 @@
-import ServiceHost
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Logging
+import RPC
+import ServiceHost
+import ServiceRuntime
 
 /// From a batch that was read to one that is durable: the last step before an acknowledgement, for every entrance.
 struct Intake: Sendable {
@@ -85,7 +85,8 @@ struct Intake: Sendable {
     /// Counts, and adds what was refused before anything was sent.
     private func finish(_ outcome: AppendOutcome, _ read: ReadBatch, _ project: UInt32, _ logger: Logger) -> AppendOutcome {
         figures.note(
-            accepted: outcome.accepted, faults: [], refusedByShards: outcome.rejected.count, handedBack: outcome.retry.count, project: project,
+            accepted: outcome.accepted, faults: [], refusedByShards: outcome.rejected.count, handedBack: outcome.retry.count,
+            project: project,
             logger: logger)
         return adding(read.rejected, to: outcome, project, logger)
     }

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
-import RPC
 import Logging
+import RPC
 
 /// The way to one shard: sends appends, repeats them under the same number, and knows when the shard is down.
 final class ShardLink: Sendable {

@@ -1,8 +1,8 @@
 import FunnelModel
 import FunnelProtocol
-import RPC
 import Logging
 import NIOCore
+import RPC
 import Synchronization
 
 /// Splits a batch by the owners of its users, sends each its rows and gathers what became of them.
@@ -248,7 +248,9 @@ final class ShardRouter: Sendable {
             case .success(let result):
                 part.outcome.accepted += result.accepted
                 part.outcome.repeated = part.outcome.repeated && result.repeated
-                part.outcome.rejected += result.rejected.map { .init(row: rows?[min($0.row, own.rows.count - 1)] ?? $0.row, reason: $0.reason) }
+                part.outcome.rejected += result.rejected.map {
+                    .init(row: rows?[min($0.row, own.rows.count - 1)] ?? $0.row, reason: $0.reason)
+                }
             case .failure(let error):
                 if error.isFaultOfSender {
                     part.fault = error
@@ -277,7 +279,8 @@ final class ShardRouter: Sendable {
         let refused = read.ahead.isEmpty ? [] : rows.filter(read.ahead.contains)
         let append = ShardAppend(
             producer: delivery.producer, sequence: delivery.sequence, part: delivery.part | UInt32(slice) << 16,
-            isNameRateFree: sender.isNameRateFree, fingerprint: delivery.fingerprint, buckets: buckets, numbers: RowNumbers(good.map { read.index[$0] }),
+            isNameRateFree: sender.isNameRateFree, fingerprint: delivery.fingerprint, buckets: buckets,
+            numbers: RowNumbers(good.map { read.index[$0] }),
             refused: refused.map {
                 .init(row: read.index[$0], bucket: ClusterMap.bucket(of: read.batch.users.hash(Int(read.batch.user[$0]))))
             }, batch: read.batch.gather(good))

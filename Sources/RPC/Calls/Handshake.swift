@@ -45,7 +45,8 @@ final class PeerState: Sendable {
     /// Phase 1 notes nonces and answers with our proof; phase 2 checks the peer's.
     func receive(_ hello: Hello, as service: ServiceSelf) throws(ProtocolError) -> HelloResult {
         guard hello.versionMin <= FrameHeader.version, hello.versionMax >= FrameHeader.version else {
-            throw ProtocolError(.unsupportedVersion, "peer speaks \(hello.versionMin) to \(hello.versionMax), this side \(FrameHeader.version)")
+            throw ProtocolError(
+                .unsupportedVersion, "peer speaks \(hello.versionMin) to \(hello.versionMax), this side \(FrameHeader.version)")
         }
         let fresh = randomBytes(Hello.nonceBytes)
         let offered = state.withLock { state -> Offered? in

@@ -65,13 +65,15 @@ package final class PeerWatch: Sendable {
 
     package func start() {
         task.withLock { task in
-            task = task ?? Task { [self] in
-                while !Task.isCancelled {
-                    await ask()
-                    let isWell = condition == .up(problem: nil)
-                    try? await Task.sleep(for: isWell ? .seconds(1) : .milliseconds(250))
+            task =
+                task
+                ?? Task { [self] in
+                    while !Task.isCancelled {
+                        await ask()
+                        let isWell = condition == .up(problem: nil)
+                        try? await Task.sleep(for: isWell ? .seconds(1) : .milliseconds(250))
+                    }
                 }
-            }
         }
     }
 

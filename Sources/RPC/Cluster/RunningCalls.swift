@@ -16,7 +16,11 @@ final class RunningCalls: Sendable {
             return tasks.last
         }
         defer { tasks.withLock { $0.cancel[number] = nil } }
-        let result = await withTaskCancellationHandler { await task.value } onCancel: { task.cancel() }
+        let result = await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
         return try result.get()
     }
 

@@ -1,5 +1,5 @@
-import HTTP2
 import Glibc
+import HTTP2
 import NIOCore
 
 /// Names and constants of the transport's use of HTTP/2.

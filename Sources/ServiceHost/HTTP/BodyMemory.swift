@@ -1,10 +1,10 @@
 import Codec
 import FunnelModel
 import FunnelProtocol
-import RPC
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import RPC
 import Synchronization
 
 /// Memory for the request bodies of one process. A project has at most half of it; beyond that its slowest body goes.

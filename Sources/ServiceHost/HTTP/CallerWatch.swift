@@ -53,6 +53,10 @@ extension ServiceContext {
                 channel.eventLoop.execute { try? channel.pipeline.syncOperations.handler(type: CallerWatch.self).remove(number) }
             }
         }
-        return try await withTaskCancellationHandler { try await task.value } onCancel: { task.cancel() }
+        return try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
+        }
     }
 }

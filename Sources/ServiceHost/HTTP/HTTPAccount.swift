@@ -1,11 +1,11 @@
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
 import NIOHTTPTypes
+import ServiceRuntime
 
 /// What is counted and logged of all HTTP requests of a process.
 package struct HTTPAccount: Sendable {

@@ -1,6 +1,6 @@
 import HTTP2
-import RPC
 import NIOCore
+import RPC
 
 /// What all connections of one HTTP port share: their places, their clocks, and what was refused.
 package final class HTTPDoor: Sendable {

@@ -1,6 +1,6 @@
 import HTTP2
-import RPC
 import NIOCore
+import RPC
 
 /// Why an HTTP port refused a connection or a request.
 package enum HTTPRefusal: String, RefusalReason {

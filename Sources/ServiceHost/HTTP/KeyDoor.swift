@@ -1,8 +1,8 @@
 import FunnelProtocol
-import RPC
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import RPC
 
 /// Lets HTTP requests in by their key; without keys, those of this machine that no foreign page has sent.
 package struct KeyDoor: Sendable {
@@ -28,7 +28,9 @@ package struct KeyDoor: Sendable {
         if keys.isOpen {
             guard (try? requireOwnPage(head)) != nil else { return nil }
         } else {
-            guard let key = try? KeyRing.key(in: head.headerFields[.authorization]), key.utf8.count >= KeyRing.shortKeyBytes else { return nil }
+            guard let key = try? KeyRing.key(in: head.headerFields[.authorization]), key.utf8.count >= KeyRing.shortKeyBytes else {
+                return nil
+            }
         }
         return try? keys.admit(head.headerFields[.authorization], for: role)
     }

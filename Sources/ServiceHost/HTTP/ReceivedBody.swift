@@ -1,10 +1,10 @@
 import Codec
 import FunnelModel
 import FunnelProtocol
-import RPC
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import RPC
 import Synchronization
 
 /// A request's body as it came, perhaps compressed.

@@ -1,8 +1,8 @@
 import HTTP2
-import RPC
 import HTTPTypes
 import NIOCore
 import NIOHTTPTypes
+import RPC
 
 /// Watches one HTTP connection: that it has a place, that heads and bodies come in time, and that little is read of a
 /// body whose answer was given before its end.

@@ -1,10 +1,10 @@
 import FunnelModel
 import FunnelProtocol
-import RPC
 import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import RPC
 
 /// What travels with each HTTP request.
 package struct ServiceContext: RequestContext {

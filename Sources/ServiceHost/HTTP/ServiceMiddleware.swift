@@ -1,11 +1,11 @@
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
 import NIOHTTPTypes
+import ServiceRuntime
 
 /// Turns every error into a problem document, gives each request an id, counts and logs it. Logs hold the route's
 /// pattern, never values of events, and no keys.
@@ -48,7 +48,8 @@ package struct ServiceMiddleware: RouterMiddleware {
         response.headers[.requestID] = context.id.description
         if demandsTLS { response.headers[.strictTransportSecurity] = "max-age=31536000" }
         account.record(
-            response.status, failure, ContinuousClock.now - start, method: request.method, route: context.endpointPath, logger: context.logger)
+            response.status, failure, ContinuousClock.now - start, method: request.method, route: context.endpointPath,
+            logger: context.logger)
         return response
     }
 

@@ -1,20 +1,21 @@
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
-import RPC
 import Logging
 import NIOCore
+import RPC
+import ServiceRuntime
 import Synchronization
 
 /// The HTTP side that every service has: health, readiness and metrics, beside its own routes.
 package enum ServiceServer {
     /// - Parameter readiness: why the service can't do its work, nil where it can; and what is not well although it can.
     package static func router(
-        metrics: Metrics, account: HTTPAccount, demandsTLS: Bool = false, readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
+        metrics: Metrics, account: HTTPAccount, demandsTLS: Bool = false,
+        readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
     ) -> ServiceRouter {
         let router = ServiceRouter(context: ServiceContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: ServiceMiddleware(account: account, demandsTLS: demandsTLS))
@@ -52,11 +53,13 @@ package enum ServiceServer {
     ///   - small: answers some requests before the router sees them; nil for none.
     ///   - bound: told the real port once the socket listens.
     package static func application(
-        _ router: ServiceRouter, small: SmallRequests? = nil, door: HTTPDoor, host: String, port: Int, tls: TLSServerConfig?, group: any EventLoopGroup, logger: Logger,
+        _ router: ServiceRouter, small: SmallRequests? = nil, door: HTTPDoor, host: String, port: Int, tls: TLSServerConfig?,
+        group: any EventLoopGroup, logger: Logger,
         bound: @escaping @Sendable (Int) async -> Void
     ) throws -> some ApplicationProtocol {
         refuseOtherMethods(router)
-        let configuration = HTTP1Channel.Configuration(additionalChannelHandlers: [RequestGuard(door), CallerWatch()], idleTimeout: .seconds(60))
+        let configuration = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [RequestGuard(door), CallerWatch()], idleTimeout: .seconds(60))
         let plain = HTTPServerBuilder { ServiceChannel(HTTP1Channel(responder: $0, configuration: configuration), small) }
         return Application(
             responder: router.buildResponder(),

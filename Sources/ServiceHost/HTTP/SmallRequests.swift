@@ -1,10 +1,10 @@
-import ServiceRuntime
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTPTypes
+import ServiceRuntime
 
 /// Answers requests with a short body to some paths on their connection's event loop, before the router sees them. A task, its
 /// streams and its changes of thread cost several times what a request of one event does.

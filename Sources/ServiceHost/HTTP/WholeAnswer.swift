@@ -1,10 +1,10 @@
 import FunnelModel
 import FunnelProtocol
-import RPC
 import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import RPC
 
 /// An answer that is known as a whole.
 package struct WholeAnswer: Sendable {

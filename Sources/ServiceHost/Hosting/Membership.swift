@@ -1,9 +1,9 @@
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Logging
+import RPC
 import ServiceLifecycle
+import ServiceRuntime
 
 /// A service's tie to the coordinator: its view of the cluster, kept in the data directory and followed.
 package struct Membership: Sendable {
@@ -34,7 +34,9 @@ package struct Membership: Sendable {
             name: "coordinator", host: address.host, port: address.port, service: node.identity { view.cluster },
             expecting: .coordinator, group: node.group, tls: node.clientTLS, connections: 1, logger: node.logger)
         node.addClusterMetrics { view.cluster }
-        node.metrics.gauge("sluice_coordinator_heard_seconds", "seconds since the coordinator last answered; -1 where it has not since the start") {
+        node.metrics.gauge(
+            "sluice_coordinator_heard_seconds", "seconds since the coordinator last answered; -1 where it has not since the start"
+        ) {
             view.sinceHeard.map { $0 / .seconds(1) } ?? -1
         }
         node.metrics.gauge(
@@ -74,7 +76,9 @@ extension Node {
 
     /// By which metadata the process acts.
     package func addClusterMetrics(_ cluster: @escaping @Sendable () -> ClusterState) {
-        metrics.gauge("sluice_cluster_revision", "revision of the cluster's metadata that this process acts by") { Double(cluster().revision) }
+        metrics.gauge("sluice_cluster_revision", "revision of the cluster's metadata that this process acts by") {
+            Double(cluster().revision)
+        }
         metrics.gauge("sluice_cluster_map_epoch", "epoch of the cluster map that this process acts by") { Double(cluster().epoch) }
     }
 }
@@ -83,7 +87,10 @@ extension Node {
 package func requireKeys(_ node: Node, _ keys: KeyRing) throws {
     if keys.isOpen, !isLoopback(node.host) {
         throw InvalidDocument([
-            FieldFault("--host", "\(node.host) is off loopback and no key is configured: give SLUICE_WRITE_KEYS, SLUICE_READ_KEYS or SLUICE_ADMIN_KEYS to the coordinator")
+            FieldFault(
+                "--host",
+                "\(node.host) is off loopback and no key is configured: give SLUICE_WRITE_KEYS, SLUICE_READ_KEYS or SLUICE_ADMIN_KEYS to the coordinator"
+            )
         ])
     }
     if keys.isOpen { node.logger.notice("no key is configured: listening on loopback only, Authorization is ignored") }

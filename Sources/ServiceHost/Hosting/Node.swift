@@ -1,12 +1,12 @@
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import RPC
 import ServiceLifecycle
+import ServiceRuntime
 import Synchronization
 
 /// What every service process has around its own work: sockets, the view of the cluster, readiness.

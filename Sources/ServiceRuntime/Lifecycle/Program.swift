@@ -131,7 +131,9 @@ package enum CommonSettings {
             Setting("host", .text, default: "127.0.0.1", "address to listen on"),
             Setting("http-port", .integer(0...65_535), default: "\(http)", "HTTP: health and metrics, and the API; 0 = any\(note)"),
             Setting("wire-port", .integer(0...65_535), default: "\(wire)", "binary protocol; 0 = any\(note)"),
-            Setting("connections-per-address", .integer(0...65_536), default: "0", "connections of one address to a port; 0 = half of what it takes (512 of 1,024 on the wire, 2,048 of 4,096 over HTTP)"),
+            Setting(
+                "connections-per-address", .integer(0...65_536), default: "0",
+                "connections of one address to a port; 0 = half of what it takes (512 of 1,024 on the wire, 2,048 of 4,096 over HTTP)"),
             Setting("cluster-secret", .text, secret: true, "shared by all services of a cluster; needed off loopback"),
             Setting("allow-plain-text", .flag, default: "false", "listen off loopback without TLS, e.g. in a private network"),
             Setting("tls-cert", .text, default: "", "PEM file: certificate chain of the binary protocol"),

@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelModel
 import FunnelProtocol
-import EventStorage
 import Glibc
 import NIOPosix
 import Synchronization
@@ -59,7 +59,8 @@ final class GroupAppender: Sendable {
                 return (true, !state.isWriting)
             }
             if !isTaken {
-                continuation.resume(returning: .failure(ProtocolError(.overloaded, "the shard's append queue or its memory is full; nothing was stored")))
+                continuation.resume(
+                    returning: .failure(ProtocolError(.overloaded, "the shard's append queue or its memory is full; nothing was stored")))
             } else if isFirst {
                 thread.submit { _ in self.drain() }
             }

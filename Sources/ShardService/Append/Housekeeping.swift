@@ -1,6 +1,6 @@
 import CShims
-import EventStorage
 import Dispatch
+import EventStorage
 import Glibc
 import NIOPosix
 

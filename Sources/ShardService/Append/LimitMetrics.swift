@@ -1,6 +1,6 @@
+import EventStorage
 import FunnelModel
 import ServiceRuntime
-import EventStorage
 
 extension StoreMetrics {
     /// Metrics of the limits of projects. Labels are fixed reasons, never names.
@@ -13,7 +13,8 @@ extension StoreMetrics {
             }
         }
         ratio(
-            "sluice_store_event_names_max_used_ratio", "event names of the project that has the most on this shard, over event-names-max: at 1 new ones are refused"
+            "sluice_store_event_names_max_used_ratio",
+            "event names of the project that has the most on this shard, over event-names-max: at 1 new ones are refused"
         ) { ($0.mostEventNames, $1.eventNamesMax) }
         ratio(
             "sluice_store_property_keys_max_used_ratio",
@@ -24,7 +25,9 @@ extension StoreMetrics {
         }
         for code in RejectedRow.Code.allCases {
             guard let reason = code.metricReason else { continue }
-            metrics.counter("sluice_store_rows_rejected_total", "rows not stored, being over a limit of their project", labels: [("reason", reason)]) {
+            metrics.counter(
+                "sluice_store_rows_rejected_total", "rows not stored, being over a limit of their project", labels: [("reason", reason)]
+            ) {
                 Double(store()?.stats.rejectedRows[code] ?? 0)
             }
         }

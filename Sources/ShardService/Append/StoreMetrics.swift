@@ -1,6 +1,6 @@
-import ServiceRuntime
 import EventStorage
 import Logging
+import ServiceRuntime
 
 /// What a shard's `/metrics` tells of its store.
 enum StoreMetrics {

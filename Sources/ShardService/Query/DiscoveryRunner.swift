@@ -1,7 +1,7 @@
+import EventStorage
 import FunnelModel
 import FunnelProtocol
 import FunnelQuery
-import EventStorage
 
 /// Finds the names, properties and values that a project's events have.
 struct DiscoveryRunner: Sendable {

@@ -1,8 +1,8 @@
+import EventStorage
 import FunnelMatch
 import FunnelModel
 import FunnelProtocol
 import FunnelQuery
-import EventStorage
 
 /// Runs a scan; its errors become those of the protocol, but for users who are too heavy.
 func matching<T>(_ body: () throws -> T) throws -> T {

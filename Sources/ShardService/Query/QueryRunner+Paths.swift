@@ -15,7 +15,8 @@ extension QueryRunner {
             }
         } catch is TooManyPaths {
             throw refusal(
-                "length", "more than \(Limits.paths) distinct paths, or \(Limits.pathBytes >> 20) MiB of them", "shorten the paths or name events")
+                "length", "more than \(Limits.paths) distinct paths, or \(Limits.pathBytes >> 20) MiB of them",
+                "shorten the paths or name events")
         }
     }
 }

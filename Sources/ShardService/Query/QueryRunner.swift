@@ -1,8 +1,8 @@
 import FunnelMatch
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import FunnelQuery
+import ServiceRuntime
 
 /// Answers one query: the counts, and the report beside them.
 struct QueryRunner: Sendable {

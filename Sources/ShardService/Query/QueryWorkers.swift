@@ -1,7 +1,7 @@
 import Dispatch
 import FunnelProtocol
-import ServiceRuntime
 import NIOPosix
+import ServiceRuntime
 import Synchronization
 
 /// What a query is to the threads that scan for it.

@@ -1,9 +1,9 @@
 import ArgumentParser
+import EventStorage
 import Foundation
 import FunnelModel
-import ServiceRuntime
-import EventStorage
 import Metadata
+import ServiceRuntime
 
 struct Fork: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -45,7 +45,9 @@ struct Fork: AsyncParsableCommand {
         guard let id = UInt64(clusterId, radix: 16), id > 0 else {
             throw ValidationError("--cluster-id must be 1 to 16 hexadecimal digits and not 0, not \"\(clusterId)\"")
         }
-        if let begun, begun != id { throw ValidationError("a fork to cluster \(CoordinatorDirectory.hex(begun)) was begun here; finish it without --cluster-id") }
+        if let begun, begun != id {
+            throw ValidationError("a fork to cluster \(CoordinatorDirectory.hex(begun)) was begun here; finish it without --cluster-id")
+        }
         return id
     }
 

@@ -1,12 +1,12 @@
 import ArgumentParser
+import EventStorage
 import Foundation
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
-import EventStorage
 import Logging
 import NIOPosix
+import RPC
+import ServiceRuntime
 
 /// What one shard says of the cluster that it belongs to.
 struct KnownShard {
@@ -62,7 +62,9 @@ struct KnownShard {
             let body = try await client.call(.identity, [], timeout: .seconds(5))
             let identity = try decoding("identity") { () throws(ByteError) in try PeerIdentity(body: body) }
             guard let shard = identity.shard else { throw Failure("\(place) is not a shard but of role \(identity.role)") }
-            return KnownShard(place: place, shard: shard, shardCount: identity.shardCount, cluster: identity.cluster, dataID: identity.dataID, address: address)
+            return KnownShard(
+                place: place, shard: shard, shardCount: identity.shardCount, cluster: identity.cluster, dataID: identity.dataID,
+                address: address)
         } catch let error as ProtocolError {
             throw Failure("\(place): \(error.message)")
         }

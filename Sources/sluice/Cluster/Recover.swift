@@ -2,8 +2,8 @@ import ArgumentParser
 import Foundation
 import FunnelModel
 import FunnelProtocol
-import ServiceRuntime
 import Metadata
+import ServiceRuntime
 
 struct Recover: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,13 +21,16 @@ struct Recover: AsyncParsableCommand {
               sluice cluster recover --shards ./sluice-data/shard-0 --lost-shards 1 --data ./sluice-data/coordinator
             """)
 
-    @Option(help: "All shards that have their data, in any order, by commas: wire addresses host:port, or data directories.") var shards: String
+    @Option(help: "All shards that have their data, in any order, by commas: wire addresses host:port, or data directories.") var shards:
+        String
     @Option(help: "Numbers of shards whose data are lost, by commas.") var lostShards = ""
     @Option(help: "The coordinator's data directory, to be rebuilt; it must hold no metadata.") var data: String
 
     func run() async throws {
         let places = shards.split(separator: ",").map { String($0.trimmingSpaces) }
-        guard !places.isEmpty, places.count <= Limits.shards else { throw ValidationError("--shards must name 1 to \(Limits.shards) shards") }
+        guard !places.isEmpty, places.count <= Limits.shards else {
+            throw ValidationError("--shards must name 1 to \(Limits.shards) shards")
+        }
         let lost = try lostShards.split(separator: ",").map { text in
             guard let number = Int(text.trimmingSpaces), 0..<Limits.shards ~= number else {
                 throw ValidationError("--lost-shards: \"\(text)\" is not the number of a shard, 0 to \(Limits.shards - 1)")
@@ -38,23 +41,30 @@ struct Recover: AsyncParsableCommand {
         for place in places { found.append(try await KnownShard.find(place)) }
         let shards = try Self.check(found, lost: lost)
         let snapshot = try await write(shards)
-        Terminal.out("cluster \(CoordinatorDirectory.hex(snapshot.map.clusterID)), lineage \(CoordinatorDirectory.hex(snapshot.lineage)), \(shards.count) shards")
+        Terminal.out(
+            "cluster \(CoordinatorDirectory.hex(snapshot.map.clusterID)), lineage \(CoordinatorDirectory.hex(snapshot.lineage)), \(shards.count) shards"
+        )
         for shard in shards { Terminal.out("  shard \(shard.shard): \(shard.place)") }
-        Terminal.out("\(data) is rebuilt. Not there: saved funnels (apply them again) and keys (give them to the coordinator at its start).")
+        Terminal.out(
+            "\(data) is rebuilt. Not there: saved funnels (apply them again) and keys (give them to the coordinator at its start).")
     }
 
     /// In the order of their numbers; each must be there once, and all of one cluster.
     /// - Parameter lost: numbers of shards that are gone with their data.
     static func check(_ found: [KnownShard], lost: [Int] = []) throws -> [KnownShard] {
         let gone = found.first.map { known in
-            lost.map { KnownShard(place: "lost, may begin empty", shard: $0, shardCount: 0, cluster: ClusterState(id: known.cluster.id), dataID: 0) }
+            lost.map {
+                KnownShard(place: "lost, may begin empty", shard: $0, shardCount: 0, cluster: ClusterState(id: known.cluster.id), dataID: 0)
+            }
         }
         let shards = (found + (gone ?? [])).sorted { $0.shard < $1.shard }
         guard let first = shards.first else { throw ValidationError("no shard") }
         for shard in shards {
             guard shard.cluster.id != 0 else { throw Failure("\(shard.place) does not know its cluster: it has never had data") }
             guard shard.cluster.id == first.cluster.id else {
-                throw Failure("\(shard.place) is of cluster \(CoordinatorDirectory.hex(shard.cluster.id)), \(first.place) of \(CoordinatorDirectory.hex(first.cluster.id))")
+                throw Failure(
+                    "\(shard.place) is of cluster \(CoordinatorDirectory.hex(shard.cluster.id)), \(first.place) of \(CoordinatorDirectory.hex(first.cluster.id))"
+                )
             }
             guard shard.shardCount == 0 || shard.shardCount == shards.count else {
                 throw Failure("\(shard.place) is one of \(shard.shardCount) shards; \(shards.count) are named")
@@ -62,11 +72,16 @@ struct Recover: AsyncParsableCommand {
         }
         for (number, shard) in shards.enumerated() where shard.shard != number {
             let twice = shards.filter { $0.shard == shard.shard }.map(\.place)
-            throw Failure(twice.count > 1 ? "\(twice.joined(separator: " and ")) are both shard \(shard.shard)" : "shard \(number) is not among those named; where its data are lost, say --lost-shards \(number)")
+            throw Failure(
+                twice.count > 1
+                    ? "\(twice.joined(separator: " and ")) are both shard \(shard.shard)"
+                    : "shard \(number) is not among those named; where its data are lost, say --lost-shards \(number)")
         }
         for keeper in shards {
             for (shard, kept) in zip(shards, keeper.keptDataIDs) where kept != 0 && shard.dataID != 0 && shard.dataID != kept {
-                throw Failure("\(shard.place) is not what \(keeper.place) knows as shard \(shard.shard)'s data, but older data or those of another disk")
+                throw Failure(
+                    "\(shard.place) is not what \(keeper.place) knows as shard \(shard.shard)'s data, but older data or those of another disk"
+                )
             }
         }
         return shards
@@ -79,9 +94,13 @@ struct Recover: AsyncParsableCommand {
         do throws(InvalidDocument) { directory = try await CoordinatorDirectory(data, lock: lock, isRecovered: true) } catch {
             throw Failure(error.faults.map { "\($0.field): \($0.reason)" }.joined(separator: "\n"))
         }
-        guard try await directory.registry.stored() == nil else { throw Failure("\(data) holds the metadata of a cluster already; nothing was changed") }
+        guard try await directory.registry.stored() == nil else {
+            throw Failure("\(data) holds the metadata of a cluster already; nothing was changed")
+        }
         if let marked = directory.marked, marked != shards[0].cluster.id {
-            throw Failure("\(data) is of cluster \(CoordinatorDirectory.hex(marked)), the shards of \(CoordinatorDirectory.hex(shards[0].cluster.id)); nothing was changed")
+            throw Failure(
+                "\(data) is of cluster \(CoordinatorDirectory.hex(marked)), the shards of \(CoordinatorDirectory.hex(shards[0].cluster.id)); nothing was changed"
+            )
         }
         let newest = shards.max { $0.cluster.revision < $1.cluster.revision }?.cluster ?? ClusterState()
         let listed = shards.map { shard in

@@ -1,7 +1,7 @@
 import ArgumentParser
+import EventStorage
 import Foundation
 import FunnelModel
-import EventStorage
 
 struct Compact: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,10 +2,10 @@ import ArgumentParser
 import Foundation
 import FunnelModel
 import FunnelProtocol
-import RPC
-import ServiceRuntime
 import Logging
 import NIOPosix
+import RPC
+import ServiceRuntime
 
 /// Where the cluster is, and with which key.
 struct KeyOptions: ParsableArguments {

@@ -16,7 +16,9 @@ struct Funnels: AsyncParsableCommand {
 
         /// - Returns: the body, which may be empty; problems of the server become errors with their detail.
         func call(_ method: String, _ path: String, _ body: [UInt8]? = nil) async throws -> [UInt8] {
-            guard key.tlsCa == nil else { throw ValidationError("--tls-ca is not supported here: name an address as https://… whose certificate the system trusts") }
+            guard key.tlsCa == nil else {
+                throw ValidationError("--tls-ca is not supported here: name an address as https://… whose certificate the system trusts")
+            }
             let base = to.hasPrefix("https://") || to.hasPrefix("http://") ? to : "http://\(to)"
             guard let url = URL(string: base + path), let host = url.host else { throw ValidationError("\"\(to)\" is not host:port") }
             try key.check(host: host, encrypted: url.scheme == "https")

@@ -41,7 +41,8 @@ struct Load: AsyncParsableCommand {
         if format == .json, !dryRun { throw ValidationError("--format goes with --dry-run") }
         if let idempotencyKey {
             guard (1...Limits.idempotencyKeyBytes).contains(idempotencyKey.utf8.count) else {
-                throw ValidationError("--idempotency-key has \(idempotencyKey.utf8.count) bytes; 1 to \(Limits.idempotencyKeyBytes) are allowed")
+                throw ValidationError(
+                    "--idempotency-key has \(idempotencyKey.utf8.count) bytes; 1 to \(Limits.idempotencyKeyBytes) are allowed")
             }
             if rowIds == .file { throw ValidationError("--idempotency-key and --row-ids file exclude each other") }
         }
@@ -106,7 +107,9 @@ struct Load: AsyncParsableCommand {
     /// SHA-256 of a file's bytes, in hex.
     private static func hash(_ path: String) throws -> String {
         var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw FileFault("\(path): --row-ids file needs a file that can be read twice") }
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw FileFault("\(path): --row-ids file needs a file that can be read twice")
+        }
         guard let handle = FileHandle(forReadingAtPath: path) else { throw FileFault("\(path) cannot be read: \(SystemWords.last)") }
         var hasher = SHA256()
         do {

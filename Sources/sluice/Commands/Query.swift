@@ -119,7 +119,9 @@ struct Query: AsyncParsableCommand {
         ] {
             if let value { members.append(.init(ByteString(name), .text(value))) }
         }
-        if call != .query, format == .csv { throw ValidationError("--explain, --paths-after, --paths-between and --predict are tables or json") }
+        if call != .query, format == .csv {
+            throw ValidationError("--explain, --paths-after, --paths-between and --predict are tables or json")
+        }
         if [explain, pathsAfter, pathsBetween, predict].compactMap(\.self).count > 1 {
             throw ValidationError("only one of --explain, --paths-after, --paths-between and --predict")
         }

@@ -33,7 +33,9 @@ struct Up: AsyncParsableCommand {
         guard (1...256).contains(shards) else { throw ValidationError("--shards must be from 1 to 256") }
         let environment = ProcessInfo.processInfo.environment
         for warning in KnownVariables.warnings(environment) { Terminal.note("Warning: \(warning)") }
-        let ignored = ["HOST", "SHARD", "SHARDS", "DATA", "COORDINATOR", "HTTP_PORT", "WIRE_PORT", "NEW_SHARDS", "CONFIG"].map { "SLUICE_" + $0 }
+        let ignored = ["HOST", "SHARD", "SHARDS", "DATA", "COORDINATOR", "HTTP_PORT", "WIRE_PORT", "NEW_SHARDS", "CONFIG"].map {
+            "SLUICE_" + $0
+        }
         for name in ignored where environment[name]?.isEmpty == false {
             Terminal.note("Warning: \(name) is for the single services and is ignored; see sluice up --help")
         }
@@ -82,7 +84,8 @@ struct Up: AsyncParsableCommand {
         }
         isReady.withLock { $0 = true }
         Self.write(plan, supervisor.pids, to: info)
-        Terminal.note("ready: dashboard http://127.0.0.1:\(plan.coordinator.http)/, events to http://127.0.0.1:\(plan.ingest.http)/v1/events")
+        Terminal.note(
+            "ready: dashboard http://127.0.0.1:\(plan.coordinator.http)/, events to http://127.0.0.1:\(plan.ingest.http)/v1/events")
         await stop.wait()
         await supervisor.stop()
         if let info { try? FileManager.default.removeItem(atPath: info) }

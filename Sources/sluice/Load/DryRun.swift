@@ -92,7 +92,9 @@ struct DryRun {
         if counts.skipped > 0 { line += ", \(Terminal.number(counts.skipped)) skipped" }
         Terminal.out("\(line) \(scope)")
         for text in rejected { Terminal.out(text) }
-        if counts.rejected > rejected.count { Terminal.out("  … and \(Terminal.number(counts.rejected - rejected.count)) more; --format json shows all") }
+        if counts.rejected > rejected.count {
+            Terminal.out("  … and \(Terminal.number(counts.rejected - rejected.count)) more; --format json shows all")
+        }
         for note in ColumnNotes.notes(source, isSent: false) { Terminal.out(note) }
         return counts.rejected > 0 ? .rejectedRows : .complete
     }

@@ -45,7 +45,8 @@ enum ColumnNotes {
         var notes = source.advice + source.nameless.map { "Column \($0) has no name and is left out" }
         notes += source.mixed.map(note)
         if isSent, !source.mixed.isEmpty {
-            notes.append("What was loaded is stored as it was read. With one of these options other events are read: they add to the stored ones")
+            notes.append(
+                "What was loaded is stored as it was read. With one of these options other events are read: they add to the stored ones")
         }
         return notes
     }
@@ -54,8 +55,11 @@ enum ColumnNotes {
         let name = column.name.string.printable
         let word = shellWord(name)
         let texts = Terminal.count(column.texts, "text")
-        if column.isNumber { return "Column \"\(name)\": \(texts) beside \(Terminal.count(column.numbers, "number")), though --number is given" }
-        return "Column \"\(name)\" came out mixed, \(Terminal.count(column.numbers, "number")) and \(texts): --text \(word) makes all text, "
+        if column.isNumber {
+            return "Column \"\(name)\": \(texts) beside \(Terminal.count(column.numbers, "number")), though --number is given"
+        }
+        return
+            "Column \"\(name)\" came out mixed, \(Terminal.count(column.numbers, "number")) and \(texts): --text \(word) makes all text, "
             + "--number \(word) makes 12.50 and the like numbers"
     }
 }

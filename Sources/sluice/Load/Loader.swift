@@ -79,6 +79,8 @@ struct Loader: Sendable {
             if attempt == 2, contact.tell() { Terminal.note("\(address): \(last.message.printable); trying again") }
             try await Task.sleep(for: .milliseconds(min(2_000, 50 << min(attempt, 6))))
         }
-        throw Failure("gave up after \(Self.attempts) attempts: \(last.message.printable). What was stored stays; the same command again adds the rest")
+        throw Failure(
+            "gave up after \(Self.attempts) attempts: \(last.message.printable). What was stored stays; the same command again adds the rest"
+        )
     }
 }

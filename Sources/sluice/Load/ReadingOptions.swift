@@ -7,22 +7,30 @@ import TimeZones
 
 /// How files are read: options of `sluice load` that need no cluster.
 struct ReadingOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("What the files are: \(Preset.all.map(\.name).joined(separator: ", ")). Other options change parts of it.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "What the files are: \(Preset.all.map(\.name).joined(separator: ", ")). Other options change parts of it.", valueName: "name"))
     var preset: String?
     @Option(help: "Column or member with the user id; a.b is member b of object a. (default: user_id)") var userID: String?
-    @Option(help: "Column or member with the id of users without one, such as a device id; used where the first is empty.") var anonymousID: String?
+    @Option(help: "Column or member with the id of users without one, such as a device id; used where the first is empty.") var anonymousID:
+        String?
     @Option(help: "Column or member with the event name. (default: event, or else event_type)") var event: String?
     @Option(help: "Column or member with the time. (default: timestamp)") var timestamp: String?
     @Option(help: "Column or member with the event id; \"\" ignores the file's ids. (default: event_id)") var eventID: String?
-    @Option(help: ArgumentHelp("Format of the times where it is not ISO 8601 or an epoch number, as of strptime: \"%d/%m/%Y %H:%M\".", valueName: "format"))
+    @Option(
+        help: ArgumentHelp(
+            "Format of the times where it is not ISO 8601 or an epoch number, as of strptime: \"%d/%m/%Y %H:%M\".", valueName: "format"))
     var timestampFormat: String?
     @Option(help: "IANA zone of times that name none. (default: UTC)") var timeZone: String?
     @Option(help: "Separator of columns: one character, or tab. (default: guessed from the first line)") var separator: String?
     @Flag(help: "Quotes are ordinary characters.") var noQuotes = false
     @Flag(help: "The first record is an event; --columns names the columns.") var noHeader = false
     @Option(help: "Names of the columns, with --no-header: a,b,c.") var columns: String?
-    @Option(help: ArgumentHelp("A column or member whose text is JSON. May be given again.", valueName: "column")) var jsonColumn: [String] = []
-    @Option(help: ArgumentHelp("A column whose cells are numbers wherever they can be, 12.50 too; * is all. May be given again.", valueName: "column"))
+    @Option(help: ArgumentHelp("A column or member whose text is JSON. May be given again.", valueName: "column")) var jsonColumn:
+        [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "A column whose cells are numbers wherever they can be, 12.50 too; * is all. May be given again.", valueName: "column"))
     var number: [String] = []
     @Option(help: ArgumentHelp("A column whose cells are text; * is all. May be given again.", valueName: "column")) var text: [String] = []
 
@@ -39,14 +47,16 @@ struct ReadingOptions: ParsableArguments {
         try setTable(&options.table)
         let shape = options.shape
         options.required += [
-            RequiredColumn(option: "--user-id", paths: shape.user + shape.anonymous), RequiredColumn(option: "--timestamp", paths: shape.time),
+            RequiredColumn(option: "--user-id", paths: shape.user + shape.anonymous),
+            RequiredColumn(option: "--timestamp", paths: shape.time),
         ]
         if !shape.event.isEmpty { options.required.append(RequiredColumn(option: "--event", paths: shape.event)) }
         options.shape.jsonText += jsonColumn.map { ByteString($0) }
         options.shape.numberColumns.formUnion(number.map { ByteString($0) })
         options.shape.textColumns.formUnion(text.map { ByteString($0) })
         options.required += (jsonColumn + number + text).filter { $0 != "*" }.map {
-            RequiredColumn(option: jsonColumn.contains($0) ? "--json-column" : number.contains($0) ? "--number" : "--text", paths: [MemberPath($0)])
+            RequiredColumn(
+                option: jsonColumn.contains($0) ? "--json-column" : number.contains($0) ? "--number" : "--text", paths: [MemberPath($0)])
         }
         let fields = [userID, anonymousID, event, timestamp, eventID].compactMap(\.self).filter { !$0.isEmpty }
         if let twice = fields.first(where: { name in fields.count { $0 == name } > 1 }) {
@@ -68,7 +78,9 @@ struct ReadingOptions: ParsableArguments {
     }
 
     private func setPlaces(_ options: inout FileOptions) throws {
-        func require(_ option: String, _ name: String) { options.required.append(RequiredColumn(option: option, paths: [MemberPath(name)])) }
+        func require(_ option: String, _ name: String) {
+            options.required.append(RequiredColumn(option: option, paths: [MemberPath(name)]))
+        }
         for (option, name) in [("--user-id", userID), ("--event", event), ("--timestamp", timestamp), ("--anonymous-id", anonymousID)] {
             guard let name else { continue }
             if name.isEmpty { throw ValidationError("\(option) needs the name of a column") }
@@ -104,6 +116,8 @@ struct ReadingOptions: ParsableArguments {
             if case .none = table.header { return }
             throw ValidationError("--no-header needs --columns a,b,c")
         }
-        table.header = .none([TableFormat.Columns(columns.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmingSpaces) })])
+        table.header = .none([
+            TableFormat.Columns(columns.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmingSpaces) })
+        ])
     }
 }

@@ -10,7 +10,9 @@ struct Explanation {
         guard report["found"] == true else { return "\(text("user_id")): no events of this user" }
         let chosen = report["chosen"]?.asArray ?? []
         let steps = report["funnel"]?["steps"]?.asArray?.count ?? 0
-        var lines = ["\(text("user_id")): \(text("outcome").replacing("_", with: " ")), step \(report["depth"]?.asInteger ?? 0) of \(steps)"]
+        var lines = [
+            "\(text("user_id")): \(text("outcome").replacing("_", with: " ")), step \(report["depth"]?.asInteger ?? 0) of \(steps)"
+        ]
         if let stopped = report["stopped"], stopped != .null {
             lines.append("not step \(number(stopped, "index")) (\(text(stopped, "step"))): \(text(stopped, "text"))")
         }
@@ -21,7 +23,8 @@ struct Explanation {
             let place = marks.firstIndex { $0.key == "\(text(event, "time")) \(text(event, "event"))" }
             let mark = place.map { marks.remove(at: $0).mark } ?? ""
             let fills = (event["steps"]?.asArray ?? []).compactMap(\.asInteger).map(String.init).joined(separator: ", ")
-            lines.append("\(pad(mark, 5)) \(pad(text(event, "time"), 28)) \(text(event, "event"))" + (fills.isEmpty ? "" : "  (fits \(fills))"))
+            lines.append(
+                "\(pad(mark, 5)) \(pad(text(event, "time"), 28)) \(text(event, "event"))" + (fills.isEmpty ? "" : "  (fits \(fills))"))
         }
         let shown = report["events"]?.asArray?.count ?? 0
         let all = Int(report["events_total"]?.asInteger ?? 0)

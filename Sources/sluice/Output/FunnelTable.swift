@@ -26,7 +26,8 @@ struct FunnelTable {
             let mark = worst != nil && worst == step["index"]?.asInteger ? "  ◀ biggest drop-off" : ""
             let left = step["dropout_rate"]?.asDouble.map { "-\(Self.decimal($0)) %" } ?? ""
             lines.append(
-                row(name.padded(to: nameWidth), bar(share ?? 0, barWidth), Terminal.number(Int(step["count"]?.asInteger ?? 0)),
+                row(
+                    name.padded(to: nameWidth), bar(share ?? 0, barWidth), Terminal.number(Int(step["count"]?.asInteger ?? 0)),
                     share.map { "\(Self.decimal($0 * 100)) %" } ?? "–", left, duration(step["median_seconds"]?.asDouble),
                     showsOpen ? step["open"]?.asInteger.map { Terminal.number(Int($0)) } ?? "" : nil) + mark)
         }

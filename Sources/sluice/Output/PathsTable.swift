@@ -12,7 +12,8 @@ struct PathsTable {
     private var paths: [String] {
         let from = report["from"]
         let between = from?["between"]?.asArray?.compactMap(\.asInteger).map(String.init) ?? []
-        let what = between.isEmpty ? "dropped at step \(from?["dropped"]?.asInteger ?? 0)" : "went from step \(between.joined(separator: " to "))"
+        let what =
+            between.isEmpty ? "dropped at step \(from?["dropped"]?.asInteger ?? 0)" : "went from step \(between.joined(separator: " to "))"
         var lines = ["\(count(report["users"])) users \(what); next they did:"]
         lines += (report["next"]?.asArray ?? []).map { line($0["event"] == .null ? "(nothing more)" : ValueText.row($0["event"]), $0) }
         lines += rest(report["next_other"], "events")
@@ -48,7 +49,9 @@ struct PathsTable {
             let rates = [row["with"], row["without"]].map { pad(percent($0?["conversion"]?.asDouble), 8) }.joined(separator: " ")
             lines.append("  \(rates) \(pad(lift, 7)) \(pad(q, 9))  \(name)")
         }
-        return lines + ["", "\(count(report["tested"])) were tested; q is the share of false finds among those as strong. None of it says why."]
+        return lines + [
+            "", "\(count(report["tested"])) were tested; q is the share of false finds among those as strong. None of it says why.",
+        ]
     }
 
     private func bar(_ share: Double) -> String {

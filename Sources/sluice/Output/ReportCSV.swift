@@ -71,7 +71,9 @@ struct ReportCSV {
     /// Behind the whole, which they need not add up to.
     private var segments: [Row] {
         guard let segments = report["segments"]?.asArray else { return [] }
-        let keys: [ByteString] = ["entered", "converted", "conversion", "conversion_ci", "steps", "biggest_dropoff", "expected_conversions"]
+        let keys: [ByteString] = [
+            "entered", "converted", "conversion", "conversion_ci", "steps", "biggest_dropoff", "expected_conversions",
+        ]
         let whole = JSONValue.object(keys.map { .init($0, report[$0] ?? .null) })
         let head: Row = [.init("row", "whole"), .init("name", .null)]
         return [head + Self.cells(whole)] + segments.map { [.init("row", "segment")] + Self.cells($0, without: ["times"]) }

@@ -1,7 +1,7 @@
+import EventStorage
 import Foundation
 import FunnelModel
 import FunnelProtocol
-import EventStorage
 import Metadata
 
 /// What an earlier `sluice up` has left in its directory.

@@ -121,7 +121,9 @@ final class Supervisor: Sendable {
             return nil
         }
         guard let pause else { return }
-        let how = process.terminationReason == .exit ? "ended with \(process.terminationStatus)" : "was ended by signal \(process.terminationStatus)"
+        let how =
+            process.terminationReason == .exit
+            ? "ended with \(process.terminationStatus)" : "was ended by signal \(process.terminationStatus)"
         Terminal.note(
             "\(member.name) \(how); starting it again in \((pause * 10).rounded() / 10) s (log: \(logs)/\(member.name).log)"
                 + (words.isEmpty ? "" : "\n" + words))

@@ -59,7 +59,9 @@ final class Cluster: @unchecked Sendable {
     func start(extra: [String] = []) async throws {
         let file = directory.appendingPathComponent("info.json")
         try? FileManager.default.removeItem(at: file)
-        let usual = ["up", "--any-port", "--shards", "\(shards)", "--data", directory.appendingPathComponent("data").path, "--info", file.path]
+        let usual = [
+            "up", "--any-port", "--shards", "\(shards)", "--data", directory.appendingPathComponent("data").path, "--info", file.path,
+        ]
         process = try Command.spawn(
             "sluice", usual + arguments + extra, environment: environment, log: directory.appendingPathComponent("up.log").path)
         for _ in 0..<1_200 {

@@ -30,7 +30,8 @@ final class EventStream {
         guard connected == 0 else { throw Trouble("cannot connect to \(address)") }
         let json = body.encoded
         let fields = headers.map { "\($0.key): \($0.value)\r\n" }.joined()
-        let request = "POST \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Type: application/json\r\n\(fields)Content-Length: \(json.count)\r\n\r\n"
+        let request =
+            "POST \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Type: application/json\r\n\(fields)Content-Length: \(json.count)\r\n\r\n"
         let bytes = Array(request.utf8) + json
         guard send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else { throw Trouble("cannot send to \(address)") }
         while !text.contains("\r\n\r\n") { try receive() }

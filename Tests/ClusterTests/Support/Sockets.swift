@@ -6,9 +6,15 @@ final class OpenRequest {
 
     init(_ address: String, _ path: String) throws {
         let port = UInt16(address.split(separator: ":").last ?? "") ?? 0
-        socket = try loopback { descriptor, target, size in connect(descriptor, target, size) } port: { port }
+        socket = try loopback { descriptor, target, size in
+            connect(descriptor, target, size)
+        } port: {
+            port
+        }
         let text = "POST \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Length: 100\r\n\r\n{"
-        guard send(socket, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count else { throw Trouble("cannot send to \(address)") }
+        guard send(socket, text, text.utf8.count, Int32(MSG_NOSIGNAL)) == text.utf8.count else {
+            throw Trouble("cannot send to \(address)")
+        }
     }
 
     func close() { Glibc.close(socket) }
@@ -20,7 +26,11 @@ final class Listener {
     let port: UInt16
 
     init() throws {
-        socket = try loopback { descriptor, target, size in bind(descriptor, target, size) } port: { 0 }
+        socket = try loopback { descriptor, target, size in
+            bind(descriptor, target, size)
+        } port: {
+            0
+        }
         guard listen(socket, 16) == 0 else { throw Trouble("cannot listen") }
         var address = sockaddr_in()
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)

@@ -197,10 +197,12 @@ extension SimulatedFileSystem.Disk {
                 return false
             }
             if forgets, let inode { state.trace.append(.forget(inode)) }
-            let fails = forgets || state.faults.contains {
-                if case .failedSync(let n) = $0 { return n == state.syncs }
-                return false
-            }
+            let fails =
+                forgets
+                || state.faults.contains {
+                    if case .failedSync(let n) = $0 { return n == state.syncs }
+                    return false
+                }
             if !fails { state.trace.append(inode.map { .sync($0) } ?? .syncDirectory) }
             return fails
         }

@@ -1,5 +1,5 @@
-import FunnelModel
 import EventStorage
+import FunnelModel
 
 typealias SimulatedStore = ShardStore<SimulatedFileSystem>
 

@@ -10,10 +10,13 @@ extension PairedCounts {
         var pairs = PairedCounts()
         for field in fields {
             pairs[keyPath: field] = try reader.varint("users of two funnels")
-            guard pairs[keyPath: field] < 1 << 48 else { throw ByteError(offset: reader.offset, reason: "users of two funnels are out of range") }
+            guard pairs[keyPath: field] < 1 << 48 else {
+                throw ByteError(offset: reader.offset, reason: "users of two funnels are out of range")
+            }
         }
         let alone = [pairs.aloneInFirst, pairs.aloneInSecond]
-        guard alone.allSatisfy({ $0.converted <= $0.entered }), pairs.first.entered == counts.first, pairs.first.converted == counts.last else {
+        guard alone.allSatisfy({ $0.converted <= $0.entered }), pairs.first.entered == counts.first, pairs.first.converted == counts.last
+        else {
             throw ByteError(offset: reader.offset, reason: "the users of two funnels don't add up to those of the first")
         }
         return pairs
