@@ -10,7 +10,7 @@ extension UserGroup {
         var value: PropertyValue?
         switch inner.value("value") {
         case nil:
-            // Null is the row of users without a value, and is asked for in so many letters.
+            // Null means the row of users without a value. It must be written out.
             let isGiven = asked.asObject?.contains { $0.key == "value" } ?? true
             if !isGiven { inner.faultAt("value", "is required: a value of the breakdown, or null") }
         case .string(let text)?: value = .string(text)

@@ -16,9 +16,9 @@ struct Memtable: Sendable {
     /// The newest batches, all small.
     private var smallBatches = 0
 
-    /// Small runs kept before the newest are merged whatever they weigh.
+    /// Maximum number of small runs. Beyond it the newest two are merged, regardless of their sizes.
     private static let smallRunsMax = 8
-    /// Rows of a run, at most: appends of all projects wait while two are merged.
+    /// Maximum rows of a run. Appends of all projects wait while two runs are merged, so this bounds the wait.
     private static let runRows = 1 << 20
     /// So many small batches in a row become one.
     private static let smallBatchesMax = 256

@@ -51,7 +51,7 @@ package struct StoreView: Sendable {
     }
 
     /// Users in the order of their places, each with its rows of the wanted names in order of time: repeats merged, suppressed
-    /// users left out. A user without such rows is not told.
+    /// users left out. Users without such rows are skipped.
     /// - Parameters:
     ///   - wanted: names; nil is all, with indexes into `eventNames()`.
     ///   - range: places; nil is all.

@@ -18,7 +18,7 @@ package final class UserRowReader {
     }
 
     /// Each user of a range of places; false where `body` ended the scan.
-    /// - Parameter tooMany: told the place of a user with more rows than may be read, who is passed over unless it throws.
+    /// - Parameter tooMany: called with the place of a user with more rows than may be read. The user is skipped unless it throws.
     package func each(
         in places: Range<Int>, tooMany: (Int) throws -> Void = { _ in throw StoreError(.tooManyRows, "a user has too many events") },
         _ body: (UserRows) throws -> Bool
@@ -49,7 +49,7 @@ package final class UserRowReader {
     }
 }
 
-/// The rows of one user as a scan tells them. One object serves a whole scan: keep nothing of it.
+/// The rows of one user during a scan. The same object is used for every user, so keep no reference to it.
 package final class UserRows {
     private let scan: RowSelection
     private let keyReader: KeyReader

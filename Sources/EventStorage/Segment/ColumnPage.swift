@@ -37,7 +37,7 @@ package enum ColumnPage {
         return out
     }
 
-    /// What stands before the values.
+    /// The header of a page, before its values.
     struct Head {
         /// Bytes of the bitmap of rows; nil where all have a value.
         var bitmap: Range<Int>?

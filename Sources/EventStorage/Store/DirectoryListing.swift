@@ -1,7 +1,7 @@
 import FunnelModel
 import Synchronization
 
-/// What lies in a store's directory.
+/// The files of a store's directory, by kind.
 struct DirectoryListing {
     var hasIdentity = false
     var hasManifest = false

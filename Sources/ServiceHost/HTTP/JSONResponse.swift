@@ -27,7 +27,7 @@ package enum JSONResponse {
     /// RFC 9457 problem details.
     package static func problem(_ error: ProtocolError) -> Response { WholeAnswer(error).response }
 
-    /// A problem of HTTP itself, which no error of the protocol stands for.
+    /// An HTTP error that has no code in the protocol.
     static func problem(_ status: HTTPResponse.Status, _ detail: String, headers: HTTPFields = [:]) -> Response {
         let title = status.reasonPhrase.lowercased()
         let problem: JSONValue = [
