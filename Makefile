@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-files test-traits test-hostile hostile kills-all test-prometheus test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-contract test-files test-traits test-tsan test-hostile hostile kills-all test-prometheus test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -75,6 +75,16 @@ screenshots: build
 verify-reports: build
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Reports/python.sh Tests/Reports/verify_reports.py $(if $(LOGS),--logs $(LOGS))
 
+# Every operation of Protocol/openapi.yaml on a real cluster, each answer validated against the document; about half a minute.
+test-contract: build
+	Tests/Reports/python.sh Tests/Reports/contract_test.py --programs $(build_dir)
+
+# Calls, HTTP/2 and the services under the thread sanitizer, built in .build-tsan.
+test-tsan:
+	@sh deploy/install-deps.sh h2load:nghttp2-client nghttpd:nghttp2-server
+	swift build --build-tests --sanitize thread --scratch-path .build-tsan
+	swift test --skip-build --sanitize thread --scratch-path .build-tsan --filter 'HTTP2Tests|RPCTests|ServiceHostTests|ServiceTests'
+
 # make kills N=50: kill -9 of shards and of ingest under load, with a ledger.
 N ?= 50
 kills:
@@ -104,7 +114,7 @@ bench-micro:
 	sh bench/Micro/instructions.sh bench/Micro/f4.keys 86400000 $(build_dir)/kernel-twin
 
 lint:
-	swift format lint --strict --recursive Sources Tests Package.swift
+	swift format lint --strict --recursive Sources Plugins Tests Package.swift
 
 # The container image, built and run; needs docker, or buildah and debootstrap.
 image-test: build

@@ -36,82 +36,6 @@ let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
-// Web files of the dashboard; `DashboardFiles` has the same list.
-let webFiles = """
-    api/between.js
-    api/fetch.js
-    api/live.js
-    api/received.js
-    api/session.js
-    api/shards.js
-    app.js
-    icon.svg
-    index.html
-    pages/bar.js
-    pages/dropoffs.js
-    pages/edit-settings.js
-    pages/edit-steps.js
-    pages/edit.js
-    pages/experiments.js
-    pages/figures.js
-    pages/follow.js
-    pages/funnel-tables.js
-    pages/funnel-view.js
-    pages/funnel.js
-    pages/live-mark.js
-    pages/pair-view.js
-    pages/paths-view.js
-    pages/paths.js
-    pages/predictors-view.js
-    pages/report-page.js
-    pages/segments.js
-    pages/series.js
-    pages/shell.js
-    pages/signin.js
-    pages/status.js
-    pages/step-detail.js
-    pages/step.js
-    pages/times.js
-    pages/trends.js
-    pages/user-list.js
-    pages/users.js
-    parts/announce.js
-    parts/bars.js
-    parts/card.js
-    parts/chips.js
-    parts/columns.js
-    parts/conditions.js
-    parts/copy.js
-    parts/dialog.js
-    parts/dom.js
-    parts/export.js
-    parts/faults.js
-    parts/field-faults.js
-    parts/field.js
-    parts/flow.js
-    parts/format.js
-    parts/funnel-picture.js
-    parts/graph.js
-    parts/picker.js
-    parts/picture.js
-    parts/states.js
-    parts/table.js
-    parts/tip.js
-    parts/value.js
-    state/funnels.js
-    state/draft.js
-    state/json.js
-    state/query.js
-    state/range.js
-    state/url.js
-    style/base.css
-    style/funnel.css
-    style/pages.css
-    style/parts.css
-    style/tokens.css
-    theme.js
-    """
-
 let package = Package(
     name: "sluice",
     products: [
@@ -154,19 +78,21 @@ let package = Package(
         library(
             "EventFiles",
             ["EventShapes", "FunnelModel", "Codec", "TimeZones", crypto, .target(name: "CZstd", condition: .when(traits: ["Zstd"]))]),
-        .target(
-            name: "Dashboard", resources: webFiles.split(separator: "\n").map { .embedInCode(String($0)) }, swiftSettings: strict),
+        .plugin(name: "EmbedFiles", capability: .buildTool(), dependencies: ["embed-files"]),
+        .executableTarget(name: "embed-files", path: "Plugins/embed-files", swiftSettings: strict),
+        .target(name: "Dashboard", swiftSettings: strict, plugins: ["EmbedFiles"]),
         library("HTTP2", ["CNghttp2", "CShims", nioCore]),
         library("RPC", ["FunnelProtocol", "HTTP2", nioCore, nioPosix, nioSSL, nioTLS, crypto, logging]),
         library("ServiceRuntime", ["FunnelModel", "CShims", nioPosix, logging, lifecycle, yams]),
-        library(
-            "ServiceHost",
-            [
+        .target(
+            name: "ServiceHost",
+            dependencies: [
                 "ServiceRuntime", "RPC", "HTTP2", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix,
+                yams,
                 nioSSL, logging,
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-            ]),
+            ], swiftSettings: strict, plugins: ["EmbedFiles"]),
         library("IngestService", ["RPC", "ServiceHost"]),
         library("ShardService", ["RPC", "ServiceHost", "EventStorage", "FunnelMatch", "FunnelQuery", "Codec", "CShims"]),
         library("Metadata", ["FunnelProtocol", "FunnelModel", "ServiceRuntime", grdb]),
@@ -189,7 +115,11 @@ let package = Package(
         tests("FunnelStatisticsTests", ["FunnelStatistics", "FunnelModel", "TestSupport"]),
         tests(
             "ServiceTests",
-            ["ServiceRuntime", "Metadata", "IngestService", "CoordinatorService", "ShardService", "Dashboard", "TestSupport"]),
+            [
+                "ServiceRuntime", "ServiceHost", "Metadata", "IngestService", "CoordinatorService", "ShardService", "EventStorage",
+                "Dashboard",
+                "TestSupport", nioCore, nioPosix, logging,
+            ]),
         tests("ClusterTests", ["Codec", "TestSupport", crypto]),
         tests("FunnelMatchTests", ["FunnelMatch", "TestSupport"]),
         tests("HTTP2Tests", ["HTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),

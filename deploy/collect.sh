@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # collect.sh PROGRAMS OUT: gathers what the image holds of Sluice: stripped programs in OUT/bin, the Swift libraries
-# they load in OUT/lib, the demo's funnel in OUT/share. Runs where the programs were built: only there ldd finds the libraries.
+# they load in OUT/lib, the demo's funnel and the shell completions of `sluice` in OUT/share. Runs where the programs were built:
+# only there ldd finds the libraries.
 set -euo pipefail
 
 if [[ $# != 2 ]]; then
@@ -8,7 +9,7 @@ if [[ $# != 2 ]]; then
     exit 2
 fi
 source_folder=$1 out=$2
-mkdir -p "$out/bin" "$out/lib"
+mkdir -p "$out/bin" "$out/lib" "$out/share/completions"
 
 for program in sluice sluice-ingest sluice-shard sluice-coordinator; do
     if [[ ! -f $source_folder/$program ]]; then
@@ -29,5 +30,9 @@ for program in sluice sluice-ingest sluice-shard sluice-coordinator; do
     done < <(awk '$2 == "=>" { print $3 }' <<<"$libraries")
     install -m 0755 "$source_folder/$program" "$out/bin/$program"
     strip "$out/bin/$program"
+done
+for shell in bash zsh fish; do
+    "$source_folder/sluice" --generate-completion-script "$shell" >"$out/share/completions/sluice.$shell"
+    chmod 0644 "$out/share/completions/sluice.$shell"
 done
 install -D -m 0644 "$(dirname "${BASH_SOURCE[0]}")/demo-funnel.json" "$out/share/demo-funnel.json"

@@ -278,6 +278,21 @@ check_image() {
     [[ $check == *health* ]] || fail "the image has no health check: '$check'"
 }
 
+# The completion scripts are those of the program, and an interactive bash has loaded its own.
+check_completions() {
+    local check
+    check='for shell in bash zsh fish; do
+            sluice --generate-completion-script $shell | cmp - /usr/local/share/sluice/completions/sluice.$shell || exit 1
+        done
+        test -s /usr/local/share/bash-completion/completions/sluice && test -s /usr/local/share/zsh/site-functions/_sluice &&
+            test -s /usr/local/share/fish/vendor_completions.d/sluice.fish && bash -ic "complete -p sluice" 2>/dev/null'
+    if [[ $engine == docker ]]; then
+        docker run --rm --network none "$image" bash -c "$check" >"$logs/completions" 2>&1
+    else
+        bud run --isolation chroot --network host "${container[ingest]}" -- bash -c "$check" >"$logs/completions" 2>&1
+    fi || fail "the shell completions of the image do not work"
+}
+
 # --- A cluster out of the image -------------------------------------------------------------------------------------
 
 # A port that nothing listens on, below the range from which connections get theirs.
@@ -483,6 +498,7 @@ image='' free=''
 check_compose
 build_image
 check_image
+check_completions
 plan_cluster
 start_service shard-0 sluice-shard --shard 0
 start_service shard-1 sluice-shard --shard 1

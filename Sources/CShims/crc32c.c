@@ -16,7 +16,7 @@
 #define STEP1(crc, byte) __crc32cb((uint32_t)(crc), (byte))
 #endif
 
-// slice[k][b] is the sum of byte b with k zero bytes behind it.
+// slice[k][b] is the CRC of byte b with k zero bytes after it.
 static uint32_t slice[8][256];
 
 static void fill_slices(void) {
@@ -49,12 +49,12 @@ static uint32_t portable(uint32_t c, const uint8_t *p, size_t n) {
 
 #ifdef HARDWARE
 
-// The instruction takes three cycles and one can start in each: three streams side by side, each `LONG` or `SHORT`
-// bytes, are as quick as one. Their sums are joined by moving the earlier ones over as many zero bytes.
+// The instruction takes three cycles and one can start in each cycle, so three streams in parallel, each of `LONG` or `SHORT`
+// bytes, are as fast as one. Their CRCs are joined by moving the earlier ones over as many zero bytes.
 #define LONG 4096
 #define SHORT 256
 
-// shift[b][v] moves a sum whose byte b is v, and whose others are 0, over a stream's length of zero bytes.
+// shift[b][v] is a CRC whose byte b is v, and whose others are 0, moved over a stream's length of zero bytes.
 static uint32_t long_shift[4][256];
 static uint32_t short_shift[4][256];
 
@@ -69,7 +69,7 @@ static uint32_t multiply(uint32_t a, uint32_t b) {
 }
 
 static void fill_shift(uint32_t shift[4][256], size_t bytes) {
-    // x^8, squared as often as it takes: `bytes` is a power of two.
+    // x^8, squared log2(bytes) times: `bytes` is a power of two.
     uint32_t power = 1u << 23;
     for (; bytes > 1; bytes >>= 1) power = multiply(power, power);
     for (int b = 0; b < 4; b++)
@@ -107,7 +107,7 @@ static int has_instruction;
 
 #endif
 
-// Before anything of the program runs, so that no sum waits for it.
+// Runs before `main`, so that no checksum has to wait for the tables.
 __attribute__((constructor)) static void prepare(void) {
     fill_slices();
 #ifdef HARDWARE

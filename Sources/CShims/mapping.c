@@ -9,14 +9,14 @@
 #include <unistd.h>
 
 struct sluice_mapping {
-    // 0 while the slot is free. The handler reads slots while others come and go, but its own can't: its thread reads there.
+    // 0 while the slot is free. The handler reads slots while others change, but its own does not: its thread is reading there.
     _Atomic uintptr_t base;
     _Atomic size_t length;
     atomic_int damaged;
     sluice_mapping *next_free;
 };
 
-// As many as a process may have on Linux (vm.max_map_count). Slots that were never used take no memory.
+// Max mappings of a process on Linux (vm.max_map_count). Slots that were never used take no memory.
 #define SLOTS 65536
 
 static sluice_mapping slots[SLOTS];
@@ -28,7 +28,7 @@ static pthread_once_t installed = PTHREAD_ONCE_INIT;
 static struct sigaction previous;
 static uintptr_t page_bytes;
 
-// Only what may be called in a signal handler, and mmap, which is a plain system call here.
+// Calls only what is allowed in a signal handler, and mmap, which is a plain system call here.
 static void on_bus_error(int number, siginfo_t *info, void *context) {
     (void)number;
     (void)context;
@@ -40,14 +40,14 @@ static void on_bus_error(int number, siginfo_t *info, void *context) {
         size_t length = atomic_load(&slots[i].length);
         if (base == 0 || at < base || at - base >= length || atomic_load(&slots[i].base) != base) continue;
         uintptr_t page = at & ~(page_bytes - 1);
-        // All that follows, so that a mapping is cut in two at most: nobody may believe any of it now.
+        // Replaces all that follows, so that a mapping is cut in two at most: none of it is valid now.
         atomic_store(&slots[i].damaged, 1);
         void *zeros = mmap((void *)page, base + length - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         if (zeros == MAP_FAILED) break;
         errno = saved;
         return;
     }
-    // None of ours: what would have happened without this handler happens when the instruction is tried again.
+    // Not one of our mappings: the previous action is restored, and takes effect when the instruction is tried again.
     sigaction(SIGBUS, &previous, NULL);
     errno = saved;
 }

@@ -2,7 +2,7 @@ import CZlib
 
 /// gzip compression of whole documents (RFC 1952).
 package enum Gzip {
-    /// - Returns: nil where zlib has no memory.
+    /// Compresses bytes to one gzip member; nil if zlib has no memory.
     package static func encode(_ bytes: [UInt8]) -> [UInt8]? {
         var stream = unsafe z_stream()
         // 15 window bits, +16 writes gzip's header.

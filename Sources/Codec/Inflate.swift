@@ -2,7 +2,7 @@ import CZlib
 
 /// Why compressed data could not be decoded.
 package enum InflateError: Error, Equatable, CustomStringConvertible {
-    /// They decode to more bytes than the limit.
+    /// The data decode to more bytes than the limit.
     case overLimit(bytes: Int)
     case damaged(String)
     case endsEarly
@@ -16,7 +16,7 @@ package enum InflateError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// Streaming gzip or zlib decompression with a cap on what comes out.
+/// Streaming gzip or zlib decompression with a limit on the decoded bytes.
 @safe package final class Inflate {
     private var stream = unsafe z_stream()
     private let limit: Int
@@ -25,9 +25,10 @@ package enum InflateError: Error, Equatable, CustomStringConvertible {
     private let takesPadding: Bool
     private var isPadded = false
 
+    /// Starts a stream.
     /// - Parameters:
-    ///   - limit: decoded bytes in all; one more is an error naming it.
-    ///   - takesPadding: zeros behind the last member, which tapes and some programs leave, are no error.
+    ///   - limit: max decoded bytes in all; more are `.overLimit`.
+    ///   - takesPadding: whether zeros after the last member are accepted; tapes and some programs leave them.
     package init(limit: Int, takesPadding: Bool = false) throws(InflateError) {
         self.limit = limit
         self.takesPadding = takesPadding
@@ -38,14 +39,14 @@ package enum InflateError: Error, Equatable, CustomStringConvertible {
 
     deinit { unsafe inflateEnd(&stream) }
 
-    /// Everything that `bytes` decode to. Concatenated gzip members are one stream (RFC 1952, 2.2).
+    /// Decodes the next bytes of the stream. Concatenated gzip members are one stream (RFC 1952, 2.2).
     package func feed(_ bytes: [UInt8]) throws(InflateError) -> [UInt8] {
         var out: [UInt8] = []
         try feed(bytes, into: &out)
         return out
     }
 
-    /// The same; where the data are damaged, `out` has what stands before the damage.
+    /// The same; if the data are damaged, `out` has what was decoded before the damage.
     package func feed(_ bytes: [UInt8], into out: inout [UInt8]) throws(InflateError) {
         var input = bytes
         let total = input.count
@@ -60,7 +61,7 @@ package enum InflateError: Error, Equatable, CustomStringConvertible {
         if let fault { throw fault }
     }
 
-    /// An error where the stream broke off.
+    /// Throws `.endsEarly` if the stream is not complete.
     package func finish() throws(InflateError) {
         if !finished { throw .endsEarly }
     }
@@ -76,7 +77,7 @@ package enum InflateError: Error, Equatable, CustomStringConvertible {
                 }
                 if unsafe stream.avail_in == 0 { return nil }
                 if isPadded {
-                    return .damaged("data after the zeros behind the last gzip member, at byte \(total - Int(unsafe stream.avail_in))")
+                    return .damaged("data after the zeros that follow the last gzip member, at byte \(total - Int(unsafe stream.avail_in))")
                 }
                 unsafe inflateReset(&stream)
                 finished = false
@@ -104,7 +105,7 @@ package enum InflateError: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    /// A whole gzip or zlib document.
+    /// Decodes a whole gzip or zlib document.
     package static func decode(_ bytes: [UInt8], limit: Int) throws(InflateError) -> [UInt8] {
         let inflate = try Inflate(limit: limit)
         let out = try inflate.feed(bytes)

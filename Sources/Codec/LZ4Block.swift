@@ -1,12 +1,12 @@
 import CLZ4
 import FunnelModel
 
-/// Raw LZ4 blocks (LZ4 block format, no frame); the decoded size travels beside them and is checked first.
+/// Raw LZ4 blocks (LZ4 block format, no frame). The decoded size is kept beside them, and is checked first.
 package enum LZ4Block {
-    /// Below this a block is not worth a try.
+    /// Min bytes for which compression is tried.
     package static let minimumBytes = 128
 
-    /// The compressor's tables (16 KiB), to be kept for many blocks by a worker that packs many.
+    /// The compressor's tables (16 KiB), which a worker may reuse for many blocks.
     @safe package struct State: ~Copyable {
         fileprivate let memory: UnsafeMutableRawPointer
 
@@ -18,18 +18,19 @@ package enum LZ4Block {
         deinit { unsafe memory.deallocate() }
     }
 
-    /// The compressed block, or nil where it would not save at least an eighth.
+    /// The compressed block; nil if it would not save at least an eighth.
     package static func compress(_ bytes: [UInt8]) -> [UInt8]? {
         let state = State()
         return compress(bytes, state: state)
     }
 
-    /// - Parameter acceleration: 1 packs best; each step more is some percent quicker and packs less well.
+    /// The same with tables that are reused.
+    /// - Parameter acceleration: 1 compresses best; each step more is some percent faster and compresses less.
     package static func compress(_ bytes: [UInt8], acceleration: Int = 1, state: borrowing State) -> [UInt8]? {
         unsafe bytes.withUnsafeBytes { unsafe compress($0, acceleration: acceleration, state: state) }
     }
 
-    /// As above, of memory that the caller keeps in place.
+    /// The same for memory that the caller keeps valid.
     package static func compress(
         _ bytes: UnsafeRawBufferPointer, acceleration: Int = 1, state: borrowing State
     ) -> [UInt8]? {
@@ -46,7 +47,7 @@ package enum LZ4Block {
         return out.isEmpty ? nil : out
     }
 
-    /// Exactly `size` bytes, or an error. `size` must have been checked against a limit by the caller.
+    /// Decodes a block to exactly `size` bytes, or throws. The caller must have checked `size` against a limit.
     package static func decompress(_ bytes: [UInt8], range: Range<Int>, size: Int) throws(ByteError) -> [UInt8] {
         let range = range.clamped(to: 0..<bytes.count)
         let span = bytes.span
@@ -55,12 +56,12 @@ package enum LZ4Block {
         }
     }
 
-    /// As above, from memory that the caller keeps in place.
-    /// - Parameter offset: where the block stands, for the error.
+    /// The same for memory that the caller keeps valid.
+    /// - Parameter offset: offset of the block, for errors.
     package static func decompress(
         _ bytes: UnsafeRawBufferPointer, size: Int, at offset: Int = 0
     ) throws(ByteError) -> [UInt8] {
-        // LZ4 can't expand by more than 255 times; refuse a lie before memory is taken for it.
+        // LZ4 cannot expand by more than 255 times, so an impossible size is rejected before allocation.
         guard size >= 0, size <= bytes.count &* 255 &+ 64, size <= Int(LZ4_MAX_INPUT_SIZE), bytes.count <= Int(CInt.max) else {
             throw ByteError(offset: offset, reason: "LZ4 block of \(bytes.count) bytes cannot hold \(size)")
         }

@@ -7,27 +7,27 @@ import ServiceHost
 import ServiceLifecycle
 import ServiceRuntime
 
-/// Holds the metadata, plans queries, asks the shards and merges what they say.
+/// Keeps the metadata, plans queries, asks the shards and merges their answers.
 package final class CoordinatorService: Sendable {
     package static let table = SettingsTable(
         program: "sluice-coordinator", summary: "keeps definitions and the cluster map, and answers funnel queries",
         example:
             "SLUICE_CLUSTER_SECRET=… SLUICE_READ_KEYS=… sluice-coordinator --data /var/lib/sluice-coordinator --shards 10.0.0.6:8100,10.0.0.7:8101",
         settings: CommonSettings.all(http: 8090, wire: 8091) + [
-            Setting("data", .text, default: "", "directory for the metadata"),
-            Setting("shards", .list, default: "", "wire addresses of all shards, host:port, in the order of their numbers, by commas"),
-            Setting("write-keys", .list, secret: true, "keys that may append events: KEY or PROJECT:KEY, by commas"),
-            Setting("read-keys", .list, secret: true, "keys that may query"),
-            Setting("admin-keys", .list, secret: true, "keys that may do everything"),
+            Setting("data", .text, default: "", "data directory, for the metadata; required"),
+            Setting("shards", .list, default: "", "wire addresses of all shards, host:port, comma-separated, in order of their numbers"),
+            Setting("write-keys", .list, secret: true, "keys that may append events: KEY or PROJECT:KEY, comma-separated"),
+            Setting("read-keys", .list, secret: true, "keys that may query, in the same form"),
+            Setting("admin-keys", .list, secret: true, "keys that may do everything, in the same form"),
             Setting(
                 "new-shards", .list, default: "",
-                "numbers of shards that may come back with other data than before, such as an empty disk, by commas: once each, for this start"
+                "numbers of shards that may have other data than before, such as an empty disk, comma-separated; once each, for this start"
             ),
-            Setting("queries-running", .integer(1...1_000), default: "8", "queries answered at the same time"),
+            Setting("queries-running", .integer(1...1_000), default: "8", "max queries answered at a time"),
             Setting(
-                "chart-library", .text, default: "", "file of Chart.js for the dashboard; by default where Debian's libjs-chart.js has it"),
+                "chart-library", .text, default: "", "path of Chart.js for the dashboard; by default that of Debian's libjs-chart.js"),
             Setting(
-                "queries-queued", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
+                "queries-queued", .integer(0...10_000), default: "64", "max queries that wait, half of them for one project"),
         ])
 
     private let node: Node
@@ -39,6 +39,7 @@ package final class CoordinatorService: Sendable {
     private let keys: KeyRing
     private let live: LiveHub
 
+    /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.
     package static func services(_ run: Program.Run) async throws -> [any Service] {
         let node = try Node(.coordinator, run)
         let service = try await CoordinatorService(node)
@@ -57,7 +58,7 @@ package final class CoordinatorService: Sendable {
             Background { await service.tellReadiness() }, Background { await service.followData() },
             IdleTrim { service.engine.gate.load.running > 0 }, try node.httpService(http),
             node.wireService(routes + service.reportRoutes, as: service.identity) { service.map.shards.count },
-            // Stops first, so that calls which wait for a newer map don't hold up the rest.
+            // Stops first, so that calls that wait for a newer snapshot don't delay the stop.
             AtShutdown { service.directory.registry.endWaiting() },
             Background { await service.live.run() },
         ]
@@ -69,11 +70,9 @@ package final class CoordinatorService: Sendable {
         if site.lacksCharts {
             node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js")
         }
-        site.add(to: router)
-        CoordinatorRoutes(engine: engine, savedFunnels: savedFunnels, callers: callers).add(to: router)
-        SessionRoutes(callers: callers, isSecure: node.serverTLS != nil).add(to: router)
-        StatusRoutes(callers: callers, engine: engine).add(to: router)
-        LiveRoutes(callers: callers, hub: live).add(to: router)
+        let routes = CoordinatorRoutes(
+            engine: engine, savedFunnels: savedFunnels, callers: callers, hub: live, site: site, isSecure: node.serverTLS != nil)
+        routes.add(to: router)
     }
 
     private init(_ node: Node) async throws {
@@ -119,7 +118,7 @@ package final class CoordinatorService: Sendable {
         let snapshot = try await directory.registry.configure(shards: shards, keys: keys, isCopy: directory.isCopy)
         if directory.isCopy {
             node.logger.notice(
-                "the data directory was copied or moved: its metadata go on under a lineage of their own",
+                "the data directory was copied or moved: its metadata get a new lineage",
                 metadata: ["lineage": "\(CoordinatorDirectory.hex(snapshot.lineage))"])
         }
         try directory.claim(snapshot.map.clusterID)
@@ -134,7 +133,7 @@ package final class CoordinatorService: Sendable {
         }
     }
 
-    /// Until cancelled: ready while a shard can be reached.
+    /// Until cancelled: sets the readiness, by whether a shard can be reached.
     private func tellReadiness() async {
         while !Task.isCancelled {
             let conditions = fleet.links.map { ($0.name, $0.watch.condition) }
@@ -155,12 +154,12 @@ package final class CoordinatorService: Sendable {
         }
     }
 
-    /// Until cancelled: notes which data each shard has open, so that it answers from no others later.
+    /// Until cancelled: stores the ids of the data that shards have open. From then on a shard must have these data.
     private func followData() async {
         var newShards = Set(node.settings.list("new-shards").compactMap { Int($0) })
         if !newShards.isEmpty {
             node.logger.warning(
-                "shards of --new-shards may come back with other data than before; start without it next time",
+                "shards of --new-shards may have other data than before; start without it next time",
                 metadata: ["shards": "\(newShards.sorted())"])
         }
         let limit = LogLimit(lines: 5)
@@ -177,13 +176,13 @@ package final class CoordinatorService: Sendable {
                         node.logger.notice("the shard's data are known by their id from now on", metadata: place)
                     case .refused:
                         limit.log(
-                            node.logger, .error, "data of shard \(link.id)", "a shard has other data open than those it must answer from",
+                            node.logger, .error, "data of shard \(link.id)", "a shard has other data open than the cluster knows",
                             place)
                     }
                 } catch is RevisionConflict {
-                    // The metadata went on under a new lineage just now.
+                    // The metadata have just got a new lineage; the next round tries again.
                 } catch {
-                    limit.log(node.logger, .error, "data ids", "data ids could not be noted", ["error": "\(words(error))"])
+                    limit.log(node.logger, .error, "data ids", "data ids could not be stored", ["error": "\(words(error))"])
                 }
             }
             try? await Task.sleep(for: .milliseconds(250))
@@ -194,7 +193,7 @@ package final class CoordinatorService: Sendable {
         ("write-keys", .write), ("read-keys", .read), ("admin-keys", .admin),
     ]
 
-    /// Keys that could be guessed are taken, since 0.1 took them.
+    /// Warns of keys that can be guessed. They are accepted, since release 0.1 accepted them.
     private static func warnOfShortKeys(_ node: Node) {
         for (name, _) in keySettings {
             let places = KeyRing.shortEntries(node.settings.list(name))
@@ -218,7 +217,7 @@ package final class CoordinatorService: Sendable {
         let places = Dictionary(grouping: shards.indices) { "\(shards[$0].host):\(shards[$0].port)" }
         for (address, numbers) in places.sorted(by: { $0.value[0] < $1.value[0] }) where numbers.count > 1 {
             let names = numbers.map { "\($0)" }.joined(separator: ", ")
-            faults.append(FieldFault("--shards", "gives \(address) to shards \(names); each shard has an address of its own"))
+            faults.append(FieldFault("--shards", "gives \(address) to shards \(names); each shard needs its own address"))
         }
         for text in settings.list("new-shards") where !(Int(text).map(shards.indices.contains) ?? false) {
             faults.append(FieldFault("--new-shards", "\"\(text)\" is not the number of a shard, 0 to \(max(0, shards.count - 1))"))
@@ -235,7 +234,7 @@ package final class CoordinatorService: Sendable {
             }
         }
         for key in keys where keys.contains(where: { $0.hash == key.hash && $0.project != key.project }) {
-            faults.append(FieldFault("keys", "one key is given to projects \(key.project) and others; a key opens one project"))
+            faults.append(FieldFault("keys", "one key is given to projects \(key.project) and others; a key belongs to one project"))
             break
         }
         if !faults.isEmpty { throw InvalidDocument(faults) }
@@ -263,7 +262,7 @@ package final class CoordinatorService: Sendable {
         guard var snapshot = found else { throw ProtocolError(.notReady, "the coordinator has no cluster map") }
         if wasBehind {
             node.logger.error(
-                "a service knew more than this coordinator, whose directory was put back to an earlier state; its metadata go on above that, under a new lineage",
+                "a service has newer metadata than this coordinator, whose directory was put back to an earlier state; the metadata get a new lineage",
                 metadata: [
                     "known": "\(request.known)", "revision": "\(snapshot.revision)", "peer": "\(call.peer.map { "\($0)" } ?? "client")",
                 ])
@@ -286,7 +285,7 @@ package final class CoordinatorService: Sendable {
     }
 
     private func send(_ report: JSONValue, _ call: FrameCall) async throws {
-        let body = report.encoded
+        let body = report.encode()
         guard body.count <= FrameKind.mergedResult.bodyMax else {
             let most = FrameKind.mergedResult.bodyMax
             throw ProtocolError(
@@ -307,13 +306,13 @@ package final class CoordinatorService: Sendable {
         }
         var answer = call.writer()
         let rows = page.users.count
-        // The page's own facts first: a list of a partial answer must not pass as a whole one.
-        answer.gather(.mergedResult, page.json(withUsers: false).encoded)
+        // The page's completeness first: a partial list must not pass as a complete one.
+        answer.gather(.mergedResult, page.json(withUsers: false).encode())
         for start in stride(from: 0, to: page.users.count, by: UserList.usersPerFrame) {
             let users = Array(page.users[start..<min(page.users.count, start + UserList.usersPerFrame)])
             answer.gather(.userList, UserList(users: users).body)
         }
-        // From here on nothing holds the page.
+        // The page is not used after this, so its memory is free while the answer is sent.
         try await answer.sendGathered()
         try await answer.end(rows: rows)
     }
@@ -327,7 +326,7 @@ package final class CoordinatorService: Sendable {
         return principal.project
     }
 
-    /// Runs `body` so that the caller's going away, or its deadline, cancels it and with it the scans.
+    /// Runs `body`. If the caller leaves or its deadline passes, this cancels it, and with it the scans on shards.
     private func cancelling<T: Sendable>(_ call: FrameCall, _ body: @escaping @Sendable () async throws -> T) async throws -> T {
         let task = Task { try await body() }
         call.onCancel { task.cancel() }

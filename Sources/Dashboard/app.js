@@ -10,7 +10,7 @@ import { note, onChange, read } from "./state/url.js";
 import { drawShell } from "./pages/shell.js";
 import { signInPage } from "./pages/signin.js";
 
-/** Pages are loaded when they are first opened. */
+/** The modules of the pages, loaded on first use. */
 const pages = {
   funnel: () => import("./pages/funnel.js"), edit: () => import("./pages/edit.js"), trends: () => import("./pages/trends.js"),
   times: () => import("./pages/times.js"), paths: () => import("./pages/paths.js"), experiments: () => import("./pages/experiments.js"),
@@ -65,7 +65,7 @@ async function show(state) {
 }
 
 async function start() {
-  // The page's modules come while the session is looked up.
+  // Loads the page's modules in parallel with the session.
   (pages[read().page] ?? pages.funnel)().catch(() => {});
   try {
     await loadSession();

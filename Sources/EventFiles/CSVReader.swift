@@ -1,18 +1,18 @@
 import FunnelModel
 
-/// Cuts records out of text with separators (RFC 4180), with the recovery of `Protocol/FILES.md`, section 2.
+/// Splits text with separators into records (RFC 4180), with the recovery rules of `FILES.md` section 2.
 struct CSVReader {
     static let recordBytes = Limits.eventTextBytes
 
     struct Field {
         var start: Int
         var end: Int
-        /// In `scratch`, quotes undoubled; else in the window.
+        /// Whether the field is in `scratch`, with doubled quotes resolved; else it is in the window.
         var isDecoded: Bool
     }
 
     enum Step {
-        /// `fields` are the record's.
+        /// A record; `fields` are its fields.
         case record(FileLines)
         case bad(FileLines, String)
         case needsMore
@@ -27,8 +27,8 @@ struct CSVReader {
 
     let separator: UInt8
     let hasQuotes: Bool
-    /// Bytes that may still be looked at in vain. A quote that does not close is found out only at the limit, so a file in which
-    /// every line has one would be read a million times over; where that begins, records are looked at less far.
+    /// Bytes that may still be scanned without finding a record. An unclosed quote is only found at the limit, so a file with
+    /// one in every line would be scanned a million times over. As the credit falls, records are scanned less far.
     private var credit = CSVReader.creditMax
     private static let creditMax = 64 << 20
     private static let leastBytes = 4 << 10
@@ -57,13 +57,14 @@ struct CSVReader {
             window.add(lines: lines)
             return .record(line...(line + lines))
         case .bad(let reason):
-            // The record is its first line; the next one begins behind it.
+            // Only the first line is rejected; the next record begins after it.
             window.skipLine()
             return .bad(line...line, reason)
         }
     }
 
-    /// - Returns: of a record where it ends, and how many line ends it holds.
+    /// Splits the record that begins here.
+    /// - Returns: the end of the record, and the number of line ends in it.
     private mutating func cut(_ window: borrowing TextWindow) -> Cut {
         fields.removeAll(keepingCapacity: true)
         scratch.removeAll(keepingCapacity: true)
@@ -101,8 +102,8 @@ struct CSVReader {
         }
     }
 
-    /// The quoted field at `start`.
-    /// - Returns: where it ends: at a separator, a line end or the end of the file.
+    /// Reads the quoted field at `start`.
+    /// - Returns: its end, which is at a separator, a line end or the end of the file; and the number of line ends in it.
     private mutating func quoted(_ bytes: Span<UInt8>, from start: Int, _ limit: Int, _ isWhole: Bool, _ most: Int) -> Cut {
         let mark = scratch.count
         var isDoubled = false

@@ -2,24 +2,24 @@ import EventShapes
 import FunnelModel
 import TimeZones
 
-/// How a file is read.
+/// Options for reading a file.
 package struct FileOptions: Sendable {
     package var shape = EventShape()
     package var table = TableFormat()
-    /// Of times that name none; nil is UTC.
+    /// Time zone of times without one; nil is UTC.
     package var zone: NamedZone?
     package var required: [RequiredColumn] = []
 
     package init() {}
 }
 
-/// What became of one record, in the order of the file.
+/// The outcome of one record.
 package struct RecordOutcome: Sendable {
     package enum Kind: Sendable {
-        /// Row of the batch.
+        /// An event; its row in the batch.
         case row(Int)
         case rejected(EventFault)
-        /// Known to be no event, and why.
+        /// A record that is known to be no event, and why.
         case skipped(String)
     }
 
@@ -27,18 +27,20 @@ package struct RecordOutcome: Sendable {
     package var kind: Kind
 }
 
-/// Some records of a file, in order, as a batch.
+/// Consecutive records of a file as a batch.
 package struct FileBatch: Sendable {
     package var batch: EventBatch
-    /// Of each row of the batch: its record, counted from 0 in the file.
+    /// By row of the batch: 0-based number of its record in the file.
     package var records: [Int]
+    /// By row: its lines in the file.
     package var lines: [FileLines]
-    /// Of each row: whether the user id is the anonymous one.
+    /// By row: whether its user id is the anonymous one.
     package var isAnonymous: [Bool]
+    /// By record: its outcome.
     package var outcomes: [RecordOutcome]
 }
 
-/// The records of one file as events, or the reason why not. Reads as it goes: memory does not grow with the file.
+/// Reads the records of one file as events, or with the reason why they are none. Memory does not grow with the file.
 package final class EventFile {
     private enum Reader {
         case lines
@@ -53,17 +55,20 @@ package final class EventFile {
     private var reader: Reader?
     private var shapes: ShapeReader
     private var times: TimeReader
-    /// Records so far.
+    /// Number of records so far.
     private var count = 0
-    /// A fault that comes after records that were read.
+    /// A fault of the file after records that were read; thrown by the next call of `next`.
     private var fault: (any Error)?
-    /// What was guessed about the file, and why.
+    /// Messages on what was guessed about the file, and why.
     package private(set) var guesses: [String] = []
-    /// What to do about a file that is probably of another form.
+    /// Messages on what to do with a file that probably has another format.
     package private(set) var advice: [String] = []
-    /// Columns without a name, counted from 1.
+    /// Numbers of the columns without a name, 1-based.
     package private(set) var nameless: [Int] = []
 
+    /// Opens a file; `-` is standard input.
+    /// - Parameter now: the server's time in microseconds, which timestamps are checked against.
+    /// - Throws: `FileFault`.
     package init(path: String, options: FileOptions, now: Int64) throws {
         self.path = path
         source = try TextSource(path: path)
@@ -74,17 +79,20 @@ package final class EventFile {
         times = TimeReader(format: options.shape.timeFormat, clock: clock)
     }
 
-    /// Of the file as stored, 0 to 1; nil where its size is not known.
+    /// The fraction of the stored file that was read, 0 to 1; nil if its size is not known.
     package var fractionRead: Double? { source.size.map { Double(source.bytesRead) / Double(max(1, $0)) } }
 
-    /// Columns that came out as numbers in some records and as text in others.
+    /// Columns with numbers in some records and text in others.
     package var mixed: [MixedColumn] {
         if case .table(_, let row)? = reader { return row.mixed }
         return []
     }
 
     /// The next records; nil at the end of the file.
-    /// - Throws: `FileFault` for what concerns the file as a whole.
+    /// - Parameters:
+    ///   - rows: max number of records.
+    ///   - bytes: approximate max bytes of the batch on the wire.
+    /// - Throws: `FileFault` for faults of the file as a whole.
     package func next(rows: Int, bytes: Int) throws -> FileBatch? {
         if let fault { throw fault }
         var collector = RecordCollector(EventScanner(now: now, takesOtherMembers: true), first: count)
@@ -108,14 +116,14 @@ package final class EventFile {
         if let more = try source.next() { window.feed(more) } else { window.isWhole = true }
     }
 
-    /// Reads what is in the window, at most `rows` records and `bytes` of batch.
+    /// Reads records from the window, up to `rows` records and `bytes` bytes of the batch.
     private func read(_ rows: Int, _ bytes: Int, _ collector: inout RecordCollector) {
         switch reader {
         case nil: break
         case .lines:
             while collector.count < rows, collector.approximateBytes < bytes, readLine(&collector) {}
         case .table(var csv, var row):
-            // Taken out and put back, so that the arrays inside are not copied.
+            // Moved out and back, so that the arrays inside are not copied.
             reader = nil
             while collector.count < rows, collector.approximateBytes < bytes, readRecord(&csv, &row, &collector) {}
             reader = .table(csv, row)
@@ -124,15 +132,15 @@ package final class EventFile {
 
     // MARK: - Start
 
-    /// Bytes to read at most before the format is known.
+    /// Max bytes to read before the format is known.
     private static let firstBytes = 1 << 20
 
-    /// Looks at the first line; false where the file has none.
+    /// Finds the format from the first line; false if the file has none.
     private func begin() throws -> Bool {
         while true {
             let start = ByteOrderMark.length(in: window.bytes)
             let first = window.bytes[start...].firstIndex { !Blank.isBlank($0) && !LineEnd.isOne($0) }
-            // The whole first line, or as much of one as can tell: separators are counted in it.
+            // Separators are counted in the first line, so all of it is read, up to a limit.
             let isEnough = window.isWhole || window.bytes.count - (first ?? start) > Self.firstBytes
             if let first, isEnough || LineEnd.first(in: window.bytes, first..<window.bytes.count) != nil {
                 window.at = start
@@ -147,7 +155,7 @@ package final class EventFile {
     private func begin(at first: Int) throws -> Bool {
         switch window.bytes[first] {
         case UInt8(ascii: "{"):
-            if case .none = options.table.header { throw FileFault("the file is JSON: it has members, and no columns to name") }
+            if case .none = options.table.header { throw FileFault("the file is JSON, which has no columns to name") }
             let next = window.bytes[(first + 1)...].firstIndex { !Blank.isBlank($0) && !LineEnd.isOne($0) }
             // The object's first member is on a line of its own.
             if let next, window.bytes[next] == UInt8(ascii: "\""), LineEnd.first(in: window.bytes, first..<next) != nil {
@@ -168,13 +176,13 @@ package final class EventFile {
 
     private var name: String { path == "-" ? "FILE" : shellWord(path) }
 
-    /// Whether a `[` begins a list of objects; a header may begin so, too.
+    /// Whether a `[` begins a list of objects; a table's header can begin with it, too.
     private func isList(after bracket: Int) -> Bool {
         let next = window.bytes[(bracket + 1)...].first { !Blank.isBlank($0) && !LineEnd.isOne($0) }
         return next == nil || next == UInt8(ascii: "{") || next == UInt8(ascii: "]")
     }
 
-    /// Excel's line `sep=;`, which names the separator and is no record.
+    /// The separator in Excel's line `sep=;`, which is no record.
     private func separatorLine() -> UInt8? {
         let line = window.bytes[window.at...].prefix(5)
         guard line.starts(with: "sep=".utf8), let separator = line.last, line.count == 5,
@@ -196,7 +204,7 @@ package final class EventFile {
         var columns: TableFormat.Columns
         switch table.header {
         case .firstRecord:
-            // Read in place: what follows are the events.
+            // Read in place: the events follow.
             var step = header.next(&window)
             while case .needsMore = step {
                 try readMore()
@@ -215,7 +223,7 @@ package final class EventFile {
         return true
     }
 
-    /// The columns that fit the first whole record, which is read again later.
+    /// The columns whose number is that of the first valid record, which is read again later.
     private func choose(among choices: [TableFormat.Columns], _ csv: CSVReader) throws -> TableFormat.Columns {
         while true {
             var probe = window
@@ -232,7 +240,7 @@ package final class EventFile {
         }
     }
 
-    /// The most frequent one of the usual separators outside quotes in the first line.
+    /// The most frequent of the usual separators outside quotes in the first line, and how often it occurs.
     private func guessSeparator() -> (UInt8, Int) {
         let candidates = Array(",;\t|".utf8)
         var counts = [0, 0, 0, 0]

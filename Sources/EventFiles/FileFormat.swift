@@ -1,18 +1,19 @@
-/// Formats recognised by their first bytes: compressed text, which is read, and others, for which the error names a converter.
+/// Recognizes formats by the first bytes: compressed text, which is read, and others, for which the error names a converter.
 enum FileFormat {
+    /// The decoder of a file that starts with these bytes.
     /// - Returns: nil for plain text.
-    /// - Throws: `FileFault` that names the format and a command that converts the file.
+    /// - Throws: `FileFault` with the format and a command that converts the file.
     static func decoder(for start: [UInt8], name: String) throws -> (any Decoder)? {
         if start.starts(with: [0x1F, 0x8B]) { return try GzipDecoder(name: name) }
         if start.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) { return try zstd(name) }
         for (magic, format, advice) in refused where start.starts(with: magic) {
             throw FileFault("\(name) is \(format): \(advice.replacing("FILE", with: name == "the input" ? "FILE" : shellWord(name)))")
         }
-        // A header may begin with these letters.
+        // A table's header can begin with these letters.
         if start.starts(with: "ORC".utf8), start.count > 3, start[3] < 9 || start[3] > 126 {
             throw FileFault("\(name) is ORC: convert it to CSV or NDJSON")
         }
-        // Text in Latin letters has zeros in every second byte.
+        // In UTF-16, text in Latin letters has a zero in every second byte.
         if start.count >= 4, start[1] == 0, start[3] == 0, start[0] != 0 { throw utf16(name) }
         if start.count >= 4, start[0] == 0, start[2] == 0, start[1] != 0 { throw utf16(name) }
         return nil

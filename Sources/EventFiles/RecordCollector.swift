@@ -1,10 +1,10 @@
 import EventShapes
 import FunnelModel
 
-/// Gathers records as the rows of a batch, with what became of each.
+/// Collects records as the rows of a batch, with the outcome of each.
 struct RecordCollector {
     private enum Outcome {
-        /// An event that the scanner took or rejected: its place there.
+        /// An event that the scanner accepted or rejected: its place there.
         case scanned(Int)
         case rejected(EventFault)
         case skipped(String)
@@ -15,7 +15,7 @@ struct RecordCollector {
     private var outcomes: [(lines: FileLines, outcome: Outcome)] = []
     private var anonymous: [Int: Bool] = [:]
 
-    /// - Parameter first: of the file's records, the one that comes next.
+    /// Begins a batch; `first` is the 0-based number of its first record in the file.
     init(_ scanner: EventScanner, first: Int) {
         self.scanner = scanner
         self.first = first
@@ -27,7 +27,7 @@ struct RecordCollector {
 
     mutating func reject(_ lines: FileLines, _ fault: EventFault) { outcomes.append((lines, .rejected(fault))) }
 
-    /// The fault of a native event in the file's own words.
+    /// The fault of a native event, with the name that the field has in the file.
     private static func fault(_ fault: EventFault, _ shape: EventShape) -> EventFault {
         var told = fault
         told.field = shape.name(ofField: fault.field)

@@ -1,14 +1,14 @@
 import Foundation
 
-/// How often each fingerprint came, exactly, in bounded memory: a hash table of 256 MiB at most, beyond that in an unlinked
-/// temporary file, mapped, whose pages the kernel keeps or writes out as it sees fit.
+/// Counts how often each fingerprint occurs, exactly, in bounded memory. It is a hash table in memory up to 256 MiB; a larger
+/// one is in an unlinked temporary file, memory-mapped, whose pages the kernel keeps or writes out.
 ///
-/// Slots are of 16 bytes: 96 bits of fingerprint and a count, 0 where free. A fingerprint's place is given by its highest
-/// bits, so that a larger table is filled in the order in which the smaller one is read and given back.
+/// Slots have 16 bytes: 96 bits of fingerprint and a count, 0 in free slots. The highest bits of a fingerprint give its slot,
+/// so that a larger table is filled in the order in which the smaller one is read and released.
 package final class RepeatCounts {
     package static let memoryBytes = 256 << 20
     private static let slotBytes = 16
-    /// Behind the last slot, so that no search begins anew at the first.
+    /// Further slots after the last one, so that searches need not wrap around.
     private static let spare = 1 << 12
     private static let firstBits = 12
 
@@ -17,7 +17,7 @@ package final class RepeatCounts {
     private var used = 0
     private let memoryBytes: Int
 
-    /// - Parameter memoryBytes: other than the usual for tests.
+    /// An empty table; `memoryBytes` is its max size in memory.
     package init(memoryBytes: Int = RepeatCounts.memoryBytes) throws {
         self.memoryBytes = memoryBytes
         bits = Self.firstBits
@@ -29,8 +29,8 @@ package final class RepeatCounts {
         return try Mapping(bytes: bytes, inFile: (1 << bits) * slotBytes > memoryBytes)
     }
 
-    /// Counts a fingerprint.
-    /// - Returns: how often it came before.
+    /// Counts a fingerprint of 96 bits.
+    /// - Returns: how often it was added before.
     package func add(_ high: UInt64, _ low: UInt32) throws -> UInt32 {
         if used >= (1 << bits) / 4 * 3 { try grow() }
         while true {
@@ -47,7 +47,7 @@ package final class RepeatCounts {
         }
     }
 
-    /// The slot of a fingerprint, or the free one for it; nil where the spare slots are full.
+    /// The slot of a fingerprint, or the free slot for it; nil if the spare slots are full.
     private static func find(_ high: UInt64, _ low: UInt32, _ table: Mapping, _ bits: Int) -> Int? {
         var place = Int(truncatingIfNeeded: high >> UInt64(64 - bits))
         let end = (1 << bits) + spare
@@ -66,7 +66,7 @@ package final class RepeatCounts {
             let count = table.count(place)
             if count > 0 {
                 let (high, low) = table.fingerprint(place)
-                guard let target = Self.find(high, low, larger, bits) else { throw FileFault("the table of repeated rows is out of order") }
+                guard let target = Self.find(high, low, larger, bits) else { throw FileFault("the table of duplicates is out of order") }
                 larger.put(target, high, low)
                 larger.setCount(target, count)
             }
@@ -88,7 +88,7 @@ package final class RepeatCounts {
             defer { if descriptor >= 0 { close(descriptor) } }
             let flags = inFile ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS
             guard let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, flags, descriptor, 0), base != MAP_FAILED else {
-                throw FileFault("there is no memory for the table of repeated rows (\(bytes >> 20) MiB)")
+                throw FileFault("there is no memory for the table of duplicate rows (\(bytes >> 20) MiB)")
             }
             self.base = base
             self.bytes = bytes
@@ -101,12 +101,12 @@ package final class RepeatCounts {
             let directory = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
             var path = Array("\(directory)/sluice-rows-\(String(repeating: "X", count: 6))".utf8CString)
             let descriptor = mkstemp(&path)
-            guard descriptor >= 0 else { throw FileFault("no temporary file can be made in \(directory) (TMPDIR)") }
+            guard descriptor >= 0 else { throw FileFault("cannot create a temporary file in \(directory) (TMPDIR)") }
             unlink(path)
-            // Taken whole now: a full disk would else end the process when a page is written.
+            // Allocated as a whole now: otherwise a full disk would kill the process when a page is written.
             guard posix_fallocate(descriptor, 0, off_t(bytes)) == 0 else {
                 close(descriptor)
-                throw FileFault("\(directory) (TMPDIR) has no room for the table of repeated rows (\(bytes >> 20) MiB)")
+                throw FileFault("\(directory) (TMPDIR) has no space for the table of duplicate rows (\(bytes >> 20) MiB)")
             }
             return descriptor
         }
@@ -133,12 +133,12 @@ package final class RepeatCounts {
         func setCount(_ place: Int, _ count: UInt32) {
             slot(place).storeBytes(of: count, toByteOffset: 12, as: UInt32.self)
             guard isFile else { return }
-            // The process lets go of the pages that it looked at; the file keeps them.
+            // Releases the process's pages now and then; the file keeps them.
             touched += 1
             if touched % (1 << 14) == 0 { madvise(base, bytes, MADV_DONTNEED) }
         }
 
-        /// Gives back slots that are not read again.
+        /// Releases the memory of slots that are not read again.
         func release(slots: Range<Int>) {
             madvise(slot(slots.lowerBound), slots.count * RepeatCounts.slotBytes, MADV_DONTNEED)
         }

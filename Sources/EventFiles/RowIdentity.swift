@@ -1,12 +1,12 @@
 import Crypto
 import FunnelModel
 
-/// Gives events without an id one, so that loading a file again adds nothing.
+/// Gives an id to events without one, so that loading a file again adds nothing.
 package struct RowIdentity {
     package enum Rule: Sendable {
-        /// From what was read: `Protocol/FILES.md`, section 6.
+        /// A hash of the row's contents (`FILES.md` section 6).
         case content
-        /// `PREFIX/<record of the file>`.
+        /// `PREFIX/<0-based number of the record in the file>`.
         case numbered(prefix: ByteString)
     }
 
@@ -14,12 +14,13 @@ package struct RowIdentity {
     private let repeats: RepeatCounts
     private var canonical: [UInt8] = []
 
-    /// Of one file: repetitions are counted within it.
+    /// For one file: repetitions of a row are counted within it.
     package init(_ rule: Rule) throws {
         self.rule = rule
         repeats = try RepeatCounts()
     }
 
+    /// Sets the ids of all rows without one; batches of a file must come in order.
     package mutating func complete(_ read: inout FileBatch) throws {
         let batch = read.batch
         guard (0..<batch.count).contains(where: { batch.ids.isEmpty($0) }) else { return }
@@ -47,7 +48,7 @@ package struct RowIdentity {
             append(value: p, of: batch)
         }
         let digest = Digest(canonical)
-        // Rows of two users are no repetitions of each other, though the anonymous id is no part of the row's.
+        // Rows of two users are not repetitions of each other, although the anonymous id is not part of the row's hash.
         let counted = isAnonymous ? Digest(Self.bytes(UInt64(user.count)) + user + canonical) : digest
         let earlier = try repeats.add(counted.first, UInt32(truncatingIfNeeded: counted.second))
         guard earlier > 0 else { return Self.hex(digest.first) }
@@ -66,7 +67,7 @@ package struct RowIdentity {
 
     private static func bytes(_ number: UInt64) -> [UInt8] { withUnsafeBytes(of: number.littleEndian) { Array($0) } }
 
-    /// Equal numbers are one value: 1 and 1.0 hash alike.
+    /// Appends a value. Equal numbers are one value: 1 and 1.0 have the same hash.
     private mutating func append(value p: Int, of batch: EventBatch) {
         var tag = batch.propertyTag[p]
         var bits = batch.propertyBits[p]

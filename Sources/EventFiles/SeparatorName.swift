@@ -1,4 +1,4 @@
-/// Separators in words.
+/// Names of separators, for messages.
 enum SeparatorName {
     static func text(_ separator: UInt8) -> String {
         switch separator {

@@ -1,7 +1,7 @@
 import EventShapes
 import FunnelModel
 
-/// The columns of a table as what they mean, and one record after another as the JSON text of a native event.
+/// The columns of a table with their meaning. Converts one record after another to the JSON text of a native event.
 struct TableRow {
     private enum Role: Equatable {
         case user(Int)
@@ -20,23 +20,26 @@ struct TableRow {
         var property: ByteString = ""
         var key: [UInt8] = []
         var rule = CellReader.Rule.exact
-        /// Cells that came out as numbers, and as text.
+        /// Number of cells that were numbers.
         var numbers = 0
+        /// Number of cells that were text.
         var texts = 0
     }
 
     private var columns: [Column]
     let count: Int
     private let constantEvent: ByteString?
-    /// Of properties whose columns are called after it.
+    /// The object that properties with a column name `properties.NAME` belong to.
     private let container: ByteString?
-    /// Whether records are read as documents of the shape, for what a flat row cannot say.
+    /// Whether records are converted to documents of the shape first, because a flat row is not enough.
     let isDocument: Bool
-    /// The record that was written last.
+    /// The JSON text of the record written last.
     private(set) var text: [UInt8] = []
     private(set) var isAnonymous = false
 
-    /// - Throws: `FileFault` for a column that is doubled or missing.
+    /// The columns of a header.
+    /// - Parameter event: the name of all events; nil if a column has it.
+    /// - Throws: `FileFault` if a column is given twice or missing, or the header is not UTF-8.
     init(_ names: [ByteString], _ shape: EventShape, required: [RequiredColumn], event: ByteString?) throws {
         var seen: Set<ByteString> = []
         for name in names where !name.isEmpty && !seen.insert(name).inserted {
@@ -61,7 +64,7 @@ struct TableRow {
         assignRoles(shape)
         for i in columns.indices where columns[i].role == .property {
             columns[i].property = shape.propertyName(ofColumn: columns[i].name)
-            columns[i].key = JSONValue.string(columns[i].property).encoded + [UInt8(ascii: ":")]
+            columns[i].key = JSONValue.string(columns[i].property).encode() + [UInt8(ascii: ":")]
             columns[i].rule = shape.rule(ofColumn: columns[i].name)
         }
     }
@@ -78,7 +81,7 @@ struct TableRow {
         assign(shape.user) { .user($0) }
         guard constantEvent == nil else { return }
         let present = shape.event.filter { path in columns.contains { $0.name == path.name } }
-        // Where the file has `event`, `event_type` is a property like any other.
+        // If the file has `event`, `event_type` is a property.
         assign(shape.keepsOtherEventNames ? Array(present.prefix(1)) : shape.event) { .event($0) }
     }
 
@@ -88,7 +91,7 @@ struct TableRow {
         return names.count > 40 ? shown + ", …" : shown
     }
 
-    /// Columns that came out as numbers in some rows and as text in others.
+    /// Columns with numbers in some records and text in others.
     var mixed: [MixedColumn] {
         columns.filter { $0.texts > 0 && ($0.numbers > 0 || $0.rule == .number) }.map {
             MixedColumn(name: $0.name, numbers: $0.numbers, texts: $0.texts, isNumber: $0.rule == .number)
@@ -98,7 +101,7 @@ struct TableRow {
     func name(_ column: Int) -> ByteString { columns[column].name }
 
     /// Writes the event of a record to `text`.
-    /// - Parameter time: what to put for a time's text; nil leaves it as it is.
+    /// - Parameter time: the replacement for the text of a time; nil leaves it unchanged.
     mutating func write(
         _ record: borrowing Record, time: (Span<UInt8>) throws(EventFault) -> ByteString?
     ) throws(EventFault) {
@@ -109,7 +112,7 @@ struct TableRow {
         var id: Int?
         func take(_ place: Int, _ rank: Int, _ chosen: inout Int?) {
             if record.isEmpty(place) { return }
-            // The lower rank counts; of one name there is one column.
+            // The lowest rank counts; names of columns are unique.
             if let other = chosen, rankOf(other) < rank { return }
             chosen = place
         }
@@ -175,7 +178,7 @@ struct TableRow {
         }
     }
 
-    /// A record as a document: the cells by their columns' names.
+    /// A record as a document, with a member for each cell that is not empty.
     mutating func document(_ record: borrowing Record) throws(EventFault) -> JSONValue {
         var members: [JSONValue.Member] = []
         var spread: [JSONValue.Member] = []
@@ -205,16 +208,16 @@ struct TableRow {
     }
 }
 
-/// A column that came out as numbers in some rows and as text in others.
+/// A column with numbers in some records and text in others.
 package struct MixedColumn: Sendable {
     package var name: ByteString
     package var numbers: Int
     package var texts: Int
-    /// Whether every number of the column is read as one already.
+    /// Whether the column's rule is `.number`.
     package var isNumber: Bool
 }
 
-/// A column that an option or the defaults ask for.
+/// A column that an option or the defaults require.
 package struct RequiredColumn: Sendable {
     package var option: String
     package var paths: [MemberPath]
@@ -225,7 +228,7 @@ package struct RequiredColumn: Sendable {
     }
 }
 
-/// The cells of one record, in the text that they were cut from.
+/// The cells of one record, as views of the text.
 struct Record: ~Escapable {
     let window: Span<UInt8>
     let scratch: Span<UInt8>

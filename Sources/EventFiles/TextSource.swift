@@ -1,46 +1,47 @@
 import Codec
 import Foundation
+import FunnelModel
 
-/// A fault of a file as a whole, in words.
+/// A fault of a file as a whole.
 package struct FileFault: Error, CustomStringConvertible, Sendable {
     package let description: String
 
     package init(_ description: String) { self.description = description }
 }
 
-/// Why the last call of the system failed.
+/// The text of `errno`.
 package enum SystemWords {
     package static var last: String { String(cString: strerror(errno)) }
 }
 
-/// Names as a shell takes them for one word.
+/// The text quoted for a shell, as one word.
 package func shellWord(_ text: String) -> String {
     let isPlain =
         !text.isEmpty
         && text.utf8.allSatisfy { byte in
             (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || "._-/+@%,:=".utf8.contains(byte)
         }
-    return isPlain ? text : "'" + text.replacing("'", with: "'\\''") + "'"
+    return isPlain ? text : "'" + text.escaping("'", as: "'\\''") + "'"
 }
 
-/// The text of a file or of standard input, decompressed, piece by piece: memory does not grow with the file.
+/// Reads the text of a file or of standard input in pieces, decompressed. Memory does not grow with the file.
 package final class TextSource {
     private let handle: FileHandle
     private let name: String
     private var decoder: (any Decoder)?
     private var isStarted = false
-    /// What was read and not decoded yet.
+    /// Bytes that were read and are not decoded yet.
     private var encoded: [UInt8] = []
-    /// As stored, before decompression.
+    /// Bytes read, as stored (before decompression).
     package private(set) var bytesRead = 0
-    /// As stored; nil where it is not known beforehand.
+    /// Bytes of the file as stored; nil if not known, as for standard input.
     package let size: Int?
 
-    /// A piece of compressed bytes makes at most about a thousand times as much text.
+    /// Compressed bytes that are decoded at once; the text can be about a thousand times as long.
     private static let encodedPiece = 16 << 10
     static let pieceBytes = 256 << 10
 
-    /// - Parameter path: `-` is standard input.
+    /// Opens a file; `-` is standard input.
     package init(path: String) throws {
         name = path == "-" ? "the input" : path
         if path == "-" {
@@ -89,7 +90,7 @@ package final class TextSource {
     }
 
     private func start() throws {
-        // Pipes give what they have; a format shows in its first bytes.
+        // A pipe may return fewer bytes than asked for, and the first ones decide the format.
         var before = -1
         while encoded.count < 16, encoded.count != before {
             before = encoded.count
@@ -102,11 +103,11 @@ package final class TextSource {
 
 /// Decompression in pieces of bounded size.
 protocol Decoder: AnyObject {
-    /// Takes more compressed bytes; all earlier ones were read.
+    /// Supplies more compressed bytes, after all earlier ones were decoded.
     func feed(_ bytes: [UInt8])
-    /// Some of the text; nil where more bytes are needed.
+    /// The next part of the text; nil if more bytes are needed.
     func next() throws -> [UInt8]?
-    /// An error where the data ended early.
+    /// Throws if the data ended early.
     func finish() throws
 }
 

@@ -3,7 +3,7 @@ enum Blank {
     static func isBlank(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 }
 }
 
-/// Line ends as people's editors count them: LF, CRLF and CR.
+/// Line ends, as editors count them: LF, CRLF and CR.
 enum LineEnd {
     static let lf: UInt8 = 10
     static let cr: UInt8 = 13
@@ -23,17 +23,17 @@ enum LineEnd {
     }
 }
 
-/// Lines of a file, counted from 1.
+/// A range of lines of a file, 1-based.
 package typealias FileLines = ClosedRange<Int>
 
-/// Bytes that have come and were not read yet, and the number of the line that they begin with.
+/// Bytes that were received and are not read yet, with the number of their first line.
 struct TextWindow {
     private(set) var bytes: [UInt8] = []
     var at = 0
     private(set) var line = 1
-    /// Whether no more will come.
+    /// Whether there are no more bytes.
     var isWhole = false
-    /// A line over the limit is being skipped: all up to the next line end.
+    /// Whether all bytes up to the next line end are being skipped.
     private(set) var isSkipping = false
 
     var rest: Range<Int> { at..<bytes.count }
@@ -46,8 +46,8 @@ struct TextWindow {
         bytes += more
     }
 
-    /// Goes on behind the line end at `end`, or at the end of the bytes; false where more bytes are needed to see the whole
-    /// line end.
+    /// Advances past the line end at `end`, or to the end of the bytes; false if more bytes are needed to see the whole line
+    /// end.
     mutating func passLineEnd(at end: Int) -> Bool {
         guard end < bytes.count else {
             at = bytes.count
@@ -65,13 +65,14 @@ struct TextWindow {
 
     mutating func add(lines: Int) { line += lines }
 
-    /// Skips the line that begins here, however long it is.
+    /// Skips the line that begins here, of any length.
     mutating func skipLine() {
         isSkipping = true
         goOnSkipping()
     }
 
-    /// - Returns: whether the line end was found, or the file's end.
+    /// Continues to skip a line.
+    /// - Returns: whether its end or the end of the file was found.
     @discardableResult
     mutating func goOnSkipping() -> Bool {
         guard isSkipping else { return true }

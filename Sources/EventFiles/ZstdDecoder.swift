@@ -1,7 +1,8 @@
 #if Zstd
     import CZstd
 
-    /// zstd (RFC 8878), one or many frames, with at most a set number of bytes at a time: a few bytes can stand for gigabytes.
+    /// Decompresses zstd (RFC 8878), one or more frames, a bounded number of bytes at a time: a few bytes can expand to
+    /// gigabytes.
     final class ZstdDecoder: Decoder {
         private let stream: OpaquePointer
         private let name: String
@@ -37,7 +38,7 @@
                             fault = String(cString: ZSTD_getErrorName(code))
                             break
                         }
-                        // Between two frames a call without input asks for the next one.
+                        // Between frames, a call without input makes no progress; its result does not mean an open frame.
                         if before == (from.pos, to.pos) { break }
                         isOpen = code != 0
                     }

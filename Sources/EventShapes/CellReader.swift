@@ -1,18 +1,18 @@
 import FunnelModel
 
-/// Which value a cell of a table is (`Protocol/FILES.md`, section 4).
+/// Decides the type of a table's cell: text, number or boolean (`FILES.md` section 4).
 package enum CellReader {
     package enum Rule: Sendable, Equatable {
-        /// A number only where it prints back to the same characters.
+        /// A number only if it prints back to the same characters.
         case exact
-        /// Every JSON number is one.
+        /// Every JSON number is a number.
         case number
         case text
     }
 
     package enum Kind: Sendable, Equatable { case text, number, bool }
 
-    /// What the cell's bytes are as JSON: text needs quotes and escapes, numbers and booleans stand as they are.
+    /// The type of the cell. As JSON, text needs quotes and escapes; numbers and booleans are the cell's own bytes.
     package static func kind(_ cell: Span<UInt8>, _ rule: Rule) -> Kind {
         guard rule != .text, cell.count > 0 else { return .text }
         switch cell[0] {
@@ -36,7 +36,7 @@ package enum CellReader {
         let whole = at &- first
         guard whole > 0, whole == 1 || cell[first] != 48 else { return false }
         if at == cell.count {
-            // Minus nothing is 0, which prints without a sign.
+            // -0 prints as 0, without a sign.
             if rule == .number { return whole <= 300 || (Double(text(cell))?.isFinite ?? false) }
             if first == 1, cell[1] == 48 { return false }
             return whole <= 18 || Int64(text(cell)) != nil
@@ -52,7 +52,7 @@ package enum CellReader {
         guard rule == .number || at == cell.count else { return false }
         if rule == .exact {
             guard cell[at &- 1] != 48 else { return false }
-            // A double holds 15 digits; whether it holds more shows when it is printed.
+            // A double keeps any 15 digits; for more, printing it shows whether they are kept.
             return whole &+ fraction <= 15 || prints(cell)
         }
         if at < cell.count, cell[at] | 32 == UInt8(ascii: "e") {
@@ -65,7 +65,7 @@ package enum CellReader {
         return at == cell.count && (Double(text(cell))?.isFinite ?? false)
     }
 
-    /// Whether the nearest double is written with the same digits.
+    /// Whether the nearest double prints with the same digits.
     private static func prints(_ cell: Span<UInt8>) -> Bool {
         let text = text(cell)
         guard let value = Double(text), value.isFinite else { return false }

@@ -1,61 +1,64 @@
 import FunnelModel
 
-/// What the members of a document, or the columns of a record, mean. Data: nothing of it reads anything.
+/// The meaning of the members of a document, or of the columns of a table (`FILES.md` section 3). Only data; `ShapeReader`
+/// reads by it.
 package struct EventShape: Sendable {
-    /// Of each field the places it may stand in; the first that holds something counts.
+    /// Places of the user id. Of each field, the first place with a value that is neither null nor empty counts.
     package var user: [MemberPath] = ["user_id"]
     package var anonymous: [MemberPath] = []
     package var event: [MemberPath] = ["event", "event_type"]
-    /// Whether the places of the event's name that were not taken are properties.
+    /// Whether the places of the event's name that do not count become properties.
     package var keepsOtherEventNames = true
     package var time: [MemberPath] = ["timestamp"]
     package var id: [MemberPath] = ["event_id"]
 
-    /// How the value under `event` becomes the event's name.
+    /// How the event's name is found.
     package var naming = Naming.asIs
-    /// Objects whose members are properties by their own names, and win over equal ones.
+    /// Objects whose members become properties under their own names, and win over other properties of equal names.
     package var spread: [ByteString] = ["properties"]
     /// Lists of `{"key", "value": {"string_value" | "int_value" | …}}`.
     package var parameterLists: [ParameterList] = []
-    /// Members whose text is read as JSON.
+    /// Members whose text is parsed as JSON.
     package var jsonText: [ByteString] = []
     package var leftOut: Set<ByteString> = []
-    /// Whether columns of a table may be called `properties.NAME`, after the object that they were taken from.
+    /// Whether columns of a table may have names `properties.NAME`, after the object that they are from.
     package var namesMembersByPrefix = false
 
-    /// Names of columns whose cells are numbers wherever JSON has one; `*` is all.
+    /// Names of columns whose cells are numbers if they are JSON numbers; `*` is all.
     package var numberColumns: Set<ByteString> = []
     /// Names of columns whose cells are text; `*` is all.
     package var textColumns: Set<ByteString> = []
-    /// Of times that are no ISO 8601 and no epoch.
+    /// Format of times, if they are neither ISO 8601 nor numbers since 1970.
     package var timeFormat: TimeFormat?
 
+    /// Where an event's name comes from.
     package enum Naming: Sendable, Equatable {
         case asIs
-        /// Of every record.
+        /// One name for all records.
         case constant(ByteString)
         /// Calls of the Segment specification: by `type`, track by `event`.
         case segmentCall
     }
 
+    /// A list of properties, as in exports of Google Analytics 4.
     package struct ParameterList: Sendable {
         package var name: ByteString
-        /// What the property names begin with.
+        /// Prefix of the property names.
         package var prefix: ByteString
-        /// Its properties win over equal ones.
+        /// Whether its properties win over others of equal names.
         package var wins: Bool
     }
 
     package init() {}
 
-    /// Whether lines are native events as they stand, apart from members that become properties.
+    /// Whether lines are native events without conversion, apart from members that become properties.
     package var isNative: Bool {
         user == ["user_id"] && anonymous.isEmpty && (event == ["event", "event_type"] || event == ["event"]) && time == ["timestamp"]
             && id == ["event_id"] && naming == .asIs && spread == ["properties"] && parameterLists.isEmpty && jsonText.isEmpty
             && leftOut.isEmpty && timeFormat == nil
     }
 
-    /// The first place of a field of a native event, as the file names it: for error texts.
+    /// The name in the file of a field of a native event, for error texts: its first place.
     package func name(ofField field: String) -> String {
         let paths: [MemberPath]
         switch field {
@@ -68,7 +71,7 @@ package struct EventShape: Sendable {
         return paths.first?.name.string ?? field
     }
 
-    /// The name of the property in a column; a column `properties.NAME` holds a member of the object.
+    /// The property name of a column; with `namesMembersByPrefix`, `NAME` for a column `properties.NAME`.
     package func propertyName(ofColumn name: ByteString) -> ByteString {
         guard namesMembersByPrefix else { return name }
         for container in spread where name.count > container.count + 1 && name.bytes.starts(with: container.bytes + [UInt8(ascii: ".")]) {
@@ -77,6 +80,7 @@ package struct EventShape: Sendable {
         return name
     }
 
+    /// How the cells of a column are read.
     package func rule(ofColumn name: ByteString) -> CellReader.Rule {
         if textColumns.contains(name) { return .text }
         if numberColumns.contains(name) { return .number }

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// Names a value in a document: the member of that name, or else a path through objects, names joined by `.`.
+/// The place of a value in a document: the member with this name, else a path through objects, of names joined by `.`.
 package struct MemberPath: Equatable, Sendable, ExpressibleByStringLiteral {
     package let name: ByteString
     private let parts: [ByteString]
@@ -10,7 +10,8 @@ package struct MemberPath: Equatable, Sendable, ExpressibleByStringLiteral {
         parts = name.split(separator: ".", omittingEmptySubsequences: false).map { ByteString($0) }
     }
 
-    /// - Parameter steps: the names that lead to a value that was found.
+    /// The path of a value that was found.
+    /// - Parameter steps: the names that lead to it.
     init(steps: [ByteString]) {
         name = steps.count == 1 ? steps[0] : ByteString(steps.map(\.string).joined(separator: "."))
         parts = steps
@@ -18,7 +19,7 @@ package struct MemberPath: Equatable, Sendable, ExpressibleByStringLiteral {
 
     package init(stringLiteral name: String) { self.init(name) }
 
-    /// The value and the names that lead to it; nil where there is none.
+    /// The value and the names that lead to it; nil if there is none.
     func value(in document: JSONValue) -> (value: JSONValue, steps: [ByteString])? {
         if let value = document[name] { return (value, [name]) }
         guard parts.count > 1 else { return nil }
@@ -30,12 +31,12 @@ package struct MemberPath: Equatable, Sendable, ExpressibleByStringLiteral {
         return (value, parts)
     }
 
-    /// Whether a table with these columns can have the value; a way leads through a column that is read as JSON.
+    /// Whether a table with these columns can have the value: as a column, or in a column that is parsed as JSON.
     package func isIn(_ columns: [ByteString], json: [ByteString]) -> Bool {
         columns.contains(name) || (parts.count > 1 && columns.contains(parts[0]) && json.contains(parts[0]))
     }
 
-    /// Takes the value out.
+    /// Removes the value.
     func remove(from members: inout [JSONValue.Member]) {
         if members.contains(where: { $0.key == name }) {
             members.removeAll { $0.key == name }

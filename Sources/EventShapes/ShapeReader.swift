@@ -1,28 +1,31 @@
 import FunnelModel
 import TimeZones
 
-/// Turns documents of a shape into native events: `{"user_id", "event_type", "timestamp", "event_id", "properties"}`, which
+/// Converts documents of a shape to native events, `{"user_id", "event_type", "timestamp", "event_id", "properties"}`, which
 /// `EventReader` then checks.
 package struct ShapeReader: Sendable {
     package let shape: EventShape
-    /// Whether documents are native events as they stand.
+    /// Whether documents are native events without conversion.
     package let isNative: Bool
     private var times: TimeReader
 
+    /// The result of reading a document.
     package enum Reading: Sendable {
-        /// - isAnonymous: the user id is the anonymous one.
+        /// A native event; `isAnonymous` is whether its user id is the anonymous one.
         case event(JSONValue, isAnonymous: Bool)
-        /// Known to be no event.
+        /// A record that is known to be no event, and why.
         case skipped(String)
     }
 
+    /// A reader of a shape; `clock` is the zone of times without one, nil is UTC.
     package init(_ shape: EventShape, clock: LocalClock?) {
         self.shape = shape
         isNative = shape.isNative && clock == nil
         times = TimeReader(format: shape.timeFormat, clock: clock)
     }
 
-    /// - Parameter text: what `document` was parsed from, for numbers that a double does not hold.
+    /// Converts a document.
+    /// - Parameter text: the text that `document` was parsed from in `range`, for numbers that a double cannot represent.
     package mutating func read(_ document: JSONValue, text: [UInt8] = [], _ range: Range<Int> = 0..<0) throws(EventFault) -> Reading {
         guard let given = document.asObject else { throw EventFault("", "the line must be a JSON object, not \(document.typeName)") }
         var members = given
@@ -49,9 +52,9 @@ package struct ShapeReader: Sendable {
         if let found = first(of: shape.time, in: whole) {
             let exact =
                 if let inner = found.steps.first.flatMap({ texts[$0] }) {
-                    JSONParser.exactly(found.value, at: Array(found.steps.dropFirst()), in: inner, 0..<inner.count) ?? found.value
+                    JSONElements.exactly(found.value, at: Array(found.steps.dropFirst()), in: inner, 0..<inner.count) ?? found.value
                 } else {
-                    JSONParser.exactly(found.value, at: found.steps, in: text, range) ?? found.value
+                    JSONElements.exactly(found.value, at: found.steps, in: text, range) ?? found.value
                 }
             native.append(.init("timestamp", try times.native(exact)))
         }
@@ -69,12 +72,12 @@ package struct ShapeReader: Sendable {
         return nil
     }
 
-    /// An id as text; integers of any length are taken as their digits.
+    /// An id as text; integers of any length become their digits.
     private func id(
         of paths: [MemberPath], in document: JSONValue, _ text: [UInt8], _ range: Range<Int>
     ) throws(EventFault) -> JSONValue? {
         guard let (value, steps) = first(of: paths, in: document) else { return nil }
-        let exact = JSONParser.exactly(value, at: steps, in: text, range) ?? value
+        let exact = JSONElements.exactly(value, at: steps, in: text, range) ?? value
         if exact != value, exact.asString?.bytes.contains(UInt8(ascii: ".")) == false { return exact }
         switch value {
         case .string: return value
@@ -100,14 +103,15 @@ package struct ShapeReader: Sendable {
         switch type {
         case "track": return .left(first(of: shape.event, in: document)?.value ?? .null)
         case "page", "screen": return .left(.string(type))
-        case "identify", "group", "alias": return .right("\(type.string) calls are no events")
-        default: throw EventFault("type", "\"\(type.string.prefix(60))\" is no call of the Segment specification")
+        case "identify", "group", "alias": return .right("\(type.string) calls are not events")
+        default: throw EventFault("type", "\"\(type.string.prefix(60))\" is not a call of the Segment specification")
         }
     }
 
     // MARK: - Properties
 
-    /// - Returns: the text; nil where there is none.
+    /// Replaces a member's text by the JSON value parsed from it.
+    /// - Returns: the text; nil if the member has none.
     private func parseText(of name: ByteString, in members: inout [JSONValue.Member]) throws(EventFault) -> [UInt8]? {
         var found: [UInt8]?
         for i in members.indices where members[i].key == name {
@@ -126,7 +130,7 @@ package struct ShapeReader: Sendable {
         return found
     }
 
-    /// All further members; those that win stand last.
+    /// The properties: all members that are no fields. Later ones win, so those that win are last.
     private func properties(_ members: [JSONValue.Member]) throws(EventFault) -> [JSONValue.Member] {
         var rest = members
         for paths in [shape.user, shape.anonymous, shape.time, shape.id] {
@@ -171,7 +175,7 @@ package struct ShapeReader: Sendable {
         return members
     }
 
-    /// BigQuery writes integers of 64 bits as text.
+    /// The value of an entry. BigQuery writes 64-bit integers as text.
     private static func parameter(_ value: JSONValue?) -> JSONValue {
         for name in ["string_value", "int_value", "float_value", "double_value"] as [ByteString] {
             guard let found = value?[name], found != .null else { continue }

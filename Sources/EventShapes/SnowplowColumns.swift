@@ -1,4 +1,5 @@
-/// Columns of Snowplow's enriched events as tab-separated text, in order (Snowplow documentation, "Canonical event model").
+/// The columns of Snowplow's enriched events in tab-separated files, in order (Snowplow documentation, "Canonical event
+/// model").
 enum SnowplowColumns {
     static let names = """
         app_id platform etl_tstamp collector_tstamp dvce_created_tstamp event event_id txn_id name_tracker v_tracker v_collector

@@ -1,15 +1,15 @@
 import FunnelModel
 
-/// How a table's text is cut into cells, and what its columns are called.
+/// How a table's text is split into cells, and the names of its columns.
 package struct TableFormat: Sendable {
-    /// nil is guessed from the first line.
+    /// Nil: guessed from the first line.
     package var separator: UInt8?
     package var hasQuotes = true
     package var header = Header.firstRecord
 
     package enum Header: Sendable {
         case firstRecord
-        /// There is none; the columns go by the number of cells in the first record.
+        /// No header; the number of cells in the first record chooses among these columns.
         case none([Columns])
     }
 

@@ -6,7 +6,7 @@ package struct TimeFormat: Sendable, Equatable {
         case literal(UInt8)
         /// Any white space, or none.
         case space
-        /// A number of at most so many digits.
+        /// A number, and its max number of digits.
         case number(Field, Int)
         case monthName, dayName, dayHalf, fraction, offset, zoneName, epoch
     }
@@ -19,7 +19,7 @@ package struct TimeFormat: Sendable, Equatable {
 
     private let parts: [Part]
 
-    /// Whether texts are days without a time.
+    /// Whether the format has only a date, without a time of day.
     var isDay: Bool {
         !parts.contains { part in
             switch part {
@@ -32,7 +32,7 @@ package struct TimeFormat: Sendable, Equatable {
     package init(_ text: String) throws(Fault) {
         var parts: [Part] = []
         var bytes = Array(text.utf8)
-        // Longer conversions written out; each is one pass, as none contains another.
+        // Conversions that stand for several are expanded; one pass for each is enough, as none contains another.
         for (short, long) in [("%T", "%H:%M:%S"), ("%D", "%m/%d/%y"), ("%F", "%Y-%m-%d"), ("%R", "%H:%M"), ("%r", "%I:%M:%S %p")] {
             bytes = Self.replace(Array(short.utf8), by: Array(long.utf8), in: bytes)
         }
@@ -119,7 +119,8 @@ extension TimeFormat {
         var epoch: Int64?
     }
 
-    /// - Returns: microseconds since 1970; without a zone in the text, those that a clock in UTC would show.
+    /// Parses a time.
+    /// - Returns: microseconds since 1970; without a zone in the text, as if it were UTC.
     func read(_ text: [UInt8]) throws(Timestamp.Fault) -> (time: Int64, hasZone: Bool) {
         var cursor = Cursor(bytes: text)
         var fields = Fields()
@@ -188,7 +189,7 @@ extension TimeFormat {
             return value
         }
 
-        /// The index of the name here, whole or by its first three letters.
+        /// The index of the name at the cursor: the whole name, or its first three letters.
         mutating func name(of names: [String]) throws(Timestamp.Fault) -> Int {
             for isWhole in [true, false] {
                 for (i, name) in names.enumerated() {
@@ -227,7 +228,7 @@ extension TimeFormat.Fields {
     fileprivate mutating func set(_ field: TimeFormat.Field, _ value: Int64) {
         switch field {
         case .year: year = value
-        // As POSIX has it: 69 to 99 are of the last century.
+        // As in POSIX, 69 to 99 are in the 20th century.
         case .shortYear: year = value + (value < 69 ? 2000 : 1900)
         case .month: month = value
         case .day: day = value

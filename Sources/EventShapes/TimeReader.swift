@@ -1,18 +1,19 @@
 import FunnelModel
 import TimeZones
 
-/// Brings times of a file into a form that events take: by a format, and where they name no zone by a zone.
+/// Converts times of a file to the form of native events: by a format, and by a time zone for times without one.
 package struct TimeReader: Sendable {
     private let format: TimeFormat?
     private var clock: LocalClock?
 
-    /// - Parameter clock: nil leaves times without a zone as they are, which is UTC.
+    /// A reader of times in a format; nil is every form that Sluice reads.
+    /// - Parameter clock: the zone of times without one; nil is UTC.
     package init(format: TimeFormat?, clock: LocalClock?) {
         self.format = format
         self.clock = clock
     }
 
-    /// A cell's time as other text; nil where it can stay as it is.
+    /// A cell's time as text of a native event; nil if it needs no conversion.
     package mutating func text(_ cell: Span<UInt8>) throws(EventFault) -> ByteString? {
         if format == nil, clock == nil { return nil }
         let text = ByteString(unsafe cell.withUnsafeBufferPointer { unsafe Array($0) })

@@ -1,58 +1,60 @@
 import FunnelModel
 
-/// A definition resolved for matching: which positions an event can fill, and all distances in ticks. Positions count
-/// from 0.
+/// A definition resolved for matching: which positions an event can fill, and all distances in ticks. Positions are 0-based.
 package struct FunnelPlan: Sendable {
     package let definition: FunnelDefinition
     package let steps: Int
     /// Microseconds of one tick.
     package let tick: Int64
     /// Conversion window in ticks, inclusive.
-    package let window: Int64
-    /// A step must come later than the step before it less this many ticks; 0 is sequential order, strict too. Means
-    /// nothing in any order.
-    package let slack: Int64
-    /// By position: ticks from the previous matched step, inclusive; nil is no bound but the funnel's.
-    package let stepWindow: [Int64?]
-    /// Positions that a chain may skip, as bits.
-    package let optional: UInt64
+    package let window: Ticks
+    /// A step must be later than the step before it minus this many ticks; 0 in sequential and strict order. Unused in any
+    /// order.
+    package let slack: Ticks
+    /// By position: max ticks from the previous matched step; nil if only the funnel's window applies.
+    package let stepWindow: [Ticks?]
+    /// Positions that a chain may skip.
+    package let optional: StepSet
     package let exclusions: [Exclusion]
-    /// `held[h][i]`: index in `heldProperties` of what an event at position i must share with all others.
+    /// `held[h][i]`: index in `heldProperties` of the property whose value an event at position i must share with all others.
     package let held: [[Int]]
-    /// Ticks; the longest pause within a session.
-    package let sessionGap: Int64
-    /// Step-1 times that may start an attempt, in microseconds.
+    /// The max pause within a session, in ticks.
+    package let sessionGap: Ticks
+    /// Times of events that may start an attempt, in microseconds.
     package let entryRange: Range<Int64>
+    /// Microseconds.
     package let asOf: Int64
 
-    /// Events to read; nil is all of them.
+    /// Names of the events to read, ascending; nil is all.
     package let events: [ByteString]?
-    /// Properties of events whose codes a history must bring (`UserHistory.held`).
+    /// Properties of events whose codes a history must have (`UserHistory.held`).
     package let heldProperties: [ByteString]
     private let admission: EventAdmission
     private let exclusionAdmission: EventAdmission
 
-    /// What an event must not come between.
+    /// Two steps that an excluded event must not come between.
     package struct Exclusion: Equatable, Sendable {
-        /// Positions.
+        /// Position.
         package let after: Int
+        /// Position.
         package let before: Int
         package let dropsUser: Bool
     }
 
+    /// The plan of a definition; `entryRange` nil is all times.
     package init(_ definition: FunnelDefinition, entryRange: Range<Int64>?, asOf: Int64) {
         self.definition = definition
         self.asOf = asOf
         self.entryRange = entryRange ?? Int64.min..<Int64.max
-        let tick = definition.clock.tick
-        self.tick = tick
+        let clock = definition.clock
+        tick = clock.tick.count
         steps = definition.steps.count
-        window = definition.window / tick
-        if case .flexible(let limit) = definition.order { slack = limit / tick } else { slack = 0 }
-        stepWindow = definition.steps.map { step in step.window.map { $0 / tick } }
-        sessionGap = definition.sessionGap / tick
-        var optional: UInt64 = 0
-        for (i, step) in definition.steps.enumerated() where step.isOptional { optional |= 1 << UInt64(i) }
+        window = Ticks(definition.window, of: clock)
+        if case .flexible(let limit) = definition.order { slack = Ticks(limit, of: clock) } else { slack = Ticks(0) }
+        stepWindow = definition.steps.map { step in step.window.map { Ticks($0, of: clock) } }
+        sessionGap = Ticks(definition.sessionGap, of: clock)
+        var optional = StepSet()
+        for (i, step) in definition.steps.enumerated() where step.isOptional { optional.insert(i) }
         self.optional = optional
         exclusions = definition.exclusions.map {
             Exclusion(after: $0.after - 1, before: $0.before - 1, dropsUser: $0.effect == .dropUser)
@@ -82,26 +84,26 @@ package struct FunnelPlan: Sendable {
         }
     }
 
-    /// Only the rules that `UserMatcher` and the kernels know: plain chains, one outcome per user. Anything else is for
-    /// whoever takes a `UserHistory`.
+    /// Whether the plan has only the rules that `DepthCounter` knows: plain chains, one outcome a user.
     package var isPlain: Bool { hasPlainChains && !isNarrowed && definition.countBy == .users }
 
-    /// Whether there are rules that only take chains away: exclusions, held properties.
+    /// Whether there are rules that only take chains away: exclusions or held properties.
     package var isNarrowed: Bool { !exclusions.isEmpty || !held.isEmpty }
 
-    /// Sequential or flexible order, the funnel's window and the conditions of steps; whatever is counted, and whether or
-    /// not chains are taken away.
+    /// Whether order is sequential or flexible, no step is optional and none has its own window. What is counted, exclusions
+    /// and held properties make no difference.
     package var hasPlainChains: Bool {
-        definition.order != .strict && definition.order != .any && optional == 0 && stepWindow.allSatisfy { $0 == nil }
+        definition.order != .strict && definition.order != .any && optional.isEmpty && stepWindow.allSatisfy { $0 == nil }
     }
 
-    /// Whether a history must have a row for every event of the user, of any name: strict order and sessions look at
-    /// events that fill nothing.
+    /// Whether a history must have a row for every event of the user, of any name: strict order and sessions read events that
+    /// fill nothing.
     package var needsEveryEvent: Bool { definition.order == .strict || definition.countBy == .sessions }
 
-    package var readsProperties: Bool { admission.filtered != 0 }
+    /// Whether some step has conditions.
+    package var readsProperties: Bool { !admission.filtered.isEmpty }
 
-    package var exclusionsReadProperties: Bool { exclusionAdmission.filtered != 0 }
+    package var exclusionsReadProperties: Bool { !exclusionAdmission.filtered.isEmpty }
 
     /// The property whose codes `UserHistory.unit` holds.
     package var unitProperty: ByteString? {
@@ -109,77 +111,75 @@ package struct FunnelPlan: Sendable {
         return nil
     }
 
-    /// Properties of users that conditions ask for, without `user.`; `narrow` asks for them by their full names.
+    /// User properties that conditions read, without the prefix `user.`; `narrow` asks for them by their full names.
     package var userProperties: [ByteString] {
         Set((definition.steps.flatMap(\.filters) + definition.exclusions.flatMap(\.filters)).compactMap(\.userProperty)).sorted()
     }
 
-    /// Whether one event could fill two steps of an attempt, so that rows must be told apart: some name is admitted by
-    /// two, and a step need not be later than the step before it.
-    package var sharesEvents: Bool { slack > 0 && admission.sharesEvents }
+    /// Whether one event could fill two steps of an attempt, so that rows must be distinguished: two steps admit one name, and
+    /// a step need not be later than the step before it.
+    package var sharesEvents: Bool { slack.count > 0 && admission.sharesEvents }
 
-    /// Positions an event of this name can fill, before its properties are looked at.
-    package func positions(ofEvent name: ByteString) -> UInt64 { admission.places(ofEvent: name) }
+    /// Positions that an event of this name can fill, before its properties are tested.
+    package func positions(ofEvent name: ByteString) -> StepSet { admission.places(ofEvent: name) }
 
-    /// The positions left once the conditions have been checked.
-    package func narrow(_ mask: UInt64, property: (ByteString) throws -> PropertyValue?) rethrows -> UInt64 {
+    /// The positions of `mask` whose conditions hold.
+    /// - Parameter property: the event's or user's value of a property; nil if absent.
+    package func narrow(_ mask: StepSet, property: (ByteString) throws -> PropertyValue?) rethrows -> StepSet {
         try admission.narrow(mask, property: property)
     }
 
-    /// Exclusions that an event of this name matches, as bits, before its properties are looked at.
-    package func exclusions(ofEvent name: ByteString) -> UInt64 { exclusionAdmission.places(ofEvent: name) }
+    /// Exclusions that an event of this name matches, before its properties are tested.
+    package func exclusions(ofEvent name: ByteString) -> ExclusionSet { exclusionAdmission.places(ofEvent: name) }
 
-    /// The exclusions left once their conditions have been checked.
-    package func narrowExclusions(_ mask: UInt64, property: (ByteString) throws -> PropertyValue?) rethrows -> UInt64 {
+    /// The exclusions of `mask` whose conditions hold.
+    package func narrowExclusions(_ mask: ExclusionSet, property: (ByteString) throws -> PropertyValue?) rethrows -> ExclusionSet {
         try exclusionAdmission.narrow(mask, property: property)
     }
 
+    /// The clock value of a time.
     package func ticks(_ microseconds: Int64) -> Int64 { Timestamp.floorDivide(microseconds, tick) }
 }
 
-/// Which of up to 64 places, steps or exclusions, an event can take, as bits.
+/// Which of up to 64 places (steps or exclusions) an event can take.
 private struct EventAdmission: Sendable {
     /// Places by event name.
-    private var places: [ByteString: UInt64] = [:]
+    private var places: [ByteString: StepSet] = [:]
     /// Places open to any event.
-    private var wildcard: UInt64 = 0
+    private var wildcard = StepSet()
     /// Places with conditions on properties.
-    private(set) var filtered: UInt64 = 0
+    private(set) var filtered = StepSet()
     private var filters: [[Predicate]] = []
 
-    /// - Parameter list: of each place, its events, the name that `ownName` stands for, further names, conditions.
+    /// The places of a list: for each, its events, the name that `.ownName` means, further names, and conditions.
     init(_ list: [(events: FunnelDefinition.EventSet, ownName: ByteString, more: [ByteString], filters: [Predicate])]) {
         for (i, place) in list.enumerated() {
-            let bit = UInt64(1) << UInt64(i)
             var names = place.more
             switch place.events {
             case .ownName: names.append(place.ownName)
             case .named(let own): names += own
-            case .any: wildcard |= bit
+            case .any: wildcard.insert(i)
             }
-            for name in names { places[name, default: 0] |= bit }
-            if !place.filters.isEmpty { filtered |= bit }
+            for name in names { places[name, default: StepSet()].insert(i) }
+            if !place.filters.isEmpty { filtered.insert(i) }
             filters.append(place.filters)
         }
     }
 
     /// Names that take a place; nil is all of them.
-    var names: Set<ByteString>? { wildcard == 0 ? Set(places.keys) : nil }
+    var names: Set<ByteString>? { wildcard.isEmpty ? Set(places.keys) : nil }
 
     var sharesEvents: Bool {
-        if wildcard != 0, filters.count > 1 { return true }
-        return places.values.contains { $0 & ($0 &- 1) != 0 }
+        if !wildcard.isEmpty, filters.count > 1 { return true }
+        return places.values.contains(where: \.hasSeveral)
     }
 
-    func places(ofEvent name: ByteString) -> UInt64 { places[name, default: 0] | wildcard }
+    func places(ofEvent name: ByteString) -> StepSet { places[name, default: StepSet()] | wildcard }
 
-    func narrow(_ mask: UInt64, property: (ByteString) throws -> PropertyValue?) rethrows -> UInt64 {
+    func narrow(_ mask: StepSet, property: (ByteString) throws -> PropertyValue?) rethrows -> StepSet {
         var left = mask
-        var check = mask & filtered
-        while check != 0 {
-            let i = check.trailingZeroBitCount
-            check &= check - 1
-            if try !filters[i].allSatisfy({ $0.accepts(try property($0.property)) }) { left &= ~(1 << UInt64(i)) }
+        for i in mask & filtered {
+            if try !filters[i].allSatisfy({ $0.accepts(try property($0.property)) }) { left.remove(i) }
         }
         return left
     }

@@ -1,19 +1,24 @@
 import FunnelModel
 
-/// Adds users' outcomes up. Several threads each fill one of their own; `merge` makes them one.
+/// Sums the outcomes of units: counts, open attempts, step times. Each thread fills its own tally; `merge` joins them.
 package struct FunnelTally: Sendable {
     private let plan: FunnelPlan
     private let times: Bool
-    /// Units in row i.
+    /// By row: units that reached it.
     private var counts: [UInt64]
+    /// By depth less 1: users by their deepest open attempt.
     private var open: [UInt64]
+    /// By depth less 1: users by their chosen attempt, of those with an open one.
     private var stillOpen: [UInt64]
-    /// By step; as `PartialResult` has them.
+    /// By step, as in `PartialResult`.
     private var fromFirst: [TimeCollector]
     private var fromPrevious: [TimeCollector]
     private var batch = Batch()
 
-    /// - Parameter unit: the clock's ticks in one of the keys that are added.
+    /// An empty tally.
+    /// - Parameters:
+    ///   - times: whether step times are collected.
+    ///   - unit: clock ticks in one tick of the keys that are added.
     package init(_ plan: FunnelPlan, times: Bool, unit: UInt64 = 1) {
         self.plan = plan
         self.times = times
@@ -24,12 +29,12 @@ package struct FunnelTally: Sendable {
         fromPrevious = fromFirst
     }
 
-    /// Adds a unit: a user, or an attempt, a session or a value of one.
-    /// - Parameter time: the user's event times in microseconds, to which the outcome's chain refers.
+    /// Adds a unit: a user, or one attempt, session or value of a user.
+    /// - Parameter time: the user's event times in microseconds, indexed by the outcome's chain.
     package mutating func add(_ outcome: UserOutcome, time: [Int64]) {
         guard outcome.depth > 0 else { return }
         if outcome.openDepth > 0 { addOpen(outcome.openDepth, depth: outcome.depth) }
-        // A step before A's clock value took no time.
+        // A step before A's clock value took 0 ticks.
         let first = plan.ticks(time[outcome.chain[0]])
         var previous = first
         for (i, row) in outcome.chain.enumerated() where row >= 0 {
@@ -39,31 +44,33 @@ package struct FunnelTally: Sendable {
             fromFirst[i].add(UInt64(at - first))
             if i > 1 { fromPrevious[i].add(UInt64(max(0, at - previous))) }
             // The previous row of any row is the nearest required one.
-            if plan.optional >> UInt64(i) & 1 == 0 { previous = at }
+            if !plan.optional.contains(i) { previous = at }
         }
     }
 
-    /// Depths alone.
+    /// Adds units by row, without times or open attempts.
     package mutating func add(counts more: [Int]) {
         for i in counts.indices { counts[i] += UInt64(more[i]) }
     }
 
-    /// Users who entered, and those of them who got no further than step 1 and still can.
+    /// Adds users to row 1.
+    /// - Parameter stillOpen: those of depth 1 with an open attempt, unless they are in the outcomes added.
     package mutating func add(entered: Int, open stillOpen: Int) {
         counts[0] += UInt64(entered)
         open[0] += UInt64(stillOpen)
         self.stillOpen[0] += UInt64(stillOpen)
     }
 
+    /// Adds a user with an open attempt.
     /// - Parameters:
-    ///   - openDepth: of the deepest attempt that can still go on.
-    ///   - depth: of the one that speaks for the user.
+    ///   - openDepth: depth of the deepest open attempt.
+    ///   - depth: depth of the chosen attempt.
     private mutating func addOpen(_ openDepth: Int, depth: Int) {
         open[openDepth - 1] += 1
         stillOpen[depth - 1] += 1
     }
 
-    /// A slice's users from step 2 on; who entered is told apart.
+    /// Adds the users of a slice to the rows from step 2 on; `add(entered:open:)` adds row 1.
     package mutating func add(_ outcomes: borrowing SliceOutcomes, _ lists: [KeyList], listOfStep: [Int]) {
         for i in 0..<outcomes.count where outcomes.openDepth[i] > 0 { addOpen(Int(outcomes.openDepth[i]), depth: Int(outcomes.depth[i])) }
         for step in 1..<max(1, plan.steps) {
@@ -94,7 +101,7 @@ package struct FunnelTally: Sendable {
         return reached
     }
 
-    /// Keys of one user differ as their ticks do.
+    /// The difference of two keys of one user is that of their ticks.
     private mutating func addTimes(
         _ outcomes: borrowing SliceOutcomes, _ step: Int, _ reached: Int, _ at: UnsafePointer<UInt64>,
         _ first: UnsafePointer<UInt64>, _ previous: UnsafePointer<UInt64>
@@ -118,6 +125,7 @@ package struct FunnelTally: Sendable {
         }
     }
 
+    /// The shard's answer without a report.
     package consuming func finish(buckets: [Range<Int>], newestEvent: Int64?) -> PartialResult {
         var result = PartialResult(steps: plan.steps, times: times, buckets: buckets)
         result.counts = counts
@@ -131,7 +139,7 @@ package struct FunnelTally: Sendable {
     }
 }
 
-/// Times of a slice's users who reached a step, before they are collected.
+/// Buffers for the times of a slice's users who reached a step.
 private struct Batch {
     private(set) var fromFirst: [UInt64] = []
     private(set) var fromPrevious: [UInt64] = []
@@ -142,7 +150,8 @@ private struct Batch {
         fromPrevious = fromFirst
     }
 
-    /// Keys of one user differ as their ticks do. There must be room for one more than the users who reached the step.
+    /// Writes the times: the difference of two keys of one user is that of their ticks. There must be room for one time more
+    /// than users who reached the step.
     mutating func fill(
         _ outcomes: borrowing SliceOutcomes, _ step: Int, _ at: UnsafePointer<UInt64>, _ first: UnsafePointer<UInt64>,
         _ previous: UnsafePointer<UInt64>
@@ -155,7 +164,7 @@ private struct Batch {
         _ at: UnsafePointer<UInt64>, _ first: UnsafePointer<UInt64>, _ previous: UnsafePointer<UInt64>
     ) {
         let depths = outcomes.depth.span
-        // Bound first, since a span may not outlive what it looks at.
+        // Bound to names first, since a span may not outlive its array.
         let (columns0, columns1, columns2) = (outcomes.chosen[step], outcomes.chosen[0], outcomes.chosen[step - 1])
         let (chosen, chosenFirst, chosenPrevious) = (columns0.span, columns1.span, columns2.span)
         var fromFirst = fromFirst.mutableSpan
@@ -163,7 +172,8 @@ private struct Batch {
         let depth = UInt8(step + 1)
         var kept = 0
         var i = 0
-        // A user who did not get here is written too, and overwritten; the numbers of its rows mean nothing, so 0 is read.
+        // Every user is written; the next one overwrites those who did not get here. Their indexes mean nothing, so index 0 is
+        // read.
         while i < depths.count {
             let isDeep = depths[i] >= depth
             let key = unsafe at[isDeep ? Int(chosen[i]) : 0]

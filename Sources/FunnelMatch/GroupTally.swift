@@ -1,15 +1,15 @@
 import FunnelModel
 
-/// Adds users up by the value of a property. Several threads each fill one of their own; `merge` makes them one.
+/// Counts units by the value of a property and depth. Each thread fills its own tally; `merge` joins them.
 package struct GroupTally: Sendable {
     private let steps: Int
     private let valuesMax: Int
     private let bytesMax: Int
     private var groups: [PropertyValue: Int32] = [:]
-    /// `depths[(group + 1) * steps + i]`: users of the group in row i less those in row i + 1, which with optional steps may
-    /// be below zero and wraps; group -1 has no value.
+    /// `depths[(group + 1) * steps + i]`: users of the group in row i less those in row i + 1. With optional steps this can be
+    /// negative, and wraps. Group -1 is the users without a value.
     private var depths: [UInt64]
-    /// Bytes of all values.
+    /// Wire bytes of all values.
     private var bytes = 0
 
     package init(steps: Int) {
@@ -26,26 +26,26 @@ package struct GroupTally: Sendable {
 
     /// Adds a user.
     /// - Parameters:
-    ///   - value: nil where the user has none.
+    ///   - value: nil if the user has none.
     ///   - depth: at least 1.
     package mutating func add(_ value: PropertyValue?, depth: Int) throws(TooManyValues) {
         if let value { add(code: try code(of: value), depth: depth) } else { add(code: -1, depth: depth) }
     }
 
-    /// Adds a user by the code of the value; below 0 is none.
-    /// - Parameter skipped: optional steps that were not done, as bits.
-    package mutating func add(code: Int32, depth: Int, skipped: UInt64 = 0) {
+    /// Adds a user by the code of the value; negative is none.
+    /// - Parameter skipped: positions of optional steps that were not done.
+    package mutating func add(code: Int32, depth: Int, skipped: StepSet = StepSet()) {
         DepthCounts.add(&depths, (Int(code) + 1) * steps, depth: depth, skipped: skipped)
     }
 
     /// Adds the users of a slice.
-    /// - Parameter codes: one for each.
+    /// - Parameter codes: one for each row of the outcomes.
     package mutating func add(codes: [Int32], _ outcomes: borrowing SliceOutcomes) {
         let (codes, reached) = (codes.span, outcomes.depth.span)
         for i in 0..<min(codes.count, reached.count) { add(code: codes[i], depth: Int(reached[i])) }
     }
 
-    /// The number by which this tally knows a value.
+    /// The code of a value in this tally: 0, 1, 2 … in order of first use.
     package mutating func code(of value: PropertyValue) throws(TooManyValues) -> Int32 {
         let value = value.canonical
         if let known = groups[value] { return known }
@@ -65,10 +65,11 @@ package struct GroupTally: Sendable {
         }
     }
 
+    /// The counts of all rows.
     /// - Parameters:
-    ///   - share: which groups are told; of the others only how many they are, and the most users that one of them has.
-    ///   - leadingMax: groups that are told as the leading ones.
-    /// - Throws: where those that are told take too many bytes.
+    ///   - share: which groups are returned; of the others only their number, and the max number of users of one of them.
+    ///   - leadingMax: max number of leading groups.
+    /// - Throws: if the groups returned take more than `bytesMax` bytes.
     package func finish(_ share: GroupShare = .all, leadingMax: Int = Limits.leadingGroups) throws(TooManyValues) -> ValueGroups {
         var result = ValueGroups(steps: steps)
         result.absent = reaching(-1)
@@ -114,7 +115,8 @@ package struct GroupTally: Sendable {
     }
 }
 
-/// A property has more values, or longer ones, than one shard tells apart or can send. An estimate would not be exact.
+/// A property has more values on one shard, or more bytes of them, than the limits. There is no estimate instead: answers are
+/// exact.
 package struct TooManyValues: Error, Equatable, Sendable, CustomStringConvertible {
     package var values: Int
     package var bytes: Int

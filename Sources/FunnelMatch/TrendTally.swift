@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// Adds users up by the bucket in which their attempts began; a user may count in several.
+/// Counts users by depth in each bucket in which they have an attempt; a user can count in several.
 package struct TrendTally: Sendable {
     private let steps: Int
     private let buckets: Int
@@ -13,19 +13,21 @@ package struct TrendTally: Sendable {
         depths = Array(repeating: 0, count: buckets * steps)
     }
 
+    /// Adds users of one depth to a bucket.
     /// - Parameters:
     ///   - depth: at least 1.
-    ///   - skipped: optional steps that were not done, as bits.
-    package mutating func add(bucket: Int, depth: Int, skipped: UInt64 = 0, users: Int = 1) {
+    ///   - skipped: positions of optional steps that were not done.
+    package mutating func add(bucket: Int, depth: Int, skipped: StepSet = StepSet(), users: Int = 1) {
         DepthCounts.add(&depths, bucket * steps, depth: depth, skipped: skipped, users: UInt64(users))
     }
 
-    /// The users of a slice who got beyond step 1.
+    /// Adds the users of a slice who got beyond step 1.
     package mutating func add(deep outcomes: borrowing SliceOutcomes) {
         for i in 0..<outcomes.count { add(bucket: Int(outcomes.group[i]), depth: Int(outcomes.depth[i])) }
     }
 
-    /// Users with an attempt, by bucket, of whom those beyond step 1 have been added already.
+    /// Adds the users who only reached step 1. Call once, after `add(deep:)` of all slices.
+    /// - Parameter entered: all users with an attempt, by bucket.
     package mutating func add(entered: [Int]) {
         for (bucket, users) in entered.enumerated() {
             var deep = 0
@@ -38,7 +40,7 @@ package struct TrendTally: Sendable {
         for i in depths.indices { depths[i] &+= other.depths[i] }
     }
 
-    /// By bucket, users in row i.
+    /// The users by bucket and row.
     package func finish() -> [[UInt64]] {
         (0..<buckets).map { DepthCounts.reaching(depths[($0 * steps)..<(($0 + 1) * steps)]) }
     }

@@ -1,11 +1,10 @@
 import FunnelModel
 
-/// Everything that can be wrong with a call, as it travels. Whether it may be tried again, and which HTTP status stands
-/// for it, is decided in this one table.
+/// An error of a call, as it is sent. The table `Code.traits` decides whether it may be retried, and its HTTP status.
 package struct ProtocolError: Error, Equatable, Sendable, CustomStringConvertible {
     package var code: Code
     package var message: String
-    /// The field of a definition or query at fault, with its reason; empty otherwise.
+    /// Faulty fields of a definition or query, with reasons.
     package var faults: [FieldFault] = []
     /// Names of the shards concerned.
     package var shards: [String] = []
@@ -25,10 +24,11 @@ package struct ProtocolError: Error, Equatable, Sendable, CustomStringConvertibl
         case refused = 0
         /// It may have been done.
         case unknown = 1
-        /// It was tried and did not work; what was done, if anything, the message says.
+        /// It was tried and did not work. The message says what was done, if anything.
         case failed = 2
     }
 
+    /// The codes on the wire; `PROTOCOL.md` section 12 says when each is used. `unknownError` is `internal` there.
     package enum Code: UInt16, CaseIterable, Sendable {
         case malformedFrame = 1
         case unsupportedVersion = 2
@@ -64,7 +64,7 @@ package struct ProtocolError: Error, Equatable, Sendable, CustomStringConvertibl
 
     package var outcome: Outcome { code.traits.outcome }
     package var retryable: Bool { code.traits.retryable }
-    /// 429 for a caller who has to wait before the next key.
+    /// 429 if the caller must wait before it tries another key.
     package var httpStatus: Int { code == .notAuthenticated && retryAfterMilliseconds > 0 ? 429 : code.traits.httpStatus }
 
     package var description: String { "\(code.traits.name): \(message)" }
@@ -138,7 +138,7 @@ extension ProtocolError {
     private static let faultBytesMax = 40 << 10
     private static let shardNameMax = 72
 
-    /// At most `limit` bytes of the text, and no half of a character.
+    /// The text, cut to at most `limit` bytes between two characters.
     package static func cut(_ text: String, to limit: Int = textMax) -> ByteString {
         var bytes = Array(text.utf8.prefix(limit))
         if bytes.count < text.utf8.count {
@@ -154,7 +154,7 @@ extension ProtocolError {
             _ = try reader.take(2, "outcome and retryable")
             let after: UInt32 = try reader.integer("retry after")
             let message = try reader.string(limit: textMax, "message").string
-            // A code of a newer version keeps its text; what it allows the caller is then unknown.
+            // A code of a newer version becomes `.unknownError`, with the text that came.
             var error = ProtocolError(Code(rawValue: raw) ?? .unknownError, message)
             error.retryAfterMilliseconds = after
             for _ in 0..<(try reader.count(limit: faultsMax, "faults")) {
@@ -171,8 +171,8 @@ extension ProtocolError {
 }
 
 extension ProtocolError {
-    /// The error that a caller gets, over HTTP and over the wire alike. An error that is not meant for callers becomes `.unknownError`
-    /// without its words.
+    /// The error that a caller gets, over HTTP and over the wire. An error that is not meant for callers becomes
+    /// `.unknownError`, without its text.
     package init(of error: any Error) {
         switch error {
         case let error as ProtocolError: self = error

@@ -1,10 +1,11 @@
 import Glibc
 
-/// Bayesian chances under independent uniform priors, Beta(1, 1): a rate's posterior is Beta(successes + 1, failures + 1).
+/// Bayesian probabilities under independent uniform priors, Beta(1, 1): a rate's posterior is Beta(successes + 1, failures +
+/// 1).
 package enum ChanceToWin {
     /// P(second rate > first rate). Exact: p1 is the (x1+1)-th smallest of n1+1 uniform numbers, p2 likewise, and
     /// p1 < p2 if and only if more than x1 of the first x1+x2+1 of all are p1's, a hypergeometric tail
-    /// (P. M. E. Altham, J. Royal Statistical Society B 31, 1969, p. 261). Nil where a sample is empty.
+    /// (P. M. E. Altham, J. Royal Statistical Society B 31, 1969, p. 261). Nil if a sample is empty.
     package static func second(_ pair: TwoProportions) -> Double? {
         guard pair.first.trials > 0, pair.second.trials > 0 else { return nil }
         return Hypergeometric(
@@ -13,9 +14,9 @@ package enum ChanceToWin {
         )?.upperTail(pair.first.successes + 1)
     }
 
-    /// For each variant the chance that its rate is the highest: the integral of its density times the others'
-    /// distribution functions, adaptive Gauss-Kronrod over the log odds; error at most 1e-9. Empty variants are nil and out of the
-    /// comparison; all are nil where fewer than two remain.
+    /// For each variant, the probability that its rate is the highest: the integral of its density times the others'
+    /// distribution functions, by adaptive Gauss-Kronrod over the log odds, with an error of at most 1e-9. Empty variants are
+    /// nil and not compared; all are nil if fewer than two remain.
     package static func best(_ variants: [Proportion]) -> [Double?] {
         let posteriors = variants.enumerated().filter { $0.element.trials > 0 }.map { ($0.offset, Posterior($0.element)) }
         var chances = [Double?](repeating: nil, count: variants.count)
@@ -25,7 +26,7 @@ package enum ChanceToWin {
         return chances
     }
 
-    /// Beta(a, b), seen on the scale of the log odds t.
+    /// Beta(a, b) on the scale of the log odds t.
     private struct Posterior {
         let a, b: Double
 
@@ -34,7 +35,8 @@ package enum ChanceToWin {
             b = proportion.failures + 1
         }
 
-        /// Where the density bends; the outer two leave less than 1e-15 outside, since it falls like e^(at) and e^(-bt).
+        /// Limits of the first panels of the integral. Less than 1e-15 is outside the outer two, since the density falls like
+        /// e^(at) and e^(-bt).
         var breaks: [Double] {
             let center = log(a / b)
             let sd = (1 / a + 1 / b).squareRoot()

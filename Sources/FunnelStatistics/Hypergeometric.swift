@@ -1,14 +1,16 @@
 import Glibc
 
-/// Successes among `draws` drawn without replacement from `population`, of which `marked` count as successes.
+/// The distribution of successes among `draws` drawn without replacement from `population`, of which `marked` are successes.
 package struct Hypergeometric: Sendable {
+    /// The values k with a positive probability.
     package let support: ClosedRange<UInt64>
+    /// The most probable value.
     package let mode: UInt64
     private let population, marked, draws: Double
-    /// The part of the log mass that every k shares.
+    /// The part of the log mass that is the same for every k.
     private let margins: Double
 
-    /// Nil unless marked and draws are at most population, and that at most 2^42.
+    /// Nil unless `marked` and `draws` are at most `population`, and that is at most 2^42.
     package init?(population: UInt64, marked: UInt64, draws: UInt64) {
         guard population <= 4 * Proportion.trialsMax, marked <= population, draws <= population else { return nil }
         let low = marked + draws > population ? marked + draws - population : 0
@@ -57,7 +59,8 @@ package struct Hypergeometric: Sendable {
         ]
     }
 
-    /// The sum of the masses from k away from the mode, over the mass at k; it ends where terms stop counting.
+    /// The sum of the masses from k on, away from the mode, divided by the mass at k. It ends at terms that no longer change
+    /// the sum.
     private func relativeSum(from k: Double, step: Double, to end: Double) -> Double {
         var sum = 1.0
         var term = 1.0

@@ -1,6 +1,7 @@
-/// p-values adjusted for the number of comparisons. A nil, or what is not in 0...1, stays nil and is no comparison.
+/// p-values adjusted for the number of comparisons. Nil and values outside 0...1 become nil and do not count as comparisons.
 package enum MultipleTesting {
-    /// Family-wise: the chance of any false alarm stays under the level (S. Holm, Scandinavian J. of Statistics 6, 1979, p. 65).
+    /// Controls the family-wise error rate: the probability of any false alarm is at most the level (S. Holm, Scandinavian J.
+    /// of Statistics 6, 1979, p. 65).
     package static func holm(_ pValues: [Double?]) -> [Double?] {
         var adjusted = cleared(pValues)
         let ranked = order(adjusted)
@@ -12,8 +13,8 @@ package enum MultipleTesting {
         return adjusted
     }
 
-    /// False discoveries: the expected share of false ones among the findings stays under the level
-    /// (Y. Benjamini and Y. Hochberg, J. Royal Statistical Society B 57, 1995, p. 289).
+    /// Controls the false discovery rate: the expected share of false findings is at most the level (Y. Benjamini and Y.
+    /// Hochberg, J. Royal Statistical Society B 57, 1995, p. 289).
     package static func benjaminiHochberg(_ pValues: [Double?]) -> [Double?] {
         var adjusted = cleared(pValues)
         let ranked = order(adjusted)

@@ -2,7 +2,7 @@ import Glibc
 
 /// The standard normal distribution.
 package enum Normal {
-    /// The 97.5 % point: two-sided 95 %.
+    /// The 97.5 % point, for two-sided intervals of 95 %.
     package static let z95 = 1.959963984540054
 
     /// P(Z <= x), with full precision in the lower tail.

@@ -1,14 +1,14 @@
 import Glibc
 
-/// Two yes/no answers about the same users, as two funnel definitions over one population. A test for independent samples
-/// would be wrong here.
+/// Two yes/no outcomes of the same users, such as two funnels over one population. A test for independent samples would be
+/// wrong here.
 package struct PairedProportions: Equatable, Sendable {
     package let both: UInt64
     package let firstOnly: UInt64
     package let secondOnly: UInt64
     package let neither: UInt64
 
-    /// Nil where the users are more than 2^40.
+    /// Nil if there are more than 2^40 users.
     package init?(both: UInt64, firstOnly: UInt64, secondOnly: UInt64, neither: UInt64) {
         var total: UInt64 = 0
         for count in [both, firstOnly, secondOnly, neither] {

@@ -1,9 +1,9 @@
-/// So many of so many independent users.
+/// Successes among independent users, the trials.
 package struct Proportion: Equatable, Sendable {
     package let successes: UInt64
     package let trials: UInt64
 
-    /// More users than anybody has; it bounds the work.
+    /// Max number of trials, which bounds the work.
     package static let trialsMax: UInt64 = 1 << 40
 
     /// Nil unless successes <= trials <= 2^40.
@@ -13,7 +13,7 @@ package struct Proportion: Equatable, Sendable {
         self.trials = trials
     }
 
-    /// Nil where there were no trials.
+    /// Nil without trials.
     package var rate: Double? { trials == 0 ? nil : x / n }
 
     var x: Double { Double(successes) }
@@ -21,7 +21,7 @@ package struct Proportion: Equatable, Sendable {
     var failures: Double { Double(trials - successes) }
 }
 
-/// Low and high end, low <= high.
+/// An interval with low <= high.
 package struct Interval: Equatable, Sendable {
     package let low: Double
     package let high: Double

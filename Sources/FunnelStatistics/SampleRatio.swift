@@ -1,9 +1,9 @@
-/// Whether users were split as planned. A mismatch means that the assignment or the counting is broken, and that the
-/// comparison of rates must not be believed (A. Fabijan et al., KDD 2019, p. 2156: alarm below 0.0005).
+/// The test whether users were split as planned. A mismatch means that the assignment or the counting is broken, and that the
+/// comparison of rates is not valid (A. Fabijan et al., KDD 2019, p. 2156: alarm below 0.0005).
 package enum SampleRatio {
-    /// Pearson's chi-square p-value of the observed users against the planned shares, any positive weights; equal where
-    /// not given (K. Pearson, Philosophical Magazine 50, 1900, p. 157). Nil with fewer than two variants, without users, or
-    /// where a share is missing, infinite or not over 0.
+    /// Pearson's chi-square p-value of the observed users against the planned shares (K. Pearson, Philosophical Magazine 50,
+    /// 1900, p. 157). Shares are positive weights of any sum; nil means equal shares. Nil with fewer than two variants, without
+    /// users, or if a share is missing, infinite or not above 0.
     package static func pValue(users: [UInt64], shares: [Double]? = nil) -> Double? {
         let shares = shares ?? users.map { _ in 1 }
         let total = users.reduce(0) { $0 + Double($1) }

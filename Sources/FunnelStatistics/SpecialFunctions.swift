@@ -1,7 +1,7 @@
 import Glibc
 
-/// Gamma and beta functions, written around deviances instead of differences of large logarithms, so that results keep
-/// about 12 digits at ten million users and down to 1e-300.
+/// Gamma and beta functions, written in terms of deviances instead of differences of large logarithms. So results keep about 12
+/// digits at ten million users and down to 1e-300.
 package enum SpecialFunctions {
     /// ln Γ(x) for x > 0; NaN elsewhere.
     package static func logGamma(_ x: Double) -> Double {
@@ -10,8 +10,8 @@ package enum SpecialFunctions {
         return value
     }
 
-    /// What Stirling's formula lacks: `ln Γ(x) - [(x - 1/2) ln x - x + ln(2π)/2]`, x > 0
-    /// (Abramowitz and Stegun, 1964, 6.1.41).
+    /// The error of Stirling's formula, `ln Γ(x) - [(x - 1/2) ln x - x + ln(2π)/2]`, x > 0 (Abramowitz and Stegun, 1964,
+    /// 6.1.41).
     static func stirlingError(_ x: Double) -> Double {
         if x < 10 { return logGamma(x) - (x - 0.5) * log(x) + x - halfLogTwoPi }
         let square = 1 / (x * x)
@@ -93,8 +93,9 @@ package enum SpecialFunctions {
         return front * fraction
     }
 
-    /// The regularised incomplete beta function and its complement, I_x(a, b) and I_y(b, a), each with its own tail's digits.
-    /// - Parameters: x and y, each 0...1, with x + y = 1, both given so that neither loses digits; a and b, over 0.
+    /// The regularised incomplete beta function and its complement, I_x(a, b) and I_y(b, a), each with full precision in its
+    /// own tail.
+    /// - Parameters: x and y, each 0...1, with x + y = 1, both given so that neither loses digits; a and b, above 0.
     /// - Returns: also `density`: x^a y^b / B(a, b), the density on the scale of ln(x/y).
     ///
     /// Continued fraction of Abramowitz and Stegun, 1964, 26.5.8, in Lentz's form (Press et al., Numerical Recipes, 6.4).
@@ -132,7 +133,7 @@ package enum SpecialFunctions {
         return fraction
     }
 
-    /// Both fractions need a small multiple of the root of their parameter.
+    /// Max number of steps: both fractions need a small multiple of the square root of their parameter.
     private static func iterations(_ size: Double) -> Int { 200 + 20 * Int(min(1e6, size.squareRoot())) }
 
     private static func nonzero(_ x: Double) -> Double { abs(x) < 1e-300 ? 1e-300 : x }

@@ -1,22 +1,22 @@
-/// One variant against the control: what an experiment report shows.
+/// The comparison of one variant with the control, as an experiment report shows it.
 package struct VariantComparison: Equatable, Sendable {
-    /// Variant's rate - control's rate, as a fraction, and its 95 % interval.
+    /// Variant's rate - control's rate, as a fraction, with its 95 % interval.
     package let difference: Double?
     package let differenceInterval: Interval?
-    /// The same in relation to the control's rate.
+    /// The same relative to the control's rate.
     package let lift: Double?
     package let liftInterval: Interval?
-    /// Two-sided, for one look planned beforehand, by `method`; then Holm's over all variants.
+    /// Two-sided p-value by `method`, for one look planned beforehand; then adjusted by Holm's method over all variants.
     package let pValue: Double?
     package let adjustedPValue: Double?
     package let method: TwoProportions.Method?
-    /// For looking at any time, and Holm's over all variants.
+    /// The always valid p-value, for looks at any time; then adjusted by Holm's method over all variants.
     package let sequentialPValue: Double?
     package let adjustedSequentialPValue: Double?
-    /// That the variant's rate is the higher one.
+    /// Probability that the variant's rate is the higher one.
     package let chanceToWin: Double?
 
-    /// Each variant against the control, in the order given.
+    /// Compares each variant with the control, in the given order.
     package static func all(control: Proportion, variants: [Proportion]) -> [VariantComparison] {
         let pairs = variants.map { TwoProportions(control, $0) }
         let tests = pairs.map(\.test)

@@ -1,6 +1,7 @@
-/// Wilson score interval without continuity correction (E. B. Wilson, JASA 22, 1927, p. 209), 95 %.
+/// The Wilson score interval of 95 %, without continuity correction (E. B. Wilson, JASA 22, 1927, p. 209).
 package enum Wilson {
-    /// - Returns: low and high, each 0...1; nil where there were no trials or more successes than trials.
+    /// The interval of a rate.
+    /// - Returns: low and high, each 0...1; nil without trials or with more successes than trials.
     package static func interval(successes: UInt64, trials: UInt64) -> (low: Double, high: Double)? {
         guard trials > 0, successes <= trials else { return nil }
         let z = Normal.z95

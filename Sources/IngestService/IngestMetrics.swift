@@ -4,10 +4,10 @@ import Logging
 import RPC
 import ServiceRuntime
 
-/// Whose events came, and what became of them.
+/// Counts events and batches by project and outcome.
 struct IngestMetrics: Sendable {
-    /// Reasons for which single events are refused: what is at fault, or `limit` where their project has as many names, keys or
-    /// users as it may.
+    /// Why single events are rejected: the field at fault, or `limit` if a limit of their project on names, keys or users is
+    /// reached.
     private enum Reason: String, CaseIterable {
         case user = "user_id"
         case event, timestamp, properties, limit, body, other
@@ -33,19 +33,20 @@ struct IngestMetrics: Sendable {
 
     init(_ metrics: Metrics) {
         accepted = metrics.counters(
-            "sluice_ingest_events_accepted_total", "events durable on their shard, those of repeated deliveries included")
+            "sluice_ingest_events_accepted_total", "events stored durably by their shard, those of retries included")
         rejected = metrics.counters(
-            "sluice_ingest_events_rejected_total", "events refused for what they hold, or for a limit of their project",
+            "sluice_ingest_events_rejected_total", "events rejected, by the field at fault; limit = a limit of the project is reached",
             by: Reason.allCases.map { [("reason", $0.rawValue)] })
-        handedBack = metrics.counter("sluice_ingest_events_handed_back_total", "events whose shard failed; the client was told")
+        handedBack = metrics.counter("sluice_ingest_events_handed_back_total", "events handed back for a retry, since their shard failed")
         refused = metrics.counters(
-            "sluice_ingest_batches_refused_total", "batches refused as a whole, of which nothing or an unknown part was stored",
+            "sluice_ingest_batches_refused_total", "batches refused as a whole, by error code; nothing or an unknown part was stored",
             by: ProtocolError.Code.allCases.map { [("code", $0.traits.name)] })
     }
 
+    /// Counts the events of one request.
     /// - Parameters:
-    ///   - faults: of events that no shard has seen.
-    ///   - refusedByShards: events for which their project's limits are reached.
+    ///   - faults: of events that ingest rejected.
+    ///   - refusedByShards: events that shards rejected; they count as `limit`.
     func note(accepted count: Int, faults: [EventFault], refusedByShards: Int, handedBack retry: Int, project: UInt32, logger: Logger) {
         accepted.add(count, project: project)
         for fault in faults { rejected.add(1, Reason(fault).place, project: project) }
@@ -57,7 +58,7 @@ struct IngestMetrics: Sendable {
             ["project": "\(project)", "events": "\(refusedByShards)"])
     }
 
-    /// A batch that was refused as a whole.
+    /// Counts and logs a batch that was refused as a whole.
     func note(_ error: ProtocolError, project: UInt32, logger: Logger) {
         refused.add(1, ProtocolError.Code.allCases.firstIndex(of: error.code) ?? 0, project: project)
         limit.log(

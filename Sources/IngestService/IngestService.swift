@@ -7,19 +7,19 @@ import ServiceHost
 import ServiceLifecycle
 import ServiceRuntime
 
-/// Takes events over HTTP and wire, checks them, and sends each to the shard of its user. Keeps nothing but its
-/// snapshot of the cluster's metadata.
+/// Takes events over HTTP and the wire, checks them, and sends each to the shard of its user. Stores only its snapshot of the
+/// cluster metadata.
 package final class IngestService: Sendable {
     package static let table = SettingsTable(
         program: "sluice-ingest", summary: "takes events over HTTP and the binary protocol and routes them to shards",
         example: "SLUICE_CLUSTER_SECRET=… sluice-ingest --data /var/lib/sluice-ingest --coordinator 10.0.0.5:8091",
         settings: CommonSettings.all(http: 8080, wire: 8081) + Membership.settings + [
-            Setting("body-mb", .integer(1...1_024), default: "64", "largest decoded request body, in MiB"),
+            Setting("body-mb", .integer(1...1_024), default: "64", "max size of a decoded request body, in MiB"),
             Setting(
                 "bodies-mb", .integer(1...65_536), default: "512",
-                "decoded HTTP request bodies held at a time, in MiB, a project's at most half; beyond that the slowest is refused"),
-            Setting("events-per-request", .integer(1...1_000_000), default: "200000", "most events of one request"),
-            Setting("in-flight-mb", .integer(1...65_536), default: "256", "bytes on their way to shards, in MiB; one shard may hold half"),
+                "max memory of all HTTP request bodies, in MiB, half of it for one project; above it the slowest is refused"),
+            Setting("events-per-request", .integer(1...1_000_000), default: "200000", "max events of one request"),
+            Setting("in-flight-mb", .integer(1...65_536), default: "256", "max data on the way to shards, in MiB; one shard may hold half"),
         ])
 
     private let node: Node
@@ -29,12 +29,13 @@ package final class IngestService: Sendable {
     private let parsing = WorkThreads()
     private let makeClient: @Sendable (ClusterMap.Shard, ExpectedPeer?, _ connections: Int) -> FrameClient
 
+    /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.
     package static func services(_ run: Program.Run) async throws -> [any Service] {
         let node = try Node(.ingest, run)
         let service = try await IngestService(node)
         let http = node.router()
         let bodies = BodyMemory(bytes: node.settings.integer("bodies-mb") << 20)
-        node.metrics.gauge("sluice_ingest_body_bytes", "bytes of HTTP request bodies held now") { Double(bodies.bytes) }
+        node.metrics.gauge("sluice_ingest_body_bytes", "memory of HTTP request bodies now, in bytes") { Double(bodies.bytes) }
         let door = KeyDoor(guesses: node.guesses) { service.membership.view.keys }
         let routes = IngestRoutes(intake: service.intake, door: door, bodies: bodies)
         routes.add(to: http)
@@ -68,13 +69,13 @@ package final class IngestService: Sendable {
         intake = Intake(
             router: router, bodyBytesMax: settings.integer("body-mb") << 20,
             eventsMax: min(Limits.rowsPerBatch, settings.integer("events-per-request")), parsing: parsing, metrics: node.metrics)
-        node.metrics.gauge("sluice_ingest_in_flight_bytes", "bytes on their way to shards") { [router] in Double(router.inFlightBytes) }
-        node.metrics.gauge("sluice_ingest_shards_down", "shards that take no appends") { [router] in
+        node.metrics.gauge("sluice_ingest_in_flight_bytes", "bytes on the way to shards") { [router] in Double(router.inFlightBytes) }
+        node.metrics.gauge("sluice_ingest_shards_down", "shards known to take no appends") { [router] in
             Double(router.shards.count { $0.problem != nil })
         }
     }
 
-    /// Keeps the links to shards in step with the cluster map, once it is known to be in force.
+    /// Until cancelled: waits until the cluster map is confirmed, then keeps the links to shards as the newest map says.
     private func followMap() async throws {
         node.setReady("waiting for the cluster map")
         guard let first = await membership.view.ready() else { return }
@@ -93,20 +94,20 @@ package final class IngestService: Sendable {
         await router.shutdown()
     }
 
-    /// After so long without the coordinator the shards are asked.
+    /// Time without the coordinator after which the shards are asked to confirm the map.
     private static let coordinatorPatience = Duration.seconds(5)
 
-    /// Waits until the coordinator has answered this process, or, where it is away, every shard of the map that an earlier
-    /// process has kept is the one that the map names. False where the task was cancelled.
+    /// Waits until the coordinator has answered this process. If it does not, waits until every shard of the stored map has
+    /// identified itself as the shard that the map names. Returns false if the task was cancelled.
     ///
-    /// Until then nothing may be sent: the map may be of a cluster that this directory was copied from, and the events would
-    /// end up there.
+    /// Until then nothing may be sent: the stored map may be that of a cluster from which this directory was copied, and the events
+    /// would go there.
     private func mapIsConfirmed(_ map: ClusterMap) async -> Bool {
         let start = ContinuousClock.now
         while !Task.isCancelled {
             if membership.view.sinceHeard != nil { return true }
             if ContinuousClock.now - start > Self.coordinatorPatience, !membership.isCopy, await shardsConfirm(map) {
-                node.logger.warning("the coordinator is away; every shard has confirmed the cluster map that was kept")
+                node.logger.warning("the coordinator is away; every shard has confirmed the stored cluster map")
                 return true
             }
             try? await Task.sleep(for: .milliseconds(50))
@@ -132,11 +133,11 @@ package final class IngestService: Sendable {
         }
     }
 
-    /// Shards that start beside this process get so long before it is ready without them.
+    /// Time that shards have to start before this service is ready without them.
     private static let shardsPatience = Duration.seconds(5)
 
+    /// Sets the readiness of this service by that of the shards, and returns whether it is ready.
     /// - Parameter mayWait: all shards must take appends; otherwise one is enough.
-    /// - Returns: whether this service is ready.
     private func tellReadiness(mayWait: Bool) -> Bool {
         let shards = router.shards
         let remarks = shards.compactMap { shard in shard.doubt.map { "\(shard.name): \($0)" } }
@@ -151,14 +152,14 @@ package final class IngestService: Sendable {
 
     private func addShardMetrics(_ count: Int) {
         for number in 0..<count {
-            node.metrics.gauge("sluice_ingest_shard_up", "1 where the shard takes appends", labels: [("shard", "\(number)")]) { [router] in
+            node.metrics.gauge("sluice_ingest_shard_up", "1 if the shard takes appends", labels: [("shard", "\(number)")]) { [router] in
                 let shards = router.shards
                 return shards.indices.contains(number) && shards[number].doubt == nil ? 1 : 0
             }
         }
     }
 
-    /// Before the map is known no key is.
+    /// The keys for wire calls. They come with the cluster map, so this throws `.notReady` before there is one.
     private func wireKeys() throws(ProtocolError) -> KeyRing {
         try node.requireReady()
         return membership.view.keys
@@ -182,7 +183,7 @@ package final class IngestService: Sendable {
         try await answer.end(rows: outcome.accepted)
     }
 
-    /// A longer batch is read on a thread of its own.
+    /// Max bytes of a batch that is read on the calling thread; longer ones use a thread of `parsing`.
     private static let shortBytes = 64 << 10
 
     private func read(_ body: [UInt8], _ project: UInt32) throws(ProtocolError) -> (ReadBatch, ShardRouter.Delivery) {

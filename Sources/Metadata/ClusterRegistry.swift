@@ -2,25 +2,24 @@ import FunnelModel
 import FunnelProtocol
 import Synchronization
 
-/// The cluster map and the keys: made at the first start, compared with the configuration at every other.
+/// The cluster snapshot: map, keys and data ids. It is made at the first start and compared with the configuration at later ones.
 package final class ClusterRegistry: Sendable {
     private let ending = Atomic<Bool>(false)
     private let store: any MetadataStore
     /// The snapshot that services get; nil before the first one is stored.
     private let current = Mutex<ClusterSnapshot?>(nil)
     private static let snapshotKey = "cluster/snapshot"
-    /// Revisions from here on nothing has counted up to.
+    /// Limit of the revisions that services may name; no counter gets there.
     private static let revisionsEnd: UInt64 = 1 << 62
 
     package init(_ store: any MetadataStore) { self.store = store }
 
     package var state: ClusterState { current.withLock { $0?.state } ?? ClusterState() }
 
-    /// Takes the configured shards and keys into the stored snapshot.
+    /// Brings the stored snapshot up to date with the configured shards and keys, and returns it.
     ///
-    /// - Parameter isCopy: the directory was copied, so that what is stored may be in use elsewhere: it goes on under a lineage
-    ///   of its own.
-    /// - Throws: `InvalidDocument` where the number of shards is not the one the cluster was made with.
+    /// - Parameter isCopy: the directory was copied, so the original may be in use: the snapshot gets a new lineage.
+    /// - Throws: `InvalidDocument` if the number of shards is not the one the cluster was made with.
     package func configure(
         shards: [(host: String, port: Int)], keys: [ClusterSnapshot.Key], isCopy: Bool
     ) async throws -> ClusterSnapshot {
@@ -30,7 +29,7 @@ package final class ClusterRegistry: Sendable {
             throw InvalidDocument([
                 FieldFault(
                     "--shards",
-                    "names \(listed.count) shards, but this cluster was made with \(stored.map.shards.count): a user's events stay on the shard they were put on, and shards can't be added or taken away. Start a new cluster in an empty data directory and load the events again"
+                    "names \(listed.count) shards, but this cluster was made with \(stored.map.shards.count): a user's events stay on the shard they were put on, and shards can't be added or removed. Start a new cluster in an empty data directory and load the events again"
                 )
             ])
         }
@@ -45,14 +44,15 @@ package final class ClusterRegistry: Sendable {
         return try await write(wanted, over: stored?.revision ?? 0)
     }
 
-    /// Writes a snapshot as that of a new directory.
-    /// - Parameter revision: the snapshot's will be above it.
+    /// Stores the first snapshot of a new directory.
+    /// - Parameter revision: the snapshot's revision will be greater.
     package func create(_ snapshot: ClusterSnapshot, above revision: UInt64) async throws -> ClusterSnapshot {
         try await store.raise(above: revision)
         return try await write(snapshot, over: 0)
     }
 
-    /// Makes what is stored another cluster's.
+    /// Changes the cluster id of the stored snapshot and gives it a new lineage; does nothing if the id is the same or nothing is
+    /// stored.
     package func rename(to cluster: UInt64) async throws {
         guard var snapshot = try await stored(), snapshot.map.clusterID != cluster else { return }
         let revision = snapshot.revision
@@ -61,7 +61,7 @@ package final class ClusterRegistry: Sendable {
         _ = try await write(snapshot, over: revision)
     }
 
-    /// A number for a cluster or a lineage.
+    /// A random id for a cluster or a lineage, not 0.
     package static func draw() -> UInt64 {
         var random = SystemRandomNumberGenerator()
         return UInt64.random(in: 1...UInt64.max, using: &random)
@@ -75,20 +75,22 @@ package final class ClusterRegistry: Sendable {
         return snapshot
     }
 
-    /// Of the data that a shard must answer from; 0 where any will do.
+    /// The id of the data that a shard must have open; 0 = any.
     package func dataID(ofShard shard: Int) -> UInt64 { current.withLock { $0?.dataID(ofShard: shard) } ?? 0 }
 
+    /// The result of `note`.
     package enum DataNote: Sendable {
-        /// They are the shard's, as was known.
+        /// The id was known as the shard's.
         case same
-        /// They are the shard's from now on.
+        /// The id is stored as the shard's from now on.
         case taken
-        /// Others are.
+        /// Another id is the shard's, or there is no such shard.
         case refused
     }
 
-    /// Notes which data a shard has open, so that it answers from no others later: an empty disk would lack its users.
-    /// - Parameter mayReplace: they may take the place of others.
+    /// Stores the id of the data that a shard has open. From then on the shard must have it: answers from an empty disk would lack
+    /// users.
+    /// - Parameter mayReplace: the id may replace another one.
     package func note(dataID: UInt64, ofShard shard: Int, mayReplace: Bool) async throws -> DataNote {
         guard var snapshot = current.withLock({ $0 }), snapshot.map.shards.indices.contains(shard) else { return .refused }
         let known = snapshot.dataID(ofShard: shard)
@@ -100,7 +102,7 @@ package final class ClusterRegistry: Sendable {
         return .taken
     }
 
-    /// nil in a new directory.
+    /// The snapshot in the store; nil in a new directory.
     package func stored() async throws -> ClusterSnapshot? {
         guard let entry = try await store.get(Self.snapshotKey) else { return nil }
         var snapshot = try decoding("stored cluster snapshot") { () throws(ByteError) in try ClusterSnapshot(body: entry.value) }
@@ -108,14 +110,15 @@ package final class ClusterRegistry: Sendable {
         return snapshot
     }
 
-    /// Answers everybody who waits with what there is.
+    /// Ends the waits in `snapshot(for:patience:)`; they return the current snapshot.
     package func endWaiting() { ending.store(true, ordering: .relaxed) }
 
-    /// The snapshot, once it is another than the one known or `patience` is over; nil where there is none.
+    /// A long poll: the snapshot, once it differs from the one that the caller knows or `patience` is over. Nil if there is none.
     ///
-    /// A service that knows more than this directory, or something else by the same revision, shows that the directory was put back to an earlier state. Its snapshot
-    /// then goes on under a new lineage and above what the service knows, so that every service takes its keys and addresses.
-    /// - Returns: and whether that has just happened.
+    /// If the service knows a greater revision, or another snapshot of the same revision, this directory was restored to an earlier
+    /// state. The snapshot then gets a new lineage and a revision above the service's, so that every service takes its keys and
+    /// addresses.
+    /// - Returns: the snapshot, and whether that has just happened.
     package func snapshot(
         for request: SnapshotRequest, patience: Duration
     ) async throws -> (snapshot: ClusterSnapshot?, wasBehind: Bool) {
@@ -123,8 +126,8 @@ package final class ClusterRegistry: Sendable {
             throw ProtocolError(.invalidMessage, "revision \(request.known) is over the limit of \(Self.revisionsEnd - 1)")
         }
         let end = ContinuousClock.now + patience
-        // The snapshot's revision is one of many: what is watched is the newest write of all, or every other write
-        // would end every wait at once.
+        // Every write to the store has a revision, so the newest of all is watched. Watching the snapshot's would end every wait at
+        // the next other write.
         var seen = request.known
         while true {
             guard let found = try await stored() else { return (nil, false) }
@@ -141,7 +144,7 @@ package final class ClusterRegistry: Sendable {
         }
     }
 
-    /// nil where somebody else has just done it.
+    /// Writes the snapshot under a new lineage and above `revision`; nil if another call has just done so.
     private func raise(_ snapshot: ClusterSnapshot, above revision: UInt64) async throws -> ClusterSnapshot? {
         var next = snapshot
         next.lineage = Self.draw()

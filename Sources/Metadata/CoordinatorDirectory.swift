@@ -3,27 +3,28 @@ import FunnelProtocol
 import Glibc
 import ServiceRuntime
 
-/// A coordinator's data directory: the database of metadata, and beside it the file `CLUSTER` with the id of the cluster, by
-/// which a database that was lost is told from a new directory. Locked as long as this object lives.
+/// A coordinator's data directory: the metadata database and the file `CLUSTER` with the cluster's id, which distinguishes a lost
+/// database from a new directory. Locked as long as this object lives.
 package final class CoordinatorDirectory: Sendable {
     package let store: SQLiteMetadataStore
     package let registry: ClusterRegistry
-    /// The cluster that the file `CLUSTER` names; nil where there is no such file.
+    /// The cluster id in the file `CLUSTER`; nil if there is no such file.
     package let marked: UInt64?
     private let lock: DirectoryLock
     private let path: String
 
-    /// The directory was copied since a coordinator last ran on it.
+    /// True if the directory was copied since a coordinator last ran on it.
     package var isCopy: Bool { lock.isCopy }
 
+    /// Opens the directory, and creates the database if it is a new one.
     /// - Parameter isRecovered: the database may be lost.
-    /// - Throws: `InvalidDocument` where the directory can't be opened, or does not hold what it should.
+    /// - Throws: `InvalidDocument` if the database can't be opened, is lost, or belongs to another cluster than `CLUSTER` names.
     package init(_ path: String, lock: DirectoryLock, isRecovered: Bool = false) async throws(InvalidDocument) {
         self.path = path
         self.lock = lock
         let database = path + "/metadata.sqlite"
         marked = Self.read(path)
-        // To open it would make an empty one, in the way of the right one.
+        // Opening would create an empty database in the place of the right one.
         if let marked, !isRecovered, access(database, F_OK) != 0, errno == ENOENT { throw Self.lost(database, marked) }
         do {
             store = try SQLiteMetadataStore(path: database)
@@ -49,7 +50,7 @@ package final class CoordinatorDirectory: Sendable {
         }
     }
 
-    /// Notes that the directory is of this cluster, once the database says so.
+    /// Writes the file `CLUSTER` and marks the directory as no copy. To be called once the database has this cluster id.
     package func claim(_ cluster: UInt64) throws {
         if Self.read(path) != cluster {
             try DurableFile.replace(path + "/CLUSTER", with: Array((Self.hex(cluster) + "\n").utf8))

@@ -1,35 +1,35 @@
-/// Where the coordinator keeps what must not be lost: definitions, keys, the cluster map. Narrow on purpose, so that a
-/// replicated store can take SQLite's place.
+/// The coordinator's durable storage: definitions, keys, the cluster map. Narrow on purpose, so that a replicated store can replace
+/// SQLite.
 package protocol MetadataStore: Sendable {
-    /// The value and the revision it was written at; nil where there is none.
+    /// The value and the revision at which it was written; nil if the key is absent.
     func get(_ key: String) async throws -> Versioned?
 
     /// All keys with this prefix, in key order.
     func list(prefix: String) async throws -> [(key: String, entry: Versioned)]
 
-    /// Makes all of some writes of different keys, or none.
+    /// Applies writes to different keys, all or none.
     ///
-    /// - Returns: the revision that they have in common, greater than any before it.
-    /// - Throws: `RevisionConflict` where somebody was faster; nothing is changed then.
+    /// - Returns: the revision of all these writes, greater than any before it.
+    /// - Throws: `RevisionConflict` if a key is not at the expected revision; then nothing is changed.
     func compareAndSet(_ writes: [MetadataWrite]) async throws -> UInt64
 
-    /// Gives every later write a revision above this one.
+    /// Makes the revisions of all later writes greater than `revision`.
     func raise(above revision: UInt64) async throws
 
-    /// Returns once anything was written after `revision`, or after `patience`.
+    /// Waits for a write with a greater revision, but not longer than `patience`.
     ///
-    /// - Returns: the revision of the newest write of all, to go on watching from.
+    /// - Returns: the revision of the newest write, for the next call.
     func watch(after revision: UInt64, patience: Duration) async -> UInt64
 }
 
 extension MetadataStore {
-    /// The same of one key.
+    /// Writes one key, or deletes it.
     package func compareAndSet(_ key: String, expected: UInt64?, value: [UInt8]?) async throws -> UInt64 {
         try await compareAndSet([MetadataWrite(key: key, expected: expected, value: value)])
     }
 }
 
-/// Writes a key, or deletes it where `value` is nil, if it is still at `expected` (0 = absent, nil = whatever it is).
+/// Writes a key, or deletes it if `value` is nil, provided that it is at revision `expected` (0 = absent, nil = any).
 package struct MetadataWrite: Sendable {
     package var key: String
     package var expected: UInt64?
@@ -42,11 +42,13 @@ package struct MetadataWrite: Sendable {
     }
 }
 
+/// A value with the revision at which it was written.
 package struct Versioned: Equatable, Sendable {
     package var revision: UInt64
     package var value: [UInt8]
 }
 
+/// A key was not at the expected revision.
 package struct RevisionConflict: Error, Equatable, CustomStringConvertible {
     package var key: String
     /// The revision that the key is at; 0 = absent.

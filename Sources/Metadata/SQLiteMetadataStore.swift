@@ -2,16 +2,17 @@ import Foundation
 import GRDB
 import Synchronization
 
-/// Metadata in one SQLite file, synced on every write. Between writes that file is all there is: no log beside it could be lost.
+/// Metadata in one SQLite file, synced on every write. Between writes all data is in that file: there is no write-ahead log beside
+/// it that could be lost.
 package final class SQLiteMetadataStore: MetadataStore {
     private let database: DatabaseQueue
     private let revision: Mutex<UInt64>
 
-    /// - Parameter path: the file; created and migrated as needed.
+    /// Opens the file, and creates or migrates it if needed.
     package init(path: String) throws {
         var configuration = Configuration()
         configuration.prepareDatabase { db in
-            // 0.1 kept a write-ahead log, which this takes in.
+            // Release 0.1 had a write-ahead log; this merges it into the file.
             try db.execute(sql: "PRAGMA journal_mode = DELETE")
             try db.execute(sql: "PRAGMA synchronous = EXTRA")
         }
@@ -68,7 +69,7 @@ package final class SQLiteMetadataStore: MetadataStore {
         }
     }
 
-    /// An error undoes the whole transaction.
+    /// Applies one write. An error rolls back the whole transaction.
     private static func apply(_ write: MetadataWrite, _ revision: Int64, _ db: Database) throws {
         let found = try Int64.fetchOne(db, sql: "SELECT revision FROM entry WHERE key = ?", arguments: [write.key]) ?? 0
         let current = UInt64(found)
@@ -82,7 +83,7 @@ package final class SQLiteMetadataStore: MetadataStore {
     }
 
     package func watch(after known: UInt64, patience: Duration) async -> UInt64 {
-        // Writers are people and restarts: looking ten times a second costs nothing and can't miss one.
+        // Writes come from people and restarts only, so polling ten times a second is cheap; and it can't miss one.
         let end = ContinuousClock.now + patience
         while revision.withLock({ $0 }) <= known, ContinuousClock.now < end, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(100))

@@ -18,27 +18,27 @@ package final class ShardService: Sendable {
     package static let table = SettingsTable(
         program: "sluice-shard", summary: "stores the events of a share of the users and matches funnels over them",
         example: "SLUICE_CLUSTER_SECRET=… sluice-shard --shard 0 --data /var/lib/sluice --coordinator 10.0.0.5:8091",
-        settings: [Setting("shard", .integer(0...(Limits.shards - 1)), default: "0", "this shard's number in the cluster map")]
-            + CommonSettings.all(http: 8200, wire: 8100, note: "; by default the number of the shard is added") + Membership.settings + [
-                Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory that are sealed into a segment"),
-                Setting("merge-mb", .integer(1...100_000), default: "128", "bytes a second that merges write at most, in MiB"),
-                Setting("reserve-mb", .integer(0...1_000_000), default: "256", "appends are refused while the disk has less free, in MiB"),
+        settings: [Setting("shard", .integer(0...(Limits.shards - 1)), default: "0", "this shard's number in the cluster map, from 0")]
+            + CommonSettings.all(http: 8200, wire: 8100, note: "; the shard's number is added to the default") + Membership.settings + [
+                Setting("seal-rows", .integer(1_000...10_000_000), default: "500000", "rows in memory at which a seal is due"),
+                Setting("merge-mb", .integer(1...100_000), default: "128", "max rate at which merges write, in MiB per second"),
+                Setting("reserve-mb", .integer(0...1_000_000), default: "256", "min free disk space, in MiB; below it appends are refused"),
                 Setting(
                     "event-names-max", .integer(1...1_000_000), default: "\(Limits.eventNamesPerProject)",
-                    "event names of a project on this shard"),
+                    "max event names of a project on this shard; events with new ones above it are rejected"),
                 Setting(
                     "property-keys-max", .integer(1...1_000_000), default: "\(Limits.propertyKeysPerProject)",
-                    "property keys of a project on this shard; a property with one more is left out of its event"),
+                    "max property keys of a project on this shard; properties with new ones above it are left out of their events"),
                 Setting(
                     "users-per-bucket-max", .integer(1...Limits.usersPerBucket), default: "\(Limits.usersPerBucket)",
-                    "users of a project in one of the 1,024 buckets"),
+                    "max users of a project in one of the 1,024 buckets; events of new users above it are rejected"),
                 Setting(
                     "new-names-per-hour", .integer(0...1_000_000), default: "100",
-                    "new event names, and new property keys, of a project in an hour after the first 1,000; 0 is no limit, and admin keys have none"
+                    "max new event names, and property keys, of a project per hour after the first 1,000; 0 = none; admin keys have none"
                 ),
-                Setting("query-threads", .integer(1...256), default: "2", "scans that run at the same time; projects take turns"),
+                Setting("query-threads", .integer(1...256), default: "2", "max scans that run at a time; projects take turns"),
                 Setting(
-                    "query-queue", .integer(0...10_000), default: "64", "queries that wait, of one project half as many; more are refused"),
+                    "query-queue", .integer(0...10_000), default: "64", "max queries that wait, half of them for one project"),
             ])
 
     private struct Open {
@@ -57,7 +57,7 @@ package final class ShardService: Sendable {
     private let sealer = NIOThreadPool(numberOfThreads: 1)
     private let calmSealer = NIOThreadPool(numberOfThreads: 1)
     private let merger = NIOThreadPool(numberOfThreads: 1)
-    /// Runs the moments of seals and merges that others wait for.
+    /// Runs the short phases of seals and merges for which appends wait.
     private let switcher = NIOThreadPool(numberOfThreads: 1)
     private let workers: QueryWorkers
     private let appendLatency: LatencyHistogram
@@ -65,11 +65,12 @@ package final class ShardService: Sendable {
     private let syncLatency: LatencyHistogram
     private let appendedRows: Counter
 
+    /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.
     package static func services(_ run: Program.Run) async throws -> [any Service] {
         let node = try Node(.shard, run)
         let service = try await ShardService(node)
         let identity = node.identity { service.membership.view.cluster }
-        // They stop in reverse order: first no more calls, at last the store.
+        // Services stop in reverse order: the wire server first, the store last.
         return [
             AtShutdown { await service.close() }, service.membership.service, try node.httpService(node.router()),
             Background { try await service.openStore() }, Background { try await service.watchDisk() },
@@ -88,11 +89,11 @@ package final class ShardService: Sendable {
         shard = node.settings.integer("shard")
         (failure, fail) = AsyncStream.makeStream(of: StoreError.self)
         workers = QueryWorkers(threads: node.settings.integer("query-threads"), queued: node.settings.integer("query-queue"))
-        appendLatency = node.metrics.latency("sluice_shard_append_seconds", "time from an append's arrival to its durability")
-        queryLatency = node.metrics.latency("sluice_shard_query_seconds", "time of a partial query, queueing included")
-        syncLatency = node.metrics.latency("sluice_store_sync_seconds", "time of one sync of the log, for a whole group of appends")
+        appendLatency = node.metrics.latency("sluice_shard_append_seconds", "time to store an append durably, in seconds, with queueing")
+        queryLatency = node.metrics.latency("sluice_shard_query_seconds", "time of a partial query, in seconds, with queueing")
+        syncLatency = node.metrics.latency("sluice_store_sync_seconds", "time of one sync of the log, in seconds, for a group of appends")
         appendedRows = node.metrics.counter(
-            "sluice_shard_rows_appended_total", "rows made durable, those of repeated deliveries not counted")
+            "sluice_shard_rows_appended_total", "rows stored durably, without those of retries")
         writer.start()
         sealer.start()
         calmSealer.start()
@@ -101,7 +102,7 @@ package final class ShardService: Sendable {
         addStoreMetrics()
     }
 
-    // MARK: - Life
+    // MARK: - Lifecycle
 
     private func openStore() async throws {
         node.setReady("waiting for the cluster map")
@@ -126,8 +127,8 @@ package final class ShardService: Sendable {
         await tellReadiness(store)
     }
 
-    /// Until cancelled: ready while appends are taken. Queries are answered whenever the store is open with the data that the cluster
-    /// knows.
+    /// Until cancelled: sets the readiness, by whether appends are taken. Queries are answered whenever the store is open with the
+    /// data that the cluster knows.
     private func tellReadiness(_ store: ShardStore<POSIXFileSystem>) async {
         var isLogged = false
         while !Task.isCancelled {
@@ -166,13 +167,13 @@ package final class ShardService: Sendable {
             directory: node.settings.text("data"), files: POSIXFileSystem(), identity: identity, options: options, progress: nil)
     }
 
-    /// After a failed write or sync nothing more may be acknowledged: the process ends, and recovers from disk.
+    /// Throws after a failed write or sync. Nothing more may be acknowledged then, so the process ends, and the next start recovers
+    /// from disk.
     private func watchDisk() async throws {
         for await error in failure { throw error }
     }
 
-    /// Until cancelled: seals what is due, on a thread that gives way to appends and queries, unless memory fills faster
-    /// than that one can empty it.
+    /// Until cancelled: seals what is due, on a thread of low priority; on one of normal priority if memory fills faster than that.
     private func seal() async {
         let usual = node.settings.integer("seal-rows")
         try? await calmSealer.runIfActive { Housekeeping.giveWay() }
@@ -184,7 +185,7 @@ package final class ShardService: Sendable {
         }
     }
 
-    /// Until cancelled: merges what is due, on a thread that gives way to all others.
+    /// Until cancelled: merges what is due, on a thread of low priority.
     private func merge() async {
         let rate = node.settings.integer("merge-mb") << 20
         try? await merger.runIfActive { Housekeeping.giveWay() }
@@ -198,9 +199,8 @@ package final class ShardService: Sendable {
         }
     }
 
-    /// Runs `work` again and again until cancelled; seldom once no append has come for a while and there was nothing to do, since each
-    /// look wakes a core.
-    /// - Parameter work: whether it has found anything to do.
+    /// Until cancelled: runs `work` every 50 ms; every 500 ms after 300 runs without work and appends, since each run wakes a core.
+    /// - Parameter work: returns whether it found anything to do.
     private func repeating(
         on thread: NIOThreadPool, _ work: @escaping @Sendable (ShardStore<POSIXFileSystem>) -> Bool,
         urgently other: (ShardStore<POSIXFileSystem>) -> NIOThreadPool? = { _ in nil }
@@ -222,7 +222,7 @@ package final class ShardService: Sendable {
         await workers.shutdown()
         try? await calmSealer.shutdownGracefully()
         try? await sealer.shutdownGracefully()
-        // A merge may take long, and what it leaves behind is nobody's: the next opening removes it.
+        // A merge may take long, so it is not awaited; the next start removes its unfinished files.
         merger.shutdownGracefully { _ in }
         try? await switcher.shutdownGracefully()
         try? await writer.shutdownGracefully()
@@ -235,8 +235,8 @@ package final class ShardService: Sendable {
         return open
     }
 
-    /// Why nothing may be done with the data although they are whole: the cluster knows others by this shard's number, whose users would be
-    /// missing from answers. Nil where all is well.
+    /// Why the data must not be used although they are intact: the cluster knows this shard by another data id, so answers would
+    /// lack users. Nil if the ids agree.
     private func otherData(_ store: ShardStore<POSIXFileSystem>) -> String? {
         let known = membership.view.snapshot?.dataID(ofShard: shard) ?? 0
         guard known != 0, known != store.dataID else { return nil }
@@ -268,7 +268,7 @@ package final class ShardService: Sendable {
             throw ProtocolError(.wrongBucket, "a bucket of the append does not belong to shard \(shard)")
         }
         for i in 0..<message.batch.users.count where !message.buckets.contains(ClusterMap.bucket(of: message.batch.users.hash(i))) {
-            throw ProtocolError(.invalidMessage, "a user of the append is not of its buckets")
+            throw ProtocolError(.invalidMessage, "a user of the append is not in the buckets that it names")
         }
         let refused = message.refused.map { AppendRequest.RefusedRow(RejectedRow(row: $0.row, code: .timeAhead), bucket: $0.bucket) }
         var request = AppendRequest(
@@ -282,7 +282,7 @@ package final class ShardService: Sendable {
         try await store(request, call, open)
     }
 
-    /// Release 0.1 does not name buckets.
+    /// An append from an ingest of release 0.1, which does not name buckets.
     private func appendOfOldIngest(_ call: FrameCall) async throws {
         let open = try current()
         try checkEpoch(call, open.map)
@@ -354,7 +354,7 @@ package final class ShardService: Sendable {
     }
 
     private func discovery(_ query: DiscoveryQuery, project: UInt32, _ call: FrameCall, _ open: Open) async throws -> Discovery {
-        // At hand, and so not in line with the scans.
+        // Answered from memory, without the queue of scans.
         if query == .totals { return .totals(open.store.totals(project: project)) }
         if query == .names { return .names(open.store.names(project: project)) }
         var view = try matching { try open.store.view(project: project) }
@@ -381,7 +381,7 @@ package final class ShardService: Sendable {
 
     private func checkEpoch(_ call: FrameCall, _ map: ClusterMap) throws {
         guard call.frame.context.epoch == map.epoch else {
-            throw ProtocolError(.wrongEpoch, "this shard acts by map epoch \(map.epoch), the call by \(call.frame.context.epoch)")
+            throw ProtocolError(.wrongEpoch, "this shard uses map epoch \(map.epoch), the call names \(call.frame.context.epoch)")
         }
         guard call.frame.context.project > 0 else { throw ProtocolError(.invalidMessage, "the call names no project") }
     }
@@ -390,20 +390,21 @@ package final class ShardService: Sendable {
         StoreMetrics.add(to: node.metrics, reserve: node.settings.integer("reserve-mb") << 20) { [weak self] in
             self?.open.withLock { $0?.store }
         }
-        node.metrics.gauge("sluice_shard_append_queue_bytes", "appends waiting for the disk") { [weak self] in
+        node.metrics.gauge("sluice_shard_append_queue_bytes", "bytes of appends that wait for the disk") { [weak self] in
             Double(self?.open.withLock { $0?.appender.queued.bytes } ?? 0)
         }
-        node.metrics.gauge("sluice_shard_append_queue_rows", "rows of appends waiting for the disk") { [weak self] in
+        node.metrics.gauge("sluice_shard_append_queue_rows", "rows of appends that wait for the disk") { [weak self] in
             Double(self?.open.withLock { $0?.appender.queued.rows } ?? 0)
         }
-        node.metrics.gauge("sluice_shard_queries", "scans running or queued") { [workers] in Double(workers.running) }
+        node.metrics.gauge("sluice_shard_queries", "queries running or queued") { [workers] in Double(workers.running) }
     }
 }
 
-/// Knows since when no append came.
+/// Tracks how long no append has come.
 private final class IdleTimer: Sendable {
     private let last = Mutex((appends: 0, since: ContinuousClock.now, isUsed: false))
 
+    /// Whether the number of appends has not changed for 10 s.
     func isIdle(_ appends: Int) -> Bool {
         last.withLock { last in
             if appends != last.appends { last = (appends, .now, false) }
@@ -411,7 +412,7 @@ private final class IdleTimer: Sendable {
         }
     }
 
-    /// True once for each time without appends.
+    /// True at the first call since the last append.
     func isFirstTime() -> Bool {
         last.withLock { last in
             defer { last.isUsed = true }

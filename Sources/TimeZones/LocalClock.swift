@@ -1,20 +1,23 @@
-/// Turns what a zone's clock shows into instants, fast for times that come in order.
+/// Converts local times of a zone to instants; fast if the times are nearly in order.
 package struct LocalClock: Sendable {
     private let zone: NamedZone
-    /// A stretch of UTC seconds without a change of the clock, and its offset.
+    /// A range of UTC seconds without a change of the clock.
     private var known: Range<Int64> = 0..<0
+    /// Its offset: seconds that the clock is ahead of UTC.
     private var ahead: Int64 = 0
 
     package init(_ zone: NamedZone) { self.zone = zone }
 
-    /// - Parameter shown: the time on the clock, as microseconds since 1970 on the same clock.
-    /// - Returns: microseconds since 1970 UTC; of a time that occurs twice the earlier one, nil for one that does not exist.
+    /// The instant of a local time.
+    /// - Parameter shown: the local time, in microseconds since 1970 on the same clock.
+    /// - Returns: microseconds since 1970 UTC; the earlier instant of a time that occurs twice, nil for one that does not
+    ///   exist.
     package mutating func instant(showing shown: Int64) -> Int64? {
-        // Within a stretch and a day away from its ends no other offset can lead to the same reading.
+        // `known` is a day away from any change, so no other offset can give the same local time.
         let guess = floorSeconds(shown) - ahead
         if known.contains(guess) { return shown - ahead * 1_000_000 }
         let second = floorSeconds(shown)
-        // No zone is more than a day from UTC, and none changes twice within two days of its clock.
+        // No zone is more than a day from UTC, and none changes its clock twice within two days.
         let before = zone.offset(at: second - Self.day)
         let after = zone.offset(at: second + Self.day)
         if before == after {
@@ -28,8 +31,9 @@ package struct LocalClock: Sendable {
         return nil
     }
 
-    /// - Parameter shown: 00:00 of the day, as microseconds since 1970 on the zone's clock.
-    /// - Returns: the first instant of the day, which is later where clocks skip midnight; nil for a day that the zone left out.
+    /// The first instant of a local day.
+    /// - Parameter shown: 00:00 of the day, in microseconds since 1970 on the zone's clock.
+    /// - Returns: microseconds since 1970 UTC; later than 00:00 if clocks skip midnight, nil for a day that the zone left out.
     package mutating func firstInstant(ofDay shown: Int64) -> Int64? {
         if let midnight = instant(showing: shown) { return midnight }
         let second = floorSeconds(shown)
@@ -43,7 +47,7 @@ package struct LocalClock: Sendable {
         return high + zone.offset(at: high) < second + Self.day ? high * 1_000_000 : nil
     }
 
-    /// Remembers the day around a reading if the clock is not changed near it.
+    /// Remembers the day around a local time if the clock does not change near it.
     private mutating func keep(around second: Int64, _ offset: Int64) {
         guard zone.offset(at: second - 2 * Self.day) == offset, zone.offset(at: second + 2 * Self.day) == offset else { return }
         ahead = offset

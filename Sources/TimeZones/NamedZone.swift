@@ -8,7 +8,7 @@ package struct NamedZone: Sendable {
 
     private init(zone: TimeZone) { self.zone = zone }
 
-    /// nil where the database has no such name. Abbreviations that Foundation takes, such as PDT, are none.
+    /// Nil if the database has no such name. Abbreviations that Foundation accepts, such as PDT, are no names.
     package init?(_ name: String) {
         if let target = Self.links[name] {
             guard let zone = target == "UTC" ? .gmt : TimeZone(identifier: target) else { return nil }
@@ -21,8 +21,8 @@ package struct NamedZone: Sendable {
         self.zone = zone
     }
 
-    /// Names without a slash and the zones they are links to (tzdata 2024b, `backward` and `etcetera`); Foundation does not list
-    /// them, or takes them for abbreviations.
+    /// Names without a slash, and the zones that they link to (tzdata 2024b, `backward` and `etcetera`). Foundation does not
+    /// list them, or takes them for abbreviations.
     private static let links: [String: String] = [
         "CET": "Europe/Brussels", "CST6CDT": "America/Chicago", "Cuba": "America/Havana", "EET": "Europe/Athens",
         "EST": "America/Panama", "EST5EDT": "America/New_York", "Egypt": "Africa/Cairo", "Eire": "Europe/Dublin",

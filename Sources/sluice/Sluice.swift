@@ -4,13 +4,21 @@ import ServiceRuntime
 @main
 struct Sluice: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "sluice", abstract: "Conversion funnels over raw events: run a cluster, load events, ask questions.",
+        commandName: "sluice", abstract: "Exact conversion funnels over raw events.",
         discussion: """
-            Example:
+            Runs a cluster, loads events into it, and asks it for reports. "sluice up" is \
+            for one machine; deploy/README.md describes containers.
+
+            Examples:
               sluice up --shards 2 --data ./sluice-data &
               sluice generate --users 1000 | sluice load -
               sluice query --steps "Visit,Add to Cart,Purchase"
+
+            --generate-completion-script bash (or zsh, fish) prints completions for a shell.
             """,
         version: Program.version,
-        subcommands: [Up.self, Load.self, Query.self, Funnels.self, Generate.self, Verify.self, Compact.self, ClusterCommand.self])
+        subcommands: [
+            Up.self, Load.self, Query.self, Paths.self, Predict.self, Times.self, Explain.self, Users.self, Funnels.self, Generate.self,
+            Verify.self, Compact.self, ClusterCommand.self,
+        ])
 }

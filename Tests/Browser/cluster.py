@@ -1,4 +1,4 @@
-"""A cluster of real processes with generated traffic, and what serves its dashboard."""
+"""A cluster of real processes with generated traffic, and the server of its dashboard."""
 
 import datetime
 import json
@@ -55,7 +55,7 @@ class Cluster:
 
     def _load(self, users):
         file = os.path.join(self.directory.name, "shop.ndjson")
-        # Up to the day before yesterday, so that nothing lies ahead of the clock.
+        # Ends two days ago, so that no event is in the future.
         first = datetime.datetime.now(datetime.timezone.utc).date() - datetime.timedelta(days=31)
         self.run("generate", "--users", str(users), "--from", first.isoformat(), "--out", file)
         self.run("load", file, "--to", self.info["ingest"]["wire"])

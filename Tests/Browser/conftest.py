@@ -1,4 +1,4 @@
-"""One cluster and one browser for all tests; a page that fails its test on errors of the console and of the policy."""
+"""One cluster and one browser for all tests. A console error or a violation of the page's policy fails the test."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from cluster import Cluster
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
-# Reports what the policy refused as an error of the console, wherever it happened.
+# Reports violations of the policy as console errors.
 WATCH = "document.addEventListener('securitypolicyviolation', e => console.error('CSP: ' + e.violatedDirective + ' ' + e.blockedURI))"
 
 
@@ -36,7 +36,7 @@ def browser():
 
 
 class Watched:
-    """Opens pages, and remembers what went wrong on them."""
+    """Opens pages and records their errors."""
 
     def __init__(self, browser, address):
         self.browser, self.address = browser, address
@@ -56,7 +56,7 @@ class Watched:
         return page
 
     def expect_fault(self, pattern):
-        """A failing call that the test provokes; browsers report it on the console."""
+        """Allows a failing call that the test provokes; browsers report it on the console."""
         self.expected.append(pattern)
 
     def end(self):

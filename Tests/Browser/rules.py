@@ -1,4 +1,4 @@
-"""Accessibility rules of our own, beside axe: each gives a list of faults."""
+"""Our own accessibility rules, in addition to axe. Each returns a list of errors."""
 
 # Everything that can be focused has a name; headings descend by one; ids are unique; nothing is wider than the window.
 STATIC = """() => {
@@ -28,7 +28,7 @@ STATIC = """() => {
   return faults;
 }"""
 
-# Computed contrast of all visible text against the nearest ground: 4.5, or 3 where it is large.
+# Computed contrast of all visible text against its background: at least 4.5, or 3 for large text.
 CONTRAST = """() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const rgba = text => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1); const d = canvas.getImageData(0, 0, 1, 1).data; return [d[0], d[1], d[2], d[3] / 255]; };
@@ -61,7 +61,7 @@ FOCUSED = """() => {
 
 
 def walk(page, most=400):
-    """Tab through all of the page: `(places, faults)`. A place that comes back before the end of the page is a trap."""
+    """Tab through all of the page: `(places, faults)`. A place that is reached twice before the end of the page is a focus trap."""
     page.evaluate("() => { document.activeElement?.blur(); scrollTo(0, 0); }")
     places, faults, same = [], [], 0
     for _ in range(most):
@@ -81,7 +81,7 @@ def walk(page, most=400):
         if not place["seen"]:
             faults.append(f"focus without an outline: {place['what']}")
         if places and place["place"] < places[-1]["place"]:
-            # Round the end to the first one.
+            # From the end of the page to its first place.
             if place["what"] == places[0]["what"] and places[-1]["place"] == 2:
                 return places, faults
             faults.append(f"focus goes back to {place['what']}")

@@ -1,4 +1,4 @@
-"""JSON scalars that are easily changed on their way, as JSON texts."""
+"""JSON scalars that software often changes by mistake, as JSON texts."""
 
 import json
 import random
@@ -47,7 +47,7 @@ def scalars(count, seed=20261129):
 
 
 def key(text):
-    """What the server takes for one value: its kind, and numbers by what they are worth, integers of 64 bits exactly."""
+    """The identity of a value on the server: its kind and value. 64-bit integers are exact."""
     value = json.loads(text) if isinstance(text, str) else text
     if isinstance(value, (bool, str)):
         return type(value).__name__, value

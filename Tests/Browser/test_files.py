@@ -1,4 +1,4 @@
-"""Pictures and tables: what is drawn, written and still to be seen is the answer's."""
+"""Pictures, CSV files and wide tables contain the numbers of the answer."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from cluster import SHOP
 from test_pages import settled
 from test_story import download, number, shown_counts
 
-# Remembers the words that are drawn and the size of the picture that is made of them.
+# Records the texts that are drawn and the size of the picture.
 RECORD = """
   globalThis.drawn = [];
   const { fillText } = CanvasRenderingContext2D.prototype;
@@ -109,7 +109,7 @@ def long_names(cluster):
     cluster.delete_funnel("long-lost")
 
 
-# Of each table: how much of it the first column takes, and where that stands once the rest is scrolled to its end.
+# For each table, scrolled to its end: the share and the place of the first column, and the room beside it.
 PLACES = """() => [...document.querySelectorAll("main .table-box, dialog .table-box")].map(box => {
   box.scrollLeft = box.scrollWidth;
   const [frame, first] = [box, box.querySelector("tbody th")].map(node => node.getBoundingClientRect());
@@ -148,7 +148,7 @@ def test_the_earlier_period_and_the_change(cluster, web):
     assert column("Change: Users") == [step["count"] for step in change]
     assert column("Change: %") == pytest.approx([100 * (now["count"] / then["count"] - 1) for now, then in zip(report["steps"], before)])
     assert column("Change: Conversion (pp)") == pytest.approx([100 * step["conversion_from_first"] for step in change])
-    # On the page, too: the earlier period's share is a share, the change a difference.
+    # The same on the page: the previous period has a share, the change a difference.
     cells = page.get_by_role("table", name="Every step of the funnel").get_by_role("row").nth(4).get_by_role("cell").all_inner_texts()
     assert f"{100 * before[2]['conversion_from_first']:.1f}%" in cells
     assert sum(cell.endswith(" pp") for cell in cells) == 1
@@ -166,7 +166,7 @@ def test_files_have_intervals_and_units(cluster, web):
     for label, key in {"From step 1": "conversion_from_first_ci", "From previous step": "conversion_from_previous_ci",
                        "Finish from here": "conversion_rate_ci"}.items():
         for i, bound in enumerate(("low", "high")):
-            # Step 1 is the whole: it has no interval on the page either.
+            # Step 1 is the whole, so it has no interval on the page either.
             expected = [step[key] and step[key][i] for step in report["steps"]]
             assert column(f"Conversion: {label}, {bound} (fraction)")[1:] == expected[1:], (label, bound)
     assert column("Conversion: Drop-off, low (fraction)")[2] == pytest.approx(report["steps"][2]["dropout_rate_ci"][0] / 100)

@@ -1,4 +1,4 @@
-"""What the page claims: live or stale, whose numbers, what is wrong and where."""
+"""The page's claims: live or stale numbers, the users they count, errors and their fields."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_stale_numbers_say_so(cluster, web, path, place):
     assert page.locator(place).first.evaluate("node => getComputedStyle(node.closest('.figures, .card:not(.preview-card)') ?? node).filter") == "grayscale(1)"
     warn = page.evaluate("() => { const n = document.createElement('i'); n.style.color = 'var(--warn)'; document.body.append(n); return getComputedStyle(n).color; }")
     assert mark.evaluate("node => getComputedStyle(node).color") == warn
-    # What the machines say to each other is for who asks.
+    # Internal messages are only shown under Details.
     raw = page.get_by_text("SingleConnectionFailure").first
     expect(raw).not_to_be_visible()
     page.locator(".stale-notice summary").click()
@@ -70,7 +70,7 @@ def test_a_lost_connection_is_told_if_it_lasts(cluster, web):
         events(("report", report))(route) if len(streams) == 1 else route.abort()
     page = web.open("/?funnel=shop", prepare=lambda page: page.route("**/v1/live", live))
     mark = page.locator(".live")
-    expect(mark).to_have_text("Connecting")
+    expect(mark).to_have_text("Reconnecting")
     assert page.locator(".stale-notice").count() == 0
     expect(mark).to_have_text(re.compile("^Stale since "))
     expect(page.get_by_role("heading", name="No connection to the server")).to_be_visible()
@@ -80,7 +80,7 @@ def test_a_lost_connection_is_told_if_it_lasts(cluster, web):
 
 
 def test_a_shard_that_hangs(cluster, web):
-    """Of the real cluster: who is awaited, what is left out, and how soon all is well again."""
+    """On the real cluster: the awaited shard, the missing users, and the time to recover."""
     web.expect_fault("status of 50[34]")
     shard = cluster.info["shards"][1]["pid"]
     body = json.dumps({"steps": SHOP[:3], "window_duration": "2d"})
@@ -92,7 +92,7 @@ def test_a_shard_that_hangs(cluster, web):
         expect(page.get_by_text("Incomplete.", exact=True)).to_be_visible(timeout=15_000)
         expect(page.locator(".live")).to_have_text("Incomplete")
         times = web.open("/?page=times&partial=1&def=" + body)
-        # The coordinator knows by now.
+        # By now the coordinator knows that the shard hangs.
         expect(times.get_by_text("Incomplete.", exact=True)).to_be_visible(timeout=6000)
     finally:
         os.kill(shard, signal.SIGCONT)
@@ -104,7 +104,7 @@ def test_a_shard_that_hangs(cluster, web):
 
 
 def test_old_news_of_a_stream_do_not_undo_a_whole_answer(cluster, web):
-    """The stream repeats that a shard was missing for a while after it is back."""
+    """For a while after a shard is back, the stream repeats that it is missing."""
     report = cluster.query({"funnel_id": "shop"})
     partial = {**report, "entered": 1, "completeness": {**report["completeness"], "exact": False, "missing": [1], "shards_answered": 1}}
 
@@ -148,7 +148,7 @@ def test_a_property_of_too_many_values_can_be_left(cluster, web):
         page.get_by_label("Variant property").select_option("arm")
         expect(page.get_by_role("table", name="Conversion by variant").get_by_role("rowheader")).to_have_text(["a", "b"])
         expect(page.get_by_text("takes up to 10")).to_have_count(0)
-        # A plan that lacks a variant, from an old link.
+        # A plan without one of the variants, from an old link.
         page = web.open("/?page=experiments&funnel=arms&variant=arm&expected=" + json.dumps({"a": 1, "c": 1}))
         expect(page.get_by_text("no share is planned for “b”")).to_be_visible()
         page.get_by_role("button", name="Remove the planned split").click()
@@ -164,7 +164,7 @@ def test_a_property_of_too_many_values_can_be_left(cluster, web):
 def test_reasons_stand_at_their_fields(web):
     web.expect_fault("status of 422")
     page = web.open("/?page=edit&def=" + json.dumps({"steps": ["Visit", {"name": "Purchase", "window_duration": "x"}], "window_duration": "9999d"}))
-    for label, reason in {"Conversion window": "1 second to 366 days, in whole seconds", "Within, of the step before": "write a time such as 30m, 2h or 7d"}.items():
+    for label, reason in {"Conversion window": "1 second to 366 days, in whole seconds", "Must follow the previous step within": "write a time such as 30m, 2h or 7d"}.items():
         control = page.get_by_label(label, exact=True)
         expect(control).to_have_attribute("aria-invalid", "true")
         told = page.locator(f"[id='{control.get_attribute('aria-errormessage')}']")
@@ -172,13 +172,13 @@ def test_reasons_stand_at_their_fields(web):
         assert told.evaluate("node => node.scrollWidth <= node.clientWidth + 1 && getComputedStyle(node).textOverflow !== 'ellipsis'")
     page.get_by_label("Funnel id").fill("not-saved")
     page.get_by_role("button", name="Save funnel").click()
-    expect(page.get_by_text("This funnel can't be saved until the marked fields are right.")).to_be_visible()
+    expect(page.get_by_text("This funnel can't be saved. Correct the marked fields first.")).to_be_visible()
     page.get_by_label("Funnel id").fill("not saved")
     page.get_by_role("button", name="Save funnel").click()
     expect(page.get_by_label("Funnel id")).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Conversion window", exact=True).fill("9")
-    page.get_by_label("Within, of the step before").fill("2h")
-    page.get_by_label("Within, of the step before").press("Enter")
+    page.get_by_label("Must follow the previous step within").fill("2h")
+    page.get_by_label("Must follow the previous step within").press("Enter")
     expect(page.locator(".preview-line")).to_be_visible()
     expect(page.locator(".edit-steps [aria-invalid], .edit-steps .field-fault, #setting-window_duration[aria-invalid]")).to_have_count(0)
 
@@ -187,7 +187,7 @@ def test_reasons_stand_at_what_takes_names(web):
     web.expect_fault("status of 422")
     long = "x" * 300
     page = web.open(definition("edit", hold_constant=["country", long], count_by="property:" + long))
-    for label, reason in {"Property": "a property name must have 1 to 256 bytes", "Held properties": "Held property 2: a property name must have 1 to 256 bytes"}.items():
+    for label, reason in {"Property": "a property name must have 1 to 256 bytes", "Same value in every step": "Same-value property 2: a property name must have 1 to 256 bytes"}.items():
         control = page.get_by_label(label, exact=True)
         expect(control).to_have_attribute("aria-invalid", "true")
         expect(page.locator(f"[id='{control.get_attribute('aria-errormessage')}']")).to_have_text(reason)
@@ -196,9 +196,9 @@ def test_reasons_stand_at_what_takes_names(web):
     page.get_by_label("Property", exact=True).press("Enter")
     expect(page.locator(".preview-line")).to_be_visible()
     expect(page.locator(".field-fault, [aria-invalid]")).to_have_count(0)
-    # More of them than the chips would take.
+    # More properties than the field accepts.
     page = web.open(definition("edit", hold_constant=["a", "b", "c", "d"]))
-    expect(page.locator(".field").filter(has_text="Held properties").get_by_role("alert")).to_have_text("must be a list of 1 to 3 properties")
+    expect(page.locator(".field").filter(has_text="Same value in every step").get_by_role("alert")).to_have_text("must be a list of 1 to 3 properties")
 
 
 def test_reasons_are_told_in_full(web):
@@ -237,21 +237,21 @@ def test_a_funnel_that_is_gone(web):
 
 def test_segments_say_what_they_lack(web):
     page = web.open("/?funnel=shop")
-    page.get_by_role("button", name="Segments").click()
+    page.get_by_role("button", name="Compare segments").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name").fill("")
-    dialog.get_by_role("button", name="Show").click()
-    expect(dialog.get_by_role("alert")).to_have_text(["A segment needs a name", "A segment needs a condition"])
+    dialog.get_by_role("button", name="Apply").click()
+    expect(dialog.get_by_role("alert")).to_have_text(["Enter a name for the segment", "Add at least one condition"])
     expect(dialog.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
     dialog.get_by_label("Name").fill("phones")
     dialog.get_by_role("button", name="Add a condition").click()
     dialog.get_by_label("Property of condition 1").fill("device")
     dialog.get_by_label("Comparison of condition 1").select_option("in")
-    dialog.get_by_role("button", name="Show").click()
+    dialog.get_by_role("button", name="Apply").click()
     expect(dialog.get_by_role("alert")).to_have_text(["A condition has no values yet"])
     dialog.get_by_label("Value of condition 1").fill("mobile")
     dialog.get_by_label("Value of condition 1").press("Enter")
-    dialog.get_by_role("button", name="Show").click()
+    dialog.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("table", name="Users by segment").get_by_role("rowheader")).to_have_text("phones")
 
 
@@ -260,7 +260,7 @@ def test_segments_say_what_they_lack(web):
 
 def test_a_new_funnel_takes_an_exclusion(cluster, web):
     page = web.open("/?page=edit")
-    page.get_by_text("Exclusions, held properties").click()
+    page.get_by_text("More rules").click()
     add = page.get_by_role("button", name="Add an exclusion")
     expect(add).to_be_disabled()
     for i, event in enumerate(SHOP[:2], 1):
@@ -271,7 +271,7 @@ def test_a_new_funnel_takes_an_exclusion(cluster, web):
     box.fill("Purchase")
     box.press("Enter")
     expect(page.locator("pre").last).to_contain_text('"exclude"')
-    # Its steps are those of now.
+    # The exclusion offers the current steps.
     page.get_by_role("button", name="Add a step").click()
     choose_event(page, 3, SHOP[3])
     expect(page.get_by_label("before", exact=True).locator("option")).to_have_text(["step 2", "step 3"])
@@ -295,7 +295,7 @@ def test_a_forecast_rests_on_a_chosen_chance(cluster, web):
     expect(page.locator(".figure dt").nth(2)).to_have_text("Forecast")
     expect(page.locator(".figure-note").nth(2)).to_have_text(f"if 25% of the {still:,} users still in their window convert")
     expect(page.locator(".figure-value").nth(2)).to_have_text(f"{round(report['converted'] + still / 4, 1):,.1f}".removesuffix(".0"))
-    # The answer has 5e-05, which is kept as it is written, and is a number all the same.
+    # The answer contains 5e-05, which keeps its text and is still a number.
     page = web.open(definition("funnel", window_duration="60d", probability=0.00005))
     expect(page.locator(".figure-note").nth(2)).to_have_text(f"if 0.005% of the {still:,} users still in their window convert")
 
@@ -318,11 +318,11 @@ def test_three_readings_of_the_worst_step(cluster, web):
     assert largest is not most
     assert [re.sub(r"\s+", " ", text) for text in lines.all_inner_texts()][:2] == [f"Most users lost: {lost(most)}", f"Largest share lost: {lost(largest)}"]
     expect(lines.last).to_contain_text(f"Slowest step: {way(slowest)}Median ")
-    # Each opens what it speaks of.
+    # Each button opens its step.
     page.get_by_role("button", name=f"See these users, step {largest['index']}").click()
     panel = page.get_by_role("dialog")
     expect(panel.get_by_role("heading", level=2)).to_contain_text(f"Step {largest['index']}")
-    expect(panel.get_by_role("tab", selected=True)).to_have_text("Dropped")
+    expect(panel.get_by_role("tab", selected=True)).to_have_text("Dropped off")
     page.keyboard.press("Escape")
     page.get_by_role("link", name="See times").click()
     expect(page.get_by_label("To step", exact=True)).to_have_value(str(slowest["index"]))
@@ -331,8 +331,8 @@ def test_three_readings_of_the_worst_step(cluster, web):
 def test_attempts_have_numbers_and_no_list(web):
     page = web.open(definition("funnel", count_by="attempts"))
     expect(page.locator(".callout")).to_contain_text("Most attempts lost")
-    page.locator(".callout").get_by_role("button", name="See numbers").first.click()
-    expect(page.get_by_role("dialog").get_by_role("tab")).to_have_text(["Numbers"])
+    page.locator(".callout").get_by_role("button", name="See details").first.click()
+    expect(page.get_by_role("dialog").get_by_role("tab")).to_have_text(["Details"])
     expect(page.get_by_role("dialog")).to_contain_text("User lists need a funnel that counts users; this one counts attempts.")
 
 
@@ -356,7 +356,7 @@ def test_any_order_is_not_named_by_one_step(cluster, web):
         expect(page.get_by_text("Any 2 of 3").first).to_be_attached()
 
 
-# Fields of answers that come with this release
+# Open users and variants
 
 
 @pytest.fixture
@@ -388,15 +388,15 @@ def test_who_can_still_convert(opened, web):
     assert [row[head.index("Users: Still open")] for row in rows] == ["", "12", "412", "0", "3"]
     page.locator("[data-step='3']").click()
     panel = page.get_by_role("dialog")
-    panel.get_by_role("tab", name="Dropped").click()
+    panel.get_by_role("tab", name="Dropped off").click()
     lost = opened["steps"][2]["dropoff"]
-    expect(panel).to_contain_text(f"{lost:,} dropped off before this step; 412 of them are still in their window and can convert.")
+    expect(panel).to_contain_text(f"{lost:,} users dropped off before this step. 412 of them can still convert.")
     panel.get_by_role("tab", name="Still open").click()
     expect(panel.locator(".user-list li")).to_have_text(["u1"])
     assert (asked[-1]["outcome"], asked[-1]["step"]) == ("open", 3)
     page.keyboard.press("Escape")
     page.locator("[data-step='4']").click()
-    expect(page.get_by_role("dialog").get_by_role("tab")).to_have_text(["Reached", "Dropped", "What they did next", "Predictors", "Numbers"])
+    expect(page.get_by_role("dialog").get_by_role("tab")).to_have_text(["Reached", "Dropped off", "What they did next", "What predicts it", "Details"])
 
 
 def test_nothing_of_open_users_where_nothing_is_told(cluster, web):
@@ -427,14 +427,14 @@ def test_users_of_several_variants(cluster, web):
         rule = variants.get("exposure", "first")
         return answer(200, {**report, "variants": {**report["variants"], "exposure": rule, "several_values": 3}})(route)
     page = web.open("/?page=experiments&funnel=shop&variant=device", prepare=lambda page: page.route("**/v1/query", query))
-    expect(page.get_by_text("3 users saw more than one variant; each counts for the first one they saw.")).to_be_visible()
+    expect(page.get_by_text("3 users saw more than one variant. Each is assigned to the first one.")).to_be_visible()
     assert "exposure" not in asked[-1]
-    page.get_by_label("Count a user for").select_option("attempt")
-    expect(page.get_by_text("3 users saw more than one variant; each counts for the one of the attempt that is counted.")).to_be_visible()
+    page.get_by_label("Assign users to").select_option("attempt")
+    expect(page.get_by_text("3 users saw more than one variant. Each is assigned to the variant of the counted attempt.")).to_be_visible()
     expect(page).to_have_url(re.compile("exposure=attempt"))
     assert asked[-1]["exposure"] == "attempt"
     page.unroute("**/v1/query")
-    page.get_by_label("Count a user for").select_option("")
+    page.get_by_label("Assign users to").select_option("")
     expect(page.get_by_role("table", name="Conversion by variant")).to_be_visible()
     expect(page.get_by_text("saw more than one variant")).to_have_count(0)
 
@@ -449,22 +449,22 @@ def test_open_users_and_variants_as_the_server_tells_them(cluster, web):
     page = web.open("/?page=funnel&step=2&tab=dropped" + of)
     settled(page)
     panel = page.get_by_role("dialog")
-    expect(panel).to_contain_text("3 dropped off before this step; 2 of them are still in their window and can convert.")
+    expect(panel).to_contain_text("3 users dropped off before this step. 2 of them can still convert.")
     panel.get_by_role("tab", name="Still open").click()
     expect(panel.locator(".user-list li")).to_have_count(2)
     assert sorted(panel.locator(".user-list li").all_inner_texts()) == ["open-1", "open-2"]
     panel.get_by_role("link", name="open-1").click()
-    expect(page.locator(".outcome")).to_have_text("Dropped")
+    expect(page.locator(".outcome")).to_have_text("Dropped off")
     expect(page.get_by_text("Still open: can convert until")).to_be_visible()
     page = web.open("/?page=users&user=closed" + of)
     settled(page)
-    expect(page.locator(".outcome")).to_have_text("Dropped")
+    expect(page.locator(".outcome")).to_have_text("Dropped off")
     expect(page.get_by_text("Still open")).to_have_count(0)
     page = web.open("/?page=experiments&variant=arm" + of)
     settled(page)
     rows = page.get_by_role("table", name="Conversion by variant").locator("tbody tr")
-    expect(page.get_by_text("1 user saw more than one variant; each counts for the first one they saw.")).to_be_visible()
+    expect(page.get_by_text("1 user saw more than one variant. Each is assigned to the first one.")).to_be_visible()
     assert [row.split()[:3] for row in rows.all_inner_texts()] == [["a", "3", "1"], ["b", "1", "0"]]
-    page.get_by_label("Count a user for").select_option("attempt")
-    expect(page.get_by_text("each counts for the one of the attempt that is counted.")).to_be_visible()
+    page.get_by_label("Assign users to").select_option("attempt")
+    expect(page.get_by_text("Each is assigned to the variant of the counted attempt.")).to_be_visible()
     assert [row.split()[:3] for row in rows.all_inner_texts()] == [["a", "2", "0"], ["b", "2", "1"]]

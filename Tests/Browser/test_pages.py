@@ -1,4 +1,4 @@
-"""Every page: rules of accessibility, narrow and wide, light and dark; weight; names that mean harm."""
+"""Every page, narrow and wide, light and dark: accessibility rules; page weight; hostile names."""
 
 import time
 
@@ -44,7 +44,7 @@ def test_rules(web, name, theme, width):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_axe(web, name):
-    # The rules are put into the page as a script, which its policy rightly refuses.
+    # Axe is added to the page as a script, which the page's policy forbids.
     page = web.open(PAGES[name], bypass_csp=True)
     settled(page)
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
@@ -102,7 +102,7 @@ def test_weight_and_first_render(web):
     print(f"{len(sizes)} requests, {whole / 1000:.0f} KB on the wire, first paint after {started:.0f} ms")
     assert whole < 400_000
     assert hosts == {web.address.split("/")[2]}
-    # From the cache, with ten saved funnels: what an analyst waits for.
+    # With a warm cache and ten saved funnels, as for an analyst.
     began = time.monotonic()
     page.reload()
     expect(page.locator(".step-count").first).not_to_be_empty()

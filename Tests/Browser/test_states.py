@@ -1,4 +1,4 @@
-"""States that a healthy cluster does not have, made by answers in the browser; and saving."""
+"""States that a healthy cluster does not have, from mocked answers; and saving."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def test_a_missing_shard_is_said(cluster, web):
     expect(page.get_by_role("heading", name="Shard 1 does not answer")).to_be_visible()
     page.get_by_role("button", name="Show without shard 1").click()
     expect(page.get_by_text("Incomplete.")).to_be_visible()
-    expect(page.get_by_text("1 of 2 shards answered; without shard 1")).to_be_visible()
+    expect(page.get_by_text("1 of 2 shards answered. The users of shard 1 are missing from every number.")).to_be_visible()
     expect(page).to_have_url(re.compile("partial=1"))
     # The stream of this route ends after one report.
     expect(page.locator(".live")).to_have_attribute("data-state", re.compile("partial|reconnecting|stale"))
@@ -128,7 +128,7 @@ def test_signing_in(web):
 
 
 def test_without_the_chart_library(web):
-    # As the server serves the page where the library is not installed.
+    # The server's answer if the library is not installed.
     def prepare(page):
         page.route(re.compile(r"/assets/\w+/chart\.js$"), answer(200, "", "text/javascript"))
     for path in ("/?page=trends&funnel=shop&range=30d", "/?page=times&funnel=shop"):
@@ -182,12 +182,12 @@ def test_rules_of_a_funnel_reach_the_server(cluster, web):
     step.get_by_label("Optional").check()
     page.get_by_label("Conversion window", exact=True).fill("2")
     page.get_by_label("Order", exact=True).select_option("flexible")
-    page.get_by_label("Limit").fill("30m")
-    page.get_by_text("Exclusions, held properties").click()
+    page.get_by_label("Tolerance").fill("30m")
+    page.get_by_text("More rules").click()
     page.get_by_role("button", name="Add an exclusion").click()
     page.get_by_role("combobox", name="Event of exclusion 1").fill("Purchase")
     page.keyboard.press("Enter")
-    page.get_by_label("Held properties").fill("country")
+    page.get_by_label("Same value in every step").fill("country")
     page.get_by_label("Funnel id").fill("rules")
     page.get_by_role("button", name="Save funnel").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("rules")
@@ -247,7 +247,7 @@ def test_theme_is_kept(web, theme):
 def test_lists_are_of_users_only(web):
     page = web.open("/?page=funnel&step=2&def=" + json.dumps({"steps": SHOP[:3], "count_by": "attempts"}))
     panel = page.get_by_role("dialog")
-    expect(panel.get_by_role("tab")).to_have_text(["Numbers"])
+    expect(panel.get_by_role("tab")).to_have_text(["Details"])
     expect(panel).to_contain_text("this one counts attempts")
 
 

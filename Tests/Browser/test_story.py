@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from cluster import SHOP
 
-# Slow machines get more, by SLUICE_BROWSER_SLACK=4, say.
+# A factor for slow machines, for example SLUICE_BROWSER_SLACK=4.
 SLACK = float(os.environ.get("SLUICE_BROWSER_SLACK", "1"))
 
 
@@ -63,7 +63,7 @@ def test_from_nothing_to_a_file(cluster, web):
     saved = cluster.call("GET", f"{cluster.coordinator}/v1/funnels/first-try")
     assert saved["steps"] == steps
 
-    # The address is all that is needed.
+    # The address alone restores the page.
     address = page.url
     again = web.open(address.removeprefix(cluster.address))
     assert shown_counts(again) == shown_counts(page)
@@ -73,7 +73,7 @@ def test_from_nothing_to_a_file(cluster, web):
     page.get_by_label("Date range").select_option("30d")
     expect(page).to_have_url(re.compile("range=30d"))
     page.get_by_label("Date range").select_option("custom")
-    start, end = page.get_by_label("From"), page.get_by_label("To")
+    start, end = page.get_by_label("From", exact=True), page.get_by_label("To", exact=True)
     days = {"start": start.input_value(), "end": end.input_value()}
     days["end"] = (datetime.date.fromisoformat(days["end"]) - datetime.timedelta(days=1)).isoformat()
     end.fill(days["end"])
@@ -88,22 +88,22 @@ def test_from_nothing_to_a_file(cluster, web):
 
     # Breakdown.
     page.get_by_label("Date range").select_option("all")
-    page.get_by_label("Breakdown").select_option("device")
+    page.get_by_label("Break down by").select_option("device")
     groups = page.get_by_role("table", name="Users by device")
     report = cluster.query({"funnel_id": "first-try", "breakdown": {"property": "device"}})["breakdown"]
     expect(groups.get_by_role("rowheader")).to_have_count(len(report["rows"]))
     first = report["rows"][0]
     expect(groups.get_by_role("row").filter(has_text=str(first["value"]))).to_contain_text(f"{first['entered']:,}")
 
-    # Who was lost at the worst step, and one of them.
+    # The users who dropped off at the worst step, and one of them.
     report = cluster.query({"funnel_id": "first-try"})
     worst = report["biggest_dropoff"]
     expect(page.locator(".callout")).to_contain_text(f"{worst['step']}")
     page.locator(".callout").get_by_role("button", name="See these users").first.click()
     panel = page.get_by_role("dialog")
-    expect(panel.get_by_role("tab", selected=True)).to_have_text("Dropped")
-    # How many of them moves on with the clock.
-    lost = rf"{worst['users']:,} dropped off before this step; [\d,]+ of them are still in their window and can convert\."
+    expect(panel.get_by_role("tab", selected=True)).to_have_text("Dropped off")
+    # The number of those who can still convert depends on the clock.
+    lost = rf"{worst['users']:,} users dropped off before this step\. [\d,]+ of them can still convert\."
     expect(panel).to_contain_text(re.compile(lost))
     listed = cluster.query({"funnel_id": "first-try", "step": worst["index"], "outcome": "dropped", "limit": 50}, "/users")["users"]
     expect(panel.locator(".user-list li")).to_have_count(len(listed))
@@ -119,7 +119,7 @@ def test_from_nothing_to_a_file(cluster, web):
     page.keyboard.press("Escape")
 
     # A file of the numbers.
-    page.get_by_label("Breakdown").select_option("")
+    page.get_by_label("Break down by").select_option("")
     expect(page.get_by_role("table", name="Users by device")).to_have_count(0)
     name, rows = download(page, lambda: page.get_by_role("button", name='Download "Numbers by step" as CSV').click())
     assert name == "first-try.csv"
@@ -167,13 +167,13 @@ def test_an_event_shows_within_two_seconds(cluster, web):
 def test_compare_and_segments(cluster, web):
     page = web.open("/?funnel=shop&range=7d&compare=1")
     expect(page.get_by_role("columnheader", name="Previous period")).to_be_visible()
-    page.get_by_role("button", name="Segments").click()
+    page.get_by_role("button", name="Compare segments").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name").fill("phones")
     dialog.get_by_role("button", name="Add a condition").click()
     dialog.get_by_label("Property of condition 1").fill("device")
     dialog.get_by_label("Value of condition 1").fill("mobile")
-    dialog.get_by_role("button", name="Show").click()
+    dialog.get_by_role("button", name="Apply").click()
     table = page.get_by_role("table", name="Users by segment")
     page.get_by_label("Date range").select_option("all")
     segment = cluster.query({"funnel_id": "shop", "segments": [{"name": "phones", "where": [{"property": "device", "op": "=", "value": "mobile"}]}]})["segments"][0]

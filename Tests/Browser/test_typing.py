@@ -1,4 +1,4 @@
-"""The editor of a funnel: the picker of events, what was never received, and that all of it can be used by all."""
+"""The editor of a funnel: the event picker, names that were never received, accessibility."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def test_what_was_never_received_is_marked(cluster, web):
     expect(heads.nth(1).get_by_text("never received")).to_be_hidden()
     excluded = {"exclude": [{"events": ["Purchased", "Purchase", "*"], "after": 1, "before": 2}]}
     page = web.open("/?page=edit&def=" + json.dumps({"steps": ["Visit", "Checkout"], **excluded}))
-    page.get_by_text("Exclusions, held properties").click()
+    page.get_by_text("More rules").click()
     chips = page.get_by_role("group", name="Exclusion 1").locator(".chip")
     expect(chips.nth(0).get_by_text("never received")).to_be_visible()
     for i in (1, 2):
@@ -71,7 +71,7 @@ def test_the_picker_takes_what_it_marks(cluster, web):
         expect(options.first).to_have_attribute("aria-selected", "true")
         box.press(leave)
         expect(box).to_have_value("Visit")
-        # Not again after a choice, nor where the page gives it the focus.
+        # The list does not open after a choice, nor when the page sets the focus.
         page.wait_for_timeout(200)
         expect(options).to_have_count(0)
         assert '"visi"' not in shown.inner_text()
@@ -83,12 +83,12 @@ def test_the_picker_takes_what_it_marks(cluster, web):
     marked = page.locator("[role=option][aria-selected=true] .name").inner_text()
     box.press("Tab")
     expect(box).to_have_value(marked)
-    # Before the list has come.
+    # Before the list has loaded.
     box.select_text()
     page.keyboard.type("visi")
     page.keyboard.press("Tab")
     expect(box).to_have_value("Visit")
-    # A name that nobody sent is taken only by its own entry.
+    # A name that was never received is picked only by its own entry.
     for leave in ("Tab", "Enter"):
         box.fill("zzz visi")
         box.press(leave)
@@ -128,7 +128,7 @@ def test_the_picker_finds_words_in_any_order(web):
     box.press("ArrowDown")
     box.press("Enter")
     expect(box).to_have_value("feature_0000.clicked")
-    # The whole name comes before longer ones.
+    # An exact match comes before longer names.
     box.fill("FEATURE_0003.shown")
     box.press("Enter")
     expect(box).to_have_value("feature_0003.shown")
@@ -141,7 +141,7 @@ def test_editors_of_values_can_be_used_by_all(web, theme, width):
                   "exclude": [{"events": ["Purchased"], "after": 1, "before": 2}]}
     page = web.open("/?page=edit&def=" + json.dumps(definition), width=width, theme=theme, bypass_csp=True)
     page.locator(".edit-step summary").first.click()
-    page.get_by_text("Exclusions, held properties").click()
+    page.get_by_text("More rules").click()
     expect(page.locator(".tag.warn:visible")).to_have_count(3)
     assert page.evaluate(rules.STATIC) == []
     assert page.evaluate(rules.CONTRAST) == []

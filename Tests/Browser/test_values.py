@@ -1,4 +1,4 @@
-"""Values from end to end: what was stored is what is read, shown, offered, asked, saved and put into the address."""
+"""Values stay exact from end to end: in the store, on the page, in suggestions, queries, saved funnels and the address."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from scalars import key, scalars
 
 SOURCES = os.path.join(os.path.dirname(__file__), "../../Sources/Dashboard")
 COMPARISONS = ["=", "!=", "in", "not_in", "contains", "starts_with", ">", ">=", "<", "<=", "exists", "not_exists"]
-# A browser without it takes our own reading of JSON.
+# Without it, the page uses its own JSON reader.
 WITHOUT_SOURCES = "delete JSON.rawJSON"
 IMPORT = """
 const base = document.querySelector("script[type=module]").src.replace("app.js", "");
@@ -27,7 +27,7 @@ def run(page, body, argument=None):
 
 
 def send(cluster, rows):
-    """Events as JSON texts, so that numbers are as they are written here."""
+    """Sends events given as JSON texts, so that numbers keep their text."""
     request = urllib.request.Request(cluster.ingest + "/v1/events", f"[{','.join(rows)}]".encode(), {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as reply:
         assert json.load(reply)["rejected"] == []
@@ -40,7 +40,7 @@ def event(user, name, value=None, at="2026-01-01T10:00:00Z"):
 
 @pytest.fixture(scope="module")
 def thousand(cluster):
-    """A user a value, who did the event `values`."""
+    """For each value, a user who did the event `values`."""
     texts = scalars(1000)
     send(cluster, [event(f"value-{i:03}", "values", text) for i, text in enumerate(texts)])
     return texts
@@ -48,7 +48,7 @@ def thousand(cluster):
 
 @pytest.fixture(params=[None, WITHOUT_SOURCES], ids=["native", "fallback"])
 def opened(request, web):
-    """Opens pages in a browser that tells the source of numbers, and in one that does not."""
+    """Opens pages in a browser that gives the source text of numbers, and in one that does not."""
     def open_page(path, **options):
         prepare = options.pop("prepare", None)
 
@@ -359,7 +359,7 @@ def test_the_kind_is_what_the_property_has(cluster, web):
 
 def test_a_suggestion_keeps_its_kind(cluster, web):
     send(cluster, [event("suggest-1", "suggested", "7"), *(event(f"suggest-{i}", "suggested", '"7"') for i in (2, 3))])
-    # As Firefox and as Chromium tell it.
+    # The input event of Firefox and that of Chromium.
     events = ['new InputEvent("input", { inputType: "insertReplacementText", bubbles: true })', 'new Event("input", { bubbles: true })']
     for told, option, kind, value in [(told, *case) for told in events for case in [("7", "number", 7), ('"7"', "text", "7")]]:
         page = web.open("/?page=edit&def=" + json.dumps({"steps": ["suggested"]}))
@@ -396,12 +396,12 @@ def test_kinds_are_told_apart(cluster, web):
         if i in (0, 1, 4, 5, 9):
             page.reload()
             expect(panel.locator(".user-list li")).to_have_text([f"apart-{i}"])
-            panel.get_by_role("tab", name="Numbers").click()
+            panel.get_by_role("tab", name="Details").click()
             panel.get_by_role("tab", name="Reached").click()
             expect(panel.locator(".user-list li")).to_have_text([f"apart-{i}"])
     page.keyboard.press("Escape")
     expect(page).not_to_have_url(re.compile("group="))
-    # A value that is no row.
+    # A value without a row in the breakdown.
     page = web.open('/?page=funnel&by=value&step=1&group={"value":"76561198275305775"}&def=' + json.dumps({"steps": ["told apart"]}))
     expect(page.get_by_role("dialog")).to_contain_text("No users.")
     expect(page.get_by_label("Show", exact=True).locator("option:checked")).to_contain_text('"76561198275305775"')
@@ -412,21 +412,21 @@ def test_any_user_can_be_looked_up(cluster, web, user):
     send(cluster, [event(user, "looked up", '"\\tx"')])
     page = web.open("/?page=users&def=" + json.dumps({"steps": ["looked up"]}))
     page.get_by_label("User id").fill(user if user.isprintable() and user[0] != '"' else json.dumps(user))
-    page.get_by_role("button", name="Look up").click()
+    page.get_by_role("button", name="Find", exact=True).click()
     expect(page.locator(".outcome")).to_have_text("Converted")
     expect(page.locator(".properties dd")).to_have_text('"\\tx"')
     shown = page.get_by_label("User id").input_value()
     page.reload()
     page.get_by_label("User id").fill(shown)
-    page.get_by_role("button", name="Look up").click()
+    page.get_by_role("button", name="Find", exact=True).click()
     expect(page.locator(".outcome")).to_have_text("Converted")
 
 
 def test_held_properties_are_any_names(cluster, web):
     cluster.put_funnel("held", {"steps": ["values", "chips"], "hold_constant": ["a, b"]})
     page = web.open("/?page=edit&funnel=held")
-    page.get_by_text("Exclusions, held properties").click()
-    field = page.get_by_label("Held properties")
+    page.get_by_text("More rules").click()
+    field = page.get_by_label("Same value in every step")
     field.fill(" c ")
     field.press("Enter")
     field.fill("1")
@@ -447,7 +447,7 @@ def test_a_control_keeps_its_kind(cluster, web):
             expect(first.get_by_role("rowheader")).to_have_text(text)
             expect(first.get_by_role("cell").first).to_have_text(str(i + 1))
             page.reload()
-    # Links of old had a bare word.
+    # Older links contain plain text.
     assert run(page, 'return (await load("state/url.js")).read("?control=test").control') == "test"
 
 

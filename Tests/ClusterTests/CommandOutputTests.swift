@@ -185,8 +185,9 @@ extension ClusterSuite {
                 #expect(
                     try await cluster.send([event(Self.red, Self.red, 0), event(Self.red, odd, 5), event("u", Self.red, 9)]).status == 200)
                 let saved: JSONValue = ["steps": [.text(Self.red), .text(odd)], "window_duration": "1h"]
-                #expect(try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/odd", body: saved.encoded).status == 201)
+                #expect(try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/odd", body: saved.encode()).status == 201)
                 let query = ["query", "odd", "--to", cluster.coordinatorWire]
+                func reports(_ arguments: String...) -> [String] { arguments + query.dropFirst() }
                 let funnels = ["--to", cluster.coordinatorHTTP]
                 let broken = cluster.directory.appendingPathComponent("broken.json")
                 try Data(#"{"funnel_id": "x", "steps": ["\#(Self.red.replacing("\u{1B}", with: "\\u001b"))", 7], "a\u009b": 1}"#.utf8)
@@ -195,6 +196,10 @@ extension ClusterSuite {
                     query, query + ["--format", "csv"], query + ["--format", "json"], query + ["--explain", Self.red],
                     query + ["--paths-after", "2"],
                     query + ["--predict", "2"], query + ["--breakdown", Self.red],
+                    reports("explain", "--user", Self.red), reports("paths", "--after", "2", "--format", "csv"),
+                    reports("predict", "--format", "csv"), reports("times"), reports("users", "list", "--converted"),
+                    reports("users", "list", "--converted", "--format", "csv"), reports("users", "list", "--reached", "1", "--limit", "1"),
+                    reports("users", "list", "--converted", "--format", "json"), reports("times", "--from-step", Self.red),
                     ["query", "--steps", "a,b", "--to", cluster.coordinatorWire, "--order", Self.red],
                     ["query", "--file", broken.path, "--to", cluster.coordinatorWire], ["funnels", "list"] + funnels,
                     ["funnels", "get", "odd"] + funnels,

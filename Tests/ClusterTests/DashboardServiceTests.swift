@@ -34,7 +34,7 @@ extension ClusterSuite {
                 func call(_ method: String, _ path: String, _ body: JSONValue? = nil, _ headers: [String: String] = [:]) async throws
                     -> HTTP.Answer
                 {
-                    try await HTTP.call(method, cluster.coordinatorHTTP, path, body: body?.encoded, headers: headers)
+                    try await HTTP.call(method, cluster.coordinatorHTTP, path, body: body?.encode(), headers: headers)
                 }
                 let outside = try await call("GET", "/v1/session").json
                 #expect(outside["keys_needed"] == true && outside["signed_in"] == false && outside["role"] == .null)
@@ -87,7 +87,7 @@ extension ClusterSuite {
 
                 #expect(try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/live", body: Array("{".utf8)).status == 400)
                 let bad: JSONValue = ["funnel": ["steps": ["a"]], "nonsense": 1]
-                #expect(try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/live", body: bad.encoded).status == 422)
+                #expect(try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/live", body: bad.encode()).status == 422)
             }
         }
 

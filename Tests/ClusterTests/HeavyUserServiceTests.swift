@@ -33,7 +33,7 @@ extension ClusterSuite {
                 let shard = "shard-\(ClusterMap.bucket(ofUser: "robot") < 512 ? 0 : 1)"
                 func ask(_ path: String, _ more: [JSONValue.Member]) async throws -> HTTP.Answer {
                     let body = JSONValue.object([.init("funnel", Self.funnel)] + more)
-                    return try await HTTP.call("POST", cluster.coordinatorHTTP, path, body: body.encoded)
+                    return try await HTTP.call("POST", cluster.coordinatorHTTP, path, body: body.encode())
                 }
                 let refused = try await ask("/v1/query", [])
                 #expect(refused.status == 422 && refused.json["type"] == "urn:sluice:work_budget", "\(refused.text)")
@@ -68,7 +68,7 @@ extension ClusterSuite {
                 #expect(try await ask("/v1/query/explain", [leave, .init("user_id", "robot")]).status == 422)
 
                 let file = cluster.directory.appendingPathComponent("funnel.json")
-                try Data(Self.funnel.encoded).write(to: file)
+                try Data(Self.funnel.encode()).write(to: file)
                 let command = ["query", "--file", file.path, "--to", cluster.coordinatorWire, "--heavy-users", "leave_out"]
                 let table = try await Command.run("sluice", command)
                 #expect(table.out.contains("1 heavy users left out"), "\(table.out) \(table.err)")
@@ -93,7 +93,7 @@ extension ClusterSuite {
                         connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
                     }
                 }
-                let json = body?.encoded ?? []
+                let json = body?.encode() ?? []
                 let head = "\(body == nil ? "GET" : "POST") \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Length: \(json.count)\r\n\r\n"
                 let bytes = Array(head.utf8) + json
                 guard connected == 0, send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
@@ -130,7 +130,7 @@ extension ClusterSuite {
         }
 
         private static let long: JSONValue = [
-            "funnel": ["steps": ["a", "b"], "conversion_order": "strict"], "user_id": "long", "deadline": "10m",
+            "funnel": ["steps": ["a", "b"], "conversion_order": "any"], "user_id": "long", "deadline": "10m",
         ]
 
         @Test func callersWhoLeaveEndTheirQueriesAndTheirScans() async throws {
@@ -147,7 +147,7 @@ extension ClusterSuite {
                 try await until("sluice_shard_queries", cluster.shardHTTP(0), is: 0)
                 // A deadline frees the thread as well.
                 let late = JSONValue.object((Self.long.asObject ?? []).filter { $0.key != "deadline" } + [.init("deadline", "300ms")])
-                #expect(try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query/explain", body: late.encoded).status == 504)
+                #expect(try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query/explain", body: late.encode()).status == 504)
                 try await until("sluice_shard_queries", cluster.shardHTTP(0), is: 0)
                 // A connection whose caller stays goes on serving.
                 #expect(try await cluster.counts(["a"]) == [2])

@@ -32,12 +32,12 @@ extension ClusterSuite {
 
         private func send(_ users: [String], _ name: String, to ingest: Services.Service, key: String? = nil) async throws -> HTTP.Answer {
             let events = JSONValue.array(users.map { event($0, name, 0, id: "\(name)/\($0)") })
-            return try await HTTP.call("POST", ingest.http, "/v1/events", body: events.encoded, key: key)
+            return try await HTTP.call("POST", ingest.http, "/v1/events", body: events.encode(), key: key)
         }
 
         private func entered(_ name: String, _ coordinator: Services.Service) async throws -> JSONValue? {
             try await HTTP.call(
-                "POST", coordinator.http, "/v1/query", body: JSONValue.object([.init("funnel", ["steps": [.text(name)]])]).encoded
+                "POST", coordinator.http, "/v1/query", body: JSONValue.object([.init("funnel", ["steps": [.text(name)]])]).encode()
             ).json["entered"]
         }
 
@@ -320,7 +320,7 @@ extension ClusterSuite {
                 try await until { try await HTTP.call("GET", trio.ingest.http, "/readyz").text.contains("--new-shards 1") }
                 try await until {
                     let query = JSONValue.object([.init("funnel", ["steps": ["a"]])])
-                    let answer = try await HTTP.call("POST", trio.coordinator.http, "/v1/query", body: query.encoded)
+                    let answer = try await HTTP.call("POST", trio.coordinator.http, "/v1/query", body: query.encode())
                     return answer.status == 503 && answer.text.contains("--new-shards 1")
                 }
                 // The right disk is back.

@@ -106,7 +106,7 @@ extension ClusterSuite {
                 }
                 let before = try await resident()
                 let body = JSONValue.array((0..<100_000).map { event("u\($0 % 1_000)", "a", Double($0), properties: ["page": .count($0)]) })
-                    .encoded
+                    .encode()
                 for _ in 0..<3 {
                     async let one = HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: body)
                     async let two = HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: body)
@@ -145,7 +145,7 @@ extension ClusterSuite {
                 }
                 try await cluster.start(extra: ["--seal-rows", "1000"])
                 let query: JSONValue = ["funnel": ["steps": ["a", "b"]]]
-                let failed = try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: query.encoded)
+                let failed = try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: query.encode())
                 #expect(failed.status == 503 && failed.text.contains(segment), "\(failed.text)")
                 let status = try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/status").json
                 let warnings = status["warnings"]?.asArray?.compactMap { $0.asString?.string } ?? []
@@ -286,7 +286,7 @@ extension ClusterSuite {
 
         private static func line(_ folder: URL) throws -> String {
             let file = folder.appendingPathComponent("events.ndjson")
-            try Data(event("u", "a", 0).encoded + [10]).write(to: file)
+            try Data(event("u", "a", 0).encode() + [10]).write(to: file)
             return file.path
         }
 

@@ -101,7 +101,7 @@ extension ClusterSuite {
 
         private func call(_ cluster: Cluster, _ report: String, _ more: JSONValue) async throws -> HTTP.Answer {
             let body = JSONValue.object([.init("funnel", Self.funnel)] + (more.asObject ?? []))
-            return try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query/\(report)", body: body.encoded)
+            return try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query/\(report)", body: body.encode())
         }
 
         /// An answer that lacks a shard says so, or is refused.

@@ -71,7 +71,7 @@ extension ClusterSuite {
         /// Into the cart: i % 10 < 3, 12 of each variant; of the buyers 0-2 of control, 0-2 and 10-12 of b, 0-2 of c.
         private func cohorts(_ cluster: Cluster) async throws {
             let saved: JSONValue = ["steps": ["view", "cart"], "window_duration": "1h", "count_by": "attempts"]
-            #expect(try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/carted", body: saved.encoded).status == 201)
+            #expect(try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/carted", body: saved.encode()).status == 201)
             let reached: JSONValue = ["reached": ["funnel_id": "carted", "step": "cart"]]
             let dropped: JSONValue = ["dropped": ["funnel_id": "carted", "step": 2]]
             let b: JSONValue = [["property": "v", "op": "=", "value": "b"]]
@@ -91,7 +91,7 @@ extension ClusterSuite {
             #expect(Report(part).counts == [85, 25])
             #expect((part["segments"]?.asArray ?? []).map { Report($0).counts } == [[28, 12], [0, 0]])
             let list: JSONValue = ["funnel": Self.funnel, "cohort": dropped, "step": "buy"]
-            let users = try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query/users", body: list.encoded)
+            let users = try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query/users", body: list.encode())
             #expect(users.json["users"]?.asArray?.count == 25, "\(users.text)")
         }
 
@@ -201,7 +201,7 @@ extension ClusterSuite {
         private func refusals(_ cluster: Cluster) async throws {
             func ask(_ members: [JSONValue.Member], _ status: Int, _ field: String?, _ path: String = "/v1/query") async throws {
                 let body = JSONValue.object([.init("funnel", Self.funnel)] + members)
-                let answer = try await HTTP.call("POST", cluster.coordinatorHTTP, path, body: body.encoded)
+                let answer = try await HTTP.call("POST", cluster.coordinatorHTTP, path, body: body.encode())
                 #expect(answer.status == status, "\(answer.text)")
                 #expect(answer.json["errors"]?.asArray?.map { $0["field"] } == field.map { [.text($0)] }, "\(answer.text)")
             }
@@ -213,7 +213,7 @@ extension ClusterSuite {
             try await ask([.init("variants", ["property": "v", "expected": ["a": 1, "b": 1]])], 422, "variants.expected")
             try await ask([.init("compare", "previous_period")], 422, "compare")
             try await ask([.init("session_gap", "1500ms")], 422, "session_gap")
-            let put = try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/saved", body: Self.funnel.encoded)
+            let put = try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/saved", body: Self.funnel.encode())
             #expect(put.status == 201)
             try await ask([.init("cohort", ["dropped": ["funnel_id": "saved", "step": "view"]])], 422, "cohort.dropped.step")
         }

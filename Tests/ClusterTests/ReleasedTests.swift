@@ -112,7 +112,7 @@ private struct Recording {
             let path = try #require(entry["path"]?.asString?.string)
             if !discovery, path.hasPrefix("/v1/events") || path.hasPrefix("/v1/properties") { continue }
             let method = try #require(entry["method"]?.asString?.string)
-            let body = entry["body"].flatMap { $0 == .null ? nil : $0.encoded }
+            let body = entry["body"].flatMap { $0 == .null ? nil : $0.encode() }
             let answer = try await HTTP.call(method, cluster.coordinatorHTTP, path, body: body, key: entry["key"]?.asString?.string)
             let what = "\(when): \(method) \(path) \(String(decoding: body ?? [], as: UTF8.self))"
             #expect(entry["status"] == .count(answer.status), "\(what)")
@@ -138,6 +138,6 @@ private struct Recording {
             return zip(list, other).enumerated().flatMap { differences($1.0, $1.1, "\(place)[\($0)]") }
         }
         if old == new { return [] }
-        return ["\(place): \(String(decoding: old.encoded, as: UTF8.self)) became \(String(decoding: new.encoded, as: UTF8.self))"]
+        return ["\(place): \(String(decoding: old.encode(), as: UTF8.self)) became \(String(decoding: new.encode(), as: UTF8.self))"]
     }
 }

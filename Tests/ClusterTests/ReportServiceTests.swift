@@ -94,12 +94,12 @@ extension ClusterSuite {
             ]
             for (member, more, field) in cases {
                 let body = JSONValue.object([.init("funnel", Self.funnel), member] + (more.map { [$0] } ?? []))
-                let answer = try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encoded)
+                let answer = try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encode())
                 #expect(answer.status == 422, "\(field): \(answer.text)")
                 #expect(answer.json["errors"]?.asArray?.map { $0["field"] } == [.text(field)], "\(answer.text)")
             }
             let list: JSONValue = ["funnel": Self.funnel, "step": 1, "breakdown": ["property": "plan"]]
-            #expect(try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query/users", body: list.encoded).status == 200)
+            #expect(try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query/users", body: list.encode()).status == 200)
         }
 
         private func commandLine(_ cluster: Cluster) async throws {
@@ -177,7 +177,7 @@ extension ClusterSuite {
                         "funnel": ["steps": .array(steps.map { .text($0) })], "breakdown": ["property": .text(property)],
                         "allow_partial": true,
                     ]
-                    return try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encoded)
+                    return try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encode())
                 }
                 let refused = try await ask("n")
                 #expect(refused.status == 422)

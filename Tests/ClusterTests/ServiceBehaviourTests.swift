@@ -6,6 +6,8 @@ import Testing
 extension ClusterSuite {
     /// What clients and operators see of a running cluster, over HTTP.
     struct ServiceBehaviourTests {
+        private static let flexible: [JSONValue.Member] = [.init("conversion_order", ["flexible": ["limit": "1s"]])]
+
         @Test func eventsGoInAndFunnelsComeOut() async throws {
             try await Cluster.with(shards: 2) { cluster in
                 let one = try await HTTP.call(
@@ -20,171 +22,210 @@ extension ClusterSuite {
                 #expect(batch.json["accepted"] == 3)
                 #expect(batch.json["rejected"]?.asArray?.first?["index"] == 2)
                 #expect(try await cluster.counts(["a", "b"]) == [2, 1])
-                #expect(try await cluster.counts(["a", "b"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [2, 2])
-                try await entrancesAgree(cluster)
-                try await seedShapes(cluster)
-                try await malformedIsNamed(cluster)
-                try await definitions(cluster)
-                try await healthAndMetrics(cluster)
+                #expect(try await cluster.counts(["a", "b"], more: Self.flexible) == [2, 2])
             }
         }
 
         /// Array, object, NDJSON, gzip; a trailing slash is no redirect.
-        private func entrancesAgree(_ cluster: Cluster) async throws {
-            let object = try await HTTP.call(
-                "POST", cluster.ingestHTTP, "/v1/events/", body: JSONValue.object([.init("events", [event("n1", "x", 0)])]).encoded)
-            #expect(object.status == 200 && object.json["accepted"] == 1)
-            let lines = event("n2", "x", 0).encoded + Array("\nnot json\n\n".utf8) + event("n3", "x", 0).encoded
-            let ndjson = try await HTTP.call(
-                "POST", cluster.ingestHTTP, "/v1/events", body: lines, headers: ["Content-Type": "application/x-ndjson"])
-            #expect(ndjson.json["accepted"] == 2)
-            #expect(ndjson.json["rejected"]?.asArray?.map { $0["index"] } == [1])
-            let file = cluster.directory.appendingPathComponent("z.json")
-            try Data(JSONValue.array([event("n4", "x", 0)]).encoded).write(to: file)
-            let packed = try await Command.run("/bin/sh", ["-c", "gzip -c '\(file.path)' > '\(file.path).gz'"])
-            #expect(packed.status == 0)
-            let gzip = try await HTTP.call(
-                "POST", cluster.ingestHTTP, "/v1/events", body: Array(try Data(contentsOf: URL(fileURLWithPath: file.path + ".gz"))),
-                headers: ["Content-Encoding": "gzip"])
-            #expect(gzip.json["accepted"] == 1)
-            if let curl = Command.find("curl") {
-                // Clients that ask first, as curl does with large bodies, must not have to wait for their own patience.
-                let asked = try await Command.run(
-                    curl, ["-sv", "-H", "Expect: 100-continue", "--data-binary", "[]", "http://\(cluster.ingestHTTP)/v1/events"])
-                #expect(asked.err.contains("100 Continue") && asked.out.contains(#""accepted":0"#), "\(asked.err)")
-            }
-            #expect(try await cluster.counts(["x"]) == [4])
-            for _ in 0..<2 {
-                _ = try await cluster.send([event("k1", "y", 0), event("k1", "y", 0)], headers: ["Idempotency-Key": "K"])
-            }
-            #expect(try await cluster.counts(["y", "y"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 1])
-            #expect(
-                try await cluster.counts(["y", "y", "y"], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 1, 0])
-            // A short request and one that is read by other ways; the same of each twice is one event.
-            for (name, size) in [("short", 1), ("long", 8_000)] {
-                let properties = JSONValue.object((0..<3).map { .init(ByteString("p\($0)"), .text(String(repeating: "x", count: size))) })
-                for _ in 0..<2 {
-                    let answer = try await HTTP.call(
-                        "POST", cluster.ingestHTTP, "/track-event", body: event("k1", name, 0, properties: properties).encoded,
-                        headers: ["Idempotency-Key": "T-\(name)"])
-                    #expect(answer.status == 200, "\(answer.text)")
+        @Test func allEntrancesTakeTheSameEvents() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                let object = try await HTTP.call(
+                    "POST", cluster.ingestHTTP, "/v1/events/", body: JSONValue.object([.init("events", [event("n1", "x", 0)])]).encode())
+                #expect(object.status == 200 && object.json["accepted"] == 1)
+                let lines = event("n2", "x", 0).encode() + Array("\nnot json\n\n".utf8) + event("n3", "x", 0).encode()
+                let ndjson = try await HTTP.call(
+                    "POST", cluster.ingestHTTP, "/v1/events", body: lines, headers: ["Content-Type": "application/x-ndjson"])
+                #expect(ndjson.json["accepted"] == 2)
+                #expect(ndjson.json["rejected"]?.asArray?.map { $0["index"] } == [1])
+                let file = cluster.directory.appendingPathComponent("z.json")
+                try Data(JSONValue.array([event("n4", "x", 0)]).encode()).write(to: file)
+                let packed = try await Command.run("/bin/sh", ["-c", "gzip -c '\(file.path)' > '\(file.path).gz'"])
+                #expect(packed.status == 0)
+                let gzip = try await HTTP.call(
+                    "POST", cluster.ingestHTTP, "/v1/events", body: Array(try Data(contentsOf: URL(fileURLWithPath: file.path + ".gz"))),
+                    headers: ["Content-Encoding": "gzip"])
+                #expect(gzip.json["accepted"] == 1)
+                if let curl = Command.find("curl") {
+                    // Clients that ask first, as curl does with large bodies, must not have to wait for their own patience.
+                    let asked = try await Command.run(
+                        curl, ["-sv", "-H", "Expect: 100-continue", "--data-binary", "[]", "http://\(cluster.ingestHTTP)/v1/events"])
+                    #expect(asked.err.contains("100 Continue") && asked.out.contains(#""accepted":0"#), "\(asked.err)")
                 }
+                #expect(try await cluster.counts(["x"]) == [4])
+            }
+        }
+
+        @Test func aRepeatUnderOneKeyIsStoredOnce() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                for _ in 0..<2 {
+                    _ = try await cluster.send([event("k1", "y", 0), event("k1", "y", 0)], headers: ["Idempotency-Key": "K"])
+                }
+                #expect(try await cluster.counts(["y", "y"], more: Self.flexible) == [1, 1])
                 #expect(
-                    try await cluster.counts([name, name], more: [.init("conversion_order", ["flexible": ["limit": "1s"]])]) == [1, 0])
+                    try await cluster.counts(["y", "y", "y"], more: Self.flexible) == [1, 1, 0])
+                // A short request and one that is read by other ways; the same of each twice is one event.
+                for (name, size) in [("short", 1), ("long", 8_000)] {
+                    let properties = JSONValue.object(
+                        (0..<3).map { .init(ByteString("p\($0)"), .text(String(repeating: "x", count: size))) })
+                    for _ in 0..<2 {
+                        let answer = try await HTTP.call(
+                            "POST", cluster.ingestHTTP, "/track-event", body: event("k1", name, 0, properties: properties).encode(),
+                            headers: ["Idempotency-Key": "T-\(name)"])
+                        #expect(answer.status == 200, "\(answer.text)")
+                    }
+                    #expect(
+                        try await cluster.counts([name, name], more: Self.flexible) == [1, 0])
+                }
             }
-            for (path, body) in [("/v1/events", JSONValue.array([event("o", "evil", 0)])), ("/track-event", event("o", "evil", 0))] {
-                let foreign = try await HTTP.call(
-                    "POST", cluster.ingestHTTP, path, body: body.encoded, headers: ["Origin": "http://evil.example"])
-                #expect(foreign.status == 403, "\(foreign.text)")
-            }
-            #expect(try await cluster.counts(["evil"]) == [0])
         }
 
-        private func seedShapes(_ cluster: Cluster) async throws {
-            let missing = try await HTTP.call("POST", cluster.ingestHTTP, "/track-event", body: Array(#"{"user_id":"u"}"#.utf8))
-            #expect(missing.status == 422)
-            #expect(missing.json["detail"]?.asArray?.first?["loc"] == ["body", "event_type"])
-            #expect(missing.json["detail"]?.asArray?.first?["type"] == "missing")
-            #expect(try await HTTP.call("GET", cluster.ingestHTTP, "/track-event").status == 405)
-            let twice = #"{"user_id":"s1","user_id":"s2","event":"strict","timestamp":1700000000}"#
-            let refused = try await HTTP.call("POST", cluster.ingestHTTP, "/track-event", body: Array(twice.utf8))
-            #expect(refused.status == 422)
-            #expect(
-                refused.json["detail"]?.asArray?.first == ["loc": ["body", "user_id"], "msg": "is given twice", "type": "json_invalid"])
-            let good = #"{"user_id":"s1","event":"strict","timestamp":1700000000,"properties":{"n":NaN}}"#
-            let batch = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array("[\(twice),\(good)]".utf8))
-            #expect(batch.status == 200)
-            #expect(batch.json == ["accepted": 1, "rejected": [["index": 0, "reason": "user_id: is given twice"]]])
-            let body = try await HTTP.call(
-                "POST", cluster.ingestHTTP, "/v1/events", body: Array(#"{"events":[\#(good)],"events":[]}"#.utf8))
-            #expect(body.status == 400 && body.json["detail"] == "events: is given twice")
-            #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance").status == 404)
+        @Test func requestsOfOtherOriginsAreRefused() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                for (path, body) in [("/v1/events", JSONValue.array([event("o", "evil", 0)])), ("/track-event", event("o", "evil", 0))] {
+                    let foreign = try await HTTP.call(
+                        "POST", cluster.ingestHTTP, path, body: body.encode(), headers: ["Origin": "http://evil.example"])
+                    #expect(foreign.status == 403, "\(foreign.text)")
+                }
+                #expect(try await cluster.counts(["evil"]) == [0])
+            }
         }
 
-        private func malformedIsNamed(_ cluster: Cluster) async throws {
-            func query(_ text: String) async throws -> HTTP.Answer {
-                try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: Array(text.utf8))
+        @Test func errorsHaveTheShapesOfTheSeed() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                let missing = try await HTTP.call("POST", cluster.ingestHTTP, "/track-event", body: Array(#"{"user_id":"u"}"#.utf8))
+                #expect(missing.status == 422)
+                #expect(missing.json["detail"]?.asArray?.first?["loc"] == ["body", "event_type"])
+                #expect(missing.json["detail"]?.asArray?.first?["type"] == "missing")
+                #expect(try await HTTP.call("GET", cluster.ingestHTTP, "/track-event").status == 405)
+                let twice = #"{"user_id":"s1","user_id":"s2","event":"strict","timestamp":1700000000}"#
+                let refused = try await HTTP.call("POST", cluster.ingestHTTP, "/track-event", body: Array(twice.utf8))
+                #expect(refused.status == 422)
+                #expect(
+                    refused.json["detail"]?.asArray?.first == [
+                        "loc": ["body", "user_id"], "msg": "is given twice", "type": "json_invalid",
+                    ])
+                let good = #"{"user_id":"s1","event":"strict","timestamp":1700000000,"properties":{"n":NaN}}"#
+                let batch = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array("[\(twice),\(good)]".utf8))
+                #expect(batch.status == 200)
+                #expect(batch.json == ["accepted": 1, "rejected": [["index": 0, "reason": "user_id: is given twice"]]])
+                let body = try await HTTP.call(
+                    "POST", cluster.ingestHTTP, "/v1/events", body: Array(#"{"events":[\#(good)],"events":[]}"#.utf8))
+                #expect(body.status == 400 && body.json["detail"] == "events: is given twice")
+                #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance").status == 404)
             }
-            func fields(_ answer: HTTP.Answer) -> [String] {
-                answer.json["errors"]?.asArray?.compactMap { $0["field"]?.asString?.string } ?? []
-            }
-            #expect(try await query("{").status == 400)
-            #expect(try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array("[1,".utf8)).status == 400)
-            let deep = String(repeating: "[", count: 70) + String(repeating: "]", count: 70)
-            let mixed = "[\(String(decoding: event("d1", "z", 0).encoded, as: UTF8.self)),{\"x\":\(deep)},{\"y\":tru}]"
-            let partly = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array(mixed.utf8))
-            #expect(partly.json["accepted"] == 1)
-            #expect(partly.json["rejected"]?.asArray?.map { $0["index"] } == [1, 2])
-            #expect(
-                try await query(#"{"funnel": {"steps": ["a"]}, "start": "2024-03-10T00:00", "time_zone": "America/New_York"}"#).status
-                    == 422)
-            #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2024-03-02", "end": "2024-03-01"}"#).status == 422)
-            #expect(try await query(#"{"funnel": {"steps": ["a"]}, "end": "1969-12-31"}"#).json["entered"] == 0)
-            #expect(
-                try await query(#"{"funnel": {"steps": ["a"]}, "as_of": "2030-01-01T00:00:00Z", "times": "none"}"#).json["times"] == "none")
-            let empty = try await query(#"{"funnel": {"steps": []}}"#)
-            #expect(empty.status == 422 && fields(empty) == ["funnel.steps"])
-            #expect(empty.headers["content-type"] == "application/problem+json")
-            let many = try await query(#"{"funnel": {"steps": [\#((0..<65).map { "\"s\($0)\"" }.joined(separator: ","))]}}"#)
-            #expect(many.status == 422 && fields(many) == ["funnel.steps"])
-            let several = try await query(
-                #"{"funnel": {"steps": ["a"]}, "start": "2024-02-01", "end": "2024-01-01", "time_zone": "Mars/Base", "what": 1, "trend": {}}"#
-            )
-            #expect(Set(fields(several)) == ["end", "time_zone", "what", "trend.by"])
-            #expect(try await query(#"{"funnel_id": "nope"}"#).status == 404)
-            #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-14", "end": "2023-11-14"}"#).json["entered"] == 2)
-            #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-15"}"#).json["entered"] == 0)
-            #expect(
-                try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-14T22:13:20Z", "end": "2023-11-14T22:13:20Z"}"#).json[
-                    "entered"] == 0)
-            #expect(
-                try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-15", "time_zone": "Asia/Tokyo"}"#).json["entered"] == 2)
-            let unknown = try await HTTP.call("GET", cluster.coordinatorHTTP, "/nothing/here")
-            #expect(unknown.status == 404 && unknown.json["title"] == "not found")
         }
 
-        private func definitions(_ cluster: Cluster) async throws {
-            let body = Array(#"{"steps": ["a", "b"], "default": true}"#.utf8)
-            func put(_ id: String, _ bytes: [UInt8], _ headers: [String: String] = [:]) async throws -> HTTP.Answer {
-                try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/\(id)", body: bytes, headers: headers)
+        @Test func whatIsMalformedIsNamed() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                #expect(try await cluster.send([event("u1", "a", 0), event("u2", "a", 0)]).status == 200)
+                func query(_ text: String) async throws -> HTTP.Answer {
+                    try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: Array(text.utf8))
+                }
+                func fields(_ answer: HTTP.Answer) -> [String] {
+                    answer.json["errors"]?.asArray?.compactMap { $0["field"]?.asString?.string } ?? []
+                }
+                #expect(try await query("{").status == 400)
+                #expect(try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array("[1,".utf8)).status == 400)
+                let deep = String(repeating: "[", count: 70) + String(repeating: "]", count: 70)
+                let mixed = "[\(String(decoding: event("d1", "z", 0).encode(), as: UTF8.self)),{\"x\":\(deep)},{\"y\":tru}]"
+                let partly = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array(mixed.utf8))
+                #expect(partly.json["accepted"] == 1)
+                #expect(partly.json["rejected"]?.asArray?.map { $0["index"] } == [1, 2])
+                #expect(
+                    try await query(#"{"funnel": {"steps": ["a"]}, "start": "2024-03-10T00:00", "time_zone": "America/New_York"}"#).status
+                        == 422)
+                #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2024-03-02", "end": "2024-03-01"}"#).status == 422)
+                #expect(try await query(#"{"funnel": {"steps": ["a"]}, "end": "1969-12-31"}"#).json["entered"] == 0)
+                #expect(
+                    try await query(#"{"funnel": {"steps": ["a"]}, "as_of": "2030-01-01T00:00:00Z", "times": "none"}"#).json["times"]
+                        == "none")
+                let empty = try await query(#"{"funnel": {"steps": []}}"#)
+                #expect(empty.status == 422 && fields(empty) == ["funnel.steps"])
+                #expect(empty.headers["content-type"] == "application/problem+json")
+                let many = try await query(#"{"funnel": {"steps": [\#((0..<65).map { "\"s\($0)\"" }.joined(separator: ","))]}}"#)
+                #expect(many.status == 422 && fields(many) == ["funnel.steps"])
+                let several = try await query(
+                    #"{"funnel": {"steps": ["a"]}, "start": "2024-02-01", "end": "2024-01-01", "time_zone": "Mars/Base", "what": 1, "trend": {}}"#
+                )
+                #expect(Set(fields(several)) == ["end", "time_zone", "what", "trend.by"])
+                #expect(try await query(#"{"funnel_id": "nope"}"#).status == 404)
+                #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-14", "end": "2023-11-14"}"#).json["entered"] == 2)
+                #expect(try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-15"}"#).json["entered"] == 0)
+                #expect(
+                    try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-14T22:13:20Z", "end": "2023-11-14T22:13:20Z"}"#).json[
+                        "entered"] == 0)
+                #expect(
+                    try await query(#"{"funnel": {"steps": ["a"]}, "start": "2023-11-15", "time_zone": "Asia/Tokyo"}"#).json["entered"] == 2
+                )
+                let unknown = try await HTTP.call("GET", cluster.coordinatorHTTP, "/nothing/here")
+                #expect(unknown.status == 404 && unknown.json["title"] == "not found")
             }
-            let made = try await put("one", body)
-            #expect(made.status == 201)
-            let tag = try #require(made.headers["etag"])
-            #expect(try await put("one", body, ["If-Match": tag]).status == 200)
-            #expect(try await put("one", body, ["If-Match": tag]).status == 412)
-            #expect(try await put("two", Array(#"{"steps": ["b"], "funnel_id": "other"}"#.utf8)).status == 422)
-            #expect(try await put("t%20wo", body).status == 422)
-            #expect(try await put("two", Array(#"{"steps": ["b"]}"#.utf8)).status == 201)
-            let standing = try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance")
-            #expect(Report(standing.json).counts == [2, 1])
-            #expect(
-                try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance?start_date=yesterday").json["detail"]?.asArray?
-                    .first?["loc"] == ["query", "start_date"])
-            #expect(
-                try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/one", body: Array(#"{"steps": ["a", "b"]}"#.utf8)).status
-                    == 200)
-            #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance").status == 409)
-            let list = try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/funnels")
-            #expect(list.json["funnels"]?.asArray?.count == 2)
-            #expect(try await HTTP.call("DELETE", cluster.coordinatorHTTP, "/v1/funnels/two").status == 204)
-            #expect(try await HTTP.call("DELETE", cluster.coordinatorHTTP, "/v1/funnels/two").status == 404)
-            #expect(Report(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance?funnel_id=one").json).counts == [2, 1])
         }
 
-        private func healthAndMetrics(_ cluster: Cluster) async throws {
-            // Saved funnels are newer than the cluster map that the others wait for; that must not keep the waiters busy.
-            let before = try cpuTicks(cluster.pid("coordinator"))
-            try await Task.sleep(for: .seconds(1))
-            #expect(try cpuTicks(cluster.pid("coordinator")) - before < 40, "an idle coordinator must not spin")
-            for address in [cluster.ingestHTTP, cluster.coordinatorHTTP, cluster.shardHTTP(0)] {
-                #expect(try await HTTP.call("GET", address, "/healthz").status == 200)
-                #expect(try await HTTP.call("GET", address, "/readyz").status == 200)
-                let metrics = try await HTTP.call("GET", address, "/metrics")
-                #expect(metrics.text.contains("sluice_ready 1"))
+        @Test func savedFunnelsAreKeptReplacedAndDeleted() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                let events = [event("u1", "a", 0), event("u1", "b", 60), event("u2", "a", 0), event("u2", "b", 0)]
+                #expect(try await cluster.send(events).status == 200)
+                let body = Array(#"{"steps": ["a", "b"], "default": true}"#.utf8)
+                func put(_ id: String, _ bytes: [UInt8], _ headers: [String: String] = [:]) async throws -> HTTP.Answer {
+                    try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/\(id)", body: bytes, headers: headers)
+                }
+                let made = try await put("one", body)
+                #expect(made.status == 201)
+                let tag = try #require(made.headers["etag"])
+                #expect(try await put("one", body, ["If-Match": tag]).status == 200)
+                #expect(try await put("one", body, ["If-Match": tag]).status == 412)
+                #expect(try await put("two", Array(#"{"steps": ["b"], "funnel_id": "other"}"#.utf8)).status == 422)
+                #expect(try await put("t%20wo", body).status == 422)
+                #expect(try await put("two", Array(#"{"steps": ["b"]}"#.utf8)).status == 201)
+                let standing = try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance")
+                #expect(Report(standing.json).counts == [2, 1])
+                #expect(
+                    try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance?start_date=yesterday").json["detail"]?.asArray?
+                        .first?["loc"] == ["query", "start_date"])
+                #expect(
+                    try await HTTP.call("PUT", cluster.coordinatorHTTP, "/v1/funnels/one", body: Array(#"{"steps": ["a", "b"]}"#.utf8))
+                        .status
+                        == 200)
+                #expect(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance").status == 409)
+                let list = try await HTTP.call("GET", cluster.coordinatorHTTP, "/v1/funnels")
+                #expect(list.json["funnels"]?.asArray?.count == 2)
+                #expect(try await HTTP.call("DELETE", cluster.coordinatorHTTP, "/v1/funnels/two").status == 204)
+                #expect(try await HTTP.call("DELETE", cluster.coordinatorHTTP, "/v1/funnels/two").status == 404)
+                #expect(
+                    Report(try await HTTP.call("GET", cluster.coordinatorHTTP, "/funnel-performance?funnel_id=one").json).counts == [2, 1])
             }
-            let page = try await HTTP.call("GET", cluster.coordinatorHTTP, "/")
-            #expect(page.status == 200 && page.text.contains("<title>Sluice</title>"))
+        }
+
+        @Test func servicesTellTheirHealthAndTheirMetrics() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                for address in [cluster.ingestHTTP, cluster.coordinatorHTTP, cluster.shardHTTP(0)] {
+                    #expect(try await HTTP.call("GET", address, "/healthz").status == 200)
+                    #expect(try await HTTP.call("GET", address, "/readyz").status == 200)
+                    let metrics = try await HTTP.call("GET", address, "/metrics")
+                    #expect(metrics.text.contains("sluice_ready 1"))
+                }
+                let page = try await HTTP.call("GET", cluster.coordinatorHTTP, "/")
+                #expect(page.status == 200 && page.text.contains("<title>Sluice</title>"))
+            }
+        }
+
+        /// Saved funnels are newer than the cluster map that the others wait for; that must not keep the waiters busy.
+        @Test func anIdleCoordinatorDoesNotSpin() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                let saved = try await HTTP.call(
+                    "PUT", cluster.coordinatorHTTP, "/v1/funnels/one", body: Array(#"{"steps": ["a", "b"]}"#.utf8))
+                #expect(saved.status == 201)
+                // On a machine with other work a second may be longer than it seems; a process that spins is busy in all of them.
+                var least = Double.infinity
+                for _ in 0..<8 where least >= 40 {
+                    let (start, before) = (ContinuousClock.now, try cpuTicks(cluster.pid("coordinator")))
+                    try await Task.sleep(for: .seconds(1))
+                    let ticks = Double(try cpuTicks(cluster.pid("coordinator")) - before)
+                    least = min(least, ticks / ((ContinuousClock.now - start) / .seconds(1)))
+                }
+                #expect(least < 40, "an idle coordinator uses \(least) % of a CPU")
+            }
         }
 
         /// Hundredths of a second of CPU that a process has used.
@@ -257,7 +298,8 @@ extension ClusterSuite {
                 #expect(try await entered("read-key-2") == 2)
                 #expect(try await entered("admin-key-1") == 1)
                 #expect(
-                    try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encoded, key: "write-key-1").status == 403)
+                    try await HTTP.call("POST", cluster.coordinatorHTTP, "/v1/query", body: body.encode(), key: "write-key-1").status == 403
+                )
                 let put = try await HTTP.call(
                     "PUT", cluster.coordinatorHTTP, "/v1/funnels/f", body: Array(#"{"steps":["a"]}"#.utf8), key: "admin-key-1")
                 #expect(put.status == 201)

@@ -56,7 +56,7 @@ extension ClusterSuite {
                 }
             }
             let file = folder.appendingPathComponent("events.ndjson")
-            try Data(event("u", "a", 0).encoded + [10] + event("u", "b", 60).encoded + [10]).write(to: file)
+            try Data(event("u", "a", 0).encode() + [10] + event("u", "b", 60).encode() + [10]).write(to: file)
             let loaded = try await Command.run(
                 "sluice", ["load", file.path, "--to", "127.0.0.1:\(ports[5])", "--tls-ca", certificate.cert])
             #expect(loaded.status == 0, "\(loaded.err)")

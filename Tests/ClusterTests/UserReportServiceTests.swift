@@ -67,7 +67,7 @@ extension ClusterSuite {
 
         private func checkFunnel(_ cluster: Cluster, _ random: inout SplitMix64) async throws {
             let funnel = Self.funnel(&random)
-            let what = String(decoding: funnel.encoded, as: UTF8.self)
+            let what = String(decoding: funnel.encode(), as: UTF8.self)
             let touch = random.pick(["first", "last", "step:2"])
             let asOf = JSONValue.text(Timestamp.format(1_700_000_000_000_000 + Int64(random.below(120_000)) * 1_000_000))
             let report = try await cluster.query(
@@ -115,7 +115,7 @@ extension ClusterSuite {
                     if number >= 12 { try await group.next() }
                     group.addTask {
                         let found = try await explain(cluster, funnel, user, asOf: asOf)
-                        let what: Comment = "\(String(decoding: funnel.encoded, as: UTF8.self)), \(user)"
+                        let what: Comment = "\(String(decoding: funnel.encode(), as: UTF8.self)), \(user)"
                         #expect(found["depth"] == .count(depth) && found["found"] == true, what)
                         let places = found["chosen"]?.asArray?.compactMap { $0["index"]?.asInteger }.map { Int($0) } ?? []
                         #expect(funnel["conversion_order"] == "any" ? Set(places).count == depth : places == Array(1...depth), what)
@@ -129,7 +129,7 @@ extension ClusterSuite {
         }
 
         private func post(_ cluster: Cluster, _ path: String, _ body: JSONValue) async throws -> HTTP.Answer {
-            try await HTTP.call("POST", cluster.coordinatorHTTP, path, body: body.encoded)
+            try await HTTP.call("POST", cluster.coordinatorHTTP, path, body: body.encode())
         }
 
         private func explain(_ cluster: Cluster, _ funnel: JSONValue, _ user: String, asOf: JSONValue = .null) async throws -> JSONValue {

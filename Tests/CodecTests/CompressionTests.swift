@@ -101,10 +101,35 @@ struct LZ4BlockTests {
 
     @Test func randomBytesNeverTrap() {
         var random = SplitMix64(seed: 23)
+        var accepted = 0
         for _ in 0..<20_000 {
-            let bytes = (0..<random.below(40)).map { _ in UInt8(random.below(256)) }
-            _ = try? LZ4Block.decompress(bytes, range: 0..<bytes.count, size: random.below(200))
+            var bytes = (0..<random.below(40)).map { _ in UInt8(random.below(256)) }
+            var size = random.below(200)
+            // Some begin as a block of literals alone would, of which random bytes make few.
+            if (1...15).contains(bytes.count), random.chance(50) {
+                bytes[0] = UInt8(bytes.count - 1) << 4 | bytes[0] & 1
+                size = bytes.count - 1
+            }
+            guard let out = try? LZ4Block.decompress(bytes, range: 0..<bytes.count, size: size) else { continue }
+            #expect(out.count == size)
+            accepted += 1
         }
+        #expect((400..<19_600).contains(accepted), "\(accepted)")
+    }
+
+    @Test func changedBlocksNeverTrap() throws {
+        var random = SplitMix64(seed: 27)
+        var accepted = 0
+        for _ in 0..<5_000 {
+            let bytes = (0..<(LZ4Block.minimumBytes + random.below(200))).map { _ in UInt8(random.below(3)) }
+            var mutant = try #require(LZ4Block.compress(bytes))
+            for _ in 0...random.below(3) { mutant[random.below(mutant.count)] = random.pick([0, 1, 0xF, 0x10, 0xF0, 0xFF]) }
+            guard let out = try? LZ4Block.decompress(mutant, range: 0..<mutant.count, size: bytes.count) else { continue }
+            #expect(out.count == bytes.count)
+            accepted += 1
+        }
+        // An LZ4 block has no checksum: what still fits is taken for what was meant.
+        #expect((250..<4_750).contains(accepted), "\(accepted)")
     }
 
     @Test func sizeThatNoBlockCanHoldIsRefusedFirst() {

@@ -1,5 +1,6 @@
 import FunnelMatch
 import FunnelModel
+import TestSupport
 import Testing
 
 /// What a plan says a history must bring.

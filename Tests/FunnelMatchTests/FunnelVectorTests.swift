@@ -37,7 +37,7 @@ struct FunnelVectorTests {
             }
             if plan.isPlain {
                 let (time, mask) = user.columns(for: plan)
-                var matcher = UserMatcher(plan)
+                var matcher = PlainMatcher(plan)
                 let outcome = try matcher.match(time: time, mask: mask)
                 #expect(outcome == outcomes.first ?? UserOutcome(), why)
                 tally.add(outcome, time: time)
@@ -70,54 +70,5 @@ struct FunnelVectorTests {
             user: "u", name: try #require(parts[0].asString),
             time: try Timestamp.parse(try #require(parts[1].asString)),
             properties: properties)
-    }
-}
-
-struct WorkBudgetTests {
-    /// What the matcher does not know it must not count by other rules.
-    @Test func plansThatAreNotPlainAreRefusedByName() throws {
-        var definition = FunnelDefinition(steps: [.init("a"), .init("b")])
-        definition.order = .strict
-        var matcher = UserMatcher(FunnelPlan(definition, entryRange: nil, asOf: 0))
-        #expect(throws: MatchError.notPlain) { try matcher.match(time: [0], mask: [1]) }
-    }
-
-    private func match(
-        _ steps: [ByteString], flexible: Bool, anchor: FunnelDefinition.WindowAnchor = .firstStep, events: [ByteString],
-        workMax: Int
-    ) throws -> UserOutcome {
-        var definition = FunnelDefinition(steps: steps.map { .init($0) })
-        if flexible { definition.order = .flexible(limit: 86_400_000_000) }
-        definition.anchor = anchor
-        let plan = FunnelPlan(definition, entryRange: nil, asOf: 1 << 59)
-        let user = events.enumerated().map { Event(user: "u", name: $1, time: Int64($0) * 1_000_000) }
-        let (time, mask) = OneUser(user).columns(for: plan)
-        var matcher = UserMatcher(plan, workMax: workMax)
-        return try matcher.match(time: time, mask: mask)
-    }
-
-    /// However many attempts a user has, a mode that never turns back has nothing to count.
-    @Test(arguments: [false, true])
-    func linearModesNeedNoBudget(flexible: Bool) throws {
-        let events = (0..<5_000).flatMap { _ in ["a", "b", "c"] as [ByteString] }
-        let outcome = try match(["a", "b", "c"], flexible: flexible, events: events, workMax: 0)
-        #expect(outcome.depth == 3)
-    }
-
-    @Test func searchThatCostsTooMuchFailsByName() {
-        let steps: [ByteString] = (0..<12).map { $0 % 2 == 0 ? "a" : "b" } + ["a"]
-        let events: [ByteString] = (0..<12).map { $0 % 2 == 0 ? "a" : "b" }
-        #expect(throws: MatchError.workBudget(limit: 10)) {
-            try match(steps, flexible: true, events: events, workMax: 10)
-        }
-    }
-
-    /// 63 steps for 62 events, tried anew by every attempt: deciding that this can't work is work too.
-    @Test func checksBeforeTheSearchAreCountedToo() {
-        let steps: [ByteString] = ["a"] + (0..<63).map { _ in "b" }
-        let events: [ByteString] = (0..<3_000).map { _ in "a" } + (0..<62).map { _ in "b" }
-        #expect(throws: MatchError.workBudget(limit: 100_000)) {
-            try match(steps, flexible: true, events: events, workMax: 100_000)
-        }
     }
 }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Kernels against the matchers that look at one user at a time. Small histories of many users are packed into slices
-/// and judged by the reference; long lists, whose users the reference could not finish, by `UserMatcher`.
+/// and judged by the reference; long lists, whose users the reference could not finish, by `PlainMatcher`.
 struct KernelAgreementTests {
     struct Mode: Sendable, CustomTestStringConvertible {
         var slack: Int64
@@ -169,7 +169,7 @@ struct KernelAgreementTests {
 
     /// Lists of thousands of keys: many users, a few, one.
     @Test(arguments: modes.indices)
-    func longListsEqualUserMatcher(modeIndex: Int) throws {
+    func longListsEqualPlainMatcher(modeIndex: Int) throws {
         let mode = Self.modes[modeIndex]
         var random = SplitMix64(seed: 0x1049 + UInt64(modeIndex))
         for round in 0..<max(4, min(60, TestCounts.histories / 1_000)) {
@@ -177,7 +177,7 @@ struct KernelAgreementTests {
             let kernelCase = randomCase(mode, span: random.pick([20, 400, 20_000]), &random)
             let users = (0..<userCount).map { _ in kernelCase.user(events: random.below(2 * events), &random) }
             let slice = try PackedSlice(users, plan: kernelCase.plan, extraBits: random.below(40))
-            var matcher = UserMatcher(kernelCase.plan)
+            var matcher = PlainMatcher(kernelCase.plan)
             let want = try users.map { try matcher.match(time: $0.time, mask: $0.mask) }
             var counter = DepthCounter(slice.rules)
             counter.add(slice.lists, listOfStep: slice.listOfStep)

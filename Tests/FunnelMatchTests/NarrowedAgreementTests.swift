@@ -45,13 +45,13 @@ struct NarrowedAgreementTests {
 
     private func rules(_ index: Int, _ random: inout SplitMix64) -> RandomRules? {
         let rules = RandomRules(Self.combinations[index], steps: random.pick([2, 3, 3, 4]), &random)
-        return rules.flatMap { $0.plan.slack <= 1 ? $0 : nil }
+        return rules.flatMap { $0.plan.slack.count <= 1 ? $0 : nil }
     }
 
     private func history(_ rules: RandomRules, rows: Int, span: Int, _ random: inout SplitMix64) -> UserHistory {
         var history = rules.history(rows: rows, span: span, &random)
         // Where ties count, no event may fit two steps.
-        if rules.plan.slack > 0 { history.mask = history.mask.map { $0 & (~$0 &+ 1) } }
+        if rules.plan.slack.count > 0 { history.mask = history.mask.map { $0.isEmpty ? $0 : StepSet(only: $0.lowest) } }
         return history
     }
 
@@ -70,7 +70,7 @@ struct NarrowedAgreementTests {
             guard let plan = rules(combination, &random)?.plan else { continue }
             let rules = KernelRules(
                 steps: plan.steps, timeBits: random.pick([1, 4, 12, 30, 52, 62]), window: random.next() >> UInt64(random.below(64)),
-                slack: UInt64(plan.slack), entry: plan.definition.entry, openFrom: random.chance(50) ? random.next() >> 20 : nil)
+                slack: UInt64(plan.slack.count), entry: plan.definition.entry, openFrom: random.chance(50) ? random.next() >> 20 : nil)
             let shift = UInt64(random.below(64))
             let lists = (0..<(plan.steps + plan.exclusions.count)).map { _ in
                 KeyList((0..<random.below(70)).map { _ in (random.next() >> shift) >> UInt64(random.below(3)) })
@@ -107,20 +107,22 @@ private struct NarrowedSlice {
         let ticks = users.flatMap { $0.time.map(plan.ticks) }
         let first = ticks.min() ?? 0
         let range = UInt64((ticks.max() ?? 0) - first)
-        guard let layout = KernelRules.layout(range: range, window: UInt64(plan.window), slack: UInt64(plan.slack), steps: plan.steps)
+        let (window, slack) = (UInt64(plan.window.count), UInt64(plan.slack.count))
+        guard let layout = KernelRules.layout(range: range, window: window, slack: slack, steps: plan.steps)
         else { return nil }
         let offset = Int64(layout.lead) - first
-        let openFrom = plan.ticks(plan.asOf) - plan.window + offset
+        let openFrom = plan.ticks(plan.asOf) - plan.window.count + offset
         now = UInt64(max(0, plan.ticks(plan.asOf) + offset))
         rules = KernelRules(
-            steps: plan.steps, timeBits: layout.timeBits, window: layout.window, slack: UInt64(plan.slack),
+            steps: plan.steps, timeBits: layout.timeBits, window: layout.window, slack: UInt64(plan.slack.count),
             entry: plan.definition.entry, openFrom: openFrom >= Int64(1) << layout.timeBits ? nil : UInt64(max(0, openFrom)))
         for place in 0..<(plan.steps + plan.exclusions.count) {
             var back: [(user: Int, row: Int)] = []
             for (user, history) in users.enumerated() {
                 for row in history.time.indices {
-                    let bits = place < plan.steps ? history.mask[row] >> UInt64(place) : history.excluded[row] >> UInt64(place - plan.steps)
-                    if bits & 1 == 0 || (place == 0 && !plan.entryRange.contains(history.time[row])) { continue }
+                    let isIn =
+                        place < plan.steps ? history.mask[row].contains(place) : history.excluded[row].contains(place - plan.steps)
+                    if !isIn || (place == 0 && !plan.entryRange.contains(history.time[row])) { continue }
                     back.append((user, row))
                 }
             }

@@ -7,7 +7,7 @@ import TestSupport
 struct PackedSlice {
     struct User {
         let time: [Int64]
-        let mask: [UInt64]
+        let mask: [StepSet]
 
         init(_ events: [Event], _ plan: FunnelPlan) { (time, mask) = OneUser(events).columns(for: plan) }
     }
@@ -27,15 +27,15 @@ struct PackedSlice {
         let ticks = users.flatMap { $0.time.map(plan.ticks) }
         let first = ticks.min() ?? 0
         let layout = KernelRules.layout(
-            range: UInt64((ticks.max() ?? 0) - first), window: UInt64(plan.window), slack: UInt64(plan.slack),
+            range: UInt64((ticks.max() ?? 0) - first), window: UInt64(plan.window.count), slack: UInt64(plan.slack.count),
             steps: plan.steps)
         guard let layout, layout.places >= users.count else { throw MatchError.cancelled }
         var timeBits = layout.timeBits
         while timeBits < layout.timeBits + extraBits, 1 << (62 - timeBits) >= users.count { timeBits += 1 }
         let offset = Int64(layout.lead) - first
-        let openFrom = plan.ticks(plan.asOf) - plan.window + offset
+        let openFrom = plan.ticks(plan.asOf) - plan.window.count + offset
         rules = KernelRules(
-            steps: plan.steps, timeBits: timeBits, window: layout.window, slack: UInt64(plan.slack),
+            steps: plan.steps, timeBits: timeBits, window: layout.window, slack: UInt64(plan.slack.count),
             anchor: plan.definition.anchor, entry: plan.definition.entry, isSerial: plan.definition.countBy == .attempts,
             openFrom: openFrom >= Int64(1) << timeBits ? nil : UInt64(max(0, openFrom)),
             boundaries: boundaries.map { UInt64(max(0, plan.ticks($0) + offset)) })
@@ -44,7 +44,7 @@ struct PackedSlice {
             var list: [UInt64] = []
             var back: [Int] = []
             for (place, user) in users.enumerated() {
-                for row in user.time.indices where user.mask[row] >> UInt64(k) & 1 == 1 {
+                for row in user.time.indices where user.mask[row].contains(k) {
                     if k == 0, !plan.entryRange.contains(user.time[row]) { continue }
                     list.append(UInt64(place) << UInt64(timeBits) | UInt64(plan.ticks(user.time[row]) + offset))
                     back.append(row)
@@ -112,16 +112,16 @@ struct KernelCase {
             steps: shape.enumerated().map { FunnelDefinition.Step(ByteString("s\($0)"), events: .named($1)) })
         definition.clock = random.chance(60) ? .second : .microsecond
         let tick = definition.clock.tick
-        if slack > 0 { definition.order = .flexible(limit: slack * tick) }
+        if slack > 0 { definition.order = .flexible(limit: tick * slack) }
         definition.anchor = anchor
         definition.entry = entry
         definition.countBy = countBy
-        definition.window = Int64(random.pick([1, 2, 3, 5, span, 3 * span, 1_000_000])) * tick
+        definition.window = tick * Int64(random.pick([1, 2, 3, 5, span, 3 * span, 1_000_000]))
         base = Int64(random.pick([0, 1, 1_000, 1_700_000_000])) * 1_000_000
         self.span = span
-        let low = base + Int64(random.below(span)) * tick / 2
-        let range = ranged && random.chance(30) ? low..<(low + Int64(1 + random.below(span)) * tick) : nil
-        let asOf = random.chance(50) ? base + Int64(random.below(2 * span)) * tick : 1 << 59
+        let low = base + Int64(random.below(span)) * tick.count / 2
+        let range = ranged && random.chance(30) ? low..<(low + Int64(1 + random.below(span)) * tick.count) : nil
+        let asOf = random.chance(50) ? base + Int64(random.below(2 * span)) * tick.count : 1 << 59
         plan = FunnelPlan(definition, entryRange: range, asOf: asOf)
         names = ["a", "b", "c", "d"]
     }

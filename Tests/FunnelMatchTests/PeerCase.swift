@@ -14,13 +14,13 @@ struct PeerCase {
     func definition() throws -> FunnelDefinition {
         var definition = FunnelDefinition(steps: (item["steps"]?.asArray ?? []).enumerated().map(Self.step))
         // Some windows are longer than ours may be, and than any history here.
-        if let window = item["window_seconds"]?.asDouble { definition.window = Int64(min(window, 366 * 86_400) * 1e6) }
+        if let window = item["window_seconds"]?.asDouble { definition.window = Microseconds(Int64(min(window, 366 * 86_400) * 1e6)) }
         definition.clock = .microsecond
         switch try #require(item["mode"]?.asString) {
         case "sequential": definition.clock = .second
         case "flexible":
             definition.clock = .second
-            definition.order = .flexible(limit: (options["order_limit_seconds"]?.asInteger ?? 1) * 1_000_000)
+            definition.order = .flexible(limit: Microseconds((options["order_limit_seconds"]?.asInteger ?? 1) * 1_000_000))
         case "strict", "clickhouse:strict_order", "clickhouse:strict_order+allow_reentry", "doris:fixed",
             "clickhouse:strict_deduplication+strict_order":
             definition.order = .strict
@@ -31,7 +31,7 @@ struct PeerCase {
         if options["same_time_granularity_s"] == 1 { definition.clock = .second }
         if let grace = options["grace_seconds"]?.asInteger {
             definition.clock = .second
-            definition.order = .flexible(limit: grace * 1_000_000)
+            definition.order = .flexible(limit: Microseconds(grace * 1_000_000))
         }
         if options["reentry"]?.asString == "first" { definition.entry = .first }
         if options["count"]?.asString == "totals" || options["attribution"]?.asString == "step_1" { definition.countBy = .attempts }

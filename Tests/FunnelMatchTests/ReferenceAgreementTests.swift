@@ -3,7 +3,7 @@ import FunnelModel
 import TestSupport
 import Testing
 
-/// Matcher and reference on random small histories: ties, repeats, joined and wildcard steps, entry ranges, open
+/// The product's matcher, the second opinion and the reference on random small histories: ties, repeats, joined and wildcard steps, entry ranges, open
 /// attempts. `SLUICE_CASES` histories a mode, 100,000 unless the environment says otherwise.
 struct ReferenceAgreementTests {
     struct Mode: Sendable, CustomTestStringConvertible {
@@ -28,13 +28,14 @@ struct ReferenceAgreementTests {
             let plan = randomPlan(mode, &random)
             let user = OneUser(randomEvents(&random))
             let (time, mask) = user.columns(for: plan)
-            var matcher = UserMatcher(plan)
-            let got = try matcher.match(time: time, mask: mask)
+            let got = try user.matched(plan).first ?? UserOutcome()
+            var plain = PlainMatcher(plan)
+            let second = try plain.match(time: time, mask: mask)
             let want = ReferenceMatcher(plan).match(time: time, mask: mask)
-            if got != want {
+            if got != want || second != want {
                 let story = user.events.map { "\($0.name)@\($0.time)" }.joined(separator: " ")
-                let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
-                Issue.record("round \(round): \(mode.testDescription) \(story)\n\(definition)\ngot \(got)\nwant \(want)")
+                let definition = String(decoding: plan.definition.json.encode(), as: UTF8.self)
+                Issue.record("round \(round): \(mode.testDescription) \(story)\n\(definition)\ngot \(got)\nsecond \(second)\nwant \(want)")
                 return
             }
         }
@@ -52,10 +53,10 @@ struct ReferenceAgreementTests {
         var definition = FunnelDefinition(steps: steps)
         definition.clock = random.chance(75) ? .second : .microsecond
         let tick = definition.clock.tick
-        if mode.flexible { definition.order = .flexible(limit: Int64(random.pick([1, 1, 2, 3, 6])) * tick) }
+        if mode.flexible { definition.order = .flexible(limit: tick * Int64(random.pick([1, 1, 2, 3, 6]))) }
         definition.anchor = mode.anchor
         definition.entry = mode.entry
-        definition.window = Int64(random.pick([1, 2, 3, 5, 100])) * tick
+        definition.window = tick * Int64(random.pick([1, 2, 3, 5, 100]))
         let unit: Int64 = 1_000_000
         let range = random.chance(30) ? (Int64(random.below(4)) * unit)..<(Int64(4 + random.below(6)) * unit) : nil
         let asOf = random.chance(50) ? Int64(random.below(14)) * unit : 1 << 59

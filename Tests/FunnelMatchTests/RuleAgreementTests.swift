@@ -78,14 +78,14 @@ struct RuleAgreementTests {
 
     /// Plain plans have a matcher of their own, which must agree also where the reference can't follow.
     @Test(arguments: [false, true], FunnelDefinition.WindowAnchor.allCases)
-    func longHistoriesEqualUserMatcher(flexible: Bool, anchor: FunnelDefinition.WindowAnchor) throws {
+    func longHistoriesEqualPlainMatcher(flexible: Bool, anchor: FunnelDefinition.WindowAnchor) throws {
         var random = SplitMix64(seed: flexible ? 0x10F1 : 0x1051)
         for _ in 0..<min(2_000, TestCounts.histories / 50) {
             let rules = flexible ? [Rule.flexible] : []
             guard let rules = RandomRules(rules, steps: 2 + random.below(3), anchor: anchor, &random) else { continue }
             let rows = 30 + random.below(170)
             let history = rules.history(rows: rows, span: random.pick([20, 200]), &random)
-            var plain = UserMatcher(rules.plan, workMax: 20_000)
+            var plain = PlainMatcher(rules.plan, workMax: 20_000)
             guard let want = try? plain.match(time: history.time, mask: history.mask) else { continue }
             var matcher = RuleMatcher(rules.plan)
             var got: [UserOutcome] = []
@@ -97,7 +97,7 @@ struct RuleAgreementTests {
 
 struct RuleBudgetTests {
     private func outcomes(
-        _ steps: Int, rows: Int, workMax: Int, mask: (Int) -> UInt64, excluded: (Int) -> UInt64 = { _ in 0 },
+        _ steps: Int, rows: Int, workMax: Int, mask: (Int) -> StepSet, excluded: (Int) -> ExclusionSet = { _ in 0 },
         time: (Int) -> Int = { $0 }, _ change: (inout FunnelDefinition) -> Void
     ) throws -> [UserOutcome] {
         var definition = FunnelDefinition(steps: (0..<steps).map { .init(ByteString("s\($0)")) })
@@ -114,7 +114,7 @@ struct RuleBudgetTests {
 
     /// However many attempts a user has, these have nothing to count.
     @Test func modesThatNeverTurnBackNeedNoBudget() throws {
-        let mask = { (row: Int) in UInt64(1) << UInt64(row % 3) }
+        let mask = { (row: Int) in StepSet(only: row % 3) }
         let changes: [(inout FunnelDefinition) -> Void] = [
             { _ in }, { $0.order = .strict }, { $0.order = .any }, { $0.countBy = .attempts },
             { $0.order = .flexible(limit: 2_000_000) }, { $0.countBy = .sessions },
@@ -130,10 +130,10 @@ struct RuleBudgetTests {
 
     /// Twelve rows for fourteen steps, and enough of them only behind the last step.
     @Test func permutationsFailByName() {
-        let steps = (0..<14).reduce(into: UInt64(0)) { $0 |= 2 << UInt64($1) }
+        let steps = StepSet.first(15) - .first(1)
         #expect(throws: MatchError.workBudget(limit: 20_000)) {
             try outcomes(
-                16, rows: 40, workMax: 20_000, mask: { $0 == 0 ? 1 : $0 == 13 ? 1 << 15 : steps },
+                16, rows: 40, workMax: 20_000, mask: { $0 == 0 ? 1 : $0 == 13 ? StepSet(only: 15) : steps },
                 time: { $0 == 0 ? 0 : $0 < 13 ? 1 : $0 }
             ) { $0.order = .flexible(limit: 1_000_000) }
         }
@@ -143,8 +143,8 @@ struct RuleBudgetTests {
     @Test func exclusionsInFlexibleOrderFailByName() {
         #expect(throws: MatchError.workBudget(limit: 20_000)) {
             try outcomes(
-                8, rows: 400, workMax: 20_000, mask: { $0 == 0 ? 1 : $0 == 1 ? 0 : 2 << UInt64($0 % 7) },
-                excluded: { UInt64(min(1, $0)) }
+                8, rows: 400, workMax: 20_000, mask: { $0 == 0 ? 1 : $0 == 1 ? 0 : StepSet(only: 1 + $0 % 7) },
+                excluded: { ExclusionSet(bits: UInt64(min(1, $0))) }
             ) {
                 $0.order = .flexible(limit: 86_400_000_000)
                 $0.exclusions = [.init(events: .any, after: 1, before: 8)]
@@ -156,7 +156,7 @@ struct RuleBudgetTests {
     @Test func coversInAnyOrderFailByName() {
         #expect(throws: MatchError.workBudget(limit: 20_000)) {
             try outcomes(
-                8, rows: 2_000, workMax: 20_000, mask: { 1 << UInt64($0 / 2 % 7) }, excluded: { UInt64($0 % 2) }
+                8, rows: 2_000, workMax: 20_000, mask: { StepSet(only: $0 / 2 % 7) }, excluded: { ExclusionSet(bits: UInt64($0 % 2)) }
             ) {
                 $0.order = .any
                 $0.exclusions = [.init(events: .any, after: 1, before: 8)]

@@ -68,7 +68,7 @@ struct SharedCasesTests {
         guard plan.isPlain else { return }
         for user in users {
             let (time, mask) = user.columns(for: plan)
-            var matcher = UserMatcher(plan)
+            var matcher = PlainMatcher(plan)
             #expect(try matcher.match(time: time, mask: mask) == user.outcomes(plan).first ?? UserOutcome(), id)
         }
     }
@@ -93,7 +93,7 @@ struct SharedCasesTests {
                 let plan = FunnelPlan(definition, entryRange: nil, asOf: 1 << 59)
                 let user = OneUser(events)
                 let (time, mask) = user.columns(for: plan)
-                var matcher = UserMatcher(plan)
+                var matcher = PlainMatcher(plan)
                 let outcome = try matcher.match(time: time, mask: mask)
                 #expect(outcome == user.outcomes(plan).first ?? UserOutcome(), why)
                 #expect(outcome.depth == (want["depth"]?.asInteger).map(Int.init), why)
@@ -113,10 +113,10 @@ struct SharedCasesTests {
         var definition = FunnelDefinition(steps: steps)
         switch funnel["mode"]?.asString {
         case "sequential"?: break
-        case "flexible"?: definition.order = .flexible(limit: (funnel["limit_seconds"]?.asInteger ?? 0) * 1_000_000)
+        case "flexible"?: definition.order = .flexible(limit: Microseconds((funnel["limit_seconds"]?.asInteger ?? 0) * 1_000_000))
         default: return nil
         }
-        if let window = funnel["window_seconds"]?.asInteger { definition.window = window * 1_000_000 }
+        if let window = funnel["window_seconds"]?.asInteger { definition.window = Microseconds(window * 1_000_000) }
         if funnel["window_mode"]?.asString == "from_previous" { definition.anchor = .previousStep }
         return definition
     }

@@ -41,7 +41,7 @@ struct DefinitionRulesTests {
         #expect(faults(members) == [])
         let definition = try parse(members)
         #expect(try FunnelDefinition.parse(definition.json) == definition)
-        #expect(try FunnelDefinition.parse(JSONParser.parse(definition.json.encoded)) == definition)
+        #expect(try FunnelDefinition.parse(JSONParser.parse(definition.json.encode())) == definition)
     }
 
     static let refused: [(members: String, field: String, reason: String)] = [
@@ -69,7 +69,7 @@ struct DefinitionRulesTests {
         (#""exclude": [{"events": ["x"], "after": 1}]"#, "exclude[0].before", "required"),
         (#""exclude": [{"events": ["x"], "after": 0, "before": 2}]"#, "exclude[0].after", "1 to 64"),
         (#""exclude": [{"events": ["x"], "after": 2, "before": 2}]"#, "exclude[0].after", "before"),
-        (#""exclude": [{"events": ["x"], "after": 1, "before": 4}]"#, "exclude[0].before", "4 of 3"),
+        (#""exclude": [{"events": ["x"], "after": 1, "before": 4}]"#, "exclude[0].before", "3 steps"),
         (#""exclude": [{"events": ["x"], "after": 1, "before": 2, "effect": "forget"}]"#, "exclude[0].effect", "drop_user"),
         (#""exclude": [{"events": ["x"], "after": 1, "before": 2, "until": 2}]"#, "exclude[0].until", "known key"),
         (#""conversion_order": "strict", "exclude": [{"events": ["x"], "after": 1, "before": 2}]"#, "exclude[0]", "strict"),
@@ -118,7 +118,7 @@ struct DefinitionRulesTests {
                 "steps", "event_types", "probability", "window_duration", "window_anchor", "conversion_order", "clock", "entry",
                 "default",
             ])
-        let text = String(decoding: try parse(Self.taken[3]).json.encoded, as: UTF8.self)
+        let text = String(decoding: try parse(Self.taken[3]).json.encode(), as: UTF8.self)
         #expect(text.contains(#"{"name":"b","optional":true,"window_duration":"1h"}"#))
     }
 

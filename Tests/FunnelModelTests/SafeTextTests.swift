@@ -14,7 +14,7 @@ struct SafeTextTests {
 
     @Test func jsonKeepsItsMeaning() throws {
         let value: JSONValue = ["a\u{9B}\u{202E}": "b\u{7F}\u{2028}\n"]
-        let shown = String(decoding: value.encoded, as: UTF8.self).printableJSON
+        let shown = String(decoding: value.encode(), as: UTF8.self).printableJSON
         #expect(!shown.unicodeScalars.contains { $0.value >= 0x7F } && shown.contains("\\u202E"))
         #expect(try JSONParser.parse(Array(shown.utf8)) == value)
     }

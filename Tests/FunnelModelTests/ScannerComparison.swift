@@ -51,7 +51,7 @@ enum ScannerComparison {
 
     private static func listSlowly(_ bytes: [UInt8], key: ByteString, limit: Int) -> Result<ScannedEvents, EventBodyError> {
         do {
-            return .success(slowly(bytes, try JSONParser.elements(of: bytes, member: "events", most: limit), key: key))
+            return .success(slowly(bytes, try JSONElements.ranges(in: bytes, member: "events", most: limit), key: key))
         } catch {
             return .failure(error)
         }

@@ -43,13 +43,18 @@ struct VectorFileTests {
         let texts = (Self.timestamps["accepted"]?.asArray ?? []).compactMap { $0["text"]?.asString?.bytes }
         try #require(!texts.isEmpty)
         var random = SplitMix64(seed: 32)
+        var accepted = 0
         for _ in 0..<20_000 {
             var text = random.pick(texts)
             for _ in 0..<(1 + random.below(3)) where !text.isEmpty {
                 text[random.below(text.count)] = random.pick(Array("0123456789:-+.TZ ,e".utf8) + [0, 0xFF])
             }
-            _ = try? Timestamp.parse(ByteString(text))
+            guard let time = try? Timestamp.parse(ByteString(text)) else { continue }
+            accepted += 1
+            // Whatever text it was, it has become an instant that can be written and read.
+            if time >= 0 { #expect(try Timestamp.parse(ByteString(Timestamp.format(time))) == time, "\(ByteString(text))") }
         }
+        #expect((400..<19_600).contains(accepted), "\(accepted)")
     }
 }
 

@@ -65,7 +65,7 @@ enum Message: Equatable, Sendable {
         case .append(let message): return message.body
         case .shardAppend(let message): return message.body
         case .appendResult(let message): return message.body
-        case .document(let value): return value.encoded
+        case .document(let value): return value.encode()
         case .partialQuery(let message): return message.body
         case .partialResult(let message): return message.body
         case .partialUsersQuery(let message): return message.body

@@ -12,7 +12,7 @@ struct Sample: Sendable {
     var compressed = false
 
     var frame: [UInt8] {
-        compressed ? Frame(kind, context, body: message.body).encoded : plainFrame(kind, context, message.body)
+        compressed ? Frame(kind, context, body: message.body).encode() : plainFrame(kind, context, message.body)
     }
 }
 

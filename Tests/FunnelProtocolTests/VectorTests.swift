@@ -14,7 +14,7 @@ struct VectorTests {
     static func path(_ file: String) -> String { "Protocol/vectors/\(file).json" }
 
     static func write(_ rows: [JSONValue], to file: String) throws {
-        let lines = rows.map { "  " + String(decoding: $0.encoded, as: UTF8.self) }
+        let lines = rows.map { "  " + String(decoding: $0.encode(), as: UTF8.self) }
         let text = "[\n" + lines.joined(separator: ",\n") + "\n]\n"
         try Data(text.utf8).write(to: Repository.root.appendingPathComponent(path(file)))
     }

@@ -32,7 +32,7 @@ struct ExplanationByHand {
 
     private func moment(_ event: Int) -> UserExplanation.Moment { .init(user.events[event].name, user.events[event].time) }
 
-    private func isNamed(_ event: Int, _ step: Int) -> Bool { plan.positions(ofEvent: user.events[event].name) >> UInt64(step) & 1 == 1 }
+    private func isNamed(_ event: Int, _ step: Int) -> Bool { plan.positions(ofEvent: user.events[event].name).contains(step) }
 
     private func failing(_ filters: [Predicate], _ event: Int) -> Predicate? {
         filters.first { !$0.accepts(user.value(user.events[event], $0.property)) }
@@ -82,7 +82,7 @@ struct ExplanationByHand {
         var judged: [(rank: (Int, Int64, Int, Int, Int), miss: Miss)] = []
         for step in next {
             for event in user.events.indices where isNamed(event, step) {
-                if let first = done.first?.event, sec(event) < sec(first) - plan.window { continue }
+                if let first = done.first?.event, sec(event) < sec(first) - plan.window.count { continue }
                 let failed = failed(event, step)
                 guard let miss = failed.first else {
                     if done.isEmpty { return .init(position: step, reason: .leftOut) }
@@ -124,12 +124,12 @@ struct ExplanationByHand {
         case .sequential, .strict:
             if ahead == 0 { fail(.sameTime, distance: early) }
             if ahead > 0 { fail(.order, distance: early) }
-        case .flexible(let limit): if ahead >= limit { fail(.order, distance: early) }
+        case .flexible(let limit): if ahead >= limit.count { fail(.order, distance: early) }
         case .any: if ahead > 0 { fail(.order, distance: early) }
         }
-        func check(_ window: Int64?, from base: Int, _ reason: UserExplanation.Reason) {
+        func check(_ window: Microseconds?, from base: Int, _ reason: UserExplanation.Reason) {
             let elapsed = (sec(x) - sec(base)) * plan.tick
-            if let window, elapsed > window { fail(reason, distance: elapsed - window) }
+            if let window, elapsed > window.count { fail(reason, distance: elapsed - window.count) }
         }
         check(definition.window, from: definition.anchor == .firstStep ? first : last.event, .window)
         check(definition.steps[step].window, from: last.event, .stepWindow)

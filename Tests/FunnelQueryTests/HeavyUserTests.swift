@@ -111,7 +111,7 @@ struct HeavyUserTests {
                     try ShardQuery(plan, view, buckets: Self.all, cohorts: cohorts, heavy: heavy)
                 }
                 for report in Self.reports(plan) {
-                    let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
+                    let definition = String(decoding: plan.definition.json.encode(), as: UTF8.self)
                     let what = "seed \(seed), round \(round), \(report.name), \(rowsMax) rows: \(definition) cohorts \(cohorts)"
                     let (got, left) = try leavingOut(try scan(HeavyUsers(areNoted: true, rowsMax: rowsMax)), report)
                     let want = try report.run(try scan(HeavyUsers(areNoted: true)).without(left))

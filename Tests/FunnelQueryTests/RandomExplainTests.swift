@@ -21,7 +21,7 @@ struct RandomExplainTests {
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
             let cohorts = world.randomCohorts(&random)
             let scan = try ShardQuery(plan, world.store.view(project: 1), buckets: buckets, cohorts: cohorts)
-            let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
+            let definition = String(decoding: plan.definition.json.encode(), as: UTF8.self)
             let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange) cohorts \(cohorts)"
             let units = world.units(plan, buckets, cohorts)
             if plan.steps > 1 { try checkTimes(units, plan, scan, what, &random) }
@@ -73,7 +73,7 @@ struct RandomExplainTests {
         let step = plan.steps > 1 ? 2 : 1
         for value in groups.counts.keys.map(Optional.some) + [nil] {
             let counts = value.map { groups.counts[$0] ?? [] } ?? groups.absent
-            for list in ListOutcome.allCases where list.mayBe(ofOptional: plan.optional >> UInt64(step - 1) & 1 == 1) {
+            for list in ListOutcome.allCases where list.mayBe(ofOptional: plan.optional.contains(step - 1)) {
                 let listing = try scan.listing(list, step: step, group: UserGroup(breakdown, value: value), after: "", limit: 1_000)
                 let first = try listing.run { false }
                 // The second finds no slices left.
@@ -140,7 +140,7 @@ struct RandomExplainTests {
         for order: FunnelDefinition.ConversionOrder in [.sequential, .flexible(limit: 2_000_000), .strict, .any] {
             var definition = FunnelDefinition(steps: ["a", "b", "c", random.pick(["a", "d"])].map { .init($0) })
             definition.order = order
-            definition.window = random.pick([1, 3]) * 1_000_000
+            definition.window = Microseconds(random.pick([1, 3])) * 1_000_000
             definition.entry = random.pick(FunnelDefinition.Entry.allCases)
             let range = random.chance(50) ? start + 300_000_000..<start + Int64(random.pick([300, 600])) * 1_000_000 : nil
             let plan = FunnelPlan(definition, entryRange: range, asOf: 1 << 59)

@@ -20,7 +20,7 @@ struct RandomPathsTests {
         for round in 0..<(TestCounts.histories / (isLarge ? 10_000 : 1_000)) {
             let plan = world.randomPlan(&random)
             let cohorts = world.randomCohorts(&random)
-            let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
+            let definition = String(decoding: plan.definition.json.encode(), as: UTF8.self)
             let shards = random.pick([1, 2, 5])
             let what = "seed \(seed), round \(round), \(shards) shards: \(definition) range \(plan.entryRange) cohorts \(cohorts)"
             if plan.steps > 1 {
@@ -93,7 +93,7 @@ struct RandomPathsTests {
 
     private func isInWindow(_ event: Event, _ unit: World.Unit, _ plan: FunnelPlan) -> Bool {
         guard let base = unit.time(ofRow: plan.definition.anchor == .firstStep ? 1 : unit.chain.count) else { return false }
-        return plan.ticks(event.time) - plan.ticks(base) <= plan.window
+        return plan.ticks(event.time) - plan.ticks(base) <= plan.window.count
     }
 
     // MARK: - Predictors

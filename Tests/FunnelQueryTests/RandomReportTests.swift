@@ -19,7 +19,7 @@ struct RandomReportTests {
             let buckets = random.chance(70) ? [0..<1_024] : [0..<300, 512..<900]
             let cohorts = world.randomCohorts(&random)
             let scan = try ShardQuery(plan, world.store.view(project: 1), buckets: buckets, cohorts: cohorts)
-            let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
+            let definition = String(decoding: plan.definition.json.encode(), as: UTF8.self)
             let what = "seed \(seed), round \(round): \(definition) range \(plan.entryRange) cohorts \(cohorts)"
             try checkBreakdown(world, plan, scan, buckets, cohorts, what, &random)
             if plan.definition.countBy == .users { try checkVariants(world, plan, scan, buckets, cohorts, what, &random) }
@@ -41,7 +41,7 @@ struct RandomReportTests {
             let plan = random.chance(25) ? World.narrowed(world.randomPlan(&random, rules: false), &random) : world.randomPlan(&random)
             let buckets = random.chance(50) ? [0..<1_024] : [0..<300, 512..<900]
             let scan = try ShardQuery(plan, world.store.view(project: 1), buckets: buckets)
-            let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
+            let definition = String(decoding: plan.definition.json.encode(), as: UTF8.self)
             try checkBreakdown(
                 world, plan, scan, buckets, [], "seed \(seed), round \(round): \(definition) range \(plan.entryRange)", &random)
             if round == 3 { try world.store.compact(everything: true) }
@@ -144,10 +144,10 @@ struct RandomReportTests {
 
     /// The values of the events in the range that may start an attempt, in order.
     private static func seen(_ property: ByteString, _ user: OneUser, _ plan: FunnelPlan) -> [PropertyValue] {
-        let starting: UInt64 = plan.definition.order == .any ? .max : 1
+        let starting = plan.definition.order == .any ? StepSet.all : StepSet(only: 0)
         return user.events.filter { event in
             plan.entryRange.contains(event.time)
-                && plan.narrow(plan.positions(ofEvent: event.name)) { user.value(event, $0) } & starting != 0
+                && !(plan.narrow(plan.positions(ofEvent: event.name)) { user.value(event, $0) } & starting).isEmpty
         }.compactMap { user.value($0, property)?.canonical }
     }
 
@@ -189,14 +189,14 @@ struct RandomReportTests {
     private func checkSpan(
         _ world: World, _ plan: FunnelPlan, _ scan: ShardQuery, _ buckets: [Range<Int>], _ cohorts: [Cohort], _ what: String
     ) throws {
-        let starting: UInt64 = plan.definition.order == .any ? .max : 1
+        let starting = plan.definition.order == .any ? StepSet.all : StepSet(only: 0)
         let members = world.members(cohorts, asOf: plan.asOf)
         let times = world.events.filter { event in
             let bucket = ClusterMap.bucket(ofUser: event.user)
             guard buckets.contains(where: { $0.contains(bucket) }), plan.entryRange.contains(event.time), members.contains(event.user)
             else { return false }
             let user = world.users[event.user]
-            return plan.narrow(plan.positions(ofEvent: event.name)) { user?.value(event, $0) } & starting != 0
+            return !(plan.narrow(plan.positions(ofEvent: event.name)) { user?.value(event, $0) } & starting).isEmpty
         }.map(\.time).sorted()
         let got = try scan.entrySpan().run { false }
         #expect(got?.lowerBound == times.first && got?.upperBound == times.last, "\(what)")

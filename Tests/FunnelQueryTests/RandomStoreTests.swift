@@ -108,7 +108,7 @@ struct RandomStoreTests {
                 want.fromPrevious = []
             }
             if got != want {
-                let definition = String(decoding: plan.definition.json.encoded, as: UTF8.self)
+                let definition = String(decoding: plan.definition.json.encode(), as: UTF8.self)
                 Issue.record(
                     "\(what), times \(times): \(definition) range \(plan.entryRange) as of \(plan.asOf) cohorts \(cohorts)\ngot \(got)\nwant \(want)"
                 )

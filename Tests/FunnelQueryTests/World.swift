@@ -175,7 +175,7 @@ struct World {
         let history = user.history(for: plan)
         let all = Array(history.time.indices)
         if plan.needsEveryEvent { return (history, all) }
-        let rows = all.filter { history.mask[$0] | history.excluded[$0] != 0 }
+        let rows = all.filter { !history.mask[$0].isEmpty || !history.excluded[$0].isEmpty }
         let events = UserHistory(
             time: rows.map { history.time[$0] }, mask: rows.map { history.mask[$0] }, excluded: rows.map { history.excluded[$0] },
             held: history.held.map { codes in rows.map { codes[$0] } }, unit: history.unit.isEmpty ? [] : rows.map { history.unit[$0] })
@@ -247,11 +247,11 @@ struct World {
         var definition = FunnelDefinition(steps: steps)
         definition.clock = random.chance(60) ? .second : .microsecond
         let tick = definition.clock.tick
-        let limits = tick == 1 ? [1, 1, 1, 2, 3_000_000, 60_000_000] : [tick, tick, 2 * tick, 4 * tick, 60 * tick]
+        let limits: [Microseconds] = tick == 1 ? [1, 1, 1, 2, 3_000_000, 60_000_000] : [tick, tick, tick * 2, tick * 4, tick * 60]
         if random.chance(60) { definition.order = .flexible(limit: random.pick(limits)) }
         definition.anchor = random.chance(75) ? .firstStep : .previousStep
         definition.entry = random.pick(FunnelDefinition.Entry.allCases)
-        definition.window = random.pick([1, 2, 5, 86_400, 40 * 86_400, 366 * 86_400]) * 1_000_000
+        definition.window = Microseconds(random.pick([1, 2, 5, 86_400, 40 * 86_400, 366 * 86_400])) * 1_000_000
         if tick == 1, random.chance(40) { definition.window = random.pick([1, 999, 1_000, 250_000]) }
         if !rules {
             // As it is.
@@ -278,7 +278,7 @@ struct World {
         }
         // The data's times are some seconds apart.
         let scale: Int64 = definition.clock.tick == 1 && random.chance(80) ? 1_000_000 : 1
-        definition.sessionGap *= definition.sessionGap == FunnelDefinition.defaultSessionGap ? 1 : scale
+        if definition.sessionGap != FunnelDefinition.defaultSessionGap { definition.sessionGap = definition.sessionGap * scale }
         for i in definition.steps.indices { definition.steps[i].window = definition.steps[i].window.map { $0 * scale } }
         for i in definition.exclusions.indices {
             if random.chance(80) { definition.exclusions[i].events = .named([random.pick(["a", "c", "d", "e"])]) }

@@ -1,3 +1,4 @@
+import Glibc
 import HTTP2
 import NIOCore
 import NIOPosix
@@ -51,8 +52,9 @@ struct LifecycleTests {
     }
 
     @Test func clientReconnectsToARestartedServer() async throws {
-        // Outside the range of outgoing connections, so that nobody takes it in between.
-        let port = Int.random(in: 20_000..<30_000)
+        let reserved = try ReservedPort()
+        defer { reserved.release() }
+        let port = reserved.number
         let first = makeServer(ClosureHandler.echo, port: port)
         _ = try await first.start()
         try await withClient(port) { client in
@@ -84,9 +86,37 @@ struct LifecycleTests {
     }
 
     @Test func connectFailureIsRefusedAndBackoffFailsFast() async throws {
-        try await withClient(1) { client in
-            let errors = [await client.failure(), await client.failure()]
-            #expect(errors.allSatisfy { $0?.outcome == .refused && $0?.isDeadline == false })
+        let reserved = try ReservedPort()
+        defer { reserved.release() }
+        let words = try await withClient(reserved.number) { client in await self.refusals(client, 200) }
+        let attempts = words.filter { $0.hasPrefix("cannot connect to ") }
+        let fast = words.filter { $0.hasPrefix("not connected, waiting to try again: ") }
+        // A hundred attempts take minutes: the pause between two grows to 2 s.
+        #expect(attempts.count + fast.count == 200 && (1..<100).contains(attempts.count), "\(attempts.count) attempts")
+    }
+
+    /// What so many calls, one after the other, are refused with.
+    private func refusals(_ client: TransportClient, _ count: Int) async -> [String] {
+        var words: [String] = []
+        for _ in 0..<count {
+            let error = await client.failure()
+            #expect(error?.outcome == .refused && error?.isDeadline == false)
+            words.append(error?.message ?? "none")
+        }
+        return words
+    }
+
+    @Test func everyCallThatDoesNotFailFastIsOneAttempt() async throws {
+        struct NotWelcome: Error {}
+        let attempts = Counter()
+        let handshake: TransportClient.Handshake = { _ in
+            attempts.add()
+            throw NotWelcome()
+        }
+        try await withServer(ClosureHandler.echo) { _, port in
+            let words = try await withClient(port, handshake: handshake) { client in await self.refusals(client, 200) }
+            let tried = words.filter { $0.hasPrefix("cannot connect to ") }
+            #expect(tried.count == attempts.value && (1..<100).contains(tried.count), "\(tried.count), \(attempts.value) attempts")
         }
     }
 
@@ -185,4 +215,31 @@ struct LifecycleTests {
             #expect(answer.suffix(4) == [0, 0, 0, 11])
         }
     }
+}
+
+/// A free port of this machine that is given to nobody else meanwhile: bound, and never listening. Connections to it are refused,
+/// while a server can listen on it, since both let others bind it too.
+private struct ReservedPort {
+    let number: Int
+    private let descriptor: Int32
+
+    init() throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var isShared: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &isShared, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let descriptor = descriptor
+        let isBound = withUnsafeMutableBytes(of: &address) { bytes in
+            bytes.withMemoryRebound(to: sockaddr.self) { address in
+                var length = socklen_t(bytes.count)
+                return bind(descriptor, address.baseAddress, length) == 0 && getsockname(descriptor, address.baseAddress, &length) == 0
+            }
+        }
+        guard isBound else { throw IOError(errnoCode: errno, reason: "bind") }
+        number = Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    func release() { close(descriptor) }
 }

@@ -146,7 +146,7 @@ struct PlaceTests {
         ]
         let handler = FrameServer(
             ServiceSelf(role: .shard, secret: secret) { ClusterState(id: 7, epoch: 1) }, routes: routes, logger: quiet)
-        let health = ByteBuffer(bytes: Frame(.health, FrameContext(), body: []).encoded)
+        let health = ByteBuffer(bytes: Frame(.health, FrameContext(), body: []).encode())
         try await withServer(handler, limits: limits) { server, port in
             var strangers: [RawPeer] = []
             for number in 1...10 {

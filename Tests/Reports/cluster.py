@@ -22,16 +22,20 @@ class Refused(Exception):
 
 
 class Cluster:
-    def __init__(self, programs, directory, shards=2):
+    """`contract` validates every answer, where it is given. `environment` holds settings of the services, such as keys."""
+
+    def __init__(self, programs, directory, shards=2, contract=None, environment=None):
         self.sluice = os.path.join(os.path.abspath(programs), "sluice")
-        self.directory, self.shards = directory, shards
+        self.directory, self.shards, self.contract = directory, shards, contract
+        self.environment = {**os.environ, **(environment or {})}
         self.info = self.process = None
 
     def __enter__(self):
         info = os.path.join(self.directory, "info.json")
         command = [self.sluice, "up", "--shards", str(self.shards), "--any-port", "--data", os.path.join(self.directory, "data")]
         with open(os.path.join(self.directory, "log"), "wb") as log:
-            self.process = subprocess.Popen(command + ["--info", info], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                command + ["--info", info], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment)
         end = time.monotonic() + 120
         while self.info is None:
             if self.process.poll() is not None or time.monotonic() > end:
@@ -62,25 +66,22 @@ class Cluster:
         return done.stdout
 
     def request(self, method, path, document=None):
-        host, port = self.info["coordinator"]["http"].rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=300)
         body = None if document is None else json.dumps(document).encode()
         try:
-            connection.request(method, path, body, {"content-type": "application/json"} if body else {})
-            response = connection.getresponse()
-            text = response.read().decode()
+            status, headers, text = exchange(
+                self.info["coordinator"]["http"], method, path, body, {"content-type": "application/json"} if body else {})
         except (OSError, http.client.HTTPException) as error:
             time.sleep(2)  # a member that died is started again
             raise Refused(f"no answer: {error!r}") from None
-        finally:
-            connection.close()
-        if response.status // 100 == 2:
+        if self.contract:
+            self.contract.check("coordinator", method, path, status, headers, text, document)
+        if status // 100 == 2:
             return json.loads(text) if text else None
         lacks = ("not supported by this", "no such path", *(f"{key} is not a known key" for key in LATER))
         for fault in faults(text):
             if any(lack in fault for lack in lacks):
                 raise Unsupported(fault)
-        raise Refused(f"status {response.status}: {text:.300}")
+        raise Refused(f"status {status}: {text:.300}")
 
     def ask(self, path, document):
         return self.request("POST", path, document)
@@ -91,6 +92,18 @@ class Cluster:
 
     def save(self, funnel):
         return self.request("PUT", f"/v1/funnels/{funnel['funnel_id']}", funnel)
+
+
+def exchange(address, method, path, body=None, headers=None):
+    """Status, headers and text of an answer."""
+    host, port = address.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=300)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read().decode()
+    finally:
+        connection.close()
 
 
 def faults(text):

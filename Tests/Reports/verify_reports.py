@@ -3,6 +3,7 @@
     Tests/Reports/python.sh Tests/Reports/verify_reports.py --programs .build/release --logs DIRECTORY
 
 Ours is written from Protocol/FUNNEL.md alone: SQL of DuckDB, plain loops where rules need a search, scipy and statsmodels.
+Every answer is also validated against Protocol/openapi.yaml.
 Exit status 0 where all is equal or the logs are not there, 1 on any difference.
 """
 
@@ -21,6 +22,7 @@ import reports
 import vectors
 from cluster import Cluster, Refused, Unsupported
 from compare import Checks
+from contract import Contract
 
 PARTS = ("funnels", "rules", "rows", "lists", "people", "behaviour", "discovery", "comparisons")
 
@@ -154,21 +156,22 @@ def main():
     if absent:
         print(f"verify-reports: skipped, no {' and no '.join(absent)}: name their directory with --logs or SLUICE_LOGS")
         return 0
-    began, checks = time.monotonic(), Checks()
+    began, checks, contract = time.monotonic(), Checks(), Contract()
     with tempfile.TemporaryDirectory(prefix="sluice-verify-") as directory:
         own = os.path.join(directory, "own.ndjson")
         eventlog.write_own_events(given.logs, own)
         vectors.run(checks)
         con = eventlog.connect(given.logs, own)
-        with Cluster(given.programs, directory) as cluster:
+        with Cluster(given.programs, directory, contract=contract) as cluster:
             cluster.load(eventlog.paths(given.logs) + [own])
             for definition in cases.SAVED.values():
                 cluster.save(definition)
             run = Run(checks, con, cluster)
             for part in given.only or PARTS:
                 getattr(run, part)()
+    print(contract.summary())
     print(f"{checks.summary()}; {time.monotonic() - began:.0f} s")
-    return 1 if checks.failed else 0
+    return 1 if checks.failed or contract.failed else 0
 
 
 if __name__ == "__main__":

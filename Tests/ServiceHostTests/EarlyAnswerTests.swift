@@ -119,6 +119,6 @@ struct EarlyAnswerTests {
         #expect(problem["errors"]?.asArray?.count == 1_000)
         #expect(problem["errors_left_out"] == 49_001)
         let one = ProtocolError(.invalidQuery, "fault", faults: Array(faults.suffix(1))).problem
-        #expect(one.encoded.count < 6_000 && one["errors_left_out"] == nil)
+        #expect(one.encode().count < 6_000 && one["errors_left_out"] == nil)
     }
 }

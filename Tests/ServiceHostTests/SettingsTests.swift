@@ -50,8 +50,8 @@ struct SettingsTests {
 
     /// O B20.
     @Test func unknownVariablesAreToldWithTheNearestName() {
-        func unknown(_ names: String...) -> [String] {
-            KnownVariables.warnings(Dictionary(uniqueKeysWithValues: names.map { ($0, "x") }))
+        func unknown(_ names: String..., value: String = "x") -> [String] {
+            KnownVariables.warnings(Dictionary(uniqueKeysWithValues: names.map { ($0, value) }))
         }
         #expect(
             unknown("SLUICE_WRITE_KYES") == ["SLUICE_WRITE_KYES is not known to any program and is ignored; is SLUICE_WRITE_KEYS meant?"])
@@ -62,7 +62,14 @@ struct SettingsTests {
         #expect(
             unknown(
                 "SLUICE_INGEST_SERVICE_HOST", "SLUICE_INGEST_SERVICE_PORT", "SLUICE_INGEST_SERVICE_PORT_HTTP", "SLUICE_INGEST_PORT",
-                "SLUICE_INGEST_PORT_8080_TCP", "SLUICE_INGEST_PORT_8080_TCP_ADDR"
+                "SLUICE_INGEST_PORT_8080_TCP", "SLUICE_INGEST_PORT_8080_TCP_ADDR", value: "tcp://10.0.0.1:8080"
             ).isEmpty)
+        // A number is no service: it was meant for a port of this program.
+        #expect(
+            unknown("SLUICE_WIER_PORT", "SLUICE_HTTPPORT", value: "8090") == [
+                "SLUICE_HTTPPORT is not known to any program and is ignored; is SLUICE_HTTP_PORT meant?",
+                "SLUICE_WIER_PORT is not known to any program and is ignored; is SLUICE_WIRE_PORT meant?",
+            ])
+        #expect(unknown("sluice_write_kyes", "SLUICE", "XSLUICE_WRITE_KYES").isEmpty)
     }
 }

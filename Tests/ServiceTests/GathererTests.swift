@@ -50,11 +50,6 @@ struct GathererTests {
         subscript(name: String) -> Gatherer.Result? { all.withLock { $0[name] } }
     }
 
-    private static func eventually(_ condition: () -> Bool) async throws {
-        for _ in 0..<2_000 where !condition() { try await Task.sleep(for: .milliseconds(5)) }
-        #expect(condition())
-    }
-
     @Test func aloneItGoesAtOnceAndOthersWaitForIt() async throws {
         let sends = Sends()
         let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
@@ -63,15 +58,15 @@ struct GathererTests {
             gatherer.append(Self.batch([name]), sender: Sender(project: project)) { results.note(name, $0) }
         }
         append("a")
-        try await Self.eventually { sends.batches == [["a"]] }
+        try await eventually { sends.batches == [["a"]] }
         for name in ["b", "c", "d"] { append(name) }
         append("other", project: 2)
         // Another project does not wait.
-        try await Self.eventually { sends.batches == [["a"], ["other"]] }
+        try await eventually { sends.batches == [["a"], ["other"]] }
         #expect(results.count == 0)
         sends.open()
-        try await Self.eventually { sends.batches == [["a"], ["other"], ["b", "c", "d"]] }
-        try await Self.eventually { results.count == 5 }
+        try await eventually { sends.batches == [["a"], ["other"], ["b", "c", "d"]] }
+        try await eventually { results.count == 5 }
         for name in ["a", "b", "c", "d", "other"] { #expect(try results[name]?.get() == AppendOutcome(accepted: 1)) }
     }
 
@@ -80,7 +75,7 @@ struct GathererTests {
         let gatherer = Gatherer(linger: .milliseconds(2)) { batch, _ in await sends.send(batch) }
         for name in ["a", "b"] { gatherer.append(Self.batch([name]), sender: Sender(project: 1)) { _ in } }
         // The first is still on its way.
-        try await Self.eventually { sends.batches == [["a"], ["b"]] }
+        try await eventually { sends.batches == [["a"], ["b"]] }
         sends.open()
     }
 
@@ -88,7 +83,7 @@ struct GathererTests {
         let sends = Sends()
         let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
         for _ in 0..<21 { gatherer.append(Self.batch((0..<100).map { "u\($0)" }), sender: Sender(project: 1)) { _ in } }
-        try await Self.eventually { sends.batches.map(\.count) == [100, 2_000] }
+        try await eventually { sends.batches.map(\.count) == [100, 2_000] }
         sends.open()
     }
 
@@ -104,7 +99,7 @@ struct GathererTests {
         let callers = [["first"], ["x", "bad 1"], ["y"], ["bad 2", "z", "bad 3"], ["bad 4"]]
         for users in callers { gatherer.append(Self.batch(users), sender: Sender(project: 1)) { results.note(users[0], $0) } }
         sends.open()
-        try await Self.eventually { results.count == callers.count }
+        try await eventually { results.count == callers.count }
         for users in callers {
             let bad = users.indices.filter { users[$0].hasPrefix("bad") }
             #expect(
@@ -128,7 +123,7 @@ struct GathererTests {
         }
         for name in ["third", "c", "down"] { gatherer.append(Self.batch([name]), sender: Sender(project: 3)) { results.note(name, $0) } }
         sends.open()
-        try await Self.eventually { results.count == 7 }
+        try await eventually { results.count == 7 }
         for name in ["first", "a", "b", "third"] { #expect(try results[name]?.get().accepted == 1, "\(name)") }
         for (name, code) in [("poison", ProtocolError.Code.invalidMessage), ("c", .unreachable), ("down", .unreachable)] {
             #expect { try results[name]?.get() } throws: { ($0 as? ProtocolError)?.code == code }

@@ -1,11 +1,14 @@
 import CoordinatorService
 import Foundation
 import FunnelModel
+import FunnelProtocol
+import IngestService
+import ServiceHost
 import TestSupport
 import Testing
 
 struct OpenAPITests {
-    private static let document = (try? JSONParser.parse(OpenAPI.document)) ?? .null
+    private static let document = (try? JSONParser.parse(APIDescription.json)) ?? .null
 
     @Test func theDocumentHasTheShapeOfOne() throws {
         let document = Self.document
@@ -56,31 +59,39 @@ struct OpenAPITests {
         walk(Self.document, "")
     }
 
-    /// Routes are read from the sources, so that a new one can't be left out.
-    @Test func everyRouteIsDescribed() throws {
-        var found = 0
-        for folder in ["Sources/CoordinatorService", "Sources/ServiceHost"] {
-            let root = Repository.root.appendingPathComponent(folder)
-            let names = FileManager.default.enumerator(atPath: root.path)?.compactMap { $0 as? String } ?? []
-            for name in names where name.hasSuffix(".swift") {
-                let text = try String(contentsOf: root.appendingPathComponent(name), encoding: .utf8)
-                for match in text.matches(of: #/router\.(get|put|post|delete)\("([^"]+)"\)/#) {
-                    found += 1
-                    let path = Self.document["paths"]?[ByteString(String(match.2))]
-                    #expect(path?[ByteString(String(match.1))] != nil, "\(match.1) \(match.2) of \(name)")
+    /// The document and the tables of endpoints have the same operations, with the same roles of keys.
+    @Test func theDocumentAndTheEndpointsAgree() {
+        var described: Set<String> = []
+        for path in Self.document["paths"]?.asObject ?? [] {
+            for operation in path.value.asObject ?? [] where operation.key != "parameters" {
+                let security = operation.value["security"] ?? Self.document["security"]
+                let roles = (security?.asArray ?? []).compactMap { $0["key"]?.asArray?.first?.asString?.string }
+                for service in operation.value["tags"]?.asArray ?? [] where service != "shard" {
+                    described.insert(Self.line(service.asString?.string, operation.key.string, path.key.string, roles.first))
                 }
             }
         }
-        #expect(found >= 10)
-        for report in ReportEndpoint.all {
-            #expect(Self.document["paths"]?[ByteString(report.path)]?["post"] != nil, "\(report.path)")
+        var served: Set<String> = []
+        for endpoint in CoordinatorRoutes.endpoints where endpoint.path != "/assets/**" {
+            served.insert(Self.line("coordinator", "\(endpoint.method)", endpoint.path, endpoint.role.map { "\($0)" }))
         }
+        for endpoint in IngestRoutes.endpoints {
+            served.insert(Self.line("ingest", "\(endpoint.method)", endpoint.path, endpoint.role.map { "\($0)" }))
+        }
+        for service in ["coordinator", "ingest"] {
+            for path in ServiceServer.paths { served.insert(Self.line(service, "GET", path, nil)) }
+        }
+        #expect(described.subtracting(served).sorted() == [] && served.subtracting(described).sorted() == [])
     }
 
-    /// Every key that a query takes is in the document.
-    @Test func theKeysOfAQueryAreThoseThatAreRead() throws {
-        let described = Self.document["components"]?["schemas"]?["QueryMembers"]?["properties"]?.asObject?.map(\.key.string) ?? []
-        #expect(described.contains("segments"))
+    private static func line(_ service: String?, _ method: String, _ path: String, _ role: String?) -> String {
+        "\(service ?? "?") \(method.uppercased()) \(path) \(role ?? "without a key")"
+    }
+
+    /// The members of a query in the document are those that `QueryRequest` reads.
+    @Test func membersOfAQueryAreThoseThatAreRead() throws {
+        let schema = Self.document["components"]?["schemas"]?["QueryMembers"]
+        let described = Set(schema?["properties"]?.asObject?.map(\.key.string) ?? [])
         for key in described {
             let body = JSONValue.object([.init("funnel", ["steps": ["a"]]), .init(ByteString(key), true)])
             do {
@@ -89,5 +100,8 @@ struct OpenAPITests {
                 #expect(!error.faults.contains { $0.reason == "is not a known key" }, "\(key)")
             }
         }
+        let source = String(decoding: try Repository.bytes("Sources/CoordinatorService/Query/QueryRequest.swift"), as: UTF8.self)
+        let read = source.matches(of: #/reader\.(?:value|string|bool|choice|duration)\("([a-z_]+)"/#).map { String($0.1) }
+        #expect(read.count >= 8 && described.isSuperset(of: read), "\(Set(read).subtracting(described))")
     }
 }

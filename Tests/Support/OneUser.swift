@@ -12,7 +12,7 @@ package struct OneUser {
         }
     }
 
-    package func columns(for plan: FunnelPlan) -> (time: [Int64], mask: [UInt64]) {
+    package func columns(for plan: FunnelPlan) -> (time: [Int64], mask: [StepSet]) {
         let history = history(for: plan)
         return (history.time, history.mask)
     }

@@ -27,7 +27,7 @@ package enum Rule: CaseIterable, Sendable {
         let steps = definition.steps.count
         let tick = definition.clock.tick
         switch self {
-        case .flexible: definition.order = .flexible(limit: Int64(random.pick([1, 1, 2, 3, 6])) * tick)
+        case .flexible: definition.order = .flexible(limit: tick * Int64(random.pick([1, 1, 2, 3, 6])))
         case .strict: definition.order = .strict
         case .anyOrder: definition.order = .any
         case .previousStep: definition.anchor = .previousStep
@@ -37,7 +37,7 @@ package enum Rule: CaseIterable, Sendable {
             if steps > 2 { definition.steps[1 + random.below(steps - 2)].isOptional = true }
             if steps > 3, random.chance(50) { definition.steps[2].isOptional = true }
         case .stepWindow:
-            definition.steps[1 + random.below(steps - 1)].window = Int64(random.pick([1, 1, 2, 3])) * tick
+            definition.steps[1 + random.below(steps - 1)].window = tick * Int64(random.pick([1, 1, 2, 3]))
         case .excludeEnd, .excludeDrop:
             for _ in 0..<(1 + random.below(2)) {
                 let isAny = definition.order == .any
@@ -54,7 +54,7 @@ package enum Rule: CaseIterable, Sendable {
         case .attempts: definition.countBy = .attempts
         case .sessions:
             definition.countBy = .sessions
-            definition.sessionGap = Int64(random.pick([1, 2, 3])) * tick
+            definition.sessionGap = tick * Int64(random.pick([1, 2, 3]))
         case .property: definition.countBy = .property("u")
         }
     }
@@ -72,7 +72,7 @@ package struct RandomRules {
         definition.clock = random.chance(75) ? .second : .microsecond
         definition.anchor = anchor
         let tick = definition.clock.tick
-        definition.window = Int64(random.pick([1, 2, 3, 5, 100])) * tick
+        definition.window = tick * Int64(random.pick([1, 2, 3, 5, 100]))
         for rule in rules { rule.apply(to: &definition, &random) }
         guard let checked = try? definition.overriding(countBy: nil, sessionGap: nil) else { return nil }
         let unit: Int64 = 1_000_000
@@ -89,16 +89,16 @@ package struct RandomRules {
             return coarse ? Int64(random.below(span)) * 1_000_000 : Int64(random.below(span * 4)) * 250_000
         }
         let dense = random.chance(30)
-        func bits(_ count: Int) -> UInt64 {
-            let one = UInt64(1) << UInt64(random.below(count))
-            if random.chance(15) { return 0 }
-            return dense && random.chance(50) ? one | UInt64(1) << UInt64(random.below(count)) : one
+        func some(of count: Int) -> StepSet {
+            let one = StepSet(only: random.below(count))
+            if random.chance(15) { return StepSet() }
+            return dense && random.chance(50) ? one | StepSet(only: random.below(count)) : one
         }
         let excludedShare = random.pick([5, 20, 50])
         return UserHistory(
-            time: times.sorted(), mask: times.map { _ in bits(plan.steps) },
+            time: times.sorted(), mask: times.map { _ in some(of: plan.steps) },
             excluded: plan.exclusions.isEmpty
-                ? [] : times.map { _ in random.chance(excludedShare) ? bits(plan.exclusions.count) : 0 },
+                ? [] : times.map { _ in random.chance(excludedShare) ? some(of: plan.exclusions.count) : StepSet() },
             held: plan.heldProperties.map { _ in times.map { _ in Int32(random.pick([-1, 0, 0, 0, 1, 1, 2])) } },
             unit: plan.unitProperty == nil ? [] : times.map { _ in Int32(random.pick([-1, 0, 0, 1, 1, 2])) })
     }

@@ -1,5 +1,5 @@
 #pragma once
 #include <stdint.h>
 
-/// Nanoseconds since 1970 at which an open file was made, 0 where its file system does not tell; and its inode.
+/// When an open file was created, in nanoseconds since 1970; 0 if its file system does not record that. `*inode` gets its inode.
 uint64_t sluice_file_birth(int file, uint64_t *inode);

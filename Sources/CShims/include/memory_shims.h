@@ -4,7 +4,7 @@
 #include <malloc.h>
 #endif
 
-/// Gives memory that the allocator keeps for later back to the system, where the allocator can.
+/// Returns free memory that the allocator keeps to the system, if the allocator can.
 static inline void sluice_trim_memory(void) {
 #ifdef __GLIBC__
     malloc_trim(0);

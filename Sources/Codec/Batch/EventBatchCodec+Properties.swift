@@ -1,11 +1,11 @@
 import FunnelModel
 
-/// Three columns being filled, and how far.
+/// The three property columns while they are filled.
 @safe private struct PropertyColumns {
     let keys: UnsafeMutablePointer<UInt32>
     let tags: UnsafeMutablePointer<UInt8>
     let bits: UnsafeMutablePointer<UInt64>
-    /// Properties each column has room for.
+    /// Max properties of each column.
     let capacity: Int
     private(set) var count = 0
 
@@ -19,7 +19,7 @@ import FunnelModel
         self.capacity = capacity
     }
 
-    /// Nothing where the columns are full.
+    /// Appends a property; does nothing if the columns are full.
     @inline(__always)
     mutating func append(_ key: UInt32, _ tag: UInt8, _ value: UInt64) {
         guard count < capacity else { return }
@@ -72,7 +72,8 @@ extension EventBatchCodec {
         }
     }
 
-    /// - Returns: where it stopped: behind the last property, near the end, or before something wrong.
+    /// The fast loop.
+    /// - Returns: the offset where it stopped: after the last property, near the end, or before invalid bytes.
     private static func quickProperties(
         _ bytes: RawSpan, _ start: Int, _ end: Int, _ out: inout PropertyColumns, _ keys: UInt64, _ strings: UInt64
     ) -> Int {
@@ -92,7 +93,7 @@ extension EventBatchCodec {
         return at
     }
 
-    /// nil for what `readBits` has to look at.
+    /// nil if `readBits` must read the value.
     @unsafe @inline(__always)
     private static func quickBits(_ bytes: RawSpan, _ tag: UInt8, _ at: inout Int, _ strings: UInt64) -> UInt64? {
         if tag == EventBatch.Tag.double {
@@ -120,7 +121,7 @@ extension EventBatchCodec {
         case EventBatch.Tag.integer: return UInt64(bitPattern: try reader.zigzag("integer property"))
         case EventBatch.Tag.double:
             let bits: UInt64 = try reader.integer("double property")
-            // There is no order of NaN, and JSON has no text for the infinities: neither may get into storage.
+            // NaN has no order, and JSON has no text for infinities: neither may be stored.
             guard Double(bitPattern: bits).isFinite else {
                 throw ByteError(offset: reader.offset, reason: "double property is not a finite number")
             }

@@ -1,11 +1,11 @@
 import FunnelModel
 
-// Each loop has two halves. The quick one runs over the bytes while the longest item would still fit, so that it checks
-// no bounds, and stops *before* anything it does not like. The careful one, a `ByteReader`, then reads one item: near the
-// end it succeeds, and where the bytes are wrong it says what and where.
+// Each loop has two halves. The fast one runs while the longest item would still fit, so that it needs no bounds checks, and
+// stops *before* anything invalid. The careful one, a `ByteReader`, then reads one item: near the end it succeeds, and for
+// invalid bytes it throws what is wrong and where.
 
 extension EventBatchCodec {
-    /// The content of one section, all of it.
+    /// Reads the whole content of one section; `strings` is the max number of strings of a table.
     static func read(
         _ kind: Kind, _ reader: inout ByteReader, rows: Int, strings: Int, into batch: inout EventBatch
     ) throws(ByteError) {
@@ -32,7 +32,7 @@ extension EventBatchCodec {
         _ reader: inout ByteReader, limit: Int, each: Int, _ what: String
     ) throws(ByteError) -> StringTable {
         let count = try reader.count(limit: limit, what)
-        // Each string takes at least its length byte, so a lie about the count is found before memory is taken.
+        // Each string takes at least its length byte, so a false count is found before allocation.
         guard count <= reader.remaining else { throw ByteError(offset: reader.offset, reason: "\(what): cut short") }
         let (offsets, total) = try readSteps(&reader, count: count, each: each, what)
         guard total <= Int(UInt32.max) else { throw ByteError(offset: reader.offset, reason: "\(what): too many bytes") }
@@ -43,7 +43,7 @@ extension EventBatchCodec {
         return table
     }
 
-    /// `count` varints, none over `each`, as the sums of those before: from 0 to the total.
+    /// Reads `count` varints, none above `each`, and returns their running sums, from 0 to the total.
     static func readSteps(
         _ reader: inout ByteReader, count: Int, each: Int, _ what: String
     ) throws(ByteError) -> (offsets: [UInt32], total: Int) {
@@ -63,7 +63,8 @@ extension EventBatchCodec {
         return (offsets, total)
     }
 
-    /// - Returns: where it stopped.
+    /// The fast loop.
+    /// - Returns: the offset where it stopped.
     @inline(__always)
     private static func quickSteps(
         _ bytes: RawSpan, _ start: Int, _ end: Int, _ each: Int, _ count: Int, _ total: inout Int,
@@ -155,7 +156,7 @@ extension EventBatchCodec {
         return codes
     }
 
-    /// `bytes` holds `count` integers.
+    /// Reads `count` integers, which `bytes` must hold.
     @inline(__always)
     private static func readIntegers<T: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
         _ bytes: RawSpan, as type: T.Type, _ count: Int, _ largest: inout UInt32

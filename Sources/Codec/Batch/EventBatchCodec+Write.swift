@@ -1,7 +1,7 @@
 import FunnelModel
 
 extension EventBatchCodec {
-    /// Bytes of the batch, uncompressed, or a little more; only a guess, since varints vary.
+    /// Estimated bytes of the uncompressed batch, usually a little too many.
     package static func estimate(_ batch: EventBatch) -> Int {
         let tables = [batch.users, batch.names, batch.keys, batch.strings, batch.ids]
         let strings = tables.reduce(0) { $0 + $1.heap.count + $1.count * 2 }
@@ -22,7 +22,7 @@ extension EventBatchCodec {
         return wide
     }
 
-    /// The content of one section, behind what `out` holds.
+    /// Appends the content of one section.
     static func write(_ kind: Kind, of batch: EventBatch, _ out: inout ByteWriter) {
         switch kind {
         case .users: writeTable(batch.users, &out)
@@ -42,14 +42,14 @@ extension EventBatchCodec {
         }
     }
 
-    /// count, then each length as a varint, then all bytes.
+    /// Writes the count, then each length as a varint, then all bytes.
     private static func writeTable(_ table: StringTable, _ out: inout ByteWriter) {
         out.varint(UInt64(table.count))
         writeSteps(table.offsets, &out)
         out.append(table.heap)
     }
 
-    /// The distance from each number to the next, as varints.
+    /// Writes the difference from each number to the next, as varints.
     private static func writeSteps(_ offsets: [UInt32], _ out: inout ByteWriter) {
         let span = offsets.span
         out.varints(count: max(0, span.count &- 1)) { UInt64(span[$0 &+ 1] &- span[$0]) }
@@ -68,7 +68,7 @@ extension EventBatchCodec {
     /// Bytes of a code below `bound`.
     static func width(ofCodesBelow bound: Int) -> Int { bound <= 256 ? 1 : (bound <= 65_536 ? 2 : 4) }
 
-    /// Codes below `bound`, in 1, 2 or 4 bytes each, by the bound alone.
+    /// Writes codes below `bound` in 1, 2 or 4 bytes each; only the bound decides which.
     private static func writeCodes(_ codes: [UInt32], bound: Int, _ out: inout ByteWriter) {
         switch width(ofCodesBelow: bound) {
         case 1: writeIntegers(codes, as: UInt8.self, &out)

@@ -1,8 +1,9 @@
 import FunnelModel
 
-/// The bytes of an `EventBatch`: a count of rows and six sections, each with its own length, checksum and, where it
-/// helps, LZ4. A reader may skip sections it has no use for. Layout: `Protocol/PROTOCOL.md`, "Batch".
+/// The bytes of an `EventBatch`: a count of rows and six sections, each with its own length, checksum and, if it helps, LZ4.
+/// A reader may skip sections that it does not need. Layout: `Protocol/PROTOCOL.md`, "Batch".
 package enum EventBatchCodec {
+    /// Optional sections to decode; the others are always decoded.
     package struct Sections: OptionSet, Sendable {
         package let rawValue: UInt8
         package init(rawValue: UInt8) { self.rawValue = rawValue }
@@ -11,12 +12,12 @@ package enum EventBatchCodec {
         package static let all: Sections = [.ids, .properties]
     }
 
-    /// Limits that a decoder holds a batch to. Those of a stored block are wider, since it was checked on its way in.
+    /// Limits of a batch that a decoder accepts. Those of a stored batch are wider, since it was checked when it came in.
     package struct Bounds: Sendable {
         package var rows: Int
         package var sectionBytes: Int
-        /// Sections may be LZ4 blocks of their own. Not on the wire, where the frame already is one: two layers would let
-        /// a small frame take a thousand times its size.
+        /// Whether sections may be LZ4 blocks. Not on the wire, where the frame is one already: two layers would let a small
+        /// frame decode to thousands of times its size.
         package var compressed: Bool
         package static let wire = Bounds(rows: Limits.rowsPerBatch, sectionBytes: Limits.frameBytes, compressed: false)
         package static let stored = Bounds(rows: Limits.rowsPerBatch, sectionBytes: Limits.frameBytes, compressed: true)
@@ -35,6 +36,7 @@ package enum EventBatchCodec {
         var label: String { "batch section \(self)" }
     }
 
+    /// Encodes a batch.
     /// - Parameter compressed: try LZ4 on each section (for storage; on the wire the frame is compressed as a whole).
     package static func encode(_ batch: EventBatch, compressed: Bool) -> [UInt8] {
         var out = ByteWriter(reserving: estimate(batch))
@@ -42,7 +44,7 @@ package enum EventBatchCodec {
         return out.bytes
     }
 
-    /// Uncompressed, behind what `out` holds.
+    /// Appends a batch, uncompressed.
     package static func encode(_ batch: EventBatch, _ out: inout ByteWriter) {
         out.integer(version)
         out.varint(UInt64(batch.count))
@@ -54,10 +56,10 @@ package enum EventBatchCodec {
         }
     }
 
-    /// With LZ4 where it helps, behind what `out` holds.
+    /// Appends a batch, with LZ4 where it helps.
     /// - Parameters:
-    ///   - acceleration: LZ4's; 1 packs best.
-    ///   - state: for a worker that packs many batches.
+    ///   - acceleration: of LZ4; 1 compresses best.
+    ///   - state: reusable by a worker that encodes many batches.
     package static func encodeCompressed(
         _ batch: EventBatch, _ out: inout ByteWriter, _ state: borrowing LZ4Block.State, acceleration: Int = 1
     ) {
@@ -77,7 +79,8 @@ package enum EventBatchCodec {
     /// Kind, encoding, size, length and checksum.
     private static let headerBytes = 14
 
-    /// - Returns: where the header stands; its lengths and checksum are still to come.
+    /// Appends a section header, whose lengths and checksum `seal` fills in.
+    /// - Returns: the offset of the header.
     private static func writeHeader(_ kind: Kind, packed: Bool, _ out: inout ByteWriter) -> Int {
         let at = out.count
         out.integer(kind.rawValue)
@@ -87,7 +90,7 @@ package enum EventBatchCodec {
         return at
     }
 
-    /// Fills the header of a section that ends where `out` does.
+    /// Fills in the header of the section that ends where `out` does.
     private static func seal(_ header: Int, raw: Int, _ out: inout ByteWriter) {
         let body = (header + headerBytes)..<out.count
         out.patch(UInt32(truncatingIfNeeded: raw), at: header + 2)
@@ -95,7 +98,8 @@ package enum EventBatchCodec {
         out.patch(CRC32C.checksum(out.bytes, range: body), at: header + 10)
     }
 
-    /// Offsets of errors count from the start of `bytes`, in a section that was compressed from the start of that.
+    /// Decodes a batch. Offsets of errors count from the start of `bytes`, or, in a compressed section, from the start of its
+    /// decoded content.
     package static func decode(
         _ bytes: [UInt8], range: Range<Int>? = nil, sections: Sections = .all, bounds: Bounds = .stored
     ) throws(ByteError) -> EventBatch {
@@ -126,7 +130,7 @@ package enum EventBatchCodec {
         }
     }
 
-    /// A reader of the section's content; nil where it is not wanted.
+    /// A reader of the section's content; nil if it is not wanted.
     private static func section(
         _ kind: Kind, _ reader: inout ByteReader, wanted: Bool, bounds: Bounds
     ) throws(ByteError) -> ByteReader? {

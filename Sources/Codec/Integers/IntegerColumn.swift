@@ -5,6 +5,7 @@ import FunnelModel
 package enum IntegerColumn {
     private enum Form: UInt8 { case constant, packed, runs }
 
+    /// Appends a column in the shortest form.
     package static func encode(_ values: [UInt32], into out: inout [UInt8]) {
         guard let first = values.first else {
             out.append(Form.constant.rawValue)
@@ -45,14 +46,14 @@ package enum IntegerColumn {
 
     /// A column as it is stored.
     package enum Values: Sendable {
-        /// That of all.
+        /// The value of all.
         case constant(UInt32)
-        /// One a value.
+        /// One entry per value.
         case packed([UInt32])
-        /// As many heads as lengths, which add up to the count.
+        /// Value and length of each run; the lengths add up to the count.
         case runs(heads: [UInt32], lengths: [UInt32])
 
-        /// Whether no value reaches a bound.
+        /// Whether all values are below a bound.
         package func areBelow(_ bound: UInt32) -> Bool {
             switch self {
             case .constant(let value): value < bound
@@ -61,7 +62,8 @@ package enum IntegerColumn {
         }
     }
 
-    /// - Parameter count: how many values the column holds; the caller has checked it against a limit.
+    /// Reads a column as it is stored; `what` names it in errors.
+    /// - Parameter count: number of values; the caller has checked it against a limit.
     package static func read(_ reader: inout ByteReader, count: Int, _ what: String) throws(ByteError) -> Values {
         let raw: UInt8 = try reader.integer(what)
         switch Form(rawValue: raw) {
@@ -80,12 +82,13 @@ package enum IntegerColumn {
         }
     }
 
-    /// The same, each value by itself.
+    /// Reads a column, one entry per value.
     package static func decode(_ reader: inout ByteReader, count: Int, _ what: String) throws(ByteError) -> [UInt32] {
         expand(try read(&reader, count: count, what), count: count)
     }
 
-    /// - Parameter count: that of the values' `read`.
+    /// One entry per value.
+    /// - Parameter count: the `count` that `read` was called with.
     package static func expand(_ values: Values, count: Int) -> [UInt32] {
         switch values {
         case .constant(let value): return [UInt32](repeating: value, count: count)
@@ -94,8 +97,8 @@ package enum IntegerColumn {
         }
     }
 
-    /// Most runs are short, so they are written eight values at a time, and what is too much is written over by the next.
-    /// Their lengths add up to `count`, or values are 0.
+    /// Writes runs eight values at a time, since most are short; the next run overwrites what is too much. The lengths must
+    /// add up to `count`.
     private static func expand(_ heads: [UInt32], _ lengths: [UInt32], _ count: Int) -> [UInt32] {
         var values = [UInt32](repeating: 0, count: count + 8)
         unsafe values.withUnsafeMutableBytes { target in
@@ -128,7 +131,7 @@ package enum IntegerColumn {
         }
     }
 
-    /// Each block: its width, then as many 32-value stripes as it needs, least significant bit first.
+    /// Writes each block of 256 values: its width, then the packed block. `packTail` writes a shorter last block.
     private static func pack(_ values: [UInt32], _ out: inout [UInt8]) {
         for start in stride(from: 0, to: values.count, by: PackedIntegers.blockValues) {
             let width = width(values, start)
@@ -142,7 +145,7 @@ package enum IntegerColumn {
         }
     }
 
-    /// A short last block: bits in a row, filled up to whole stripes of 32 values.
+    /// A short last block: value after value, bit by bit, with zeros up to a multiple of 32 values.
     private static func packTail(_ values: [UInt32], _ start: Int, _ count: Int, _ width: Int, _ out: inout [UInt8]) {
         var bits: UInt64 = 0
         var held = 0
@@ -184,7 +187,7 @@ package enum IntegerColumn {
                 if unsafe range.upperBound + PackedIntegers.slack <= source.count {
                     unsafe PackedIntegers.unpack(base + range.lowerBound, width: width, to: out + start)
                 } else {
-                    // Too near to the end for a reader that looks ahead.
+                    // Too near to the end, since the unpacker reads ahead.
                     let copy = bytes[range] + [UInt8](repeating: 0, count: PackedIntegers.slack)
                     unsafe copy.withUnsafeBytes { unsafe PackedIntegers.unpack($0.baseAddress ?? base, width: width, to: out + start) }
                 }

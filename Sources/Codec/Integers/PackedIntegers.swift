@@ -3,7 +3,7 @@
 /// `32 w` bytes. Idea: D. Lemire and L. Boytsov, "Decoding billions of integers per second through vectorization", 2015.
 package enum PackedIntegers {
     package static let blockValues = 256
-    /// An unpacker may read this far behind a block's end; whoever stores blocks leaves room.
+    /// Bytes that an unpacker may read after a block's end: they must exist wherever a block is stored.
     package static let slack = 32
 
     /// Bits that hold `value`.
@@ -11,7 +11,7 @@ package enum PackedIntegers {
 
     package static func bytes(width: Int) -> Int { 32 * width }
 
-    /// Appends the block of `values[start..<start + 256]`, all of which fit the width; rows behind the array's end are 0.
+    /// Appends the block of `values[start..<start + 256]`, all of which fit the width; values after the array's end are 0.
     package static func pack(_ values: [UInt32], from start: Int, width: Int, into out: inout [UInt8]) {
         if width == 0 { return }
         var words = [UInt32](repeating: 0, count: 8 * width)
@@ -33,10 +33,10 @@ package enum PackedIntegers {
     }
 }
 
-/// One compiled body a width: masks and shifts become constants.
+/// One compiled function per width, in which masks and shifts are constants.
 private enum Unpack<let bits: Int> {
     static func run(_ source: UnsafeRawPointer, _ target: UnsafeMutablePointer<UInt32>) {
-        // Takes no bytes, so those behind may be none at all.
+        // The block has no bytes, so there may be nothing to read.
         if bits == 0 { return unsafe target.update(repeating: 0, count: PackedIntegers.blockValues) }
         let mask = SIMD8<UInt32>(repeating: bits == 32 ? .max : (1 &<< UInt32(truncatingIfNeeded: bits)) &- 1)
         let out = UnsafeMutableRawPointer(target)

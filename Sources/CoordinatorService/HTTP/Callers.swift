@@ -6,10 +6,10 @@ import ServiceHost
 import ServiceRuntime
 import Synchronization
 
-/// Who asks over HTTP: by a key in the header, or by the session that a key has opened in a browser.
+/// Authenticates HTTP requests: by a key in the header, or by the session that a key opened in a browser.
 struct Callers: Sendable {
     let door: KeyDoor
-    /// Of this cluster: cookies know no ports, and a host may have several coordinators.
+    /// The cookie's name. It has the cluster's id, since cookies ignore ports and a host may have several coordinators.
     let cookie: String
     let sessions = Sessions()
 
@@ -20,6 +20,7 @@ struct Callers: Sendable {
 
     var keys: KeyRing { door.keys }
 
+    /// The caller of a request. Throws if neither its key nor its session is valid for the role.
     func admit(_ request: Request, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
         if request.headers[.authorization] == nil {
             try door.requireOwnPage(request)
@@ -31,7 +32,7 @@ struct Callers: Sendable {
     func token(_ request: Request) -> String { request.cookies[cookie]?.value ?? "" }
 }
 
-/// Sessions of browsers. They hold hashes of keys, so that one ends with its key; and they end with the process.
+/// Sessions of browsers, in memory. A session has the hash of its key, so that it ends with the key.
 final class Sessions: Sendable {
     static let lifetime = Duration.seconds(7 * 86_400)
     private static let most = 10_000
@@ -44,8 +45,7 @@ final class Sessions: Sendable {
 
     private let open = Mutex<[String: Session]>([:])
 
-    /// - Parameter hash: of a key that was admitted.
-    /// - Returns: what the browser shows from now on.
+    /// Opens a session for the hash of an admitted key, and returns its token, which goes into the cookie.
     func begin(hash: [UInt8]) -> String {
         var random = SystemRandomNumberGenerator()
         let token = (0..<4).map { _ in
@@ -54,7 +54,7 @@ final class Sessions: Sendable {
         }.joined()
         let now = ContinuousClock.now
         open.withLock { open in
-            // A key takes no room from others.
+            // Limited for each key, so that one key can't end the sessions of others.
             let own = open.filter { $0.value.hash == hash }
             if own.count >= Self.mostOfKey, let first = own.min(by: { $0.value.end < $1.value.end }) { open[first.key] = nil }
             if open.count >= Self.most { open = open.filter { $0.value.end > now } }
@@ -64,6 +64,7 @@ final class Sessions: Sendable {
         return token
     }
 
+    /// The key's hash of an open session; nil if there is none.
     func hash(of token: String) -> [UInt8]? {
         open.withLock { open in
             guard let session = open[token], session.end > ContinuousClock.now else { return nil }

@@ -6,73 +6,75 @@ import RPC
 import ServiceHost
 import ServiceRuntime
 
-/// The HTTP face of the coordinator: queries, lists and definitions.
-struct CoordinatorRoutes {
+/// The HTTP endpoints of the coordinator, and what they answer with.
+package struct CoordinatorRoutes: Sendable {
     let engine: QueryEngine
     let savedFunnels: SavedFunnels
     let callers: Callers
+    let hub: LiveHub
+    let site: DashboardSite
+    /// Whether cookies are sent over TLS only.
+    let isSecure: Bool
+    let started = ContinuousClock.now
+
+    typealias Row = Endpoint<CoordinatorRoutes>
+
+    package static let endpoints: [Endpoint<CoordinatorRoutes>] =
+        reports + discovery + funnels + live + session + status + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {
-        router.get("/openapi.json") { _, _ in OpenAPI.response }
-        router.get("/funnel-performance") { request, context in try await performance(request, context) }
-        for report in ReportEndpoint.all {
-            router.post(RouterPath(report.path)) { request, context in
-                try await answer(request, context) { try await report.run(engine, $0, $1, $2) }
+        router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }
+    }
+
+    private static let reports =
+        ReportEndpoint.all.map { report in
+            Row(.post, report.path, role: .read, bodyBytesMax: { _ in Limits.definitionBytes }) { routes, call in
+                let project = try call.project
+                let answer = try await routes.engine.tally.count(project) {
+                    let document = try await call.document()
+                    // A caller who leaves cancels the query.
+                    return try await call.context.whileCallerWaits {
+                        try await report.run(routes.engine, document, WallClock.now(), project)
+                    }
+                }
+                return JSONResponse.json(answer)
             }
-        }
-        addDiscovery(to: router)
-        router.get("/v1/funnels") { request, _ in
-            let saved = try await savedFunnels.list(project: try admit(request, for: .read))
+        } + [Row(.get, "/funnel-performance", role: .read) { try await $0.performance($1) }]
+
+    // MARK: Saved funnels
+
+    private static let funnels = [
+        Row(.get, "/v1/funnels", role: .read) { routes, call in
+            let saved = try await routes.savedFunnels.list(project: try call.project)
             return JSONResponse.json(["funnels": .array(saved.map { $0.definition.json })])
-        }
-        router.get("/v1/funnels/{id}") { request, context in
-            let project = try admit(request, for: .read)
-            guard let saved = try await savedFunnels.get(try id(context), project: project) else { throw Self.unknown }
-            return JSONResponse.json(saved.definition.json, headers: [.eTag: Self.tag(saved.revision)])
-        }
-        router.put("/v1/funnels/{id}") { request, context in try await put(request, context) }
-        router.delete("/v1/funnels/{id}") { request, context in
-            let project = try admit(request, for: .admin)
-            let deleted = try await savedFunnels.delete(try id(context), expected: try Self.ifMatch(request), project: project)
-            guard deleted else { throw Self.unknown }
+        },
+        Row(.get, "/v1/funnels/{id}", role: .read) { routes, call in
+            guard let saved = try await routes.savedFunnels.get(try id(call), project: try call.project) else { throw unknown }
+            return JSONResponse.json(saved.definition.json, headers: [.eTag: tag(saved.revision)])
+        },
+        Row(.put, "/v1/funnels/{id}", role: .admin, bodyBytesMax: { _ in Limits.definitionBytes }) { try await $0.put($1) },
+        Row(.delete, "/v1/funnels/{id}", role: .admin) { routes, call in
+            let expected = try ifMatch(call.request)
+            let deleted = try await routes.savedFunnels.delete(try id(call), expected: expected, project: try call.project)
+            guard deleted else { throw unknown }
             return Response(status: .noContent)
-        }
-    }
+        },
+    ]
 
-    func admit(_ request: Request, for role: KeyRole) throws -> UInt32 {
-        try callers.admit(request, for: role).project
-    }
-
-    /// Answers with what a document asks for, told the time and the caller's project. A caller who leaves cancels it.
-    func answer(
-        _ request: Request, _ context: ServiceContext, _ report: @escaping @Sendable (JSONValue, Int64, UInt32) async throws -> JSONValue
-    ) async throws -> Response {
-        let project = try admit(request, for: .read)
-        let answer = try await engine.tally.count(project) {
-            let document = try await document(request)
-            return try await context.whileCallerWaits { try await report(document, WallClock.now(), project) }
-        }
-        return JSONResponse.json(answer)
-    }
-
-    func document(_ request: Request) async throws -> JSONValue {
-        try JSONParser.parse(try await ReceivedBody.read(request, limit: Limits.definitionBytes).content())
-    }
-
-    private func put(_ request: Request, _ context: ServiceContext) async throws -> Response {
-        let project = try admit(request, for: .admin)
-        let id = try id(context)
-        let definition = try FunnelDefinition.parse(try await document(request))
+    private func put(_ call: EndpointCall) async throws -> Response {
+        let id = try Self.id(call)
+        let definition = try FunnelDefinition.parse(try await call.document())
         if let named = definition.id, named != id {
             throw InvalidDocument([FieldFault("funnel_id", "is \"\(named.string)\" in the body, \"\(id.string)\" in the path")])
         }
-        let (saved, created) = try await savedFunnels.put(definition, id: id, expected: try Self.ifMatch(request), project: project)
+        let expected = try Self.ifMatch(call.request)
+        let (saved, created) = try await savedFunnels.put(definition, id: id, expected: expected, project: try call.project)
         return JSONResponse.json(
             saved.definition.json, status: created ? .created : .ok, headers: [.eTag: Self.tag(saved.revision)])
     }
 
-    private func id(_ context: ServiceContext) throws -> ByteString {
-        let id = ByteString(context.parameters.get("id") ?? "")
+    private static func id(_ call: EndpointCall) throws -> ByteString {
+        let id = ByteString(call.context.parameters.get("id") ?? "")
         guard FunnelDefinition.isValidID(id) else {
             throw InvalidDocument([FieldFault("funnel_id", "must match [A-Za-z0-9_.-]{1,\(Limits.funnelIDBytes)}")])
         }
@@ -83,7 +85,7 @@ struct CoordinatorRoutes {
 
     private static func tag(_ revision: UInt64) -> String { "\"\(revision)\"" }
 
-    /// The revision that the caller saw; nil where it does not care.
+    /// The revision that the funnel must have; 0 = not saved yet (`If-None-Match: *`), nil = any.
     private static func ifMatch(_ request: Request) throws -> UInt64? {
         if request.headers[.ifNoneMatch] == "*" { return 0 }
         guard let text = request.headers[.ifMatch], text != "*" else { return nil }
@@ -93,10 +95,10 @@ struct CoordinatorRoutes {
         return revision
     }
 
-    /// The seed's endpoint. Bad dates answer 422 in the seed's `detail` shape.
-    private func performance(_ request: Request, _ context: ServiceContext) async throws -> Response {
-        let project = try admit(request, for: .read)
-        let parameters = request.uri.queryParameters
+    /// The counts of a saved funnel as a flat list. Bad dates have the shape that FastAPI services send: 422 with `detail`.
+    private func performance(_ call: EndpointCall) async throws -> Response {
+        let project = try call.project
+        let parameters = call.request.uri.queryParameters
         var members: [JSONValue.Member] = []
         for key in ["start_date", "end_date", "time_zone"] {
             if let value = parameters[key[...]] { members.append(.init(ByteString(key), .text(String(value)))) }
@@ -115,7 +117,7 @@ struct CoordinatorRoutes {
             subject: id ?? .defaultFunnel, entryRange: range, asOf: WallClock.now(),
             allowPartial: parameters["allow_partial"] == "true" || parameters["allow_partial"] == "1")
         let answer = try await engine.tally.count(project) {
-            try await context.whileCallerWaits { try await engine.report(query, project: project).performanceJSON }
+            try await call.context.whileCallerWaits { try await engine.report(query, project: project).performanceJSON }
         }
         return JSONResponse.json(answer)
     }

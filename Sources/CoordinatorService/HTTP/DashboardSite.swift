@@ -9,8 +9,8 @@ import Hummingbird
 import ServiceHost
 import ServiceRuntime
 
-/// The dashboard's files, served from memory. All but the first page lie below a folder that is named by a hash of them
-/// all, so that browsers may keep them for good.
+/// The dashboard's files, served from memory. All but the first page are in a folder named by a hash of all files, so that browsers
+/// may cache them for good.
 struct DashboardSite: Sendable {
     /// Where Debian's libjs-chart.js puts the library.
     static let chartLibraries = ["/usr/share/javascript/chart.js/chart.min.js", "/usr/share/javascript/chart.js/chart.umd.js"]
@@ -27,7 +27,7 @@ struct DashboardSite: Sendable {
     /// The page has no charts, only tables.
     let lacksCharts: Bool
 
-    /// - Parameter chartLibrary: path of Chart.js; empty looks at the usual places.
+    /// `chartLibrary` is the path of Chart.js; if empty, `chartLibraries` are tried. Throws if a given path can't be read.
     init(chartLibrary: String) throws(InvalidDocument) {
         var contents = DashboardFiles.all
         let candidates = chartLibrary.isEmpty ? Self.chartLibraries : [chartLibrary]
@@ -52,21 +52,23 @@ struct DashboardSite: Sendable {
         files = Dictionary(uniqueKeysWithValues: contents.map { ("\(name)/\($0.key)", Self.file($0.key, $0.value)) })
     }
 
-    func add(to router: ServiceRouter) {
-        router.get("/") { request, _ in
-            if request.headers[.ifNoneMatch] == pageTag { return Response(status: .notModified, headers: [.eTag: pageTag]) }
-            return Self.response(
-                page, request,
-                [
-                    .cacheControl: "no-cache", .eTag: pageTag, .contentSecurityPolicy: Self.policy,
-                    HTTPField.Name("Referrer-Policy")!: "no-referrer",
-                ])
-        }
-        router.on("/assets/**", method: .get) { request, context in
-            let path = context.parameters.getCatchAll().joined(separator: "/")
-            guard let file = files[path] else { throw HTTPError(.notFound) }
-            return Self.response(file, request, [.cacheControl: "public, max-age=31536000, immutable"])
-        }
+    static let endpoints = [
+        CoordinatorRoutes.Row(.get, "/", role: nil) { $0.site.index(for: $1.request) },
+        CoordinatorRoutes.Row(.get, "/assets/**", role: nil) { routes, call in
+            let path = call.context.parameters.getCatchAll().joined(separator: "/")
+            guard let file = routes.site.files[path] else { throw HTTPError(.notFound) }
+            return response(file, call.request, [.cacheControl: "public, max-age=31536000, immutable"])
+        },
+    ]
+
+    private func index(for request: Request) -> Response {
+        if request.headers[.ifNoneMatch] == pageTag { return Response(status: .notModified, headers: [.eTag: pageTag]) }
+        return Self.response(
+            page, request,
+            [
+                .cacheControl: "no-cache", .eTag: pageTag, .contentSecurityPolicy: Self.policy,
+                HTTPField.Name("Referrer-Policy")!: "no-referrer",
+            ])
     }
 
     private static let policy =

@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Some evaluations at a time, one of a project, which so take turns: who has had one goes to the end of the line.
+/// Runs a limited number of evaluations at a time, in order of arrival. If callers run one evaluation per project at a time,
+/// projects take turns.
 final class EvaluationTurns: Sendable {
     private struct State {
         var running = 0
@@ -12,7 +13,7 @@ final class EvaluationTurns: Sendable {
 
     init(running: Int) { runningMax = running }
 
-    /// - Parameter body: of one project at a time.
+    /// Runs `body` when its turn comes.
     func run(_ body: () async -> Void) async {
         await enter()
         await body()

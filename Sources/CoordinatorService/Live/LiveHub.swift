@@ -6,13 +6,14 @@ import ServiceHost
 import ServiceRuntime
 import Synchronization
 
-/// Answers that follow the data. Viewers of the same question share one evaluation; a question is evaluated again once
-/// its project has new rows. Projects take turns: two evaluations run at a time, one of a project, and what a project's
-/// evaluations take is its own loss. Ticks that pass meanwhile are skipped, not queued.
+/// Live answers. A question is evaluated again when its project has new rows; viewers of the same question share one evaluation.
+/// Two evaluations run at a time, one per project, so that slow evaluations of a project delay only itself. Ticks that pass
+/// meanwhile are skipped, not queued.
 package final class LiveHub: Sendable {
+    /// A query that viewers follow.
     package struct Question: Hashable, Sendable {
         package var project: UInt32
-        /// Body of a query, encoded anew, so that its layout makes no difference.
+        /// The query document, encoded anew, so that white space makes no difference.
         var body: [UInt8]
 
         package init(project: UInt32, body: [UInt8]) {
@@ -21,20 +22,21 @@ package final class LiveHub: Sendable {
         }
     }
 
-    /// A server-sent event as it goes out, shared by all who are told it.
+    /// An encoded server-sent event, shared by all viewers who get it.
     package struct Event: Equatable, Sendable {
         package let bytes: ByteBuffer
 
-        /// - Parameter json: has no line ends in it.
+        /// `json` must have no line ends.
         init(_ name: String, _ json: [UInt8]) { bytes = ByteBuffer(bytes: Array("event: \(name)\ndata: ".utf8) + json + [10, 10]) }
 
-        /// The viewer may look no longer.
+        /// Ends the stream of a viewer whose session has ended.
         static let end = Event("end", Array("{}".utf8))
     }
 
-    /// What the hub asks of the rest.
+    /// The hub's dependencies.
     package struct Source: Sendable {
-        /// What changes when a project has new rows, when a shard goes or comes, and when a definition is saved.
+        /// By project, a state that changes when it has new rows, when a shard goes down or comes back, and when a definition is
+        /// saved.
         var state: @Sendable (UInt32) async -> [UInt64?]
         var evaluate: @Sendable (Question) async throws -> JSONValue
 
@@ -54,12 +56,12 @@ package final class LiveHub: Sendable {
     private struct Group {
         var viewers: [UInt64: Viewer] = [:]
         var last: Event?
-        /// The last answer without its instant: what viewers need not be told again.
+        /// The last answer without `as_of`. An answer that equals it is not sent.
         var shown: JSONValue?
         var state: [UInt64?] = []
         var evaluated: ContinuousClock.Instant?
-        /// No evaluation before.
-        var rest = ContinuousClock.now
+        /// Earliest time of the next evaluation; nil before the first.
+        var rest: ContinuousClock.Instant?
     }
 
     private struct State {
@@ -71,18 +73,18 @@ package final class LiveHub: Sendable {
     }
 
     static let tick = Duration.milliseconds(250)
-    /// Of an evaluation: a shard that hangs holds up the project's other questions for no longer.
+    /// Max time of an evaluation, so that a shard that hangs delays the project's other questions no longer.
     static let deadline = Duration.seconds(5)
-    /// Of an answer: every viewer who reads slowly holds one.
+    /// Max bytes of an answer, since every viewer who reads slowly holds one.
     private static let eventMax = 1 << 20
-    /// After so long an answer is evaluated without new rows: windows close as time goes by.
+    /// Time after which a question is evaluated without new rows, since windows close as time passes.
     private static let staleAfter = Duration.seconds(30)
-    /// After so long a viewer is told the same again, which also finds those who went away.
+    /// Time after which viewers get the last answer again, which also detects those who have gone.
     private static let repeatAfter = Duration.seconds(5)
-    /// After so long no further question of a project is begun without a look at which they are.
+    /// Max time of a round; then the project's questions are read anew.
     private static let roundMax = Duration.seconds(1)
     private static let restAfterFailure = Duration.seconds(1)
-    /// Of one project.
+    /// Limits of one project.
     static let viewersMax = 1_000
     static let questionsMax = 100
 
@@ -91,18 +93,27 @@ package final class LiveHub: Sendable {
     private let state = Mutex(State())
     private let evaluations: Counter
     private let logger: Logger
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let sleep: @Sendable (Duration) async -> Void
 
-    package init(_ source: Source, metrics: Metrics, logger: Logger) {
+    /// `sleep` must return early if its task is cancelled.
+    package init(
+        _ source: Source, metrics: Metrics, logger: Logger, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
+        sleep: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }
+    ) {
         self.source = source
         self.logger = logger
-        evaluations = metrics.counter("sluice_live_evaluations_total", "evaluations for live viewers")
-        metrics.gauge("sluice_live_viewers", "viewers of live answers") { [weak self] in Double(self?.viewers ?? 0) }
+        self.now = now
+        self.sleep = sleep
+        evaluations = metrics.counter("sluice_live_evaluations_total", "evaluations of queries for live viewers")
+        metrics.gauge("sluice_live_viewers", "live viewers now") { [weak self] in Double(self?.viewers ?? 0) }
     }
 
     private var viewers: Int { state.withLock { $0.groups.values.reduce(0) { $0 + $1.viewers.count } } }
 
-    /// - Parameter mayLook: asked now and then; once false, the stream ends.
-    /// - Returns: events, of which a slow reader sees the newest.
+    /// Adds a viewer. Throws `.overloaded` above the limits of the project.
+    /// - Parameter mayLook: called now and then; when it returns false, the stream ends.
+    /// - Returns: the events; a slow reader gets only the newest.
     package func watch(_ question: Question, mayLook: @escaping @Sendable () -> Bool) throws(ProtocolError) -> AsyncStream<Event> {
         let (stream, channel) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(1))
         let number = state.withLock { state -> UInt64? in
@@ -117,7 +128,7 @@ package final class LiveHub: Sendable {
         }
         guard let number else {
             throw ProtocolError(
-                .overloaded, "\(Self.viewersMax) viewers or \(Self.questionsMax) questions of the project are being followed already")
+                .overloaded, "the project already has \(Self.viewersMax) live viewers or \(Self.questionsMax) live queries, the limit")
         }
         channel.onTermination = { [weak self] _ in self?.leave(question, number) }
         return stream
@@ -130,19 +141,19 @@ package final class LiveHub: Sendable {
         }
     }
 
-    /// Until cancelled.
+    /// Evaluates the questions of all projects until cancelled; then ends all streams.
     package func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.keepViewers() }
             while !Task.isCancelled {
                 for project in takeUnfollowed() { group.addTask { await self.follow(project) } }
-                try? await Task.sleep(for: Self.tick)
+                await sleep(Self.tick)
             }
         }
         close()
     }
 
-    /// Projects that are looked at and have no task yet.
+    /// Projects with viewers that had no task yet; they count as followed now.
     private func takeUnfollowed() -> Set<UInt32> {
         state.withLock { state in
             let new = Set(state.groups.keys.map(\.project)).subtracting(state.followed)
@@ -151,24 +162,25 @@ package final class LiveHub: Sendable {
         }
     }
 
-    /// Until nobody looks at the project any more.
+    /// Evaluates a project's questions until it has no viewers.
     private func follow(_ project: UInt32) async {
         while let questions = questions(of: project), !Task.isCancelled {
-            let start = ContinuousClock.now
-            let now = await source.state(project)
+            let start = now()
+            let state = await source.state(project)
             // New ones first, then those whose evaluation is longest ago.
-            let due = questions.filter { isDue($0.value, now) }.map { ($0.key, $0.value.evaluated.map { start - $0 } ?? .seconds(1 << 30)) }
+            let due = questions.filter { isDue($0.value, state) }
+                .map { ($0.key, $0.value.evaluated.map { start - $0 } ?? .seconds(1 << 30)) }
             for (question, _) in due.sorted(by: { $0.1 > $1.1 }) {
                 if Task.isCancelled { return }
-                // What is new meanwhile does not wait for a whole round.
-                if ContinuousClock.now - start > Self.roundMax { break }
-                await turns.run { await evaluate(question, now) }
+                // New questions need not wait for a whole round.
+                if now() - start > Self.roundMax { break }
+                await turns.run { await evaluate(question, state) }
             }
-            try? await Task.sleep(for: Self.tick)
+            await sleep(Self.tick)
         }
     }
 
-    /// Nil, and the project's task must end, where there are none.
+    /// The project's questions. Nil if there are none; then its task must end.
     private func questions(of project: UInt32) -> [Question: Group]? {
         state.withLock { state in
             let own = state.groups.filter { $0.key.project == project }
@@ -177,35 +189,35 @@ package final class LiveHub: Sendable {
         }
     }
 
-    /// Apart from evaluations, which may take long.
+    /// Ends streams and repeats answers; separate from evaluations, which may take long.
     private func keepViewers() async {
-        var told = ContinuousClock.now
+        var told = now()
         while !Task.isCancelled {
-            try? await Task.sleep(for: Self.tick)
+            await sleep(Self.tick)
             endUnwanted()
-            if ContinuousClock.now - told > Self.repeatAfter {
-                told = .now
+            if now() - told > Self.repeatAfter {
+                told = now()
                 tellAgain()
             }
         }
     }
 
-    private func isDue(_ group: Group, _ now: [UInt64?]) -> Bool {
+    private func isDue(_ group: Group, _ state: [UInt64?]) -> Bool {
         guard let evaluated = group.evaluated else { return true }
-        if ContinuousClock.now < group.rest { return false }
-        return group.state != now || ContinuousClock.now - evaluated > Self.staleAfter
+        if let rest = group.rest, now() < rest { return false }
+        return group.state != state || now() - evaluated > Self.staleAfter
     }
 
-    private func evaluate(_ question: Question, _ now: [UInt64?]) async {
-        let start = ContinuousClock.now
+    private func evaluate(_ question: Question, _ seen: [UInt64?]) async {
+        let start = now()
         evaluations.add(1)
         var event: Event
         var shown: JSONValue?
         do {
             let answer = try await source.evaluate(question)
-            let json = answer.encoded
+            let json = answer.encode()
             guard json.count <= Self.eventMax else {
-                throw ProtocolError(.tooLarge, "the answer has \(json.count) bytes, one that is followed at most \(Self.eventMax)")
+                throw ProtocolError(.tooLarge, "the answer has \(json.count) bytes; the limit of a live answer is \(Self.eventMax)")
             }
             event = Event("report", json)
             shown = .object((answer.asObject ?? []).filter { $0.key != "as_of" })
@@ -213,19 +225,20 @@ package final class LiveHub: Sendable {
             if Task.isCancelled { return }
             let problem = ProtocolError(of: error)
             if problem.code == .unknownError { logger.error("live evaluation failed", metadata: ["error": "\(words(error))"]) }
-            event = Event("problem", problem.problem.encoded)
+            event = Event("problem", problem.problem.encode())
         }
-        let end = ContinuousClock.now
+        let end = now()
         let isWhole = shown?["completeness"]?["missing"] == .array([])
         state.withLock { state in
             guard var group = state.groups[question] else { return }
             let isNews = shown == nil ? group.last != event : group.shown != shown
             group.last = event
             group.shown = shown
-            // What failed, or lacks a shard, may be whole the next time.
-            group.state = isWhole ? now : []
+            // A failed or partial evaluation is repeated without new rows.
+            group.state = isWhole ? seen : []
             group.evaluated = end
-            // Questions that take long get a fifth of the time at most; what took long to fail may be quick the next time.
+            // A question is evaluated a fifth of the time at most. After a failure the pause is fixed, as the next try may be
+            // quick.
             group.rest = end + (isWhole ? (end - start) * 4 : Self.restAfterFailure)
             state.groups[question] = group
             if isNews { for viewer in group.viewers.values { viewer.channel.yield(event) } }
@@ -248,7 +261,7 @@ package final class LiveHub: Sendable {
         }
     }
 
-    /// Ends all streams; there will be no others.
+    /// Ends all streams and refuses new ones.
     private func close() {
         let groups = state.withLock { state in
             state.isClosed = true

@@ -10,7 +10,7 @@ package final class SavedFunnels: Sendable {
     private let store: any MetadataStore
     private let logger: Logger
     private let changed = Atomic<UInt64>(0)
-    /// Keys of definitions that can't be read, as far as they were logged.
+    /// Keys of unreadable definitions that were logged.
     private let unreadable = Mutex<Set<String>>([])
 
     package init(_ store: any MetadataStore, logger: Logger) {
@@ -18,21 +18,22 @@ package final class SavedFunnels: Sendable {
         self.logger = logger
     }
 
-    /// Changes since this process began: what answers by saved definitions hang on.
+    /// Number of changes since the process started. If it is the same, so are all definitions.
     var changes: UInt64 { changed.load(ordering: .acquiring) }
 
+    /// A definition, and the revision at which it was saved.
     package struct Saved: Sendable {
         package var definition: FunnelDefinition
         package var revision: UInt64
     }
 
-    /// - Throws: `ProtocolError` `.invalidQuery`, with the reason, where this version can't read the definition.
+    /// The funnel saved under `id`; nil if there is none. Throws `.invalidQuery`, with the reason, if this version can't read it.
     package func get(_ id: ByteString, project: UInt32) async throws -> Saved? {
         guard let entry = try await store.get(key(id, project)) else { return nil }
         return try saved(entry, id, default: try await defaultID(project))
     }
 
-    /// All that this version can read. One that a later version saved is left out, and logged once.
+    /// All saved funnels that this version can read, by id. Others, which a later version saved, are left out and logged once.
     package func list(project: UInt32) async throws -> [Saved] {
         let mark = try await defaultID(project)
         return try await store.list(prefix: prefix(project)).compactMap { key, entry in
@@ -50,8 +51,8 @@ package final class SavedFunnels: Sendable {
         }
     }
 
-    /// The definition and whether it is the default are written together.
-    /// - Parameter expected: revision that the caller saw (0 = none yet); nil writes whatever is there.
+    /// Saves a definition. Whether it is the default is written in the same transaction.
+    /// - Parameter expected: revision that it must have (0 = not saved yet); nil = any. Another one throws `.conflict`.
     /// - Returns: the saved funnel, and whether it is new.
     package func put(
         _ definition: FunnelDefinition, id: ByteString, expected: UInt64?, project: UInt32
@@ -59,18 +60,18 @@ package final class SavedFunnels: Sendable {
         var definition = definition
         definition.id = id
         let before = try await store.get(key(id, project))
-        let revision = try await write(id, definition.json.encoded, isDefault: definition.isDefault, expected: expected, project)
+        let revision = try await write(id, definition.json.encode(), isDefault: definition.isDefault, expected: expected, project)
         return (Saved(definition: definition, revision: revision), before == nil)
     }
 
-    /// - Returns: false where there was none.
+    /// Deletes a saved funnel; false if there was none. `expected` is as in `put`.
     package func delete(_ id: ByteString, expected: UInt64?, project: UInt32) async throws -> Bool {
         guard let entry = try await store.get(key(id, project)) else { return false }
         _ = try await write(id, nil, isDefault: false, expected: expected ?? entry.revision, project)
         return true
     }
 
-    /// The definition to answer with when none was named: the default, else the only one.
+    /// The definition for queries that name none: the default, or else the only one. Throws if there is neither.
     package func defaultFunnel(project: UInt32) async throws -> FunnelDefinition {
         if let mark = try await defaultID(project), let marked = try await get(mark, project: project) { return marked.definition }
         let all = try await list(project: project)

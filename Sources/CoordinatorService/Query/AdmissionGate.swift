@@ -1,17 +1,20 @@
 import FunnelProtocol
 import Synchronization
 
-/// So many queries at a time, so many in line, the rest refused by name. Projects take turns:
+/// Limits how many queries run at a time and how many wait; more are refused. Projects take turns:
 ///
 /// - A project has at most half of the places while another one waits, and never the last one.
-/// - It has at most half of the line.
+/// - It has at most half of the places in the line.
 /// - Heavy queries never take the last place, and light ones go first; one that has waited for `patience` counts as light.
+///
+/// A refusal is sent after `refusalDelay`: a caller who asks again at once would otherwise take the processor from the queries
+/// that run. At most `delayedMax` refusals wait at a time, more are sent at once.
 package final class AdmissionGate: Sendable {
     private struct Waiting {
         let ticket: UInt64
         let project: UInt32
         let isHeavy: Bool
-        let since = ContinuousClock.now
+        let since: ContinuousClock.Instant
         let wake: CheckedContinuation<Bool, Never>
     }
 
@@ -24,26 +27,35 @@ package final class AdmissionGate: Sendable {
         /// By project that is there, when it was served last.
         var served: [UInt32: UInt64] = [:]
         var turns: UInt64 = 0
+        var delayed = 0
 
         var runningAll: Int { running.values.reduce(0, +) }
     }
 
     private static let patience = Duration.seconds(5)
+    private static let delayedMax = 1_024
 
     private let state = Mutex(State())
     private let runningMax: Int
     private let queuedMax: Int
+    private let refusalDelay: Duration
+    private let now: @Sendable () -> ContinuousClock.Instant
 
-    package init(running: Int, queued: Int) {
+    package init(
+        running: Int, queued: Int, refusalDelay: Duration = .seconds(1),
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
         runningMax = running
         queuedMax = queued
+        self.refusalDelay = refusalDelay
+        self.now = now
     }
 
     package var load: (running: Int, queued: Int) { state.withLock { ($0.runningAll, $0.line.count) } }
 
     /// - Parameters:
-    ///   - isHeavy: by an estimate: takes long.
-    ///   - deadline: waiting in line ends then.
+    ///   - isHeavy: whether an estimate says that the query takes long.
+    ///   - deadline: when waiting ends.
     package func run<T>(
         _ project: UInt32, isHeavy: Bool, until deadline: ContinuousClock.Instant, _ body: () async throws -> T
     ) async throws -> T {
@@ -65,8 +77,9 @@ package final class AdmissionGate: Sendable {
         let admitted = await withTaskCancellationHandler {
             await withCheckedContinuation { wake in
                 let (isRefused, woken) = state.withLock { state -> (Bool, [Waiting]) in
-                    if Task.isCancelled { return (true, []) }
-                    state.line.append(Waiting(ticket: ticket, project: project, isHeavy: isHeavy, wake: wake))
+                    // The timer may have fired before the query is in line.
+                    if Task.isCancelled || now() >= deadline { return (true, []) }
+                    state.line.append(Waiting(ticket: ticket, project: project, isHeavy: isHeavy, since: now(), wake: wake))
                     let woken = fill(&state)
                     let own = state.line.count { $0.project == project }
                     guard state.line.last?.ticket == ticket, state.line.count > queuedMax || own > max(1, queuedMax / 2) else {
@@ -82,11 +95,27 @@ package final class AdmissionGate: Sendable {
             leaveLine(ticket)
         }
         guard admitted else {
-            if ContinuousClock.now >= deadline { throw ProtocolError(.deadlineExceeded, "the deadline passed while the query was in line") }
-            if Task.isCancelled { throw ProtocolError(.cancelled, "cancelled while in line") }
+            if now() >= deadline {
+                throw ProtocolError(.deadlineExceeded, "the deadline passed while the query waited for its turn")
+            }
+            if Task.isCancelled { throw ProtocolError(.cancelled, "cancelled while waiting for its turn") }
+            await delayRefusal(until: deadline)
             throw ProtocolError(
-                .overloaded, "\(runningMax) queries are answered at a time, and \(queuedMax) wait in line, of one project half of these")
+                .overloaded,
+                "too many queries: \(runningMax) run at a time and \(queuedMax) wait, at most half of them of one project; ask again later")
         }
+    }
+
+    private func delayRefusal(until deadline: ContinuousClock.Instant) async {
+        let isDelayed = state.withLock { state in
+            guard state.delayed < Self.delayedMax else { return false }
+            state.delayed += 1
+            return true
+        }
+        guard isDelayed else { return }
+        // Ends early where the caller leaves.
+        try? await Task.sleep(until: min(deadline, .now + refusalDelay), clock: .continuous)
+        state.withLock { $0.delayed -= 1 }
     }
 
     private func leaveLine(_ ticket: UInt64) {
@@ -109,7 +138,7 @@ package final class AdmissionGate: Sendable {
 
     // MARK: Whose turn it is
 
-    /// Gives free places to those in line.
+    /// Gives free places to waiting queries.
     private func fill(_ state: inout State) -> [Waiting] {
         var woken: [Waiting] = []
         while state.runningAll < runningMax, let i = next(state) {
@@ -125,7 +154,7 @@ package final class AdmissionGate: Sendable {
     }
 
     private func next(_ state: State) -> Int? {
-        let now = ContinuousClock.now
+        let now = now()
         func mayRun(_ waiting: Waiting) -> Bool {
             if waiting.isHeavy, state.runningHeavy >= max(1, runningMax - 1) { return false }
             let isAlone = !state.line.contains { $0.project != waiting.project }

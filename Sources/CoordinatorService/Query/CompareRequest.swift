@@ -2,7 +2,8 @@ import FunnelModel
 
 /// `"compare": "previous_period"` of a query.
 enum CompareRequest {
-    /// - Parameter range: that of the query, as read.
+    /// Reads `compare`.
+    /// - Parameter range: the range of the query.
     /// - Returns: the range of the same length that ends where the query's begins, in microseconds; between two whole days,
     ///   of as many days.
     static func read(_ reader: inout FieldReader, range: Range<Int64>?, zone: ByteString?) -> Range<Int64>? {

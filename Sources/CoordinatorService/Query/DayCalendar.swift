@@ -16,13 +16,13 @@ package struct DayCalendar: Sendable {
         self.zone = zone
     }
 
-    /// nil where the name is not in the IANA database.
+    /// Nil if the name is not in the IANA database.
     package init?(zone: String) {
         guard let found = NamedZone(zone) else { return nil }
         self.init(found)
     }
 
-    /// - Parameter utcMidnight: 00:00 UTC of the date, in microseconds.
+    /// Start of a local day, in microseconds; `utcMidnight` is 00:00 UTC of its date.
     func start(ofDay utcMidnight: Int64) -> Int64? {
         let (year, month, day) = Timestamp.civil(day: Timestamp.floorDivide(utcMidnight, 86_400_000_000))
         let noon = DateComponents(year: Int(year), month: Int(month), day: Int(day), hour: 12)

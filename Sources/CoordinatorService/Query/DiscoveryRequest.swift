@@ -1,10 +1,10 @@
 import FunnelModel
 import FunnelProtocol
 
-/// What `GET /v1/events` and `GET /v1/properties…` ask, by the parameters of their addresses.
+/// A request to `GET /v1/events` or `GET /v1/properties…`, from its query parameters.
 struct DiscoveryRequest: Sendable {
     var query: DiscoveryQuery
-    /// Entries of the answer, at most.
+    /// Max entries of the answer.
     var limit: Int
     var allowPartial: Bool
 
@@ -16,7 +16,7 @@ struct DiscoveryRequest: Sendable {
 
     private static let limitMax = 10_000
 
-    /// - Parameter parameters: by name, decoded.
+    /// Reads the query parameters, which must be decoded. Throws all faults at once.
     static func parse(_ subject: Subject, _ parameters: [(name: String, value: String)]) throws(InvalidDocument) -> DiscoveryRequest {
         var reader = FieldReader(.object(parameters.map { .init(ByteString($0.name), .text($0.value)) }))
         let allowPartial = reader.string("allow_partial").map { $0 == "true" || $0 == "1" } ?? false
@@ -54,7 +54,7 @@ struct DiscoveryRequest: Sendable {
         return nil
     }
 
-    /// What no shard at all would have found.
+    /// The answer of no shard, to merge others into.
     var nothing: Discovery {
         switch query {
         case .events: .events([:])

@@ -21,7 +21,7 @@ struct ExplainRequest: Sendable {
 
     func check(against definition: FunnelDefinition) throws(InvalidDocument) {
         guard definition.countBy == .users else {
-            throw InvalidDocument([FieldFault("count_by", "one user is explained; ask with count_by users")])
+            throw InvalidDocument([FieldFault("count_by", "must be users to explain a user")])
         }
     }
 }

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
 
-/// The body of `POST /v1/query/paths`: a query, and which paths.
+/// The body of `POST /v1/query/paths`: a query, and what paths to count.
 package struct PathsRequest: Sendable {
     private enum Origin {
         case dropped(StepName)
@@ -12,9 +12,10 @@ package struct PathsRequest: Sendable {
     private let origin: Origin
     private let length: Int
     private let events: PathQuestion.Events
-    /// Paths shown.
+    /// Max paths shown.
     let rows: Int
 
+    /// Reads and checks the body; throws all faults at once. `now`, in microseconds, is the default of `as_of`.
     package static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> PathsRequest {
         var reader = FieldReader(document)
         let query = QueryRequest.readAlone(&reader, now: now)
@@ -71,7 +72,7 @@ package struct PathsRequest: Sendable {
         return names
     }
 
-    /// What it asks of a funnel.
+    /// The question to shards about a funnel. Throws if the funnel does not count users or lacks the steps.
     package func question(for definition: FunnelDefinition) throws(InvalidDocument) -> PathQuestion {
         try definition.checkCountsUsers()
         switch origin {
@@ -89,26 +90,26 @@ package struct PathsRequest: Sendable {
 }
 
 extension QueryRequest {
-    /// The part of a query that a report by itself has: no times, and no other report.
+    /// Reads the query of a report that comes alone: without times and without other reports.
     static func readAlone(_ reader: inout FieldReader, now: Int64) -> QueryRequest {
         var query = read(&reader, now: now)
         query.times = false
         for key in ["breakdown", "trend", "segments", "variants", "compare"] as [ByteString] where reader.value(key) != nil {
-            reader.faultAt(key, "does not go with this report")
+            reader.faultAt(key, "can't be used with this report")
         }
         return query
     }
 }
 
 extension FunnelDefinition {
-    /// Reports about what users do have one attempt a user.
+    /// Throws unless the funnel counts users: paths and predictors have one attempt per user.
     func checkCountsUsers() throws(InvalidDocument) {
         if countBy != .users { throw InvalidDocument([FieldFault("count_by", "must be users for this report")]) }
     }
 }
 
 extension StepName {
-    /// Nil where it is neither a number that a step can have nor text.
+    /// Nil if it is neither a possible number of a step nor text.
     init?(_ value: JSONValue) {
         switch value {
         case .integer(let index) where (1...Int64(Limits.stepsPerFunnel)).contains(index): self = .index(Int(index))

@@ -4,16 +4,17 @@ import FunnelProtocol
 /// The body of `POST /v1/query/predictors`: a query, and the step to predict.
 package struct PredictorsRequest: Sendable {
     let query: QueryRequest
-    /// Nil is the last.
+    /// Nil = the last step.
     private let step: StepName?
-    /// Nil is the one before it that may not be skipped.
+    /// Nil = the nearest required step before `step`.
     private let of: StepName?
     private let properties: Bool
-    /// Predictors shown.
+    /// Max predictors shown.
     let rows: Int
-    /// Users who must have done something for it to be tested.
+    /// Min users with an event or value for it to be tested.
     let usersMin: Int
 
+    /// Reads and checks the body; throws all faults at once. `now`, in microseconds, is the default of `as_of`.
     package static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> PredictorsRequest {
         var reader = FieldReader(document)
         let query = QueryRequest.readAlone(&reader, now: now)
@@ -34,11 +35,11 @@ package struct PredictorsRequest: Sendable {
         return nil
     }
 
-    /// What it asks of a funnel.
+    /// The question to shards about a funnel. Throws if the funnel does not count users or lacks the steps.
     package func question(for definition: FunnelDefinition) throws(InvalidDocument) -> PredictorQuestion {
         try definition.checkCountsUsers()
         let step = try self.step?.position(in: definition, field: "step") ?? definition.steps.count
-        guard step > 1 else { throw InvalidDocument([FieldFault("step", "must be behind step 1, which all users have done")]) }
+        guard step > 1 else { throw InvalidDocument([FieldFault("step", "must be after step 1, which all users have done")]) }
         let of = try self.of?.position(in: definition, field: "of") ?? definition.requiredStep(before: step)
         guard of < step else { throw InvalidDocument([FieldFault("of", "must be a step before step \(step)")]) }
         return PredictorQuestion(step: step, of: of, properties: properties)

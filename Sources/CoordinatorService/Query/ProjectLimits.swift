@@ -1,15 +1,14 @@
 import FunnelModel
 import Synchronization
 
-/// How many event names and property keys a project has, over all shards, where it comes near a limit, and which of its files
-/// are damaged.
+/// The event names and property keys of a project over all shards, with warnings of limits that are near and of damaged files.
 struct ProjectLimits: Sendable {
-    /// Names of one kind.
+    /// The number of event names, or of property keys.
     struct Use: Equatable, Sendable {
         /// A name on two shards counts once.
         var count = 0
         var mostOnAShard = 0
-        /// Of each shard, by the least of their settings.
+        /// Limit of one shard; the min of the shards' settings.
         var limit = 0
 
         var json: JSONValue { ["count": .count(count), "most_on_a_shard": .count(mostOnAShard), "limit": .count(limit)] }
@@ -19,7 +18,7 @@ struct ProjectLimits: Sendable {
     var properties = Use()
     var warnings: [String] = []
 
-    /// - Parameter shards: by number; nil where one did not answer.
+    /// Adds up the names of the shards, in order of their numbers; a shard that did not answer is nil. Nil if none did.
     init?(_ shards: [ProjectNames?]) {
         var sum: ProjectNames?
         for (number, names) in shards.enumerated() {
@@ -49,7 +48,7 @@ struct ProjectLimits: Sendable {
     }
 }
 
-/// The limits of projects as last heard: whoever looks at the status again and again does not have all names sent each time.
+/// A cache of projects' limits, so that a caller who asks for the status often does not have all names sent each time.
 final class SharedLimits: Sendable {
     private static let age = Duration.seconds(10)
     private static let projectsMax = 1_000
@@ -59,7 +58,7 @@ final class SharedLimits: Sendable {
 
     init(_ ask: @escaping @Sendable (UInt32) async -> [ProjectNames?]) { self.ask = ask }
 
-    /// Nil where no shard has answered.
+    /// Not older than 10 s; nil if no shard has answered.
     func limits(project: UInt32) async -> ProjectLimits? {
         if let known = known.withLock({ $0[project] }), .now - known.asked < Self.age { return known.limits }
         let limits = ProjectLimits(await ask(project))

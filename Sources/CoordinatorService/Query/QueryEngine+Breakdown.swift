@@ -3,9 +3,9 @@ import FunnelProtocol
 import ServiceRuntime
 
 extension QueryEngine {
-    /// Where shards left out groups that could be among those to be shown, asks all that answered once more, and puts what
-    /// they say then in place of what they said of the whole (`Protocol/PROTOCOL.md`, section 11).
-    /// - Throws: also where a shard answered the first time only; what is missing now would not be exact.
+    /// The second round of a breakdown (`Protocol/PROTOCOL.md` section 11). If shards left out groups that could be among the rows,
+    /// this asks all shards that answered once more, and replaces their first answers.
+    /// - Throws: also if a shard does not answer the second time, since the result would not be exact.
     func settle(
         _ asked: BreakdownRequest, _ query: ResolvedQuery, _ results: inout Gathered<[PartialResult]>, _ project: UInt32,
         _ start: ContinuousClock.Instant
@@ -23,7 +23,7 @@ extension QueryEngine {
         if share == .all, values > Limits.wholeGroups {
             let reason = """
                 "\(asked.breakdown.property.string)" has more than \(Limits.wholeGroups) values on all shards together, too many of \
-                one size to tell which lead; break down by a coarser property
+                equal size to find the largest; break down by a coarser property
                 """
             throw ProtocolError(.invalidQuery, "breakdown.property: \(reason)", faults: [FieldFault("breakdown.property", reason)])
         }

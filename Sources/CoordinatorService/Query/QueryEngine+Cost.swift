@@ -1,14 +1,14 @@
 import FunnelModel
 import FunnelProtocol
 
-/// What a query costs, roughly and before it is asked.
+/// Estimates of the cost of a query, before it runs.
 extension QueryEngine {
-    /// Rows times steps that a shard takes a tenth of a second for, or longer.
+    /// Rows times steps above which a query is heavy: a shard takes 100 ms or longer.
     private static let heavyUnits = 100_000_000
-    /// A shard's answer of no more bytes is decoded at once.
+    /// Max bytes of a shard's answer that is decoded on the calling thread.
     static let shortBytes = 256 << 10
 
-    /// Whether a query takes long on each shard. As long as it is not known how many rows a project has, none does.
+    /// Whether a query takes long on each shard. False while the number of the project's rows is not known.
     func isHeavy(_ query: ResolvedQuery, _ report: PartialQuery.Report?, _ project: UInt32) -> Bool {
         guard let rows = sharedTotals.roughRows(project: project) else { return false }
         let definitions = query.segments.map(\.definition) + (query.request.previous == nil ? [] : [query.definition])
@@ -18,7 +18,7 @@ extension QueryEngine {
 }
 
 extension PartialResult {
-    /// Whether to add it up, or to free it, takes milliseconds.
+    /// Whether merging or freeing it takes milliseconds.
     var isLarge: Bool {
         let size =
             switch report {
@@ -33,7 +33,7 @@ extension PartialResult {
 }
 
 extension FunnelDefinition {
-    /// What a row costs: twenty times as much where one user's history after the other is matched.
+    /// The cost of a row: the number of steps, times 20 if each user's history is matched by the general matcher.
     fileprivate func weight(_ report: PartialQuery.Report?) -> Int {
         let isGeneral: Bool
         switch report {
@@ -43,7 +43,7 @@ extension FunnelDefinition {
         return steps.count * (isGeneral ? 20 : 1)
     }
 
-    /// Whether packed keys can be matched by it.
+    /// Whether the kernels over packed keys can match it.
     private var isQuick: Bool {
         let isOrdered: Bool
         switch order {

@@ -4,7 +4,7 @@ import RPC
 import ServiceRuntime
 
 extension QueryEngine {
-    /// Event names, property keys, or values of a property that the project has.
+    /// The event names, property keys, or values of a property of the project.
     func discover(_ request: DiscoveryRequest, project: UInt32) async throws -> DiscoveryReport {
         let start = ContinuousClock.now
         let deadline = QueryRequest.defaultDeadline

@@ -4,7 +4,7 @@ import RPC
 import ServiceRuntime
 
 extension QueryEngine {
-    /// One user's matched events, or why the user stopped. Asks only the shard that has the user; without it there is no answer.
+    /// One user's matched events, or why the user stopped. Asks only the shard of the user; throws if it does not answer.
     func explain(_ request: ExplainRequest, project: UInt32) async throws -> ExplainReport {
         let start = ContinuousClock.now
         let query = try await resolve(request.query, project)

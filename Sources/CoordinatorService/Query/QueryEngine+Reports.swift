@@ -4,8 +4,8 @@ import RPC
 import ServiceRuntime
 
 extension QueryEngine {
-    /// What the shards say to a query, its parts in the order of `ResolvedQuery.partials`, and the bounds of its trend. Where
-    /// the buckets of a trend depend on the events, the shards are asked for the first and last of those before.
+    /// Asks the shards and returns their answers, in the order of `ResolvedQuery.partials`, and the bounds of the trend. If the
+    /// bounds depend on the events, the shards are asked for the first and last of those before.
     func gather(
         _ query: ResolvedQuery, _ project: UInt32, _ start: ContinuousClock.Instant
     ) async throws -> (bounds: [Int64], results: Gathered<[PartialResult]>) {
@@ -22,7 +22,7 @@ extension QueryEngine {
         }
         let bounds = try request.trend?.bounds(request.entryRange, span: span) ?? []
         let report = bounds.count > 1 ? .trend(bounds) : query.report
-        // A shard that missed the first question would be in the counts and not in the buckets.
+        // A shard that did not answer the first question is left out, since its events may be outside of the buckets.
         var results = try await askAll(query, project, start, without: Set(missing.map(\.shard.id))) {
             query.partials(report, buckets: $0)
         }
@@ -52,7 +52,7 @@ extension QueryEngine {
             var results: [PartialResult] = []
             for question in questions(link.buckets) {
                 let left = end - ContinuousClock.now
-                guard left > .zero else { throw ProtocolError(.deadlineExceeded, "the time was up", shards: [link.name]) }
+                guard left > .zero else { throw ProtocolError(.deadlineExceeded, "the deadline passed", shards: [link.name]) }
                 let body: [UInt8]
                 do {
                     body = try await link.call(.partialQuery, question.body, project: project, request: number, timeout: left)
@@ -73,7 +73,7 @@ extension QueryEngine {
         }
     }
 
-    /// All shards' answers to each question as one.
+    /// Merges the answers of all shards, by question.
     static func merge(_ answers: [[PartialResult]], _ query: ResolvedQuery, _ bounds: [Int64]) -> [PartialResult] {
         let questions = query.partials(nil, buckets: 0..<0)
         return questions.enumerated().map { i, question in
@@ -85,7 +85,7 @@ extension QueryEngine {
         }
     }
 
-    /// What no shard at all would have said.
+    /// The report of no shard, to merge others into.
     private static func emptyReport(_ query: ResolvedQuery, _ bounds: [Int64]) -> PartialResult.Report? {
         let steps = query.definition.steps.count
         switch query.report {
@@ -98,7 +98,7 @@ extension QueryEngine {
         return .trend(Array(repeating: Array(repeating: 0, count: steps), count: max(0, bounds.count - 1)))
     }
 
-    /// - Parameter results: in the order of the questions.
+    /// Makes the report from the merged results, in the order of `ResolvedQuery.partials`.
     static func report(
         _ query: ResolvedQuery, _ results: [PartialResult], _ bounds: [Int64], _ completeness: Completeness
     ) throws -> FunnelReport {
@@ -120,7 +120,7 @@ extension QueryEngine {
             if case .funnels(let funnels)? = request.variants, let second = query.second {
                 report.variants = PairedReport(names: funnels.map(\.name), definitions: [definition, second], pairs).json
             }
-        // The others are answers to questions of their own.
+        // The other reports do not belong to this request.
         case nil, .entrySpan?, .between?, .explain?, .paths?, .predictors?: break
         }
         report.segments = zip(query.segments, results.dropFirst()).map { segment, result in
@@ -136,7 +136,7 @@ extension QueryEngine {
 }
 
 extension PartialQuery {
-    /// Whether a result tells what was asked.
+    /// Whether a result has what was asked.
     fileprivate func isAnswered(by result: PartialResult) -> Bool {
         guard stillOpen == (result.stillOpen != nil), leavesOutHeavy == (result.heavyUsers != nil) else { return false }
         switch report {

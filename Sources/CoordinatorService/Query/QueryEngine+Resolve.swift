@@ -2,7 +2,7 @@ import FunnelModel
 import FunnelProtocol
 
 extension QueryEngine {
-    /// Looks up every saved funnel that a query names.
+    /// Looks up every saved funnel that a query names. Throws if one is not saved, or lacks the step of a cohort.
     func resolve(_ request: QueryRequest, _ project: UInt32) async throws -> ResolvedQuery {
         let definition = try await self.definition(request.subject, request, project, field: "funnel_id")
         var query = ResolvedQuery(request: request, definition: definition)
@@ -19,7 +19,7 @@ extension QueryEngine {
         return query
     }
 
-    /// With the query's own values.
+    /// The funnel of a subject, with the query's own `count_by` and `session_gap`.
     private func definition(
         _ subject: QueryRequest.Subject, _ request: QueryRequest, _ project: UInt32, field: String
     ) async throws -> FunnelDefinition {

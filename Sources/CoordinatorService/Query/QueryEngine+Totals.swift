@@ -3,20 +3,20 @@ import FunnelProtocol
 import RPC
 import ServiceHost
 
-/// Numbers that shards have at hand: asked past the line of queries.
+/// Numbers that shards have in memory, so these calls skip the queue of queries.
 extension QueryEngine {
     struct ShardTotals: Sendable {
         var id: Int
         var address: String
-        /// nil where the shard did not answer, and why.
+        /// Nil if the shard did not answer; `problem` has the reason.
         var totals: ProjectTotals?
         var problem: String?
     }
 
     private static let totalsDeadline = Duration.seconds(1)
 
-    /// The limited names that each shard has of a project, by shards; nil where it did not answer, or is of a release that
-    /// does not know the question.
+    /// The event names and property keys of a project on each shard. Nil for a shard that did not answer, or whose release does not
+    /// know the question.
     static func askNames(_ fleet: ShardFleet, _ project: UInt32) async -> [ProjectNames?] {
         await withTaskGroup(of: (Int, ProjectNames?).self) { group in
             for (place, link) in fleet.links.enumerated() {

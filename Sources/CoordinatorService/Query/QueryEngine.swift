@@ -4,14 +4,14 @@ import Logging
 import RPC
 import ServiceRuntime
 
-/// Plans a query, asks the shards, and adds up what they say. One map for the whole answer.
+/// Runs queries: plans them, asks the shards of one cluster map, and merges the answers.
 final class QueryEngine: Sendable {
     let fleet: ShardFleet
     let savedFunnels: SavedFunnels
     let gate: AdmissionGate
     let sharedTotals: SharedTotals
     let sharedLimits: SharedLimits
-    /// For what takes long: answers of other queries do not wait for it.
+    /// Threads for long work, so that it does not delay answers of other queries.
     let aside = WorkThreads()
     let tally: QueryTally
     private let requests = RequestNumbers()
@@ -23,8 +23,8 @@ final class QueryEngine: Sendable {
         sharedTotals = SharedTotals { await QueryEngine.askTotals(fleet, $0) }
         tally = QueryTally(metrics, logger)
         sharedLimits = SharedLimits { await QueryEngine.askNames(fleet, $0) }
-        metrics.gauge("sluice_queries_running", "queries being answered") { Double(gate.load.running) }
-        metrics.gauge("sluice_queries_queued", "queries in line") { Double(gate.load.queued) }
+        metrics.gauge("sluice_queries_running", "queries being answered now; max is queries-running") { Double(gate.load.running) }
+        metrics.gauge("sluice_queries_queued", "queries in the queue now; max is queries-queued") { Double(gate.load.queued) }
     }
 
     func report(_ request: QueryRequest, project: UInt32) async throws -> FunnelReport {
@@ -80,6 +80,7 @@ final class QueryEngine: Sendable {
             completeness: completeness)
     }
 
+    /// The answers of shards, in order of their numbers, and the shards that did not answer.
     struct Gathered<T: Sendable>: Sendable {
         var answers: [T] = []
         var missing: [(shard: ShardFleet.Link, error: ProtocolError)] = []
@@ -92,7 +93,7 @@ final class QueryEngine: Sendable {
         ask: @escaping @Sendable (ShardFleet.Link, Duration, UInt64) async throws -> T
     ) async throws -> Gathered<T> {
         let left = deadline - (ContinuousClock.now - start)
-        guard left > .zero else { throw ProtocolError(.deadlineExceeded, "the deadline passed while the query was in line") }
+        guard left > .zero else { throw ProtocolError(.deadlineExceeded, "the deadline passed while the query waited for its turn") }
         let number = requests.next()
         let links = fleet.links.filter { !absent.contains($0.id) }
         return try await withThrowingTaskGroup(of: (Int, Result<T, ProtocolError>).self) { group in
@@ -120,7 +121,7 @@ final class QueryEngine: Sendable {
         }
     }
 
-    /// True where the shard could not answer now; false where the question itself is at fault.
+    /// True if the shard could not answer now; false if the question itself is at fault.
     private static func meansMissing(_ code: ProtocolError.Code) -> Bool {
         switch code {
         case .workBudget, .invalidQuery, .invalidMessage, .tooLarge, .cancelled: return false
@@ -128,7 +129,8 @@ final class QueryEngine: Sendable {
         }
     }
 
-    /// - Parameter heavy: users left out; nil where they are an error.
+    /// The completeness of an answer. Throws if shards are missing and the query does not allow that.
+    /// - Parameter heavy: users left out as too heavy; nil if they are an error.
     func judge(
         _ missing: [(shard: ShardFleet.Link, error: ProtocolError)], newest: Int64?, _ allowPartial: Bool, heavy: UInt64? = nil
     ) throws -> Completeness {
@@ -144,29 +146,29 @@ final class QueryEngine: Sendable {
             newestEvent: newest, heavyUsers: heavy)
     }
 
-    /// Users left out on all shards; nil where they are an error. The parts of a query may leave out different users: of a
-    /// shard, those of the part that left out most.
+    /// Users left out on all shards; nil if they are an error. The parts of a query may leave out different users: of each shard,
+    /// the max over the parts counts.
     static func heavyUsers(_ answers: [[PartialResult]]) -> UInt64? {
         let heavy = answers.compactMap { $0.compactMap(\.heavyUsers).max() }
         return heavy.isEmpty ? nil : heavy.reduce(0, +)
     }
 
-    /// A shard of the release before refuses the flag, and does not know what it asks for.
+    /// Explains the error of a shard of release 0.1, which refuses the flag that leaves out heavy users.
     static func explaining(_ error: ProtocolError, of query: PartialQuery, _ link: ShardFleet.Link) -> ProtocolError {
         guard query.leavesOutHeavy, error.code == .invalidMessage else { return error }
-        let reason = "\(link.name) is of a release that can't leave users out; upgrade it, or ask without"
+        let reason = "\(link.name) is of a release that can't leave users out; upgrade it, or ask without heavy_users"
         return ProtocolError(.invalidQuery, "heavy_users: \(reason)", faults: [FieldFault("heavy_users", reason)], shards: [link.name])
     }
 }
 
-/// How much of the cluster an answer speaks for.
+/// Which shards and users an answer covers.
 struct Completeness: Equatable, Sendable {
     var asked: Int
     var answered: Int
     var missing: [Int]
-    /// Microseconds.
+    /// Microseconds since 1970 UTC.
     var newestEvent: Int64?
-    /// Users left out for being too heavy; nil where they are an error.
+    /// Users left out as too heavy; nil if they are an error.
     var heavyUsers: UInt64?
 
     var json: JSONValue {
@@ -183,6 +185,6 @@ struct Completeness: Equatable, Sendable {
         ]
     }
 
-    /// Without the newest event, which lists don't ask for.
+    /// Without `newest_event`, for which lists don't ask.
     var listJSON: JSONValue { .object((json.asObject ?? []).filter { $0.key != "newest_event" }) }
 }

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
 
-/// What an operator asks: the body of `POST /v1/query`, checked, names and dates still to be resolved.
+/// The body of `POST /v1/query`, checked. Saved funnels and names of steps are looked up later.
 package struct QueryRequest: Sendable {
     enum Subject: Sendable {
         case definition(FunnelDefinition)
@@ -11,35 +11,35 @@ package struct QueryRequest: Sendable {
     }
 
     var subject: Subject
-    /// Step-1 times, microseconds; nil is all.
+    /// Range of step-1 times, in microseconds since 1970 UTC; nil = all.
     package var entryRange: Range<Int64>?
     package var asOf: Int64
     var times = true
     /// Only users of this cohort count.
     package var cohort: CohortRequest?
-    /// These override the definition's.
+    /// These replace the definition's; `sessionGap` is in microseconds.
     package var countBy: FunnelDefinition.CountBy?
-    package var sessionGap: Int64?
+    package var sessionGap: Microseconds?
     /// At most one of these three.
     package var breakdown: BreakdownRequest?
     package var trend: TrendRequest?
     package var variants: VariantRequest?
     package var segments: [SegmentRequest] = []
-    /// Step-1 times to compare with.
+    /// Step-1 times of the period to compare with.
     package var previous: Range<Int64>?
     var allowPartial = false
-    /// Whether users who are too heavy are left out; else they are an error.
+    /// Whether users who are too heavy are left out; otherwise they are an error.
     var leavesOutHeavy = false
     var deadline: Duration = defaultDeadline
 
-    /// What becomes of users who are too heavy.
+    /// What to do with users who are too heavy.
     enum HeavyRule: String, CaseIterable {
         case error
         case leaveOut = "leave_out"
     }
 
     static let defaultDeadline: Duration = .seconds(30)
-    private static let deadlineMicroseconds: ClosedRange<Int64> = 1_000...600_000_000
+    private static let deadlines: ClosedRange<Microseconds> = 1_000...600_000_000
 
     init(subject: Subject, entryRange: Range<Int64>?, asOf: Int64, allowPartial: Bool) {
         self.subject = subject
@@ -48,7 +48,7 @@ package struct QueryRequest: Sendable {
         self.allowPartial = allowPartial
     }
 
-    /// - Parameter now: microseconds; the default of `as_of`.
+    /// Reads and checks the body. Throws all faults at once. `now`, in microseconds, is the default of `as_of`.
     package static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> QueryRequest {
         var reader = FieldReader(document)
         let request = read(&reader, now: now)
@@ -84,7 +84,7 @@ package struct QueryRequest: Sendable {
         request.allowPartial = reader.bool("allow_partial") ?? false
         let heavy: HeavyRule? = reader.choice("heavy_users")
         request.leavesOutHeavy = heavy == .leaveOut
-        if let microseconds = reader.duration("deadline", in: deadlineMicroseconds) { request.deadline = .microseconds(microseconds) }
+        if let deadline = reader.duration("deadline", in: deadlines) { request.deadline = .microseconds(deadline.count) }
         request.breakdown = BreakdownRequest.read(&reader)
         request.trend = TrendRequest.read(&reader, zone: zone)
         for (key, other) in [("trend", "breakdown"), ("variants", "breakdown"), ("variants", "trend")] as [(ByteString, ByteString)]
@@ -99,7 +99,7 @@ package struct QueryRequest: Sendable {
         return request
     }
 
-    /// `"funnel"` or `"funnel_id"`.
+    /// Reads `"funnel"` or `"funnel_id"`, of which one is required.
     static func readSubject(_ reader: inout FieldReader) -> Subject {
         let inline = reader.value("funnel")
         let name = reader.string("funnel_id")
@@ -117,7 +117,8 @@ package struct QueryRequest: Sendable {
         }
     }
 
-    /// A date is a whole day in `zone`, both ends inclusive; an instant is half-open.
+    /// Reads a range of times, in microseconds. Dates are whole days in `zone`, the last one included; instants make a half-open
+    /// range.
     static func readRange(_ reader: inout FieldReader, zone: ByteString?, from: ByteString, to: ByteString) -> Range<Int64>? {
         let calendar = DayCalendar(zone: zone?.string ?? "UTC")
         if calendar == nil { reader.faultAt("time_zone", "\"\(zone?.string.prefix(60) ?? "")\" is not an IANA time zone") }
@@ -138,7 +139,7 @@ package struct QueryRequest: Sendable {
         return low..<high
     }
 
-    /// The text of a bound that is a whole day; such texts are in the order of their days.
+    /// The text of a bound if it is a date. Such texts sort as their days do.
     static func day(_ bound: ByteString?) -> ByteString? { bound.flatMap { $0.count == 10 ? $0 : nil } }
 
     private static func readBound(_ reader: inout FieldReader, _ key: ByteString, _ days: DayCalendar, isEnd: Bool) -> Int64? {
@@ -147,7 +148,7 @@ package struct QueryRequest: Sendable {
             let (time, hasZone) = try Timestamp.read(text)
             guard text.bytes.contains(UInt8(ascii: "-")) else { throw Timestamp.Fault(reason: "a number is not a date") }
             guard text.count == 10 else {
-                // Without an offset it could be meant in `time_zone`; better asked for than guessed.
+                // Without an offset it could be meant in `time_zone`, so an offset is required.
                 guard hasZone else { throw Timestamp.Fault(reason: "an instant needs Z or an offset") }
                 return time
             }

@@ -5,7 +5,7 @@ import RPC
 import ServiceHost
 import ServiceRuntime
 
-/// Counts the queries of callers, by project and by what became of them. Live viewers' are counted apart.
+/// Counts queries by project and outcome, and measures their time. Evaluations for live viewers are counted separately.
 struct QueryTally: Sendable {
     private static let codes = ProtocolError.Code.allCases
 
@@ -18,9 +18,9 @@ struct QueryTally: Sendable {
         let whole = [[("outcome", "ok"), ("code", "")], [("outcome", "partial"), ("code", "")]]
         counters = metrics.counters(
             "sluice_queries_total",
-            "queries by what became of them: answered for all shards or for some, refused, failed, or left by their callers",
+            "queries by outcome; partial = answers without some shards, cancelled = the caller left",
             by: whole + Self.codes.map { [("outcome", Self.outcome($0)), ("code", $0.traits.name)] })
-        latency = metrics.latency("sluice_query_seconds", "time of a whole query, waiting in line included")
+        latency = metrics.latency("sluice_query_seconds", "time of a whole query, in seconds, with queueing")
         self.logger = logger
     }
 
@@ -32,7 +32,7 @@ struct QueryTally: Sendable {
         }
     }
 
-    /// Runs a query of a caller.
+    /// Runs `body`, and counts its outcome and time.
     /// - Parameter isPartial: whether the answer lacks shards.
     func count<T>(_ project: UInt32, isPartial: (T) -> Bool, _ body: () async throws -> T) async throws -> T {
         let start = ContinuousClock.now
@@ -53,7 +53,7 @@ struct QueryTally: Sendable {
         }
     }
 
-    /// The same for an answer that says itself whether it is complete.
+    /// The same for a JSON answer, whose `completeness` says whether shards are missing.
     func count(_ project: UInt32, _ body: () async throws -> JSONValue) async throws -> JSONValue {
         try await count(project, isPartial: { $0["completeness"]?["missing"]?.asArray?.isEmpty == false }, body)
     }

@@ -1,12 +1,12 @@
 import FunnelModel
 import FunnelProtocol
 
-/// A query whose funnels are all at hand.
+/// A query with all its saved funnels looked up.
 struct ResolvedQuery: Sendable {
     var request: QueryRequest
     /// With the query's own `count_by` and `session_gap`.
     var definition: FunnelDefinition
-    /// Of the whole, and so of all its parts.
+    /// Of the whole query, and so of all its parts.
     var cohorts: [Cohort] = []
     var segments: [Segment] = []
     /// The second of two funnels over the same users.
@@ -18,8 +18,7 @@ struct ResolvedQuery: Sendable {
         var cohorts: [Cohort]
     }
 
-    /// What every shard is asked about the whole.
-    /// - Parameter buckets: the shard's.
+    /// The question to a shard about the whole query, for the shard's `buckets`.
     func partial(_ report: PartialQuery.Report?, buckets: Range<Int>) -> PartialQuery {
         PartialQuery(
             definition: definition, buckets: [buckets], asOf: request.asOf, entryRange: request.entryRange, cohorts: cohorts,
@@ -27,7 +26,7 @@ struct ResolvedQuery: Sendable {
             leavesOutHeavy: request.leavesOutHeavy && !Self.isOfOneUser(report), report: report)
     }
 
-    /// What a list of users is of.
+    /// The question to a shard for a list of users: without times and open counts.
     func withoutFigures(buckets: Range<Int>) -> PartialQuery {
         var query = partial(nil, buckets: buckets)
         query.times = false
@@ -35,12 +34,12 @@ struct ResolvedQuery: Sendable {
         return query
     }
 
-    /// A user who is explained can't be left out.
+    /// True for an explanation: its user can't be left out.
     private static func isOfOneUser(_ report: PartialQuery.Report?) -> Bool {
         if case .explain? = report { true } else { false }
     }
 
-    /// Whether the counts, or the user, are asked for who of those who dropped can still go on.
+    /// Whether the answer reports dropped users who can still go on.
     private static func tellsOpen(_ report: PartialQuery.Report?) -> Bool {
         switch report {
         case nil, .breakdown, .trend, .explain, .paired, .variants: true
@@ -48,7 +47,7 @@ struct ResolvedQuery: Sendable {
         }
     }
 
-    /// All that every shard is asked: the whole, then the segments, then the period before.
+    /// All questions to a shard, in order: the whole query, the segments, the previous period.
     func partials(_ report: PartialQuery.Report?, buckets: Range<Int>) -> [PartialQuery] {
         var queries = [partial(report, buckets: buckets)]
         for segment in segments {
@@ -67,7 +66,7 @@ struct ResolvedQuery: Sendable {
         return queries
     }
 
-    /// The report that the query asks for beside the counts, but for a trend, whose bounds may depend on the events.
+    /// The report that the query asks for besides the counts, except a trend, whose bounds may depend on the events.
     var report: PartialQuery.Report? {
         if let second { return .paired(second) }
         if case .property(let asked)? = request.variants { return .variants(asked.split) }

@@ -17,7 +17,7 @@ final class ShardFleet: Sendable {
 
         var name: String { ClusterMap.Shard.name(id) }
 
-        /// Asks the shard, for as long as it is not known to be down.
+        /// Calls the shard. Fails at once if the shard is known to be down.
         func call(
             _ path: CallPath, _ body: [UInt8], project: UInt32, request: UInt64 = 0, timeout: Duration
         ) async throws(ProtocolError) -> [UInt8] {
@@ -26,7 +26,7 @@ final class ShardFleet: Sendable {
             }
         }
 
-        /// The same for an answer in many frames, by ways of their own.
+        /// The same for an answer of many frames, on a separate connection.
         func list(
             _ path: CallPath, _ body: [UInt8], project: UInt32, request: UInt64, timeout: Duration
         ) async throws(ProtocolError) -> [[UInt8]] {
@@ -41,7 +41,7 @@ final class ShardFleet: Sendable {
     let map: ClusterMap
     let links: [Link]
 
-    /// - Parameter dataID: of the data that a shard must have open, by its number; 0 where any will do.
+    /// Begins to watch the shards. `dataID` returns, by shard number, the id of the data that the shard must have open; 0 = any.
     init(
         _ map: ClusterMap, service: ServiceSelf, dataID: @escaping @Sendable (Int) -> UInt64, group: any EventLoopGroup,
         tls: TLSClientConfig?,
@@ -66,7 +66,7 @@ final class ShardFleet: Sendable {
 
     func addMetrics(to metrics: Metrics) {
         for link in links {
-            metrics.gauge("sluice_coordinator_shard_up", "1 where the shard can be reached", labels: [("shard", "\(link.id)")]) {
+            metrics.gauge("sluice_coordinator_shard_up", "1 if the shard can be reached", labels: [("shard", "\(link.id)")]) {
                 if case .up = link.watch.condition { 1 } else { 0 }
             }
         }

@@ -1,20 +1,20 @@
 import FunnelModel
 import Synchronization
 
-/// What the shards have of a project, asked at most once a second however many want to know. A shard that hangs costs all of
-/// them together its deadline.
+/// A cache of projects' totals: the shards are asked at most once a second for all callers. A shard that hangs delays all callers
+/// together by one deadline.
 final class SharedTotals: Sendable {
     private struct Asked {
         var task: Task<[QueryEngine.ShardTotals], Never>
         /// Nil while the shards are asked.
         var answered: ContinuousClock.Instant?
-        /// Of all shards that answered, when they last did.
+        /// Rows on all shards that answered, as of the last answer.
         var rows: Int?
     }
 
-    /// An answer is good for so long.
+    /// How long an answer is used.
     private static let age = Duration.seconds(1)
-    /// A number of rows, for an estimate.
+    /// How long the number of rows is used for an estimate.
     private static let roughAge = Duration.seconds(30)
     private static let projectsMax = 1_000
 
@@ -25,7 +25,7 @@ final class SharedTotals: Sendable {
 
     func totals(project: UInt32) async -> [QueryEngine.ShardTotals] { await task(project, Self.age).value }
 
-    /// Rows of the project on all shards, as last heard; nil where that is not known yet. Waits for nothing.
+    /// Rows of the project on all shards, as of the last answer; nil if not known yet. Does not wait, but may start a new question.
     func roughRows(project: UInt32) -> Int? {
         _ = task(project, Self.roughAge)
         return asked.withLock { $0[project]?.rows }

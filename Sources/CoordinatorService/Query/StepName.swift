@@ -1,11 +1,11 @@
 import FunnelModel
 
-/// A step as queries name it: its number from 1, or its name, which stands for its first place.
+/// A step as queries name it: its number from 1, or its name, which means the first step of that name.
 enum StepName: Sendable {
     case index(Int)
     case name(ByteString)
 
-    /// Nil where the key is absent, or at fault.
+    /// Nil if the key is absent or at fault.
     static func read(_ reader: inout FieldReader, _ key: ByteString) -> StepName? {
         switch reader.value(key) {
         case nil: return nil
@@ -16,14 +16,13 @@ enum StepName: Sendable {
         return nil
     }
 
-    /// `"step"`, which is required.
+    /// Reads `"step"`, which is required.
     static func readRequired(_ reader: inout FieldReader) -> StepName? {
         if reader.value("step") == nil { reader.faultAt("step", "is required: a step's number from 1, or its name") }
         return read(&reader, "step")
     }
 
-    /// - Parameter field: of the step, for faults.
-    /// - Returns: the step's number from 1.
+    /// The step's number from 1. Throws if the funnel has no such step; `field` is its field in the fault.
     func position(in definition: FunnelDefinition, field: String) throws(InvalidDocument) -> Int {
         var found: Int?
         switch self {
@@ -38,7 +37,7 @@ enum StepName: Sendable {
 }
 
 extension FunnelDefinition {
-    /// Why nobody can drop before a step, 1-based; nil where users can.
+    /// Why nobody can drop before a step, 1-based; nil if users can.
     func noDropReason(step: Int) -> String? {
         if step == 1 { return "nobody can drop before step 1" }
         return steps[step - 1].isOptional ? "nobody drops at an optional step" : nil

@@ -3,11 +3,11 @@ import FunnelModel
 /// The body of `POST /v1/query/times`: a query, and two steps.
 struct TimesRequest: Sendable {
     var query: QueryRequest
-    /// Nil is the first step.
+    /// Nil = the first step.
     var from: StepName?
-    /// Nil is the last.
+    /// Nil = the last step.
     var to: StepName?
-    /// Bars of the histogram, at most.
+    /// Max bars of the histogram.
     var bins: Int
 
     static func parse(_ document: JSONValue, now: Int64) throws(InvalidDocument) -> TimesRequest {
@@ -22,7 +22,7 @@ struct TimesRequest: Sendable {
         return request
     }
 
-    /// Numbers from 1.
+    /// The numbers of the steps, from 1. Throws if a step is not in the funnel or `to` is not after `from`.
     func steps(of definition: FunnelDefinition) throws(InvalidDocument) -> (from: Int, to: Int) {
         let from = try from?.position(in: definition, field: "from") ?? 1
         let to = try to?.position(in: definition, field: "to") ?? definition.steps.count

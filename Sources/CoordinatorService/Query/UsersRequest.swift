@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
 
-/// The body of `POST /v1/query/users`: a query, and which of its users.
+/// The body of `POST /v1/query/users`: a query, and which of its users to list.
 struct UsersRequest: Sendable {
     var query: QueryRequest
     var step: StepName
@@ -26,7 +26,7 @@ struct UsersRequest: Sendable {
             query: query, step: step, outcome: outcome ?? .reached, group: group, limit: Int(limit), after: after)
     }
 
-    /// The step's number in `definition`.
+    /// The step's number in `definition`, from 1. Throws if it has no such step, or users can't drop there.
     func position(in definition: FunnelDefinition) throws(InvalidDocument) -> Int {
         let position = try step.position(in: definition, field: "step")
         try group?.breakdown.check(against: definition, "group.touch")
@@ -39,12 +39,12 @@ struct UsersRequest: Sendable {
 
 struct UsersPage: Sendable {
     var users: [ByteString]
-    /// To be given as `after` for the next page; nil at the end.
+    /// The value of `after` for the next page; nil at the end.
     var next: ByteString?
     var asOf: Int64
     var completeness: Completeness
 
-    /// - Parameter withUsers: false where the ids travel apart.
+    /// `withUsers` is false if the ids are sent in frames of their own.
     func json(withUsers: Bool) -> JSONValue {
         let list: [JSONValue.Member] = withUsers ? [.init("users", .array(users.map { .string($0) }))] : []
         return .object(

@@ -9,7 +9,7 @@ package enum VariantRequest: Sendable {
     package struct NamedFunnel: Sendable {
         package var name: ByteString
         var subject: QueryRequest.Subject
-        /// Of the fields, for faults.
+        /// Prefix of the field names in faults.
         var path: String
     }
 
@@ -39,10 +39,10 @@ package enum VariantRequest: Sendable {
         return funnels
     }
 
-    /// What can be told only with the funnels at hand.
+    /// The checks that need the funnels.
     func check(against definitions: [FunnelDefinition]) throws(InvalidDocument) {
         guard definitions.allSatisfy({ $0.countBy == .users }) else {
-            throw InvalidDocument([FieldFault("count_by", "must be users with \"variants\": only users were assigned to one by chance")])
+            throw InvalidDocument([FieldFault("count_by", "must be users with \"variants\": only users were assigned at random")])
         }
         if case .property(let asked) = self, case .attempt(let touch) = asked.split.exposure {
             try Breakdown(property: asked.split.property, touch: touch).check(against: definitions[0], "variants.touch")
@@ -50,12 +50,12 @@ package enum VariantRequest: Sendable {
     }
 }
 
-/// Users by the value of a property that tells which variant they were assigned to.
+/// Users by the value of a property that names the variant they were assigned to.
 package struct PropertyVariants: Sendable {
     package var split: VariantSplit
-    /// Nil is `"control"` where there is one, else the first.
+    /// Nil = `"control"` if there is such a value, otherwise the first.
     package var control: PropertyValue?
-    /// Planned shares by the values as text, any positive weights; nil is equal shares.
+    /// Planned shares by value as text, any positive weights; nil = equal shares.
     package var expected: [(value: ByteString, share: Double)]?
 
     /// The names of the rules by which a user counts for a value.
@@ -72,7 +72,7 @@ package struct PropertyVariants: Sendable {
         let hasTouch = reader.value("touch") != nil
         let named: Exposure? = reader.choice("exposure")
         if hasTouch, named == .first {
-            reader.faultAt("touch", "goes with \"exposure\": \"attempt\": a first exposure is of no attempt")
+            reader.faultAt("touch", "needs \"exposure\": \"attempt\": a first exposure belongs to no attempt")
         }
         let exposure: VariantSplit.Exposure
         switch named ?? (hasTouch ? .attempt : .first) {

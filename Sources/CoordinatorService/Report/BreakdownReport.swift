@@ -1,16 +1,16 @@
 import FunnelModel
 
-/// A funnel's users by the value of a property. Fields and order: `Protocol/FUNNEL.md`, section 6.
+/// A funnel's users by the value of a property. Fields and order: `Protocol/FUNNEL.md` section 6.
 package struct BreakdownReport: Sendable {
     private let request: BreakdownRequest
     private let definition: FunnelDefinition
     /// The largest groups, in the order of the answer.
     private let rows: [(value: PropertyValue, counts: [UInt64])]
     private let absent: [UInt64]
-    /// The rest, added up, and how many values that is; nil where all are shown.
+    /// The sum of the other groups, and how many values they have; nil if all are shown.
     private let other: (values: ClosedRange<Int>, counts: [UInt64])?
 
-    /// - Parameter counts: of all users.
+    /// `counts` are those of all users, by step.
     package init(_ request: BreakdownRequest, _ groups: ValueGroups, of counts: [UInt64], _ definition: FunnelDefinition) {
         self.request = request
         self.definition = definition
@@ -21,7 +21,7 @@ package struct BreakdownReport: Sendable {
             other = nil
             return
         }
-        // Not added up from the groups: of many values some are not told.
+        // The difference, since shards leave out groups if there are many.
         let rest = rows.reduce(zip(counts, absent).map(-)) { zip($0, $1.counts).map(-) }
         other = ((values.lowerBound - rows.count)...(values.upperBound - rows.count), rest)
     }

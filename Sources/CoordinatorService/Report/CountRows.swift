@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// Counts by step, and what follows from them.
+/// Counts by step, and the figures derived from them.
 struct CountRows {
     let definition: FunnelDefinition
     let counts: [UInt64]
@@ -15,16 +15,16 @@ struct CountRows {
 
     func isOptional(_ i: Int) -> Bool { definition.steps[i].isOptional }
 
-    /// The count of the nearest required step before; nil on row 1.
+    /// The count of the nearest required step before step `i`; nil for the first.
     func previous(_ i: Int) -> UInt64? { counts.indices[..<i].last { !isOptional($0) }.map { counts[$0] } }
 
-    /// Users of the step before who did not get here; nil on row 1 and where the step is optional.
+    /// Users of the nearest required step before who did not reach step `i`; nil for the first and for optional steps.
     func lost(_ i: Int) -> UInt64? {
         guard !isOptional(i), let previous = previous(i) else { return nil }
         return previous >= counts[i] ? previous - counts[i] : 0
     }
 
-    /// `[low, high]`; null of attempts, which are not independent of each other.
+    /// `[low, high]`; null if attempts are counted, which are not independent of each other.
     func interval(_ part: UInt64?, of whole: UInt64?, scale: Double = 1) -> JSONValue {
         guard definition.countBy != .attempts, let part, let whole else { return .null }
         return Rate.interval(part, of: whole, scale: scale)
@@ -37,7 +37,7 @@ struct CountRows {
 
     func json(_ count: UInt64?) -> JSONValue { count.map { .integer(Int64($0)) } ?? .null }
 
-    /// Members of a whole.
+    /// The members about the whole funnel.
     var head: [JSONValue.Member] {
         [
             .init("entered", json(entered)), .init("converted", json(converted)),
@@ -59,8 +59,8 @@ struct CountRows {
 }
 
 extension FunnelDefinition {
-    /// Microseconds after which no attempt can go on.
-    var longestAttempt: Int64 { anchor == .firstStep ? window : window * Int64(steps.count - 1) }
+    /// Max length of an attempt, in microseconds.
+    var longestAttempt: Int64 { (anchor == .firstStep ? window : window * Int64(steps.count - 1)).count }
 
     /// Whether some who entered before `end` may still convert.
     func isImmature(end: Int64, asOf: Int64) -> Bool {
@@ -68,7 +68,7 @@ extension FunnelDefinition {
         return overflow || closed > asOf
     }
 
-    /// - Parameter newest: the newest event; nobody entered later.
+    /// The same for a range that may be open; `newest` is the newest event, after which nobody entered.
     func isImmature(_ range: Range<Int64>?, newest: Int64?, asOf: Int64) -> Bool {
         guard let newest else { return false }
         return isImmature(end: min(range?.upperBound ?? Int64.max, newest + 1), asOf: asOf)

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
 
-/// Names, properties or values with the numbers of their rows, most rows first. Fields: `Protocol/PROTOCOL.md`, section 7.
+/// Names, properties or values with their numbers of rows, most rows first. Fields: `Protocol/PROTOCOL.md` section 7.
 struct DiscoveryReport: Sendable {
     private let request: DiscoveryRequest
     private let found: Discovery
@@ -22,7 +22,7 @@ struct DiscoveryReport: Sendable {
         case .properties(let properties):
             members = list("properties", properties.sorted { ($1.value.rows, $0.key) < ($0.value.rows, $1.key) }, Self.property)
         case .values(let values): members = self.values(values)
-        // For `StatusReport`; no request of this kind asks for them.
+        // The status asks for these; discovery requests do not.
         case .totals, .names: members = []
         }
         members.append(.init("completeness", completeness.listJSON))
@@ -52,7 +52,7 @@ struct DiscoveryReport: Sendable {
 
     private func values(_ values: ValueRows) -> [JSONValue.Member] {
         guard case .values(let property, let event, _) = request.query else { return [] }
-        // By rows, and among equal ones by text.
+        // By rows, ties by text.
         let byText = values.rows.keys.sortedAsText().map { (value: $0, rows: values.rows[$0] ?? 0) }
         let sorted = byText.enumerated().sorted { ($1.element.rows, $0.offset) < ($0.element.rows, $1.offset) }.map(\.element)
         let rows = list("values", sorted) { ["value": $0.value.json, "rows": .integer(Int64($0.rows))] }

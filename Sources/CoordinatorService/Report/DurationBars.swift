@@ -1,14 +1,16 @@
 import FunnelModel
 
-/// Bars of a histogram of times, with edges at durations that people use.
+/// Bars of a histogram of times, with edges at round durations.
 struct DurationBars: Sendable {
     enum Scale: String, Sendable { case linear, log }
 
     let scale: Scale
-    /// Ticks, ascending. Bars lie between neighbours, the lower edge being part of it; one more is open to the right.
+    /// In ticks, ascending. A bar has its lower edge but not its upper one. After the last edge there may be one more bar, without
+    /// an upper edge.
     let edges: [UInt64]
 
-    /// Microseconds: 1, 2 and 5 times powers of ten up to 5 s, then what divides minutes, hours and days.
+    /// Round durations in microseconds: 1, 2 and 5 times powers of ten up to 5 s, then parts and multiples of minutes, hours and
+    /// days.
     private static let ladder: [UInt64] = {
         let small = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000].flatMap { [$0, 2 * $0, 5 * $0] }
         let minute = 60_000_000
@@ -17,13 +19,13 @@ struct DurationBars: Sendable {
         return (small + [10_000_000, 30_000_000] + minutes + days).map { UInt64($0) }
     }()
 
-    /// At most `bins` bars. Linear up to the 99th percentile; where more than half of the users would stand in the first of
-    /// three bars or more, each edge is the next round duration instead.
+    /// Makes at most `bins` bars; nil if there are no times. They are linear up to the 99th percentile. If more than half of the
+    /// users would be in the first of three bars or more, the edges are successive round durations instead.
     /// - Parameter tick: microseconds.
     init?(_ times: StepTimes, bins: Int, tick: UInt64) {
         guard let least = times.range?.lowerBound, let p99 = times.times.percentile(99).map({ UInt64($0) }) else { return nil }
         let ladder = Self.ladder.filter { $0 % tick == 0 }.map { $0 / tick }
-        // The last one stays free for what lies beyond.
+        // One bar is kept for times beyond the last edge.
         let bars = UInt64(bins - 1)
         guard let width = ladder.first(where: { max(p99, least) / $0 - least / $0 < bars }) else { return nil }
         let start = least / width * width
@@ -39,11 +41,11 @@ struct DurationBars: Sendable {
         var edges = [first] + ladder.filter { $0 > first && $0 <= p99 }
         if let beyond = ladder.first(where: { $0 > p99 }) { edges.append(beyond) }
         let stride = (edges.count - 2) / bars + 1
-        // Every so many edges, the last one among them.
+        // The first edge, and every `stride`-th counted from the last.
         return edges.indices.filter { (edges.count - 1 - $0) % stride == 0 || $0 == 0 }.map { edges[$0] }
     }
 
-    /// A histogram tells no more than how many lie below a border of its buckets.
+    /// Moves the edges to borders of the time histogram's buckets, below which it can count.
     private static func cut(_ edges: [UInt64]) -> [UInt64] {
         var borders: [UInt64] = []
         for edge in edges.map({ TimeHistogram.least(of: TimeHistogram.bucket(of: $0)) }) where edge != borders.last { borders.append(edge) }

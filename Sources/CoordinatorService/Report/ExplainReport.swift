@@ -1,11 +1,11 @@
 import FunnelModel
 
-/// What became of one user, and why. Fields and rules: `Protocol/FUNNEL.md`, section 6.
+/// One user's matched events, or why the user stopped. Fields and rules: `Protocol/FUNNEL.md` section 6.
 struct ExplainReport: Sendable {
     var definition: FunnelDefinition
     var asOf: Int64
     var user: ByteString
-    /// Nil where no shard has events of the user.
+    /// Nil if the shard has no events of the user.
     var explanation: UserExplanation?
     var completeness: Completeness
 
@@ -24,9 +24,9 @@ struct ExplainReport: Sendable {
         ]
     }
 
-    private func ticks(_ time: Int64) -> Int64 { Timestamp.floorDivide(time, definition.clock.tick) }
+    private func ticks(_ time: Int64) -> Int64 { Timestamp.floorDivide(time, definition.clock.tick.count) }
 
-    private func seconds(_ ticks: Int64) -> JSONValue { .number(Double(ticks) * Double(definition.clock.tick) / 1e6) }
+    private func seconds(_ ticks: Int64) -> JSONValue { .number(Double(ticks) * Double(definition.clock.tick.count) / 1e6) }
 
     private func name(_ position: Int) -> JSONValue { .string(definition.steps[position].name) }
 

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// A merged answer as operators see it. Fields and formulas: `Protocol/FUNNEL.md`, section 6.
+/// The report of a query. Fields and formulas: `Protocol/FUNNEL.md` section 6.
 struct FunnelReport: Sendable {
     var definition: FunnelDefinition
     var asOf: Int64
@@ -87,7 +87,7 @@ package struct FunnelFigures: Sendable {
             members.append(.init(ByteString(name), CountRows.rate(successes, of: trials)))
             members.append(.init(ByteString(name + "_ci"), rows.interval(successes, of: trials)))
         }
-        // Who of an optional row finished is not counted.
+        // Converted users of an optional step are not counted.
         add("conversion_rate", rows.isOptional(i) ? nil : rows.converted, of: count)
         add("conversion_from_first", count, of: rows.entered)
         add("conversion_from_previous", count, of: previous)
@@ -98,7 +98,7 @@ package struct FunnelFigures: Sendable {
         return .object(members)
     }
 
-    /// Of those lost before a step, who can still convert; nil where nobody can be lost, and where other than users are counted.
+    /// Users lost before step `i` who can still convert; nil for steps at which nobody can be lost, and unless users are counted.
     private func stillOpen(_ i: Int) -> UInt64? {
         guard definition.countBy == .users, rows.lost(i) != nil, let stillOpen = result.stillOpen else { return nil }
         // They reached the nearest required step before, and maybe optional ones between.
@@ -106,17 +106,17 @@ package struct FunnelFigures: Sendable {
         return stillOpen[previous..<i].reduce(0, +)
     }
 
-    /// Step 1 takes no time: one user's tells everyone's.
+    /// The times of step 1 are all 0, so one entry is enough.
     private var stepOne: TimeSummary? { rows.entered > 0 ? TimeSummary(count: 1, sum: 0, values: .exact([[0]])) : nil }
 
     private func addTimes(_ times: TimeSummary?, suffix: String, to members: inout [JSONValue.Member]) {
-        func seconds(_ ticks: Double?) -> JSONValue { .number(ticks.map { $0 * Double(definition.clock.tick) / 1e6 }) }
+        func seconds(_ ticks: Double?) -> JSONValue { .number(ticks.map { $0 * Double(definition.clock.tick.count) / 1e6 }) }
         members.append(.init(ByteString("median_seconds" + suffix), seconds(times?.median)))
         members.append(.init(ByteString("average_seconds" + suffix), seconds(times?.mean)))
         members.append(.init(ByteString("p90_seconds" + suffix), seconds(times?.percentile(90))))
     }
 
-    /// The required step that most users did not reach from the one before it; ties go to the earlier.
+    /// The required step with the most users lost before it; the earlier one on ties.
     private var biggestDropoff: JSONValue {
         var worst: (index: Int, users: UInt64)?
         for i in result.counts.indices {
@@ -128,8 +128,7 @@ package struct FunnelFigures: Sendable {
         ]
     }
 
-    /// Converted, and of the rest those who still can, each by the probability of the step they are at; nil where other
-    /// than users are counted.
+    /// Converted users, and those who still can, weighted by the probability of the step they are at. Nil unless users are counted.
     private var expectedConversions: Double? {
         guard definition.countBy == .users else { return nil }
         return zip(result.open, definition.probability).reduce(Double(rows.converted)) { $0 + Double($1.0) * $1.1 }

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelStatistics
 
-/// Two funnels over the same users. Fields: `Protocol/FUNNEL.md`, section 6; numbers: `Protocol/STATISTICS.md`.
+/// Two funnels over the same users. Fields: `Protocol/FUNNEL.md` section 6; formulas: `Protocol/STATISTICS.md`.
 package struct PairedReport: Sendable {
     private let names: [ByteString]
     private let definitions: [FunnelDefinition]
@@ -9,9 +9,7 @@ package struct PairedReport: Sendable {
 
     static let note = "compared over the users who entered both, each with both outcomes; a test of separate groups would be wrong"
 
-    /// - Parameters:
-    ///   - names: two.
-    ///   - definitions: two.
+    /// `names` and `definitions` have two entries each.
     package init(names: [ByteString], definitions: [FunnelDefinition], _ pairs: PairedCounts) {
         self.names = names
         self.definitions = definitions

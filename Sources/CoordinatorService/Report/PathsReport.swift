@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// What users do next to the steps. Fields and order: `Protocol/FUNNEL.md`, section 6.
+/// What users do after the step they dropped at, or between two steps. Fields and order: `Protocol/FUNNEL.md` section 6.
 package struct PathsReport: Sendable {
     private typealias Row = (events: [ByteString], users: UInt64)
 
@@ -9,10 +9,10 @@ package struct PathsReport: Sendable {
     private let users: UInt64
     /// By users, descending, then by the names of events.
     private let paths: [Row]
-    /// By the first event alone.
+    /// Users by the first event of their path.
     private let next: [Row]
 
-    /// - Parameter rows: shown of each list.
+    /// `rows` is the max shown of each list.
     package init(_ question: PathQuestion, _ counts: PathCounts, rows: Int) {
         self.question = question
         self.rows = rows
@@ -31,7 +31,7 @@ package struct PathsReport: Sendable {
 
     package var json: [JSONValue.Member] {
         let shown = paths.prefix(rows)
-        // Those who did nothing have a row, though nobody be in it, outside of k.
+        // Users who did nothing have a row even if there are none; it does not count for `k`.
         let (some, none) = (next.filter { !$0.events.isEmpty }, next.first { $0.events.isEmpty }?.users ?? 0)
         var steps = some.prefix(rows).map { row -> JSONValue in
             ["event": .string(row.events[0]), "users": .integer(Int64(row.users)), "share": share(row.users)]
@@ -56,7 +56,7 @@ package struct PathsReport: Sendable {
         pick(question.events).map { .array($0.map { .string($0) }) } ?? .null
     }
 
-    /// What is not shown of a list; null where all is.
+    /// The entries of a list that are not shown; null if all are shown.
     private func rest(_ what: ByteString, _ list: [Row]) -> JSONValue {
         let rest = list.dropFirst(rows)
         if rest.isEmpty { return .null }

@@ -2,7 +2,8 @@ import FunnelModel
 import FunnelStatistics
 import Glibc
 
-/// What predicts a step. Fields and order: `Protocol/FUNNEL.md`, section 6; formulas: `Protocol/STATISTICS.md`.
+/// The events and property values that predict a step. Fields and order: `Protocol/FUNNEL.md` section 6; formulas:
+/// `Protocol/STATISTICS.md`.
 package struct PredictorsReport: Sendable {
     private enum Feature {
         case event(ByteString)
@@ -13,12 +14,12 @@ package struct PredictorsReport: Sendable {
         var feature: Feature
         var with: PredictorCounts.Users
         var without: PredictorCounts.Users
-        /// Those without against those with.
+        /// Users without the feature against users with it.
         var pair: TwoProportions
         var test: (pValue: Double, method: TwoProportions.Method)?
         var adjusted: Double?
 
-        /// How far the rates are apart, as a factor, whichever way.
+        /// The logarithm of the greater rate divided by the smaller one; infinite if the smaller is 0.
         var strength: Double {
             guard let p1 = pair.first.rate, let p2 = pair.second.rate, p1 != p2 else { return 0 }
             return min(p1, p2) == 0 ? .infinity : log(max(p1, p2) / min(p1, p2))
@@ -33,9 +34,7 @@ package struct PredictorsReport: Sendable {
     private let tested: Int
     private let rows: [Row]
 
-    /// - Parameters:
-    ///   - usersMin: who must have done something for it to be tested.
-    ///   - rows: shown.
+    /// Features of fewer than `usersMin` users are not tested; `rows` is the max shown.
     package init(_ question: PredictorQuestion, _ counts: PredictorCounts, usersMin: Int, rows: Int) {
         self.question = question
         self.usersMin = usersMin
@@ -46,7 +45,7 @@ package struct PredictorsReport: Sendable {
         let adjusted = MultipleTesting.benjaminiHochberg(all.map { $0.test?.pValue })
         for i in all.indices { all[i].adjusted = adjusted[i] }
         tested = all.count
-        // What is alike stays in the order of names and values.
+        // Ties stay in the order of names and values.
         let keys = all.enumerated().map { (q: $0.element.adjusted ?? 2, strength: $0.element.strength, place: $0.offset) }
         let order = keys.sorted { a, b in
             if a.q != b.q { return a.q < b.q }

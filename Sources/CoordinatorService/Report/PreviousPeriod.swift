@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// The same query over the period before, and what changed since.
+/// The same query over the previous period, and the changes since.
 package struct PreviousPeriod: Sendable {
     private let definition: FunnelDefinition
     private let asOf: Int64
@@ -11,8 +11,9 @@ package struct PreviousPeriod: Sendable {
 
     static let note = "users can be in both periods, so the difference is not tested"
 
+    /// Compares two periods.
     /// - Parameters:
-    ///   - range: step-1 times of the period before.
+    ///   - range: step-1 times of the previous period.
     ///   - counts: by step, of that period.
     ///   - current: by step, of the period asked for, which ends at `currentEnd`.
     package init(
@@ -53,7 +54,7 @@ package struct PreviousPeriod: Sendable {
 
     private static func difference(_ now: UInt64, _ before: UInt64) -> JSONValue { .integer(Int64(now) - Int64(before)) }
 
-    /// Of the share of those who entered.
+    /// The change of the conversion from step 1; null if nobody entered one of the periods.
     private func rateChange(_ i: Int) -> JSONValue {
         guard let now = Rate.of(current[i], current[0]), let before = Rate.of(counts[i], counts[0]) else { return .null }
         return .double(now - before)

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelStatistics
 
-/// Fractions as reports give them: null, never 0 or NaN, where there is nobody to count.
+/// Fractions as reports have them: null, never 0 or NaN, if the whole is 0.
 enum Rate {
     static func of(_ part: UInt64, _ whole: UInt64) -> Double? { whole == 0 ? nil : Double(part) / Double(whole) }
 

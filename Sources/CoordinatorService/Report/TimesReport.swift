@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// How long users took from one step to another. Fields: `Protocol/FUNNEL.md`, section 6.
+/// How long users took from one step to another. Fields: `Protocol/FUNNEL.md` section 6.
 struct TimesReport: Sendable {
     var definition: FunnelDefinition
     var asOf: Int64
@@ -8,13 +8,13 @@ struct TimesReport: Sendable {
     var from: Int
     var to: Int
     var times: StepTimes
-    /// Bars, at most.
+    /// Max bars of the histogram.
     var bins: Int
     var completeness: Completeness
 
     var json: JSONValue {
         let summary = times.times
-        let bars = DurationBars(times, bins: bins, tick: UInt64(definition.clock.tick))
+        let bars = DurationBars(times, bins: bins, tick: UInt64(definition.clock.tick.count))
         return [
             "funnel": definition.json, "rules": .text(definition.rules), "as_of": .text(Timestamp.format(asOf)),
             "from": .count(from), "to": .count(to), "users": .integer(Int64(summary.count)), "skipped": .integer(Int64(times.skipped)),
@@ -33,5 +33,5 @@ struct TimesReport: Sendable {
 
     private func seconds(_ ticks: UInt64?) -> JSONValue { seconds(ticks.map { Double($0) }) }
 
-    private func seconds(_ ticks: Double?) -> JSONValue { .number(ticks.map { $0 * Double(definition.clock.tick) / 1e6 }) }
+    private func seconds(_ ticks: Double?) -> JSONValue { .number(ticks.map { $0 * Double(definition.clock.tick.count) / 1e6 }) }
 }

@@ -1,11 +1,11 @@
 import FunnelModel
 
-/// The same funnel by the time of entry. Fields: `Protocol/FUNNEL.md`, section 6.
+/// The same funnel by the time of entry. Fields: `Protocol/FUNNEL.md` section 6.
 package struct TrendReport: Sendable {
     private let request: TrendRequest
     private let definition: FunnelDefinition
     private let asOf: Int64
-    /// Instants between the buckets; empty where there is none.
+    /// The bounds of the buckets, in microseconds; empty if there is no bucket.
     private let bounds: [Int64]
     /// By bucket, users who reached each step.
     private let counts: [[UInt64]]

@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelStatistics
 
-/// Variants of an experiment against its control. Fields: `Protocol/FUNNEL.md`, section 6; numbers: `Protocol/STATISTICS.md`.
+/// Variants of an experiment against its control. Fields: `Protocol/FUNNEL.md` section 6; formulas: `Protocol/STATISTICS.md`.
 package struct VariantsReport: Sendable {
     private let request: PropertyVariants
     private let definition: FunnelDefinition
@@ -17,8 +17,8 @@ package struct VariantsReport: Sendable {
         where immature is true some users may still convert, and no test holds
         """
 
-    /// - Parameter several: users who entered and saw several values.
-    /// - Throws: `InvalidDocument` where the property has too many values, or others than were planned.
+    /// `several` is the number of users who entered and saw several values.
+    /// - Throws: `InvalidDocument` if the property has too many values, or others than were planned.
     package init(
         _ request: PropertyVariants, _ groups: ValueGroups, several: UInt64, _ definition: FunnelDefinition, immature: Bool
     ) throws(InvalidDocument) {
@@ -29,10 +29,10 @@ package struct VariantsReport: Sendable {
         absent = groups.absent
         var values = Set(groups.counts.keys)
         guard values.count <= Limits.variants else {
-            let reason = "\"\(request.split.property.string)\" has more than \(Limits.variants) values, the most of an experiment"
+            let reason = "\"\(request.split.property.string)\" has more than \(Limits.variants) values, the limit of an experiment"
             throw InvalidDocument([FieldFault("variants.property", reason)])
         }
-        // A variant that was planned is shown though nobody got it, and so is a control.
+        // A planned variant, or the control, is shown even if no user has it.
         let texts = Set(values.map(\.textBytes))
         for (value, _) in request.expected ?? [] where !texts.contains(value.bytes) { values.insert(.string(value)) }
         if let control = request.control { values.insert(control) }
@@ -95,7 +95,7 @@ package struct VariantsReport: Sendable {
         }
     }
 
-    /// Null where no attempt is asked.
+    /// Null unless exposure is by attempt.
     private var touch: JSONValue {
         if case .attempt(let touch) = request.split.exposure { .text(touch.text) } else { .null }
     }

@@ -2,17 +2,17 @@ import { post } from "./fetch.js";
 import { stringify } from "../state/json.js";
 import { basis } from "../state/query.js";
 
-const kept = new Map();
+const cache = new Map();
 
-/** Times between two steps; asked once for the same numbers. */
+/** Times between two steps, cached until the counts of the report change. */
 export function getTimes(state, from, to, report) {
   const body = { ...basis(state), from, to };
   const key = stringify([body, report.steps[to - 1].count, report.completeness.newest_event]);
-  if (!kept.has(key)) {
-    if (kept.size > 100) kept.clear();
+  if (!cache.has(key)) {
+    if (cache.size > 100) cache.clear();
     const answer = post("/v1/query/times", body);
-    kept.set(key, answer);
-    answer.catch(() => kept.delete(key));
+    cache.set(key, answer);
+    answer.catch(() => cache.delete(key));
   }
-  return kept.get(key);
+  return cache.get(key);
 }

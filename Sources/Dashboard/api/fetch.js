@@ -1,9 +1,9 @@
 import { parse, stringify } from "../state/json.js";
 
-/** Calls of the coordinator. The session is a cookie, so no key passes through here but at sign-in. */
+/** A failed HTTP call to the coordinator. The session is a cookie: an API key is sent only to sign in. */
 export class Problem extends Error {
   constructor(status, body) {
-    super(body?.detail || body?.title || `The server answered ${status}`);
+    super(body?.detail || body?.title || `The server returned HTTP status ${status}`);
     this.status = status;
     this.title = body?.title || "";
     this.errors = body?.errors ?? [];
@@ -12,16 +12,16 @@ export class Problem extends Error {
 }
 
 const watchers = new Set();
-/** Called where a call finds that nobody is signed in. */
+/** Registers a function that runs when a call gets status 401. */
 export const onSignedOut = watcher => watchers.add(watcher);
-export function tellSignedOut() {
+export function notifySignedOut() {
   for (const watcher of watchers) watcher();
 }
 
 export async function problemOf(answer) {
   let body = null;
-  try { body = parse(await answer.text()); } catch { /* not every proxy answers in JSON */ }
-  if (answer.status === 401) tellSignedOut();
+  try { body = parse(await answer.text()); } catch { /* a proxy may answer without JSON */ }
+  if (answer.status === 401) notifySignedOut();
   return new Problem(answer.status, body);
 }
 
@@ -35,7 +35,7 @@ export async function call(path, { method = "GET", body, headers = {}, signal } 
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, { title: "No connection", detail: "The coordinator could not be reached." });
+    throw new Problem(0, { title: "No connection", detail: "The browser can't reach the coordinator. Check the network, then try again." });
   }
   if (!answer.ok) throw await problemOf(answer);
   return { data: answer.status === 204 ? null : parse(await answer.text()), tag: answer.headers.get("etag"), status: answer.status };
@@ -44,14 +44,14 @@ export async function call(path, { method = "GET", body, headers = {}, signal } 
 export const get = async (path, signal) => (await call(path, { signal })).data;
 export const post = async (path, body, signal) => (await call(path, { method: "POST", body, signal })).data;
 
-/** Answers that pickers ask for again and again, kept for a short while. */
-const kept = new Map();
+/** A short-lived cache of answers that pickers request repeatedly. */
+const cache = new Map();
 
-export function getKept(path, forMilliseconds = 15000) {
-  const found = kept.get(path);
+export function getCached(path, forMilliseconds = 15000) {
+  const found = cache.get(path);
   if (found && found.until > Date.now()) return found.answer;
   const answer = get(path);
-  kept.set(path, { answer, until: Date.now() + forMilliseconds });
-  answer.catch(() => kept.delete(path));
+  cache.set(path, { answer, until: Date.now() + forMilliseconds });
+  answer.catch(() => cache.delete(path));
   return answer;
 }

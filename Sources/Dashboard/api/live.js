@@ -1,15 +1,16 @@
 import { parse, stringify } from "../state/json.js";
-import { Problem, problemOf, tellSignedOut } from "./fetch.js";
+import { Problem, problemOf, notifySignedOut } from "./fetch.js";
 
-/** Longer than the server's keep-alive: silence beyond it is a dead connection. */
+/** Milliseconds without data after which a connection is dead; longer than the server's keep-alive interval. */
 const SILENCE = 45_000;
 const WAIT_MAX = 15_000;
 
 /**
- * The report of a query, again whenever its numbers change.
- * @param body as of /v1/query
- * @param on `{report(answer), problem(problem), status(word)}`; words: connecting, live, stale, reconnecting, paused, ended, failed
- * @returns a function that stops it
+ * Streams the report of a query: once, then again whenever its numbers change.
+ * @param body as for /v1/query
+ * @param on callbacks `{report(answer), problem(problem), status(word)}`; a word is connecting, live, stale, reconnecting, paused,
+ *   ended or failed
+ * @returns a function that stops the stream
  */
 export function live(body, on) {
   let stopped = false;
@@ -77,7 +78,7 @@ export function live(body, on) {
       tries = 0;
       on.status("live");
       const answer = parse(data);
-      // What goes wrong in drawing is no fault of the connection.
+      // An error while drawing must not end the connection.
       try { on.report(answer); } catch (error) { reportError(error); }
     } else if (event === "problem") {
       const problem = parse(data);
@@ -86,7 +87,7 @@ export function live(body, on) {
     } else if (event === "end") {
       on.status("ended");
       stop();
-      tellSignedOut();
+      notifySignedOut();
     }
   }
 
@@ -96,10 +97,10 @@ export function live(body, on) {
   return stop;
 }
 
-/** A query that is at fault stays at fault; a server in trouble recovers. */
+/** Whether a retry is useless: an invalid query stays invalid, while a busy or failing server recovers. */
 const isLasting = status => status < 500 && status !== 429;
 
-/** Reads `text/event-stream`. EventSource would do, but for its inability to POST. */
+/** Reads `text/event-stream`. EventSource cannot POST. */
 async function readEvents(stream, controller, take) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";

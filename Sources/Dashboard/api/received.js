@@ -1,23 +1,23 @@
 import { parse, stringify } from "../state/json.js";
-import { getKept } from "./fetch.js";
+import { getCached } from "./fetch.js";
 
-/** What events have brought so far: names of events, properties and their values. */
-const MOST = 10_000;
-/** The events that tell about a user, and the prefix of what they told. */
+/** Event names, properties and values received so far. */
+const EVENTS_MAX = 10_000;
+/** The events that set user properties, and the prefix of these properties in conditions. */
 const USER_EVENTS = ["$identify", "$set"];
 const USER = "user.";
 
-/** A blank as `+` would stand for itself here, so that `URLSearchParams` does not serve. */
-const ask = (path, parameters) => getKept(`${path}?${Object.entries({ ...parameters, allow_partial: "1" })
+/** Not `URLSearchParams`: it writes a blank as `+`, which the server reads as a plus sign. */
+const ask = (path, parameters) => getCached(`${path}?${Object.entries({ ...parameters, allow_partial: "1" })
   .map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&")}`);
 const scope = event => event ? { event } : {};
 
-export const getEvents = (prefix = "") => ask("/v1/events", { limit: MOST, ...(prefix && { prefix }) });
+export const getEvents = (prefix = "") => ask("/v1/events", { limit: EVENTS_MAX, ...(prefix && { prefix }) });
 
-/** Of a list that lacks a shard nothing can be said to be missing. */
+/** If a shard did not answer, a name that is not listed may still exist. */
 const has = (answer, isIt) => answer.completeness?.exact === false || isIt;
 
-/** `*` is any event. */
+/** `*` matches any event. */
 export async function isEventReceived(event) {
   if (event === "*") return true;
   const all = await getEvents();
@@ -30,14 +30,14 @@ export async function isEventReceived(event) {
 const getUserProperties = () => Promise.all(USER_EVENTS.map(event => ask("/v1/properties", { event })));
 const named = ({ properties }, property) => properties.find(one => one.property === property);
 
-/** Properties of an event, and behind them those of users. */
+/** Properties of an event, followed by user properties. */
 export async function getPropertyNames(event) {
   const [own, ...ofUsers] = await Promise.all([ask("/v1/properties", scope(event)), getUserProperties()]).then(lists => lists.flat());
   const names = ofUsers.flatMap(({ properties }) => properties.map(({ property }) => USER + property));
   return [...own.properties.map(({ property }) => property), ...new Set(names)];
 }
 
-/** Where a property's values come from: its name there, and lists of properties that may have it. */
+/** Where to find a property: its name there, the lists that may contain it, and the events that carry it. */
 async function sources(property, event) {
   if (property.startsWith(USER)) return { name: property.slice(USER.length), lists: await getUserProperties(), events: USER_EVENTS };
   return { name: property, lists: [await ask("/v1/properties", scope(event))], events: [event] };
@@ -48,7 +48,7 @@ export async function isPropertyReceived(property) {
   return lists.some(list => has(list, Boolean(named(list, name))));
 }
 
-/** How many values of each kind a property has. */
+/** The number of values of each kind that a property has. */
 export async function getKinds(property, event) {
   const { name, lists } = await sources(property, event);
   const sum = { text: 0, number: 0, boolean: 0 };

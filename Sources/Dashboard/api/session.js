@@ -1,6 +1,6 @@
 import { call } from "./fetch.js";
 
-/** Who looks: `{keys_needed, signed_in, role, project}`. */
+/** The session of the caller: `{keys_needed, signed_in, role, project}`. */
 export const session = { keys_needed: false, signed_in: false, role: null, project: null };
 
 export async function loadSession() {
@@ -8,7 +8,7 @@ export async function loadSession() {
   return session;
 }
 
-/** The key is sent once and not kept: what stays is a cookie that no script can read. */
+/** Sends the key once and does not store it. The session is a cookie that scripts cannot read. */
 export async function signIn(key) {
   Object.assign(session, (await call("/v1/session", { method: "POST", body: { key } })).data);
 }

@@ -1,25 +1,25 @@
 import { get } from "./fetch.js";
 
-/** Between two looks at the shards, while something waits for them. */
+/** Milliseconds between two polls of the shards' state. */
 const EVERY = 2000;
-/** The status itself takes a second where a shard hangs, so the first word comes after two. */
+/** Milliseconds before the first report. The status call takes another second if a shard hangs. */
 const PATIENCE = 1000;
 
-/** Numbers of the shards that do not answer now. */
+/** Ids of the shards that do not answer. */
 async function missingShards() {
   const { shards } = await get("/v1/status");
   return shards.filter(shard => shard.state !== "ready").map(shard => shard.id);
 }
 
-/** Looks again and again. @returns a function that ends that */
-function look(every, see) {
+/** Polls until it is stopped. @returns a function that stops it */
+function poll(every, report) {
   let stopped = false;
   let timer = setTimeout(once, every);
 
   async function once() {
     const missing = await missingShards().catch(() => null);
     if (stopped) return;
-    see(missing);
+    report(missing);
     if (!stopped) timer = setTimeout(once, every);
   }
 
@@ -29,8 +29,9 @@ function look(every, see) {
   };
 }
 
-/** Calls `whole` at each look at which all shards answer, else `lacking`. */
-export const whileIncomplete = (whole, lacking) => look(EVERY, missing => { if (missing) (missing.length ? lacking : whole)?.(); });
+/** At each poll, calls `complete` if all shards answer, else `incomplete`. */
+export const whileIncomplete = (complete, incomplete) =>
+  poll(EVERY, missing => { if (missing) (missing.length ? incomplete : complete)?.(); });
 
-/** Says after a while of waiting which shards are awaited: `say(numbers)`, none where all of them are up. */
-export const whileAwaited = say => look(PATIENCE, missing => say(missing ?? []));
+/** While a query waits, calls `say(ids)` with the shards that do not answer; empty if all of them are up. */
+export const whileAwaited = say => poll(PATIENCE, missing => say(missing ?? []));

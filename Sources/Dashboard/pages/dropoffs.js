@@ -1,9 +1,9 @@
-import { lostShare } from "../parts/bars.js";
+import { lostShare } from "../parts/funnel-chart.js";
 import { button, h, name } from "../parts/dom.js";
 import { number, percent, span } from "../parts/format.js";
 import { carry, href } from "../state/url.js";
 
-/** Three readings of the worst step, which may be three steps: most lost, the largest share lost, and the longest wait. */
+/** The worst steps by three measures: most users lost, largest share lost, longest median time. */
 export function dropoffs(report, unit, state, onstep) {
   if (!report.entered) return null;
   const most = report.biggest_dropoff && report.steps[report.biggest_dropoff.index - 1];
@@ -23,7 +23,7 @@ export function dropoffs(report, unit, state, onstep) {
     ];
     return h("li", {}, h("span", {}, h("strong", {}, label, ": "), way(step), ". ", lost),
       unit === "users" ? see("See these users", () => onstep(step.index, "dropped"), step)
-        : see("See numbers", () => onstep(step.index, "numbers"), step));
+        : see("See details", () => onstep(step.index, "numbers"), step));
   }
 
   function slow(step) {
@@ -38,7 +38,7 @@ export function dropoffs(report, unit, state, onstep) {
     return [name(before(step).step), " → ", name(step.step)];
   }
 
-  /** Steps that may be skipped lose nobody, so what came before is the last required one. */
+  /** The last required step before a step, because nobody drops off at an optional one. */
   function before({ index }) {
     for (let at = index - 1; at > 1; at--) if (!report.funnel.steps[at - 1]?.optional) return report.steps[at - 1];
     return report.steps[0];

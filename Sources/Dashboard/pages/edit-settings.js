@@ -8,16 +8,18 @@ import { PRESETS, PRESET_FIELDS } from "../state/draft.js";
 import { isNumber } from "../state/json.js";
 
 const UNITS = [["s", "seconds"], ["m", "minutes"], ["h", "hours"], ["d", "days"]];
-const ORDERS = [["sequential", "In order"], ["flexible", "Flexible, by a limit"], ["strict", "Strict: nothing between"], ["any", "Any order"]];
+const ORDERS = [
+  ["sequential", "In order"], ["flexible", "In order, with tolerance"], ["strict", "Strict: no events between"], ["any", "Any order"],
+];
 const COUNTS = [["users", "Users"], ["attempts", "Attempts"], ["sessions", "Sessions"], ["property:", "Values of a property"]];
-const ENTRIES = [["shortest", "The shortest"], ["earliest", "The earliest"], ["first", "Only the first"]];
+const ENTRIES = [["shortest", "The fastest"], ["earliest", "The earliest"], ["first", "Only the first"]];
 const CLOCKS = [["second", "Seconds"], ["microsecond", "Microseconds"]];
-const ANCHORS = [["first_step", "Step 1"], ["previous_step", "The step before"]];
-const EFFECTS = [["end_attempt", "the attempt ends"], ["drop_user", "the user is left out"]];
+const ANCHORS = [["first_step", "Step 1"], ["previous_step", "The previous step"]];
+const EFFECTS = [["end_attempt", "the attempt ends"], ["drop_user", "the user is excluded"]];
 const EXCLUSIONS_MAX = 16;
-const HELD_MAX = 3;
+const SAME_VALUE_MAX = 3;
 
-/** How steps are matched and what is counted. */
+/** The editor of the rules: how steps are matched and what is counted. */
 export function settingsEditor(draft, onchange) {
   const node = h("div", { class: "stack" });
   const exclusions = h("div", { class: "stack" });
@@ -31,7 +33,7 @@ export function settingsEditor(draft, onchange) {
     onchange();
   }
 
-  /** Where other controls depend on it. */
+  /** Sets a value that other controls depend on, and redraws them. */
   function reset(key, value) {
     set(key, value);
     const focused = document.activeElement?.id;
@@ -39,9 +41,10 @@ export function settingsEditor(draft, onchange) {
     document.getElementById(focused)?.focus();
   }
 
-  /** A choice that a preset makes unless it is made here. */
+  /** A setting that the preset decides unless the user chooses a value. */
   function chosen(label, key, options, value, onchoose = reset) {
-    const all = draft.preset && key !== "window_anchor" ? [["", "As the preset"], ...options] : options;
+    const product = PRESETS.find(([preset]) => preset === draft.preset)?.[1] ?? draft.preset;
+    const all = draft.preset && key !== "window_anchor" ? [["", `As in ${product}`], ...options] : options;
     const shown = value ?? (draft.preset ? "" : options[0][0]);
     return field(label, select(all, shown, picked => onchoose(key, picked), { id: "setting-" + key, "data-field": key }));
   }
@@ -60,17 +63,18 @@ export function settingsEditor(draft, onchange) {
     drawExclusions();
     put(node,
       h("div", { class: "row" }, duration("Conversion window", "window_duration", "30d"),
-        chosen("Measured from", "window_anchor", ANCHORS, draft.window_anchor ?? "first_step"),
-        chosen("Order", "conversion_order", ORDERS, order?.flexible ? "flexible" : order, setOrder), order?.flexible && field("Limit", limit())),
+        chosen("Window starts at", "window_anchor", ANCHORS, draft.window_anchor ?? "first_step"),
+        chosen("Order", "conversion_order", ORDERS, order?.flexible ? "flexible" : order, setOrder),
+        order?.flexible && field("Tolerance", limit())),
       h("div", { class: "row" }, chosen("Count", "count_by", COUNTS, isProperty ? "property:" : draft.count_by),
         isProperty && field("Property",
           textInput(by.slice(9), value => set("count_by", "property:" + value), { "data-field": "count_by" })),
-        by === "sessions" && duration("Session gap", "session_gap", "30m"), field("Preset", preset)),
-      h("details", { class: "more", open: isOpen }, h("summary", {}, "Exclusions, held properties, forecast, clock"),
-        h("div", { class: "stack" }, h("div", { class: "stack" }, exclusions, h("div", {}, add)), held(),
-          h("div", { class: "row" }, chosen("Attempt that speaks for a user", "entry", ENTRIES, draft.entry),
-            chosen("Clock", "clock", CLOCKS, draft.clock), forecast()),
-          checkbox("The default funnel", draft.default === true, on => set("default", on || undefined)))));
+        by === "sessions" && duration("New session after a pause of", "session_gap", "30m"), field("Count like", preset)),
+      h("details", { class: "more", open: isOpen }, h("summary", {}, "More rules"),
+        h("div", { class: "stack" }, h("div", { class: "stack" }, exclusions, h("div", {}, add)), sameValue(),
+          h("div", { class: "row" }, chosen("If a user tries several times, use", "entry", ENTRIES, draft.entry),
+            chosen("Time precision", "clock", CLOCKS, draft.clock), forecast()),
+          checkbox("Default funnel: opened first", draft.default === true, on => set("default", on || undefined)))));
   }
 
   function usePreset(preset) {
@@ -81,9 +85,9 @@ export function settingsEditor(draft, onchange) {
   function duration(label, key, standard) {
     const [, n, unit] = /^(\d+)(us|ms|s|m|h|d)$/.exec(draft[key] ?? standard) ?? ["", "30", "d"];
     const units = UNITS.some(([known]) => known === unit) ? UNITS : [[unit, unit], ...UNITS];
-    const amount = input(n, tell, { type: "number", min: 1, max: 9999, class: "short", id: "setting-" + key, "data-field": key });
-    const choose = select(units, unit, tell, { "aria-label": `${label}, unit` });
-    function tell() {
+    const amount = input(n, commit, { type: "number", min: 1, max: 9999, class: "short", id: "setting-" + key, "data-field": key });
+    const choose = select(units, unit, commit, { "aria-label": `${label}, unit` });
+    function commit() {
       set(key, `${Math.max(1, Math.round(Number(amount.value)) || 1)}${choose.value}`);
     }
     return h("div", { class: "field" }, h("label", { for: amount.id }, label), h("span", { class: "pair" }, amount, choose));
@@ -106,16 +110,16 @@ export function settingsEditor(draft, onchange) {
     exclusions.lastElementChild.querySelector("input").focus();
   }
 
-  /** Whoever is in an exclusion stays there; its own changes draw it anew. */
+  /** Does not redraw an exclusion that has the focus; its own changes redraw it. */
   function stepsChanged() {
     if (!exclusions.contains(document.activeElement)) drawExclusions();
   }
 
   function exclusion(rules, rule, i, steps) {
-    const tell = () => { set("exclude", rules); drawExclusions(); };
-    const change = more => { Object.assign(rule, more); tell(); };
+    const commit = () => { set("exclude", rules); drawExclusions(); };
+    const change = more => { Object.assign(rule, more); commit(); };
     const chip = (event, at) => h("span", { class: "chip" }, name(event), unseenMark(isEventReceived(event)),
-      iconButton("close", `Remove ${event}`, () => { rule.events.splice(at, 1); tell(); }));
+      iconButton("close", `Remove ${event}`, () => { rule.events.splice(at, 1); commit(); }));
     const picker = eventPicker("", event => change({ events: [...rule.events, event] }),
       { label: `Event of exclusion ${i + 1}`, placeholder: "event that must not happen" });
     const after = value => change({ after: Number(value), before: Math.max(rule.before, Number(value) + 1) });
@@ -124,27 +128,30 @@ export function settingsEditor(draft, onchange) {
       h("div", { class: "row" }, h("div", { class: "chips" }, rule.events.map(chip), picker.node),
         field("after", select(steps.slice(0, -1), String(rule.after), after)), field("before", select(steps.slice(1), String(rule.before), before)),
         field("then", select(EFFECTS, rule.effect ?? "end_attempt", effect => change({ effect }))),
-        button("Remove", () => { rules.splice(i, 1); tell(); }, { "aria-label": `Remove exclusion ${i + 1}` })));
+        button("Remove", () => { rules.splice(i, 1); commit(); }, { "aria-label": `Remove exclusion ${i + 1}` })));
   }
 
-  function held() {
+  function sameValue() {
     const names = draft.hold_constant ?? [];
-    if (names.some(one => typeof one !== "string")) return h("p", { class: "muted" }, "Properties are held by step; they stay as they are.");
+    if (names.some(one => typeof one !== "string")) {
+      const words = "This funnel compares properties with different names. They can't be edited here and stay unchanged.";
+      return h("p", { class: "muted" }, words);
+    }
     const id = "setting-held";
     const { node: chips } = chipsField([...names], next => set("hold_constant", next), {
-      label: "held properties", kinds: ["text"], show: typed, most: HELD_MAX,
+      label: "same value in every step", kinds: ["text"], show: typed, max: SAME_VALUE_MAX,
       id, "aria-label": null, "aria-describedby": id + "-hint", "data-field": "hold_constant",
     });
-    return h("div", { class: "field" }, h("label", { for: id }, "Held properties"), chips,
-      h("small", { id: id + "-hint", class: "hint" }, `Must have one value in all steps; up to ${HELD_MAX}. Enter adds one.`));
+    return h("div", { class: "field" }, h("label", { for: id }, "Same value in every step"), chips,
+      h("small", { id: id + "-hint", class: "hint" }, `Up to ${SAME_VALUE_MAX} properties. Press Enter to add one.`));
   }
 
   function forecast() {
     const chance = draft.probability ?? 0.5;
     if (!isNumber(chance)) return null;
-    const tell = value => set("probability", Math.min(1, Math.max(0, Number(value) || 0)));
+    const commit = value => set("probability", Math.min(1, Math.max(0, Number(value) || 0)));
     return field("Forecast: chance that a user still in the window converts",
-      input(chance, tell, { type: "number", min: 0, max: 1, step: 0.05, "data-field": "probability" }),
-      { hint: "With 0.5, the standard, no forecast is shown" });
+      input(chance, commit, { type: "number", min: 0, max: 1, step: 0.05, "data-field": "probability" }),
+      { hint: "No forecast is shown at 0.5, the default" });
   }
 }

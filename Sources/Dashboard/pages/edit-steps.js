@@ -8,9 +8,9 @@ import { eventPicker } from "../parts/picker.js";
 import { textInput, unseenMark } from "../parts/value.js";
 import { emptyStep } from "../state/draft.js";
 
-const MOST = 64;
+const STEPS_MAX = 64;
 
-/** The steps, to be added, filled, moved by drag and by keys, and removed. */
+/** The editor of the steps. They can be added, filled, moved by drag and by keys, and removed. */
 export function stepsEditor(draft, onchange) {
   const list = h("ol", { class: "edit-steps" });
   const add = button([icon(icons.plus), "Add a step"], () => {
@@ -21,7 +21,7 @@ export function stepsEditor(draft, onchange) {
   draw();
   return { node: h("div", { class: "stack" }, list, h("div", {}, add)), number };
 
-  /** Names each part for the faults of the API, which knows nothing of steps that are empty yet. */
+  /** Sets the API path of each control, for field errors. The API does not get empty steps. */
   function number() {
     let i = 0;
     for (const item of list.children) {
@@ -42,7 +42,7 @@ export function stepsEditor(draft, onchange) {
     if (!draft.steps.length) draft.steps.push(emptyStep(), emptyStep());
     const opened = new Set([...list.querySelectorAll("details[open]")].map(details => details.closest("li").step));
     put(list, draft.steps.map((step, i) => card(step, i, opened.has(step))));
-    add.disabled = draft.steps.length >= MOST;
+    add.disabled = draft.steps.length >= STEPS_MAX;
   }
 
   function move(from, to, where) {
@@ -85,13 +85,13 @@ export function stepsEditor(draft, onchange) {
     }
   }
 
-  /** A joined event may do the step in place of the one of its name. */
+  /** If `event_types` maps an event to the step, the event with the step's own name need not exist. */
   function received(step, event) {
     const isJoined = Object.values(draft.event_types ?? {}).includes(step.name);
     return unseenMark(isJoined ? Promise.resolve(true) : isEventReceived(event));
   }
 
-  /** The part below the event, unless somebody is in it. */
+  /** Redraws the part below the event, unless it has the focus. */
   function refresh(node, step, i) {
     const details = node.querySelector("details");
     if (node.isConnected && !details.contains(document.activeElement)) details.replaceWith(more(step, i, details.open));
@@ -112,16 +112,16 @@ export function stepsEditor(draft, onchange) {
     const set = (key, value) => { step[key] = value; changed(); };
     const title = textInput(step.name, value => set("name", value || (events[0] ?? "")), { "data-part": "name" });
     const limit = input(within, value => set("within", value.trim()), {
-      placeholder: "as the funnel, e.g. 2h", pattern: "\\d+(us|ms|s|m|h|d)", "data-part": "window_duration",
+      placeholder: "optional, e.g. 2h", pattern: "\\d+(us|ms|s|m|h|d)", "data-part": "window_duration",
     });
     const isMiddle = i > 0 && i < draft.steps.length - 1;
     return h("details", { class: "more", open: isOpen }, h("summary", {}, marks.length ? marks.join(", ") : "Conditions and options"),
       h("div", { class: "stack" }, conditionsEditor(where, onchange, events[0]), anyOf(step, i),
-        h("div", { class: "row" }, field("Name of the step", title), i > 0 && field("Within, of the step before", limit)),
-        isMiddle && checkbox("Optional: may be skipped", optional, on => set("optional", on))));
+        h("div", { class: "row" }, field("Step name", title), i > 0 && field("Must follow the previous step within", limit)),
+        isMiddle && checkbox("Optional: users may skip this step", optional, on => set("optional", on))));
   }
 
-  /** Further events that do the step as well. */
+  /** The events that do the step. */
   function anyOf(step, i) {
     const { events } = step;
     if (!events.length) return null;

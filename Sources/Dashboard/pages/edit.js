@@ -1,6 +1,6 @@
 import { mayWrite } from "../api/session.js";
 import { say, sayNowAndThen } from "../parts/announce.js";
-import { funnelBars } from "../parts/bars.js";
+import { funnelBars } from "../parts/funnel-chart.js";
 import { confirm } from "../parts/dialog.js";
 import { button, h, name, put } from "../parts/dom.js";
 import { copyLink } from "../parts/copy.js";
@@ -20,11 +20,11 @@ import { stepDetail } from "./step-detail.js";
 
 export const bar = ["range"];
 export const title = state => state.funnel ? `Edit ${state.funnel}` : "New funnel";
-/** The draft is in the address, but it is this page that puts it there. */
+/** Without the draft: this page itself writes it into the address. */
 export const key = ({ def, ...rest }) => stringify(rest);
 
 const PAUSE = 400;
-const NO_VALUES = "A condition has no values yet: add one, or remove the condition.";
+const NO_VALUES = "A condition has no values yet. Add one or remove the condition.";
 
 export function show(main, state) {
   let following = null;
@@ -57,7 +57,8 @@ export function show(main, state) {
     const mayNot = !mayWrite();
     const saveButton = button(saved ? "Save" : "Save funnel", () => store(), { class: "button primary", disabled: mayNot });
     const reader = mayNot && h("p", { class: "muted", id: "why-not" },
-      "Your key is read-only, and saving needs an admin key. The link holds all of this funnel: whoever can read this project can open it.");
+      "Your key is read-only. You can build and share by link; saving needs an admin key. ",
+      "Everyone who can read this project can open the link.");
     if (mayNot) saveButton.setAttribute("aria-describedby", reader.id);
 
     ready(main, h("div", { class: "page" },
@@ -83,15 +84,15 @@ export function show(main, state) {
       timer = setTimeout(() => count(definition), isFirst ? 0 : PAUSE);
     }
 
-    /** Exclusions name steps. */
+    /** Exclusions refer to steps. */
     function stepsChanged() {
       settings.stepsChanged();
       changed();
     }
 
-    /** What has to be there before anything can be counted. */
+    /** Says what is missing before the draft can be counted; null if nothing. */
     function lacking(definition) {
-      if (!definition.steps.length) return "Choose the event of step 1 first.";
+      if (!definition.steps.length) return "Choose an event for step 1.";
       if (definition.steps.some(step => lacksValues(step.where))) return NO_VALUES;
       return definition.count_by === "property:" ? "Enter the property whose values are counted." : null;
     }
@@ -114,7 +115,7 @@ export function show(main, state) {
           const rest = markFields(error);
           bars = null;
           put(preview, rest ? failedQuery(rest, following.start, null, { title: "This funnel can't be calculated" })
-            : h("p", { class: "muted" }, "Nothing can be counted until the marked fields are right."));
+            : h("p", { class: "muted" }, "Correct the marked fields to see a preview."));
         },
         report(report) {
           markFields({});
@@ -139,7 +140,7 @@ export function show(main, state) {
       put(mark, following.mark);
     }
 
-    /** Looks at the draft as it is; what is saved already is shown by its id. */
+    /** Opens the report of the draft; an unchanged saved funnel is opened by its id. */
     function view(event) {
       event.preventDefault();
       const now = read();
@@ -155,14 +156,14 @@ export function show(main, state) {
       if (missing) return put(fault, h("p", { class: "fault", role: "alert" }, missing));
       if (!id.checkValidity()) {
         id.focus();
-        return setFault(id, "Write 1 to 128 letters, digits, or _ . -");
+        return setFault(id, "Use 1 to 128 letters, digits and _ . -");
       }
       if (saveButton.ariaBusy === "true") return;
       saveButton.ariaBusy = "true";
       try {
         const seen = chosen === state.funnel ? tag : null;
         await save(chosen, definition, force ? "*" : seen);
-        say(`${chosen} is saved`);
+        say(`Funnel ${chosen} saved`);
         go({ ...carry(read(), "funnel"), funnel: chosen, def: null });
       } catch (error) {
         saveButton.ariaBusy = "false";
@@ -174,7 +175,7 @@ export function show(main, state) {
     function refused(error, title) {
       const rest = markFields(error);
       put(fault, rest ? failed(rest, null, { title })
-        : h("p", { class: "fault", role: "alert" }, `${title} until the marked fields are right.`));
+        : h("p", { class: "fault", role: "alert" }, `${title}. Correct the marked fields first.`));
     }
 
     function markFields(error) {
@@ -182,12 +183,12 @@ export function show(main, state) {
       return placeFaults(main, error);
     }
 
-    /** Somebody else was faster: nothing is lost, and nothing is overwritten unasked. */
+    /** Someone else saved the funnel in the meantime: asks which version to keep. */
     async function conflict(chosen) {
       const isOwn = chosen === state.funnel;
       const answer = await confirm(isOwn ? "Changed by someone else" : "This id is taken",
-        isOwn ? "The funnel was saved by someone else since you opened it." : "A funnel with this id is saved already.",
-        [isOwn ? ["reload", "Load theirs, drop mine", "primary"] : ["other", "Choose another id", "primary"],
+        isOwn ? "Someone else saved this funnel after you opened it." : "Another funnel has this id.",
+        [isOwn ? ["reload", "Load theirs, discard mine", "primary"] : ["other", "Choose another id", "primary"],
           ["overwrite", isOwn ? "Overwrite theirs" : "Replace it", "danger"]]);
       if (answer === "overwrite") store(true);
       else if (answer === "reload") {
@@ -199,11 +200,12 @@ export function show(main, state) {
     }
 
     async function erase() {
-      const answer = await confirm("Delete this funnel?", "Its events stay; the definition is gone for everyone.", [["delete", "Delete", "danger"]]);
+      const answer = await confirm("Delete this funnel?", "It is deleted for everyone in this project. The events are kept.",
+        [["delete", "Delete", "danger"]]);
       if (answer !== "delete") return;
       try {
         await remove(state.funnel, tag);
-        say(`${state.funnel} is deleted`);
+        say(`Funnel ${state.funnel} deleted`);
         go({ page: "funnel" });
       } catch (error) {
         if (error.status === 412 || error.status === 409) conflict(state.funnel);

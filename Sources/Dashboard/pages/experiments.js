@@ -1,4 +1,4 @@
-import { get, getKept, post } from "../api/fetch.js";
+import { get, getCached, post } from "../api/fetch.js";
 import { tableCard } from "../parts/card.js";
 import { count, share } from "../parts/columns.js";
 import { button, h, isolate, name, put } from "../parts/dom.js";
@@ -18,16 +18,16 @@ import { pageHead, reportPage } from "./report-page.js";
 export const bar = ["funnel", "range"];
 export const title = state => `Experiments, ${state.funnel ?? "funnel"}`;
 
-const NOTE = "“p (safe to watch)” holds however often you look, “p (one look)” for one look that was planned. "
-  + "Both allow for the number of variants. Chance to win is the chance that the variant converts better than the control.";
+const NOTE = "“p (safe to watch)” is valid however often you look at it. “p (one look)” is valid for one planned look. "
+  + "Both are corrected for the number of variants. “Chance to win” is the chance that the variant converts better than the control.";
 
-/** What belongs to one property, and not to the next. */
+/** Parameters of one property, removed when another one is chosen. */
 const OF_PROPERTY = { control: null, expected: null, exposure: null };
 
-/** By which rule a user has a variant. */
-const EXPOSURES = [["", "first variant seen"], ["attempt", "variant of the counted attempt"]];
+/** The rules that assign a user to a variant. */
+const EXPOSURES = [["", "the first variant they saw"], ["attempt", "the variant of the counted attempt"]];
 
-/** Variants of a property against a control, or two funnels over the same users. */
+/** Compares the variants of a property with a control, or two funnels over the same users. */
 export function show(main, state) {
   const more = h("div", { class: "row" });
   const controls = h("div", { class: "stack" }, choosers(state), more);
@@ -49,7 +49,7 @@ export function show(main, state) {
   main.removeAttribute("aria-busy");
   put(main, h("div", { class: "page" }, pageHead("Experiments", state), controls,
     notice("empty", "Which property holds the variant?",
-      "Send it with the event of step 1, such as variant = control or test. Users are compared by its value there.")));
+      "Send the property with the event of step 1, for example variant = control. Users are grouped by its value there.")));
   return {};
 
   function ask(body, variants, view) {
@@ -59,15 +59,15 @@ export function show(main, state) {
     });
   }
 
-  /** A way back from what was chosen beside the property. */
+  /** The title of an error, and buttons that undo choices which may have caused it. */
   function fault() {
     const undo = (key, label) => state[key] && button(label, () => patch({ [key]: null }));
-    const actions = [undo("control", "Use the standard control"), undo("expected", "Remove the planned split")].filter(Boolean);
+    const actions = [undo("control", "Use the default control"), undo("expected", "Remove the planned split")].filter(Boolean);
     return { title: "These variants can't be compared", actions };
   }
 }
 
-/** The API says that a property has too many values; how many is in the message. @throws the error, with the number in it */
+/** If the error is that a property has too many values, adds their number. @throws the error */
 async function counted(error, state, signal) {
   const wrong = error.errors?.find(({ field }) => pathOf(field) === "variants.property");
   const [whole, most] = /has more than (\d+) values/.exec(wrong?.reason) ?? [];
@@ -77,7 +77,7 @@ async function counted(error, state, signal) {
     const scope = event && event !== "*" ? `&event=${encodeURIComponent(event)}` : "";
     const address = `/v1/properties/${encodeURIComponent(state.variant)}/values?limit=1&allow_partial=true${scope}`;
     const found = await get(address, signal).catch(() => null);
-    // All events are in there, so a number that is no larger would contradict.
+    // This counts the values of all events. A number within the limit would contradict the error.
     if (found && !found.truncated && found.total > Number(most)) {
       wrong.reason = `“${state.variant}” has ${number(found.total)} values; an experiment takes up to ${most}`;
     }
@@ -90,7 +90,7 @@ function choosers(state) {
   const property = select([none], "", variant => patch({ variant: variant || null, ...OF_PROPERTY, against: null }),
     { "data-field": "variants.property" });
   setOptions(property, [none], state.variant);
-  getKept("/v1/properties?allow_partial=1").then(({ properties }) => setOptions(property,
+  getCached("/v1/properties?allow_partial=1").then(({ properties }) => setOptions(property,
     [none, ...properties.map(one => [one.property, isolate(one.property)])], state.variant), () => {});
   const others = funnels().filter(one => one.funnel_id !== state.funnel).map(one => [one.funnel_id, one.funnel_id]);
   return h("div", { class: "row" }, field("Variant property", property), !state.def && others.length > 0
@@ -98,7 +98,7 @@ function choosers(state) {
       against => patch({ against: against || null, variant: null, ...OF_PROPERTY }))));
 }
 
-const exposure = state => field("Count a user for", select(EXPOSURES, state.exposure === "attempt" ? "attempt" : "",
+const exposure = state => field("Assign users to", select(EXPOSURES, state.exposure === "attempt" ? "attempt" : "",
   value => patch({ exposure: value || null }), { "data-field": "variants.exposure" }));
 
 function control({ groups, control: chosen }) {
@@ -107,7 +107,7 @@ function control({ groups, control: chosen }) {
   return field("Control", select(options, String(at), i => patch({ control: groups[i].value })));
 }
 
-/** Shares that were planned, in the order of the table; a check against equal ones would raise a false alarm. */
+/** The planned shares, in the order of the table. Unequal groups without a plan are reported as a mismatch. */
 function split({ groups }, state) {
   const planned = ({ value }) => Object.hasOwn(state.expected, String(value)) ? state.expected[String(value)] : "";
   const shown = state.expected ? groups.map(planned).join(" : ") : "";
@@ -129,28 +129,28 @@ function variantsView(report, state) {
   return [
     ratio(report.sample_ratio, Boolean(state.expected)),
     report.immature && h("div", { class: "strip warn" }, h("strong", {}, "Not final. "),
-      "Some users can still convert, so no test holds yet. Wait until the conversion window has passed."),
+      "Some users can still convert, so the tests are not valid yet. Wait until the conversion window has passed."),
     several(report),
     tableCard("Variants", variantTable(report), () => fileName(state.funnel, "variants")),
-    h("p", { class: "fine" }, without ? `${number(without)} users entered without a value and are left out. ` : "", NOTE),
+    h("p", { class: "fine" }, without ? `${plural(without, "user")} entered without a value and are not compared. ` : "", NOTE),
   ];
 }
 
-/** Users whose events name several variants: which one counts must be known. */
+/** Says which variant counts for users who saw several. */
 function several({ several_values: users, exposure }) {
   if (!users) return null;
-  const which = exposure === "attempt" ? "the one of the attempt that is counted" : "the first one they saw";
-  return h("div", { class: "strip" }, `${plural(users, "user")} saw more than one variant; each counts for ${which}.`);
+  const which = exposure === "attempt" ? "the variant of the counted attempt" : "the first one";
+  return h("div", { class: "strip" }, `${plural(users, "user")} saw more than one variant. Each is assigned to ${which}.`);
 }
 
-/** Whether users were split as planned: the first thing to look at. */
+/** Whether users were split as planned. If not, the comparison is not valid. */
 function ratio(split, isPlanned) {
   if (split.mismatch === null) return null;
   const p = `p ${pValue(split.p_value)}`;
   return split.mismatch
     ? h("div", { class: "strip warn", role: "alert" }, h("strong", {}, "Sample ratio mismatch. "),
-      `Users were not split as planned (${p}). Something is wrong with the assignment or the events; do not trust the comparison.`,
-      !isPlanned && " No plan was entered, so equal groups were assumed. Enter the plan, such as 60 : 40, under Planned split.")
+      `Users were not split ${isPlanned ? "as planned" : "evenly"} (${p}). Check the assignment and the events; do not trust the comparison.`,
+      !isPlanned && " No plan was entered, so equal groups are assumed. If the plan was another, enter it under Planned split: 60 : 40, for example.")
     : h("div", { class: "strip" }, h("strong", {}, isPlanned ? "Split as planned. " : "Split evenly. "),
       `Sample ratio check passed, ${p}.`);
 }
@@ -178,7 +178,7 @@ function variantTable(report) {
 
 const bounds = comparison => comparison?.difference_ci && h("small", { class: "ci" }, comparison.difference_ci.map(points).join(" to "));
 
-/** From the lowest to the highest interval; null without any. */
+/** The range that all intervals span; null if there is none. */
 function rangeOf(groups) {
   const cis = groups.map(group => group.conversion_ci).filter(Boolean);
   return cis.length ? [Math.min(...cis.map(ci => ci[0])), Math.max(...cis.map(ci => ci[1]))] : null;

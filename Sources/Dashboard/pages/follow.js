@@ -9,12 +9,12 @@ import { zoneOf } from "../state/range.js";
 import { patch } from "../state/url.js";
 import { liveMark } from "./live-mark.js";
 
-/** How long a connection may be lost before its numbers count as stale. */
+/** Milliseconds without a connection after which its numbers count as stale. */
 const PATIENCE = 2000;
-/** What a stream says when its numbers stand still. */
+/** The status words of a stream that does not update. */
 const STILL = new Set(["stale", "reconnecting", "failed"]);
 
-/** Says above a place who is waited for, once that takes long. @returns a function that ends it */
+/** If a query takes long, says above a place which shards it waits for. @returns a function that ends that */
 export function sayAwaited(place) {
   const line = h("p", { class: "strip awaited", role: "status" });
   const stop = whileAwaited(shards => {
@@ -29,11 +29,11 @@ export function sayAwaited(place) {
 }
 
 /**
- * Follows the report of a query, and says how far its numbers can be trusted: whether they are live, since when they stand
- * still, who is awaited. What is shown stays when there is no news.
- * @param place the node that holds the report
+ * Follows the report of a query, and says whether its numbers are live, since when they are stale, and which shards it waits for.
+ * The last report stays visible until the next one comes.
+ * @param place the node that contains the report
  * @param body returns the query
- * @param on `report(answer)`, and `fault(error)` where there is no report to keep
+ * @param on `report(answer)`; `fault(error)` if there is no report yet
  */
 export function follow(place, state, body, on) {
   const zone = zoneOf(state);
@@ -42,9 +42,9 @@ export function follow(place, state, body, on) {
   let stopLive = null;
   let stopAwaited = null;
   let stopSeeking = null;
-  // The instant of what is shown.
+  // When the shown numbers were calculated.
   let asOf = null;
-  // The shards are back and were asked; what the stream says is older until it has asked them, too.
+  // The shards are back and were asked directly. The stream is older until it has asked them, too.
   let isAhead = false;
   let since = null;
   let doubt = null;
@@ -60,10 +60,10 @@ export function follow(place, state, body, on) {
     stopLive?.();
     stopAwaited?.();
     stopAwaited = asOf ? null : sayAwaited(place);
-    stopLive = live(body(), { report: told, problem, status: word => { if (!isAhead || !STILL.has(word)) status(word); } });
+    stopLive = live(body(), { report: receive, problem, status: word => { if (!isAhead || !STILL.has(word)) status(word); } });
   }
 
-  function told(answer) {
+  function receive(answer) {
     if (isAhead && Date.parse(answer.as_of) <= Date.parse(asOf)) return;
     isAhead = false;
     seek(!answer.completeness.exact);
@@ -81,13 +81,13 @@ export function follow(place, state, body, on) {
     if (isAhead) return;
     stopAwaited?.();
     seek(error.shards.length > 0);
-    // Reported every few seconds; unchanged parts stay, and keep the focus.
+    // Repeated every few seconds. Unchanged nodes stay, and keep the focus.
     if (!asOf && error.message !== cause?.message) on.fault(error);
     cause = error;
   }
 
   function status(word) {
-    // A new try does not make what is shown older or newer.
+    // A new attempt to connect does not change the age of the shown numbers.
     if (word === "connecting" && asOf) return;
     if (word === "reconnecting" && asOf && !cause && since === null) return lose();
     clearTimeout(doubt);
@@ -97,10 +97,10 @@ export function follow(place, state, body, on) {
     else if (word === "live") [since, cause] = [null, null];
     mark.set(word, isStill && clock(since, zone));
     place.classList.toggle("is-stale", isStill);
-    tell(isStill);
+    showNotice(isStill);
   }
 
-  /** Most connections that end are there again at once. */
+  /** Waits before the numbers count as stale: most lost connections are back at once. */
   function lose() {
     const at = Date.now();
     mark.set("reconnecting");
@@ -111,7 +111,7 @@ export function follow(place, state, body, on) {
     }, PATIENCE);
   }
 
-  function tell(isStill) {
+  function showNotice(isStill) {
     const key = isStill ? cause?.message ?? "" : null;
     if (notice?.isConnected && notice.dataset.key === key) return;
     notice?.remove();
@@ -122,7 +122,7 @@ export function follow(place, state, body, on) {
     place.prepend(notice);
   }
 
-  /** A stream takes up to twenty seconds to ask a shard again that hung; here somebody waits. */
+  /** Polls until missing shards are back. The stream itself can take 20 s to ask a hung shard again. */
   function seek(isWanted) {
     if (isWanted === Boolean(stopSeeking)) return;
     stopSeeking?.();

@@ -1,14 +1,14 @@
 import { count, share, time } from "../parts/columns.js";
 import { h, name } from "../parts/dom.js";
 import { growth, number, points, signed, signedPercent, valueText } from "../parts/format.js";
-import { lostShare } from "../parts/bars.js";
+import { lostShare } from "../parts/funnel-chart.js";
 import { table } from "../parts/table.js";
 import { isNumber } from "../state/json.js";
 
 const capital = text => text[0].toUpperCase() + text.slice(1);
 const ofHundred = ci => ci && ci.map(bound => bound / 100);
 
-/** A row a step: everything that is known of it. */
+/** One row for each step, with all its numbers. */
 export function stepTable(report, unit) {
   const [users, conversion, isLoss] = [{ group: capital(unit) }, { group: "Conversion" }, true];
   const columns = [
@@ -33,7 +33,7 @@ export function stepTable(report, unit) {
 
 const hasOpen = report => report.steps.some(step => isNumber(step.open));
 
-/** The earlier period as it was, and what changed since. */
+/** The columns of the previous period and of the change since. */
 function comparison(unit) {
   const [before, change] = [{ group: "Previous period" }, { group: "Change" }];
   const grown = ({ step, before }) => growth(step.count, before.count);
@@ -64,7 +64,7 @@ stepTable.rows = report => report.steps.map((step, i) => ({
   kind: report.biggest_dropoff?.index === step.index ? "worst-row" : null,
 }));
 
-/** A row a group: counts by step. Of a breakdown the rows add up to the whole. */
+/** One row for each group, with its counts by step. The rows of a breakdown add up to the whole funnel. */
 export function groupTable(report, unit) {
   const whole = { group: "Whole funnel" };
   const columns = [
@@ -92,5 +92,5 @@ groupTable.rows = report => {
   return other ? [...list, { label: `${otherCount(other)} other values`, quiet: true, ...other }] : list;
 };
 
-/** How many values the rest has; where shards left some out it is known within bounds. */
+/** The number of other values. If shards left some out, only bounds are known. */
 const otherCount = ({ values, values_range: range }) => values === null && range ? range.map(number).join(" to ") : number(values);

@@ -1,6 +1,6 @@
 import { h, name, put } from "../parts/dom.js";
 import { day, instant, plural, windowText } from "../parts/format.js";
-import { funnelBars, legend } from "../parts/bars.js";
+import { funnelBars, legend } from "../parts/funnel-chart.js";
 import { card, pngButton, tableCard } from "../parts/card.js";
 import { fileName } from "../parts/export.js";
 import { funnelPicture } from "../parts/funnel-picture.js";
@@ -11,13 +11,13 @@ import { rangeText, zoneOf } from "../state/range.js";
 import { countedText, orderText } from "../state/query.js";
 import { carry, href } from "../state/url.js";
 import { dropoffs } from "./dropoffs.js";
-import { figures } from "./figures.js";
+import { figures } from "./figures-view.js";
 import { groupTable, stepTable } from "./funnel-tables.js";
 import { funnelTitle, partialStrip } from "./report-page.js";
 import { BARS_MAX, seriesOf } from "./series.js";
 import { stepDetail } from "./step-detail.js";
 
-/** Reports of one shape are shown by the same nodes. */
+/** Reports of the same shape are shown by the same nodes. */
 export const shapeOf = report => stringify([report.steps.map(step => step.step), seriesOf(report).map(one => one.label),
   Boolean(report.breakdown), Boolean(report.previous)]);
 
@@ -70,7 +70,7 @@ export function funnelView(first, state, { mark, onstep }) {
   return { node, update };
 }
 
-/** What says the same stays: a button in it may have the focus. */
+/** Replaces the content only if its text changed: a button in it may have the focus. */
 function renew(place, ...content) {
   const next = put(place.cloneNode(), content);
   if (next.textContent !== place.textContent) place.replaceChildren(...next.childNodes);
@@ -89,8 +89,8 @@ function groupNote(report) {
   const { rows, other } = report.breakdown ?? { rows: [] };
   return h("p", { class: "fine" }, [
     report.segments && "A user can be in several segments. Differences are not tested.",
-    rows.length + (other ? 1 : 0) > BARS_MAX && `Bars: the ${BARS_MAX} largest values. Table: more of them, and the rest together.`,
-    "Bar height: share of that group's step 1. Numbers below the bars: all together.",
+    rows.length + (other ? 1 : 0) > BARS_MAX && `Bars: the ${BARS_MAX} largest values. Table: more values, and all others in one row.`,
+    "Bar height: share of the group's step 1. Numbers below the bars: the whole funnel.",
   ].filter(Boolean).join(" "));
 }
 
@@ -104,7 +104,7 @@ function anyOrder(report, unit) {
   if (report.order !== "any") return null;
   const n = report.steps.length;
   return h("div", { class: "strip" }, h("strong", {}, "Any order. "),
-    `“Any 2 of ${n}” counts the ${unit} with any two of the steps, in whichever order.`);
+    `“Any 2 of ${n}” counts ${unit} with any two of the steps, in any order.`);
 }
 
 function footer(report, state) {

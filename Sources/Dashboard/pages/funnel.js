@@ -1,7 +1,7 @@
 import { get } from "../api/fetch.js";
 import { sayNowAndThen } from "../parts/announce.js";
-import { button, h } from "../parts/dom.js";
-import { number, percent } from "../parts/format.js";
+import { button, h, isolate } from "../parts/dom.js";
+import { number, percent, plural } from "../parts/format.js";
 import { failedQuery, noEvents, notice, ready, wait } from "../parts/states.js";
 import { definitionOf } from "../state/funnels.js";
 import { stringify } from "../state/json.js";
@@ -13,7 +13,7 @@ import { stepPanel } from "./step.js";
 
 export const bar = ["funnel", "range", "breakdown", "segments", "compare"];
 export const title = state => state.def ? "Funnel" : state.funnel ?? "Funnel";
-/** Opening a step is no other report. */
+/** Without the parameters of the step panel, which do not change the report. */
 export const key = ({ step, tab, group, ...rest }) => stringify(rest);
 
 export function show(main, state) {
@@ -30,7 +30,7 @@ export function show(main, state) {
   }
   wait(main, "chart");
   const following = follow(main, state, question, { report: take, fault });
-  // "Today" moves on at midnight.
+  // "Today" changes at midnight.
   const clock = setInterval(() => { if (stringify(body(state)) !== asked) following.start(); }, 30_000);
 
   function question() {
@@ -61,22 +61,23 @@ export function show(main, state) {
       failedQuery(problem, following.start, () => patch({ partial: "1" }), { title: "This funnel can't be calculated", actions })));
   }
 
-  /** Zero is an answer, but it may want a word. */
+  /** Explains a report that nobody entered. */
   async function nobody() {
     if (main.querySelector(".nobody")) return;
     const box = h("div", { class: "nobody" });
     main.querySelector(".page-head")?.after(box);
     const { total } = await get("/v1/events?limit=1&allow_partial=1").catch(() => ({ total: 1 }));
     if (!box.isConnected) return;
+    const first = shown.order === "any" ? "any of the steps" : `step 1, “${isolate(shown.steps[0].step)}”`;
     box.append(total === 0 ? noEvents() : notice("empty", "Nobody entered this funnel",
-      state.range ? "No user did step 1 in this date range." : "No user has done step 1.",
+      state.range ? `Nobody did ${first} in this date range.` : `Nobody has done ${first} yet.`,
       state.range && [button("Show all time", () => patch({ range: null, start: null, end: null }))]));
   }
 
   function empty() {
     const make = h("a", { class: "button primary", href: href({ page: "edit" }) }, "Build a funnel");
     const draw = ({ total }) => ready(main, h("h1", {}, "Funnel"), total === 0 ? noEvents()
-      : notice("empty", "No funnel yet", "Events are coming in. Choose the steps that users should take.", [make]));
+      : notice("empty", "No funnel yet", `${plural(total, "kind")} of events received. Choose the steps of your first funnel.`, [make]));
     const look = () => get("/v1/events?limit=1&allow_partial=1").then(found => {
       draw(found);
       if (found.total > 0) clearInterval(poll);

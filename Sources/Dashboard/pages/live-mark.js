@@ -1,21 +1,23 @@
 import { h } from "../parts/dom.js";
 
 const WORDS = {
-  connecting: ["Loading", "Asking for the numbers"], live: ["Live", "Numbers follow new events within seconds"],
-  partial: ["Incomplete", "Numbers follow new events, but users of a missing shard are not counted"],
-  stale: ["No answer yet", "The server could not answer; it is asked again"],
-  reconnecting: ["Connecting", "The connection was lost; it is tried again"], paused: ["Paused", "Paused while the tab is hidden"],
-  ended: ["Signed out", "The session has ended"], failed: ["Error", "This can't be calculated; the page says why"],
+  connecting: ["Loading", "Waiting for the first numbers"], live: ["Live", "The numbers update within seconds of a new event"],
+  partial: ["Incomplete", "The numbers update, but the users of a missing shard are not counted"],
+  stale: ["No answer yet", "The server could not answer. The page tries again."],
+  reconnecting: ["Reconnecting", "The connection was lost. The page tries again."],
+  paused: ["Paused", "The numbers do not update while this tab is hidden"],
+  ended: ["Signed out", "Your session has ended. Sign in again."],
+  failed: ["Error", "This can't be calculated. The reason is on this page."],
 };
 
-/** Whether the numbers follow events. */
+/** The mark that says whether the numbers are live. */
 export function liveMark() {
   const text = h("span");
   const node = h("span", { class: "live", role: "status" }, h("span", { class: "live-dot", "aria-hidden": "true" }), text);
 
-  /** @param since of numbers that are shown, but follow no longer: the time of the clock */
+  /** @param since the time of day since when shown numbers are stale */
   function set(word, since) {
-    const [label, title] = since ? [`Stale since ${since}`, "The numbers no longer follow new events"] : WORDS[word];
+    const [label, title] = since ? [`Stale since ${since}`, "The numbers no longer update"] : WORDS[word];
     node.dataset.state = since ? "stale" : word;
     if (text.textContent !== label) text.textContent = label;
     node.title = title;

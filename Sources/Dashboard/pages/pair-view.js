@@ -5,7 +5,7 @@ import { number, points, pValue } from "../parts/format.js";
 import { table } from "../parts/table.js";
 import { tableCard } from "../parts/card.js";
 
-/** Two funnels over the same users: each user has both outcomes, so those who differ decide. */
+/** Compares two funnels over the same users. Each user has both outcomes; the test uses those that differ. */
 export function pairView({ paired, table: { entered_both: both }, funnels }, state) {
   const [first, second] = funnels.map(funnel => funnel.name);
   const heads = table("The two funnels", [
@@ -19,16 +19,16 @@ export function pairView({ paired, table: { entered_both: both }, funnels }, sta
   const cross = table("Users who entered both", [
     text("Outcome", ([label]) => label), count("Users", ([, users]) => users), share("Share", ([, users]) => both.users ? users / both.users : null),
   ], outcomes);
-  const told = [
+  const notes = [
     paired.difference_ci && `95% confidence: ${paired.difference_ci.map(points).join(" to ")};`,
-    paired.p_value !== null && `p ${pValue(paired.p_value)} (McNemar, exact).`, "Compared over the users who entered both.",
+    paired.p_value !== null && `p ${pValue(paired.p_value)} (exact McNemar test).`, "Only users who entered both are compared.",
   ].filter(Boolean).join(" ");
   const size = Math.abs(100 * (paired.difference ?? 0)).toFixed(1);
   const way = paired.difference > 0 ? "more" : "less";
   const verdict = paired.difference === null ? "No user entered both. "
-    : Number(paired.difference) === 0 ? "Both convert alike. " : `${second} converts ${size} points ${way} than ${first}. `;
+    : Number(paired.difference) === 0 ? "Both convert equally. " : `${second} converts ${size} points ${way} than ${first}. `;
   return [
-    h("div", { class: "strip" }, h("strong", {}, verdict), told),
+    h("div", { class: "strip" }, h("strong", {}, verdict), notes),
     tableCard("Funnels", heads, () => fileName(state.funnel, "pair")),
     tableCard(`Users who entered both (${number(both.users)})`, cross, () => fileName(state.funnel, "pair-users")),
   ];

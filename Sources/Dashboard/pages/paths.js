@@ -4,18 +4,18 @@ import { flow } from "../parts/flow.js";
 import { h, isolate, name } from "../parts/dom.js";
 import { fileName } from "../parts/export.js";
 import { field, select } from "../parts/field.js";
-import { number } from "../parts/format.js";
+import { number, plural } from "../parts/format.js";
 import { notice } from "../parts/states.js";
 import { basis, rowNames } from "../state/query.js";
 import { definitionOf } from "../state/funnels.js";
 import { patch } from "../state/url.js";
-import { pathsTable } from "./paths-view.js";
+import { NO_EVENT, pathsTable } from "./paths-view.js";
 import { reportPage } from "./report-page.js";
 
 export const bar = ["funnel", "range"];
 export const title = state => `Paths, ${state.funnel ?? "funnel"}`;
 
-const KINDS = [["dropped", "dropped before"], ["between", "went from one step to another"]];
+const KINDS = [["dropped", "dropped off before a step"], ["between", "went from one step to another"]];
 
 export function show(main, state) {
   const definition = definitionOf(state);
@@ -26,7 +26,7 @@ export function show(main, state) {
   const length = Math.min(5, Math.max(1, Number(state.len) || 3));
   const k = Math.min(100, Number(state.k) || 30);
   if (definition && names.length < 2) {
-    main.replaceChildren(notice("empty", "One step only", "Paths need a funnel of two steps or more."));
+    main.replaceChildren(notice("empty", "This funnel has one step", "Paths need at least two steps."));
     return {};
   }
   const origin = isBetween ? { between: [from, Number(state.to)] } : { dropped: from };
@@ -36,14 +36,15 @@ export function show(main, state) {
   function draw(answer) {
     const first = isBetween ? names[from - 1] : names[(definition ? previousOf(definition, from) : from - 1) - 1];
     const shown = answer.paths.reduce((sum, path) => sum + path.users, 0);
-    const rows = pathsTable(answer);
+    const rows = pathsTable(answer, isBetween ? "no event between" : NO_EVENT);
     const heading = isBetween ? ["From ", name(first), " to ", name(names[Number(state.to) - 1])]
-      : ["After ", name(first), ", without ", name(names[from - 1])];
-    const extent = answer.other ? `Drawn are the ${answer.paths.length} most common paths, ${number(shown)} users; `
-      + `${number(answer.other.paths)} other paths are left out.` : "All paths are drawn.";
+      : ["After ", name(first), ", without reaching ", name(names[from - 1])];
+    const extent = answer.other ? `The ${answer.paths.length} most common paths (${number(shown)} users); `
+      + `${number(answer.other.paths)} rarer ones are not shown.` : "All paths are shown.";
     return [
       card(heading, [], h("p", { class: "muted" }, `${number(answer.users)} users. `, extent),
-        answer.users ? flow(answer, first ?? "start", isBetween ? "next step" : "end") : h("p", { class: "muted" }, "No users.")),
+        answer.users ? flow(answer, first ?? "start", isBetween ? `step ${state.to} reached` : NO_EVENT)
+          : h("p", { class: "muted" }, "No users.")),
       tableCard("Paths", rows, () => fileName(state.funnel, "paths")),
     ];
   }
@@ -57,8 +58,9 @@ export function show(main, state) {
       field(isBetween ? "From step" : "Step", select((isBetween ? all.slice(0, -1) : lossy).map(option), String(from), value =>
         patch({ from: value, to: isBetween ? String(Math.max(Number(value) + 1, Number(state.to))) : null }))),
       isBetween && field("To step", select(all.filter(i => i > from).map(option), state.to, value => patch({ from: String(from), to: value }))),
-      field("Events", select([1, 2, 3, 4, 5].map(n => [String(n), `up to ${n}`]), String(length), value => patch({ len: value }))),
-      field("Paths drawn", select([["10", "10"], ["30", "30"], ["100", "100"]], String(k), value => patch({ k: value }))));
+      field("Path length", select([1, 2, 3, 4, 5].map(n => [String(n), `up to ${plural(n, "event")}`]), String(length),
+        value => patch({ len: value }))),
+      field("Number of paths", select([["10", "10"], ["30", "30"], ["100", "100"]], String(k), value => patch({ k: value }))));
   }
 }
 

@@ -8,9 +8,9 @@ import { href, patch } from "../state/url.js";
 import { sayAwaited } from "./follow.js";
 
 /**
- * What reports that are asked once have in common: waiting, faults, missing shards, and no funnel at all.
- * @param page `title`; `controls`, which stay above every fault; `kind` of what comes; `ask(signal)`; `draw(answer)`, its nodes;
- *   `fault()`, more for `failedQuery`; `takesPart`, whether an answer without some shards is of use
+ * The page of a report that is queried once. It handles loading, errors, missing shards and a missing funnel.
+ * @param page `title`; `controls`, which stay above every error; `kind` of placeholder; `ask(signal)`; `draw(answer)`, which returns
+ *   nodes; `fault()`, options for `failedQuery`; `takesPart`, whether an answer without some shards is useful
  */
 export function reportPage(main, state, { title, controls, kind, ask, draw, fault, takesPart = true }) {
   const controller = new AbortController();
@@ -51,7 +51,7 @@ export function reportPage(main, state, { title, controls, kind, ask, draw, faul
     }
   }
 
-  /** Asks again by itself once the shards are back. */
+  /** Asks again when the missing shards are back. */
   function seek(isWanted) {
     stopSeeking?.();
     stopSeeking = isWanted ? whileIncomplete(load) : null;
@@ -63,22 +63,21 @@ export const noFunnel = () => h("div", { class: "page" }, notice("empty", "No fu
   [h("a", { class: "button primary", href: href({ page: "edit" }) }, "Build a funnel")]));
 
 export const pageHead = (title, state, ...more) => h("header", { class: "page-head" }, h("div", {}, h("h1", {}, title),
-  h("p", { class: "muted" }, state.def ? "unsaved funnel" : name(state.funnel ?? ""), ` · ${rangeText(state)}`)), more);
+  h("p", { class: "muted" }, state.def ? "unsaved funnel" : state.funnel ? name(state.funnel) : "no funnel", ` · ${rangeText(state)}`)), more);
 
 export const funnelTitle = state => state.def ? "Unsaved funnel" : state.funnel;
 
-/** How whole an answer is and of when, below a picture of it. */
+/** The completeness and the time of an answer, for the foot of a picture. */
 export function answerText({ completeness: { exact, missing }, as_of: asOf }, zone) {
   const whole = exact ? "Complete" : `Incomplete, without ${shardsText(missing)}`;
   return [whole, `calculated ${instant(asOf, zone)}`, `times in ${zone}`].join(" · ");
 }
 
-/** Says so where shards are missing. */
+/** The strip that names missing shards; null if there are none. */
 export function partialStrip(completeness) {
   if (!completeness || completeness.exact) return null;
   const { missing, shards_asked: asked, shards_answered: answered } = completeness;
   return h("div", { class: "strip warn", role: "status" }, h("strong", {}, "Incomplete. "),
-    `${answered} of ${plural(asked, "shard")} answered; without ${shardsText(missing)}. `,
-    `Users of ${missing.length === 1 ? "it" : "them"} are missing from every number. `,
+    `${answered} of ${plural(asked, "shard")} answered. The users of ${shardsText(missing)} are missing from every number. `,
     button("Try with all shards", () => patch({ partial: null }), { class: "button small" }));
 }

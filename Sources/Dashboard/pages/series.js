@@ -2,7 +2,7 @@ import { valueText } from "../parts/format.js";
 
 export const BARS_MAX = 6;
 
-/** What the bars show: the whole, or groups side by side, or this period and the one before. */
+/** The series of the bars: the whole funnel, its groups, or this period and the previous one. */
 export function seriesOf(report) {
   if (report.segments) return report.segments.map((segment, i) => ({ label: segment.name, tone: i, ...segment }));
   if (report.breakdown) {

@@ -2,14 +2,14 @@ import { roleText, session, signOut } from "../api/session.js";
 import { button, h, put } from "../parts/dom.js";
 import { select } from "../parts/field.js";
 import { carry, href } from "../state/url.js";
-import { drawBar } from "./bar.js";
+import { drawBar } from "./filter-bar.js";
 
 const PAGES = [
   ["funnel", "Funnel"], ["trends", "Trends"], ["times", "Time to convert"], ["paths", "Paths"], ["experiments", "Experiments"],
-  ["users", "Users"], ["status", "Status"],
+  ["users", "Find a user"], ["status", "Status"],
 ];
 
-/** Made once: what is made anew would lose the focus. */
+/** Created once, so that they keep the focus. */
 const links = new Map(PAGES.map(([page, label]) => [page, h("a", {}, label)]));
 const more = h("a", { class: "button", href: href({ page: "edit" }) }, "New funnel");
 const out = button("Sign out", leave, { class: "button plain" });
@@ -20,7 +20,7 @@ function draw(nav) {
   put(document.getElementById("side-end"), more, themePicker(), who, out);
 }
 
-/** What surrounds every page: navigation, the bar of what is shown, theme and session. Null: nobody is signed in. */
+/** Draws what surrounds every page: navigation, filter bar, theme and session. @param state null if nobody is signed in */
 export function drawShell(state, bar) {
   const nav = document.getElementById("nav");
   if (!nav.firstElementChild) draw(nav);
@@ -51,7 +51,7 @@ function themePicker() {
     try {
       if (theme) localStorage.setItem("theme", theme);
       else localStorage.removeItem("theme");
-    } catch { /* then it lasts until the page is closed */ }
+    } catch { /* the choice then lasts until the page is closed */ }
     dispatchEvent(new Event("themechange"));
   }, { "aria-label": "Theme", class: "quiet" }));
 }

@@ -2,7 +2,7 @@ import { get } from "../api/fetch.js";
 import { card } from "../parts/card.js";
 import { count, moment, time } from "../parts/columns.js";
 import { h, name, put } from "../parts/dom.js";
-import { number, span } from "../parts/format.js";
+import { number, plural, span } from "../parts/format.js";
 import { failed, ready, wait } from "../parts/states.js";
 import { table } from "../parts/table.js";
 
@@ -11,7 +11,7 @@ export const title = () => "Status";
 
 const EVERY = 2000;
 
-/** The machines behind the numbers. */
+/** The state of the shards and the coordinator. */
 export function show(main) {
   let timer = null;
   let gone = false;
@@ -46,8 +46,8 @@ function make() {
   const state = h("p", { class: "muted", role: "status" });
   const shards = table("State of each shard", [
     count("Shard", row => row.id), { label: "State", cell: row => h("span", { class: `state ${row.state}` }, row.state) },
-    count("Events", row => row.events), count("Users", row => row.users), count("Segments", row => row.segments),
-    count("In memory", row => row.unsealed_events), time("Lag", row => row.lag_seconds),
+    count("Events", row => row.events), count("Users", row => row.users), count("Files", row => row.segments),
+    count("In memory", row => row.unsealed_events), time("Age of newest event", row => row.lag_seconds),
     moment("Newest event", row => row.newest_event, "UTC"),
     { label: "Address", cell: row => h("code", {}, row.address) }, { label: "Problem", cell: row => row.problem ? name(row.problem) : "–" },
   ]);
@@ -63,13 +63,14 @@ function make() {
     const away = status.shards.filter(shard => shard.state !== "ready");
     const lags = status.shards.map(shard => shard.lag_seconds).filter(lag => lag !== null && lag !== undefined);
     const text = away.length
-      ? `${away.length} of ${status.shards.length} shards can't be reached: answers are partial or refused.`
-      : "All shards answer.";
+      ? `${away.length} of ${plural(status.shards.length, "shard")} can't be reached. Queries are incomplete or fail.`
+      : "All shards are up.";
     if (state.textContent !== text) state.textContent = text;
-    put(figures, figure("Events", number(sum("events")), `${number(sum("unsealed_events"))} in memory, not yet sealed`),
-      figure("Users", number(sum("users")), "each on one shard"), figure("Lag", span(lags.length ? Math.min(...lags) : null), "since the newest event"),
+    put(figures, figure("Events", number(sum("events")), `${number(sum("unsealed_events"))} in memory, not yet in a file`),
+      figure("Users", number(sum("users")), "each on one shard"),
+      figure("Age of newest event", span(lags.length ? Math.min(...lags) : null), "by its timestamp"),
       figure("Queries", number(status.queries.running), `running; ${number(status.queries.waiting)} waiting`),
-      figure("Up for", span(Math.round(status.uptime_seconds)), "the coordinator"));
+      figure("Uptime", span(Math.round(status.uptime_seconds)), "of the coordinator"));
     put(warnings, ...(status.warnings ?? []).map(text => h("p", { class: "notice warn" }, text)));
     shards.update(status.shards.map(shard => ({ ...shard, kind: shard.state === "ready" ? null : "bad-row" })));
     foot.textContent = `Version ${status.version} · cluster ${status.cluster_id} · map epoch ${number(status.map_epoch)} · times in UTC`;

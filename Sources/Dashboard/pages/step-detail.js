@@ -1,10 +1,10 @@
 import { getTimes } from "../api/between.js";
 import { h, name } from "../parts/dom.js";
 import { interval, number, percent, span } from "../parts/format.js";
-import { lostShare } from "../parts/bars.js";
+import { lostShare } from "../parts/funnel-chart.js";
 import { seriesOf } from "./series.js";
 
-/** The panel of a step on hover and focus. */
+/** The numbers of a step, shown on hover and focus. */
 export function stepDetail(report, state, index, unit) {
   const step = report.steps[index - 1];
   const series = seriesOf(report);
@@ -14,7 +14,7 @@ export function stepDetail(report, state, index, unit) {
     if (step.dropoff !== null) {
       rows.push(["From the previous step", withInterval(step.conversion_from_previous, step.conversion_from_previous_ci)],
         ["Dropped off before this step", `${number(step.dropoff)} (${percent(lostShare(step))})`]);
-      if (step.open > 0) rows.push(["Of them still open", `${number(step.open)}, can still convert`]);
+      if (step.open > 0) rows.push(["Of these, still open", `${number(step.open)}, can still convert`]);
     }
   }
   rows.push(["Finish from here", withInterval(step.conversion_rate, step.conversion_rate_ci)]);
@@ -29,7 +29,7 @@ const withInterval = (rate, ci) => ci ? `${percent(rate)} (${interval(ci)})` : p
 function times(report, state, index) {
   const step = report.steps[index - 1];
   const p99 = [h("td", {}, "…"), h("td", {}, "…")];
-  // The report has no p99; it is asked for when somebody looks.
+  // The report has no p99, so it is queried when the numbers are shown.
   [index - 1, 1].forEach((from, i) => getTimes(state, from, index, report).then(
     answer => { p99[i].textContent = span(answer.p99_seconds); }, () => { p99[i].textContent = "–"; }));
   const row = (label, key) => h("tr", {}, h("th", { scope: "row" }, label),

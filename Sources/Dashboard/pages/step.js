@@ -2,7 +2,7 @@ import { post } from "../api/fetch.js";
 import { sayNowAndThen } from "../parts/announce.js";
 import { h, isolate, name, put } from "../parts/dom.js";
 import { field, select } from "../parts/field.js";
-import { number, valueText } from "../parts/format.js";
+import { number, plural, valueText } from "../parts/format.js";
 import { dialog, tabs } from "../parts/dialog.js";
 import { failed } from "../parts/states.js";
 import { isNumber, isSame } from "../state/json.js";
@@ -13,7 +13,7 @@ import { predictorsView } from "./predictors-view.js";
 import { stepDetail } from "./step-detail.js";
 import { userList } from "./user-list.js";
 
-/** A step in depth: who reached it, who was lost before it, what those did instead, what speaks for reaching it. */
+/** The panel of a step: who reached it, who dropped off before it, what they did next, what predicts reaching it. */
 export function stepPanel(report, state, index, definition, onclose) {
   const step = report.steps[index - 1];
   const unit = countedText(report.funnel);
@@ -22,15 +22,15 @@ export function stepPanel(report, state, index, definition, onclose) {
   const ofUsers = unit === "users";
   const hasDropped = index > 1 && step.dropoff !== null;
   const list = [
-    ofUsers && ["reached", "Reached"], ofUsers && hasDropped && ["dropped", "Dropped"],
+    ofUsers && ["reached", "Reached"], ofUsers && hasDropped && ["dropped", "Dropped off"],
     ofUsers && hasDropped && step.open > 0 && ["open", "Still open"], ofUsers && hasDropped && ["next", "What they did next"],
-    ofUsers && index > 1 && ["why", "Predictors"], ["numbers", "Numbers"],
+    ofUsers && index > 1 && ["why", "What predicts it"], ["numbers", "Details"],
   ].filter(Boolean);
   const isWorst = hasDropped && report.biggest_dropoff?.index === index;
   const has = wanted => list.some(([key]) => key === wanted);
   const first = has(state.tab) ? state.tab : isWorst && has("dropped") ? "dropped" : list[0][0];
   let stopped = new AbortController();
-  /** `{value}`, as null is the row of those without one. */
+  /** `{value}`: the value null is the row of users without one. */
   let group = state.group && Object.hasOwn(state.group, "value") ? state.group : null;
   box.body.append(tabs("About this step", list, first, key => { patch({ tab: key }, { replace: true }); draw(key); }), place);
   draw(first);
@@ -48,8 +48,8 @@ export function stepPanel(report, state, index, definition, onclose) {
   function people(outcome) {
     const total = { reached: step.count, dropped: step.dropoff, open: step.open }[outcome];
     const words = {
-      reached: `${number(total)} users reached this step.`, dropped: droppedWords(),
-      open: `${number(total)} users dropped off before this step, but are still in their window and can convert.`,
+      reached: `${plural(total, "user")} reached this step.`, dropped: droppedWords(),
+      open: `${plural(total, "user")} dropped off before this step and can still convert: their conversion window has not passed.`,
     }[outcome];
     const signal = stopped.signal;
     const list = h("div");
@@ -66,11 +66,8 @@ export function stepPanel(report, state, index, definition, onclose) {
 
   function droppedWords() {
     const { dropoff, open } = step;
-    if (isNumber(open)) {
-      return `${number(dropoff)} dropped off before this step; `
-        + (open ? `${number(open)} of them are still in their window and can convert.` : "the window of all of them has passed.");
-    }
-    return `${number(dropoff)} users dropped off before this step.`;
+    const words = `${plural(dropoff, "user")} dropped off before this step.`;
+    return isNumber(open) ? `${words} ${open ? number(open) : "None"} of them can still convert.` : words;
   }
 
   function ofGroup() {
@@ -78,7 +75,7 @@ export function stepPanel(report, state, index, definition, onclose) {
     return { property, touch, value: group.value };
   }
 
-  /** One row of the breakdown at a time; one that is in the address need not be among the rows any more. */
+  /** Chooses one row of the breakdown. The row in the address may no longer be in the report. */
   function groups(show) {
     const values = report.breakdown.rows.map(row => row.value);
     if (group && !values.some(value => isSame(value, group.value))) values.push(group.value);
@@ -101,7 +98,7 @@ export function stepPanel(report, state, index, definition, onclose) {
 
   function paths() {
     ask("/v1/query/paths", { ...basis(state), as_of: report.as_of, from: { dropped: index }, length: 3, k: 20 }, answer => [
-      h("p", { class: "muted" }, `What the ${number(answer.users)} users who dropped off before this step did next. `,
+      h("p", { class: "muted" }, `The next events of the ${plural(answer.users, "user")} who dropped off before this step. `,
         h("a", { href: href(carry(state, "paths", { from: String(index) })) }, "Open in Paths")), pathsView(answer)]);
   }
 

@@ -4,7 +4,7 @@ import { count, share } from "../parts/columns.js";
 import { h, isolate } from "../parts/dom.js";
 import { fileName } from "../parts/export.js";
 import { field, select } from "../parts/field.js";
-import { number, percent, span } from "../parts/format.js";
+import { number, percent, plural, span } from "../parts/format.js";
 import { chart, tone } from "../parts/graph.js";
 import { framed, paint } from "../parts/picture.js";
 import { table } from "../parts/table.js";
@@ -58,7 +58,7 @@ const part = (row, answer) => answer.users ? row.users / answer.users : null;
 
 function histogram(answer) {
   const rows = answer.histogram;
-  return chart("Histogram of times; the table has its numbers", () => ({
+  return chart("Histogram of times. The table below has the same numbers.", () => ({
     type: "bar",
     data: {
       labels: rows.map(row => span(row.from_seconds)),
@@ -77,14 +77,15 @@ function histogram(answer) {
 function figures(answer) {
   const figure = (name, value) => h("div", { class: "figure" }, h("dt", {}, name), h("dd", { class: "figure-value" }, value));
   return h("dl", { class: "figures" }, figure("Users", number(answer.users)),
-    ["Median", "Average", "p90", "p99"].map(name => figure(name, span(answer[`${name.toLowerCase()}_seconds`]))));
+    [["median", "Median"], ["average", "Average"], ["p90", "90% within"], ["p99", "99% within"]]
+      .map(([key, name]) => figure(name, span(answer[`${key}_seconds`]))));
 }
 
 const notes = answer => [
   answer.users && `Shortest ${span(answer.min)}, longest ${span(answer.max)}.`,
-  answer.scale === "log" && "Bars widen to the right: each edge is the next round duration.",
-  answer.approximate ? "More values than are kept one by one: figures are within 1%." : "Exact.",
-  answer.skipped && `${number(answer.skipped)} users skipped an optional step and are left out.`,
+  answer.scale === "log" && "Each bar covers a longer span than the one before.",
+  answer.approximate ? "Rounded: within 1% of the exact value." : "The times are exact.",
+  answer.skipped && `${plural(answer.skipped, "user")} skipped one of the two steps and ${answer.skipped === 1 ? "is" : "are"} not counted.`,
 ].filter(Boolean);
 
 const timesTable = answer => table("Users by time between the two steps", [

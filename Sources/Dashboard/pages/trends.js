@@ -18,10 +18,10 @@ import { answerText, funnelTitle, noFunnel, pageHead, partialStrip } from "./rep
 export const bar = ["funnel", "range", "compare"];
 export const title = state => `Trends, ${state.funnel ?? "funnel"}`;
 
-const UNITS = [["hour", "Hours"], ["day", "Days"], ["week", "Weeks"], ["month", "Months"]];
+const UNITS = [["hour", "By hour"], ["day", "By day"], ["week", "By week"], ["month", "By month"]];
 const DAY = 86_400_000;
 
-/** A unit that makes a readable number of points. */
+/** The chosen unit, or one that gives a readable number of points. */
 function unitOf(state) {
   if (UNITS.some(([unit]) => unit === state.unit)) return state.unit;
   const { start, end } = rangeOf(state);
@@ -30,7 +30,7 @@ function unitOf(state) {
   return days <= 2 ? "hour" : days <= 93 ? "day" : days <= 400 ? "week" : "month";
 }
 
-/** The same number of days before; null for an open range. */
+/** The previous period: the same number of days before; null for an open range. */
 function before(state) {
   const { start, end } = rangeOf(state);
   if (!state.compare || !isBounded(state) || start.length !== 10 || end.length !== 10) return null;
@@ -48,7 +48,7 @@ export function show(main, state) {
   const isCount = state.rate === "count";
   const hidden = new Set();
   let report = null;
-  /** Of the points, by where they start. */
+  /** The labels of the points, by their start. */
   let labels = null;
   let earlier = null;
   let view = null;
@@ -57,15 +57,15 @@ export function show(main, state) {
   const shareOf = (bucket, i) => bucket.entered ? bucket.steps[i].count / bucket.entered : null;
   const value = (bucket, i) => isCount ? bucket.steps[i].count : shareOf(bucket, i);
   const format = isCount ? number : percent;
-  // All are at step 1, so its line would tell nothing.
+  // Conversion at step 1 is always 100 %, so its line is not drawn.
   const first = isCount ? 0 : 1;
-  const drawing = chart("Line chart of the steps over time; the table has its numbers", config);
+  const drawing = chart("Line chart of the steps over time. The table below has the same numbers.", config);
   const file = () => fileName(state.funnel, "trend", unit);
   const following = follow(main, state, () => body, { report: take, fault });
   const controls = h("div", { class: "row" },
     choice("Measure", [["", "Conversion"], ["count", "Users"]], isCount ? "count" : "", rate => patch({ rate })),
     select(UNITS, unit, by => patch({ unit: by }), { "aria-label": "Unit of time" }));
-  // The controls stay above every fault: the way out of one may be another unit.
+  // The controls stay above every error: another unit may solve it.
   const page = content => ready(main, h("div", { class: "page" },
     pageHead("Trends", state, h("div", { class: "actions" }, following.mark)), controls, content));
   waitFor(main, "chart", page);
@@ -110,10 +110,10 @@ export function show(main, state) {
       put(partial, partialStrip(report.completeness));
       const open = buckets.filter(bucket => bucket.immature).length;
       note.textContent = [
-        open && `Dashed: not final, users of ${open} of ${buckets.length} points can still convert.`,
-        `Each point: users who did step 1 in that ${unit}. A user can be in several points.`,
+        open && `Dashed: not final. Users in ${open} of ${buckets.length} points can still convert.`,
+        `Each point: users who did step 1 ${unit === "day" ? "on" : "in"} that ${unit}. A user can be in several points.`,
         previous && (earlier?.some(bucket => bucket.entered)
-          ? "Dotted: the previous period, last step." : "No user entered in the previous period."),
+          ? "Dotted: the last step in the previous period." : "Nobody entered in the previous period."),
       ].filter(Boolean).join(" ");
     }
     return { nodes, draw };
@@ -131,7 +131,7 @@ export function show(main, state) {
     ];
   }
 
-  /** The legend: each line can be switched off. */
+  /** The legend; a checkbox hides each line. */
   function lines() {
     const line = ({ step }, i) => i >= first && h("label", { class: "check" },
       h("input", { type: "checkbox", checked: true, onchange: event => toggle(i, event.target.checked) }),

@@ -10,8 +10,8 @@ import { carry, href } from "../state/url.js";
 const PAGE = 50;
 
 /**
- * User ids, a page at a time, each a link to what that user did.
- * @param more `file`, its name; `total`, how many there are, or null where that is not known; `signal`, which ends it
+ * A list of user ids in pages. Each links to the events of that user.
+ * @param more `file`, the name of the CSV file; `total`, the number of users, null if unknown; `signal`, which aborts the list
  */
 export function userList(body, state, { file, total, signal }) {
   const list = h("ol", { class: "user-list" });
@@ -20,7 +20,7 @@ export function userList(body, state, { file, total, signal }) {
   const forth = button("Next", () => turn(1), { disabled: true });
   const all = button("CSV", exportAll, { class: "button csv", "aria-label": "Download the whole list as CSV" });
   const node = h("div", { class: "user-list-box" }, list, note, h("div", { class: "actions" }, back, forth, all));
-  // Where each page begins.
+  // The `after` of each page.
   const starts = [null];
   let at = 0;
   load();
@@ -39,7 +39,7 @@ export function userList(body, state, { file, total, signal }) {
       put(list, users.map(id => h("li", {}, h("a", { href: href(carry(state, "users", { user: id })) }, name(typed(id))))));
       note.textContent = users.length ? extent(users.length) : "No users.";
       [back.disabled, forth.disabled] = [false, false];
-      // A button that is disabled while it has focus would lose it.
+      // A button that is disabled while it has the focus loses it.
       if (back === document.activeElement && at === 0) forth.focus();
       if (forth === document.activeElement && next === null) back.focus();
       [back.disabled, forth.disabled] = [at === 0, next === null];

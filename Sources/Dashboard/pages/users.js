@@ -13,15 +13,15 @@ import { patch } from "../state/url.js";
 import { pageHead, reportPage } from "./report-page.js";
 
 export const bar = ["funnel", "range"];
-export const title = state => state.user ? `User ${state.user}` : "Users";
+export const title = state => state.user ? `User ${state.user}` : "Find a user";
 
-const OUTCOMES = { converted: "Converted", dropped: "Dropped", not_entered: "Did not enter" };
+const OUTCOMES = { converted: "Converted", dropped: "Dropped off", not_entered: "Did not enter" };
 const NOT_CHOSEN = {
-  shallower: "it got less far", fewer_optional_steps: "it did fewer optional steps", slower: "it took longer", later: "it came later",
-  left_out: "an exclusion leaves it out",
+  shallower: "another attempt got further", fewer_optional_steps: "another attempt did more optional steps",
+  slower: "another attempt was faster", later: "another attempt came earlier", left_out: "an exclusion applies",
 };
 
-/** One user: what became of them in the funnel, and why. */
+/** One user: the outcome in the funnel with its reasons, and the events. */
 export function show(main, state) {
   const zone = zoneOf(state);
   if (state.user) {
@@ -32,8 +32,8 @@ export function show(main, state) {
     });
   }
   main.removeAttribute("aria-busy");
-  put(main, h("div", { class: "page" }, pageHead("Users", state), search(state), h("p", { class: "muted" },
-    "Enter the id of a user to see what became of them in this funnel, event by event. Ids are also listed behind each step of the funnel.")));
+  put(main, h("div", { class: "page" }, pageHead("Find a user", state), search(state), h("p", { class: "muted" },
+    "Enter a user id to see their events and how they went through this funnel. Each step of the funnel lists its user ids.")));
   return {};
 
   function found(answer) {
@@ -51,7 +51,7 @@ export function show(main, state) {
   function done(one) {
     const properties = Object.entries(one.properties ?? {});
     return h("li", { class: "done" },
-      h("div", { class: "moment" }, h("strong", {}, `${one.index}. `, name(one.step)), one.event !== one.step && ["by ", name(one.event)],
+      h("div", { class: "moment" }, h("strong", {}, `${one.index}. `, name(one.step)), one.event !== one.step && ["via ", name(one.event)],
         h("time", { datetime: one.time }, instant(one.time, zone)),
         one.seconds_from_previous !== null && h("span", { class: "muted" }, `${span(one.seconds_from_previous)} later`)),
       properties.length > 0 && h("dl", { class: "properties" },
@@ -63,7 +63,7 @@ export function show(main, state) {
     const why = row => NOT_CHOSEN[row.not_chosen] ?? row.not_chosen;
     return tableCard(`Other attempts (${number(total)})`, table("Other attempts of this user", [
       moment("Began", row => row.time, zone), count("Steps", row => row.depth), time("Took", row => row.seconds),
-      { label: "Does not count because", cell: why, csv: why },
+      { label: "Not used because", fileLabel: "Does not count because", cell: why, csv: why },
     ], list), () => "attempts");
   }
 
@@ -71,7 +71,7 @@ export function show(main, state) {
     const heading = total > list.length ? `Events (${number(list.length)} of ${number(total)})` : plural(total, "event");
     return tableCard(heading, table("Events of this user", [
       moment("Time", row => row.time, zone), text("Event", row => row.event),
-      { label: "Can do step", cell: row => row.steps.join(", ") || "–", csv: row => row.steps.join(" ") },
+      { label: "Matches step", fileLabel: "Can do step", cell: row => row.steps.join(", ") || "–", csv: row => row.steps.join(" ") },
     ], list), () => "events");
   }
 }
@@ -85,7 +85,7 @@ function search(state) {
     if (id.value) patch({ user: readText(id.value) });
   };
   return h("form", { class: "row", role: "search", onsubmit: look },
-    field("User id", id), h("button", { class: "button primary", type: "submit" }, "Look up"));
+    field("User id", id), h("button", { class: "button primary", type: "submit" }, "Find"));
 }
 
 /** The step that was not reached, and why. */

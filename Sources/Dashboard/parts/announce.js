@@ -3,10 +3,10 @@ const HEARD = 3000;
 const place = () => document.getElementById("say");
 /** The pending announcement: `{text, pause, timer}`. */
 let waiting = null;
-let toldAt = 0;
+let spokenAt = 0;
 let heardAt = 0;
 
-function tell(text) {
+function speak(text) {
   place().textContent = "";
   requestAnimationFrame(() => { place().textContent = text; });
 }
@@ -14,15 +14,15 @@ function tell(text) {
 export function say(text) {
   heardAt = Date.now() + HEARD;
   if (waiting) sayNowAndThen(waiting.text, waiting.pause);
-  tell(text);
+  speak(text);
 }
 
 export function sayNowAndThen(text, pause = 8000) {
   clearTimeout(waiting?.timer);
   const timer = setTimeout(() => {
     waiting = null;
-    toldAt = Date.now();
-    tell(text);
-  }, Math.max(300, Math.max(toldAt + pause, heardAt) - Date.now()));
+    spokenAt = Date.now();
+    speak(text);
+  }, Math.max(300, Math.max(spokenAt + pause, heardAt) - Date.now()));
   waiting = { text, pause, timer };
 }

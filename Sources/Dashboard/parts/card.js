@@ -1,7 +1,7 @@
 import { button, h, newID } from "./dom.js";
 import { downloadCSV, downloadPNG } from "./export.js";
 
-/** A titled box with buttons at its head. */
+/** A box with a title and buttons at the top. */
 export function card(title, actions, ...content) {
   const id = newID("card");
   const buttons = actions.filter(Boolean);
@@ -12,6 +12,6 @@ export function card(title, actions, ...content) {
 export const tableCard = (title, table, file) => card(title,
   [button("CSV", () => downloadCSV(table.csv(), file()), { "aria-label": `Download "${title}" as CSV`, class: "button csv" })], table.node);
 
-/** @param canvas gives the picture; nothing where there is no chart */
+/** @param canvas returns the picture; falsy if there is no chart */
 export const pngButton = (canvas, file) => canvas
   && button("PNG", () => downloadPNG(canvas(), file()), { "aria-label": "Download the chart as PNG" });

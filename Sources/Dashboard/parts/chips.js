@@ -3,17 +3,17 @@ import { valueText } from "./format.js";
 import { valueField } from "./value.js";
 import { isSame } from "../state/json.js";
 
-/** Longer than a click lasts: a button must not move away while it is pressed. */
+/** Milliseconds; longer than a click, so that a button does not move while it is pressed. */
 const CLICK = 200;
 
 /**
- * A list of values, each a chip that can be removed. Enter adds what is typed, so does leaving the field; pasted lines are a value each;
- * Backspace in the empty field removes the last one.
- * @param values changed in place, and told to `onchange`
- * @param options `{label, most, show(value), ...}`, the rest as of a field for one value
+ * A field for a list of values, shown as removable chips. Enter or leaving the field adds the typed value, each pasted line is a
+ * value, and Backspace in the empty field removes the last value.
+ * @param values changed in place and passed to `onchange`
+ * @param options `{label, max, show(value), ...}`; the others are those of `valueField`
  * @returns `{node, input}`
  */
-export function chipsField(values, onchange, { label, most = Infinity, show = valueText, ...options }) {
+export function chipsField(values, onchange, { label, max = Infinity, show = valueText, ...options }) {
   const entry = valueField("", () => {}, { label, ...options, onkeydown: key, onpaste: paste });
   const place = h("span", { class: "chip-entry", onfocusout: leave }, entry.input, entry.mark);
   const node = h("span", { class: "chips" }, place);
@@ -25,7 +25,7 @@ export function chipsField(values, onchange, { label, most = Infinity, show = va
     while (node.firstElementChild !== place) node.firstElementChild.remove();
     place.before(...values.map((value, i) => h("span", { class: "chip" }, name(show(value)),
       iconButton("close", `Remove ${show(value)}`, () => remove(i)))));
-    place.hidden = values.length >= most;
+    place.hidden = values.length >= max;
   }
 
   function remove(i) {
@@ -35,11 +35,11 @@ export function chipsField(values, onchange, { label, most = Infinity, show = va
     onchange(values);
   }
 
-  /** Nothing typed is no value; the empty text is typed as `""`. */
+  /** An empty field adds nothing; the empty text is typed as `""`. @returns whether a value was added */
   function add() {
     entry.learn();
     const value = entry.read();
-    const isNew = entry.input.value !== "" && values.length < most && !values.some(one => isSame(one, value));
+    const isNew = entry.input.value !== "" && values.length < max && !values.some(one => isSame(one, value));
     entry.write("");
     if (!isNew) return false;
     values.push(value);

@@ -2,9 +2,9 @@ import { h, name } from "./dom.js";
 import { instant, interval, number, percent, span } from "./format.js";
 
 /**
- * Columns of tables by what they hold. `get(row)` gives the bare value, which is what files get, under a head that names its unit.
- * `more` holds `group`, the heading above; of a share also `ci(row)`, an interval that is shown below it, and `fileCI(row)`, one for
- * files alone.
+ * Table columns by kind of value. `get(row)` returns the bare value. CSV files contain it, under a heading with its unit.
+ * `more` may have `group`, the heading above. For a share it may also have `ci(row)`, an interval shown below the value, or
+ * `fileCI(row)`, an interval for files only.
  */
 const column = (draw, isNumber, unit = "") => (label, get, more) =>
   ({ label, number: isNumber, cell: row => draw(get(row), row, more), file: [{ unit, get }], ...more });
@@ -13,7 +13,7 @@ export const text = column(value => name(value), false);
 export const count = column(number, true);
 export const time = column(span, true, " (s)");
 
-/** A part of a whole, from 0 to 1 in files. */
+/** A share: a percentage on the page, a fraction from 0 to 1 in files. */
 export function share(label, get, more = {}) {
   const ci = more.ci ?? more.fileCI;
   const bound = i => row => (ci(row) || null)?.[i] ?? null;

@@ -8,13 +8,13 @@ const OPS = [["=", "is"], ["!=", "is not"], ["in", "is one of"], ["not_in", "is 
   [">", ">"], [">=", "≥"], ["<", "<"], ["<=", "≤"], ["exists", "exists"], ["not_exists", "does not exist"]];
 const LISTS = new Set(["in", "not_in"]);
 const BARE = new Set(["exists", "not_exists"]);
-/** What comparisons take, where it is not every kind. */
+/** The kinds of value that a comparison takes, if not all. */
 const TEXT = ["text"];
 const ORDERED = ["text", "number"];
 const KINDS = { contains: TEXT, starts_with: TEXT, ">": ORDERED, ">=": ORDERED, "<": ORDERED, "<=": ORDERED };
 const kindsOf = op => KINDS[op] ?? ALL_KINDS;
 
-/** Conditions on properties, all of which must hold. `list` is changed in place. */
+/** An editor for conditions on properties, which must all hold. It changes `list` in place. */
 export function conditionsEditor(list, onchange, event) {
   const rows = h("div", { class: "conditions" });
   const add = button("Add a condition", () => {
@@ -56,7 +56,7 @@ export function conditionsEditor(list, onchange, event) {
       onchange();
     }
 
-    /** What is known of the property. */
+    /** Looks up what was received of the property. */
     function look() {
       const asked = condition.property;
       received = {};
@@ -89,7 +89,7 @@ export function conditionsEditor(list, onchange, event) {
   }
 }
 
-/** Another comparison keeps the value, as far as it can. */
+/** Changes the comparison, and keeps the value if the new comparison takes it. */
 function change(condition, op) {
   const old = Array.isArray(condition.value) ? condition.value[0] ?? "" : condition.value ?? "";
   const isList = LISTS.has(op);

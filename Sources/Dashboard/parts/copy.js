@@ -2,7 +2,7 @@ import { say } from "./announce.js";
 import { dialog } from "./dialog.js";
 import { h } from "./dom.js";
 
-/** Puts the address of what is shown on the clipboard; where the browser refuses that, as without TLS, it is shown to be copied. */
+/** Copies the page's address. If the browser refuses that, for example without TLS, shows it in a dialog. */
 export async function copyLink({ target }) {
   try {
     await navigator.clipboard.writeText(location.href);

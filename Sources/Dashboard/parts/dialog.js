@@ -1,7 +1,7 @@
 import { button, h, iconButton, newID } from "./dom.js";
 
 /**
- * A modal dialog; focus goes back to where it was.
+ * A modal dialog. When it closes, the focus returns to where it was.
  * @returns `{node, body, close}`
  */
 export function dialog(title, { side = false, onclose } = {}) {
@@ -23,7 +23,7 @@ export function dialog(title, { side = false, onclose } = {}) {
   return { node, body, close: () => node.close() };
 }
 
-/** @returns true where it was confirmed */
+/** Asks a question. @returns the key of the chosen action; null if cancelled */
 export function confirm(title, text, actions) {
   return new Promise(resolve => {
     let answer = null;
@@ -35,7 +35,7 @@ export function confirm(title, text, actions) {
   });
 }
 
-/** Tabs with arrow keys. @param list `[key, label]` */
+/** Tabs that arrow keys move through. @param list `[key, label]` */
 export function tabs(label, list, chosen, onchoose) {
   const nodes = list.map(([key, text]) => h("button", {
     type: "button", role: "tab", id: newID("tab"), "data-key": key, "aria-selected": String(key === chosen), tabindex: key === chosen ? "0" : "-1",

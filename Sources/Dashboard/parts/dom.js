@@ -1,6 +1,6 @@
 import { hasControls, quoted } from "./format.js";
 
-/** Elements without HTML text: every string becomes a text node. */
+/** Creates elements. Every string becomes a text node, never HTML. */
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(node, props, children) {
@@ -19,7 +19,7 @@ function flat(children) {
   return children.flat(Infinity).filter(child => child !== null && child !== undefined && child !== false);
 }
 
-/** `vars` are set through the object model: style attributes are refused by the page's policy. */
+/** `vars` sets CSS variables through the DOM, because the page's policy forbids style attributes. */
 export const h = (tag, props, ...children) => fill(document.createElement(tag), props, children);
 export const svg = (tag, props, ...children) => fill(document.createElementNS(SVG, tag), props, children);
 
@@ -28,13 +28,13 @@ export function put(node, ...children) {
   return node;
 }
 
-/** Line breaks and the like stand as escapes in quotes. */
+/** Text with control characters is quoted and escaped. */
 const visible = text => hasControls(text) ? quoted(text) : text;
 
-/** Text that comes from data: it keeps its own direction, is cut with an ellipsis, and shows in full on hover and focus. */
+/** Text from data. It keeps its own direction. If it is cut with an ellipsis, hover and focus show all of it. */
 export const name = (text, props) => h("bdi", { class: "name", dir: "auto", ...props }, text === "" ? "(empty)" : visible(String(text)));
 
-/** The same for places that hold text only, such as options and labels; these would draw two blanks as one. */
+/** The same as plain text, for options and labels. These draw two blanks as one, so the second becomes a no-break space. */
 export const isolate = text => `\u2068${visible(text).replaceAll("  ", " \u00a0")}\u2069`;
 
 let last = 0;
@@ -42,7 +42,7 @@ export const newID = prefix => `${prefix}-${++last}`;
 
 export const button = (label, onclick, props) => h("button", { type: "button", class: "button", onclick, ...props }, label);
 
-/** A button that shows a sign, and says what it does. */
+/** A button with an icon; screen readers read its label. */
 export const iconButton = (key, label, onclick, props) => h("button",
   { type: "button", onclick, "aria-label": label, ...props, class: `button plain ${props?.class ?? ""}` }, icon(icons[key]));
 

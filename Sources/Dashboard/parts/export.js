@@ -1,11 +1,11 @@
 import { isNumber } from "../state/json.js";
 
-/** Files made here, from what was answered. */
+/** Rows as the text of a CSV file. */
 export function csvText(rows) {
   return rows.map(row => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
-/** RFC 4180. Text is always quoted, as some spreadsheets part cells at semicolons; what they would run as a formula gets a quote in front. */
+/** RFC 4180. Text is always quoted, because some spreadsheets split cells at semicolons. A leading quote disables formulas. */
 function cell(value) {
   if (value === null || value === undefined) return "";
   if (isNumber(value)) return String(value);

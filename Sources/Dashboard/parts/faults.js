@@ -1,17 +1,18 @@
-/** Faults of a question, `{field, reason}` of the API, in the words of the page. */
+/** Field errors of the API, `{field, reason}`, in the words of the page. */
 const UNITS = { us: "microsecond", ms: "millisecond", s: "second", m: "minute", h: "hour", d: "day" };
 const FIELDS = {
-  window_duration: "Conversion window", window_anchor: "Measured from", session_gap: "Session gap", conversion_order: "Order",
-  "conversion_order.flexible.limit": "Limit", count_by: "Count", entry: "Attempt that speaks for a user", clock: "Clock", preset: "Preset",
-  steps: "Steps", exclude: "Exclusions", hold_constant: "Held properties", probability: "Forecast", event_types: "Joined events",
+  window_duration: "Conversion window", window_anchor: "Window starts at", session_gap: "New session after a pause of",
+  conversion_order: "Order", "conversion_order.flexible.limit": "Tolerance", count_by: "Count",
+  entry: "If a user tries several times, use", clock: "Time precision", preset: "Count like",
+  steps: "Steps", exclude: "Exclusions", hold_constant: "Same value in every step", probability: "Forecast", event_types: "Joined events",
   funnel_id: "Funnel", start: "From", end: "To", time_zone: "Time zone", "trend.by": "Unit of time", compare: "Compare", cohort: "Cohort",
-  "breakdown.property": "Breakdown", "breakdown.touch": "Value taken at", "breakdown.k": "Values shown",
-  "variants.property": "Variant property", "variants.control": "Control", "variants.expected": "Planned split", "variants.exposure": "Count a user for",
-  user_id: "User id",
-  step: "Step", from: "From step", to: "To step", group: "Group", length: "Events", properties: "Properties",
+  "breakdown.property": "Break down by", "breakdown.touch": "Use the value from", "breakdown.k": "Values shown",
+  "variants.property": "Variant property", "variants.control": "Control", "variants.expected": "Planned split",
+  "variants.exposure": "Assign users to", user_id: "User id",
+  step: "Step", from: "From step", to: "To step", group: "Group", length: "Path length", properties: "Properties",
 };
 const LISTS = {
-  steps: "Step", exclude: "Exclusion", segments: "Segment", where: "condition", hold_constant: "Held property", events: "event",
+  steps: "Step", exclude: "Exclusion", segments: "Segment", where: "condition", hold_constant: "Same-value property", events: "event",
 };
 const PARTS = {
   window_duration: "time limit", name: "name", events: "events", optional: "optional", where: "conditions", value: "value",
@@ -36,15 +37,15 @@ const length = text => text.replace(/^(\d+)(us|ms|s|m|h|d)$/, (_, n, unit) => `$
 
 const REASONS = [
   [/^must be <integer><unit>.*$/s, () => "write a time such as 30m, 2h or 7d"],
-  [/^must be (\w+) to (\w+) in whole ticks of the clock \((\w+)\)$/, (_, least, most, tick) =>
-    `${length(least)} to ${length(most)}${tick === "1s" ? ", in whole seconds" : ""}`],
+  [/^must be (\w+) to (\w+) in whole ticks of the clock \((\w+)\)$/, (_, min, max, tick) =>
+    `${length(min)} to ${length(max)}${tick === "1s" ? ", in whole seconds" : ""}`],
   [/^must be in whole ticks of the clock \(1s\)$/, () => "whole seconds only"],
-  [/^"(.*)" has more than (\d+) values, the most of an experiment$/s, (_, property, most) =>
-    `“${property}” has more than ${most} values; an experiment takes up to ${most}`],
+  [/^"(.*)" has more than (\d+) values.*$/s, (_, property, max) =>
+    `“${property}” has more than ${max} values; an experiment takes up to ${max}`],
   [/^has no share for "(.*)"$/s, (_, value) => `no share is planned for “${value}”; enter one for each variant`],
 ];
 
-/** `{place, text}` of a fault. */
+/** `{place, text}` of a field error. */
 export function describeFault({ field, reason }) {
   const known = REASONS.find(([pattern]) => pattern.test(reason));
   return { place: placeOf(field), text: known ? reason.replace(...known) : reason };

@@ -2,9 +2,8 @@ import { describeFault, pathOf } from "./faults.js";
 import { setFault } from "./field.js";
 
 /**
- * Says what is wrong at the field it is about: the one whose `data-field` is the path of the fault, or the nearest around it;
- * of two the later, which is the more special one.
- * @returns the error with what has no field here; null where nothing is left to say
+ * Shows each field error at its control: the one whose `data-field` is the error's path, or else the nearest enclosing one.
+ * @returns the error with the field errors that have no control here; null if none is left
  */
 export function placeFaults(root, error) {
   const places = [...root.querySelectorAll("[data-field]")];

@@ -9,7 +9,7 @@ export function field(label, control, { hint, hidden } = {}) {
   return h("div", { class: "field" }, h("label", { for: id, class: hidden ? "unseen" : null }, label), control, note);
 }
 
-/** Says at a control, or at the end of a group of them, what is wrong with it; null takes that back. */
+/** Shows an error at a control or at the end of a group of controls; null removes it. */
 export function setFault(control, text) {
   const isControl = control.matches("input, select");
   const holder = isControl ? control.closest(".field") : control;
@@ -38,7 +38,7 @@ export function setOptions(node, options, value) {
     : h("optgroup", { label: option.label }, option.options.map(draw));
   put(node, options.map(draw));
   node.value = value ?? "";
-  // What is not among them is shown all the same.
+  // A value that is not an option is added as one.
   if (value && node.value !== value) {
     node.append(h("option", { value }, isolate(value)));
     node.value = value;
@@ -54,7 +54,7 @@ export function checkbox(label, checked, onchange, props) {
   return h("label", { class: "check" }, box, h("span", {}, label));
 }
 
-/** A few choices of which one is on, as radio buttons that look like one control. */
+/** Radio buttons that look like one control. */
 export function choice(label, options, value, onchange) {
   const group = newID("choice");
   return h("fieldset", { class: "choice" }, h("legend", { class: "unseen" }, label), options.map(([key, text]) => {

@@ -7,9 +7,10 @@ let columnWidth = 210;
 const ROW_MIN = 20;
 
 /**
- * Paths as a flow: a column a place, a bar an event, bands the users who go on. Bars can be focused; each names its numbers.
- * @param first what all paths begin with
- * @param end what stands for no further event
+ * Paths as a flow chart: a column for each position in the path, a bar for each event, bands for the users who go on. Bars can be
+ * focused; each names its numbers.
+ * @param first the label of the event that all paths start with
+ * @param end the label of the end of a path
  */
 export function flow(answer, first, end) {
   const columns = layers(answer, first, end);
@@ -32,12 +33,12 @@ export function flow(answer, first, end) {
   const bands = columns.flatMap((column, c) => column.links.sort((a, b) => a.to.y - b.to.y).map(link => band(link, c, unit)));
   const bars = columns.flatMap((column, c) => column.nodes.map(node => bar(node, c, columns[0].nodes[0].users)));
   const drawing = svg("svg", {
-    viewBox: `0 0 ${width} ${tall}`, width, height: tall, class: "flow", role: "group", "aria-label": "Flow of users from event to event",
+    viewBox: `0 0 ${width} ${tall}`, width, height: tall, class: "flow", role: "group", "aria-label": "Flow of users between events",
   }, bands, bars);
-  return h("div", { class: "flow-box", tabindex: "0", role: "region", "aria-label": "Flow of users, can be scrolled" }, drawing);
+  return h("div", { class: "flow-box", tabindex: "0", role: "region", "aria-label": "Flow of users, scrolls sideways" }, drawing);
 }
 
-/** Columns of nodes, and of links to the column after. */
+/** The columns: their nodes, and their links to the next column. */
 function layers(answer, first, end) {
   const root = { label: first, users: answer.users, kind: "first" };
   const columns = [{ nodes: [root], links: [] }];
@@ -77,14 +78,14 @@ function band({ from, to, users }, c, unit) {
   const path = `M${x1} ${y1}${curve(y1, y2, x2)}V${y2 + tall}${curve(y2 + tall, y1 + tall, x1)}Z`;
   const node = svg("path", { d: path, class: to.kind === "end" ? "band end" : "band" });
   const label = ({ label }) => h("bdi", { dir: "auto" }, label);
-  return tip(node, () => h("div", {}, label(from), " → ", label(to), h("br"), `${number(users)} users, ${percent(users / from.users)} of these`));
+  return tip(node, () => h("div", {}, label(from), " → ", label(to), h("br"), `${number(users)} users, ${percent(users / from.users)} of those at `, label(from)));
 }
 
 function bar(node, c, all) {
   const x = c * columnWidth;
   const words = `${number(node.users)} · ${percent(all ? node.users / all : null)}`;
   const label = h("div", { class: "flow-label" }, h("bdi", { dir: "auto", class: "flow-name" }, node.label), h("span", {}, words));
-  const group = svg("g", { class: `flow-node ${node.kind}`, tabindex: "0", role: "img", "aria-label": `Place ${c + 1}, ${node.label}: ${words}` },
+  const group = svg("g", { class: `flow-node ${node.kind}`, tabindex: "0", role: "img", "aria-label": `Column ${c + 1}, ${node.label}: ${words}` },
     svg("rect", { x, y: node.y, width: BAR, height: node.tall, rx: 2 }),
     svg("foreignObject", { x: x + BAR + 6, y: node.y - 2, width: columnWidth - BAR - 12, height: 36 }));
   put(group.lastElementChild, label);

@@ -1,6 +1,6 @@
 import { isNumberText, stringify } from "../state/json.js";
 
-/** How numbers, shares, times and instants are written. */
+/** Formats of numbers, shares, durations and instants. */
 const whole = new Intl.NumberFormat("en-US");
 const one = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
 const rates = [0, 1, 2, 3].map(n => new Intl.NumberFormat("en-US", { style: "percent", minimumFractionDigits: n, maximumFractionDigits: n }));
@@ -20,11 +20,11 @@ export function percent(x, digits) {
   return x < 0 ? "−" + text : text;
 }
 
-/** By how much a count grew, as a fraction of what it was; null where it was nothing. */
+/** The growth of a count, as a fraction of its earlier value; null if that was 0. */
 export const growth = (now, before) => before ? now / before - 1 : null;
 export const signedPercent = x => isNone(x) ? NONE : (x > 0 ? "+" : x === 0 ? "±" : "") + percent(x);
 
-/** A difference of shares. */
+/** A difference of shares, in percentage points. */
 export function points(x) {
   if (isNone(x)) return NONE;
   const text = Math.abs(100 * x).toFixed(Math.abs(x) < 0.001 ? 2 : 1);
@@ -33,12 +33,12 @@ export function points(x) {
 
 export const interval = ci => ci ? `${percent(ci[0], 1)} to ${percent(ci[1], 1)}` : NONE;
 
-/** Small ones are told as such: nobody needs their digits. */
+/** Below 0.001 the digits do not matter. */
 export const pValue = x => isNone(x) ? NONE : x < 0.001 ? "< 0.001" : x.toFixed(3);
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
-/** The two largest units of a length of time. */
+/** A duration in its two largest units. */
 export function span(seconds) {
   if (isNone(seconds)) return NONE;
   if (seconds === 0) return "0 s";
@@ -55,7 +55,7 @@ export function span(seconds) {
 
 const WINDOW = { us: "µs", ms: "ms", s: "second", m: "minute", h: "hour", d: "day" };
 
-/** `30d` before a noun. */
+/** `30d` before a noun: "30-day". */
 export function windowText(text) {
   const [, n, unit] = /^(\d+)(us|ms|s|m|h|d)$/.exec(text ?? "") ?? [];
   if (!n) return text ?? "";
@@ -75,7 +75,7 @@ const CLOCK = { ...DATE, hour: "2-digit", minute: "2-digit", second: "2-digit" }
 
 const HALF_HOUR = 1_800_000;
 
-/** When clocks go back, a time occurs twice: such a time carries its offset. */
+/** Adds the UTC offset to a time that occurs twice, because clocks go back. */
 function unmistakable(at, zone, options) {
   const text = formatter(zone, options).format(at);
   const isTwice = [-2, -1, 1, 2].some(n => formatter(zone, options).format(at.getTime() + n * HALF_HOUR) === text);
@@ -88,7 +88,7 @@ export const day = (text, zone = "UTC") => isNone(text) ? NONE : formatter(zone,
 const SHORT = { day: "numeric", month: "short" };
 const SHORT_HOUR = { ...SHORT, hour: "2-digit", minute: "2-digit" };
 
-/** Names of the points of a trend, as short as they can be without two being alike. */
+/** Labels of the points of a trend: short ones if these are unique, else full dates. */
 export function bucketLabels(starts, zone, by) {
   if (by === "month") return starts.map(start => formatter(zone, { month: "short", year: "numeric" }).format(new Date(start)));
   const short = starts.map(start => new Date(start))
@@ -101,7 +101,7 @@ const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
 export const minute = (text, zone = "UTC") => isNone(text) ? NONE : unmistakable(new Date(text), zone, MINUTES);
 
-/** Of today the time is enough. */
+/** The time of day, with the date if that is not today. */
 export function clock(text, zone = "UTC") {
   return day(text, zone) === day(Date.now(), zone) ? unmistakable(new Date(text), zone, TIME) : instant(text, zone);
 }
@@ -109,7 +109,7 @@ export function clock(text, zone = "UTC") {
 /** `["1", "2", "3"]` as "1, 2 and 3". */
 const listed = parts => parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 
-/** Shards by their numbers, or by their names such as `shard-1`. */
+/** "shards 1 and 2", from their numbers or from names such as `shard-1`. */
 export function shardsText(shards) {
   const numbers = shards.map(shard => String(shard).replace(/^shard-/, ""));
   return `${numbers.length === 1 ? "shard" : "shards"} ${listed(numbers)}`;
@@ -117,21 +117,21 @@ export function shardsText(shards) {
 
 export const plural = (n, word, many = word + "s") => `${number(n)} ${n === 1 ? word : many}`;
 
-/** Characters that show nothing or turn the text around them, and blanks at the ends. */
+/** Characters that are invisible or change the direction of text. */
 const UNSEEN = /[\p{Cc}\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/u;
 export const hasControls = text => UNSEEN.test(text);
 export const hasUnseen = text => hasControls(text) || /^\s|\s$/.test(text);
 
-/** As a JSON string in which nothing is unseen. */
+/** The text as a JSON string, with invisible characters escaped. */
 export const quoted = text => stringify(text).replaceAll(new RegExp(`${UNSEEN.source}|[^\\S ]`, "gu"),
   unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
-/** Words that stand for something else than a text that reads so. */
+/** Texts that the page shows for something else, so that a value with this text is quoted. */
 const RESERVED = /^(true|false|null|no value|.* other values?|\(.*\)|)$/s;
 
 /**
- * A property's value, so that no two values read the same: text is shown as it is, but in quotes where that would read as another
- * kind, as one of our own words or as nothing.
+ * A property's value as text. No two values have the same text: text is quoted if it looks like a value of another kind, is one of
+ * the page's own words, is empty, or contains invisible characters.
  */
 export function valueText(value) {
   if (value === null || value === undefined) return "no value";

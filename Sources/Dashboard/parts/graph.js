@@ -1,20 +1,20 @@
 import { h } from "./dom.js";
 
-/** Lines and bars by Chart.js, where it is installed; every chart has its table besides. */
+/** Line and bar charts by Chart.js, if it is installed. Every chart also has a table. */
 export const hasCharts = () => typeof globalThis.Chart === "function";
 
 export const token = key => getComputedStyle(document.documentElement).getPropertyValue(key).trim();
 export const tone = i => token(`--tone-${i % 8}`);
 
 /**
- * @param label what a screen reader says of it
- * @param make returns Chart.js' configuration in the colours of the moment
- * @returns `{node, canvas, draw(), shown(), stop()}`; `shown` are the lines that are drawn
+ * @param label the text for screen readers
+ * @param make returns the Chart.js configuration in the current colours
+ * @returns `{node, canvas, draw(), shown(), stop()}`; `shown()` returns the visible lines
  */
 export function chart(label, make) {
   if (!hasCharts()) {
     const node = h("p", { class: "strip" },
-      "Charts need the library Chart.js (Debian: libjs-chart.js) on the coordinator's machine. The table has every number.");
+      "Charts need the library Chart.js (Debian: libjs-chart.js) on the coordinator's machine. The table below has all numbers.");
     return { node, canvas: null, draw() {}, shown: () => [], stop() {} };
   }
   const canvas = h("canvas", { role: "img", "aria-label": label });
@@ -46,7 +46,7 @@ export function chart(label, make) {
   return { node, canvas, draw, shown, stop };
 }
 
-/** What all charts have in common: calm, and in the page's colours. */
+/** The options of all charts: no animation, the page's colours. */
 function shared(options) {
   const { Chart } = globalThis;
   const [text, muted, line] = [token("--text"), token("--muted"), token("--line")];

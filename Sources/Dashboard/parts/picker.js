@@ -7,9 +7,9 @@ import { readText, typed } from "./value.js";
 const SHOWN = 60;
 
 /**
- * A searchable list of the events that were received. What is typed stands for the event that is marked; a name that was never received
- * is taken only by its own entry, the last one.
- * @param onpick `(event, isLeft)`; where the field was left, the focus is elsewhere already and must stay there
+ * A searchable list of the received events. Typed text picks the highlighted event. A name that was never received is picked only
+ * by its own entry, the last one.
+ * @param onpick `(event, isLeft)`; `isLeft` if the user left the field: the focus must not return to it
  */
 export function eventPicker(value, onpick, { label, placeholder = "Choose an event" } = {}) {
   const listID = newID("events");
@@ -25,7 +25,7 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
   let isTyped = false;
   let turn = 0;
 
-  /** Not on focus: that may come from the page, after a choice. */
+  /** Opens the list. Not called on focus, because the page sets the focus after a choice. */
   async function show() {
     const mine = ++turn;
     const text = isTyped ? readText(input.value) : "";
@@ -43,7 +43,7 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
       : [name(typed(event)), h("small", {}, number(rows))];
     const line = text => h("li", { role: "option", "aria-disabled": "true", class: "muted" }, text);
     put(list, options.map((option, i) => h("li", { role: "option", id: `${listID}-${i}`, onpointerdown: choose(option) }, words(option))),
-      options.length === 0 && line("No events yet: type a name"), more > 0 && line(`${number(more)} more: type to narrow`));
+      options.length === 0 && line("No events yet. Type a name."), more > 0 && line(`${number(more)} more: type to narrow`));
     open(true);
     mark();
   }
@@ -94,7 +94,7 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
     }
   }
 
-  /** The marked event; before the list has come, the one that it would mark. */
+  /** Picks the highlighted event; before the list has loaded, the one that it would highlight. */
   async function take(isLeft) {
     const marked = options[at];
     if (marked) return pick(marked.event, isLeft);
@@ -104,7 +104,7 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
     if (mine !== turn) return;
     if (best) pick(best.event, isLeft);
     else if (isLeft) {
-      if (text !== "") say(`${quoted(text)} was never received: choose it in the list to use it`);
+      if (text !== "") say(`${quoted(text)} was never received. To use it, choose it in the list.`);
       reset();
     } else show();
   }
@@ -134,11 +134,11 @@ export function eventPicker(value, onpick, { label, placeholder = "Choose an eve
   return { node, input, focus: () => input.focus() };
 }
 
-/** How well a name fits what was typed. */
+/** How well a name matches the typed text; 0 is an exact match. */
 const fit = (event, text) => event === text ? 0 : event.toLowerCase() === text.toLowerCase() ? 1
   : event.toLowerCase().startsWith(text.toLowerCase()) ? 2 : 3;
 
-/** Events that have all the words, in any order: the best fit first, then the most frequent. */
+/** Events that contain all words in any order: best match first, then the most frequent. */
 async function search(text) {
   const all = await getEvents();
   if (text === "") return all.events;

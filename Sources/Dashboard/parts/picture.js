@@ -1,4 +1,4 @@
-/** Pictures for files: what is to be drawn as a list, so that it can be looked at, and the drawing of it. */
+/** Pictures for files: a list of parts, and its drawing. */
 const SCALE = 2;
 const MARGIN = 24;
 const FONT = "system-ui, sans-serif";
@@ -11,54 +11,54 @@ function widthOf(words, size, weight = 400) {
   return measure.measureText(words).width;
 }
 
-/** @param more `size`, `weight`, `colour` as of a box, `align`; `most`, the width for it: a name is cut, a number becomes smaller */
+/** @param more `size`, `weight`, `colour` as for a box, `align`, `maxWidth`: a longer name is cut, a longer number gets smaller */
 export function text(words, x, y, more = {}) {
-  const { size = 14, weight = 400, colour = "--text", align = "left", most = Infinity, isNumber = false } = more;
+  const { size = 14, weight = 400, colour = "--text", align = "left", maxWidth = Infinity, isNumber = false } = more;
   const whole = String(words);
   let fitting = size;
-  while (isNumber && fitting > 7 && widthOf(whole, fitting, weight) > most) fitting -= 0.5;
-  return { kind: "text", words: isNumber ? whole : cut(whole, most, size, weight), x, y, size: fitting, weight, colour, align };
+  while (isNumber && fitting > 7 && widthOf(whole, fitting, weight) > maxWidth) fitting -= 0.5;
+  return { kind: "text", words: isNumber ? whole : cut(whole, maxWidth, size, weight), x, y, size: fitting, weight, colour, align };
 }
 
-/** @param colour a token of the page, or a colour */
+/** @param colour a CSS variable of the page, or a colour */
 export const box = (x, y, width, height, colour) => ({ kind: "box", x, y, width, height, colour });
 
-function cut(words, most, size, weight) {
-  if (most === Infinity || widthOf(words, size, weight) <= most) return words;
+function cut(words, maxWidth, size, weight) {
+  if (maxWidth === Infinity || widthOf(words, size, weight) <= maxWidth) return words;
   const letters = [...words];
   let [low, high] = [0, letters.length];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (widthOf(letters.slice(0, middle).join("") + "…", size, weight) <= most) low = middle;
+    if (widthOf(letters.slice(0, middle).join("") + "…", size, weight) <= maxWidth) low = middle;
     else high = middle - 1;
   }
   return letters.slice(0, low).join("") + "…";
 }
 
-/** Words in lines of a width. */
-function lines(words, most, size) {
+/** Wraps words into lines. */
+function lines(words, maxWidth, size) {
   const list = [];
   for (const word of words.split(" ")) {
     const longer = list.length ? `${list.at(-1)} ${word}` : word;
-    if (list.length && widthOf(longer, size) <= most) list[list.length - 1] = longer;
+    if (list.length && widthOf(longer, size) <= maxWidth) list[list.length - 1] = longer;
     else list.push(word);
   }
   return list;
 }
 
 /**
- * A picture with its title, range, date and legend.
+ * A picture with a title, subtitle, legend and foot.
  * @param of `title`, `subtitle`, `legend`: `[{label, colour}]`, `foot`
  * @param body `draw(x, y)`, its parts, and its `height`
  * @returns `{width, height, parts}`
  */
 export function sheet({ title, subtitle, legend = [], foot }, width, body) {
   const room = width - 2 * MARGIN;
-  const parts = [text(title, MARGIN, 34, { size: 20, weight: 650, most: room })];
+  const parts = [text(title, MARGIN, 34, { size: 20, weight: 650, maxWidth: room })];
   let y = 60;
   const paragraph = (words, colour) => {
     for (const line of lines(words, room, 13)) {
-      parts.push(text(line, MARGIN, y, { size: 13, colour, most: room }));
+      parts.push(text(line, MARGIN, y, { size: 13, colour, maxWidth: room }));
       y += 19;
     }
   };
@@ -79,7 +79,7 @@ export function sheet({ title, subtitle, legend = [], foot }, width, body) {
   return { width, height: y + 4, parts };
 }
 
-/** A chart of the page with its title, range and legend. */
+/** A chart of the page as a picture with title, subtitle, legend and foot. */
 export function framed(canvas, words) {
   const width = Math.max(640, canvas.clientWidth) + 2 * MARGIN;
   return sheet(words, width, {
@@ -88,7 +88,7 @@ export function framed(canvas, words) {
   });
 }
 
-/** Draws it in the colours of the page. */
+/** Draws a picture in the colours of the page. */
 export function paint({ width, height, parts }) {
   const style = getComputedStyle(document.documentElement);
   const colour = token => token.startsWith("--") ? style.getPropertyValue(token).trim() : token;

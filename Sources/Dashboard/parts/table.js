@@ -1,9 +1,9 @@
 import { h, put } from "./dom.js";
 
 /**
- * A table with a caption, whose first column names the row.
- * @param columns `{label, cell(row), csv(row), number, group, file, isLoss}`; `csv` is the bare value for files; `file` stands in its
- *   place where there are several or the head must name a unit: `[{unit, get(row)}]`
+ * A table with a caption. The first column names the row.
+ * @param columns `{label, cell(row), csv(row), number, group, file, fileLabel, isLoss}`; `csv` returns the bare value for CSV files.
+ *   `file` replaces it if a file needs several values or a unit: `[{unit, get(row)}]`. `fileLabel` replaces the label in files.
  * @returns `{node, update(rows), csv()}`
  */
 export function table(caption, columns, rows = []) {
@@ -25,8 +25,8 @@ export function table(caption, columns, rows = []) {
 
   update(rows);
   function csv() {
-    const parts = columns.flatMap(({ group, label, cell, csv, file }) =>
-      (file ?? [{ get: csv ?? cell }]).map(({ unit = "", get }) => ({ head: `${group ? `${group}: ` : ""}${label}${unit}`, get })));
+    const parts = columns.flatMap(({ group, label, fileLabel = label, cell, csv, file }) =>
+      (file ?? [{ get: csv ?? cell }]).map(({ unit = "", get }) => ({ head: `${group ? `${group}: ` : ""}${fileLabel}${unit}`, get })));
     return [parts.map(part => part.head), ...shown.map(row => parts.map(part => part.get(row)))];
   }
   return { node, update, csv };
@@ -34,7 +34,7 @@ export function table(caption, columns, rows = []) {
 
 const classOf = column => [column.number && "num", column.isLoss && "loss-cell"].filter(Boolean).join(" ") || null;
 
-/** Runs of columns under one heading; null where there are no headings. */
+/** Adjacent columns with the same group heading; null if no column has one. */
 function groupsOf(columns) {
   if (!columns.some(column => column.group)) return null;
   const runs = [];

@@ -1,6 +1,6 @@
 import { h } from "./dom.js";
 
-/** One floating panel for hover and focus: details of a chart's part, or a name in full. Escape closes it. */
+/** The tooltip for hover and focus: details of a part of a chart, or the whole of a cut name. Escape closes it. */
 const makers = new WeakMap();
 let panel = null;
 let owner = null;
@@ -31,13 +31,13 @@ function open(target, isFocus) {
   if (!content) return;
   owner = found[0];
   panel.replaceChildren(content);
-  // The top layer: above an open dialog, too.
+  // A popover is above an open dialog, too.
   panel.showPopover();
   owner.setAttribute("aria-describedby", panel.id);
   place();
 }
 
-/** Beside the owner, and inside of the window. */
+/** Places the panel next to its owner, inside the window. */
 function place() {
   const box = owner.getBoundingClientRect();
   const size = panel.getBoundingClientRect();
@@ -58,7 +58,7 @@ export function close() {
   panel.hidePopover();
 }
 
-/** Its content has changed, or its place. */
+/** Updates an open tooltip after its content or its owner's place changed. */
 export function refreshTip(node) {
   if (owner !== node) return;
   const content = makers.get(node)?.();

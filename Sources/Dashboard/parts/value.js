@@ -4,8 +4,8 @@ import { input, select } from "./field.js";
 import { hasUnseen, quoted } from "./format.js";
 
 /**
- * How values are typed. A field holds text as it is; in quotes it is a JSON string, for what a field can't hold or show: line breaks,
- * control characters, blanks at the ends. Whether `7` is a number or text is told by a mark beside the field.
+ * How values are typed. A field contains text as it is. Text in quotes is a JSON string, for characters that a field can't contain or
+ * show: line breaks, control characters, blanks at the ends. A mark beside the field says whether `7` is a number or text.
  */
 const KINDS = [["text", "text"], ["number", "number"], ["boolean", "true/false"]];
 export const ALL_KINDS = KINDS.map(([kind]) => kind);
@@ -21,18 +21,18 @@ const isQuoted = text => {
 
 export const readText = text => isQuoted(text) ? parse(text) : text;
 
-/** The same for a list of suggestions, which has no kind mark. */
+/** The same for suggestions, which have no mark of their kind. */
 export const suggested = value => typeof value === "string" && readableAs(value).length > 1 ? quoted(value) : typed(value);
 
-/** The kinds that it can be of; everything can be text. */
+/** The kinds of value that the text can be; it can always be text. */
 function readableAs(text) {
   if (isNumberText(text) && Number.isFinite(Number(text))) return ["number", "text"];
   return text === "true" || text === "false" ? ["boolean", "text"] : ["text"];
 }
 
 /**
- * @param received how many values of each kind the property has: `{text, number, boolean}`
- * @param chosen the kind that was chosen by hand
+ * @param received the number of values of each kind that the property has: `{text, number, boolean}`
+ * @param chosen the kind that the user chose
  */
 function likeliest(kinds, received, chosen) {
   if (kinds.includes(chosen)) return chosen;
@@ -41,7 +41,7 @@ function likeliest(kinds, received, chosen) {
 
 const valueOf = (text, kind) => kind === "text" ? readText(text) : parse(text);
 
-/** Whether it was chosen from the list of suggestions, as Firefox says and as Chromium lets see. */
+/** Whether the input is a suggestion from the list. Firefox reports that; in Chromium the kind of event shows it. */
 const isSuggestion = event => (!(event instanceof InputEvent) || event.inputType === "insertReplacementText")
   && [...event.target.list?.options ?? []].some(option => option.value === event.target.value);
 
@@ -53,10 +53,10 @@ export const textInput = (value, onchange, props) => input(typed(value), (text, 
 }, { dir: "auto", ...props });
 
 /**
- * A field for one value, and a mark of its kind that can be changed where the text can be of several.
- * @param options `{label, kinds, received, ...props}`: kinds that are taken; `received()`, see above
- * @returns `{input, mark, read(), write(value), type(text), learn()}`: `mark` is null where only text is taken; `learn` takes what was
- *   received since into account, and tells whether that changed the kind
+ * A field for one value, with a mark of its kind. The mark can be changed if the text can be of several kinds.
+ * @param options `{label, kinds, received, ...props}`: `kinds` are those accepted; for `received()`, see `likeliest`
+ * @returns `{input, mark, read(), write(value), type(text), learn()}`: `mark` is null if only text is accepted. `learn` uses the values
+ *   received since, and returns whether the kind changed
  */
 export function valueField(value, onchange, { label, kinds = ALL_KINDS, received = () => ({}), ...props }) {
   let chosen = null;
@@ -82,7 +82,7 @@ export function valueField(value, onchange, { label, kinds = ALL_KINDS, received
     show(kindOf(next));
   }
 
-  /** @param isPicked from the list of suggestions, where text that reads as another kind stands in quotes */
+  /** @param isPicked whether the text is a suggestion; these quote text that looks like another kind */
   function type(text, isPicked = false) {
     if (field.value !== text) field.value = text;
     isTyped = true;
@@ -90,7 +90,7 @@ export function valueField(value, onchange, { label, kinds = ALL_KINDS, received
     learn();
   }
 
-  /** What was saved keeps its kind; what is typed takes the one that fits what was received. */
+  /** A saved value keeps its kind. A typed value gets the kind that most received values have. */
   function learn() {
     const before = kind;
     const possible = readableAs(field.value).filter(key => kinds.includes(key));
@@ -107,7 +107,7 @@ export function valueField(value, onchange, { label, kinds = ALL_KINDS, received
   }
 }
 
-/** A mark for what no event has had so far; hidden until that is known. */
+/** The mark "never received", hidden until the answer is known. */
 export function unseenMark(isReceived) {
   const mark = h("span", { class: "tag warn", hidden: true }, "never received");
   isReceived.then(is => { mark.hidden = is; }, () => {});

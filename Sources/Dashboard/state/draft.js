@@ -1,6 +1,6 @@
 import { copy, isNumber } from "./json.js";
 
-/** A definition while it is edited: steps have all their parts, everything else stands as it will be saved. */
+/** The editable form of a definition: every step has all its fields, the rest is as it will be saved. */
 export function draftOf(definition) {
   const { steps = [], funnel_id, ...rest } = copy(definition ?? {});
   return { ...rest, steps: steps.map(stepOf) };
@@ -13,7 +13,7 @@ const stepOf = step => {
 
 export const emptyStep = () => ({ name: "", events: [], where: [], optional: false, within: "" });
 
-/** What can be asked and saved: steps without an event are not there yet. */
+/** The definition to query and save. Steps without an event are left out. */
 export function definitionFrom(draft) {
   const { steps, ...rest } = draft;
   const definition = { steps: steps.filter(step => step.events.length || step.name).map(plainStep) };
@@ -32,7 +32,7 @@ export function definitionFrom(draft) {
 const isEmpty = value => value === undefined || value === null || value === ""
   || (typeof value === "object" && !isNumber(value) && Object.keys(value).length === 0);
 
-/** A list of which nothing was chosen yet; the server would refuse it. */
+/** Whether a condition has an empty list of values, which the server rejects. */
 export const lacksValues = where => (where ?? []).some(({ value }) => Array.isArray(value) && value.length === 0);
 
 function plainStep(step) {
@@ -48,7 +48,7 @@ function plainStep(step) {
   return object;
 }
 
-/** What a preset brings of its own; it is set free when one is chosen. */
+/** The fields that a preset sets. Choosing a preset removes them from the draft. */
 export const PRESET_FIELDS = ["conversion_order", "clock", "entry", "count_by", "session_gap", "exclude"];
 export const PRESETS = [
   ["", "Sluice (default)"], ["mparticle-sequential/1", "mParticle, sequential"], ["mparticle-flexible/1", "mParticle, flexible"],

@@ -1,6 +1,6 @@
 import { call, get } from "../api/fetch.js";
 
-/** Saved funnels, as of the last look. */
+/** The saved funnels, as last loaded. */
 let known = null;
 
 export async function loadFunnels(again = false) {
@@ -15,10 +15,10 @@ export const definitionOf = state => state.def ?? funnels().find(funnel => funne
 
 const address = id => "/v1/funnels/" + encodeURIComponent(id);
 
-/** `{data, tag}`; the tag is the revision to be named when it is saved. */
+/** `{data, tag}`; the tag is the revision that `save` must name. */
 export const load = id => call(address(id));
 
-/** @param tag the revision that was seen; null for a new funnel; "*" to overwrite whatever is there */
+/** @param tag the revision that was seen; null for a new funnel; "*" to overwrite any revision */
 export async function save(id, definition, tag) {
   const headers = tag === null ? { "if-none-match": "*" } : tag === "*" ? {} : { "if-match": tag };
   const answer = await call(address(id), { method: "PUT", body: definition, headers });

@@ -1,7 +1,7 @@
-/** JSON without loss: what is read, copied and written again is the same text, number by number. */
+/** Lossless JSON: numbers keep their text when they are parsed, copied and written again. */
 
 /**
- * A number that JavaScript would change, or print differently: integers from 2^53 on, `1.0`, `1e2`, `-0`. It keeps its text, and
+ * A number that JavaScript would change or print differently: integers from 2^53, `1.0`, `1e2`, `-0`. It keeps its text and
  * calculates as the nearest double.
  */
 export class ExactNumber extends Number {
@@ -15,7 +15,7 @@ export class ExactNumber extends Number {
 
 const isChanged = (number, source) => String(number) !== source;
 const hasSource = typeof JSON.rawJSON === "function" && JSON.parse("1.0", (_, value, context) => context?.source) === "1.0";
-// So that every writer of JSON writes its text.
+// Makes `stringify` write the text.
 if (hasSource) ExactNumber.prototype.toJSON = function toJSON() { return JSON.rawJSON(this.text); };
 
 const native = {
@@ -24,16 +24,16 @@ const native = {
   stringify: (value, space) => JSON.stringify(value, null, space),
 };
 
-/** Every string with the colon behind it where it is a key, and every number. */
+/** Matches every string, with the colon after it if it is a key, and every number. */
 const TOKENS = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|-?\d[\d.eE+-]*/g;
 
 /**
- * For browsers that do not tell the source of a number: it travels as a string. To be told apart, all strings but keys get a letter
- * in front: n, the text of a number; s, a string.
+ * For browsers without access to the source text of numbers. Numbers are parsed as strings. All strings but keys get a prefix letter:
+ * `n` for the text of a number, `s` for a string.
  */
 const marked = {
   parse(text) {
-    JSON.parse(text); // Only what is JSON has these tokens.
+    JSON.parse(text); // Throws if the text is not JSON.
     const mark = (token, string, colon) => colon ? token
       : string ? `"s${token.slice(1)}` : isChanged(Number(token), token) ? `"n${token}"` : token;
     return JSON.parse(text.replace(TOKENS, mark), (_, value) => {
@@ -50,11 +50,11 @@ const marked = {
 
 export const { parse, stringify } = hasSource ? native : marked;
 export const copy = value => parse(stringify(value));
-/** Whether it is one that can be calculated with, exact or not. */
+/** Whether the value is a number, exact or not. */
 export const isNumber = value => typeof value === "number" || value instanceof Number;
 
-/** Compares by kind and text. */
+/** Compares two values by kind and text. */
 export const isSame = (a, b) => stringify(a) === stringify(b);
 
-/** Whether it is the text of a number in JSON. */
+/** Whether the text is a JSON number. */
 export const isNumberText = text => /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text);

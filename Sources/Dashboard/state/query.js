@@ -1,14 +1,14 @@
 import { isBounded, rangeOf, zoneOf } from "./range.js";
 
-/** Bodies of queries, from the state of the address. */
+/** Request bodies, from the state in the address. */
 export const subject = state => state.def ? { funnel: withoutID(state.def) } : { funnel_id: state.funnel };
 
 export function withoutID(definition) {
-  const { funnel_id, default: standing, ...rest } = definition;
+  const { funnel_id, default: isDefault, ...rest } = definition;
   return rest;
 }
 
-/** The part that every report takes. */
+/** The fields that every report takes. */
 export function basis(state) {
   const body = { ...subject(state), ...rangeOf(state) };
   const zone = zoneOf(state);
@@ -17,7 +17,7 @@ export function basis(state) {
   return body;
 }
 
-/** With what the funnel page shows side by side. */
+/** The query of the funnel page: `basis` with breakdown, segments and comparison. */
 export function report(state) {
   const body = basis(state);
   if (state.by) body.breakdown = breakdown(state);
@@ -38,7 +38,7 @@ export const segments = state => Array.isArray(state.seg) ? state.seg : [];
 export const stepName = step => typeof step === "string" ? step : step?.name ?? "";
 export const stepNames = definition => (definition?.steps ?? []).map(stepName);
 
-/** A row of any order counts users who did so many of the steps, whichever: a step's own name would be wrong for it. */
+/** In any order, row i counts users who did any i + 1 of the steps, so the name of one step would be wrong. */
 const placeName = (i, n) => `Any ${i + 1} of ${n}`;
 
 /** Names of the rows of a report. */
@@ -47,7 +47,7 @@ export function rowNames(definition) {
   return definition?.conversion_order === "any" ? names.map((_, i) => placeName(i, names.length)) : names;
 }
 
-/** A report with its rows named for what they count. */
+/** The report, its rows named after what they count. */
 export function withRowNames(report) {
   if (report.order !== "any") return report;
   return { ...report, steps: report.steps.map((step, i, { length }) => ({ ...step, step: placeName(i, length) })) };
@@ -55,7 +55,7 @@ export function withRowNames(report) {
 
 export function orderText(definition) {
   const order = definition.conversion_order ?? "sequential";
-  if (order?.flexible) return `flexible by ${order.flexible.limit}`;
+  if (order?.flexible) return `in order, tolerance ${order.flexible.limit}`;
   return { sequential: "in order", strict: "strict order", any: "any order" }[order] ?? String(order);
 }
 

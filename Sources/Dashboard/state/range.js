@@ -1,7 +1,7 @@
-/** Date ranges: presets are days of a time zone, worked out anew whenever they are used. */
+/** Date ranges. A preset is a range of days in a time zone, computed at each use. */
 export const PRESETS = [
   ["all", "All time"], ["today", "Today"], ["7d", "Last 7 days"], ["30d", "Last 30 days"], ["90d", "Last 90 days"],
-  ["month", "This month"], ["custom", "Custom"],
+  ["month", "This month"], ["custom", "Custom range"],
 ];
 const LENGTHS = { today: 1, "7d": 7, "30d": 30, "90d": 90 };
 
@@ -12,7 +12,7 @@ export const isZone = zone => {
 export const zoneOf = state => state.tz && isZone(state.tz) ? state.tz : "UTC";
 export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-/** `YYYY-MM-DD` of now. */
+/** Today as `YYYY-MM-DD`. */
 export const today = zone => new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" })
   .format(new Date());
 
@@ -46,6 +46,6 @@ export function rangeText(state) {
   const { start, end } = rangeOf(state);
   const preset = PRESETS.find(([key]) => key === (state.range ?? "all"));
   if (start === undefined && end === undefined) return "all time";
-  const days = start === end ? start : `${start ?? "the beginning"} to ${end ?? "now"}`;
+  const days = start === end ? start : start === undefined ? `up to ${end}` : end === undefined ? `from ${start}` : `${start} to ${end}`;
   return state.range === "custom" || !preset ? days : `${preset[1].toLowerCase()} (${days})`;
 }

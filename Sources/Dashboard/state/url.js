@@ -1,13 +1,13 @@
 import { parse, stringify } from "./json.js";
 
-/** The address holds the whole state, so that it can be shared, reloaded and gone back to. */
+/** The address contains the whole state of the page: it can be shared and reloaded, and Back restores it. */
 const JSON_KEYS = new Set(["def", "seg", "expected", "group", "control"]);
 const KEYS = [
   "page", "funnel", "def", "range", "start", "end", "tz", "by", "touch", "k", "seg", "compare", "partial", "step", "tab", "group",
   "unit", "rate", "from", "to", "len", "variant", "control", "against", "expected", "user",
   "exposure",
 ];
-/** What goes along from page to page. */
+/** The parameters that links to other pages keep. */
 const COMMON = ["funnel", "def", "range", "start", "end", "tz", "partial"];
 
 const changed = new Set();
@@ -20,7 +20,7 @@ export function read(search = location.search) {
     if (text === null) continue;
     if (!JSON_KEYS.has(key)) state[key] = text;
     else {
-      // A damaged link loses its part, not the page; a control was once a bare word.
+      // A damaged parameter is ignored. In older links, `control` is plain text.
       try { state[key] = parse(text) ?? undefined; } catch { if (key === "control") state[key] = text; }
     }
   }
@@ -39,7 +39,7 @@ export function href(state) {
   return "/?" + parameters;
 }
 
-/** The common part of a state, for another page. */
+/** The state of another page, with the common parameters. */
 export function carry(state, page, more = {}) {
   const next = { page };
   for (const key of COMMON) next[key] = state[key];
@@ -57,7 +57,7 @@ export function go(state, { replace = false } = {}) {
 
 export const patch = (change, options) => go({ ...read(), ...change }, options);
 
-/** The address follows, and links do, but nothing is shown anew. */
+/** Replaces the address and updates the links, without redrawing the page. */
 export function note(state) {
   history.replaceState(null, "", href(state));
   dispatchEvent(new Event("noted"));
@@ -65,7 +65,7 @@ export function note(state) {
 
 addEventListener("popstate", () => { for (const watcher of changed) watcher(read()); });
 
-// Links within the dashboard do not load it again.
+// Links within the dashboard do not reload the page.
 document.addEventListener("click", event => {
   const link = event.target.closest?.("a[href^='/?'], a[href='/']");
   if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -1,7 +1,7 @@
 import FunnelModel
 
-/// The columns of a group of rows, read from where the rows stand now. Rows of one batch or one segment are read together,
-/// each source's columns being taken once; what comes of it is put in order at the end.
+/// The columns of a group of rows, read from the memtable or from segment files. Rows of one batch or one segment file are
+/// read together, so that each source is read once; the values are put in order at the end.
 struct GroupColumns {
     private let view: StoreView
     private let rows: Int
@@ -13,6 +13,7 @@ struct GroupColumns {
 
     private var readsMemory: Bool { view.segments.isEmpty }
 
+    /// Groups the rows by source; `refs` are the rows of the group, in order.
     init(_ view: StoreView, _ refs: [RowRef]) {
         self.view = view
         rows = refs.count
@@ -39,7 +40,7 @@ struct GroupColumns {
         }
     }
 
-    /// Rows of the memtable's runs become rows of its batches.
+    /// Turns rows of the memtable's runs into rows of its batches.
     private static func resolve(_ memtable: Memtable, _ source: inout [UInt32], _ row: inout [UInt32]) {
         for (number, run) in memtable.runs.enumerated() {
             let batches = run.batch
@@ -54,7 +55,7 @@ struct GroupColumns {
 
     private static let resolved: UInt32 = 1 << 31
 
-    /// Each column that has a value in the group.
+    /// Calls `body` with each column that has a value in the group, by kind and key, rows ascending from the group's first.
     func each(_ body: (ColumnKey, ColumnValues) throws(StoreError) -> Void) throws(StoreError) {
         if readsMemory { return try eachFromMemory(body) }
         var keys: Set<ColumnKey> = []
@@ -75,7 +76,7 @@ struct GroupColumns {
                 while end < starts[number + 1], Int(sourceRows[end]) / KeyPage.rows == page { end += 1 }
                 let values = try segment.column(key, page: page)
                 guard out.strings.hasRoom(for: values.strings.heap.count) else {
-                    throw StoreError(.tooLarge, "values of a column of \(rows) rows, more than 4 GiB")
+                    throw StoreError(.tooLarge, "a column of \(rows) rows has more than 4 GiB of strings")
                 }
                 out.append(values, of: sourceRows[i..<end], at: places[i..<end], firstRow: page * KeyPage.rows)
                 i = end
@@ -147,13 +148,14 @@ struct GroupColumns {
     }
 }
 
-/// Where each string of a batch has been copied to: the column in the upper half, so that a string which two properties
-/// have is copied for either, and its number there.
+/// Where each string of a batch was copied to last: the column in the upper 32 bits, the string's number there in the lower.
+/// So a string that two properties have is copied for each.
 private struct StringCopies {
     private var all: [UInt64] = []
     private var few: [Int: UInt64] = [:]
 
-    /// - Parameter rows: of the batch that are read; where they are few, so is what is kept.
+    /// No copies yet, of `strings` strings.
+    /// - Parameter rows: rows of the batch that are read; if they are few, only the copies made are kept.
     init(of strings: Int, rows: Int) {
         if strings <= 16 * rows { all = [UInt64](repeating: .max, count: strings) }
     }
@@ -165,8 +167,8 @@ private struct StringCopies {
 }
 
 extension ColumnValues {
-    /// Adds a page's values of some of its rows, which get other numbers.
-    /// - Parameter rows: numbers in the segment; `firstRow` is the page's first.
+    /// Adds a page's values of some of its rows. `wanted` are their numbers in the segment file, of which `firstRow` is the
+    /// page's first; `places` are their new numbers.
     fileprivate mutating func append(_ page: ColumnValues, of wanted: ArraySlice<UInt32>, at places: ArraySlice<UInt32>, firstRow: Int) {
         if page.rows.isEmpty { return }
         let firstString = UInt64(strings.count)
@@ -183,7 +185,7 @@ extension ColumnValues {
         if usesStrings { for i in 0..<page.strings.count { strings.append(page.strings.slice(i)) } }
     }
 
-    /// The same values by ascending row.
+    /// The same values, rows ascending.
     fileprivate consuming func inOrder(rows count: Int) -> ColumnValues {
         var isAscending = true
         for i in rows.indices.dropFirst() where rows[i] <= rows[i - 1] {

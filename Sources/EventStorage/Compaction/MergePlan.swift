@@ -1,26 +1,27 @@
-/// Which neighbours to merge next, so that few remain and a row is written few times: a stretch with four or more of a
-/// size class, and none of a greater, becomes one of a greater. Only neighbours, since their order tells what was durable first.
+/// Chooses the neighbours to merge next, so that few files remain and a row is written few times (`SEGMENT.md`, Merge
+/// selection). Only neighbours are merged, since their order says which row became durable first.
 enum MergePlan {
     private static let fanIn = 4
-    /// Rows of a segment, whose numbers have 32 bits.
+    /// Max rows of a segment file, whose numbers have 32 bits.
     static let rowsMax = (1 << 32) - (1 << 24)
-    /// Bytes of a user file: as text, which takes twice as much or a little more, its ids have room in a table of strings.
+    /// Max bytes of user files that are merged: as text, which takes twice as much or a little more, their ids fit into a `StringTable`.
     static let userFileBytesMax = 3 << 29
 
-    /// One of a month's segments, or of a project's user files.
+    /// A segment file of a month, or a user file of a project.
     struct Candidate {
         /// Rows, or users.
         var weight: Int
-        /// What has a limit: rows, or bytes.
+        /// Rows, or bytes: what the limit is on.
         var size: Int
     }
 
+    /// The merge that is due next.
     /// - Parameters:
     ///   - candidates: in order.
-    ///   - base: what a first class holds at most.
-    ///   - most: above this many some are merged in any case.
-    ///   - limit: sizes together, which no merge exceeds.
-    /// - Returns: neighbours to merge; nil where nothing is due.
+    ///   - base: max weight of class 0.
+    ///   - most: max number of files; if there are more, the lightest neighbours are merged.
+    ///   - limit: max sum of the sizes in one merge.
+    /// - Returns: neighbours to merge; nil if nothing is due.
     static func next(_ candidates: [Candidate], base: Int, most: Int, limit: Int) -> Range<Int>? {
         let classes = candidates.map { candidate in
             var limit = max(1, base)
@@ -50,14 +51,14 @@ enum MergePlan {
         return stretches.filter { size(candidates[$0]) <= limit }.min { a, b in weight(candidates[a]) < weight(candidates[b]) }
     }
 
-    /// What is worth merging while nothing else is to do: all, where what was added weighs a third of the rest at least.
-    /// So a row is written four times more at most, however often work and rest take turns.
+    /// The merge of an idle store: all files, if those beside the largest weigh a third of it or more. So idle merges write a
+    /// row at most four times more, however often the store is idle.
     static func whenIdle(_ candidates: [Candidate], limit: Int) -> Range<Int>? {
         guard candidates.count > 1, let most = candidates.map(\.weight).max(), size(candidates[...]) <= limit else { return nil }
         return (weight(candidates[...]) - most) * 3 >= most ? candidates.indices : nil
     }
 
-    /// The first neighbours that have room in one; nil where none have.
+    /// The first neighbours that fit into one file; nil if there are none.
     static func everything(_ candidates: [Candidate], limit: Int) -> Range<Int>? {
         var start = 0
         while start + 1 < candidates.count {

@@ -1,7 +1,7 @@
 import FunnelModel
 
-/// Writes the rows of a view, which are all of one month, as one segment: those of the memtable for a seal, of several
-/// segments for a merge. Repeats are merged and suppressed users' rows left out on the way.
+/// Writes the rows of a view, all of one month, as one segment file: rows of the memtable for a seal, of segment files for a
+/// merge. Duplicates are merged, and rows of suppressed users are left out.
 struct SegmentMerge {
     private let view: StoreView
     /// Rows that are read at a time, roughly.
@@ -15,7 +15,8 @@ struct SegmentMerge {
         var refs: [RowRef] = []
     }
 
-    /// - Returns: nil where no row is left; the file is then to be removed.
+    /// Writes the file.
+    /// - Returns: nil if no row is left; then the caller removes the file.
     func write<Files: FileSystem>(
         to open: () throws(FileError) -> SegmentWriter<Files>
     ) throws(StoreError) -> SegmentRecord? {

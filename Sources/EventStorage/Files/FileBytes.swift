@@ -1,18 +1,19 @@
 import Codec
 import FunnelModel
 
-/// The bytes of an immutable file, mapped where the file system can. Whoever reads them checks them first: what lies
-/// here may be damaged. Released with the last reference.
+/// The bytes of an immutable file, mapped if the file system can. They may be damaged, so readers check them first. Released
+/// with the last reference.
 @safe package final class FileBytes: @unchecked Sendable {
-    // Sendable: the bytes never change but to zeros, of which `isIntact` tells, and `release` runs once, after every reader.
+    // Sendable: the bytes never change, except to zeros, which `isIntact` reports; `release` runs once, after every reader.
     private let base: UnsafeRawPointer
     package let count: Int
     private let damaged: () -> Bool
     private let release: () -> Void
 
+    /// Bytes at `base`, which must stay valid until `release`.
     /// - Parameters:
-    ///   - damaged: tells whether some bytes that were read could not be, and came as zeros.
-    ///   - release: gives the memory back.
+    ///   - damaged: whether some bytes could not be read, and came as zeros.
+    ///   - release: releases the memory.
     package init(unsafeBase base: UnsafeRawPointer, count: Int, damaged: @escaping () -> Bool, release: @escaping () -> Void) {
         unsafe self.base = unsafe base
         self.count = count
@@ -20,7 +21,7 @@ import FunnelModel
         self.release = release
     }
 
-    /// False once bytes were read that a cut file or a failed disk does not have. To be asked after the bytes were used.
+    /// False once bytes were used that could not be read: the file was cut, or the disk failed. Check it after the bytes were used.
     package var isIntact: Bool { !damaged() }
 
     /// A copy in memory.
@@ -38,19 +39,19 @@ import FunnelModel
 
     deinit { release() }
 
-    /// The bytes of a range, cut to what is there.
+    /// The bytes of a range, clamped to the file.
     package func bytes(_ range: Range<Int>) -> [UInt8] {
         let range = range.clamped(to: 0..<count)
         return unsafe Array(UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
     }
 
-    /// CRC-32C of a range, cut to what is there.
+    /// CRC-32C of a range, clamped to the file.
     func checksum(_ range: Range<Int>, seed: UInt32 = 0) -> UInt32 {
         let range = range.clamped(to: 0..<count)
         return unsafe CRC32C.checksum(UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count), seed: seed)
     }
 
-    /// A pointer at an offset; `need` bytes from there are inside, or the answer is nil. Good while the object lives.
+    /// A pointer to an offset, valid while the object lives; nil unless `need` bytes from there are inside the file.
     func pointer(at offset: Int, need: Int) -> UnsafeRawPointer? {
         guard offset >= 0, need >= 0, offset <= count - need else { return nil }
         return unsafe base + offset

@@ -5,7 +5,7 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     package var operation: String
     package var path: String
     package var code: Int32
-    /// The device or the quota is full, so a later try may succeed.
+    /// Space, quota, descriptors or memory are used up, so a later try may succeed.
     package var isNoSpace: Bool
 
     package init(operation: String, path: String, code: Int32, isNoSpace: Bool = false) {
@@ -20,11 +20,11 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// How a file is opened.
 package enum OpenMode: Sendable {
-    /// An existing file, for reading alone.
+    /// An existing file, for reading only.
     case read
-    /// For reading and appending; made where it does not exist.
+    /// For reading and appending; created if it does not exist.
     case append
-    /// For reading and appending; made anew, and emptied where it exists.
+    /// For reading and appending; created, or emptied if it exists.
     case replace
 }
 
@@ -37,19 +37,19 @@ package protocol StorageFile: AnyObject, Sendable {
     func append(_ bytes: [UInt8]) throws(FileError)
     /// Cuts the file; not durable before `sync`.
     func truncate(to size: Int) throws(FileError)
-    /// On return everything written is durable. After an error nothing may be believed of it, and no second try made.
+    /// On return everything written is durable. After an error it is unknown what is durable, and the call must not be repeated.
     func sync() throws(FileError)
-    /// The whole file for reading, which nobody changes any more. Pages may be read from disk only when they are looked at.
+    /// The whole file for reading; it must not change any more. Pages may be read from disk only when they are used.
     func map() throws(FileError) -> FileBytes
-    /// Takes the exclusive lock of the file; false where another holder has it. Closing lets it go.
+    /// Takes the exclusive lock of the file; false if another holder has it. Closing releases it.
     func lock() throws(FileError) -> Bool
 }
 
-/// What the store needs of an operating system, so that tests can lose, tear and refuse writes.
+/// The file operations of a store. Tests implement it to lose, tear and refuse writes.
 package protocol FileSystem: Sendable {
     associatedtype File: StorageFile
 
-    /// A file made here may be gone after a crash until `syncDirectory`.
+    /// Opens a file. A new file may be gone after a crash until `syncDirectory`.
     func open(_ path: String, _ mode: OpenMode) throws(FileError) -> File
     /// Names in the directory, without path, in any order.
     func list(_ directory: String) throws(FileError) -> [String]
@@ -58,11 +58,11 @@ package protocol FileSystem: Sendable {
     func remove(_ path: String) throws(FileError)
     /// Makes the directory, durably, unless it exists.
     func createDirectory(_ path: String) throws(FileError)
-    /// On return the names made, changed and removed in the directory are durable.
+    /// On return the names created, changed and removed in the directory are durable.
     func syncDirectory(_ path: String) throws(FileError)
-    /// Bytes of a file; nil where that is not known.
+    /// Bytes of a file; nil if they cannot be read.
     func size(_ path: String) -> Int?
-    /// Bytes free to us on the device.
+    /// Bytes that this process may still use on the device.
     func freeBytes(_ directory: String) throws(FileError) -> UInt64
 }
 
@@ -76,7 +76,7 @@ extension FileSystem {
         return file
     }
 
-    /// After a crash at any point the old or the new content is there, never a mixture; on return it is the new one.
+    /// Replaces a file. After a crash at any point the old or the new content is there, never a mixture; on return it is the new one.
     func replaceAtomically(_ name: String, in directory: String, with bytes: [UInt8]) throws(FileError) {
         try prepareReplacement(of: name, in: directory, with: bytes)
         try commitReplacement(of: name, in: directory)
@@ -87,7 +87,7 @@ extension FileSystem {
         _ = try writeDurably(bytes, to: "\(directory)/\(name)\(FileName.temporarySuffix)")
     }
 
-    /// The second half: after an error here nobody knows which content a crash would leave.
+    /// The second half: after an error here it is unknown which content a crash would leave.
     func commitReplacement(of name: String, in directory: String) throws(FileError) {
         let target = "\(directory)/\(name)"
         try rename(target + FileName.temporarySuffix, to: target)

@@ -1,7 +1,7 @@
 import CShims
 import Glibc
 
-/// The real file system.
+/// The file system of the operating system.
 package struct POSIXFileSystem: FileSystem {
     package init() {}
 
@@ -42,7 +42,7 @@ package struct POSIXFileSystem: FileSystem {
     }
 
     package func createDirectory(_ path: String) throws(FileError) {
-        // Where it exists already, whoever made it may have been killed before its name was synced.
+        // If it exists already, the process that made it may have been killed before the name was synced.
         if unsafe mkdir(path, 0o750) != 0, errno != EEXIST { throw FileError(errno: errno, "create directory", path) }
         var parent = path[...]
         while parent.count > 1 && parent.hasSuffix("/") { parent.removeLast() }
@@ -71,7 +71,7 @@ package struct POSIXFileSystem: FileSystem {
 }
 
 extension POSIXFileSystem {
-    /// Files that this process has mapped now.
+    /// Number of files that this process has mapped now.
     package static var mappings: Int { sluice_mapping_count() }
 }
 

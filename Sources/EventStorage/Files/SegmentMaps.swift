@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Mappings of segments, made when a segment is read and kept while they are among those used last. So a store may have
-/// more segments than a process may have mappings; one that is in use stays, whatever else is read.
+/// Mappings of segment files, made when a file is read and kept while they are among those used last. So a store may have
+/// more segment files than a process may have mappings. A mapping that a reader holds stays.
 final class SegmentMaps: Sendable {
     fileprivate struct State {
         var mapped: [UInt64: (bytes: FileBytes, use: UInt64)] = [:]
@@ -15,7 +15,7 @@ final class SegmentMaps: Sendable {
 
     var count: Int { state.withLock { $0.mapped.count } }
 
-    /// The bytes of the segment of a number; `map` is called where it is not mapped.
+    /// The bytes of the segment file of a number; `map` is called if it is not mapped.
     func bytes(_ number: UInt64, _ map: () throws(StoreError) -> FileBytes) throws(StoreError) -> FileBytes {
         let known = state.withLock { state -> FileBytes? in
             state.uses += 1
@@ -24,7 +24,7 @@ final class SegmentMaps: Sendable {
         }
         if let known { return known }
         let bytes = try map()
-        // Given back outside the lock, with the last reader of each.
+        // Released outside the lock, each with its last reader.
         var dropped: [FileBytes] = []
         state.withLock { state in
             if state.mapped.count >= most { dropped = state.dropOldest(most / 4 + 1) }

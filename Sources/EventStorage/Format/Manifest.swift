@@ -1,37 +1,37 @@
 import Codec
 import FunnelModel
 
-/// The one file that says which others count: replaced as a whole at every seal and merge.
+/// The list of a store's live files; the file is replaced as a whole at every seal and merge. Layout: `SEGMENT.md`, MANIFEST.
 struct Manifest: Sendable {
     /// One more with every replacement.
     var generation: UInt64 = 1
-    /// Logs below are done with; from this one on they are replayed.
+    /// The first live log: logs from this one on are replayed, older ones are not needed.
     var firstLog: UInt64 = 1
-    /// Segments and user files from here on are leftovers of work that did not finish.
+    /// Segment files and user files from this number on are left from work that did not finish.
     var nextFile: UInt64 = 1
     /// The sequence of the first record in `firstLog`.
     var nextRecord: UInt64 = 1
-    /// In order of durability, within a month: rows of a later one became durable later.
+    /// In order of durability, within a month: rows of a later file became durable later.
     var segments: [SegmentRecord] = []
-    /// In order of the ordinals they hold.
+    /// In order of their ordinals, within a project.
     var userFiles: [UserFileRecord] = []
     /// Suppressed users by project.
     var suppressed: [UInt32: Set<ByteString>] = [:]
     var deliveries = Deliveries()
-    /// Clusters that the directory belonged to before; files of theirs are its own.
+    /// Clusters that the directory belonged to before, whose files are accepted.
     var formerClusters: [UInt64] = []
-    /// Drawn when the directory is made, and kept by copies of it; 0 in what release 0.1 wrote.
+    /// Drawn at random when the directory is made; copies keep it. 0 in manifests of release 0.1.
     var dataID: UInt64 = 0
-    /// Bytes of a log that a clean stop has left durable: less than that, or other bytes, is damage.
+    /// The last clean stop: fewer bytes of its log, or other ones, are damage.
     var stop = StopNote()
 
-    /// Log 0 is none.
+    /// A log and its durable bytes at a clean stop; log 0 is none.
     struct StopNote: Equatable, Sendable {
         var log: UInt64 = 0
         var bytes = 0
     }
 
-    /// What the memory of deliveries depends on beside the bytes.
+    /// Inputs besides the bytes for decoding the delivery memory.
     struct Reading {
         var rules = DeliveryMemory.Rules()
         /// Seconds since 1970.
@@ -111,14 +111,14 @@ struct Manifest: Sendable {
         manifest.firstLog = try reader.integer("first log")
         manifest.nextFile = try reader.integer("next file")
         manifest.nextRecord = try reader.integer("next record")
-        // Far from where counting on would overflow.
+        // So counting on cannot overflow.
         guard [manifest.generation, manifest.firstLog, manifest.nextFile, manifest.nextRecord].allSatisfy({ $0 < 1 << 62 }) else {
-            throw ByteError(offset: reader.offset, reason: "numbers that nothing has counted up to")
+            throw ByteError(offset: reader.offset, reason: "a generation, log, file or record number of 2^62 or more")
         }
         for _ in 0..<(try reader.count(limit: reader.remaining, "segments")) {
             let number: UInt64 = try reader.integer("segment number")
             guard number < manifest.nextFile else {
-                throw ByteError(offset: reader.offset, reason: "segment \(number) of \(manifest.nextFile)")
+                throw ByteError(offset: reader.offset, reason: "segment file \(number), but the next file is \(manifest.nextFile)")
             }
             manifest.segments.append(
                 SegmentRecord(
@@ -131,7 +131,7 @@ struct Manifest: Sendable {
         for _ in 0..<(try reader.count(limit: reader.remaining, "user files")) {
             let number: UInt64 = try reader.integer("user file number")
             guard number < manifest.nextFile else {
-                throw ByteError(offset: reader.offset, reason: "user file \(number) of \(manifest.nextFile)")
+                throw ByteError(offset: reader.offset, reason: "user file \(number), but the next file is \(manifest.nextFile)")
             }
             manifest.userFiles.append(
                 UserFileRecord(

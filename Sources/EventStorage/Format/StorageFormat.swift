@@ -1,7 +1,7 @@
 import Codec
 import FunnelModel
 
-/// Names in a store's directory.
+/// File names in a store's directory.
 enum FileName {
     static let identity = "IDENTITY"
     static let lock = "LOCK"
@@ -23,15 +23,15 @@ enum FileName {
 
     private static func number(_ name: String, _ prefix: String) -> UInt64? {
         guard name.hasPrefix(prefix), let number = UInt64(name.dropFirst(prefix.count)) else { return nil }
-        // One spelling a number, so that two names can't claim it.
+        // One spelling per number, so that two files cannot have the same number.
         return prefix + padded(number) == name ? number : nil
     }
 }
 
-/// Constants of the files; `Protocol/SEGMENT.md` is the page for outsiders.
+/// Constants of the files, which `Protocol/SEGMENT.md` specifies.
 enum StorageFormat {
     static let version: UInt16 = 4
-    /// Earlier ones were never released.
+    /// Earlier versions were never released.
     static let oldestVersion: UInt16 = 3
     static let prefixBytes = 24
     static let identityBytes = 32
@@ -42,7 +42,7 @@ enum StorageFormat {
     static let segmentTrailerBytes = 32
     static let trailerMagic: UInt64 = 0x444E_4547_4553_4C53
     static let manifestHeaderBytes = 40
-    /// Clusters that a directory may have belonged to before.
+    /// Max clusters that a directory has belonged to before.
     static let formerClustersMax = 1_024
     static let recordBytesMax = 512 << 20
     static let logBounds = bounds(rows: Limits.rowsPerBatch, sectionBytes: recordBytesMax)
@@ -55,7 +55,7 @@ enum StorageFormat {
     }
 }
 
-/// Whose files a directory may hold: those of its own identity, and of the clusters that it belonged to before.
+/// The owners whose files a directory may hold: its own identity, and the clusters that it belonged to before.
 struct FileOwner: Equatable, Sendable {
     var identity: StoreIdentity
     var formerClusters: [UInt64] = []
@@ -64,7 +64,7 @@ struct FileOwner: Equatable, Sendable {
     var clusters: [UInt64] { [identity.clusterID] + formerClusters }
 }
 
-/// The 24 bytes that every file begins with: its kind, the format and whose it is.
+/// The 24 bytes that every file begins with: kind, format version and owner.
 struct FilePrefix {
     enum Kind: String {
         case identity = "SLUICEID"
@@ -86,8 +86,8 @@ struct FilePrefix {
         out.integer(identity.clusterID)
     }
 
-    /// Checks a header whose last four bytes are the checksum of those before, then that it is the owner's.
-    /// - Returns: the prefix, and what reads on behind it.
+    /// Checks a header, whose last four bytes are the checksum of the bytes before, and that it belongs to `owner`.
+    /// - Returns: the prefix, and a reader of the header's bytes after it.
     static func check(
         _ kind: Kind, _ bytes: [UInt8], _ owner: FileOwner, file: String
     ) throws(StoreError) -> (prefix: FilePrefix, reader: ByteReader) {
@@ -104,10 +104,10 @@ struct FilePrefix {
         }
         throw .corrupt(
             file, offset: 0, expected: "a file of cluster \(owner.identity.clusterID), shard \(owner.identity.shard)",
-            found: "another store's")
+            found: "a file of another store")
     }
 
-    /// Checks the magic, the checksum and the version alone.
+    /// Checks only the magic, the checksum and the version.
     static func checked(_ kind: Kind, _ bytes: [UInt8], file: String) throws(StoreError) -> ByteReader {
         guard bytes.count > StorageFormat.prefixBytes + 4 else {
             throw .corrupt(file, offset: 0, expected: "a header", found: "\(bytes.count) bytes")
@@ -144,7 +144,8 @@ enum IdentityFile {
         return out.bytes
     }
 
-    /// - Returns: the identity, and the format of the file.
+    /// Decodes the file.
+    /// - Returns: the identity, and the format version of the file.
     static func decode(_ bytes: [UInt8]) throws(StoreError) -> (identity: StoreIdentity, version: UInt16) {
         guard bytes.count == StorageFormat.identityBytes else {
             throw .corrupt(
@@ -166,7 +167,7 @@ enum IdentityFile {
     }
 }
 
-/// The little-endian value at `offset`; the caller has checked that it is there.
+/// The little-endian value at `offset`; the caller has checked that four bytes are there.
 func littleEndian(_ bytes: [UInt8], at offset: Int) -> UInt32 {
     (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << (8 * UInt32($1)) }
 }

@@ -6,28 +6,29 @@ struct LogReplay<File: StorageFile> {
     let file: File
     let number: UInt64
     let size: Int
-    /// The next record to come; a gap is damage.
+    /// Sequence of the next record; a gap is damage.
     private(set) var nextRecord: UInt64
     private(set) var offset = 0
-    /// Of the file; nil where it is not whole: then nothing is in the file.
+    /// Header of the file; nil if it is not whole, and then no record is read.
     private(set) var header: LogHeader?
-    /// What was read last, as it stands in the file.
+    /// The last record read, if this is the last log.
     private(set) var lastRecord: (kind: UInt8, body: [UInt8])?
     private let owner: FileOwner
     private let place: Place
 
-    /// What the other files tell of this one.
+    /// Facts about this log that come from the manifest and the other logs.
     struct Place {
-        /// Only in the last file can a record be unfinished.
+        /// Whether it is the last log; only there can a record be unfinished.
         var isLast: Bool
-        /// The next log's first record: this one's end, whatever follows in it.
+        /// First record of the next log, where this one ends: bytes after that are ignored. nil for the last log.
         var end: UInt64?
-        /// Bytes that a clean stop has left durable, none of which a crash can have torn.
+        /// Bytes that were durable at a clean stop, so that no crash can have torn them.
         var durable = 0
     }
 
     private var name: String { FileName.log(number) }
 
+    /// Opens a log and reads its header. Throws `.corrupt` if the file is shorter than at the clean stop, or is not the next log.
     init(file: File, number: UInt64, nextRecord: UInt64, owner: FileOwner, place: Place) throws(StoreError) {
         self.file = file
         self.number = number
@@ -41,7 +42,7 @@ struct LogReplay<File: StorageFile> {
         let found = try read(at: 0, count: StorageFormat.logHeaderBytes)
         header = try LogHeader(found, number: number, owner)
         guard let header else {
-            try damaged(expected: "a log header", found: "\(found.count) bytes that are none")
+            try damaged(expected: "a log header", found: "\(found.count) other bytes")
             return
         }
         guard header.firstRecord == nextRecord else {
@@ -52,10 +53,10 @@ struct LogReplay<File: StorageFile> {
         offset = found.count
     }
 
-    /// Whether an unfinished record follows, or an unfinished header is all there is.
+    /// Once `next` has returned nil: whether the file ends with an unfinished record, or has only an unfinished header.
     var isTorn: Bool { header == nil || (offset < size && place.end == nil) }
 
-    /// The next record; nil at the end, where `offset < size` means an unfinished record to be cut off.
+    /// The next record; nil at the end, or at an unfinished record (`isTorn`).
     mutating func next() throws(StoreError) -> LogBody? {
         guard let header, place.end != nextRecord else { return nil }
         guard offset < size else {
@@ -65,7 +66,7 @@ struct LogReplay<File: StorageFile> {
         }
         let bytes = try read(at: offset, count: StorageFormat.recordHeaderBytes)
         guard let record = RecordHeader(bytes, at: 0, offset: offset, seed: header.seed) else {
-            try damaged(expected: "the header of record \(nextRecord)", found: "\(bytes.count) bytes that are none")
+            try damaged(expected: "the header of record \(nextRecord)", found: "\(bytes.count) other bytes")
             return nil
         }
         guard record.sequence == nextRecord else {
@@ -89,12 +90,12 @@ struct LogReplay<File: StorageFile> {
             if place.isLast { lastRecord = (record.kind, body) }
             return value
         } catch {
-            // The checksum holds, so this is what was written: no crash explains it.
+            // The checksum is right, so these bytes were written: no crash explains them.
             throw .corrupt(name, offset: start + error.offset, expected: "record \(nextRecord)", found: error.reason)
         }
     }
 
-    /// Returns where the damage at `offset` may be a record that a crash left unfinished, and throws elsewhere.
+    /// Returns if the damage at `offset` may be a record that a crash left unfinished; throws otherwise.
     private func damaged(expected: String, found: String) throws(StoreError) {
         let error = StoreError.corrupt(name, offset: offset, expected: expected, found: found)
         guard place.isLast, offset >= place.durable else { throw error }
@@ -104,12 +105,12 @@ struct LogReplay<File: StorageFile> {
         }
     }
 
-    /// A record behind the damage: only the last can be unfinished, so what precedes one was whole once.
+    /// Finds a whole record after the damage. Only the last record can be unfinished, so one that precedes another was whole once.
     private func laterRecord() throws(StoreError) -> (sequence: UInt64, offset: Int)? {
         let chunk = 1 << 20
         let first = UInt8(truncatingIfNeeded: StorageFormat.recordMagic)
         var at = offset
-        // The record that failed the test is not its own successor, but behind a bad file header any record counts.
+        // The damaged record itself does not count; after a damaged file header any record does.
         let least = header == nil ? nextRecord : nextRecord + 1
         let seeds = self.seeds
         while at < size {
@@ -125,7 +126,7 @@ struct LogReplay<File: StorageFile> {
         return nil
     }
 
-    /// Of the checksums of records here: with the file's header damaged, those of every header it may have had.
+    /// Seeds of the records' checksums: that of the header, or, if it is damaged, those of every header that the file may have had.
     private var seeds: [UInt32] {
         if let header { return [header.seed] }
         return owner.clusters.flatMap { cluster in

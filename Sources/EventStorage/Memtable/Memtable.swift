@@ -1,31 +1,34 @@
 import FunnelModel
 
-/// The rows of one project that are not in segments yet. A value: a view of it stays as it was.
+/// The rows of one project that are not in segment files yet. A value: a copy in a view does not change.
 struct Memtable: Sendable {
     /// Oldest first; each much larger than the next.
     private(set) var runs: [RowRun] = []
-    /// By number less `firstBatch`.
+    /// By batch number minus `firstBatch`.
     private(set) var batches: [StoredBatch] = []
-    /// Numbers wrap, which they do early on, so that it is nothing rare: they are compared by how far they are from this.
+    /// Number of the first batch. Numbers wrap, so they are compared by their distance from this one. They begin near the
+    /// max, so that wrapping is not a rare case.
     private(set) var firstBatch: UInt32 = .max - 200
     private(set) var rows = 0
     private(set) var bytes = 0
     private(set) var generation = 0
-    /// Batches before this one were there at the last freeze.
+    /// Batches that were there at the last freeze.
     private var frozenBatches = 0
-    /// The newest batches, all small.
+    /// How many of the newest batches in a row are small.
     private var smallBatches = 0
 
     /// Maximum number of small runs. Beyond it the newest two are merged, regardless of their sizes.
     private static let smallRunsMax = 8
     /// Maximum rows of a run. Appends of all projects wait while two runs are merged, so this bounds the wait.
     private static let runRows = 1 << 20
-    /// So many small batches in a row become one.
+    /// Small batches in a row at which they become one.
     private static let smallBatchesMax = 256
     private static let smallRows = 64
 
+    /// The batch of a number.
     func batch(_ number: UInt32) -> StoredBatch { batches[Int(number &- firstBatch)] }
 
+    /// Adds a batch, and merges small runs and batches.
     mutating func add(_ stored: StoredBatch) {
         let number = firstBatch &+ UInt32(truncatingIfNeeded: batches.count)
         runs.append(RowRun.sorting(stored, number: number, generation: generation))
@@ -55,7 +58,7 @@ struct Memtable: Sendable {
         smallBatches = 0
     }
 
-    /// Merges the newest runs while the one before weighs less than twice as much: so a row is merged O(log n) times.
+    /// Merges the newest runs while the one before has less than twice their rows, so that a row is merged O(log n) times.
     private mutating func mergeNewest() {
         while runs.count > 1 {
             let (older, newer) = (runs[runs.count - 2], runs[runs.count - 1])
@@ -71,7 +74,7 @@ struct Memtable: Sendable {
         return small.count > Self.smallRunsMax && small.allSatisfy { $0.count <= Self.runRows / 2 }
     }
 
-    /// The rows of each month by themselves, months ascending, in one pass. Batches are all of them's.
+    /// One memtable for the rows of each month, months ascending, in one pass. All have all batches.
     func byMonth() -> [(month: Int, rows: Memtable)] {
         var split: [Int: [RowRun]] = [:]
         for run in runs { for (month, part) in run.byMonth() { split[month, default: []].append(part) } }
@@ -83,7 +86,7 @@ struct Memtable: Sendable {
         }
     }
 
-    /// What is here now becomes a generation of its own; returned is what a seal has to write.
+    /// Ends the current generation, and returns what a seal has to write.
     mutating func freeze() -> Memtable {
         generation += 1
         frozenBatches = batches.count
@@ -91,7 +94,7 @@ struct Memtable: Sendable {
         return self
     }
 
-    /// Takes away what `frozen` holds, which is in segments now.
+    /// Removes the rows of `frozen`, which are in segment files now.
     mutating func drop(_ frozen: Memtable) {
         runs.removeAll { $0.generation <= frozen.generation - 1 }
         batches.removeFirst(frozen.batches.count)

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// Rows of the memtable by event name, then user ordinal, time and durability: what a scan merges with the segments' runs.
+/// Rows of the memtable in the order of event name, user ordinal, time and durability. A scan merges them with the runs of segment files.
 final class RowRun: Sendable {
     /// Ascending project codes of names that have rows here.
     let names: [UInt32]
@@ -8,12 +8,12 @@ final class RowRun: Sendable {
     let starts: [Int]
     let ordinal: [UInt32]
     let time: [Int64]
-    /// Where the row stands: the batch's number in the project.
+    /// Where each row is: the number of its batch, and its row in the batch.
     let batch: [UInt32]
     let row: [UInt32]
-    /// Runs are merged only within one, so that a seal finds what it froze.
+    /// Only runs of the same generation are merged, so that a seal finds what it froze.
     let generation: Int
-    /// Names with a server-timed row.
+    /// Project codes of names that have a server-timed row.
     let serverTimed: Set<UInt32>
 
     private init(_ columns: Columns, generation: Int, serverTimed: Set<UInt32>) {
@@ -29,26 +29,14 @@ final class RowRun: Sendable {
 
     var count: Int { ordinal.count }
 
+    /// The rows of an event name; empty if there are none.
     func rows(ofName code: UInt32) -> Range<Int> {
-        var low = 0
-        var high = names.count
-        while low < high {
-            let middle = (low + high) / 2
-            if names[middle] < code { low = middle + 1 } else { high = middle }
-        }
-        return low < names.count && names[low] == code ? starts[low]..<starts[low + 1] : 0..<0
+        let i = names.indices.partitioningIndex { names[$0] >= code }
+        return i < names.count && names[i] == code ? starts[i]..<starts[i + 1] : 0..<0
     }
 
     /// The first row of `rows` whose ordinal is not below `bound`.
-    func firstRow(in rows: Range<Int>, from bound: UInt32) -> Int {
-        var low = rows.lowerBound
-        var high = rows.upperBound
-        while low < high {
-            let middle = (low + high) / 2
-            if ordinal[middle] < bound { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    func firstRow(in rows: Range<Int>, from bound: UInt32) -> Int { rows.partitioningIndex { ordinal[$0] >= bound } }
 
     private struct Columns {
         var names: [UInt32] = []
@@ -86,7 +74,7 @@ final class RowRun: Sendable {
         }
     }
 
-    /// Sorts one batch by counting: rows by user, then by name; times mostly come in order already.
+    /// Sorts one batch by counting sort: rows by user, then by name. Times mostly arrive in order.
     static func sorting(_ stored: StoredBatch, number: UInt32, generation: Int) -> RowRun {
         let source = stored.batch
         let byUser = stableOrder(source.user, ranks: ranks(of: stored.ordinals), after: nil)
@@ -170,7 +158,7 @@ final class RowRun: Sendable {
         }
     }
 
-    /// The same rows after batch `number` and those behind it have become one batch; `offsets` are their rows' places there.
+    /// The same rows after batch `number` and all later ones have become one batch; `offsets` are the first row of each of them there.
     /// - Parameter first: the memtable's first batch.
     func moving(batchesFrom number: UInt32, first: UInt32, to offsets: [UInt32]) -> RowRun {
         var columns = Columns(names: names, starts: starts, ordinal: ordinal, time: time, batch: batch, row: row)
@@ -209,7 +197,7 @@ final class RowRun: Sendable {
         return parts.map { month, columns in (month, RowRun(columns, generation: generation, serverTimed: serverTimed)) }
     }
 
-    /// Two runs of one generation as one; `newer` has the later durable rows, which come last where all else is equal.
+    /// Merges two runs of one generation. Rows of `newer` became durable later, so they come last if all else is equal.
     static func merging(_ older: RowRun, _ newer: RowRun) -> RowRun {
         var columns = Columns()
         columns.reserve(older.count + newer.count)

@@ -1,11 +1,11 @@
 import FunnelModel
 
-/// A batch as the memtable keeps it, in the order of arrival: rows are sorted by reference (`RowRun`), never moved.
+/// A batch of the memtable, in the order of arrival. Its rows never move: `RowRun` sorts references to them.
 final class StoredBatch: Sendable {
     let batch: EventBatch
-    /// By the batch's user codes.
+    /// Ordinals by the batch's user codes.
     let ordinals: [UInt32]
-    /// The project's codes by the batch's name codes.
+    /// The project's name codes, by the batch's name codes.
     let names: [UInt32]
 
     init(_ batch: EventBatch, ordinals: [UInt32], names: [UInt32]) {
@@ -26,7 +26,7 @@ final class StoredBatch: Sendable {
 }
 
 extension StoredBatch {
-    /// Several small batches as one, rows in the same order: a batch by itself takes a kilobyte before its first row.
+    /// Joins small batches, rows in the same order: a batch takes a kilobyte before its first row.
     static func joining(_ batches: ArraySlice<StoredBatch>) -> StoredBatch {
         let joined = EventBatchBuilder(batches.lazy.flatMap(\.batch.events)).finish()
         var ordinals = [UInt32](repeating: 0, count: joined.users.count)

@@ -1,9 +1,9 @@
 import FunnelModel
 
-/// Each batch's own code of a property key, looked up once a batch.
+/// The code of one property key in each batch, looked up once per batch.
 struct BatchCodes {
     private let key: ByteString
-    /// By the batch's number less the memtable's first.
+    /// By the batch's number minus that of the memtable's first.
     private var codes: [Code]
 
     private enum Code {
@@ -16,7 +16,7 @@ struct BatchCodes {
         codes = Array(repeating: .unknown, count: memtable.batches.count)
     }
 
-    /// Index of a row's property in the columns of its batch; nil where it has none.
+    /// Index of a row's property in the columns of its batch; nil if the row has none.
     mutating func place(_ memtable: Memtable, batch number: UInt32, row: Int) -> Int? {
         let stored = memtable.batch(number)
         let code: UInt32?

@@ -1,17 +1,17 @@
 import FunnelModel
 
-/// Which of a name's rows are one event (`Protocol/SEGMENT.md`, "Reading").
+/// Decides which rows of an event name are one event, and which of them survives (`Protocol/SEGMENT.md`, "Reading").
 struct EventIdentity {
     private let reader: RowReader
     private let allowance: ReadAllowance
     private let serverTimed: Bool
     private let timeBits: Int
-    /// For a file rather than a reader: of equal ids a server-timed row and another both stay, since a row elsewhere may
-    /// yet decide that the first is none.
+    /// Whether the rows are for a file. Then, of equal ids, a server-timed row and another one both stay, since a row in
+    /// another file may yet remove the server-timed one.
     private let isForFile: Bool
-    /// Whether rows of one time without ids come in the order of their properties; which of them are there is not touched.
+    /// Whether rows of one time without ids are ordered by their properties. This does not change which rows survive.
     private let isOrdered: Bool
-    /// Ids of the present user's server-timed rows that stand already.
+    /// Ids of the current user's server-timed rows so far.
     private var seen: Set<ByteString> = []
 
     init(_ reader: RowReader, _ allowance: ReadAllowance, serverTimed: Bool, timeBits: Int, isForFile: Bool, isOrdered: Bool) {
@@ -29,8 +29,9 @@ struct EventIdentity {
         var properties: [UInt8] = []
     }
 
+    /// Reduces the rows of a slice to those that survive.
     mutating func settle(_ list: inout RowList) throws(StoreError) {
-        // A server's time may decide of any row; else only rows of one time can be one event.
+        // If rows are server-timed, any rows of a user may be one event; otherwise only rows of one time.
         let stretches = serverTimed ? stretches(list) : list.ties
         var flags: [UInt8] = []
         var user = UInt64.max
@@ -58,12 +59,12 @@ struct EventIdentity {
         return stretches
     }
 
-    /// Of rows of one time, those that stand, in order: of equal ids the one that was durable first; a server-timed row
-    /// whose id stands at an earlier time already is none.
+    /// The surviving rows among rows of one user, name and time, in order. Of rows with equal ids, the one that became
+    /// durable first survives. A server-timed row does not survive if an earlier server-timed row has its id.
     mutating func surviving(_ refs: [RowRef]) throws(StoreError) -> [RowRef] {
         var rows: [Row] = []
         for ref in refs {
-            // What a row holds is looked up, which costs as much as many keys.
+            // Reading the columns of a row costs as much as reading many keys.
             try allowance.pass(Self.lookUpCost)
             var row = Row(ref: ref, id: try reader.id(ref))
             if isOrdered, row.id.isEmpty, refs.count > 1 { row.properties = Event.canonicalBytes(try reader.properties(ref)) }

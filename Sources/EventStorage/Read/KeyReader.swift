@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// One thread's reader of a scan. Slices are quickest in ascending order.
+/// Reads the keys and rows of a selection, on one thread. It is fastest if slices ascend.
 package final class KeyReader {
     private let scan: RowSelection
     package let layout: KeyLayout
@@ -25,12 +25,12 @@ package final class KeyReader {
         }
     }
 
-    /// Before each slice: so many rows may be read of it, all names together. More of them are the error `.tooManyRows`.
+    /// Call before each slice: sets the max rows that may be read of it, all names together. Reading more throws `.tooManyRows`.
     package func begin(rowsMax: Int) { allowance.begin(rowsMax: rowsMax) }
 
-    /// The keys of all rows of some names in a slice of places, ascending; repeats are among them.
-    /// - Returns: the row of the first key where they are the keys of neighbouring rows; nil where there are several sources,
-    ///   or rows were left out.
+    /// Loads the keys of all rows of some names in a slice of places, ascending, including duplicates.
+    /// - Returns: the row of the first key, if the keys are those of consecutive rows; nil if there are several sources, or
+    ///   rows were left out.
     @discardableResult
     package func load(_ names: [Int], places: Range<Int>, into list: inout KeyList) throws(StoreError) -> RowRef? {
         buffers.clear()
@@ -51,8 +51,8 @@ package final class KeyReader {
         return list.count == count ? first : nil
     }
 
-    /// The keys of the rows of a name that meet conditions, ascending. Repeats are among them, but not where one of them
-    /// meets the conditions and the row that stands does not. No row of the name is server-timed.
+    /// Loads the keys of the rows of a name that meet conditions, ascending. May include duplicates, except when a duplicate
+    /// meets the conditions and the surviving row does not. The name must have no server-timed rows.
     package func load(_ name: Int, places: Range<Int>, where conditions: RowConditions, into list: inout KeyList) throws(StoreError) {
         buffers.clear()
         for source in scan.names[name].sources.indices {
@@ -73,7 +73,7 @@ package final class KeyReader {
         dropSuppressed(places, &list)
     }
 
-    /// The same rows as `load` has keys of, each with the place where it stands; equal keys in no order.
+    /// The rows of the keys that `load` reads, with their references; equal keys are in no order.
     package func loadAll(_ names: [Int], places: Range<Int>) throws(StoreError) -> RowList {
         var list = try merged(sources(of: names), places)
         if !suppressed.isEmpty { list.keepRows { key, _ in !isSuppressed(key, places) } }
@@ -84,7 +84,7 @@ package final class KeyReader {
         names.flatMap { name in scan.names[name].sources.indices.map { (name, $0) } }
     }
 
-    /// Returns the row of the first key; with conditions, keys are marked where they hold.
+    /// Reads one source, and returns the row of the first key. With conditions, every key gets a mark, which is 1 if they hold.
     private func read(
         _ name: Int, _ source: Int, _ places: Range<Int>, into list: inout KeyList, where conditions: RowConditions? = nil
     ) throws(StoreError) -> RowRef? {
@@ -137,13 +137,8 @@ package final class KeyReader {
 
     private func isSuppressed(_ key: UInt64, _ places: Range<Int>) -> Bool {
         let place = layout.place(key) + places.lowerBound
-        var low = 0
-        var high = suppressed.count
-        while low < high {
-            let middle = (low + high) / 2
-            if suppressed[middle] < place { low = middle + 1 } else { high = middle }
-        }
-        return low < suppressed.count && suppressed[low] == place
+        let i = suppressed.indices.partitioningIndex { suppressed[$0] >= place }
+        return i < suppressed.count && suppressed[i] == place
     }
 
     private func dropSuppressed(_ places: Range<Int>, _ list: inout KeyList) {
@@ -152,15 +147,15 @@ package final class KeyReader {
         list = KeyList(kept)
     }
 
-    /// The rows of one name in a slice of places: repeats merged, suppressed users left out. The layout's unit must be exact for
-    /// all of the name's times.
+    /// The rows of one name in a slice of places: duplicates merged, suppressed users left out. The layout's unit must be
+    /// exact for all of the name's times.
     /// - Parameter isOrdered: whether equal keys come in the order of event id, property bytes and durability.
     package func loadRows(_ name: Int, places: Range<Int>, isOrdered: Bool = true) throws(StoreError) -> RowList {
         try loadRows(name, places: places, isForFile: false, isOrdered: isOrdered)
     }
 
-    /// Of rows of one user and time the first in the order of name, event id, property bytes and durability.
-    /// - Parameter names: those that the rows may have, ascending.
+    /// The first of some rows of one user and time, in the order of name, event id, property bytes and durability.
+    /// - Parameter names: the names that the rows may have, ascending.
     package func first(of refs: [RowRef], names: [Int]) throws(StoreError) -> RowRef {
         for name in names {
             let mine = refs.filter { ref in scan.names[name].sources.contains { $0.contains(ref) } }
@@ -172,12 +167,13 @@ package final class KeyReader {
         return refs[0]
     }
 
-    /// What a seal or a merge writes of one name.
+    /// The rows of one name that a seal or merge writes.
     func loadRowsForFile(_ name: Int, places: Range<Int>) throws(StoreError) -> RowList {
         try loadRows(name, places: places, isForFile: true, isOrdered: false)
     }
 
-    /// - Parameter wanted: keys, ascending, of which all rows are wanted; nil is all.
+    /// The surviving rows of one name.
+    /// - Parameter wanted: ascending keys, of which all rows are to be read; nil is all keys.
     private func loadRows(
         _ name: Int, places: Range<Int>, isForFile: Bool, isOrdered: Bool, among wanted: [UInt64]? = nil
     ) throws(StoreError) -> RowList {

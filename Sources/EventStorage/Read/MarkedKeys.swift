@@ -1,10 +1,9 @@
 import FunnelModel
 
-/// Keys that carry a mark in their lowest bit, `key << 1 | mark`, so that what is known of a row goes with its key through
-/// a merge.
+/// Keys with a mark in their lowest bit, `key << 1 | mark`, so that a flag of a row stays with its key in a merge.
 extension KeyList {
     /// Marks the keys.
-    /// - Parameter flags: 0 or 1 for each.
+    /// - Parameter flags: 0 or 1 for each key.
     mutating func mark(_ flags: [UInt8]) {
         unsafe rewrite { keys, count in
             let flags = flags.span.extracting(0..<count)
@@ -18,11 +17,11 @@ extension KeyList {
         }
     }
 
-    /// Whether some neighbours differ by the mark alone.
+    /// Whether some neighbours differ only by the mark.
     private static func hasDisputes(_ keys: UnsafePointer<UInt64>, _ count: Int) -> Bool {
         var disputes = 0
         var i = 1
-        // No way out of the loop, so that several are compared at once.
+        // The loop has no early exit, so that several keys are compared at once.
         while i < count {
             disputes &+= unsafe keys[i] ^ keys[i &- 1] == 1 ? 1 : 0
             i &+= 1
@@ -30,7 +29,7 @@ extension KeyList {
         return disputes > 0
     }
 
-    /// Of equal keys the unmarked ones come first, so that marked keys ascend too.
+    /// Puts the unmarked ones of equal keys first, so that marked keys ascend too.
     private static func orderMarks(_ keys: UnsafeMutablePointer<UInt64>, _ count: Int) {
         var start = 0
         while start < count {
@@ -46,8 +45,8 @@ extension KeyList {
         }
     }
 
-    /// Leaves the marked keys, without their marks.
-    /// - Returns: keys that are there both with and without a mark, ascending; none of them is left.
+    /// Keeps only the marked keys, without their marks.
+    /// - Returns: keys that are there with and without a mark, ascending; none of them is kept.
     mutating func keepMarked() -> [UInt64] {
         var disputed: [UInt64] = []
         unsafe rewrite { keys, count in

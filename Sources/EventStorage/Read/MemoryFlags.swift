@@ -1,15 +1,16 @@
 import FunnelModel
 import Synchronization
 
-/// Which rows of the memtable meet some conditions: a bit for each row of its batches, in the order of arrival. Batches
-/// are read from front to back, since the rows that a scan asks for lie all over them.
+/// A bit for each row of the memtable's batches, in the order of arrival: whether it meets some conditions. Batches are read
+/// whole, since the rows of a scan are spread over them.
 struct MemoryFlags: Sendable {
     private let words: [UInt64]
-    /// The first bit of each batch, a word's first.
+    /// The first bit of each batch, aligned to a word.
     private let starts: [Int]
     private let firstBatch: UInt32
 
-    /// - Parameter names: project codes of the event names whose rows will be asked for.
+    /// Tests the rows of some event names.
+    /// - Parameter names: project codes of the names whose flags are needed.
     init(_ memtable: Memtable, names: Set<UInt32>, _ conditions: [Predicate]) {
         firstBatch = memtable.firstBatch
         var starts: [Int] = []
@@ -29,13 +30,13 @@ struct MemoryFlags: Sendable {
         self.words = words
     }
 
-    /// 1 where the row meets the conditions, else 0.
+    /// 1 if the row meets the conditions, else 0.
     func flag(batch: UInt32, row: UInt32) -> UInt8 {
         let at = starts[Int(batch &- firstBatch)] &+ Int(row)
         return UInt8(words[at &>> 6] &>> UInt64(at & 63) & 1)
     }
 
-    /// Clears the flags of rows of a batch that do not meet a condition; each string of the batch is looked at once.
+    /// Clears the flags of rows of a batch that do not meet a condition. Each string of the batch is tested once.
     private static func check(_ batch: EventBatch, _ condition: Predicate, _ flags: inout [UInt8]) {
         let absent: UInt8 = condition.accepts(nil) ? 1 : 0
         guard let key = batch.code(ofKey: condition.property) else {
@@ -68,6 +69,7 @@ struct MemoryFlags: Sendable {
 final class MemoryTests: Sendable {
     private let made = Mutex<[(conditions: [Predicate], flags: MemoryFlags)]>([])
 
+    /// The flags of a list of conditions; `make` runs only for the first thread that needs them.
     func flags(_ conditions: [Predicate], _ make: () -> MemoryFlags) -> MemoryFlags {
         made.withLock { made in
             if let known = made.first(where: { $0.conditions == conditions }) { return known.flags }

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// Ordinals of places that mostly ascend: the bucket is looked up only where it changes.
+/// Turns places that mostly ascend into ordinals: the bucket is looked up only when it changes.
 struct OrdinalCursor {
     private let places: PlaceMap
     private var range = 0..<0

@@ -1,19 +1,19 @@
 import FunnelModel
 
-/// Reads one property of many rows as codes of its values; each distinct string is looked up once, whatever pages it stands
-/// in. One thread's. Pages that were read are kept, since the rows of a slice go back and forth between them.
+/// Reads one property of many rows as codes of its values, on one thread. Each distinct string is looked up once, however
+/// many pages have it. Pages are kept, since the rows of a slice go back and forth between them.
 package struct PropertyCodes {
     /// The code of a row without a value.
     package static let none: Int32 = -1
     private static let unknown: Int32 = -2
 
-    /// Bytes of pages kept; above it all are dropped.
+    /// Max bytes of kept pages; above it all are dropped.
     private let keptBytesMax: Int
     private let view: StoreView
     private let key: ByteString
     private let reader: RowReader
     private var batchCodes: BatchCodes
-    /// By batch of the memtable and its strings; none until a string of the batch is met.
+    /// By batch of the memtable and its strings: the code. Empty until a string of the batch is read.
     private var batchStrings: [[Int32]]
     /// Number of each segment's first page among the pages of all.
     private let firstPage: [Int]
@@ -21,14 +21,14 @@ package struct PropertyCodes {
     private var kept: [CodedPage] = []
     private var keptBytes = 0
     private var drops = 0
-    /// By page: index in `kept`; -1 where it is not.
+    /// By page: index in `kept`; -1 if it is not kept.
     private var place: [Int32]
     /// By place in `kept` and row of the page: the page's entry.
     private var entries: [UInt32] = []
     /// By place in `kept`: index in `codes` of the page's entries.
     private var firstCode: [Int] = []
     private var codes: [Int32] = []
-    /// Strings that have a code, and which.
+    /// Strings that have a code, and their codes.
     private var strings = StringInterner()
     private var stringCodes: [Int32] = []
 
@@ -47,8 +47,8 @@ package struct PropertyCodes {
         place = Array(repeating: -1, count: pages)
     }
 
-    /// The code of each row's value, in the order of `refs`. Quickest where neighbours in `refs` are so in the files.
-    /// - Parameter code: gives a value its code, not below 0; always the same.
+    /// The code of each row's value, in the order of `refs`. It is fastest if neighbours in `refs` are neighbours in the files.
+    /// - Parameter code: the code of a value, at least 0; must be the same for the same value.
     package mutating func codes(of refs: [RowRef], _ code: (PropertyValue) throws -> Int32) throws -> [Int32] {
         var found = [Int32](repeating: Self.none, count: refs.count)
         let dropsBefore = drops
@@ -61,7 +61,7 @@ package struct PropertyCodes {
                 i += 1
             }
         }
-        // Pages may be more than can be kept: the rest where they lie one after the other, so that none is opened twice.
+        // Not all pages can be kept, so the remaining rows are read in the order of the files: no page is opened twice.
         for (n, i) in (i..<refs.count).sorted(by: { refs[$0].bits < refs[$1].bits }).enumerated() {
             if n % Self.rowsAtOnce == 0 { try checkCancelled() }
             found[i] = try self.code(of: refs[i], code)
@@ -69,7 +69,7 @@ package struct PropertyCodes {
         return found
     }
 
-    /// Rows between two looks at whether to go on: a new value of each takes some milliseconds.
+    /// Rows between two checks for cancellation: they take some milliseconds if each has a new value.
     private static let rowsAtOnce = 1 << 12
 
     private func checkCancelled() throws(StoreError) {
@@ -87,7 +87,7 @@ package struct PropertyCodes {
     package mutating func areEqual(_ refs: [RowRef]) throws -> Bool {
         guard let first = refs.first else { return true }
         for ref in refs.dropFirst() {
-            // Most often they are neighbours, with one string between them.
+            // Most often the rows are neighbours that share one string.
             let isOnePage = ref.source == first.source && ref.row / KeyPage.rows == first.row / KeyPage.rows
             if isOnePage, ref.source < firstPage.count, try entry(ref) == entry(first) { continue }
             if try value(ref) != value(first) { return false }
@@ -127,7 +127,7 @@ package struct PropertyCodes {
         let run = memtable.runs[ref.source - firstPage.count]
         let number = run.batch[ref.row]
         guard let p = batchCodes.place(memtable, batch: number, row: Int(run.row[ref.row])) else { return Self.none }
-        // The batch's columns are not copied out of the object: each would be counted.
+        // Columns are not copied out of the object: each copy would be reference-counted.
         let stored = memtable.batch(number)
         guard stored.batch.propertyTag[p] == EventBatch.Tag.string else { return try code(stored.batch.value(ofProperty: p)) }
         let (at, string) = (Int(number &- memtable.firstBatch), Int(stored.batch.propertyBits[p]))

@@ -1,8 +1,8 @@
-/// What one thread may still read of a slice of users, and whether anybody still waits for it.
+/// Limits the rows that one thread reads of a slice of users, and checks for cancellation.
 final class ReadAllowance {
-    /// Text beside this many bytes a row counts as further rows.
+    /// Bytes of text that count as a further row.
     private static let rowBytes = 64
-    /// Rows between two looks at whether the caller still waits.
+    /// Rows between two checks for cancellation.
     private static let interval = 1 << 16
 
     private let isCancelled: @Sendable () -> Bool
@@ -13,29 +13,29 @@ final class ReadAllowance {
 
     init(_ isCancelled: @escaping @Sendable () -> Bool) { self.isCancelled = isCancelled }
 
-    /// Before each slice.
+    /// Call before each slice: sets the max rows of it.
     func begin(rowsMax: Int) { room = rowsMax }
 
-    /// Before rows are read whose number is known but for a pack at either end.
-    /// - Throws: as `take`.
+    /// Call before rows are read whose number is known, except for a pack at either end.
+    /// - Throws: `.tooManyRows`, if they are certainly too many.
     func require(_ rows: Int) throws(StoreError) {
         if rows - 2 * KeyPage.packRows > room { throw Self.tooMany }
     }
 
     /// Counts rows.
-    /// - Throws: `.tooManyRows` where the slice has more than it may; `.cancelled`.
+    /// - Throws: `.tooManyRows` if the slice has more than its max; `.cancelled`.
     func take(_ rows: Int) throws(StoreError) {
         room -= rows
         if room < 0 { throw Self.tooMany }
         try pass(rows)
     }
 
-    /// For rows held with all that is in them.
+    /// Counts text of rows that is held in memory, as further rows.
     func take(bytes: Int) throws(StoreError) {
         try take(bytes / Self.rowBytes)
     }
 
-    /// Notes rows that are looked at once more.
+    /// Counts rows that are read again: only for the check for cancellation.
     func pass(_ rows: Int) throws(StoreError) {
         left -= rows
         if left > 0 { return }

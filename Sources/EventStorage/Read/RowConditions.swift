@@ -1,14 +1,14 @@
 import FunnelModel
 
-/// Conditions on properties, all of which must hold. Segments are checked page by page, the memtable at once. One
-/// thread's.
+/// Tests rows against conditions on properties, all of which must hold, on one thread. Segment files are tested page by page,
+/// the memtable as a whole.
 package final class RowConditions {
     private let view: StoreView
     private let tests: [(column: ColumnKey, test: ColumnTest)]
-    /// By source: the page that was checked last, and the flags of its rows.
+    /// By segment file: the page that was tested last, and the flags of its rows.
     private var pages: [(number: Int, flags: [UInt8])]
     private let memory: MemoryFlags?
-    /// Of the keys that are marked.
+    /// Flags of the keys that are being marked.
     private var flags: [UInt8] = []
 
     package init(_ scan: RowSelection, _ conditions: [Predicate]) {
@@ -18,7 +18,7 @@ package final class RowConditions {
         memory = scan.memoryFlags(conditions)
     }
 
-    /// Leaves the rows that meet the conditions.
+    /// Keeps only the rows that meet the conditions.
     package func filter(_ rows: inout RowList) throws(StoreError) { rows.keep(try flags(of: rows)) }
 
     /// 1 for each row that meets the conditions, else 0.
@@ -36,7 +36,7 @@ package final class RowConditions {
             try open(ref.source, page: page)
             let mine = pages[ref.source].flags
             let first = RowRef(source: ref.source, row: page * KeyPage.rows).bits
-            // As long as the rows lie in this page.
+            // As long as the rows are in this page.
             while i < flags.count, rows.ref(i).bits &- first < UInt64(KeyPage.rows) {
                 flags[i] = mine[Int(rows.ref(i).bits &- first)]
                 i += 1
@@ -45,7 +45,7 @@ package final class RowConditions {
         return flags
     }
 
-    /// Marks the keys of rows of a segment that follow each other; see `KeyList.mark`.
+    /// Marks the keys of consecutive rows of a segment file; see `KeyList.mark`.
     func mark(_ keys: inout KeyList, segment: Int, firstRow: Int) throws(StoreError) {
         flags.removeAll(keepingCapacity: true)
         while flags.count < keys.count {
@@ -57,7 +57,7 @@ package final class RowConditions {
         keys.mark(flags)
     }
 
-    /// Marks the keys of rows of the memtable that follow each other in a run.
+    /// Marks the keys of consecutive rows of a memtable run.
     func mark(_ keys: inout KeyList, _ run: RowRun, firstRow: Int) {
         flags.removeAll(keepingCapacity: true)
         for row in firstRow..<(firstRow + keys.count) { flags.append(flag(run, row)) }

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// A row of a view: the source's number, and the row's number there.
+/// A reference to a row of a view: the number of the source (segment files first, then runs of the memtable), and the row's number there.
 package struct RowRef: Equatable, Sendable {
     package let bits: UInt64
 
@@ -11,7 +11,7 @@ package struct RowRef: Equatable, Sendable {
     var row: Int { Int(bits & 0xFFFF_FFFF) }
 }
 
-/// Rows of a slice in ascending order of their keys, each with the place where it stands.
+/// Rows of a slice in ascending order of their keys, each with its reference.
 package struct RowList: Sendable {
     package private(set) var keys = KeyList()
     /// `RowRef.bits`, by row.
@@ -19,9 +19,10 @@ package struct RowList: Sendable {
 
     package init() {}
 
+    /// A list of rows.
     /// - Parameters:
     ///   - keys: ascending.
-    ///   - refs: as many.
+    ///   - refs: `RowRef.bits` of each row.
     package init(keys: KeyList, refs: KeyList) {
         self.keys = keys
         self.refs = refs
@@ -31,12 +32,12 @@ package struct RowList: Sendable {
 
     package func ref(_ i: Int) -> RowRef { RowRef(bits: refs[i]) }
 
-    /// Some neighbours have one key.
+    /// Whether some neighbours have the same key.
     var hasTies: Bool {
         unsafe keys.withKeys { keys in
             var ties = 0
             var i = 1
-            // No way out of the loop, so that several are compared at once.
+            // The loop has no early exit, so that several keys are compared at once.
             while i < count {
                 ties &+= unsafe keys[i] == keys[i &- 1] ? 1 : 0
                 i &+= 1
@@ -45,19 +46,19 @@ package struct RowList: Sendable {
         }
     }
 
-    /// Calls `body` with the addresses of the first key and of the first place, `RowRef.bits`.
+    /// Calls `body` with the addresses of the first key and of the first `RowRef.bits`.
     package func withRows<T>(_ body: (UnsafePointer<UInt64>, UnsafePointer<UInt64>) throws -> T) rethrows -> T {
         try unsafe keys.withKeys { keys in try unsafe refs.withKeys { refs in try unsafe body(keys, refs) } }
     }
 
-    /// Where rows of one key stand: each stretch of two or more.
+    /// Ranges of rows with the same key, each of two rows or more.
     var ties: [Range<Int>] {
         unsafe keys.withKeys { keys in
             var ties: [Range<Int>] = []
             var start = 0
             var i = 1
             while i <= count {
-                // The sentinel behind the last key is no key.
+                // The sentinel after the last key is not equal to any key.
                 if unsafe keys[i] != keys[start] {
                     if i - start > 1 { ties.append(start..<i) }
                     start = i
@@ -78,7 +79,7 @@ package struct RowList: Sendable {
         }
     }
 
-    /// Two at a time, the shortest first, so that a row is moved as seldom as can be. Equal keys in no order.
+    /// Merges lists, two at a time, the shortest first, so that rows are moved as seldom as possible. Equal keys are in no order.
     package static func merging(_ lists: [RowList]) -> RowList {
         var lists = lists.sorted { $0.count > $1.count }
         while lists.count > 1 {
@@ -89,7 +90,7 @@ package struct RowList: Sendable {
         return lists.first ?? RowList()
     }
 
-    /// Of equal keys those of an earlier list come first.
+    /// Merges lists. Of equal keys, those of an earlier list come first.
     package static func mergingInOrder(_ lists: [RowList]) -> RowList {
         var lists = lists
         while lists.count > 1 {
@@ -100,7 +101,7 @@ package struct RowList: Sendable {
         return lists.first ?? RowList()
     }
 
-    /// Without a branch on the keys; see `KeyBuffers.merge`. Of equal keys those of `a` come first.
+    /// Merges two lists without a branch on the keys; see `KeyBuffers.merge`. Of equal keys, those of `a` come first.
     package static func merging(_ a: RowList, _ b: RowList) -> RowList {
         if a.keys.isFew(among: b.keys) { return inserting(a, into: b, afterEqual: false) }
         if b.keys.isFew(among: a.keys) { return inserting(b, into: a, afterEqual: true) }
@@ -156,14 +157,14 @@ package struct RowList: Sendable {
         return out
     }
 
-    /// Leaves the rows that `isKept`, told their key and where they stand.
+    /// Keeps only the rows for which `isKept`, called with key and reference, is true.
     package mutating func keepRows(_ isKept: (UInt64, RowRef) throws -> Bool) rethrows {
         var flags = [UInt8](repeating: 0, count: count)
         for i in flags.indices where try isKept(keys[i], ref(i)) { flags[i] = 1 }
         keep(flags)
     }
 
-    /// Leaves the rows of some keys, ascending.
+    /// Keeps only the rows of some keys, which ascend.
     mutating func keep(among wanted: [UInt64]) {
         var next = 0
         keepRows { key, _ in
@@ -172,22 +173,22 @@ package struct RowList: Sendable {
         }
     }
 
-    /// Leaves the rows whose key has its tick, the lowest `timeBits` bits, in a range.
+    /// Keeps only the rows whose tick, the lowest `timeBits` bits of the key, is in a range.
     package mutating func keep(ticks: Range<UInt64>, timeBits: Int) {
         let mask: UInt64 = 1 << UInt64(timeBits) - 1
         let width = ticks.upperBound &- ticks.lowerBound
         keep(flag: { key in (key & mask) &- ticks.lowerBound < width ? 1 : 0 })
     }
 
-    /// Leaves the rows of users whose flag is 1.
-    /// - Parameter flags: by place of the slice.
+    /// Keeps only the rows of users whose flag is 1.
+    /// - Parameter flags: 0 or 1, by place in the slice.
     package mutating func keep(users flags: [UInt8], timeBits: Int) {
         guard let last = flags.indices.last else { return }
         let flags = flags.span
         keep(flag: { key in Int(flags[min(Int(truncatingIfNeeded: key &>> UInt64(timeBits)), last)]) })
     }
 
-    /// Leaves the rows for whose key 1 is told, 0 for the others: there is no branch on it.
+    /// Keeps only the rows for whose key `flag` is 1; it is 0 for the others. There is no branch on it.
     @inline(__always)
     private mutating func keep(flag: (UInt64) -> Int) {
         unsafe refs.rewrite { refs, _ in
@@ -207,7 +208,7 @@ package struct RowList: Sendable {
         }
     }
 
-    /// Leaves the rows whose flag is 1.
+    /// Keeps only the rows whose flag is 1.
     package mutating func keep(_ flags: [UInt8]) {
         Self.compact(&keys, flags)
         Self.compact(&refs, flags)

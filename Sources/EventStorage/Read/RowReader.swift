@@ -1,11 +1,11 @@
 import FunnelModel
 
-/// Reads what a row holds beside its key. One thread's; it keeps the pages it has read, since the rows of a user go from
-/// name to name and so from page to page.
+/// Reads the columns of a row, on one thread. It keeps the pages that it has read, since the rows of a user go from name to
+/// name and so from page to page.
 package final class RowReader {
     private struct CachedPage {
         var values: ColumnValues
-        /// Index into the values by row of the page; -1 is no value.
+        /// By row of the page: index into the values; -1 is no value.
         var slots: [Int32]
     }
 
@@ -15,7 +15,7 @@ package final class RowReader {
         var page: Int
     }
 
-    /// Bytes of pages kept; above it all are dropped. Thousands of columns of a hundred segments don't fit in memory.
+    /// Max bytes of kept pages; above it all are dropped. Thousands of columns of a hundred segment files do not fit in memory.
     private static let cachedBytesMax = 256 << 20
 
     private let view: StoreView
@@ -25,7 +25,7 @@ package final class RowReader {
 
     init(_ view: StoreView) { self.view = view }
 
-    /// A property's value; nil where the row has none.
+    /// A property's value; nil if the row has none.
     package func property(_ ref: RowRef, _ key: ByteString) throws(StoreError) -> PropertyValue? {
         if ref.source < view.segments.count { return try value(ref, .property(key)) }
         let memtable = view.memtable
@@ -35,6 +35,7 @@ package final class RowReader {
         return memtable.batch(batch).batch.value(ofProperty: p)
     }
 
+    /// The event id; empty if the row has none.
     package func id(_ ref: RowRef) throws(StoreError) -> ByteString {
         if ref.source >= view.segments.count {
             let (stored, row) = memory(ref)
@@ -66,7 +67,7 @@ package final class RowReader {
         return found
     }
 
-    /// Ascending by when the rows became durable.
+    /// Whether row `a` became durable before row `b`.
     func isEarlier(_ a: RowRef, than b: RowRef) -> Bool {
         let segments = view.segments.count
         if a.source < segments || b.source < segments { return a.source == b.source ? a.row < b.row : a.source < b.source }

@@ -10,9 +10,9 @@ package struct RowSelection: Sendable {
 
     let view: StoreView
     let names: [Name]
-    /// Least and greatest time of a row of the names, in microseconds; nil without rows.
+    /// Min and max time of the rows, in microseconds; nil if there are no rows.
     package let times: ClosedRange<Int64>?
-    /// Microseconds of the coarsest unit in which all of their times are whole.
+    /// Microseconds of the coarsest unit in which all times of the rows are whole.
     package let unit: Int64
     private let memoryTests = MemoryTests()
 
@@ -51,17 +51,17 @@ package struct RowSelection: Sendable {
 
     package var places: PlaceMap { view.places }
 
-    /// The least layout that is exact for all times of the names; nil without rows.
+    /// The layout with the fewest time bits that is exact for all times of the rows; nil if there are no rows.
     package var exactLayout: KeyLayout? {
         guard let times else { return nil }
         let span = UInt64(times.upperBound / unit - times.lowerBound / unit)
         return KeyLayout(unit: unit, base: times.lowerBound / unit, timeBits: 64 - span.leadingZeroBitCount)
     }
 
-    /// Rows of a name, repeats included.
+    /// Rows of a name, duplicates included.
     package func rows(_ name: Int) -> Int { names[name].sources.reduce(0) { $0 + $1.rows } }
 
-    /// Whether the rows of a name must be read with their ids, since a server's time decides which of them stand.
+    /// Whether a name has server-timed rows: then ids must be read to decide which rows survive.
     package func isServerTimed(_ name: Int) -> Bool { names[name].serverTimed }
 
     /// Whether all rows of some names are in one source.
@@ -69,7 +69,7 @@ package struct RowSelection: Sendable {
 
     package func reader(_ layout: KeyLayout) -> KeyReader { KeyReader(self, layout) }
 
-    /// Which rows of the memtable meet conditions; nil where it has none of the names.
+    /// Which rows of the memtable meet conditions; nil if the memtable has no rows or none of the names.
     func memoryFlags(_ conditions: [Predicate]) -> MemoryFlags? {
         let codes = Set(names.compactMap { view.nameCodes[$0.name] })
         if codes.isEmpty || view.memtable.rows == 0 { return nil }

@@ -1,10 +1,10 @@
 import FunnelModel
 
-/// Where the rows of one event name are.
+/// A source of the rows of one event name.
 enum RunSource: Sendable {
-    /// A segment, by its number among the view's sources.
+    /// A segment file, its number among the view's sources, and its run of the name.
     case segment(Int, Segment, RunEntry)
-    /// A run of the memtable, by its number among the sources, and its rows of the name.
+    /// A run of the memtable, its number among the view's sources, and its rows of the name.
     case memory(Int, RowRun, Range<Int>)
 
     var rows: Int {

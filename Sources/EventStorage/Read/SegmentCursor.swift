@@ -1,13 +1,13 @@
 import Codec
 import FunnelModel
 
-/// Reads one run of a segment slice by slice, each page's checksum verified once on the way.
+/// Reads one run of a segment file slice by slice. A page's checksum is verified when the page is opened.
 final class SegmentCursor {
     private let segment: Segment
     private let run: RunEntry
     private let places: PlaceMap
     private let layout: KeyLayout
-    /// Kept with the first page that is read.
+    /// Mapped from the first read on.
     private var file: FileBytes?
     private var page = -1
     private var view: KeyPageView?
@@ -23,7 +23,7 @@ final class SegmentCursor {
         self.layout = layout
     }
 
-    /// Rows among which are all of a slice's, and few others: at most a pack at either end.
+    /// A range that has all rows of a slice, and at most a pack of other rows at either end.
     func rows(ofPlaces slice: Range<Int>) throws(StoreError) -> Range<Int> {
         let from = slice.lowerBound == 0 ? run.firstRow : try packRow(notBelow: places.ordinal(slice.lowerBound))
         let to =
@@ -32,8 +32,7 @@ final class SegmentCursor {
         return from..<max(from, min(to, run.range.upperBound))
     }
 
-    /// A row at a pack's beginning (or the run's) such that the first row with an ordinal not below the bound lies at most
-    /// a pack behind it.
+    /// The first row of a pack (or of the run), such that the first row with an ordinal of at least `bound` is at most a pack after it.
     private func packRow(notBelow bound: UInt64) throws(StoreError) -> Int {
         let range = run.range
         var first = range.lowerBound / KeyPage.rows
@@ -71,7 +70,7 @@ final class SegmentCursor {
         return bytes
     }
 
-    /// Writes the keys of the slice's rows among `rows` and tells which rows they are of. `target` has room for all of `rows`.
+    /// Writes the keys of the slice's rows among `rows`, and returns these rows. `target` must have room for all of `rows`.
     func keys(
         of rows: Range<Int>, places slice: Range<Int>, to target: UnsafeMutablePointer<UInt64>
     ) throws(StoreError) -> Range<Int> {
@@ -112,7 +111,7 @@ final class SegmentCursor {
         return firstRow..<(firstRow + written)
     }
 
-    /// Ordinals and times of `count` rows of a pack as keys.
+    /// Writes the keys of `count` rows of a pack.
     private func compose(
         _ pack: KeyPageView.Pack, _ unit: TimeUnit, _ ordinals: UnsafePointer<UInt32>, _ low: UnsafePointer<UInt32>,
         _ high: UnsafePointer<UInt32>, _ count: Int, _ firstPlace: Int, _ target: UnsafeMutablePointer<UInt64>

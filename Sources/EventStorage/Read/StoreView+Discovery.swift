@@ -1,9 +1,9 @@
 import FunnelModel
 
-/// What a view's segments and memtable tell of names and properties without reading any user's rows. Rows are counted
-/// as they are stored: repeated deliveries until they are merged, suppressed users' too.
+/// Names and properties of a view, found without reading the rows of users. Rows are counted as they are stored: duplicates
+/// count until they are merged, and rows of suppressed users count.
 extension StoreView {
-    /// Event names that begin with a prefix.
+    /// Event names that begin with a prefix, with their rows and times.
     package func eventRows(prefix: ByteString) -> [ByteString: EventRows] {
         var found: [ByteString: EventRows] = [:]
         func add(_ name: ByteString, _ entry: EventRows) { found[name] = found[name]?.merging(entry) ?? entry }
@@ -21,10 +21,10 @@ extension StoreView {
         return found
     }
 
-    /// Properties and the kinds of their values.
+    /// Property keys and the kinds of their values.
     /// - Parameters:
-    ///   - event: of the rows of this name alone; nil is all.
-    ///   - isCancelled: asked once a column of a segment.
+    ///   - event: only rows of this name; nil is all rows.
+    ///   - isCancelled: called once per column of a segment file.
     /// - Throws: `.cancelled`, `.corrupt`.
     package func propertyRows(event: ByteString?, isCancelled: () -> Bool) throws(StoreError) -> [ByteString: PropertyRows] {
         var found: [ByteString: PropertyRows] = [:]

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// A project's data at one moment. Safe on any thread, for as long as it is kept; files go with their last view.
+/// An immutable view of a project's data, safe on any thread. Files that were replaced are removed with their last view.
 package struct StoreView: Sendable {
     let segments: [Segment]
     let memtable: Memtable
@@ -12,36 +12,36 @@ package struct StoreView: Sendable {
     /// All event names, ascending.
     let names: [ByteString]
     package let places: PlaceMap
-    /// The greatest event time, suppressed users' included.
+    /// Max event time in microseconds, including rows of suppressed users.
     package let newestTime: Int64?
-    /// Asked now and then by whoever reads: true ends the reading with `.cancelled`.
+    /// Called by readers at intervals: true ends the reading with `.cancelled`.
     package var isCancelled: @Sendable () -> Bool = { false }
 
     /// All event names, in ascending byte order.
     package func eventNames() -> [ByteString] { names }
 
-    /// Prepares the reading of some names' rows; nil is all names.
+    /// Prepares reading the rows of some names; nil is all names.
     package func selection(_ wanted: [ByteString]?) -> RowSelection { RowSelection(self, wanted ?? names) }
 
-    /// The ids of users by their places, in the order asked.
+    /// The ids of users by their places, in the order of `wanted`.
     package func ids(ofPlaces wanted: some Collection<Int>) -> [ByteString] {
         users.ids(wanted.map { UInt32(truncatingIfNeeded: places.ordinal($0)) })
     }
 
-    /// The place of a user; nil where none of the view's rows can be the user's.
+    /// The place of a user; nil if the view cannot have rows of the user.
     package func place(of user: ByteString) -> Int? {
         guard let ordinal = users.find(user) else { return nil }
         let place = places.place(ordinal)
         return place < places.users && places.ordinal(place) == UInt64(ordinal) ? place : nil
     }
 
-    /// Prepares the reading of whole users; nil is all names.
-    /// - Parameter rowsMax: of users who are read together, and so of one user.
+    /// Prepares reading whole users, with the rows of some names; nil is all names.
+    /// - Parameter rowsMax: max rows of users that are read together, and so of one user.
     package func userRows(_ wanted: [ByteString]?, rowsMax: Int = .max) -> UserRowReader {
         UserRowReader(selection(wanted), rowsMax: rowsMax)
     }
 
-    /// Rows of some names, repeats included.
+    /// Rows of some names, duplicates included.
     package func rows(of wanted: [ByteString]) -> Int {
         wanted.reduce(0) { sum, name in
             var rows = segments.reduce(sum) { $0 + ($1.run(name)?.rows ?? 0) }
@@ -50,13 +50,13 @@ package struct StoreView: Sendable {
         }
     }
 
-    /// Users in the order of their places, each with its rows of the wanted names in order of time: repeats merged, suppressed
-    /// users left out. Users without such rows are skipped.
+    /// Calls `body` with each user, in the order of places, and the user's rows of the wanted names, in the order of time.
+    /// Duplicates are merged; suppressed users and users without such rows are left out.
     /// - Parameters:
     ///   - wanted: names; nil is all, with indexes into `eventNames()`.
     ///   - range: places; nil is all.
-    ///   - isCancelled: asked once a slice; true ends the scan with `.cancelled`.
-    ///   - body: false ends the scan. The rows hold during the call alone.
+    ///   - isCancelled: called once per slice; true ends the scan with `.cancelled`.
+    ///   - body: false ends the scan. The rows are valid only during the call.
     package func scan(
         events wanted: [ByteString]? = nil, places range: Range<Int>? = nil, isCancelled: () -> Bool = { false },
         body: (UserRows) throws -> Bool
@@ -69,7 +69,7 @@ package struct StoreView: Sendable {
         }
     }
 
-    /// One user; `body` is not called where there are no rows.
+    /// Scans one user; `body` is not called if there are no rows.
     package func scan(user: ByteString, body: (UserRows) throws -> Bool) throws {
         guard let place = place(of: user) else { return }
         try scan(places: place..<(place + 1), body: body)

@@ -17,8 +17,8 @@ package final class UserRowReader {
         placesMax = layout.placesMax
     }
 
-    /// Each user of a range of places; false where `body` ended the scan.
-    /// - Parameter tooMany: called with the place of a user with more rows than may be read. The user is skipped unless it throws.
+    /// Calls `body` with each user of a range of places; false if `body` ended the scan.
+    /// - Parameter tooMany: called with the place of a user that has more rows than may be read. The user is skipped, unless it throws.
     package func each(
         in places: Range<Int>, tooMany: (Int) throws -> Void = { _ in throw StoreError(.tooManyRows, "a user has too many events") },
         _ body: (UserRows) throws -> Bool
@@ -33,7 +33,7 @@ package final class UserRowReader {
     }
 
     /// Loads the users of a range, or as many of its first as may be read at once.
-    /// - Returns: the place behind the last of them.
+    /// - Returns: the place after the last of them.
     private func load(_ places: Range<Int>, into rows: UserRows, _ tooMany: (Int) throws -> Void) throws -> Int {
         do {
             try rows.load(places, rowsMax: rowsMax)
@@ -53,7 +53,7 @@ package final class UserRowReader {
 package final class UserRows {
     private let scan: RowSelection
     private let keyReader: KeyReader
-    /// Each name's place in byte order, by which rows of one time are ordered.
+    /// Indexes of the names in byte order, which is the order of rows of one time.
     private let rank: [Int]
     private struct Row {
         var key: UInt64
@@ -78,12 +78,12 @@ package final class UserRows {
     /// Microseconds since 1970 UTC.
     package func time(_ i: Int) -> Int64 { keyReader.layout.time(rows[user.lowerBound + i].key) }
 
-    /// The index of the event's name in the names the scan was given.
+    /// The index of the event's name among the names of the selection.
     package func event(_ i: Int) -> Int { Int(rows[user.lowerBound + i].event) }
 
     package func ref(_ i: Int) -> RowRef { rows[user.lowerBound + i].ref }
 
-    /// The value of a property; nil where the row has none.
+    /// The value of a property; nil if the row has none.
     package func property(_ i: Int, _ key: ByteString) throws -> PropertyValue? { try keyReader.reader.property(ref(i), key) }
 
     /// The whole event.
@@ -104,7 +104,7 @@ package final class UserRows {
             let list = try keyReader.loadRows(name, places: places)
             if list.count > 0 { lists.append((0..<list.count).map { Row(key: list.keys[$0], ref: list.ref($0), event: Int32(name)) }) }
         }
-        // Neighbours two by two, the earlier name first where times are equal.
+        // Merges neighbours two by two; if times are equal, the earlier name comes first.
         while lists.count > 1 {
             lists = stride(from: 0, to: lists.count, by: 2).map { i in
                 i + 1 < lists.count ? Self.merging(lists[i], lists[i + 1]) : lists[i]
@@ -118,6 +118,7 @@ package final class UserRows {
         rows.removeAll()
     }
 
+    /// Goes to the next user of the slice; false at its end.
     func next() -> Bool {
         let start = user.upperBound
         guard start < rows.count else { return false }

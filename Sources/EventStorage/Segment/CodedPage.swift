@@ -1,16 +1,16 @@
 import Codec
 import FunnelModel
 
-/// A column page by codes: which of the page's entries each row has. Where all values are strings an entry is one of the
-/// page's distinct strings, else each value is its own.
+/// A column page as codes: the entry of each row. If all values are strings, the entries are the strings that the page
+/// stores; otherwise each value is an entry.
 final class CodedPage {
-    /// By row of the page; `entries` where the row has no value.
+    /// Entry by row of the page; `entries` for a row without a value.
     let codes: [UInt32]
     let entries: Int
     private let values: ColumnValues
     private let areStrings: Bool
 
-    /// No row has a value.
+    /// A page of which no row has a value.
     convenience init() { self.init(codes: [], ColumnValues()) }
 
     private init(codes: [UInt32], _ values: ColumnValues, areStrings: Bool = true) {
@@ -20,6 +20,7 @@ final class CodedPage {
         entries = areStrings ? values.strings.count : values.rows.count
     }
 
+    /// Decodes the bytes of a column page.
     /// - Parameter pageRows: rows of the key page.
     static func decode(_ bytes: [UInt8], pageRows: Int) throws(ByteError) -> CodedPage {
         var reader = ByteReader(bytes)
@@ -41,23 +42,23 @@ final class CodedPage {
         return CodedPage(codes: rows.map { spread(codes, $0, pageRows, none: values.strings.count) } ?? codes, values)
     }
 
-    /// The codes of some rows as those of all.
+    /// Spreads the codes of some rows over all rows of the page; the others get `none`.
     private static func spread(_ codes: [UInt32], _ rows: [Int], _ pageRows: Int, none: Int) -> [UInt32] {
         var all = [UInt32](repeating: UInt32(truncatingIfNeeded: none), count: pageRows)
         for (row, code) in zip(rows, codes) { all[row] = code }
         return all
     }
 
-    /// Bytes that the page takes, roughly.
+    /// Bytes of memory, roughly.
     var bytes: Int { 256 + 4 * (2 * codes.count + entries) + 13 * values.rows.count + 4 * values.strings.count + values.strings.heap.count }
 
-    /// nil is no value.
+    /// The value of an entry; nil for a row without a value.
     func value(_ entry: Int) -> PropertyValue? {
         if entry >= entries { return nil }
         return areStrings ? .string(values.strings[entry]) : values.value(entry)
     }
 
-    /// The interner's code of an entry; nil where the entries are not strings.
+    /// The interner's code of an entry; nil if the entries are not strings.
     func code(_ entry: Int, _ interner: inout StringInterner) -> Int? {
         if !areStrings { return nil }
         let heap = values.strings.heap

@@ -6,7 +6,8 @@ package enum ColumnPage {
     static let allRows: UInt8 = 0
     private static let someRows: UInt8 = 1
 
-    /// - Parameter range: the values of `values` that belong to the page whose first row is `firstRow`.
+    /// Encodes one page.
+    /// - Parameter range: the part of `values` that belongs to the page, whose first row is `firstRow`.
     package static func encode(_ values: ColumnValues, _ range: Range<Int>, firstRow: UInt32, pageRows: Int) -> [UInt8] {
         var out: [UInt8] = []
         if range.count == pageRows {
@@ -39,16 +40,17 @@ package enum ColumnPage {
 
     /// The header of a page, before its values.
     struct Head {
-        /// Bytes of the bitmap of rows; nil where all have a value.
+        /// Where the bitmap of rows is; nil if all rows have a value.
         var bitmap: Range<Int>?
-        /// Values.
+        /// Number of values.
         var count: Int
-        /// Bit t is set where some value has tag t.
+        /// Bit t is set if some value has tag t.
         var present: UInt8
-        /// The tag of all values, or none where there are several.
+        /// The tag of all values; nil if there are several tags.
         var tag: UInt8? { present & (present - 1) == 0 ? UInt8(present.trailingZeroBitCount) : nil }
     }
 
+    /// Reads the header of a page.
     static func head(_ reader: inout ByteReader, pageRows: Int) throws(ByteError) -> Head {
         let form: UInt8 = try reader.integer("column rows")
         var head = Head(bitmap: nil, count: pageRows, present: 0)
@@ -66,7 +68,7 @@ package enum ColumnPage {
         return head
     }
 
-    /// The tag of each value, where there are several.
+    /// Reads the tag of each value, in a page of several tags.
     static func tags(_ reader: inout ByteReader, _ head: Head) throws(ByteError) -> [UInt8] {
         let tags = try IntegerColumn.decode(&reader, count: head.count, "column tags").map { UInt8(truncatingIfNeeded: $0) }
         guard tags.allSatisfy({ $0 <= 4 && head.present >> $0 & 1 == 1 }) else {
@@ -75,8 +77,9 @@ package enum ColumnPage {
         return tags
     }
 
+    /// Decodes one page.
     /// - Parameter pageRows: rows of the key page.
-    /// - Returns: rows counted from the page's first.
+    /// - Returns: values, with rows counted from the page's first.
     package static func decode(_ bytes: [UInt8], pageRows: Int) throws(ByteError) -> ColumnValues {
         var reader = ByteReader(bytes)
         var values = ColumnValues()

@@ -1,16 +1,16 @@
 import Codec
 import FunnelModel
 
-/// A condition on the values of a column page as they are stored: each string of the page is looked at once, a run of
-/// equal values once, and numbers are compared with bounds in the page's own code. Same answer as `Predicate.accepts` on
-/// the values of `ColumnPage.decode`, and an error for the same bytes.
+/// A condition that is evaluated on a column page as it is stored: once per string of the page, once per run of equal values,
+/// and for numbers by bounds in the page's own code. It has the result of `Predicate.accepts` on the values of
+/// `ColumnPage.decode`, and throws for the same bytes.
 package struct ColumnTest: Sendable {
     private let condition: Predicate
     private let text: TextTest
     /// Flag of a row without a value.
     let absent: UInt8
 
-    /// Flags behind the last one that may be written, so that a short run takes one store.
+    /// Spare bytes after the last flag. They may be written, so that a short run takes one store.
     private static let spare = 8
 
     package init(_ condition: Predicate) {
@@ -19,8 +19,9 @@ package struct ColumnTest: Sendable {
         absent = condition.accepts(nil) ? 1 : 0
     }
 
+    /// Evaluates the condition on each row of a page.
     /// - Parameter pageRows: rows of the key page, at most `KeyPage.rows`.
-    /// - Returns: for each row 1 where the condition holds, else 0; then bytes of no meaning.
+    /// - Returns: for each row 1 if the condition holds, else 0; more bytes without meaning may follow.
     package func flags(_ bytes: [UInt8], pageRows: Int) throws(ByteError) -> [UInt8] {
         var reader = ByteReader(bytes)
         let head = try ColumnPage.head(&reader, pageRows: pageRows)
@@ -36,7 +37,7 @@ package struct ColumnTest: Sendable {
         var next = 0
         for row in 0..<pageRows {
             let has = bytes[bitmap.lowerBound + row >> 3] >> UInt8(row & 7) & 1
-            // Read in any case, so that there is no branch; the spare makes it safe behind the last.
+            // Read for every row, which saves a branch; the spare bytes make that safe after the last flag.
             let flag = flags[next]
             rows[row] = has == 1 ? flag : absent
             next += Int(has)
@@ -55,7 +56,7 @@ package struct ColumnTest: Sendable {
         return flags
     }
 
-    /// Flags of the values of one kind, and the spare.
+    /// Flags of the values of one tag, then the spare bytes.
     private func flags(tag: UInt8, count: Int, _ reader: inout ByteReader) throws(ByteError) -> [UInt8] {
         switch tag {
         case EventBatch.Tag.string:
@@ -79,7 +80,8 @@ package struct ColumnTest: Sendable {
         }
     }
 
-    /// - Parameter value: of a number, never descending.
+    /// Flags of numbers, then the spare bytes.
+    /// - Parameter value: the value of a stored number; must not descend where numbers ascend.
     private func numbers(
         _ test: NumberTest, _ values: NumberColumn.Values, count: Int, _ value: (Int64) -> PropertyValue
     ) -> [UInt8] {
@@ -93,7 +95,7 @@ package struct ColumnTest: Sendable {
         return test.flags(values.expanded(count: count), test.codes(in: Int64.min...Int64.max, value), spare: Self.spare)
     }
 
-    /// Flags of values and the spare, from what `flags` makes of some codes, the spare included.
+    /// Flags of `count` values, then the spare bytes. `flags` returns the flags of the codes that it gets, and spare bytes.
     private static func spread(_ values: IntegerColumn.Values, count: Int, _ flags: ([UInt32]) -> [UInt8]) -> [UInt8] {
         switch values {
         case .constant(let code): return [UInt8](repeating: count > 0 ? flags([code])[0] : 0, count: count + spare)
@@ -105,7 +107,7 @@ package struct ColumnTest: Sendable {
                 guard let base = out.baseAddress else { return }
                 var at = 0
                 for i in lengths.indices {
-                    // The lengths add up to the count, so at most the spare is written behind it; runs are short mostly.
+                    // The lengths add up to the count, so only spare bytes are written after it. Most runs are short.
                     let length = Int(lengths[i])
                     let eight = UInt64(heads[i]) &* 0x0101_0101_0101_0101
                     var filled = 0
@@ -120,7 +122,7 @@ package struct ColumnTest: Sendable {
         }
     }
 
-    /// The flag of each code in a table, and the spare. All codes are below the table's count.
+    /// Flags of codes, looked up in a table, then the spare bytes. All codes must be below the table's count.
     private static func look(up codes: [UInt32], in table: [UInt8]) -> [UInt8] {
         var flags = [UInt8](repeating: 0, count: codes.count + spare)
         let (table, codes) = (table.span, codes.span)
@@ -134,11 +136,11 @@ package struct ColumnTest: Sendable {
     }
 }
 
-/// A condition as ranges of numbers' codes. Codes ascend as their values do, so where a condition's own value lies among
-/// them is found by halving, with `PropertyValue.order` to compare; which means the same for integers, decimals and doubles.
+/// A condition as ranges of the codes of numbers. Codes ascend as their values do, so a binary search by `PropertyValue.order`
+/// finds the place of the condition's own value among them. It is the same for integers, decimals and doubles.
 private struct NumberTest {
     private let condition: Predicate
-    /// The ranges tell what is refused.
+    /// Whether the ranges are of refused codes.
     private let isInverted: Bool
 
     init(_ condition: Predicate) {
@@ -149,7 +151,7 @@ private struct NumberTest {
         }
     }
 
-    /// Codes that are accepted, or refused.
+    /// Ranges of accepted codes, or of refused ones if `isInverted`.
     func codes(in domain: ClosedRange<Int64>, _ value: (Int64) -> PropertyValue) -> [ClosedRange<Int64>] {
         switch condition.comparison {
         case .exists, .notExists, .contains, .startsWith: return []
@@ -162,7 +164,7 @@ private struct NumberTest {
         }
     }
 
-    /// Codes whose value has an accepted order against another one: none where the two don't compare.
+    /// Codes whose value has an accepted order against `other`; nil if there are none, or if the types cannot be compared.
     private func codes(
         in domain: ClosedRange<Int64>, _ value: (Int64) -> PropertyValue, _ other: PropertyValue, _ accepts: (Int) -> Bool
     ) -> ClosedRange<Int64>? {
@@ -177,12 +179,12 @@ private struct NumberTest {
         return low < end ? low...(end - 1) : nil
     }
 
-    /// The first code from which on something holds.
+    /// Binary search for the first code at which `holds` is true; it must stay true above. nil if it is never true.
     private static func first(in domain: ClosedRange<Int64>, _ holds: (Int64) -> Bool) -> Int64? {
         guard holds(domain.upperBound) else { return nil }
         var (low, high) = (domain.lowerBound, domain.upperBound)
         while low < high {
-            // The span of all codes is no Int64.
+            // The width of the domain may not fit into Int64.
             let middle = low &+ Int64(bitPattern: UInt64(bitPattern: high &- low) / 2)
             if holds(middle) { high = middle } else { low = middle + 1 }
         }
@@ -197,7 +199,7 @@ private struct NumberTest {
             let low = Code.Magnitude(truncatingIfNeeded: range.lowerBound)
             let width = Code.Magnitude(truncatingIfNeeded: range.upperBound) &- low
             var i = 0
-            // One comparison a code, modulo the width of both.
+            // One comparison per code tests both bounds, by unsigned wrap-around.
             while i < codes.count {
                 let isIn: UInt8 = Code.Magnitude(truncatingIfNeeded: codes[i]) &- low <= width ? 1 : 0
                 out[i] = isInverted ? out[i] & ~isIn : out[i] | isIn
@@ -208,7 +210,7 @@ private struct NumberTest {
     }
 }
 
-/// Bits of doubles as integers of the same order; -0 stands below 0, to which it is equal, and what is no number outside.
+/// Maps the bits of doubles to integers of the same order. -0 maps below 0, although the two are equal; NaNs map outside `numbers`.
 private enum OrderedDouble {
     static let numbers = code(Int64(bitPattern: (-Double.infinity).bitPattern))...code(Int64(bitPattern: Double.infinity.bitPattern))
 

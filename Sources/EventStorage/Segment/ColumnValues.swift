@@ -1,7 +1,7 @@
 import Codec
 import FunnelModel
 
-/// Values of one column for some rows, as `EventBatch` holds them: a tag, and bits that for a string are an index.
+/// Values of one column for some rows, as in `EventBatch`: a tag and 64 bits, which for a string are its index in `strings`.
 package struct ColumnValues: Sendable {
     /// Rows that have a value, ascending.
     package var rows: [UInt32] = []

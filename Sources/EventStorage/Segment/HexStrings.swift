@@ -1,10 +1,8 @@
 import Codec
 import FunnelModel
 
-/// Text that is the lower-case hexadecimal form of bytes, at half its length; and UUIDs (RFC 9562, section 4) as 16 bytes.
+/// Packs lower-case hexadecimal text to half its length, and UUIDs (RFC 9562 section 4) to 16 bytes.
 enum HexStrings {
-    private static let dashes: Set<Int> = [8, 13, 18, 23]
-
     private static func digit(_ byte: UInt8) -> UInt8? {
         switch byte {
         case 48...57: byte - 48
@@ -15,6 +13,7 @@ enum HexStrings {
 
     private static func text(_ digit: UInt8) -> UInt8 { digit < 10 ? digit + 48 : digit + 87 }
 
+    /// nil if there is no text, or if some of it is not of this form.
     static func pack(_ heap: [UInt8], lengths: some Sequence<Int>) -> [UInt8]? {
         guard !heap.isEmpty, lengths.allSatisfy({ $0 % 2 == 0 }) else { return nil }
         var out: [UInt8] = []
@@ -36,26 +35,13 @@ enum HexStrings {
         return out
     }
 
+    /// nil if there is no text, or if some of it is not a UUID in lower case.
     static func packUUIDs(_ places: [Int], _ table: StringTable) -> [UInt8]? {
         var out: [UInt8] = []
+        out.reserveCapacity(places.count * UUIDText.bytes)
         for place in places {
-            let range = table.range(place)
-            guard range.count == 36 else { return nil }
-            var high: UInt8?
-            for i in 0..<36 {
-                let byte = table.heap[range.lowerBound + i]
-                if dashes.contains(i) {
-                    if byte != 45 { return nil }
-                    continue
-                }
-                guard let value = digit(byte) else { return nil }
-                if let first = high {
-                    out.append(first << 4 | value)
-                    high = nil
-                } else {
-                    high = value
-                }
-            }
+            guard let (bytes, isUpper) = UUIDText.pack(table.heap[table.range(place)]), !isUpper else { return nil }
+            out += bytes
         }
         return out.isEmpty ? nil : out
     }

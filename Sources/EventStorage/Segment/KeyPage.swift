@@ -1,7 +1,7 @@
 import Codec
 import FunnelModel
 
-/// The coarsest unit of time in which all of a page's times are whole.
+/// A unit of the times of a key page or run.
 enum TimeUnit: UInt8, Sendable, CaseIterable {
     case second, millisecond, microsecond
 
@@ -13,7 +13,7 @@ enum TimeUnit: UInt8, Sendable, CaseIterable {
         }
     }
 
-    /// The coarsest that is exact for all times; `atLeast` is known to be needed.
+    /// The coarsest unit in which all times, given in microseconds, are whole.
     static func exact(for times: ArraySlice<Int64>) -> TimeUnit {
         var unit = TimeUnit.second
         for time in times {
@@ -24,14 +24,15 @@ enum TimeUnit: UInt8, Sendable, CaseIterable {
     }
 }
 
-/// Up to 4,096 neighbouring rows' user ordinals and times, in packs of 256: differences of ordinals at a width that fits
-/// most of them with the rest as exceptions, and times above the pack's least. Layout: `Protocol/SEGMENT.md`, "Key page".
+/// The ordinals and times of up to 4,096 neighbouring rows, in packs of 256. Ordinals are differences at a width that fits most
+/// of them, with exceptions for the rest; times are offsets from the pack's min. Layout: `Protocol/SEGMENT.md`, "Key page".
 enum KeyPage {
     static let rows = 4_096
     static let packRows = PackedIntegers.blockValues
     static let headerBytes = 8
     static let packHeaderBytes = 16
 
+    /// Encodes one page; times are in microseconds.
     static func encode(ordinals: ArraySlice<UInt32>, times: ArraySlice<Int64>) -> [UInt8] {
         let count = ordinals.count
         let packs = (count + packRows - 1) / packRows
@@ -100,7 +101,7 @@ enum KeyPage {
         while out.count % 8 != 0 { out.append(0) }
     }
 
-    /// An exception costs five bytes, a bit of width 32.
+    /// The cheapest width: an exception costs five bytes, each bit of width 32 bytes.
     private static func cheapestWidth(_ differences: [UInt32]) -> Int {
         var counts = [Int](repeating: 0, count: 33)
         for value in differences { counts[PackedIntegers.width(of: value)] += 1 }
@@ -123,26 +124,26 @@ enum KeyPage {
     }
 }
 
-/// Where a page lies and what it holds, from the segment's footer.
+/// The footer's entry of a key page.
 struct PageEntry: Sendable {
     var offset: Int
     var bytes: Int
     var checksum: UInt32
     /// The ordinal of the page's first row.
     var firstOrdinal: UInt32
-    /// Microseconds.
+    /// Microseconds, inclusive.
     var minTime: Int64
     var maxTime: Int64
 }
 
-/// A key page whose checksum has been verified. A view: good while the segment's bytes live.
+/// A view of a key page whose checksum was verified; valid while the segment file's bytes are kept.
 @safe struct KeyPageView {
     private let base: UnsafeRawPointer
     private let bytes: Int
     let rows: Int
     let unit: TimeUnit
 
-    /// nil where the header is impossible.
+    /// nil if the header is not valid.
     init?(_ pointer: UnsafeRawPointer, bytes: Int) {
         guard bytes >= KeyPage.headerBytes else { return nil }
         unsafe base = unsafe pointer
@@ -157,7 +158,7 @@ struct PageEntry: Sendable {
     struct Pack {
         var offset: Int
         var firstOrdinal: UInt32
-        /// In the page's unit.
+        /// The pack's min time, in the page's unit.
         var leastTime: UInt64
         var ordinalWidth: Int
         var lowWidth: Int
@@ -165,7 +166,7 @@ struct PageEntry: Sendable {
         var exceptions: Int
     }
 
-    /// The header of a pack, all of whose bytes lie inside the page; nil where they would not.
+    /// The header of a pack; nil if the pack is not all inside the page.
     @inline(__always) func pack(_ number: Int) -> Pack? {
         let at = unsafe Int(UInt16(littleEndian: base.loadUnaligned(fromByteOffset: KeyPage.headerBytes + 2 * number, as: UInt16.self))) * 8
         guard at + KeyPage.packHeaderBytes <= bytes else { return nil }
@@ -183,7 +184,8 @@ struct PageEntry: Sendable {
         return end + max(PackedIntegers.slack, 5 * pack.exceptions) <= bytes ? pack : nil
     }
 
-    /// Unpacks 256 ordinals and times above the pack's least. `high` is written only where `highWidth` is not 0.
+    /// Unpacks 256 ordinals, and the low and high 32 bits of 256 times above the pack's min. Each pointer needs room for 256
+    /// values; `high` is written only if `highWidth` is not 0.
     @inline(__always) func unpack(
         _ pack: Pack, ordinals: UnsafeMutablePointer<UInt32>, low: UnsafeMutablePointer<UInt32>, high: UnsafeMutablePointer<UInt32>
     ) {
@@ -206,7 +208,7 @@ struct PageEntry: Sendable {
         unsafe Self.sum(ordinals, from: pack.firstOrdinal)
     }
 
-    /// Differences to values, in place; the first difference is 0.
+    /// Turns differences into values, in place; the first difference is 0.
     @inline(__always) private static func sum(_ values: UnsafeMutablePointer<UInt32>, from base: UInt32) {
         typealias V = SIMD8<UInt32>
         let raw = UnsafeMutableRawPointer(values)

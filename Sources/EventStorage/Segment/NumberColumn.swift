@@ -1,8 +1,9 @@
 import Codec
 import FunnelModel
 
-/// Integers above their least at 32 bits, or as they are; doubles as whole multiples of a power of ten, where that is
-/// exact to the last bit (after A. Afroozeh et al., "ALP: Adaptive Lossless floating-Point Compression", 2023), or as they are.
+/// Numbers of a column page. Integers are 32-bit offsets from their min, or stored as they are. Doubles are whole numbers
+/// divided by a power of ten if that is exact to the last bit (after A. Afroozeh et al., "ALP: Adaptive Lossless
+/// floating-Point Compression", 2023), or stored as they are.
 enum NumberColumn {
     private enum Form: UInt8 { case above, plain }
     private static let powers: [Double] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000]
@@ -24,7 +25,7 @@ enum NumberColumn {
 
     /// Numbers as they are stored.
     enum Values {
-        /// To be added to the least, modulo 2^64.
+        /// The min, and what is to be added to it, modulo 2^64.
         case above(Int64, IntegerColumn.Values)
         case plain([Int64])
 
@@ -53,6 +54,7 @@ enum NumberColumn {
         try read(&reader, count: count).expanded(count: count).map { UInt64(bitPattern: $0) }
     }
 
+    /// Encodes doubles with the min power of ten that is exact for all of them, or else their bits.
     static func encode(doubles values: [Double], into out: inout [UInt8]) {
         for (exponent, power) in powers.enumerated() {
             guard let scaled = scaled(values, power) else { continue }
@@ -69,7 +71,7 @@ enum NumberColumn {
         for value in values {
             let multiple = (value * power).rounded()
             guard multiple.magnitude < 1e15 else { return nil }
-            // By way of the integer, which has no minus zero.
+            // Tested on the integer, which has no minus zero.
             let integer = Int64(multiple)
             guard (Double(integer) / power).bitPattern == value.bitPattern else { return nil }
             scaled.append(integer)
@@ -77,7 +79,7 @@ enum NumberColumn {
         return scaled
     }
 
-    /// What the numbers behind it are divided by; nil where they are the doubles' bits.
+    /// Reads the power of ten that the numbers after it are divided by; nil if they are the bits of doubles.
     static func power(_ reader: inout ByteReader) throws(ByteError) -> Double? {
         let exponent: UInt8 = try reader.integer("doubles")
         if exponent == .max { return nil }

@@ -1,28 +1,30 @@
 import Codec
 import FunnelModel
 
-/// Codes of a page's distinct strings, in order of first appearance.
+/// Gives codes to the distinct strings of a page, in order of first appearance.
 struct PageDictionary {
-    /// Index in the table of each code's string.
+    /// By code: the index of its string in the table.
     private(set) var places: [Int] = []
-    /// Codes + 1 by content; 0 is free.
+    /// Hash table of code + 1, by content; 0 is free.
     private var slots: [UInt32]
     private var hashes: [UInt64] = []
-    /// The code + 1 of each index that was asked for, counted from `firstPlace`.
+    /// Code + 1 by index in the table, counted from `firstPlace`; 0 is not known yet. Empty if the indexes are far apart.
     private var known: [UInt32]
     private let firstPlace: Int
 
-    /// - Parameter indexes: those that will be asked for.
+    /// An empty dictionary.
+    /// - Parameter indexes: all indexes of which a code will be asked.
     init(_ indexes: [Int]) {
         firstPlace = indexes.min() ?? 0
         let span = (indexes.max() ?? 0) - firstPlace + 1
-        // Where a table was filled as its values came, the page's part of it is short.
+        // If the table was filled in the order of its values, the indexes of a page are close together.
         known = [UInt32](repeating: 0, count: span <= 8 * indexes.count ? span : 0)
         var size = 16
         while size < 2 * indexes.count { size *= 2 }
         slots = [UInt32](repeating: 0, count: size)
     }
 
+    /// The code of the string at an index of the table.
     mutating func code(_ table: StringTable, _ place: Int) -> UInt32 {
         if known.isEmpty { return find(table, place) }
         let seen = known[place - firstPlace]

@@ -1,15 +1,16 @@
 import Synchronization
 
-/// Pages of a mapped file whose checksum held a short while ago, by their offset.
+/// Pages of a mapped file whose checksum was verified within the last minute, by their offset.
 ///
-/// What is read again and again lies in the system's memory, and need not be summed each time. Later on it may have been
-/// dropped from there and be read from the disk anew, so it is summed again.
+/// Pages that are read often stay in the page cache, and need no check each time. Later they may have been dropped and read
+/// from the disk again, so they are checked again.
 final class RecentPages: Sendable {
     static let period = Duration.seconds(60)
 
     private let seen = Mutex<[Int: ContinuousClock.Instant]>([:])
 
-    /// - Parameter sum: tells whether the checksum holds; called where that is not known.
+    /// Whether the checksum of a page is right.
+    /// - Parameter sum: checks it; called if the last check is older than `period`.
     func holds(_ offset: Int, _ sum: () -> Bool) -> Bool {
         let now = ContinuousClock.now
         if let last = seen.withLock({ $0[offset] }), now - last < Self.period { return true }

@@ -3,11 +3,11 @@ import FunnelModel
 import Glibc
 import Synchronization
 
-/// What all segments of a store share.
+/// Shared by all segment files of a store: mappings, the list of damage, access to files by name.
 struct SegmentAccess: Sendable {
     let maps: SegmentMaps
     let damage: DamageList
-    /// A file by its name.
+    /// Maps the file of a name.
     let map: @Sendable (String) throws(FileError) -> FileBytes
     let remove: @Sendable (String) -> Void
     let size: @Sendable (String) -> Int?
@@ -21,8 +21,8 @@ struct SegmentAccess: Sendable {
     }
 }
 
-/// An immutable segment. Opening it reads header, footer and trailer; everything else is checked when it is read. It is
-/// mapped while it is used.
+/// An open segment file, which is immutable. Opening reads and checks header, footer and trailer; everything else is checked
+/// when it is read. The file is mapped while it is used.
 final class Segment: Sendable {
     let record: SegmentRecord
     let footer: SegmentFooter
@@ -75,7 +75,7 @@ final class Segment: Sendable {
             footerBytes == end - footerOffset,
             trailer.bytes(0..<trailer.count)
                 == SegmentFormat.trailer(footerOffset: footerOffset, footerBytes: footerBytes, checksum: checksum)
-        else { throw .corrupt(name, offset: end, expected: "the trailer that the manifest tells of", found: "another") }
+        else { throw .corrupt(name, offset: end, expected: "the trailer that the manifest expects", found: "another") }
         let stored = try read(footerOffset..<end)
         let sum = CRC32C.checksum(stored, seed: seed)
         guard sum == checksum else {
@@ -94,7 +94,7 @@ final class Segment: Sendable {
         let month = record.month
         guard footer.runs.allSatisfy({ SegmentFormat.month(of: $0.minTime) == month && SegmentFormat.month(of: $0.maxTime) == month })
         else {
-            throw .corrupt(name, offset: footerOffset, expected: "rows of month \(month)", found: "others")
+            throw .corrupt(name, offset: footerOffset, expected: "rows of month \(month)", found: "rows of other months")
         }
     }
 
@@ -103,13 +103,13 @@ final class Segment: Sendable {
         if isObsolete.load(ordering: .acquiring) { access.remove(name) }
     }
 
-    /// Its rows are elsewhere: the file goes with the last view that reads it.
+    /// Call when another file has the rows: removes the file once no view reads it.
     func retire() {
         isObsolete.store(true, ordering: .releasing)
         access.damage.forget(record.number)
     }
 
-    /// The whole file; it stays mapped as long as the value is kept. What was read of it counts only if `check` passes then.
+    /// The whole file, mapped as long as the value is kept. What was read from it is valid only if `check` passes afterwards.
     func bytes() throws(StoreError) -> FileBytes {
         let bytes = try access.maps.bytes(record.number) { () throws(StoreError) in
             let bytes: FileBytes
@@ -119,7 +119,7 @@ final class Segment: Sendable {
             }
             return bytes
         }
-        // What is cut off the page that is the last one then reads as zeros, which nobody is told of.
+        // If the file was cut, the rest of its last memory page reads as zeros without any error: so the size is checked too.
         let size = access.size(name) ?? bytes.count
         guard bytes.count == record.bytes, size == record.bytes else {
             access.maps.forget(record.number)
@@ -128,33 +128,28 @@ final class Segment: Sendable {
         return bytes
     }
 
-    /// After bytes were read: whether they were there.
+    /// Call after bytes were read: throws if some of them could not be read.
     func check(_ bytes: FileBytes) throws(StoreError) {
         if bytes.isIntact { return }
-        // The next reader maps the file anew, and sees what is left of it.
+        // The next reader maps the file again and sees what is left of it.
         access.maps.forget(record.number)
         throw corrupt(offset: 0, expected: "\(record.bytes) bytes that can be read", found: "fewer")
     }
 
-    /// Every damage that is found in the file passes here.
+    /// Reports damage of the file; every damage that is found passes here.
     private func corrupt(offset: Int, expected: String, found: String) -> StoreError {
         let error = StoreError.corrupt(name, offset: offset, expected: expected, found: found)
         access.damage.report(record.number, DamagedFile(name: name, project: record.project, month: record.month, reason: error.message))
         return error
     }
 
-    /// The run of an event name.
+    /// The run of an event name; nil if there is none.
     func run(_ name: ByteString) -> RunEntry? {
-        var low = 0
-        var high = footer.runs.count
-        while low < high {
-            let middle = (low + high) / 2
-            if footer.runs[middle].name < name { low = middle + 1 } else { high = middle }
-        }
-        return low < footer.runs.count && footer.runs[low].name == name ? footer.runs[low] : nil
+        let i = footer.runs.indices.partitioningIndex { footer.runs[$0].name >= name }
+        return i < footer.runs.count && footer.runs[i].name == name ? footer.runs[i] : nil
     }
 
-    /// A key page, its checksum verified. The view is good while `file`, the segment's bytes, is kept.
+    /// A key page whose checksum was verified. The view is valid while `file`, the bytes of this file, is kept.
     func keyPage(_ number: Int, _ file: FileBytes) throws(StoreError) -> KeyPageView {
         let entry = footer.pages[number]
         try verify(file, offset: entry.offset, bytes: entry.bytes, checksum: entry.checksum)
@@ -166,28 +161,28 @@ final class Segment: Sendable {
     }
 
     func damaged(page number: Int) -> StoreError {
-        corrupt(offset: footer.pages[number].offset, expected: "packs inside the page", found: "others")
+        corrupt(offset: footer.pages[number].offset, expected: "packs inside the page", found: "one that reaches beyond it")
     }
 
     func hasColumn(_ key: ColumnKey) -> Bool { footer.columns.contains { $0.key == key } }
 
-    /// The column's values in a page, rows counted from the page's first; none where no row has one.
+    /// The column's values in a page, with rows counted from the page's first; empty if no row has a value.
     func column(_ key: ColumnKey, page: Int) throws(StoreError) -> ColumnValues {
         try read(key, page) { bytes, rows throws(ByteError) in try ColumnPage.decode(bytes, pageRows: rows) } ?? ColumnValues()
     }
 
-    /// The same as codes; nil where no row of the page has a value.
+    /// The same as codes; nil if no row of the page has a value.
     func codedColumn(_ key: ColumnKey, page: Int) throws(StoreError) -> CodedPage? {
         try read(key, page) { bytes, rows throws(ByteError) in try CodedPage.decode(bytes, pageRows: rows) }
     }
 
-    /// Which rows of a page meet a condition on a column: at least as many flags as the page has rows.
+    /// For each row of a page 1 if it meets a condition on a column, else 0; more bytes without meaning may follow.
     func flags(_ test: ColumnTest, of key: ColumnKey, page: Int) throws(StoreError) -> [UInt8] {
         try read(key, page) { bytes, rows throws(ByteError) in try test.flags(bytes, pageRows: rows) }
             ?? [UInt8](repeating: test.absent, count: KeyPage.rows)
     }
 
-    /// nil where no row of the page has a value.
+    /// Reads a column page; nil if no row of the page has a value. `body` gets its bytes and the number of the page's rows.
     func read<T>(_ key: ColumnKey, _ page: Int, _ body: ([UInt8], Int) throws(ByteError) -> T) throws(StoreError) -> T? {
         guard let directory = try directory(of: key), let chunk = directory.chunk(ofPage: page) else { return nil }
         let bytes = try read(chunk)
@@ -197,7 +192,7 @@ final class Segment: Sendable {
         }
     }
 
-    /// The pages that hold values of a column; nil where the segment has no such column.
+    /// The directory of a column, read at first use; nil if the file has no such column.
     func directory(of key: ColumnKey) throws(StoreError) -> ColumnDirectory? {
         if let known = directories.withLock({ $0[key] }) { return known }
         guard let column = footer.columns.first(where: { $0.key == key }) else { return nil }

@@ -1,11 +1,11 @@
 import Codec
 import FunnelModel
 
-/// What a manifest says of a segment.
+/// The manifest's entry of a segment file.
 struct SegmentRecord: Equatable, Sendable {
     var number: UInt64
     var project: UInt32
-    /// The UTC month of all its rows: 12 * year + month - 1.
+    /// The UTC month of all rows: `12 * year + month - 1`.
     var month: Int
     var bytes: Int
     var rows: Int
@@ -25,8 +25,8 @@ enum SegmentFormat {
         return out.bytes
     }
 
-    /// Checks a file's first bytes against what the manifest says of it.
-    /// - Returns: their checksum.
+    /// Checks a file's header against its entry in the manifest.
+    /// - Returns: the header's checksum, from which that of a footer continues.
     static func checkHeader(
         _ bytes: [UInt8], number: UInt64, project: UInt32, _ owner: FileOwner, kind: FilePrefix.Kind = .segment, file: String
     ) throws(StoreError) -> UInt32 {
@@ -49,7 +49,7 @@ enum SegmentFormat {
         return out.bytes
     }
 
-    /// The month of the last time there can be.
+    /// The month of the max storable time.
     static let lastMonth = month(of: Limits.storableTimes.upperBound - 1)
 
     /// The month of a time in microseconds.
@@ -60,14 +60,14 @@ enum SegmentFormat {
 }
 
 extension SegmentFormat {
-    /// Microseconds from a month's beginning to its end.
+    /// The times of a month, in microseconds.
     static func times(ofMonth month: Int) -> Range<Int64> {
         func start(_ month: Int) -> Int64 { Timestamp.days(year: Int64(month / 12), month: Int64(month % 12 + 1), day: 1) * 86_400_000_000 }
         return start(month)..<start(month + 1)
     }
 }
 
-/// The rows of one event name in a segment.
+/// The footer's entry of a run: the rows of one event name.
 struct RunEntry: Sendable {
     var name: ByteString
     var firstRow: Int
@@ -76,17 +76,17 @@ struct RunEntry: Sendable {
     var minTime: Int64
     var maxTime: Int64
     var unit: TimeUnit
-    /// Some row's time was the server's.
+    /// Whether rows may be server-timed.
     var serverTimed: Bool
 
     var range: Range<Int> { firstRow..<(firstRow + rows) }
 }
 
-/// A column beside the keys.
+/// A column other than the keys.
 enum ColumnKey: Hashable, Sendable {
-    /// Event ids, where a row has one.
+    /// Event ids of the rows that have one.
     case ids
-    /// True where the server supplied the time.
+    /// True for the rows whose time the server supplied.
     case serverTimed
     case property(ByteString)
 
@@ -115,16 +115,16 @@ enum ColumnKey: Hashable, Sendable {
     }
 }
 
-/// Where a chunk lies.
+/// Offset, size and checksum of a part of the file.
 struct ChunkEntry: Sendable {
     var offset: Int
     var bytes: Int
     var checksum: UInt32
 }
 
-/// What an opened segment keeps in memory.
+/// The footer of a segment file, which an open file keeps in memory.
 struct SegmentFooter: Sendable {
-    /// Ascending by name; their rows follow on each other.
+    /// Ascending by name; each run begins at the row where the one before ends.
     var runs: [RunEntry] = []
     var pages: [PageEntry] = []
     /// Each column's directory of pages.
@@ -173,7 +173,7 @@ struct SegmentFooter: Sendable {
             guard let unit = TimeUnit(rawValue: flags & 0x7F), rows > 0, footer.runs.last.map({ $0.name < name }) ?? true else {
                 throw ByteError(offset: reader.offset, reason: "run of \(name) is out of order or of unknown unit")
             }
-            let times = (least: try reader.zigzag("least time"), greatest: try reader.zigzag("greatest time"))
+            let times = (least: try reader.zigzag("min time"), greatest: try reader.zigzag("max time"))
             guard times.least <= times.greatest, Limits.storableTimes.contains(times.least), Limits.storableTimes.contains(times.greatest)
             else {
                 throw ByteError(offset: reader.offset, reason: "times \(times.least) to \(times.greatest) of \(name)")
@@ -194,7 +194,7 @@ struct SegmentFooter: Sendable {
             footer.pages.append(
                 PageEntry(
                     offset: chunk.offset, bytes: chunk.bytes, checksum: chunk.checksum, firstOrdinal: try reader.integer("first ordinal"),
-                    minTime: try reader.zigzag("least time"), maxTime: try reader.zigzag("greatest time")))
+                    minTime: try reader.zigzag("min time"), maxTime: try reader.zigzag("max time")))
         }
         for _ in 0..<(try reader.count(limit: reader.remaining, "columns")) {
             let kind: UInt8 = try reader.integer("column kind")
@@ -214,7 +214,7 @@ struct SegmentFooter: Sendable {
     }
 }
 
-/// The pages of one column: those that hold a value, ascending.
+/// The column pages of one column, by number of the key page, ascending.
 struct ColumnDirectory: Sendable {
     private(set) var pages: [Int] = []
     private(set) var chunks: [ChunkEntry] = []
@@ -225,13 +225,8 @@ struct ColumnDirectory: Sendable {
     }
 
     func chunk(ofPage page: Int) -> ChunkEntry? {
-        var low = 0
-        var high = pages.count
-        while low < high {
-            let middle = (low + high) / 2
-            if pages[middle] < page { low = middle + 1 } else { high = middle }
-        }
-        return low < pages.count && pages[low] == page ? chunks[low] : nil
+        let i = pages.indices.partitioningIndex { pages[$0] >= page }
+        return i < pages.count && pages[i] == page ? chunks[i] : nil
     }
 
     func encode() -> [UInt8] {

@@ -1,10 +1,10 @@
 import Codec
 import FunnelModel
 
-/// Writes one segment file: rows come in order, in groups of whole pages; of each group first the keys, then one column
-/// after the other, so that a scan of keys reads on without gaps and a writer holds one group.
+/// Writes one segment file (`SEGMENT.md`, Segment file). Rows come in order, in groups of whole pages: of each group first
+/// the keys, then one column after the other. So a scan of keys reads without gaps, and a writer holds one group in memory.
 struct SegmentWriter<Files: FileSystem> {
-    /// Rows of every group but the last.
+    /// Rows of every group except the last one, which may have fewer.
     static var groupRows: Int { 64 * KeyPage.rows }
 
     private let file: Files.File
@@ -16,10 +16,11 @@ struct SegmentWriter<Files: FileSystem> {
     private var offset: Int
     private var footer = SegmentFooter()
     private var directories: [ColumnKey: ColumnDirectory] = [:]
-    /// The first row of the present group, and its rows.
+    /// Rows of the current group, by their number in the file.
     private var group = 0..<0
 
-    /// - Parameter pace: told of bytes before they are written, and may hold the writer up.
+    /// Creates the file and writes its header.
+    /// - Parameter pace: called with a number of bytes before they are written; may wait.
     init(
         number: UInt64, project: UInt32, month: Int, directory: String, files: Files, identity: StoreIdentity, pace: @escaping (Int) -> Void
     ) throws(FileError) {
@@ -34,7 +35,8 @@ struct SegmentWriter<Files: FileSystem> {
         offset = header.count
     }
 
-    /// Rows of one name, in order, that begin where the last name's ended. They may come in later groups.
+    /// Adds a run, which begins at the row where the run before ends. Its rows may be in groups before and after this call.
+    /// Times are in microseconds, inclusive.
     mutating func add(run name: ByteString, rows: Int, times: (least: Int64, greatest: Int64), unit: TimeUnit, serverTimed: Bool) {
         footer.runs.append(
             RunEntry(
@@ -42,7 +44,7 @@ struct SegmentWriter<Files: FileSystem> {
                 serverTimed: serverTimed))
     }
 
-    /// The keys of the next `groupRows` rows, or of the last ones.
+    /// Begins a group and writes its keys: the next `groupRows` rows, or the last ones. Times are in microseconds.
     mutating func beginGroup(ordinals: [UInt32], times: [Int64]) throws(FileError) {
         group = group.upperBound..<(group.upperBound + ordinals.count)
         var bytes: [UInt8] = []
@@ -64,7 +66,7 @@ struct SegmentWriter<Files: FileSystem> {
         try write(bytes)
     }
 
-    /// Values of the group's rows, which are counted from the group's first.
+    /// Writes the group's values of a column. Rows are counted from the group's first.
     mutating func add(column key: ColumnKey, _ values: ColumnValues) throws(FileError) {
         var bytes: [UInt8] = []
         var directory = directories[key] ?? ColumnDirectory()
@@ -84,7 +86,7 @@ struct SegmentWriter<Files: FileSystem> {
         try write(bytes)
     }
 
-    /// Writes the footer and syncs the file (not its name).
+    /// Writes directories, footer and trailer, and syncs the file (not its name).
     consuming func finish() throws(FileError) -> SegmentRecord {
         var tail: [UInt8] = []
         let order = directories.sorted { ($0.key.kind, $0.key.bytes) < ($1.key.kind, $1.key.bytes) }

@@ -1,7 +1,7 @@
 import Codec
 import FunnelModel
 
-/// Strings: each value's index into a dictionary, or, where most are distinct, one after the other.
+/// Strings of a column page: each value's index in a dictionary or, if most values differ, the strings one after the other.
 enum StringColumn {
     private enum Heap: UInt8 { case plain, lz4, hex, uuid }
 
@@ -42,7 +42,8 @@ enum StringColumn {
         out.append(contentsOf: writer.bytes)
     }
 
-    /// - Returns: the strings, and each value's index among them; nil where there is one string a value, in order.
+    /// Reads strings as they are stored.
+    /// - Returns: the strings, and each value's index among them; nil if there is one string per value, in order.
     static func read(
         _ reader: inout ByteReader, count: Int
     ) throws(ByteError) -> (strings: StringTable, codes: IntegerColumn.Values?) {
@@ -60,7 +61,7 @@ enum StringColumn {
         return (strings, codes)
     }
 
-    /// Each value's index in the table of strings.
+    /// Reads strings and each value's index among them.
     static func decode(_ reader: inout ByteReader, count: Int, _ strings: inout StringTable) throws(ByteError) -> [UInt64] {
         let read = try read(&reader, count: count)
         strings = read.strings
@@ -90,7 +91,7 @@ enum StringColumn {
         }
         var offsets: [UInt32] = [0]
         offsets.reserveCapacity(count + 1)
-        // They end where the heap does, as was checked.
+        // The last one is the heap's size, as was checked.
         for length in lengths { offsets.append(offsets[offsets.count - 1] + length) }
         guard let strings = StringTable(heap: heap, offsets: offsets) else {
             throw ByteError(offset: range.lowerBound, reason: "string heap of \(size) bytes")

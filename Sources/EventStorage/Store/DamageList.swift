@@ -1,23 +1,23 @@
 import FunnelModel
 import Synchronization
 
-/// A file that was found to hold other bytes than were written.
+/// A file of the store that is missing, cut short, or fails a check.
 package struct DamagedFile: Equatable, Sendable {
     package var name: String
     package var project: UInt32
-    /// `12 * year + month - 1`; nil for users.
+    /// `12 * year + month - 1`; nil for a user file.
     package var month: Int?
-    /// With file and offset, and what was expected.
+    /// The error text: file, offset, what was expected and what was found.
     package var reason: String
 }
 
-/// What a store tells its operator.
+/// A problem that a store reports to its operator.
 package enum StoreNote: Equatable, Sendable {
-    /// Told once for each file.
+    /// Reported once per file.
     case damaged(DamagedFile)
-    /// A seal, a merge or an append did not succeed and will be tried again; told once in a while for each reason.
+    /// A seal, merge or append failed and will be tried again. Reported about once in ten minutes per reason.
     case failed(Work, reason: String)
-    /// A project has 80 % or more of the names or keys that it may have on this shard; reported once after an opening.
+    /// A project has 80 % or more of the names or keys that it may have on this shard. Reported once per opening.
     case nearLimit(project: UInt32, Limit, count: Int, most: Int)
 
     package enum Limit: String, Sendable {
@@ -28,7 +28,7 @@ package enum StoreNote: Equatable, Sendable {
     package enum Work: String, Sendable { case seal, merge, append }
 }
 
-/// Files found damaged since the store was opened, by the numbers of files. Merges go around them, everything else goes on.
+/// Files found damaged since the store was opened, by file number. Merges leave them out; everything else goes on.
 final class DamageList: Sendable {
     private struct State {
         var files: [UInt64: DamagedFile] = [:]
@@ -43,6 +43,7 @@ final class DamageList: Sendable {
     var files: [UInt64: DamagedFile] { state.withLock { $0.files } }
     var count: Int { state.withLock { $0.files.count } }
 
+    /// Adds a file, and reports it if it is new.
     func report(_ number: UInt64, _ file: DamagedFile) {
         let isNew = state.withLock { state in
             defer { state.files[number] = state.files[number] ?? file }
@@ -51,11 +52,12 @@ final class DamageList: Sendable {
         if isNew { onNote(.damaged(file)) }
     }
 
-    /// A file that is gone for good, its rows being elsewhere.
+    /// Drops a file that a merge has replaced.
     func forget(_ number: UInt64) { state.withLock { $0.files[number] = nil } }
 
+    /// Reports failed work, about once in ten minutes per reason.
     func failed(_ work: StoreNote.Work, _ error: StoreError) {
-        // Numbers, such as bytes that are free, don't make another reason.
+        // Texts that differ only in numbers, such as free bytes, are one reason.
         let key = work.rawValue + error.description.filter { !$0.isNumber }
         let isDue = state.withLock { state in
             let now = ContinuousClock.now

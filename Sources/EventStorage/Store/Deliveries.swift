@@ -1,8 +1,8 @@
 import FunnelModel
 
-/// The memories of all projects, each with room of its own.
+/// The delivery memories of all projects; each project has its own limits.
 struct Deliveries: Sendable {
-    /// What release 0.1 remembered was of no project; it is asked for all until it is old.
+    /// Key of the memory that release 0.1 has left, which knows no projects. It is searched for every project until it expires.
     static let ofEveryProject: UInt32 = 0
 
     let rules: DeliveryMemory.Rules
@@ -10,17 +10,19 @@ struct Deliveries: Sendable {
 
     init(_ rules: DeliveryMemory.Rules = DeliveryMemory.Rules()) { self.rules = rules }
 
-    /// What is known of a delivery.
-    /// - Parameter namesBuckets: whether its sender does.
+    /// The remembered delivery of a name; nil if it is not known.
+    /// - Parameter namesBuckets: whether the sender names buckets (`Delivered.buckets`).
     func known(_ project: UInt32, _ name: DeliveryName, namesBuckets: Bool) -> Delivered? {
         let both = [memories[project], memories[Self.ofEveryProject]]
         for memory in both { if let known = memory?.find(name)?.content { return known } }
         guard namesBuckets, name != name.ofFirstPart else { return nil }
-        // Release 0.1 cut a request in another way, for each shard by itself. Of whatever it cut, there is a first part.
+        // Ingest 0.1 cut a request into other slices, shard by shard. Its first slice always exists, so it shows that the
+        // request came then.
         for memory in both { if let known = memory?.find(name.ofFirstPart)?.content, known.buckets == nil { return known } }
         return nil
     }
 
+    /// Decides what to do with rows that arrive; see `DeliveryMemory.answer`.
     func answer(
         _ project: UInt32, _ name: DeliveryName, _ content: Delivered, known: Delivered?, now: UInt64, pending: Int
     ) -> DeliveryMemory.Answer {
@@ -32,7 +34,7 @@ struct Deliveries: Sendable {
         memories[project, default: DeliveryMemory(rules)].record(name, content, isShort: isShort, now: now)
     }
 
-    /// Lets go of what is asked for all projects, once nothing of it is promised any more.
+    /// Drops the memory of release 0.1 once all of it is older than the promise.
     mutating func forget(now: UInt64) {
         guard let old = memories[Self.ofEveryProject], now > old.time, now - old.time > rules.promise else { return }
         memories[Self.ofEveryProject] = nil
@@ -55,8 +57,8 @@ struct Deliveries: Sendable {
         return deliveries
     }
 
-    /// The producers of a manifest of format 3, which knew neither projects nor times.
-    /// - Parameter now: the time that they are given, in seconds.
+    /// Reads the producers of a version 3 manifest, which has neither projects nor times (`SEGMENT.md`, Differences of version 3).
+    /// - Parameter now: the time that all deliveries get, in seconds since 1970.
     static func decodeFormat3(_ reader: inout ByteReader, _ rules: DeliveryMemory.Rules, now: UInt64) throws(ByteError) -> Deliveries {
         var memory = DeliveryMemory(rules)
         for _ in 0..<(try reader.count(limit: 1_024, "producers")) {
@@ -70,7 +72,7 @@ struct Deliveries: Sendable {
                 for _ in 0..<(try reader.count(limit: reader.remaining, "parts")) {
                     let part = UInt32(truncatingIfNeeded: try reader.count(limit: Int(UInt32.max), "part"))
                     let fingerprint: UInt32 = try reader.integer("fingerprint")
-                    // Accepted rows: all that were sent but the rejected ones.
+                    // The number of accepted rows, which nothing needs.
                     _ = try reader.count(limit: Limits.rowsPerBatch, "accepted rows")
                     let content = Delivered(fingerprint: fingerprint, buckets: nil, rejected: try RejectedRows.decode(&reader))
                     memory.record(DeliveryName(producer: producer, sequence: sequence, part: part), content, isShort: false, now: now)
@@ -84,11 +86,11 @@ struct Deliveries: Sendable {
 }
 
 extension DeliveryName {
-    /// The part's low 16 bits are the client's, the others the number of ingest's slice.
+    /// The same for the first slice: a part's low 16 bits are the client's, its high bits the number of the slice.
     fileprivate var ofFirstPart: DeliveryName { DeliveryName(producer: producer, sequence: sequence, part: part & 0xFFFF) }
 }
 
-/// Rejected rows in the log and the manifest: a count, then a row and a code each.
+/// Rejected rows in logs and manifests: a count, then the row number and code of each.
 enum RejectedRows {
     static func encode(_ rows: [RejectedRow], _ out: inout ByteWriter) {
         out.varint(UInt64(rows.count))

@@ -1,24 +1,26 @@
 import FunnelModel
 
-/// Names what a producer sent at once.
+/// The name of a delivery, by which a repeat of it is recognised.
 struct DeliveryName: Hashable, Sendable {
     var producer: UInt64
     var sequence: UInt64
-    /// The client's own part of the sequence.
+    /// The client's part in the low 16 bits, the number of ingest's slice above them.
     var part: UInt32
 }
 
-/// What is known of a delivery: whose rows were decided on, and which of these rows were not taken. `PROTOCOL.md` section 5.
+/// A remembered delivery: the buckets whose rows were decided on, and which of these rows were rejected. `PROTOCOL.md` section 5.
 struct Delivered: Equatable, Sendable {
-    /// Of the request as its sender has it.
+    /// CRC-32C of the client's request; 0 if ingest has numbered the request.
     var fingerprint: UInt32
-    /// All rows of the request that are of these buckets. nil: all rows of a frame whose sender does not name buckets.
+    /// All rows of the slice in these buckets were decided on. nil: all rows of a frame whose sender does not name buckets.
     var buckets: BucketSet?
-    /// By their number in the request, ascending.
+    /// Ascending, by their number in the request.
     var rejected: [RejectedRow] = []
 
+    /// The weight that counts against the memory's limits.
     var weight: Int { 1 + rejected.count }
 
+    /// Adds the buckets and rejected rows of another part of the same delivery.
     mutating func add(_ other: Delivered) {
         if let mine = buckets, let more = other.buckets { buckets = mine.union(more) }
         if other.rejected.isEmpty { return }
@@ -26,44 +28,44 @@ struct Delivered: Equatable, Sendable {
     }
 }
 
-/// What became of the recent deliveries of one project, by which repeats are known. A value without a clock: time comes with
-/// what is recorded, so that replay of the log makes the same memory.
+/// The outcomes of one project's recent deliveries, by which repeats are recognised. It has no clock: times come with what is
+/// recorded, so replay of the log makes the same memory.
 struct DeliveryMemory: Sendable {
-    /// What is kept.
+    /// How long and how much is remembered.
     struct Rules: Equatable, Sendable {
-        /// Seconds within which a repeat is known in any case; the second for deliveries that nobody repeats later.
+        /// Seconds within which a repeat is always known; `shortPromise` is for deliveries that ingest has numbered itself.
         var promise: UInt64 = 3_600
         var shortPromise: UInt64 = 60
         var producersMax = 100_000
-        /// Deliveries and rejected rows. Above the first what the promise does not cover is forgotten, the second is the limit.
+        /// Deliveries plus rejected rows. Above `weightUsual`, what is older than the promise is forgotten; `weightMax` is the limit.
         var weightUsual = 1 << 16
         var weightMax = 1 << 20
     }
 
     enum Answer: Equatable {
-        /// Everything is known.
+        /// All rows are known.
         case known
-        /// Rows of these buckets are to be stored, nil: all rows of the frame. The others are known.
+        /// Store the rows of these buckets (nil: all rows of the frame). The other rows are known.
         case store(BucketSet?)
-        /// Other content was stored under this name.
+        /// Another request was stored under this name.
         case reused
-        /// Below what is remembered; the floor is given.
+        /// It is unknown whether the rows are stored: the sequence is below this floor.
         case expired(UInt64)
-        /// What must be kept leaves no room.
+        /// Deliveries that must be kept leave no room.
         case overloaded
     }
 
     struct Delivery: Sendable {
-        /// Seconds; of the newest that was added.
+        /// When its newest part was added, in seconds since 1970.
         var time: UInt64
         var isShort: Bool
         var content: Delivered
-        /// Its newest place in the queue.
+        /// Number of its newest entry in the queue; older entries are void.
         fileprivate var turn: UInt64 = 0
     }
 
     private struct Producer: Sendable {
-        /// Sequences below that are not known are forgotten.
+        /// Sequences below the floor that are not known are forgotten.
         var floor: UInt64 = 0
         var deliveries = 0
     }
@@ -74,15 +76,15 @@ struct DeliveryMemory: Sendable {
     }
 
     let rules: Rules
-    /// The greatest that was recorded, in seconds.
+    /// The max time recorded, in seconds since 1970.
     private(set) var time: UInt64 = 0
     private(set) var weight = 0
     private var deliveries: [DeliveryName: Delivery] = [:]
     private var producers: [UInt64: Producer] = [:]
-    /// Oldest first; a delivery that was added to stands in it again.
+    /// Oldest first; a delivery that was added to has a newer entry, which makes the older one void.
     private var long = Queue<Turn>()
     private var short = Queue<Turn>()
-    /// Producers in the order in which their last delivery was forgotten; some may have new ones.
+    /// Producers in the order in which their last delivery was forgotten; some may have new deliveries.
     private var empty = Queue<UInt64>()
     private var turns: UInt64 = 0
     private var lastBuckets: BucketSet?
@@ -95,18 +97,18 @@ struct DeliveryMemory: Sendable {
     func find(_ name: DeliveryName) -> Delivery? { deliveries[name] }
     func floor(ofProducer producer: UInt64) -> UInt64 { producers[producer]?.floor ?? 0 }
 
-    /// What is to be done with rows that arrive.
+    /// Decides what to do with rows that arrive.
     /// - Parameters:
-    ///   - known: of the delivery, here and elsewhere.
-    ///   - now: seconds.
-    ///   - pending: weight of what was decided on and is not recorded yet.
-    ///   - floor: of the producer, as known elsewhere.
+    ///   - known: what is remembered of the delivery, here and elsewhere.
+    ///   - now: seconds since 1970.
+    ///   - pending: weight of deliveries that are decided on but not recorded yet.
+    ///   - floor: the producer's floor in another memory.
     func answer(
         _ name: DeliveryName, _ content: Delivered, known: Delivered?, now: UInt64, pending: Int = 0, floor: UInt64 = 0
     ) -> Answer {
         var wanted = content.buckets
         if let known {
-            // Cut in another way the first time, by an ingest of another release: which rows are known can't be told.
+            // An ingest of another release cut the request differently the first time: it is unknown which rows are stored.
             if (known.buckets == nil) != (content.buckets == nil) { return .expired(name.sequence &+ 1) }
             if known.fingerprint != content.fingerprint { return .reused }
             guard let sent = content.buckets, let there = known.buckets else { return .known }
@@ -120,13 +122,13 @@ struct DeliveryMemory: Sendable {
         return hasRoom(for: 1 + pending, newProducers: isNew ? 1 + pending : 0, now: max(now, time)) ? .store(wanted) : .overloaded
     }
 
-    /// Nothing of a producer below the sequence is known any more.
+    /// Raises a producer's floor: unknown sequences below it are forgotten.
     mutating func raise(floor: UInt64, ofProducer producer: UInt64) {
         if producers[producer] == nil { empty.append(producer) }
         producers[producer, default: Producer()].floor = max(floor, self.floor(ofProducer: producer))
     }
 
-    /// Takes up what is stored; it is not known yet.
+    /// Records a stored delivery, or a part of one that was not known yet.
     mutating func record(_ name: DeliveryName, _ content: Delivered, isShort: Bool, now: UInt64) {
         time = max(time, now)
         turns += 1
@@ -148,7 +150,7 @@ struct DeliveryMemory: Sendable {
         forget()
     }
 
-    /// Nearly all deliveries of a shard are of the same buckets, so equal sets share their memory.
+    /// Lets equal sets share memory: nearly all deliveries of a shard have the same buckets.
     private mutating func share(_ buckets: BucketSet?) -> BucketSet? {
         if buckets != lastBuckets { lastBuckets = buckets }
         return lastBuckets
@@ -160,13 +162,13 @@ struct DeliveryMemory: Sendable {
         now - min(now, delivery.time) > (delivery.isShort ? rules.shortPromise : rules.promise)
     }
 
-    /// Whether so much more can be kept, once what is old is forgotten.
+    /// Whether `more` weight and `newProducers` fit, once old deliveries are forgotten.
     private func hasRoom(for more: Int, newProducers: Int, now: UInt64) -> Bool {
         var weight = weight + more - rules.weightMax
         var producers = producers.count + newProducers - rules.producersMax
         if weight <= 0 && producers <= 0 { return true }
         producers -= Set(empty.elements.filter { self.producers[$0]?.deliveries == 0 }).count
-        // Of a producer whose deliveries are old in part, none makes room for another producer.
+        // A producer makes room for another one only when all its deliveries are old.
         var left: [UInt64: Int] = [:]
         for turn in long.elements {
             guard let delivery = deliveries[turn.name], delivery.turn == turn.number else { continue }
@@ -199,7 +201,7 @@ struct DeliveryMemory: Sendable {
         }
     }
 
-    /// Whether the first of a queue may go: it stands elsewhere too, or is old.
+    /// Whether the first entry of a queue may be removed: it is void, or its delivery is old.
     private func isPassed(_ turn: Turn, when isWanted: Bool) -> Bool {
         guard let delivery = deliveries[turn.name], delivery.turn == turn.number else { return true }
         return isWanted && isOld(delivery, time)
@@ -215,12 +217,12 @@ struct DeliveryMemory: Sendable {
         producer.floor = max(producer.floor, name.sequence &+ 1)
         producers[name.producer] = producer
         if producer.deliveries > 0 { return }
-        // Nobody repeats what was to be known for a short time, so nobody needs the floor.
+        // Ingest does not repeat a short delivery later, so its floor is not needed.
         if delivery.isShort { producers[name.producer] = nil } else { empty.append(name.producer) }
     }
 }
 
-/// First in, first out.
+/// A first-in, first-out queue; `removeFirst` is amortized O(1).
 struct Queue<Element: Sendable>: Sendable {
     private var items: [Element] = []
     private var start = 0
@@ -242,7 +244,7 @@ struct Queue<Element: Sendable>: Sendable {
 // MARK: - In the manifest
 
 extension DeliveryMemory {
-    /// Everything that is remembered, in an order that depends on what was recorded alone.
+    /// Encodes the memory (`SEGMENT.md`, Memory of deliveries). The bytes depend only on what was recorded, and in which order.
     func encode(_ out: inout ByteWriter) {
         out.integer(time)
         var places: [UInt64: Int] = [:]
@@ -253,7 +255,7 @@ extension DeliveryMemory {
             order.append(producer)
             return order.count - 1
         }
-        // Those without deliveries first, oldest first.
+        // Producers without deliveries come first, oldest first.
         var idle = 0
         for producer in empty.elements where places[producer] == nil && producers[producer]?.deliveries == 0 {
             _ = place(producer)

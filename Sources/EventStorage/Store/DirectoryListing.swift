@@ -24,10 +24,10 @@ struct DirectoryListing {
         }
     }
 
-    /// No file of which an identity must have been there first.
+    /// Whether no file is there that is only ever written after `IDENTITY`.
     var isEmpty: Bool { !hasManifest && logs.isEmpty && segments.isEmpty && users.isEmpty }
 
-    /// Whose it is and by which format; nil where there is no identity.
+    /// Owner and format version of the directory; nil if it has no `IDENTITY`.
     func identity<Files: FileSystem>(
         _ directory: String, _ files: Files
     ) throws(StoreError) -> (identity: StoreIdentity, version: UInt16)? {

@@ -1,17 +1,17 @@
-/// How fast new names of one kind may come: as many at once as an hour allows, and more as time goes by. Not stored: after an
-/// opening a whole hour's worth may come at once.
+/// A token bucket that limits new names of one kind. It holds the tokens of one hour and refills evenly. It is not stored, so
+/// it is full after an opening.
 struct NameRate: Equatable, Sendable {
-    /// Seconds since 1970; until then the names that were taken up use up what is allowed.
+    /// When the bucket is full again, in seconds since 1970.
     private var usedUntil: Double = 0
 
-    /// Takes up one name.
+    /// Takes the token for one new name.
     /// - Parameters:
     ///   - now: seconds since 1970.
     ///   - perHour: above 0.
-    /// - Returns: false where it comes too early.
+    /// - Returns: false if there is no token.
     mutating func take(now: UInt64, perHour: Int) -> Bool {
         let now = Double(now)
-        // After a step back of the clock nobody waits for longer than an hour.
+        // If the clock was set back, the wait is still an hour at most.
         let used = min(max(usedUntil, now), now + Self.hour)
         let next = used + Self.hour / Double(perHour)
         let isDue = next <= now + Self.hour + Self.rounding

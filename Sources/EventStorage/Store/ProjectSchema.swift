@@ -1,27 +1,28 @@
 import FunnelModel
 
-/// The event names and property keys of a project, which are limited.
+/// The event names and property keys of a project, which are limited in number and in rate.
 struct ProjectSchema: Equatable, Sendable {
     private(set) var names: Set<ByteString> = []
     private(set) var keys: Set<ByteString> = []
     private var nameRate = NameRate()
     private var keyRate = NameRate()
 
-    /// What of a batch is not stored.
+    /// The parts of a batch that are not stored.
     struct Refusal {
         var rows: [RejectedRow] = []
-        /// By the batch's codes of keys: whether properties with it are left out.
+        /// By key code of the batch: whether properties with this key are left out. Empty: none.
         var keys: [Bool] = []
     }
 
-    /// By what rules new names and keys are taken up.
+    /// The limits on new names and keys.
     struct Admission {
         let options: StoreOptions
-        /// Names and keys are not limited by rate.
+        /// Whether names and keys are exempt from the rate limit.
         let isRateFree: Bool
         /// Seconds since 1970.
         let now: UInt64
 
+        /// Whether one more name or key fits, if there are `count`; takes a token from the rate if that applies.
         func hasRoom(_ count: Int, most: Int, _ rate: inout NameRate) -> Room {
             if count >= most { return .full }
             if isRateFree || options.newNamesPerHour == 0 || count < options.namesWithoutRate { return .free }
@@ -31,21 +32,21 @@ struct ProjectSchema: Equatable, Sendable {
 
     enum Room { case free, full, tooFast }
 
-    /// Takes up what a segment uses.
+    /// Adds the names and keys of a segment file.
     mutating func learn(_ footer: SegmentFooter) {
         for run in footer.runs { names.insert(run.name) }
         for column in footer.columns { if case .property(let key) = column.key { keys.insert(key) } }
     }
 
-    /// Takes up what a batch that was stored uses.
+    /// Adds the names and keys of a stored batch.
     mutating func learn(_ batch: EventBatch) {
         let (newNames, newKeys) = unknown(batch)
         for name in newNames { names.insert(batch.names[name]) }
         for key in newKeys { keys.insert(batch.keys[key]) }
     }
 
-    /// Takes up what a batch uses, row by row, as far as the limits allow.
-    /// - Returns: rows whose names go beyond them, and keys that do: a row without its property is worth more than none.
+    /// Adds the names and keys of a batch, row by row, as far as the limits allow.
+    /// - Returns: rows rejected for their names, and keys to leave out: a row without the property is better than no row.
     mutating func admit(_ batch: EventBatch, _ admission: Admission) -> Refusal {
         let (newNames, newKeys) = unknown(batch)
         var refusal = Refusal()
@@ -95,7 +96,7 @@ struct ProjectSchema: Equatable, Sendable {
         return true
     }
 
-    /// Codes of names and keys that rows use and that are not known yet.
+    /// Codes of names and keys that rows use and the schema does not have.
     private func unknown(_ batch: EventBatch) -> (names: [Int], keys: [Int]) {
         var usedNames = [Bool](repeating: false, count: batch.names.count)
         for name in batch.name { usedNames[Int(name)] = true }
@@ -119,19 +120,19 @@ extension EventBatch {
         return batch.hasCanonicalProperties ? batch : EventBatchBuilder((0..<count).lazy.map { batch.event($0) }).finish()
     }
 
-    /// The rows but for some.
+    /// The batch without the rejected rows.
     func without(_ rejected: [RejectedRow]) -> EventBatch {
         if rejected.isEmpty { return self }
         return gather(rowNumbers(without: rejected))
     }
 
-    /// The number here of each row that `without` leaves.
+    /// Numbers of the rows that `without` keeps.
     func rowNumbers(without rejected: [RejectedRow]) -> [Int] {
         let out = Set(rejected.map(\.row))
         return (0..<count).filter { !out.contains($0) }
     }
 
-    /// The batch without the properties of some keys, by code; none where the list is empty.
+    /// The batch without the properties of the refused keys, which are given by code; empty: none.
     func without(keys refused: [Bool]) -> EventBatch {
         if refused.isEmpty { return self }
         var out = self
@@ -145,7 +146,7 @@ extension EventBatch {
             }
             out.propertyStart.append(UInt32(out.propertyKey.count))
         }
-        // Gathered, so that its tables hold no more than is used.
+        // `gather` drops what the tables no longer need.
         return out.gather(Array(0..<count))
     }
 

@@ -2,9 +2,9 @@ import FunnelModel
 import Synchronization
 
 extension ShardStore {
-    /// Makes a group of appends durable with one write and one sync; blocks until then. Results are in the order of
-    /// the requests. An error of the whole means that nothing was acknowledged: after `.noSpace` and `.tooLarge` none
-    /// was stored either, after any other only the next opening will tell.
+    /// Makes a group of appends durable with one write and one sync; blocks until then. Results are in the order of the requests.
+    /// - Throws: an error of the whole group, of which nothing is acknowledged. After `.noSpace` and `.tooLarge` nothing was
+    ///   stored; after any other error the next opening finds out.
     package func append(_ group: [AppendRequest]) throws(StoreError) -> [Result<AppendResult, StoreError>] {
         do throws(StoreError) { return try appendNow(group) } catch {
             if error.code == .noSpace {
@@ -40,19 +40,19 @@ extension ShardStore {
         }
     }
 
-    /// Decisions on a group, before anything is written.
+    /// The decisions on a group, before anything is written.
     private struct StagedGroup {
         struct Key: Hashable {
             var project: UInt32
             var name: DeliveryName
         }
 
-        /// Of all of the group.
+        /// One time for the whole group, in seconds since 1970.
         let now: UInt64
         var appends: [LoggedAppend] = []
         var results: [Result<AppendResult, StoreError>] = []
         var schemas: [UInt32: ProjectSchema] = [:]
-        /// What the group adds to deliveries, and how much of each project.
+        /// Additions of the group to the delivery memories, and their weight by project.
         var known: [Key: Delivered] = [:]
         var pending: [UInt32: Int] = [:]
         var repeats = 0
@@ -70,6 +70,7 @@ extension ShardStore {
         }
     }
 
+    /// Decides on one request: a repeat gets its first result, other rows are staged.
     private func decide(_ request: AppendRequest, _ writer: inout Writer, _ staged: inout StagedGroup) throws(StoreError) -> AppendResult {
         if let numbers = request.numbers, numbers.count != request.batch.count {
             throw StoreError(.invalid, "\(numbers.count) row numbers for \(request.batch.count) rows")
@@ -97,12 +98,12 @@ extension ShardStore {
             throw StoreError(
                 .overloaded, "project \(request.project) has more deliveries within the hour than are remembered; nothing was stored")
         }
-        // What is known may be of more buckets than the request is.
+        // The known delivery may have more buckets than the request.
         let rejected = (known?.rejected ?? []).filter { request.holds(number: $0.row) }
         return AppendResult(accepted: request.batch.count + request.refused.count - rejected.count, rejected: rejected, repeated: isRepeat)
     }
 
-    /// Decides on the rows of some buckets, which are to be stored; nil: on all rows.
+    /// Stages the rows of some buckets (nil: all rows), except those that a limit rejects.
     private func store(
         _ request: AppendRequest, _ buckets: BucketSet?, _ writer: inout Writer, _ staged: inout StagedGroup
     ) throws(StoreError) -> Delivered {
@@ -117,12 +118,12 @@ extension ShardStore {
         let users = dictionary(request.project)
         var ordinals = users.assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
         if ordinals.contains(nil) {
-            // Their buckets are full; the others' ordinals are kept.
+            // The buckets of these users are full; the other users keep their ordinals.
             let refused = (0..<accepted.count).filter { ordinals[Int(accepted.user[$0])] == nil }
             let numbers = batch.rowNumbers(without: rejected)
             rejected += refused.map { RejectedRow(row: numbers[$0], code: .tooManyUsers) }
             rejected.sort { $0.row < $1.row }
-            // Gathered in any case, so that its table holds no user without rows, who may have no ordinal.
+            // `gather` in any case: it drops users without rows, who may have no ordinal.
             accepted = batch.gather(batch.rowNumbers(without: rejected))
             ordinals = users.assign(accepted.users, usersPerBucketMax: options.usersPerBucketMax)
         }
@@ -148,6 +149,7 @@ extension ShardStore {
         return content
     }
 
+    /// The project's users; adds the project if it is new.
     func dictionary(_ project: UInt32) -> UserDictionary {
         shared.withLock { shared in
             if let known = shared.projects[project] { return known.users }
@@ -163,7 +165,7 @@ extension ShardStore {
         do throws(FileError) {
             free = try files.freeBytes(directory)
         } catch {
-            // Nothing was written, so this is no reason to stop for good.
+            // Nothing was written, so the store need not stop for good.
             throw StoreError(.noSpace, "\(directory): free space is not known: \(error)")
         }
         guard free >= options.reserveBytes else {
@@ -174,7 +176,7 @@ extension ShardStore {
 }
 
 extension AppendRequest {
-    /// The part of it that is of some buckets.
+    /// The part of the request in some buckets; nil: all of it.
     fileprivate func only(_ wanted: BucketSet?) -> AppendRequest {
         guard let wanted, wanted != buckets else { return self }
         var part = self

@@ -1,10 +1,10 @@
 import FunnelModel
 
 extension ShardStore {
-    /// Makes a directory that no shard has open belong to another cluster, as a copy must that is to live beside its
-    /// original. Its files stay as they are: the manifest tells the former cluster, whose files are accepted from then on.
-    /// Where it breaks off the directory opens under neither cluster; the same call again finishes it.
-    /// - Throws: `.locked`; `.corrupt` where it is no shard's directory, or damaged; `.invalid` after too many forks.
+    /// Makes a closed directory belong to another cluster, so that a copy can be used beside its original (`SEGMENT.md`, Fork
+    /// to another cluster). Other files stay as they are: the manifest lists the former cluster, whose files are accepted from
+    /// then on. If the call is interrupted, the directory may open under neither cluster; the same call again finishes it.
+    /// - Throws: `.locked`; `.corrupt` if the directory is not a shard's or is damaged; `.invalid` after too many forks.
     package static func fork(directory: String, files: Files, to clusterID: UInt64) throws(StoreError) {
         let lock = try io { () throws(FileError) in try files.open("\(directory)/\(FileName.lock)", .append) }
         guard try io({ () throws(FileError) in try lock.lock() }) else {
@@ -17,10 +17,10 @@ extension ShardStore {
         if identity.clusterID == clusterID { return }
         var other = identity
         other.clusterID = clusterID
-        // The map of another cluster begins to count anew.
+        // Another cluster's map has epochs of its own.
         other.epoch = 0
         let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
-        // Of the new cluster already where an earlier call broke off.
+        // It belongs to the new cluster already if an earlier call was interrupted.
         var manifest = try Manifest.decode(bytes, FileOwner(identity: identity, formerClusters: [clusterID]))
         if !manifest.formerClusters.contains(identity.clusterID) {
             guard manifest.formerClusters.count < StorageFormat.formerClustersMax else {

@@ -2,15 +2,16 @@ import FunnelModel
 import Synchronization
 
 extension ShardStore {
-    /// Merges until nothing is due; with `everything`, until each month of a project is one segment.
+    /// Merges until nothing is due; with `everything`, until each month of a project is one segment file, as far as limits
+    /// and damage allow.
     package func compact(everything: Bool = false) throws(StoreError) {
         try merging.withLock { (_) throws(StoreError) in while try mergeNow({ _ in }, everything: everything) {} }
     }
 
-    /// Does one merge if one is due. An error is counted and noted; the next try is after another seal, but a damaged file
-    /// only stands in the way of what it is a part of.
-    /// - Parameter isIdle: nothing else is to do, so that merges which can wait are due too.
-    /// - Returns: whether one was done or given up, so that more may be due.
+    /// Does one merge if one is due. An error is counted and reported, and no merge is tried before the next seal. A file
+    /// that is newly found damaged does not delay the merges of other files.
+    /// - Parameter isIdle: whether the store is idle, so that merges that can wait are due too.
+    /// - Returns: whether more may be due: a merge was done, or was given up for a damaged file.
     package func mergeIfDue(isIdle: Bool = false, pace: @escaping (Int) -> Void = { _ in }) -> Bool {
         merging.withLock { rest in
             let now = stats
@@ -31,18 +32,18 @@ extension ShardStore {
         }
     }
 
-    /// One merge of segments, or of user files; false where none is due.
+    /// Does one merge of segment files or of user files; false if none is due.
     private func mergeNow(_ pace: @escaping (Int) -> Void, everything: Bool = false, isIdle: Bool = false) throws(StoreError) -> Bool {
-        // A store that is closed or has failed may no longer replace the manifest: another may hold the directory.
+        // A store that is closed or has failed may not replace the manifest: another process may hold the directory.
         try checkUsable()
         let projects = shared.withLock { $0.projects }
         let damaged = access.damage.files
         for (number, project) in projects.sorted(by: { $0.key < $1.key }) {
             let months = Dictionary(grouping: project.segments) { $0.record.month }
-            // Of a month that lacks one nobody knows which are neighbours.
+            // In a month that lacks a segment file it is unknown which files are neighbours.
             let torn = Set(project.unreadable.map(\.record.month))
             for (_, segments) in months.filter({ !torn.contains($0.key) }).sorted(by: { $0.key < $1.key }) {
-                // Only neighbours are merged, so what is damaged parts the others.
+                // Only neighbours are merged, and a damaged file separates its neighbours.
                 for stretch in segments.split(whereSeparator: { damaged[$0.record.number] != nil }) {
                     let candidates = stretch.map { MergePlan.Candidate(weight: $0.record.rows, size: $0.record.rows) }
                     guard let due = self.due(candidates, everything: everything, isIdle: isIdle) else { continue }
@@ -72,7 +73,8 @@ extension ShardStore {
             ?? (isIdle ? MergePlan.whenIdle(candidates, limit: limit) : nil)
     }
 
-    /// - Parameter names: of events whose rows are left out.
+    /// Rewrites segment files of one project and month as one file, which replaces them in the manifest and in memory.
+    /// - Parameter names: event names whose rows are left out.
     func merge(
         _ old: [Segment], _ number: UInt32, _ project: Project, without names: Set<ByteString> = [],
         _ pace: @escaping (Int) -> Void = { _ in }
@@ -131,11 +133,11 @@ extension ShardStore {
                 shared.stats.count([merged], by: 1)
             }
         }
-        // Snapshots that read them have them mapped.
+        // A view that still reads a user file keeps its bytes or its mapping.
         for file in old { try? files.remove("\(directory)/\(FileName.users(file.record.number))") }
     }
 
-    /// A merge writes what it reads once more: refused, as long as that would eat into the reserve.
+    /// Throws `.noSpace` if a second copy of the files that are merged would use the reserve.
     private func checkSpace(_ bytes: Int) throws(StoreError) {
         guard options.reserveBytes > 0 else { return }
         let free = try io { () throws(FileError) in try files.freeBytes(directory) }

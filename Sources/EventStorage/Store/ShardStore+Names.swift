@@ -3,7 +3,7 @@ import Synchronization
 
 /// Event names and property keys, whose number is limited for each project and shard.
 extension ShardStore {
-    /// The names that the project has, how many it may have, and which of its files are damaged.
+    /// The project's event names and property keys, their limits, and its damaged files.
     package func names(project: UInt32) -> ProjectNames {
         let schema = shared.withLock { $0.projects[project]?.schema } ?? ProjectSchema()
         var names = ProjectNames()
@@ -15,7 +15,7 @@ extension ShardStore {
         return names
     }
 
-    /// Gives readers the writer's schema of a project, and notes where it comes near a limit.
+    /// Publishes the writer's schema of a project to readers, and reports when it comes near a limit.
     func noteLimits(of project: UInt32, _ writer: borrowing Writer) {
         guard let schema = writer.schemas[project] else { return }
         let before = shared.withLock { shared -> (names: Int, keys: Int) in
@@ -39,16 +39,16 @@ extension ShardStore {
 // MARK: - Freeing names
 
 extension ShardStore {
-    /// What a project has of some event names.
+    /// Rows of some event names in one project.
     package struct EventsOfNames: Equatable, Sendable {
         package var project: UInt32
         package var names: [ByteString]
-        /// Repeats that no merge has met yet included.
+        /// Including duplicates that no merge has dropped yet.
         package var rows: Int
     }
 
-    /// Names and rows of some event names, by project; projects without any are left out.
-    /// - Parameter project: nil is all.
+    /// Which of some event names a project has, and how many rows of them; projects that have none are left out.
+    /// - Parameter project: nil is all projects.
     package func events(ofNames names: Set<ByteString>, project: UInt32?) throws(StoreError) -> [EventsOfNames] {
         var all: [EventsOfNames] = []
         for number in shared.withLock({ $0.projects.keys.sorted() }) where project == nil || number == project {
@@ -59,11 +59,10 @@ extension ShardStore {
         return all
     }
 
-    /// Removes all rows of some event names for good and frees the names, and the keys that only these rows had; nothing else
-    /// changes. Segment by segment, each replaced as by a merge: where it breaks off, the same call again finishes it.
-    /// Nobody may append meanwhile.
-    /// - Parameter project: nil is all.
-    /// - Returns: what was there, by project.
+    /// Deletes all rows of some event names, and frees the names and the keys that only these rows had. Segment files are replaced
+    /// one by one, as by a merge: if the call is interrupted, the same call again finishes it. No append may run meanwhile.
+    /// - Parameter project: nil is all projects.
+    /// - Returns: what was deleted, by project.
     package func drop(eventNames names: Set<ByteString>, project: UInt32?) throws(StoreError) -> [EventsOfNames] {
         try seal()
         let found = try events(ofNames: names, project: project)
@@ -78,7 +77,7 @@ extension ShardStore {
         return found
     }
 
-    /// Makes the schema of a project anew from its segments.
+    /// Rebuilds the schema of a project from its segment files.
     private func forgetNames(of number: UInt32) throws(StoreError) {
         try writer.withLock { (writer) throws(StoreError) in
             let schema = shared.withLock { shared -> ProjectSchema? in
@@ -96,7 +95,7 @@ extension ShardStore {
                 shared.projects[number] = project
                 return schema
             }
-            guard let schema else { throw StoreError(.invalid, "events of project \(number) came in meanwhile") }
+            guard let schema else { throw StoreError(.invalid, "events of project \(number) were appended meanwhile; try again") }
             writer.schemas[number] = schema
         }
     }

@@ -2,9 +2,10 @@ import FunnelModel
 import Synchronization
 
 extension ShardStore {
-    /// Opens the directory, making it where there is none, and reads the log back. Damage is an error, and then nothing
-    /// in the directory is changed, but for segments: without one of them its project can't be read. Only a record that a crash left unfinished at the very end is cut off.
-    /// - Parameter progress: told the bytes of log read so far and in all.
+    /// Opens the directory, or creates it, and replays the logs (`SEGMENT.md`, Opening and recovery). Damage is an error, and
+    /// then nothing in the directory is changed. Two exceptions: a record that a crash left unfinished at the end of the last
+    /// log is cut off, and a damaged segment file makes only its own project unreadable.
+    /// - Parameter progress: called with the bytes of logs read so far, and in all.
     package static func open(
         directory: String, files: Files, identity: StoreIdentity, options: StoreOptions,
         progress: (@Sendable (Int, Int) -> Void)? = nil
@@ -39,11 +40,11 @@ extension ShardStore {
         let store = ShardStore(directory: directory, files: files, owner: owner, options: options, opened: opened)
         let now = try DirectoryListing(directory, files)
         try store.writer.withLock { (writer) throws(StoreError) in
-            let logs = try LiveLogs(now, manifest, directory, files, owner)
+            let logs = try OpenLogs(now, manifest, directory, files, owner)
             let tail = try store.replay(logs, &writer, progress)
-            // Nor may a log or a manifest that was read be known to the page cache alone.
+            // A log or manifest that was read may have its name in the page cache only.
             try io { () throws(FileError) in try files.syncDirectory(directory) }
-            // Before anything else of the present format, so that a program which does not know it refuses the directory.
+            // Before any other file of this format version, so that a program that does not know the version refuses the directory.
             if let known, known.identity != identity || known.version != StorageFormat.version {
                 try writeIdentity(identity, directory, files)
             }
@@ -57,12 +58,12 @@ extension ShardStore {
         return store
     }
 
-    /// Whose directory it is; nil where it is not a shard's.
+    /// The identity of a directory; nil if it is not a shard's.
     package static func identity(directory: String, files: Files) throws(StoreError) -> StoreIdentity? {
         try DirectoryListing(directory, files).identity(directory, files)?.identity
     }
 
-    /// The id of a stopped shard's data; 0 where release 0.1 made them and no later one has opened them.
+    /// The data id of a stopped shard; 0 if only release 0.1 has opened the directory, or if it is not a shard's.
     package static func dataID(directory: String, files: Files) throws(StoreError) -> UInt64 {
         guard let identity = try identity(directory: directory, files: files) else { return 0 }
         let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
@@ -79,7 +80,7 @@ extension ShardStore {
 
     private static func drawDataID() -> UInt64 { UInt64.random(in: 1...UInt64.max) }
 
-    /// The first log, then the manifest: whoever finds a manifest may rely on the log.
+    /// Writes the first log, then the manifest, so that a manifest implies a log.
     private static func createFirstFiles(
         _ directory: String, _ files: Files, _ identity: StoreIdentity, _ listing: DirectoryListing
     ) throws(StoreError) {
@@ -99,7 +100,7 @@ extension ShardStore {
         }
     }
 
-    /// Removes what the manifest in force has done with: old logs, and segments of a seal that did not finish.
+    /// Removes files that the manifest in force does not need: old logs, and new files of a seal or merge that did not finish.
     private func removeLeftovers(_ listing: DirectoryListing, _ manifest: Manifest) {
         var names = listing.logs.filter { $0 < manifest.firstLog }.map(FileName.log)
         let segments = Set(manifest.segments.map(\.number))
@@ -112,6 +113,7 @@ extension ShardStore {
 }
 
 extension ShardStore.Opened {
+    /// Opens the files of a manifest. A damaged segment file is reported and kept apart.
     fileprivate mutating func take(
         _ manifest: Manifest, directory: String, files: Files, owner: FileOwner
     ) throws(StoreError) {
@@ -144,7 +146,7 @@ extension ShardStore.Opened {
             do throws(StoreError) {
                 segment = try Segment.open(record, directory: directory, files: files, owner: owner, access)
             } catch {
-                // What the disk does to one file costs its project, not the others.
+                // Damage to one file must not cost other projects anything.
                 guard error.code == .corrupt else { throw error }
                 let file = DamagedFile(
                     name: FileName.segment(record.number), project: record.project, month: record.month, reason: error.message)
@@ -179,7 +181,7 @@ extension StoreIdentity {
     }
 }
 
-/// Runs file work; its error becomes the store's.
+/// Runs file work and turns its error into a `StoreError`.
 func io<T>(_ body: () throws(FileError) -> T) throws(StoreError) -> T {
     do throws(FileError) { return try body() } catch { throw StoreError(error) }
 }

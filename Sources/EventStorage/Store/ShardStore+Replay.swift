@@ -2,18 +2,18 @@ import FunnelModel
 import Synchronization
 
 extension ShardStore {
-    /// The last log as it was read.
+    /// The state of the last log after replay.
     struct LogTail {
         var log: LogReplay<Files.File>
         /// Records in it.
         var records: UInt64
-        /// Whether the log before holds its first record too: then an earlier opening began it, and has synced that record.
+        /// Whether the log before holds its first record too: then an earlier opening began this log and synced that record.
         var isCarried: Bool
     }
 
-    /// Takes up all records of the live logs; changes nothing on disk.
+    /// Replays all records of the live logs; changes nothing on disk.
     func replay(
-        _ logs: LiveLogs<Files>, _ writer: inout Writer, _ progress: (@Sendable (Int, Int) -> Void)?
+        _ logs: OpenLogs<Files>, _ writer: inout Writer, _ progress: (@Sendable (Int, Int) -> Void)?
     ) throws(StoreError) -> LogTail {
         var before = 0
         var isCarried = false
@@ -26,7 +26,7 @@ extension ShardStore {
                 guard let body = try log.next() else { break }
                 guard replay(body, &writer) else {
                     throw .corrupt(
-                        FileName.log(number), offset: start, expected: "ordinals that agree with the users known", found: "others")
+                        FileName.log(number), offset: start, expected: "the ordinals of known users", found: "other ordinals")
                 }
                 writer.nextRecord = log.nextRecord
                 shared.withLock { $0.stats.replayedRecords += 1 }
@@ -37,13 +37,13 @@ extension ShardStore {
             tail = LogTail(log: log, records: log.nextRecord - first, isCarried: isCarried)
             isCarried = log.offset < log.size
         }
-        // There is always one log at least.
+        // `OpenLogs` has at least one log.
         guard let tail else { throw StoreError(.corrupt, "no logs") }
         shared.withLock { $0.stats.logFiles = logs.numbers.count }
         return tail
     }
 
-    /// False where the record contradicts what is known of users.
+    /// Applies one record; false if its ordinals contradict those of known users.
     private func replay(_ body: LogBody, _ writer: inout Writer) -> Bool {
         switch body {
         case .suppress(let project, let users, let ordinals):
@@ -56,7 +56,7 @@ extension ShardStore {
         return true
     }
 
-    /// Makes the last log one that may go on, or begins another.
+    /// Prepares the last log for new records, or begins another one (`SEGMENT.md`, Opening and recovery, steps 7 and 8).
     func settle(_ tail: LogTail, _ stop: Manifest.StopNote, _ writer: inout Writer) throws(StoreError) {
         let log = tail.log
         let path = "\(directory)/\(FileName.log(log.number))"
@@ -64,13 +64,13 @@ extension ShardStore {
         if let header = log.header {
             if log.isTorn { try cut(file, to: log.offset, of: log.size) }
             writer.use(file, log.number, header, bytes: log.offset)
-            // What a torn record follows was synced before, and so was what a clean stop or an earlier opening tells of.
+            // Records before a torn one were synced; so were those that a clean stop counts or an earlier opening carried over.
             let isDurable =
                 log.isTorn || tail.records == 0 || (tail.records == 1 && tail.isCarried)
                 || (stop.log == log.number && stop.bytes == log.offset)
             let isPresent = header.isPresent(identity, number: log.number)
             if !isDurable || !isPresent { return try beginLog(after: log, mayStay: isPresent, &writer) }
-            // A log that a killed process has begun may be in the page cache alone.
+            // A log that a killed process began may be in the page cache only.
             if tail.records == 0 { try io { () throws(FileError) in try file.sync() } }
         } else {
             try cut(file, to: 0, of: log.size)
@@ -91,10 +91,10 @@ extension ShardStore {
         shared.withLock { $0.stats.tornBytesCut += bytes - size }
     }
 
-    /// Begins a log with the last record of the one before: its sync may have failed, and a second sync of the same file
-    /// would succeed without a write (Linux takes pages for clean after a failed one). From here on it counts as stored, and
-    /// a repeat of it is acknowledged. The name comes last, so the log is there as a whole or not at all.
-    /// - Parameter mayStay: the log before may go on where the disk has no room for another.
+    /// Begins a log with the last record of the one before. The sync of that record may have failed, and a second sync of the
+    /// same file would succeed without a write (Linux marks pages clean after a failed sync). From here on the record counts
+    /// as stored, and a repeat of it is acknowledged. The rename comes last, so the log is there as a whole or not at all.
+    /// - Parameter mayStay: whether the log before may be continued if the disk is full.
     private func beginLog(after log: LogReplay<Files.File>, mayStay: Bool, _ writer: inout Writer) throws(StoreError) {
         let number = log.number + 1
         let header = LogHeader(number: number, firstRecord: writer.nextRecord - (log.lastRecord == nil ? 0 : 1), identity)

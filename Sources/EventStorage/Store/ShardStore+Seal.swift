@@ -2,23 +2,23 @@ import FunnelModel
 import Synchronization
 
 extension ShardStore {
-    /// Turns what is in memory into segments and drops the logs that held it. Appends go on meanwhile.
-    /// - Parameter pace: told of bytes before they are written, and may wait.
+    /// Writes the memtables to segment files and user files, and removes the logs that held their rows. Appends go on meanwhile.
+    /// - Parameter pace: called with a number of bytes before they are written; may wait.
     package func seal(pace: @escaping (Int) -> Void = { _ in }) throws(StoreError) {
         try sealing.withLock { (_) throws(StoreError) in try sealNow(pace) }
     }
 
-    /// Seals if memory or the logs hold enough. What is durable stays so either way: an error is counted, and where it
-    /// leaves the store unusable the next call that writes says so.
-    /// - Parameter isIdle: no append came for a while, so that a small segment is worth its while: queries read it sooner
-    ///   than as many rows in memory.
+    /// Seals if the memtables or the logs are large enough. An error is counted and reported, and loses nothing that is
+    /// durable. If it has poisoned the store, the next call that writes throws.
+    /// - Parameter isIdle: whether no append came for a while. Then fewer rows are enough, since queries read a segment file
+    ///   faster than rows in memory.
     /// - Returns: whether a seal was done.
     package func sealIfDue(isIdle: Bool = false, pace: @escaping (Int) -> Void = { _ in }) -> Bool {
         sealing.withLock { rest in
             let now = stats
             rest.calls -= 1
             if rest.calls == 0 { rest = SealBackoff() }
-            // The log by itself too: appends of which no row is accepted leave nothing in memory.
+            // Log bytes count too: appends of which every row is rejected leave nothing in memory.
             let rows = isIdle ? max(1, options.sealRows / 25) : options.sealRows
             guard
                 now.memtableRows >= max(rows, rest.rows) || now.memtableBytes >= max(options.sealBytes, rest.bytes)
@@ -39,10 +39,10 @@ extension ShardStore {
         }
     }
 
-    /// Half a minute of a housekeeper that looks every 50 ms.
+    /// Half a minute, if housekeeping calls every 50 ms.
     private static var callsBetweenFailures: Int { 600 }
 
-    /// What was in memory when a seal began.
+    /// The data that one seal covers.
     private struct Frozen {
         var projects: [UInt32: (project: Project, users: [UserPart])] = [:]
         var firstLog: UInt64 = 0
@@ -60,7 +60,7 @@ extension ShardStore {
         do throws(StoreError) {
             let sealed = try write(frozen, pace)
             try urgently { [self] in publish(sealed, frozen, took: ContinuousClock.now - start) }
-            // What can't be removed now goes at the next opening.
+            // A log that cannot be removed now is removed at the next opening.
             for number in before.firstLog..<frozen.firstLog { try? files.remove("\(directory)/\(FileName.log(number))") }
         } catch {
             shared.withLock { $0.stats.failedSeals += 1 }
@@ -68,7 +68,7 @@ extension ShardStore {
         }
     }
 
-    /// Starts a new log; what is in memory by then is this seal's. nil where nothing happened since the last one.
+    /// Starts a new log and freezes the memtables for this seal; nil if nothing was logged since the last seal.
     private func freeze(_ writer: inout Writer, _ manifest: Manifest) throws(StoreError) -> Frozen? {
         try checkUsable(writer)
         if manifest.nextRecord == writer.nextRecord { return nil }
@@ -97,7 +97,7 @@ extension ShardStore {
         var users: [UInt32: UserFile] = [:]
     }
 
-    /// Writes the files and puts a manifest in force that tells of them.
+    /// Writes the files, then replaces the manifest by one that lists them.
     private func write(_ frozen: Frozen, _ pace: @escaping (Int) -> Void) throws(StoreError) -> Sealed {
         try writing { (numbers) throws(StoreError) in
             var sealed = Sealed()
@@ -127,13 +127,14 @@ extension ShardStore {
         }
     }
 
+    /// Gives readers the sealed files in place of the frozen rows.
     private func publish(_ sealed: Sealed, _ frozen: Frozen, took: Duration) {
         writer.withLock { writer in
             writer.olderLogBytes = 0
             let (logBytes, oldestRow) = (writer.logSize, writer.oldestRow)
             shared.withLock { shared in
                 for (number, (project, users)) in frozen.projects {
-                    // What is dropped is freed with `frozen`, when no lock is held.
+                    // `frozen` still holds the dropped rows, so they are freed when no lock is held.
                     shared.projects[number]?.memtable.drop(project.memtable)
                     shared.stats.memtableRows -= project.memtable.rows
                     shared.stats.memtableBytes -= project.memtable.bytes
@@ -154,10 +155,10 @@ extension ShardStore {
         }
     }
 
-    /// Goes over to a new, empty log. On an error the present log stays, or, where a trace of the new one may remain,
-    /// the store is poisoned: two last logs would make a torn record look like damage.
+    /// Switches to a new, empty log. On error the current log stays; if a trace of the new one may be left, the store is
+    /// poisoned, because a torn record in a log before the last one looks like damage.
     private func startLog(_ writer: inout Writer) throws(StoreError) {
-        // A log without records serves again, as after a seal that failed.
+        // A log without records is used again, as after a seal that failed.
         let empty = writer.logSize == StorageFormat.logHeaderBytes
         if empty && writer.header?.firstRecord == writer.nextRecord { return }
         let number = writer.logNumber + 1
@@ -171,7 +172,7 @@ extension ShardStore {
             shared.withLock { $0.stats.logFiles += 1 }
         } catch {
             guard error.isNoSpace else { throw poison(error, &writer) }
-            // Where not even the file could be opened there is no trace of it.
+            // A file that could not be opened leaves no trace.
             if error.operation == "open", error.path == path { throw StoreError(error) }
             do throws(FileError) {
                 if try files.list(directory).contains(FileName.log(number)) { try files.remove(path) }
@@ -185,18 +186,18 @@ extension ShardStore {
 // MARK: - Files of a seal or a merge
 
 extension ShardStore {
-    /// Runs what writes files that no manifest tells of yet; after an error they are removed, since their space may be
-    /// what is short. The numbers given to files are noted in the argument.
+    /// Runs `body`, which writes files that the manifest does not list yet, and appends each file number that it allocates to
+    /// its argument. On error, removes these files: the disk may be full.
     func writing<T>(_ body: (inout [UInt64]) throws(StoreError) -> T) throws(StoreError) -> T {
         var numbers: [UInt64] = []
         do throws(StoreError) { return try body(&numbers) } catch {
-            // A manifest whose replacement broke off may tell of them; then only the next opening knows.
+            // If the replacement of the manifest failed half-way, the one on disk may list these files; only the next opening can tell.
             let mayCount = isPoisoned.load(ordering: .acquiring)
             for number in mayCount ? [] : numbers {
                 try? files.remove("\(directory)/\(FileName.segment(number))")
                 try? files.remove("\(directory)/\(FileName.users(number))")
             }
-            // What was read may be damaged, but what is to be written is not in doubt then.
+            // `.corrupt` is about files that were read: what was written is not in doubt.
             if error.code != .noSpace, error.code != .corrupt { writer.withLock { poison(error.message, &$0) } }
             throw error
         }
@@ -211,6 +212,7 @@ extension ShardStore {
         return number
     }
 
+    /// Writes a user file and opens it. `buckets` are ascending, `ids` are in the order of their ordinals.
     func writeUsers(
         _ ids: StringTable, _ buckets: [(bucket: Int, first: UInt32, count: UInt32)], seed: UInt64, _ project: UInt32,
         _ numbers: inout [UInt64], _ pace: (Int) -> Void
@@ -222,7 +224,7 @@ extension ShardStore {
         return try UserFile(record, directory: directory, files: files, owner: owner)
     }
 
-    /// The rows of a view, all of one month; nil where all of them are suppressed users'.
+    /// Writes a segment file of a view's rows, all of one month, and opens it; nil if no row is to be kept.
     func writeSegment(
         of view: StoreView, month: Int, project: UInt32, _ numbers: inout [UInt64], _ pace: @escaping (Int) -> Void
     ) throws(StoreError) -> Segment? {
@@ -238,10 +240,10 @@ extension ShardStore {
         return try Segment.open(record, directory: directory, files: files, owner: owner, access)
     }
 
-    /// Puts a changed manifest in force. The files that it tells of are synced; their names are here.
+    /// Replaces the manifest on disk and in memory. The files that it lists must be synced; this syncs their names.
     func replaceManifest(_ change: (inout Manifest) -> Void) throws(StoreError) {
         try manifestState.withLock { (manifestState) throws(StoreError) in
-            // Where the other of seal and merge broke off a replacement, nobody knows which manifest is in force.
+            // If a replacement by another thread failed half-way, it is unknown which manifest is in force.
             try checkUsable()
             var manifest = manifestState.manifest
             change(&manifest)
@@ -265,7 +267,7 @@ extension ShardStore {
 }
 
 extension ShardStore.Project {
-    /// The memtable alone, as a seal reads it, month by month.
+    /// One view of the memtable's rows for each month.
     fileprivate func sealing() -> [(month: Int, rows: StoreView)] {
         let codes = Dictionary(uniqueKeysWithValues: nameCodes.map { ($0.value, $0.key) })
         return memtable.byMonth().map { month, rows in

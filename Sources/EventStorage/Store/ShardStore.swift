@@ -1,47 +1,47 @@
 import FunnelModel
 import Synchronization
 
-/// The events of one shard, durable in one directory. Appends and suppressions take turns, beside them one seal and one
-/// merge may be under way; views wait for none of them.
+/// The events of one shard, durable in one directory. Appends and suppressions run one at a time; one seal and one merge may
+/// run beside them. A view waits for none of these.
 package final class ShardStore<Files: FileSystem>: Sendable {
     let files: Files
     let directory: String
     let owner: FileOwner
     package let options: StoreOptions
     var identity: StoreIdentity { owner.identity }
-    /// Tells the directory's data from those of any other that was made for the same shard.
+    /// Random id that distinguishes the data from those of any other directory made for the same shard.
     package var dataID: UInt64 { manifestState.withLock { $0.manifest.dataID } }
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
-    /// Which files count; held only while a manifest is replaced or a file is numbered.
+    /// Locked only while the manifest is replaced or a file gets its number.
     let manifestState: Mutex<ManifestState>
     let access: SegmentAccess
     let users: UserCounter
-    /// Nothing may be written any more; the writer has the reason.
+    /// Whether writing has stopped for good; `Writer.poison` is the reason.
     let isPoisoned = Atomic<Bool>(false)
-    /// Held by the one seal that is under way, and by the one merge.
+    /// Locked by the seal that is running, and by the merge.
     let sealing = Mutex(SealBackoff())
     let merging = Mutex(MergeBackoff())
 
-    /// What only the thread that writes touches.
+    /// State of the one thread that writes to the log.
     struct Writer: Sendable {
         var lockFile: Files.File?
         var log: Files.File?
-        /// How the present log begins.
+        /// Header of the current log.
         var header: LogHeader?
         var logNumber: UInt64 = 1
         var logSize = 0
-        /// Bytes in logs before the present one that are still needed.
+        /// Bytes of live logs before the current one.
         var olderLogBytes = 0
         var nextRecord: UInt64 = 1
         var deliveries = Deliveries()
         var schemas: [UInt32: ProjectSchema] = [:]
-        /// Why nothing may be written any more.
+        /// Why writing has stopped for good; nil while it has not.
         var poison: String?
-        /// When the first row since the last seal began came.
+        /// When the first append came after the last seal began.
         var oldestRow: ContinuousClock.Instant?
 
-        /// Goes over to a log that is on disk.
+        /// Switches to a log that is on disk and has this number of bytes.
         mutating func use(_ log: Files.File, _ number: UInt64, _ header: LogHeader, bytes: Int) {
             self.log = log
             self.header = header
@@ -50,53 +50,55 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    /// What a seal or a merge changes.
+    /// The list of files, which seals and merges change.
     struct ManifestState: Sendable {
-        /// In force on disk.
+        /// The manifest in force on disk.
         var manifest = Manifest()
+        /// Number of the next file; above that of the manifest while files are being written.
         var nextFile: UInt64 = 1
     }
 
-    /// Below these no seal is tried again after one that failed.
+    /// Thresholds below which a failed seal is not tried again.
     struct SealBackoff: Sendable {
         var rows = 0
         var bytes = 0
         var logBytes = 0
-        /// Calls that may still pass before one is tried whatever the numbers: what held the failed one up may be gone, and
-        /// appends be refused meanwhile.
+        /// Calls left before a retry regardless of thresholds: the cause of the failure may be gone while appends are being refused.
         var calls = 0
     }
 
+    /// When `mergeIfDue` looks for a merge again.
     struct MergeBackoff: Sendable {
-        /// After a merge that failed none is tried before so many seals.
+        /// After a failed merge: `StoreStats.seals` from which on merges are tried again.
         var seals = 0
-        /// When nothing was due last, and whether what can wait was asked for then.
+        /// The last check that found nothing due: the number of changes by then, and whether it was an idle check.
         var nothingDue: (changes: Int, isIdle: Bool)?
     }
 
-    /// What readers see.
+    /// The state that readers see.
     struct Shared: Sendable {
         var projects: [UInt32: Project] = [:]
         var stats = StoreStats()
     }
 
-    /// One project's data as it stands.
+    /// One project's current data.
     struct Project: Sendable {
         /// In order of durability, within a month.
         var segments: [Segment] = []
-        /// Of the manifest, but missing, cut short or damaged where they would tell what they hold: nothing of the project is read without them.
+        /// Segment files of the manifest that could not be opened: missing, cut short or damaged. While there are any, the
+        /// project cannot be read.
         var unreadable: [(record: SegmentRecord, error: StoreError)] = []
         var memtable = Memtable()
         var users: UserDictionary
         /// Ordinals of suppressed users.
         var suppressed: Set<UInt32> = []
-        /// All event names, ascending, and the memtable's codes of them.
+        /// All event names, ascending, and the codes that memtables use for them.
         var names: [ByteString] = []
         var nameCodes: [ByteString: UInt32] = [:]
         var newestTime: Int64?
-        /// The names and keys that count against the limits.
+        /// The copy for readers of the names and keys that count against the limits.
         var schema = ProjectSchema()
-        /// Rows taken since the store was opened.
+        /// Rows appended since the store was opened, and those that the opening replayed.
         var taken = 0
 
         init(_ users: UserDictionary) { self.users = users }
@@ -132,7 +134,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         manifestState = Mutex(opened.manifestState)
     }
 
-    /// The state that opening has read.
+    /// The state as the opening reads it.
     struct Opened: Sendable {
         let access: SegmentAccess
         let users = UserCounter()
@@ -141,8 +143,8 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         var manifestState = ManifestState()
     }
 
-    /// Everything that is in the project now, unchanged by what comes later.
-    /// - Throws: `.corrupt` where one of the project's segments could not be opened.
+    /// An immutable view of the project's current data.
+    /// - Throws: `.corrupt` if one of the project's segment files could not be opened.
     package func view(project: UInt32) throws(StoreError) -> StoreView {
         try shared.withLock { (shared) throws(StoreError) in
             let project = shared.projects[project] ?? Project(UserDictionary(counter: users))
@@ -152,13 +154,14 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    /// What of the rows in memory is a project's.
+    /// A project's share of the rows in memory.
     package struct MemoryPart {
         package let bytes: Int
         package let bytesOfAll: Int
+        /// Projects that have rows in memory.
         package let projects: Int
 
-        /// Whether it is as much as an even part, or more.
+        /// Whether the project is heavy: it has an even share of the bytes, or more (`SEGMENT.md`, When a seal is due).
         package var isMuch: Bool { bytes > 0 && bytes * projects >= bytesOfAll }
     }
 
@@ -170,7 +173,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    /// What the project has now.
+    /// The project's current totals.
     package func totals(project: UInt32) -> ProjectTotals {
         shared.withLock { shared in
             guard let project = shared.projects[project] else { return ProjectTotals() }
@@ -185,7 +188,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
-    /// Figures as of now.
+    /// Current statistics.
     package var stats: StoreStats {
         var stats = shared.withLock { $0.stats }
         stats.users = users.value
@@ -194,15 +197,15 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         return stats
     }
 
-    /// Damaged files, by their names.
+    /// Damaged files, ascending by file number.
     package var damagedFiles: [DamagedFile] { access.damage.files.sorted { $0.key < $1.key }.map(\.value) }
 
-    /// What the device has free; nil where that is not known.
+    /// Free bytes of the device; nil if they cannot be read.
     package var freeBytes: UInt64? { try? files.freeBytes(directory) }
 
-    /// Lets the directory go; later calls that write fail. Nothing needs saving, but where it can be, it is noted how much
-    /// of the log is durable: what a crash may have torn and what a disk has lost look alike otherwise. Waits for a seal or
-    /// merge under way: it would write into a directory that another store may hold by then.
+    /// Releases the directory; later calls that write fail. Waits for a seal or merge that is running: it would write into a
+    /// directory that another process may hold by then. Nothing needs saving, but a note of the log's durable bytes is
+    /// written if possible. By it the next opening can distinguish a torn record from bytes that the disk lost.
     package func close() {
         sealing.withLock { _ in
             merging.withLock { _ in
@@ -219,13 +222,13 @@ package final class ShardStore<Files: FileSystem>: Sendable {
 
     private func noteStop() {
         let stop = writer.withLock { Manifest.StopNote(log: $0.logNumber, bytes: $0.logSize) }
-        // Of a log without records nothing can be missing.
+        // A log without records needs no note.
         if stop.bytes <= StorageFormat.logHeaderBytes || manifestState.withLock({ $0.manifest.stop }) == stop { return }
-        // Without the note the next opening takes the log as after a crash.
+        // Without the note the next opening reads the log as after a crash.
         try? replaceManifest { $0.stop = stop }
     }
 
-    /// Hides users from every later view; durable on return.
+    /// Suppresses users in every later view; durable on return.
     package func suppress(project: UInt32, users: [ByteString]) throws(StoreError) {
         try writer.withLock { (writer) throws(StoreError) in
             try checkUsable(writer)
@@ -246,16 +249,17 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
+    /// Throws `.poisoned` if writing has stopped.
     func checkUsable(_ writer: borrowing Writer) throws(StoreError) {
         if let reason = writer.poison { throw StoreError(.poisoned, "the store takes no more writes: \(reason)") }
     }
 
-    /// For whoever is not the writer.
+    /// The same for a thread that does not hold the writer's lock.
     func checkUsable() throws(StoreError) {
         if isPoisoned.load(ordering: .acquiring) { try writer.withLock { (writer) throws(StoreError) in try checkUsable(writer) } }
     }
 
-    /// Runs what others wait for on a thread that gets its time.
+    /// Runs work that other threads wait for on a thread of normal priority (`StoreOptions.urgently`).
     func urgently<T>(_ body: @escaping () throws(StoreError) -> T) throws(StoreError) -> T {
         var result: Result<T, StoreError>?
         options.urgently {
@@ -265,7 +269,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         return try result.get()
     }
 
-    /// After users were looked up: a user that can't be read is not one that is new.
+    /// Call after users were looked up: throws if a user file could not be read, since such a user is not a new one.
     func checkSound(_ users: UserDictionary, _ project: UInt32) throws(StoreError) {
         guard let record = users.damaged else { return }
         let name = FileName.users(record.number)
@@ -274,10 +278,11 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         throw error
     }
 
-    /// After a query has used a view's users.
+    /// Call after a query has used a view's users.
     package func checkSound(_ view: StoreView, project: UInt32) throws(StoreError) { try checkSound(view.users, project) }
 
-    /// Stops all writing for good. What a failed write or sync has left on disk is found out at the next opening.
+    /// Stops all writing for good: only the next opening finds out what a failed write or sync left on disk.
+    /// - Returns: the error to throw; never `.noSpace`, after which a call may be repeated.
     func poison(_ error: FileError, _ writer: inout Writer) -> StoreError {
         let stored = StoreError(error)
         poison(stored.message, &writer)
@@ -290,7 +295,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         shared.withLock { $0.stats.poisoned = true }
     }
 
-    /// Writes one record and syncs it. After an error that is not `.noSpace` the store is poisoned.
+    /// Writes one record and syncs it. After `.noSpace` and `.tooLarge` nothing was stored; any other error poisons the store.
     func write(_ body: LogBody, _ writer: inout Writer) throws(StoreError) {
         let bytes = body.encode()
         guard bytes.count <= StorageFormat.recordBytesMax else {
@@ -305,7 +310,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
             guard error.isNoSpace else { throw poison(error, &writer) }
             do throws(FileError) {
                 try log.truncate(to: writer.logSize)
-                // Or a crash could bring the fragment back into a log that is no longer the last.
+                // Without this a crash could bring the fragment back, in a log that is no longer the last.
                 try log.sync()
             } catch { throw poison(error, &writer) }
             throw StoreError(error)
@@ -322,12 +327,13 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         }
     }
 
+    /// Suppresses users in memory, for later views.
     func hide(_ project: UInt32, _ ordinals: [UInt32]) {
         _ = dictionary(project)
         shared.withLock { _ = $0.projects[project]?.suppressed.formUnion(ordinals) }
     }
 
-    /// Takes durable appends into memory; the same at replay as at first.
+    /// Adds durable appends to memory, when they are stored and at replay.
     func apply(_ appends: [LoggedAppend], _ writer: inout Writer) {
         if writer.oldestRow == nil {
             let now = ContinuousClock.now
@@ -347,7 +353,7 @@ package final class ShardStore<Files: FileSystem>: Sendable {
         let batch = append.batch
         let used = (0..<batch.names.count).map { batch.names[$0] }
         _ = dictionary(append.project)
-        // Memtables change under the writer's lock alone, so one may be copied, changed and put back.
+        // Memtables change only under the writer's lock, so one may be copied, changed and put back.
         var (memtable, codes) = shared.withLock { shared in
             shared.projects[append.project]?.learn(used)
             let project = shared.projects[append.project]

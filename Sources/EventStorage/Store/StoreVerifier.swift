@@ -1,22 +1,23 @@
 import FunnelModel
 
-/// Reads a whole store without changing it, and checks every checksum and every order.
+/// Reads a whole store without changing it, and checks all checksums and the order of rows.
 package enum StoreVerifier {
     package enum Verdict: Equatable, Sendable {
         case good, damaged
-        /// A process has the directory open: what it writes meanwhile would look like damage.
+        /// A process has the directory open; what it writes meanwhile would look like damage.
         case inUse
-        /// There is no such directory, or it holds nothing of a shard.
+        /// There is no such directory, or it holds no file of a shard.
         case notAShard
     }
 
-    /// - Parameter report: given one line for each thing read and each fault found.
-    /// - Returns: whether all is well. An unfinished record at the end of the last log is well, and told.
+    /// Whether the store has no damage. An unfinished record at the end of the last log is no damage, but is reported.
+    /// - Parameter report: called with one line for each file read and each fault found.
     package static func verify<Files: FileSystem>(directory: String, files: Files, report: (String) -> Void) -> Bool {
         verdict(directory: directory, files: files, report: report) == .good
     }
 
-    /// - Parameter report: given one line for each thing read and each fault found.
+    /// Checks the store and says what it is.
+    /// - Parameter report: called with one line for each file read and each fault found.
     package static func verdict<Files: FileSystem>(directory: String, files: Files, report: (String) -> Void) -> Verdict {
         let listing: DirectoryListing
         do throws(StoreError) {
@@ -26,11 +27,11 @@ package enum StoreVerifier {
             return .notAShard
         }
         if listing.isEmpty, !listing.hasIdentity {
-            report("\(directory) holds nothing of a shard")
+            report("\(directory) holds no file of a shard")
             return .notAShard
         }
         do throws(StoreError) {
-            // Held to the end, so that no store starts to write meanwhile.
+            // Held to the end, so that no store begins to write meanwhile.
             let lock = try? files.open("\(directory)/\(FileName.lock)", .read)
             if let lock, try !io({ () throws(FileError) in try lock.lock() }) {
                 throw StoreError(.locked, "\(directory) is in use by another process")
@@ -71,7 +72,7 @@ package enum StoreVerifier {
                     report(error.description)
                 }
             }
-            try checkLogs(LiveLogs(listing, manifest, directory, files, owner), from: manifest.nextRecord, report)
+            try checkLogs(OpenLogs(listing, manifest, directory, files, owner), from: manifest.nextRecord, report)
             return isWell ? .good : .damaged
         } catch {
             report(error.description)
@@ -80,7 +81,7 @@ package enum StoreVerifier {
     }
 
     private static func checkLogs<Files: FileSystem>(
-        _ logs: LiveLogs<Files>, from first: UInt64, _ report: (String) -> Void
+        _ logs: OpenLogs<Files>, from first: UInt64, _ report: (String) -> Void
     ) throws(StoreError) {
         var nextRecord = first
         for number in logs.numbers {
@@ -93,7 +94,7 @@ package enum StoreVerifier {
         }
     }
 
-    /// Every page of every column, and the order of the rows.
+    /// Checks every page of every column, the order of the rows, and the times of the runs.
     private static func check(_ segment: Segment) throws(StoreError) {
         let name = FileName.segment(segment.record.number)
         for run in segment.footer.runs {
@@ -114,7 +115,7 @@ package enum StoreVerifier {
             }
             guard times == (run.minTime, run.maxTime), SegmentFormat.month(of: times.least) == segment.record.month,
                 SegmentFormat.month(of: times.greatest) == segment.record.month
-            else { throw .corrupt(name, offset: 0, expected: "times of \(run.name) as the footer tells", found: "others") }
+            else { throw .corrupt(name, offset: 0, expected: "times of \(run.name) as in the footer", found: "others") }
         }
         for column in segment.footer.columns {
             for page in try segment.directory(of: column.key)?.pages ?? [] { _ = try segment.column(column.key, page: page) }
@@ -123,7 +124,7 @@ package enum StoreVerifier {
 }
 
 extension Segment {
-    /// A page's ordinals and times in microseconds.
+    /// Ordinals of a key page's rows, and their times in microseconds.
     fileprivate func rows(ofPage number: Int) throws(StoreError) -> (ordinals: [UInt32], times: [Int64]) {
         let file = try bytes()
         let view = try keyPage(number, file)

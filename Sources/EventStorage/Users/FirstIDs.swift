@@ -1,25 +1,27 @@
 import FunnelModel
 
-/// The first ids, by their bytes, of users told by their places. Most ids are compared where they stand, and not copied.
+/// Finds the first ids in byte order among users that are given by place. Most ids are compared without a copy.
 package struct FirstIDs {
     private let view: StoreView
     private let after: ByteString
     private let limit: Int
     /// In any order, fewer than `2 * limit`.
     private var kept: [ByteString] = []
-    /// So many as wanted are no greater; nil while there aren't.
+    /// The largest id that is still wanted; nil while fewer than `limit` are known.
     private var last: ByteString?
 
+    /// Finds ids among the users of a view.
     /// - Parameters:
-    ///   - after: only ids greater than this; empty is all.
-    ///   - limit: ids that are wanted.
+    ///   - after: only ids above this; empty is all.
+    ///   - limit: max number of ids.
     package init(_ view: StoreView, after: ByteString, limit: Int) {
         self.view = view
         self.after = after
         self.limit = limit
     }
 
-    /// - Parameter places: of users that were not told before; quickest where they ascend.
+    /// Adds users.
+    /// - Parameter places: users that were not added before; fastest in ascending order.
     package mutating func add(_ places: [Int]) {
         var ordinals = OrdinalCursor(view.places)
         view.users.eachID(places.lazy.map { ordinals.ordinal($0) }) { id in
@@ -30,7 +32,7 @@ package struct FirstIDs {
         }
     }
 
-    /// Ascending.
+    /// The first ids, ascending.
     package consuming func finish() -> [ByteString] {
         prune()
         return kept

@@ -1,11 +1,11 @@
 import Glibc
 
-/// The alphabet in a user file. Good while the file's bytes are kept.
+/// The alphabet of a user file. Valid while the file's bytes are kept.
 @safe struct IDSymbols {
     let bits: Int
     private let symbols: UnsafeRawPointer
 
-    /// nil where the file has none.
+    /// nil if the file has no valid one.
     @inline(__always)
     init?(_ file: FileBytes) {
         bits = Int(file.load(UserFileFormat.symbolBitsAt, as: UInt8.self))
@@ -21,15 +21,16 @@ import Glibc
     }
 }
 
-/// An id in a block. Words can be read from any of its bytes.
+/// An id as a block stores it. Eight bytes can be read from any of its bytes on (`UserBlock.slack`).
 @safe struct StoredID {
     private let bytes: UnsafeRawBufferPointer
     private let form: UInt8
     private let symbols: IDSymbols
-    /// Of the text.
+    /// Bytes of the text.
     let count: Int
 
-    /// - Parameter form: one that is unknown, or does not go with the number of bytes, is taken for plain.
+    /// An id of these bytes.
+    /// - Parameter form: an unknown form, or one that does not fit the number of bytes, counts as plain.
     @unsafe @inline(__always)
     init(_ bytes: UnsafeRawBufferPointer, form: UInt8, _ symbols: IDSymbols) {
         unsafe self.bytes = unsafe bytes
@@ -64,7 +65,7 @@ import Glibc
         }
     }
 
-    /// Whether it is the id at `user`.
+    /// Whether the text equals these bytes.
     @unsafe @inline(__always)
     func equals(_ user: UnsafeRawBufferPointer) -> Bool {
         guard user.count == count, let other = user.baseAddress else { return false }
@@ -87,7 +88,7 @@ import Glibc
         }
     }
 
-    /// Eight symbols take as many bytes as one takes bits.
+    /// Unpacks eight symbols at a time, which take `bits` bytes.
     @unsafe @inline(__always)
     private func unpack(_ base: UnsafeRawPointer, to text: UnsafeMutablePointer<UInt8>) {
         let mask = UInt64(1) &<< UInt64(symbols.bits) &- 1

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// How a user file holds an id.
+/// How a user file stores an id.
 enum IDForm {
     static let plain: UInt8 = 0
     /// Symbols of the file's alphabet: as many as the bytes have room for, or one fewer.
@@ -11,16 +11,17 @@ enum IDForm {
     static let uuidUpper: UInt8 = 4
 }
 
-/// The most frequent bytes of a file's ids, by frequency: an id of these alone takes `bits` a byte.
+/// The most frequent bytes of a file's ids, in descending frequency. An id of only these takes `bits` bits per byte.
 struct IDAlphabet {
     static let bitsMax = 6
     static let symbolsMax = 1 << bitsMax
 
-    /// Of a symbol, 4 to 6; 0 where packing does not pay.
+    /// Bits of a symbol, 4 to 6; 0 if packing saves nothing.
     private(set) var bits = 0
     private(set) var symbols: [UInt8] = []
     private var codes = [UInt8](repeating: .max, count: 256)
 
+    /// Chooses the alphabet for the ids at some places of a table.
     init(_ ids: StringTable, _ places: [Int]) {
         var counts = [Int](repeating: 0, count: 256)
         for place in places { for byte in ids.slice(place) { counts[Int(byte)] += 1 } }
@@ -39,7 +40,7 @@ struct IDAlphabet {
         symbols = Array(symbols.prefix(bits == 0 ? 0 : 1 << bits))
     }
 
-    /// nil where a byte is no symbol, or nothing is saved.
+    /// nil if a byte is not a symbol, or if nothing is saved.
     func pack(_ id: ArraySlice<UInt8>) -> [UInt8]? {
         guard bits > 0, BitWriter.bytes(id.count, bits) < id.count else { return nil }
         var out = BitWriter()
@@ -52,7 +53,7 @@ struct IDAlphabet {
     }
 }
 
-/// The ids of a user file as it holds them.
+/// The ids of a user file in the forms in which it stores them.
 struct StoredIDs {
     let alphabet: IDAlphabet
     private(set) var table = StringTable()

@@ -1,10 +1,10 @@
-/// UUIDs as text of one case.
+/// Conversion between 16 bytes and the text of a UUID in one case (RFC 9562 section 4).
 enum UUIDText {
     static let bytes = 16
     static let characters = 36
     static func isDash(_ i: Int) -> Bool { i == 8 || i == 13 || i == 18 || i == 23 }
 
-    /// nil where the text is none, or of both cases; without letters it counts as lower case.
+    /// nil if the text is not a UUID or has both cases; without letters it counts as lower case.
     static func pack(_ text: ArraySlice<UInt8>) -> (bytes: [UInt8], isUpper: Bool)? {
         guard text.count == characters else { return nil }
         var digits: [UInt8] = []
@@ -28,7 +28,7 @@ enum UUIDText {
         return (stride(from: 0, to: 2 * bytes, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }, cases == 2)
     }
 
-    /// The eight digits of four bytes from `at` on as text, the first lowest.
+    /// The eight hexadecimal digits of four bytes as text; the first digit is the lowest byte.
     @unsafe @inline(__always)
     private static func digits(_ at: UnsafeRawPointer, isUpper: Bool) -> UInt64 {
         var x = UInt64(UInt32(littleEndian: unsafe at.loadUnaligned(as: UInt32.self)))

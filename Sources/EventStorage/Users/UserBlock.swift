@@ -1,21 +1,21 @@
 import FunnelModel
 
-/// The users of one bucket in a user file: an index from hashes to places, then the ids in the order of their places.
-/// Layout: `Protocol/SEGMENT.md`, "Users". Good while the file's bytes are kept.
+/// The users of one bucket in a user file: an index from hashes to places, then the ids in the order of their places. Layout:
+/// `Protocol/SEGMENT.md`, "Users". Valid while the file's bytes are kept.
 @safe struct UserBlock {
     static let headerBytes = 24
-    /// A group of the index has so many users on average.
+    /// Users in a group of the index, on average.
     static let groupUsers = 4
-    /// Bits of the hash beside a place, which tell most other users apart without a look at them.
+    /// Bits of the hash stored with a place: they exclude most other users without reading an id.
     static let tagBits = 6
-    /// Words are read from any byte of a block.
+    /// Bytes that must follow a block: eight are read from any of its bytes on.
     static let slack = 8
 
     /// Low part of the first ordinal.
     let first: UInt32
     /// Holes included.
     let users: Int
-    /// Users that are no holes.
+    /// Users that are not holes.
     private let entries: Int
     private let slope: Int
     private let bias: Int
@@ -30,7 +30,7 @@ import FunnelModel
     private let heapAt: Int
     private let end: Int
 
-    /// nil where the tables reach out of the range, or a number beyond what there can be. All look-ups rest on that.
+    /// nil if the tables reach beyond the range, or a number is out of range. All lookups rely on these checks.
     @inline(__always)
     init?(_ file: FileBytes, _ range: Range<Int>) {
         guard range.count >= Self.headerBytes,
@@ -57,6 +57,7 @@ import FunnelModel
         else { return nil }
     }
 
+    /// Number of groups of an index; group and tag of a hash (`SEGMENT.md`, Users).
     static func groups(_ entries: Int) -> Int { max(1, (entries &+ groupUsers &- 1) / groupUsers) }
     static func group(_ hash: UInt64, of groups: Int) -> Int { Int(truncatingIfNeeded: ((hash &>> 32) &* UInt64(groups)) &>> 32) }
     static func tag(_ hash: UInt64) -> UInt64 { hash & (1 << UInt64(tagBits) - 1) }
@@ -68,13 +69,13 @@ import FunnelModel
         T(littleEndian: unsafe base.loadUnaligned(fromByteOffset: at, as: T.self))
     }
 
-    /// The bits from bit `bit` behind byte `at` on, the lowest first: 57 of them, and what follows.
+    /// At least 57 bits, from bit `bit` after byte `at` on, the lowest first.
     @unsafe @inline(__always)
     private func bits(_ at: Int, _ bit: Int) -> UInt64 {
         unsafe Self.load(base, at &+ bit &>> 3, as: UInt64.self) &>> UInt64(truncatingIfNeeded: bit & 7)
     }
 
-    /// The place of a user among those that may have this hash: the first for which `isUser` is true.
+    /// The place of a user: the first of those that may have this hash for which `isUser` is true; nil if there is none.
     @inline(__always)
     func place(_ hash: UInt64, _ isUser: (Int) -> Bool) -> Int? {
         let group = Self.group(hash, of: groups)
@@ -98,7 +99,7 @@ import FunnelModel
         return nil
     }
 
-    /// The id at a place, below `users`; empty for a hole, and where an offset is damaged.
+    /// The id at a place below `users`; empty for a hole, and if an offset is damaged.
     @inline(__always)
     func id(_ place: Int, _ symbols: IDSymbols) -> StoredID {
         let mask = UInt64(1) &<< UInt64(idBits) &- 1
@@ -113,16 +114,17 @@ import FunnelModel
         return unsafe StoredID(bytes, form: form, symbols)
     }
 
+    /// Encodes one block.
     /// - Parameters:
-    ///   - places: the bucket's users in `ids`; those that are empty are holes.
-    ///   - stored: the same users' ids as the file holds them.
+    ///   - places: the bucket's users in `ids`; an empty id is a hole.
+    ///   - stored: the ids in the forms in which the file stores them.
     static func encode(
         _ ids: StringTable, _ stored: StoredIDs, _ places: Range<Int>, first: UInt32, seed: UInt64, into out: inout ByteWriter
     ) {
         let users = places.count
         let start = Int(stored.table.offsets[places.lowerBound])
         let offsets = (places.lowerBound...places.upperBound).map { Int(stored.table.offsets[$0]) - start }
-        // The offsets lie near a line; what is kept is how far above it.
+        // Offsets are close to a line, so only their distance above it is stored.
         let slope = offsets[users] << 16 / max(1, users)
         let above = offsets.enumerated().map { $1 - ($0 * slope) >> 16 }
         let bias = -(above.min() ?? 0)
@@ -145,7 +147,7 @@ import FunnelModel
         out.append(stored.table.heap[start..<(start + offsets[users])])
     }
 
-    /// Groups by the hash's upper half, within one in the order of places.
+    /// Entries are in the order of groups, which come from the hash's upper half, and within a group in the order of places.
     private static func encodeIndex(_ entries: [(place: Int, hash: UInt64)], _ users: Int, _ out: inout ByteWriter) {
         let groups = groups(entries.count)
         let placeBits = width(UInt64(users))

@@ -1,7 +1,7 @@
 import FunnelModel
 import Synchronization
 
-/// Users of all projects of a store, holes of files included.
+/// Counts the users of all projects of a store, holes in files included.
 final class UserCounter: Sendable {
     private let users = Atomic<Int>(0)
 
@@ -10,18 +10,18 @@ final class UserCounter: Sendable {
     var value: Int { users.load(ordering: .relaxed) }
 }
 
-/// A project's users: id to ordinal and back. Ordinals are given once and never again. New users are in memory until a
-/// seal writes them to a file; the log tells them after a crash.
+/// A project's users: id to ordinal and back. A user gets its ordinal once and for ever. New users are in memory until a seal
+/// writes them to a file; after a crash they come from the log.
 final class UserDictionary: Sendable {
     struct State: Sendable {
         /// Oldest first.
         var files: [UserFile] = []
-        /// Users that are in no file yet, in the order of their freezing; the last one grows.
+        /// Users that are in no file yet, in the order of the freezes; the last part grows.
         var parts = [UserPart(first: [UInt32](repeating: 0, count: Limits.buckets))]
     }
 
-    /// Of all hashes by which users are found, so that nobody can choose ids that collide; a project's files have the
-    /// same, unless another wrote them.
+    /// Seed of the hashes by which users are found; random, so that nobody can choose ids that collide. Files of other
+    /// writers may have other seeds.
     let seed: UInt64
     private let state: Mutex<State>
     private let counter: UserCounter
@@ -37,7 +37,7 @@ final class UserDictionary: Sendable {
         state = Mutex(State(files: files, parts: [UserPart(first: first)]))
     }
 
-    /// The ordinal of each user, new ones being given theirs; nil where a bucket holds `usersPerBucketMax`, or those in memory take 4 GiB.
+    /// The ordinal of each user; new users get one. nil if the bucket has `usersPerBucketMax`, or if new ids in memory take 4 GiB.
     func assign(_ users: StringTable, usersPerBucketMax: Int) -> [UInt32?] {
         state.withLock { state in
             (0..<users.count).map { i in
@@ -55,8 +55,7 @@ final class UserDictionary: Sendable {
         }
     }
 
-    /// Takes up what the log tells; users that are known already are left as they are. False where an ordinal contradicts
-    /// what is known.
+    /// Adds the users of a log record; known users stay as they are. False if an ordinal contradicts what is known.
     func restore(_ users: StringTable, _ ordinals: [UInt32]) -> Bool {
         state.withLock { state in
             for i in 0..<min(users.count, ordinals.count) {
@@ -84,30 +83,30 @@ final class UserDictionary: Sendable {
         return state.withLock { $0.find(user.bytes[...], bucket, hash, seed) }
     }
 
-    /// The ids of users, in the order asked; empty where there is none.
+    /// The ids of users, in the order of `ordinals`; empty if there is no user.
     func ids(_ ordinals: some Collection<UInt32>) -> [ByteString] {
         let state = self.state.withLock { $0 }
         return ordinals.map { state.id($0) }
     }
 
-    /// Calls `body` with the id of each user, where it stands, in the order asked; empty where there is none.
+    /// Calls `body` with the id of each user, in the order of `ordinals`, without a copy on the heap; empty if there is no user.
     func eachID(_ ordinals: some Sequence<UInt32>, _ body: (RawSpan) -> Void) {
         let state = self.state.withLock { $0 }
         for ordinal in ordinals { state.withID(ordinal, body) }
     }
 
-    /// A file whose users could not all be read; nil where all is well. To be asked after ids or ordinals were looked up.
+    /// A file whose users could not all be read; nil if there is none. Check it after ids or ordinals were looked up.
     var damaged: UserFileRecord? { state.withLock { state in state.files.first { !$0.isIntact }?.record } }
 
-    /// How many ordinals each bucket has given out, holes included.
+    /// Number of ordinals in each bucket, holes included.
     var counts: [UInt32] { state.withLock { $0.parts[$0.parts.count - 1].next } }
 
     var fileRecords: [UserFileRecord] { state.withLock { $0.files.map(\.record) } }
 
-    /// Users in no file.
+    /// Users that are in no file yet.
     var usersInMemory: Int { state.withLock { $0.parts.reduce(0) { $0 + $1.count } } }
 
-    /// Ends the growing part, so that a seal can write all parts there are now: those that are returned.
+    /// Ends the growing part, and returns all parts for a seal to write.
     func freeze() -> [UserPart] {
         state.withLock { state in
             let last = state.parts[state.parts.count - 1]
@@ -116,7 +115,7 @@ final class UserDictionary: Sendable {
         }
     }
 
-    /// The first `parts` of memory are in `file` now.
+    /// Replaces the first `parts` in memory by a file that has their users.
     func replace(parts: Int, with file: UserFile) {
         state.withLock { state in
             state.files.append(file)
@@ -125,7 +124,7 @@ final class UserDictionary: Sendable {
         }
     }
 
-    /// The files numbered so are in `file` now.
+    /// Replaces the files of these numbers by one that has their users.
     func replace(files numbers: Set<UInt64>, with file: UserFile) {
         state.withLock { state in
             guard let place = state.files.firstIndex(where: { numbers.contains($0.record.number) }) else { return }
@@ -139,7 +138,8 @@ final class UserDictionary: Sendable {
 }
 
 extension UserDictionary.State {
-    /// - Parameter hash: of the user's id with `seed`.
+    /// The ordinal of a user; nil if it is not known.
+    /// - Parameter hash: XXH64 of the id with `seed`.
     fileprivate func find(_ user: ArraySlice<UInt8>, _ bucket: Int, _ hash: UInt64, _ seed: UInt64) -> UInt32? {
         for i in parts.indices.reversed() { if let ordinal = parts[i].find(user, hash) { return ordinal } }
         for i in files.indices.reversed() {
@@ -164,16 +164,16 @@ extension UserDictionary.State {
 
 /// Users in memory, from one freeze to the next.
 struct UserPart: Sendable {
-    /// Low parts of each bucket below these are elsewhere.
+    /// By bucket: users with lower low parts are in files or older parts.
     let first: [UInt32]
-    /// The next low part of each bucket.
+    /// By bucket: the next low part.
     private(set) var next: [UInt32]
     private var ids = StringTable()
     private var ordinals: [UInt32] = []
     private var hashes: [UInt64] = []
-    /// Places + 1 by hash, open addressing; 0 is free.
+    /// Hash table of place + 1, with open addressing; 0 is free.
     private var table = [UInt32](repeating: 0, count: 64)
-    /// Places + 1 by bucket and low part less `first`; 0 is a hole.
+    /// Place + 1 by bucket and low part minus `first`; 0 is a hole.
     private var places: [[UInt32]] = Array(repeating: [], count: Limits.buckets)
 
     init(first: [UInt32]) {
@@ -198,6 +198,7 @@ struct UserPart: Sendable {
 
     func id(_ ordinal: UInt32) -> ByteString? { stored(ordinal).map { ByteString($0) } }
 
+    /// The id of an ordinal, empty for a hole; nil if the ordinal is not in this part.
     func stored(_ ordinal: UInt32) -> ArraySlice<UInt8>? {
         let bucket = Ordinal.bucket(ordinal)
         let low = Ordinal.low(ordinal)
@@ -206,7 +207,7 @@ struct UserPart: Sendable {
         return place == 0 ? [] : ids.slice(Int(place) - 1)
     }
 
-    /// Whether no user has the ordinal, and none elsewhere can.
+    /// Whether no user has the ordinal, here or in a file or older part.
     func isFree(_ ordinal: UInt32) -> Bool {
         let bucket = Ordinal.bucket(ordinal)
         let low = Ordinal.low(ordinal)
@@ -214,8 +215,9 @@ struct UserPart: Sendable {
         return low >= next[bucket] || places[bucket][Int(low - first[bucket])] == 0
     }
 
-    /// - Parameter ordinal: free. What is skipped is a hole, which a later record of the log may fill: where an append fails,
-    ///   its users keep their ordinals, but the first record to tell them is one that succeeds.
+    /// Adds a user.
+    /// - Parameter ordinal: free. Ordinals that are skipped are holes, which a later log record may fill: users of a failed
+    ///   append keep their ordinals, but only the record of a later append has them.
     mutating func add(_ user: ArraySlice<UInt8>, _ hash: UInt64, _ ordinal: UInt32) {
         let bucket = Ordinal.bucket(ordinal)
         let place = Int(Ordinal.low(ordinal) - first[bucket])
@@ -242,9 +244,9 @@ struct UserPart: Sendable {
     }
 }
 
-/// Everything that several sources of users hold, as one user file.
+/// Collects the users of several sources for one user file: ids by bucket and low part; an empty id is a hole.
 enum UserFileMerge {
-    /// Parts of memory that follow on each other.
+    /// Users of parts of memory that follow each other.
     static func ids(of parts: [UserPart]) throws(StoreError) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
         guard let oldest = parts.first, let newest = parts.last else { return (StringTable(), []) }
         return try collect(first: oldest.first, next: newest.next) { ordinal in
@@ -253,7 +255,7 @@ enum UserFileMerge {
         }
     }
 
-    /// Files that follow on each other.
+    /// Users of files that follow each other.
     static func ids(of files: [UserFile]) throws(StoreError) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
         var first = [UInt32](repeating: 0, count: Limits.buckets)
         var next = first
@@ -268,7 +270,8 @@ enum UserFileMerge {
         }
     }
 
-    /// - Throws: `.tooLarge` where the ids are more than a table of strings can hold; `MergePlan` keeps merges far from that.
+    /// Collects the ids of the ordinals from `first` up to `next`, by bucket.
+    /// - Throws: `.tooLarge` if the ids do not fit into a `StringTable`; `MergePlan` keeps merges far below that.
     private static func collect(
         first: [UInt32], next: [UInt32], _ id: (UInt32) -> ByteString
     ) throws(StoreError) -> (ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)]) {
@@ -278,7 +281,7 @@ enum UserFileMerge {
             buckets.append((bucket, first[bucket], next[bucket] - first[bucket]))
             for low in first[bucket]..<next[bucket] {
                 let id = id(Ordinal.make(bucket, low))
-                guard ids.hasRoom(for: id.count) else { throw StoreError(.tooLarge, "ids of \(ids.count) users, more than 4 GiB") }
+                guard ids.hasRoom(for: id.count) else { throw StoreError(.tooLarge, "the ids of \(ids.count) users take more than 4 GiB") }
                 ids.append(id)
             }
         }

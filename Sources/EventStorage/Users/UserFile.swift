@@ -1,35 +1,36 @@
 import Codec
 import FunnelModel
 
-/// What a manifest says of a user file.
+/// The manifest's entry of a user file.
 struct UserFileRecord: Equatable, Sendable {
     var number: UInt64
     var project: UInt32
     var bytes: Int
+    /// Holes included.
     var users: Int
-    /// Of all bytes before the trailer.
+    /// CRC-32C of all bytes before the trailer.
     var checksum: UInt32
 }
 
-/// Some users of a project, immutable, mapped where it is not small: found by id through their bucket's index, and by ordinal through its
-/// range. Layout: `Protocol/SEGMENT.md`, "Users".
+/// An immutable file of users of a project, mapped unless it is small. Users are found by id through the index of their
+/// bucket, and by ordinal through its range. Layout: `Protocol/SEGMENT.md`, "Users".
 final class UserFile: Sendable {
     let record: UserFileRecord
-    /// Of the index's hashes.
+    /// Seed of the index's hashes.
     let seed: UInt64
     private let file: FileBytes
-    /// Of the file now; what is cut off its last page reads as zeros. nil where it was read as a whole.
+    /// The current size of a mapped file, whose last memory page reads as zeros where the file was cut; nil if it is not mapped.
     private let size: @Sendable () -> Int?
     /// Where each bucket's block begins; one more for the end.
     private let blocks: [Int]
 
-    /// A file of so many bytes is read rather than mapped: mappings are few, and projects may be many.
+    /// Max bytes of a file that is read rather than mapped: a process may have few mappings, and projects may be many.
     private static let readBytesMax = 32 << 10
 
-    /// Whether all that was looked up in the file was there. To be asked after the look-ups.
+    /// Whether all that was looked up in the file could be read. Check it after the lookups.
     var isIntact: Bool { file.isIntact && (size() ?? record.bytes) == record.bytes }
 
-    /// Opens a file and checks every byte of it, so that later look-ups need no checks but of bounds.
+    /// Opens a file and checks all its bytes against the manifest's checksum, so that later lookups only check bounds.
     init<Files: FileSystem>(
         _ record: UserFileRecord, directory: String, files: Files, owner: FileOwner
     ) throws(StoreError) {
@@ -89,15 +90,15 @@ final class UserFile: Sendable {
     @inline(__always)
     private func block(_ bucket: Int) -> UserBlock? { UserBlock(file, blocks[bucket]..<blocks[bucket + 1]) }
 
-    /// Users of a bucket here, by the low part of the ordinal.
+    /// The low parts of the ordinals that the file has of a bucket.
     func range(ofBucket bucket: Int) -> Range<UInt32> {
         block(bucket).map { $0.first..<($0.first + UInt32($0.users)) } ?? 0..<0
     }
 
-    /// The id of a user, empty for a hole; nil where the ordinal is none of this file's.
+    /// The id of a user, empty for a hole; nil if the ordinal is not in this file.
     func id(_ ordinal: UInt32) -> ByteString? { stored(ordinal).map { ByteString($0.text) } }
 
-    /// The same where it stands.
+    /// The same without a copy; valid while the file is kept.
     @inline(__always)
     func stored(_ ordinal: UInt32) -> StoredID? {
         let low = Ordinal.low(ordinal)
@@ -107,10 +108,10 @@ final class UserFile: Sendable {
         return block.id(Int(low - block.first), symbols)
     }
 
-    /// The ordinal of a user.
+    /// The ordinal of a user; nil if it is not in this file.
     /// - Parameters:
-    ///   - bucket: the user's.
-    ///   - hash: XXH64 of its id with the file's seed.
+    ///   - bucket: the user's bucket.
+    ///   - hash: XXH64 of the id with the file's seed.
     func find(_ user: ArraySlice<UInt8>, bucket: Int, hash: UInt64) -> UInt32? {
         guard let block = block(bucket), let symbols = IDSymbols(file) else { return nil }
         let place = unsafe user.withUnsafeBytes { user in block.place(hash) { unsafe block.id($0, symbols).equals(user) } }
@@ -118,7 +119,7 @@ final class UserFile: Sendable {
     }
 }
 
-/// Ordinals: a bucket's number in the upper 10 bits, and below it the user's number in the bucket, in order of first
+/// Ordinals: the number of the bucket in the upper 10 bits, and below it the user's number in the bucket, in order of first
 /// appearance. So a bucket is one range of every run.
 enum Ordinal {
     static let lowBits: UInt32 = 22
@@ -128,6 +129,7 @@ enum Ordinal {
     static func low(_ ordinal: UInt32) -> UInt32 { ordinal & (1 << lowBits - 1) }
 }
 
+/// Offsets and fixed parts of a user file.
 enum UserFileFormat {
     static let headerBytes = 40
     static let bucketsAt = 40
@@ -151,7 +153,7 @@ enum UserFileFormat {
         return out.bytes
     }
 
-    /// A whole file. `ids` are grouped by bucket and within it in order of the low part; an empty id is a hole.
+    /// Encodes a whole file. `ids` are grouped by bucket, and within it in order of the low part; an empty id is a hole.
     static func encode(
         ids: StringTable, buckets: [(bucket: Int, first: UInt32, count: UInt32)], seed: UInt64, number: UInt64, project: UInt32,
         _ identity: StoreIdentity

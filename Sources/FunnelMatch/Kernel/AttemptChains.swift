@@ -1,32 +1,33 @@
 import FunnelModel
 
-/// The score of attempts: their depth above the ticks of `tookBits` left unused. Of two attempts that with the greater
-/// score goes deeper or, as deep, took less.
+/// The score of an attempt: its depth from bit `tookBits` up, and below it `tookMask` minus the ticks that it took. Of two
+/// attempts, the one with the larger score is deeper or, at the same depth, took less time.
 enum AttemptScore {
     static let tookBits: UInt64 = 56
     static let tookMask: UInt64 = 1 << 56 - 1
 
-    /// Of an attempt that took no time.
+    /// The score of an attempt that took no time.
     static func base(depth: Int) -> UInt64 { UInt64(truncatingIfNeeded: depth) << tookBits | tookMask }
 }
 
-/// Extends the attempts of a slice by their earliest events, level by level. As step 1 rises so does every event of its
-/// chain, so that each level is one pass over two ascending lists.
+/// Extends the attempts of a slice by their earliest events, level by level. A later attempt has later events at every step, or
+/// the same ones. So each level is one pass over two ascending lists.
 ///
-/// Two ways. Each attempt can look for its next event. Or, under `shortest` and where each user has one attempt only,
-/// each event looks for the latest attempt that can take it: two attempts whose chains meet in an event go on together
-/// from there, and the one with the later step 1 gets as far at least (its window ends later), takes less, and is open
-/// if the other is; so the other need not go on. Later steps usually have fewer events, which makes this the faster
-/// way. An event is an attempt's earliest if no event before it has taken the same attempt.
+/// There are two ways. Each attempt can look for its next event. Or, with `shortest`, and with `first`, where a user has one
+/// attempt only, each event looks for the latest attempt that can take it. Two attempts whose chains meet in an event have the
+/// same events from there on. The one with the later step 1 gets at least as far (its window ends later), takes less time, and
+/// is open if the other one is. So the other one need not be followed. Later steps usually have fewer events, which makes the
+/// second way faster. An event is an attempt's earliest if no event before it has taken the same attempt.
 ///
-/// Attempts that reach step 2 are numbered; such a number is called a root.
+/// Attempts that reach step 2 are numbered; this number is called a root.
 struct AttemptChains: ~Copyable {
     /// Roots of the slice.
     private(set) var roots = 0
-    /// By root: index of its step 1 in the start list, and its score.
+    /// By root: index of its step 1 in the start list.
     private(set) var start = Scratch<UInt32>()
+    /// By root: its score.
     private(set) var score = Scratch<UInt64>()
-    /// Index in step k's list of the event that extended root r: element `(k - 1) * stride + r`.
+    /// Element `(k - 1) * stride + r`: index in step k's list of the event that extended root r.
     private(set) var found = Scratch<UInt32>()
     private(set) var stride = 0
 
@@ -37,7 +38,7 @@ struct AttemptChains: ~Copyable {
     /// Kept events of one step in ascending order, from index `KeyBlock.gap` on, between sentinels.
     private struct Kept: ~Copyable {
         var keys = Scratch<UInt64>()
-        /// Key of step 1.
+        /// The key of step 1 of each event's attempt.
         var starts = Scratch<UInt64>()
         var roots = Scratch<UInt32>()
         var count = 0
@@ -53,9 +54,9 @@ struct AttemptChains: ~Copyable {
         }
     }
 
-    /// Returns the greatest depth that some attempt has.
+    /// Extends all attempts; returns the max depth of an attempt.
     ///
-    /// - Parameter onlyLatest: of attempts that meet in an event, only the latest is followed.
+    /// - Parameter onlyLatest: whether only the latest of the attempts that meet in an event is followed.
     mutating func extend(
         _ attempts: borrowing StartList, _ lists: [KeyList], _ listOfStep: [Int], _ rules: KernelRules, onlyLatest: Bool
     ) -> Int {
@@ -89,7 +90,7 @@ struct AttemptChains: ~Copyable {
         return rules.steps
     }
 
-    /// Makes the pairs the kept events of the next step, and notes them under their roots.
+    /// Turns the pairs into the kept events of the next step, and records them under their roots.
     private mutating func keep(
         _ count: Int, of later: UnsafePointer<UInt64>, _ bases: UnsafePointer<UInt64>, step: Int
     ) {
@@ -126,14 +127,14 @@ struct AttemptChains: ~Copyable {
     }
 }
 
-/// Kept events of a step and the step 1 of each, between sentinels.
+/// Kept events of a step and the step 1 of each, enclosed in sentinels.
 @safe private struct Entries {
     let keys: UnsafePointer<UInt64>
     let starts: UnsafePointer<UInt64>
     let count: Int
 }
 
-/// One level: kept events of a step and all events of the next. Its output are those of the next that are kept, each
+/// One level: the kept events of a step and all events of the next step. Its output is the kept events of the next step, each
 /// as a pair `index of the earlier event << 32 | index of the later`.
 @safe private struct Level {
     let entries: Entries
@@ -142,7 +143,7 @@ struct AttemptChains: ~Copyable {
     let cuts: LaneCuts
     let rules: KernelRules
 
-    /// Each kept event takes its earliest successor. Returns how many have one.
+    /// Each kept event takes its earliest successor. Returns the number of those that have one.
     func takeEach(into pairs: inout Scratch<UInt64>) -> Int {
         pairs.reserve(entries.count + 6 * KeyBlock.gap)
         let kernel = unsafe EachEntry(
@@ -154,7 +155,7 @@ struct AttemptChains: ~Copyable {
         return Self.gather(output, pairs, dropsRepeats: false)
     }
 
-    /// Each event takes its latest predecessor, if none before it did. Returns how many have one.
+    /// Each event takes its latest predecessor, unless an earlier event took it. Returns the number of those that have one.
     func takeLatest(into pairs: inout Scratch<UInt64>) -> Int {
         pairs.reserve(laterCount + 6 * KeyBlock.gap)
         let kernel = unsafe EachEvent(
@@ -166,7 +167,7 @@ struct AttemptChains: ~Copyable {
         return Self.gather(output, pairs, dropsRepeats: true)
     }
 
-    /// Moves the pairs together, if asked leaving of those with the same earlier event only the first.
+    /// Compacts the pairs of the four parts, with `dropsRepeats` keeping only the first pair of each earlier event.
     private static func gather(_ ranges: LaneRanges, _ scratch: borrowing Scratch<UInt64>, dropsRepeats: Bool) -> Int {
         let pairs = unsafe scratch.base
         var count = 0
@@ -175,7 +176,7 @@ struct AttemptChains: ~Copyable {
             var i = ranges.begin[part]
             let end = ranges.end[part]
             while i < end {
-                // Never ahead of what is read: the parts have gaps before them.
+                // Never ahead of the reads: there is a gap before each part.
                 let pair = unsafe pairs[i]
                 unsafe pairs[count] = pair
                 count &+= dropsRepeats && (pair &>> 32) == last ? 0 : 1
@@ -187,8 +188,8 @@ struct AttemptChains: ~Copyable {
     }
 }
 
-/// Up to eight kept events that may precede an event, or the event's decision; no branch depends on the data. Why
-/// memory is safe: see `DepthCounter`.
+/// Skips up to eight kept events that may precede an event, and decides on the event if those were all. No branch depends on
+/// the data. For memory safety see `DepthCounter`, `Level.advance`.
 @safe private struct EachEvent: LaneKernel {
     let keys: UnsafePointer<UInt64>
     let starts: UnsafePointer<UInt64>
@@ -206,17 +207,18 @@ struct AttemptChains: ~Copyable {
         let isDecided = skipped < 8 ? 1 : 0
         let start = unsafe starts[lane.other &- 1]
         unsafe out[lane.out] = UInt64(truncatingIfNeeded: lane.other &- 1) &<< 32 | UInt64(truncatingIfNeeded: lane.item)
-        // Unsigned: no event is before its start here, and another user's start is beyond any window.
+        // Unsigned: here no event is before its start, and another user's start is outside every window.
         let isKept = key &- start <= window ? 1 : 0
         lane.out &+= isKept & isDecided
         lane.item &+= isDecided
     }
 }
 
-/// Up to eight events too early for a kept event, or the kept event's decision; no branch depends on the data.
+/// Skips up to four events that are too early for a kept event, and decides on the kept event if those were all. No branch
+/// depends on the data.
 ///
-/// Memory: neither a kept key nor the end of its window reaches the sentinels (`KernelRules.admit`), so `other` stays at
-/// or before the first of them and a sentinel is never taken for an event, even if keys are out of order.
+/// Memory: neither a kept key nor the end of its window reaches the sentinels (`KernelRules.admit`). So `other` stays at or
+/// before the first of them, and a sentinel is never taken for an event, even if keys are out of order.
 @safe private struct EachEntry: LaneKernel {
     let keys: UnsafePointer<UInt64>
     let starts: UnsafePointer<UInt64>

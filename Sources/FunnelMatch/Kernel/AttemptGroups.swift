@@ -1,7 +1,7 @@
-/// Finds the group of an attempt: how many boundaries lie at or before its step 1.
+/// Finds the group of an attempt: the number of boundaries at or before its step 1.
 struct AttemptGroups: Sendable {
     private let boundaries: [UInt64]
-    /// Boundaries at or before `slot << shift`, from where there is seldom another to pass.
+    /// By slot: the number of boundaries at or before `slot << shift`. Few boundaries are left to test from there.
     private var passed: [UInt32] = []
     private let shift: UInt64
 

@@ -1,20 +1,19 @@
 import FunnelModel
 
-/// Counts users by depth from key lists, without looking for the chosen attempt.
+/// Counts users by depth from key lists, without finding the chosen attempt.
 ///
-/// Level by level: of step k those events are kept that end a chain of k steps, each with the latest step 1 from which
-/// such a chain starts (`previous_step`: only the event itself matters, being the base of the next window). An event
-/// b of step k + 1 takes the latest kept event of step k that may precede it and is kept if it lies in the window.
+/// Level by level: of the events of step k, those are kept that end a chain of k steps, each with the latest step 1 from which
+/// such a chain starts. (With `previous_step` only the event itself matters, since it is the base of the next window.) An event
+/// b of step k + 1 takes the latest kept event of step k that may precede it, and is kept if it is within the window.
 ///
-/// Why one look suffices, though depth asks for *any* chain: let s(a) be the latest start of a chain that ends in a.
-/// A later start is never worse, as the window bounds a chain only from above, so b is reached if and only if it is in
-/// the window of the greatest s(a) over all kept a with a < b + slack. By induction s ascends with a: as b rises, only
-/// candidates are added. So the greatest s(a) is that of the latest a, and what is dropped (the window has passed)
-/// could not have served a later event either. This needs chains whose events are distinct by themselves: sequential
-/// order, in which time rises from step to step even if steps share events, or any order in which no event can fill
-/// two steps.
+/// Why one candidate suffices, though depth asks for *any* chain: let s(a) be the latest start of a chain that ends in a. A
+/// later start is never worse, as the window bounds a chain only from above. So b is reached if and only if it is within the
+/// window of the max s(a) over all kept a with a < b + slack. By induction s ascends with a: as b increases, candidates are
+/// only added. So the max s(a) is that of the latest a, and an event that is dropped (the window has passed) could not have
+/// served a later event either. This needs chains whose events are always distinct: sequential order, in which time increases
+/// from step to step even if steps share events, or flexible order in which no event can fill two steps.
 package struct DepthCounter: ~Copyable {
-    /// Users with a depth of at least i + 1, over all slices so far.
+    /// Element i: users with a depth of at least i + 1, over all slices so far.
     package private(set) var counts: [Int]
     private let rules: KernelRules
     private var firsts = Scratch<UInt64>()
@@ -32,7 +31,7 @@ package struct DepthCounter: ~Copyable {
     package mutating func add(_ lists: [KeyList]) { add(lists, listOfStep: Array(lists.indices)) }
 
     /// Adds a slice whose step k has the list `lists[listOfStep[k]]`; steps can share a list in sequential order.
-    /// Lists whose keys don't fit the rules' layout count nothing from their step on.
+    /// A list whose keys do not fit the rules' layout ends all chains before its step.
     package mutating func add(_ lists: [KeyList], listOfStep: [Int]) {
         guard listOfStep.count == rules.steps, let first = listOfStep.first else { return }
         unsafe lists[first].withKeys { keys in
@@ -45,7 +44,7 @@ package struct DepthCounter: ~Copyable {
         }
     }
 
-    /// The kept events of step 1: one part, between sentinels.
+    /// The kept events of step 1, in one part, enclosed in sentinels.
     @safe private struct Entries {
         var keys: UnsafePointer<UInt64>
         var starts: UnsafePointer<UInt64>
@@ -61,7 +60,7 @@ package struct DepthCounter: ~Copyable {
         while i < entries.count {
             let key = unsafe entries.keys[i]
             unsafe out[kept] = key
-            // Before the first key stands a sentinel; its place is none that a key can have.
+            // A sentinel precedes the first key; no key has its place.
             kept &+= unsafe (entries.keys[i &- 1] &>> shift) != (key &>> shift) ? 1 : 0
             i &+= 1
         }
@@ -108,7 +107,7 @@ package struct DepthCounter: ~Copyable {
     }
 }
 
-/// One level of the cascade: kept events of a step, all events of the next, and room for those of them that are kept.
+/// One level: the kept events of a step, all events of the next step, and the output, which of these are kept.
 @safe private struct Level: LaneKernel {
     let keys: UnsafePointer<UInt64>
     let starts: UnsafePointer<UInt64>
@@ -135,12 +134,11 @@ package struct DepthCounter: ~Copyable {
         limit = rules.window &+ rules.drift
     }
 
-    /// Looks at one event of the later step: skips up to eight kept events that may precede it, and if that was all of
-    /// them, decides and goes on to the next event. No branch depends on the data.
+    /// Tests one event of the later step: skips up to eight kept events that may precede it, and decides on the event if those
+    /// were all. No branch depends on the data.
     ///
-    /// Memory: no event plus `shift` reaches the sentinels (`KernelRules.admit`), so a block never counts one and
-    /// `other` stays at or before the first of them, even if keys are out of order; output never runs ahead of the
-    /// events read.
+    /// Memory: no event plus `shift` reaches the sentinels (`KernelRules.admit`). So a block never counts a sentinel, and
+    /// `other` stays at or before the first of them, even if keys are out of order. Output never runs ahead of the events read.
     @inline(__always)
     func advance(_ lane: inout Lane) {
         let key = unsafe later[lane.item]
@@ -150,7 +148,7 @@ package struct DepthCounter: ~Copyable {
         let start = unsafe starts[lane.other &- 1]
         unsafe outKeys[lane.out] = key
         unsafe outStarts[lane.out] = start
-        // Unsigned: another user's start is too far on either side; an event before its start passes by the drift.
+        // Unsigned: another user's start is too far away on either side; the drift admits an event before its start.
         let isKept = (key &- start) &+ drift <= limit ? 1 : 0
         lane.out &+= isKept & isDecided
         lane.item &+= isDecided

@@ -1,21 +1,24 @@
 import FunnelModel
 
-/// The keys of one user, from the lists of a slice: by step, in groups of equal held values, and by exclusion.
+/// The keys of one user from the lists of a slice: grouped by equal held values and then by step; and by exclusion.
 struct NarrowedRows: Sendable {
     private let steps: Int
     private let isHeld: Bool
 
-    /// In the order in which they were added; where properties are held, the number of the values above the row's own.
+    /// Rows in the order of addition.
     private var added: [(step: Int, key: UInt64, index: UInt32)] = []
+    /// With held properties: `number of the values << 32 | index in added`.
     private var byValue: [UInt64] = []
-    /// Rows by group, in each by step, in each ascending: key, and index in the step's list.
+    /// Rows by group, then step, then key: the key.
     private(set) var key: [UInt64] = []
+    /// The row's index in the step's list.
     private(set) var index: [UInt32] = []
     private(set) var groups = 0
     private var begin: [Int] = []
-    /// By exclusion, keys; and exclusions that have any, as bits.
+    /// Keys by exclusion.
     private(set) var excluded: [[UInt64]]
-    private(set) var present: UInt64 = 0
+    /// Exclusions that have keys.
+    private(set) var present = ExclusionSet()
     private var excludedCount = 0
 
     init(steps: Int, exclusions: Int, isHeld: Bool) {
@@ -30,11 +33,11 @@ struct NarrowedRows: Sendable {
         added.removeAll(keepingCapacity: true)
         byValue.removeAll(keepingCapacity: true)
         excludedCount = 0
-        present = 0
+        present = ExclusionSet()
     }
 
-    /// Adds a step's keys; steps come in order.
-    /// - Parameter numbers: of the values held, one a key; negative is none.
+    /// Adds a step's keys; call in order of steps.
+    /// - Parameter numbers: the number of the held values of each key; negative is none, which leaves the key out.
     mutating func add(_ step: Int, _ list: KeyList, _ range: Range<Int>, _ numbers: ArraySlice<Int32>) {
         let keys = list.span
         for i in range {
@@ -47,17 +50,17 @@ struct NarrowedRows: Sendable {
         }
     }
 
-    /// Adds the keys of an exclusion; exclusions come in order.
+    /// Adds the keys of an exclusion; call in order of exclusions.
     mutating func add(excluded list: KeyList, _ range: Range<Int>) {
         let e = excludedCount
         excludedCount += 1
         excluded[e].removeAll(keepingCapacity: true)
         let keys = list.span
         for i in range { excluded[e].append(keys[i]) }
-        if !range.isEmpty { present |= 1 << UInt64(e) }
+        if !range.isEmpty { present.insert(e) }
     }
 
-    /// Puts what was added in order.
+    /// Sorts the added rows by group and step.
     mutating func arrange() {
         key.removeAll(keepingCapacity: true)
         index.removeAll(keepingCapacity: true)

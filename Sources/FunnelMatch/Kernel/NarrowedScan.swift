@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// Rules that only take chains away from those of a plain funnel.
+/// The rules that only take chains away from those of a plain funnel.
 package struct Narrowing: Sendable {
     let exclusions: [FunnelPlan.Exclusion]
     let isHeld: Bool
@@ -14,31 +14,31 @@ package struct Narrowing: Sendable {
     }
 }
 
-/// What the rows of a slice's lists hold.
+/// The held properties of the rows in a slice's lists.
 package protocol HeldValues {
-    /// Of some keys of a step's list, a number for the values that each row holds under the names of the step: equal
-    /// numbers, equal values. Negative where the row lacks one.
+    /// A number for the values that each of some rows of a step's list has for the step's held properties; equal numbers mean
+    /// equal values. Negative if the row lacks one.
     mutating func numbers(step: Int, of indexes: [UInt32]) throws -> [Int32]
 }
 
-/// Finds the attempts that speak for a slice's users under rules that take chains away: exclusions and held properties.
+/// Finds the chosen attempts of a slice's users under exclusions and held properties, which only take chains away.
 ///
-/// First as if there were none, by `AttemptScan`. A user whose chain the rules leave is done: of an attempt A it is the
-/// first in order of all its chains, hence of those left, so A still takes it; any other attempt is not deeper than before and,
-/// as plain chains take the earliest event at every step, ends no sooner, so A is still the one chosen. All others are
-/// matched one by one (`NarrowedUser`), on the same lists.
+/// First, `AttemptScan` matches all users as if there were no such rules. A user whose chain the rules leave is done. Of all
+/// chains of its attempt A that chain is the first in order, hence also of those left, so A still takes it. Any other attempt
+/// is not deeper than before. It does not end sooner either, since plain chains take the earliest event at every step. So A is
+/// still the chosen attempt. All other users are matched one by one (`NarrowedUser`), on the same lists.
 package struct NarrowedScan: ~Copyable {
     private let rules: KernelRules
     private let narrowing: Narrowing
     private var attempts: AttemptScan
     private var user: NarrowedUser
-    /// By row of the outcomes.
+    /// By row of the outcomes: whether the rules leave its chain.
     private var isSettled: [Bool] = []
     /// Rows that the rules may change.
     private var rest: [Int] = []
 
-    /// Nil where the kernel does not take the rules.
-    /// - Parameter isCancelled: asked now and then, since one long history may take a while.
+    /// Nil if the kernel does not take the rules.
+    /// - Parameter isCancelled: called at least about once a millisecond, since one history may take long.
     package init?(_ rules: KernelRules, _ narrowing: Narrowing, isCancelled: @escaping @Sendable () -> Bool = { false }) {
         guard let attempts = AttemptScan(rules, includeShallow: true) else { return nil }
         self.rules = rules
@@ -52,13 +52,13 @@ package struct NarrowedScan: ~Copyable {
 
     /// Scans a slice.
     /// - Parameters:
-    ///   - lists: where properties are held, equal keys of a step in the order of section 1 of `Protocol/FUNNEL.md`.
-    ///   - listOfStep: index in `lists`, as of `AttemptScan`.
-    ///   - listOfExclusion: index of the list of excluded events.
-    ///   - values: asked only where properties are held.
-    ///   - tooHeavy: told the place in the slice of a user who takes too much work, and why; unless it throws, the user is left
-    ///     out.
-    /// - Throws: `MatchError.cancelled`, and what `values` and `tooHeavy` throw.
+    ///   - lists: with held properties, equal keys of a step in canonical order (`FUNNEL.md` section 1).
+    ///   - listOfStep: by step, index in `lists`.
+    ///   - listOfExclusion: by exclusion, index in `lists`.
+    ///   - values: only called with held properties.
+    ///   - tooHeavy: called with the place in the slice of a user who takes too much work, and the error. Unless it throws, the
+    ///     user is left out.
+    /// - Throws: `MatchError.cancelled`, and errors of `values` and `tooHeavy`.
     package mutating func scan(
         _ lists: [KeyList], listOfStep: [Int], listOfExclusion: [Int], _ values: inout some HeldValues,
         tooHeavy: (Int, MatchError) throws -> Void = { throw $1 }
@@ -76,9 +76,9 @@ package struct NarrowedScan: ~Copyable {
         if !rest.isEmpty { try matchRest(steps, excluded, &values, tooHeavy) }
     }
 
-    // MARK: What stays as it is
+    // MARK: Users that the rules do not change
 
-    /// Notes users whose chain an excluded event may break, or who may be left out or no longer open for one.
+    /// Marks users as not settled if an excluded event may break their chain, leave them out or close an open attempt.
     private mutating func findBroken(_ exclusion: FunnelPlan.Exclusion, _ list: KeyList, _ steps: [KeyList]) {
         let users = attempts.outcomes.user
         var next = 0
@@ -91,16 +91,17 @@ package struct NarrowedScan: ~Copyable {
         }
     }
 
+    /// Whether an exclusion may change the outcome of a row.
     /// - Parameters:
     ///   - first: index of the user's first excluded event.
-    ///   - end: the first key of the next user.
+    ///   - end: lower bound of the next user's keys.
     private func mayChange(
         _ row: Int, _ exclusion: FunnelPlan.Exclusion, _ list: KeyList, _ first: Int, end: UInt64, _ steps: [KeyList]
     ) -> Bool {
         let depth = Int(attempts.outcomes.depth[row])
         let start = key(row, 0, steps)
         if exclusion.dropsUser, depth < rules.steps {
-            // Unless the whole window is clean, whether the user is left out is for a closer look.
+            // Unless the whole window is clean, `NarrowedUser` decides whether the user is left out.
             if has(list, first, after: start, before: start &+ rules.window &+ 1) { return true }
         } else if depth >= exclusion.after + 2 {
             if has(list, first, after: key(row, exclusion.after, steps), before: key(row, min(exclusion.before, depth - 1), steps)) {
@@ -108,7 +109,8 @@ package struct NarrowedScan: ~Copyable {
             }
         }
         guard attempts.outcomes.openDepth[row] > 0, let openFrom = rules.openFrom else { return false }
-        // Where the chosen attempt is open no other is deeper. Of any other that is, only later events count.
+        // If the chosen attempt is open, no other open one is deeper. Else an open one starts at or after `earliest`; only
+        // later events can stop it.
         let earliest = end &- 1 &<< UInt64(rules.timeBits) | openFrom
         guard start >= earliest else { return has(list, first, after: earliest, before: end) }
         return exclusion.after < depth && depth <= exclusion.before && has(list, first, after: key(row, depth - 1, steps), before: end)
@@ -121,16 +123,16 @@ package struct NarrowedScan: ~Copyable {
         return i < list.count && list[i] < high
     }
 
-    /// Notes users whose chain does not hold its values.
+    /// Marks users as not settled if the events of their chain may differ in held values.
     private mutating func findMixed(_ steps: [KeyList], _ values: inout some HeldValues) throws {
         let count = attempts.outcomes.count
         let first = try values.numbers(step: 0, of: attempts.outcomes.chosen[0])
         let mask: UInt64 = 1 << UInt64(rules.timeBits) - 1
         for row in 0..<count {
             let i = Int(attempts.outcomes.chosen[0][row])
-            // Two events of one clock value may hold different values.
+            // Two events of one clock value may have different values.
             let isTied = i + 1 < steps[0].count && steps[0][i + 1] == steps[0][i]
-            // Where the chosen attempt is open no other is deeper; else what those that are hold is not known.
+            // If the chosen attempt is open, no other open one is deeper; else the values of the open ones are not known.
             let isOpenElsewhere = attempts.outcomes.openDepth[row] > 0 && steps[0][i] & mask < rules.openFrom ?? 0
             if first[row] < 0 || isTied || isOpenElsewhere { isSettled[row] = false }
         }
@@ -142,10 +144,10 @@ package struct NarrowedScan: ~Copyable {
         }
     }
 
-    // MARK: What is matched again
+    // MARK: Users that are matched again
 
-    /// Where the keys of some users lie.
-    /// - Parameter places: ascending; those of one user in several groups are equal.
+    /// The ranges of some users' keys in a list.
+    /// - Parameter places: ascending; equal for one user in several groups.
     private static func ranges(_ list: KeyList, _ places: [UInt64], timeBits: Int) -> [Range<Int>] {
         var first = 0
         return places.map { place in
@@ -154,7 +156,7 @@ package struct NarrowedScan: ~Copyable {
         }
     }
 
-    /// The ticks of step 1 in a group of attempts.
+    /// The ticks of step 1 of the attempts in a group.
     private func ticks(ofGroup group: Int) -> Range<UInt64> {
         let bounds = rules.boundaries
         return (group == 0 ? 0 : bounds[group - 1])..<(group == bounds.count ? .max : bounds[group])
@@ -173,7 +175,7 @@ package struct NarrowedScan: ~Copyable {
                 try values.numbers(step: step, of: ranges.flatMap { UInt32($0.lowerBound)..<UInt32($0.upperBound) })
             }
         }
-        // Of each step's numbers, those already used.
+        // By step, how many of the numbers are used already.
         var used = [Int](repeating: 0, count: steps.count)
         for (i, row) in rest.enumerated() {
             user.rows.removeAll()
@@ -201,7 +203,7 @@ package struct NarrowedScan: ~Copyable {
 }
 
 extension KeyList {
-    /// The first index, from one on, whose key is at least `bound`; `count` if there is none. Quick where it is near.
+    /// The first index from `start` on whose key is at least `bound`; `count` if there is none. Fast if it is near `start`.
     func index(from start: Int, atLeast bound: UInt64) -> Int {
         let keys = span
         var low = start
@@ -210,11 +212,6 @@ extension KeyList {
             low += step
             step += step
         }
-        var high = min(keys.count, low + step - 1)
-        while low < high {
-            let middle = (low + high) / 2
-            if keys[middle] < bound { low = middle + 1 } else { high = middle }
-        }
-        return low
+        return (low..<min(keys.count, low + step - 1)).partitioningIndex { keys[$0] >= bound }
     }
 }

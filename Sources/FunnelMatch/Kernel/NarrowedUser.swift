@@ -1,33 +1,36 @@
 import FunnelModel
 
-/// Matches one user of a slice under exclusions and held properties, for windows measured from step 1 and sequential order or a
-/// limit of one tick.
+/// Matches one user of a slice under exclusions and held properties, for windows measured from step 1, and sequential order or
+/// a limit of one tick.
 ///
-/// Keys fall into groups of equal held values, and a chain stays within one. For a depth d each event points to the
-/// first event of the next step that leads to d. If an excluded event lies between, it does so before any later one too, and
-/// then there is none; as the events pointed to rise with those that point, so do the ends of their chains, and no other
-/// choice ends sooner. So an attempt comes to d if the chain that it points along ends within its window, and that is the
-/// chain which the rules choose. One pass for each depth tried, from the greatest downwards.
+/// Keys are in groups of equal held values, and a chain stays within one group. For a depth d, each event points to the first
+/// event of the next step that leads to d. If an excluded event comes between the two, it also comes before any later event of
+/// the next step, so there is no pointer. Later events point to later events or the same, so the ends of their chains ascend
+/// too, and no other choice ends sooner. So an attempt reaches d if the chain along its pointers ends within its window, and
+/// that is the chain that the rules choose. There is one pass for each depth tried, from the max downwards.
 struct NarrowedUser: Sendable {
     private let rules: KernelRules
     private let narrowing: Narrowing
-    /// By step: exclusions that watch the way from it to the next, as bits.
-    private let watching: [UInt64]
-    private let dropping: UInt64
+    /// By step: exclusions that apply between it and the next step.
+    private let watching: [ExclusionSet]
+    /// Exclusions with `drop_user`.
+    private let dropping: ExclusionSet
     private var budget: WorkBudget
 
     var rows: NarrowedRows
-    /// By row: the first excluded event on the way to the next step; the end of the chain to the depth tried, and the
-    /// row that follows. `none` is none.
+    /// By row: key of the first excluded event after it that applies before the next step; `none` if there is none.
     private var stop: [UInt64] = []
+    /// By row: key of the last event of its chain to the depth tried; `none` if it does not lead there.
     private var end: [UInt64] = []
+    /// By row: the next row of that chain; -1 if there is none.
     private var next: [Int] = []
     private static let none = UInt64.max
-    /// Rows of step 1 in order; those whose depth is not known yet.
+    /// Rows of step 1 that may start an attempt, in order.
     private var starts: [Int] = []
+    /// Those of them whose depth is not known yet.
     private var pending: [Int] = []
 
-    /// What became of the user: the indexes of the chosen events in the lists of their steps; empty if left out.
+    /// The outcome of the user: the indexes of the chosen events in the lists of their steps; empty if the user is left out.
     struct Outcome {
         var chain: [UInt32] = []
         var openDepth = 0
@@ -38,11 +41,11 @@ struct NarrowedUser: Sendable {
         self.narrowing = narrowing
         budget = WorkBudget(limit: Limits.userWork, isCancelled: isCancelled)
         rows = NarrowedRows(steps: rules.steps, exclusions: narrowing.exclusions.count, isHeld: narrowing.isHeld)
-        var dropping: UInt64 = 0
-        var watching = [UInt64](repeating: 0, count: rules.steps)
+        var dropping = ExclusionSet()
+        var watching = [ExclusionSet](repeating: ExclusionSet(), count: rules.steps)
         for (e, exclusion) in narrowing.exclusions.enumerated() {
-            if exclusion.dropsUser { dropping |= 1 << UInt64(e) }
-            for step in exclusion.after..<exclusion.before { watching[step] |= 1 << UInt64(e) }
+            if exclusion.dropsUser { dropping.insert(e) }
+            for step in exclusion.after..<exclusion.before { watching[step].insert(e) }
         }
         self.dropping = dropping
         self.watching = watching
@@ -64,17 +67,16 @@ struct NarrowedUser: Sendable {
 
     // MARK: Passes
 
+    /// Fills `stop`.
     /// - Parameter bits: exclusions that count.
-    private mutating func setStops(_ bits: UInt64) {
+    private mutating func setStops(_ exclusions: ExclusionSet) {
         for row in stop.indices { stop[row] = Self.none }
-        if bits & rows.present == 0 { return }
+        if (exclusions & rows.present).isEmpty { return }
         for group in 0..<rows.groups {
             for step in 0..<(rules.steps - 1) {
                 let range = rows[group, step]
-                var left = watching[step] & bits & rows.present
-                while let first = range.first, left != 0 {
-                    let e = left.trailingZeroBitCount
-                    left &= left - 1
+                guard let first = range.first else { continue }
+                for e in watching[step] & exclusions & rows.present {
                     var x = rows.excluded[e].firstIndex(after: rows.key[first], in: rows.excluded[e].indices)
                     for row in range {
                         while x < rows.excluded[e].count, rows.excluded[e][x] <= rows.key[row] { x += 1 }
@@ -86,8 +88,8 @@ struct NarrowedUser: Sendable {
         }
     }
 
-    /// Finds which events lead to a depth, and by which next ones.
-    /// - Parameter lastFrom: earlier events of the deepest step do not count.
+    /// Finds which events lead to a depth, and by which next events: fills `end` and `next`.
+    /// - Parameter lastFrom: events of the deepest step with a smaller key do not count.
     private mutating func lead(to depth: Int, lastFrom: UInt64 = 0) throws(MatchError) {
         try budget.pass(rows.key.count)
         for group in 0..<rows.groups {
@@ -112,14 +114,15 @@ struct NarrowedUser: Sendable {
         }
     }
 
-    /// Whether an attempt comes to the depth of the last pass.
+    /// Whether an attempt reaches the depth of the last pass.
     private func reaches(_ start: Int) -> Bool { end[start] != Self.none && end[start] &- rows.key[start] <= rules.window }
 
     // MARK: The choice
 
+    /// Matches the user whose keys are in `rows`.
     /// - Parameters:
     ///   - depthMax: the user's depth without these rules.
-    ///   - ticks: of step-1 events that may start an attempt.
+    ///   - ticks: ticks of the step-1 events that may start an attempt.
     mutating func match(depthMax: Int, starting ticks: Range<UInt64>) throws(MatchError) -> Outcome {
         rows.arrange()
         findStarts(ticks)
@@ -127,12 +130,12 @@ struct NarrowedUser: Sendable {
         var depthMax = depthMax
         if rules.entry == .first {
             starts.removeLast(starts.count - 1)
-            // Without the rules another attempt may have been the first one.
+            // Without held properties another attempt may have been the first.
             if narrowing.isHeld { depthMax = rules.steps }
         }
         budget.reset()
         if try isLeftOut(depthMax) { return Outcome() }
-        setStops(~0)
+        setStops(.all)
         return try choose(depthMax)
     }
 
@@ -168,17 +171,17 @@ struct NarrowedUser: Sendable {
         return outcome
     }
 
-    /// Of two attempts of one depth, whether a later one is the one to take.
+    /// Whether a later attempt is better than an earlier one of the same depth.
     private func isBetter(_ start: Int, _ best: Int) -> Bool {
         rules.entry == .shortest && end[start] &- rows.key[start] < end[best] &- rows.key[best]
     }
 
     private var tickMask: UInt64 { 1 << UInt64(rules.timeBits) - 1 }
 
-    /// Whether an attempt's window has not passed.
+    /// Whether the window of an attempt is still open at `as_of`.
     private func isUnderWay(_ start: Int) -> Bool { rules.openFrom.map { rows.key[start] & tickMask >= $0 } ?? false }
 
-    /// Whether an attempt of the depth of the last pass can still go on.
+    /// Whether an attempt of the depth of the last pass is open.
     private func isOpen(_ start: Int) -> Bool {
         guard isUnderWay(start) else { return false }
         var last = start
@@ -188,26 +191,26 @@ struct NarrowedUser: Sendable {
 
     // MARK: drop_user
 
-    /// Unless a clean attempt is as deep as the deepest ignoring these exclusions.
+    /// Whether the user is left out: no clean chain is as deep as the deepest one without the exclusions with `drop_user`.
     private mutating func isLeftOut(_ depthMax: Int) throws(MatchError) -> Bool {
-        guard rows.present & dropping != 0 else { return false }
-        setStops(~dropping)
+        guard !(rows.present & dropping).isEmpty else { return false }
+        setStops(.all - dropping)
         var deepest = max(1, depthMax)
         while deepest > 1 {
             try lead(to: deepest)
             if starts.contains(where: reaches) { break }
             deepest -= 1
         }
-        setStops(~0)
+        setStops(.all)
         try lead(to: deepest)
-        let watching = deepest < rules.steps ? self.watching[deepest - 1] & dropping & rows.present : 0
-        if watching == 0 { return !starts.contains(where: reaches) }
+        let watching = deepest < rules.steps ? self.watching[deepest - 1] & dropping & rows.present : ExclusionSet()
+        if watching.isEmpty { return !starts.contains(where: reaches) }
         pending.removeAll(keepingCapacity: true)
         for start in starts where reaches(start) { pending.append(start) }
         var filter: UInt64?
         for start in pending {
-            // A chain is clean if none comes between its last step and the end of the window: then the last step is not before
-            // the latest event up to there.
+            // A chain is clean if none of these events is between its last step and the end of the window. So its last step is
+            // not before the latest such event up to the end.
             let latest = lastExcluded(watching, through: rows.key[start] &+ rules.window)
             if latest != filter {
                 if filter != nil { try budget.spend(rows.key.count) }
@@ -219,10 +222,10 @@ struct NarrowedUser: Sendable {
         return true
     }
 
-    /// The last event of some exclusions up to a key; 0 if there is none.
-    private func lastExcluded(_ bits: UInt64, through limit: UInt64) -> UInt64 {
+    /// The last key of some exclusions that is at most `limit`; 0 if there is none.
+    private func lastExcluded(_ exclusions: ExclusionSet, through limit: UInt64) -> UInt64 {
         var last: UInt64 = 0
-        for e in rows.excluded.indices where bits.has(e) {
+        for e in rows.excluded.indices where exclusions.contains(e) {
             let x = rows.excluded[e].firstIndex(after: limit, in: rows.excluded[e].indices)
             if x > 0 { last = max(last, rows.excluded[e][x - 1]) }
         }

@@ -1,4 +1,4 @@
-/// Working memory of a kernel: grows, is never cleared, and keeps nothing from one use to the next.
+/// Working memory of a kernel. It grows, is never cleared, and loses its contents when it grows.
 @safe struct Scratch<Element: BitwiseCopyable>: ~Copyable {
     /// Address of the first element; valid until the next `reserve`.
     private(set) var base: UnsafeMutablePointer<Element>
@@ -15,11 +15,11 @@
     mutating func reserve(_ count: Int) {
         guard count > capacity else { return }
         unsafe base.deallocate()
-        // A quarter more, so that slices of slowly rising size don't each allocate.
+        // A quarter more, so that slices of slowly increasing size do not each allocate.
         capacity = count + count / 4
         unsafe base = UnsafeMutablePointer<Element>.allocate(capacity: capacity)
     }
 }
 
-/// The memory has one owner at a time.
+/// Unchecked: the memory has one owner at a time.
 extension Scratch: @unchecked Sendable {}

@@ -1,15 +1,15 @@
-/// The users of one slice by the attempt that speaks for them: one row per user, or per user and group, in ascending
-/// order. Columns of equal length, reused from slice to slice.
+/// The chosen attempts of one slice's users: one row for each user, or for each user and group, ascending; with serial rules,
+/// one for each attempt. Columns of equal length, reused from slice to slice.
 package struct SliceOutcomes: Sendable {
     /// The user's place in the slice.
     package internal(set) var user: [UInt32] = []
     package internal(set) var depth: [UInt8] = []
-    /// Depth of the deepest attempt that can still go on, of a user who has not converted; 0 is none.
+    /// Depth of the deepest open attempt of a user who has not converted; 0 is none.
     package internal(set) var openDepth: [UInt8] = []
-    /// Index of the group in which the attempts began; 0 where the rules set no boundaries.
+    /// Index of the group in which the attempts began; 0 if the rules set no boundaries.
     package internal(set) var group: [UInt32] = []
-    /// `chosen[k][j]`: index in step k's list of the event that row j did step k with. Only where k < depth[j]; other
-    /// elements mean nothing.
+    /// `chosen[k][j]`: index in step k's list of the event that did step k in row j, if k < depth[j]; other elements mean
+    /// nothing.
     package internal(set) var chosen: [[UInt32]]
 
     package var count: Int { user.count }
@@ -24,7 +24,7 @@ package struct SliceOutcomes: Sendable {
         for k in chosen.indices { Self.resize(&chosen[k], rows) }
     }
 
-    /// Takes out the rows of users without an attempt.
+    /// Removes the rows of depth 0.
     mutating func removeEmpty() {
         var kept = 0
         for row in 0..<count where depth[row] > 0 {

@@ -1,28 +1,32 @@
-/// One attempt in any order: the largest number of positions that can be given distinct events of the window.
+import FunnelModel
+
+/// One attempt in any order: the max number of positions that can be given distinct events of the window.
 ///
-/// Sets of rows that can be dealt to distinct positions form a matroid. So taking row after row, whenever it can be dealt
-/// together with those before, gives the largest set and among those the first in order of the rows (section 5). Excluded
-/// events between the first and the last row of a chain break it unless a row of the chain shares their clock value:
-/// then the chain must cover those values up to some point. The covers are a matching themselves, of clock values to
-/// positions, and any covers that can be dealt can be extended to a largest set.
+/// Sets of rows that can be assigned to distinct positions form a matroid. So taking row after row, whenever a row can be
+/// assigned together with those taken before, gives a largest set, and of these the first in the order of the rows (`FUNNEL.md`
+/// section 5). Excluded events between the first and the last row of a chain break it unless a row of the chain shares their
+/// clock value. So the chain must cover those values up to some point. The covers are themselves a matching, of clock values to
+/// positions, and any covers that can be assigned can be extended to a largest set.
 struct AnyOrder: Sendable {
     private let rules: ChainRules
     private var matching: PositionMatching
     private var cursors: [Int] = []
 
-    /// Of the last attempt: rows of the unit, A first.
+    /// Rows of the unit in the chain found last, A first.
     private(set) var rows: [Int] = []
-    /// The attempt kept: the same, and its group.
+    /// Rows of the chain kept.
     private(set) var kept: [Int] = []
+    /// Group of the chain kept; -1 before there is one.
     private(set) var keptGroup = -1
-    /// Rows of the window that fit a position, with their positions; clock values of excluded events.
+    /// Rows of the window that fit a position, without A.
     private var window: [Candidate] = []
+    /// Distinct clock values of excluded events in the window, ascending; at most as many as steps.
     private var barriers: [Int64] = []
 
     private struct Candidate {
         let row: Int
         let clock: Int64
-        let mask: UInt64
+        let mask: StepSet
     }
 
     init(_ rules: ChainRules) {
@@ -30,7 +34,7 @@ struct AnyOrder: Sendable {
         matching = PositionMatching(positions: rules.steps)
     }
 
-    /// Deeper than the one kept, or as deep and nearer to A.
+    /// Whether the chain found last is deeper than the one kept, or as deep and nearer to A.
     var rowsAreBetter: Bool {
         rows.count != kept.count ? rows.count > kept.count : rows.lexicographicallyPrecedes(kept)
     }
@@ -43,11 +47,11 @@ struct AnyOrder: Sendable {
 
     /// Finds the deepest chain of an attempt: `rows`.
     mutating func find(
-        _ a: Int, _ group: Int, _ unit: UnitRows, excluding: UInt64, _ budget: inout WorkBudget
+        _ a: Int, _ group: Int, _ unit: UnitRows, excluding: ExclusionSet, _ budget: inout WorkBudget
     ) throws(MatchError) {
         let end = unit.clock[a] + rules.window
         takeFirst(a, group, unit, through: end)
-        guard unit.excluded & excluding != 0 else { return }
+        guard !(unit.excluded & excluding).isEmpty else { return }
         findBarriers(unit, excluding, from: unit.clock[a], before: unit.clock[rows[rows.count - 1]])
         if barriers.allSatisfy({ x in rows.contains { unit.clock[$0] == x } }) { return }
         findBarriers(unit, excluding, from: unit.clock[a], before: end)
@@ -56,7 +60,7 @@ struct AnyOrder: Sendable {
         if covered > 0 { try takeCovering(own, covered, depth, &budget) }
     }
 
-    /// Row after row, whatever is excluded.
+    /// Takes row after row, ignoring exclusions.
     private mutating func takeFirst(_ a: Int, _ group: Int, _ unit: UnitRows, through end: Int64) {
         rows.removeAll(keepingCapacity: true)
         rows.append(a)
@@ -66,11 +70,11 @@ struct AnyOrder: Sendable {
         var near = a
         while near > 0, unit.clock[near - 1] == from { near -= 1 }
         if rules.held.isEmpty {
-            // Mostly the next few rows are all there is.
+            // Usually the next few rows suffice.
             let far = min(unit.clock.count, near + 32)
             while near < far, rows.count < rules.steps {
                 if unit.clock[near] > end { return }
-                if near != a, unit.mask[near] & ~matching.saturated != 0, matching.add(near, unit.mask[near]) { rows.append(near) }
+                if near != a, !(unit.mask[near] - matching.saturated).isEmpty, matching.add(near, unit.mask[near]) { rows.append(near) }
                 near += 1
             }
         }
@@ -79,29 +83,30 @@ struct AnyOrder: Sendable {
         for position in 0..<rules.steps { cursors.append(unit.entry(near, unit.list(group, position))) }
         while rows.count < rules.steps {
             var row = Int.max
-            var mask: UInt64 = 0
-            for position in PositionBits(~matching.saturated & UInt64.lowest(rules.steps)) {
+            var mask = StepSet()
+            for position in StepSet.first(rules.steps) - matching.saturated {
                 let cursor = cursors[position]
                 guard cursor < unit.list(group, position).upperBound else { continue }
                 let candidate = unit.row[cursor]
                 if candidate < row {
                     row = candidate
-                    mask = 0
+                    mask = StepSet()
                 }
-                if candidate == row { mask |= 1 << UInt64(position) }
+                if candidate == row { mask.insert(position) }
             }
             if row == Int.max || unit.clock[row] > end { return }
-            for position in PositionBits(mask) { cursors[position] += 1 }
+            for position in mask { cursors[position] += 1 }
             if row != a, matching.add(row, mask) { rows.append(row) }
         }
     }
 
-    private mutating func findBarriers(_ unit: UnitRows, _ excluding: UInt64, from: Int64, before end: Int64) {
+    private mutating func findBarriers(_ unit: UnitRows, _ excluding: ExclusionSet, from: Int64, before end: Int64) {
         barriers.removeAll(keepingCapacity: true)
         var x = unit.excludedClock.firstIndex(after: from, in: unit.excludedClock.indices)
-        // No chain can cover as many as there are steps, so more of them need no look.
+        // No chain can cover as many values as it has steps, so further ones make no difference.
         while x < unit.excludedClock.count, unit.excludedClock[x] < end, barriers.count < rules.steps {
-            if unit.excludedBits[x] & excluding != 0, barriers.last != unit.excludedClock[x] { barriers.append(unit.excludedClock[x]) }
+            let clock = unit.excludedClock[x]
+            if !(unit.excludedBits[x] & excluding).isEmpty, barriers.last != clock { barriers.append(clock) }
             x += 1
         }
     }
@@ -110,14 +115,14 @@ struct AnyOrder: Sendable {
         window.removeAll(keepingCapacity: true)
         var row = unit.clock.firstIndex(after: unit.clock[a] - 1, in: unit.clock.indices)
         while row < unit.clock.count, unit.clock[row] <= end {
-            let mask = row == a ? 0 : unit.positions(row, group)
-            if mask != 0 { window.append(Candidate(row: row, clock: unit.clock[row], mask: mask)) }
+            let mask = row == a ? StepSet() : unit.positions(row, group)
+            if !mask.isEmpty { window.append(Candidate(row: row, clock: unit.clock[row], mask: mask)) }
             row += 1
         }
     }
 
-    /// How many barriers the chain can pass, and the greatest depth. If it can pass none, `rows` is the chain; else this loads
-    /// the rows up to the barrier that it can't pass.
+    /// The number of barriers that a chain can pass, and the max depth. If it can pass none, `rows` is the chain; else this
+    /// loads the window up to the barrier that it cannot pass.
     private mutating func reach(
         _ a: Candidate, _ group: Int, _ unit: UnitRows, _ budget: inout WorkBudget
     ) throws(MatchError) -> (covered: Int, depth: Int) {
@@ -126,13 +131,13 @@ struct AnyOrder: Sendable {
         var covered = 0
         while covered < barriers.count {
             let barrier = barriers[covered]
-            var mask: UInt64 = 0
+            var mask = StepSet()
             var row = unit.clock.firstIndex(after: barrier - 1, in: unit.clock.indices)
             while row < unit.clock.count, unit.clock[row] == barrier {
                 mask |= unit.positions(row, group)
                 row += 1
             }
-            guard mask != 0, matching.add(-1, mask) else { break }
+            guard !mask.isEmpty, matching.add(-1, mask) else { break }
             covered += 1
         }
         let end = covered < barriers.count ? barriers[covered] : a.clock + rules.window
@@ -145,35 +150,30 @@ struct AnyOrder: Sendable {
         return (covered, rank([a], from: 0, covered))
     }
 
-    /// Adds some row at this clock value to the matching. It stands for whichever of them serves.
+    /// Adds a row at this clock value to the matching: one item with the positions of all of them, since any one may cover it.
     private mutating func cover(_ barrier: Int64, from: Int) -> Bool {
-        var mask: UInt64 = 0
-        var low = from
-        var high = window.count
-        while low < high {
-            let middle = (low + high) / 2
-            if window[middle].clock < barrier { low = middle + 1 } else { high = middle }
-        }
+        var mask = StepSet()
+        var low = (from..<window.count).partitioningIndex { window[$0].clock >= barrier }
         while low < window.count, window[low].clock == barrier {
             mask |= window[low].mask
             low += 1
         }
-        return mask != 0 && matching.add(-1, mask)
+        return !mask.isEmpty && matching.add(-1, mask)
     }
 
-    /// The size of the largest set of the rows chosen and those from an index on that lie before the next barrier.
+    /// The size of a largest set of the chosen rows and of those from an index on that are not after the next barrier.
     private mutating func rank(_ chosen: [Candidate], from: Int, _ covered: Int) -> Int {
         matching.reset()
         for candidate in chosen { _ = matching.add(candidate.row, candidate.mask) }
         let end = covered < barriers.count ? barriers[covered] : Int64.max
         for candidate in window[from...] {
             if candidate.clock > end || matching.count == rules.steps { break }
-            if candidate.mask & ~matching.saturated != 0 { _ = matching.add(candidate.row, candidate.mask) }
+            if !(candidate.mask - matching.saturated).isEmpty { _ = matching.add(candidate.row, candidate.mask) }
         }
         return matching.count
     }
 
-    /// The first chain of a depth in order of the rows, passing no more barriers than it can.
+    /// Finds the first chain of a depth in the order of the rows, which passes at most `covered` barriers.
     private mutating func takeCovering(
         _ a: Candidate, _ covered: Int, _ depth: Int, _ budget: inout WorkBudget
     ) throws(MatchError) {
@@ -189,7 +189,7 @@ struct AnyOrder: Sendable {
         for candidate in chosen { rows.append(candidate.row) }
     }
 
-    /// Can these rows, and others from an index on, make a chain of that depth?
+    /// Whether these rows, with others from an index on, can make a chain of that depth.
     private mutating func completes(_ chosen: [Candidate], from: Int, _ covered: Int, _ depth: Int) -> Bool {
         for passed in 0...covered {
             let end = passed < barriers.count ? barriers[passed] : Int64.max
@@ -203,11 +203,11 @@ struct AnyOrder: Sendable {
         return false
     }
 
-    /// `drop_user`: is there a chain of that depth with no such event up to the end of its window, or with each covered?
+    /// `drop_user`: whether a chain of that depth is neither broken nor unclean (`FUNNEL.md` section 7, "Exclusions").
     mutating func hasClean(
         _ a: Int, _ group: Int, _ unit: UnitRows, depth: Int, _ budget: inout WorkBudget
     ) throws(MatchError) -> Bool {
-        // An event at the end of the window breaks no chain, but is one that drops the user.
+        // An event at the end of the window breaks no chain, but can drop the user.
         let end = unit.clock[a] + rules.window
         findBarriers(unit, rules.excluding, from: unit.clock[a], before: end + 1)
         let own = Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group))
@@ -217,52 +217,45 @@ struct AnyOrder: Sendable {
         return covered == barriers.count || unit.lastExcluded(rules.dropping, through: end) < barriers[covered]
     }
 
-    /// The depth that some attempt of the row can reach.
+    /// The max depth of an attempt that starts at a row.
     mutating func depth(
-        _ a: Int, _ group: Int, _ unit: UnitRows, excluding: UInt64, _ budget: inout WorkBudget
+        _ a: Int, _ group: Int, _ unit: UnitRows, excluding: ExclusionSet, _ budget: inout WorkBudget
     ) throws(MatchError) -> Int {
         findBarriers(unit, excluding, from: unit.clock[a], before: unit.clock[a] + rules.window)
         let own = Candidate(row: a, clock: unit.clock[a], mask: unit.positions(a, group))
         return try reach(own, group, unit, &budget).depth
     }
 
-    /// The positions of the rows of a chain: for row after row the first that lets the others have one too.
+    /// The positions of the rows of a chain: each row in turn gets the lowest position with which all later rows can have one
+    /// too.
     mutating func positions(_ rows: [Int], _ group: Int, _ unit: UnitRows) -> [Int] {
         var masks = rows.map { unit.positions($0, group) }
         for i in masks.indices {
-            for position in PositionBits(masks[i]) {
+            for position in masks[i] {
                 let whole = masks[i]
-                masks[i] = 1 << UInt64(position)
+                masks[i] = StepSet(only: position)
                 matching.reset()
                 if masks.allSatisfy({ matching.add(0, $0) }) { break }
                 masks[i] = whole
             }
         }
-        return masks.map(\.trailingZeroBitCount)
+        return masks.map(\.lowest)
     }
 }
 
 extension UnitRows {
-    /// The positions that a row has in a group.
-    func positions(_ i: Int, _ group: Int) -> UInt64 {
+    /// The positions that a row can fill in a group.
+    func positions(_ i: Int, _ group: Int) -> StepSet {
         if rules.held.isEmpty { return mask[i] }
-        var positions: UInt64 = 0
-        for position in PositionBits(mask[i]) {
+        var positions = StepSet()
+        for position in mask[i] {
             let list = list(group, position)
             let index = entry(i, list)
-            if index < list.upperBound, row[index] == i { positions |= 1 << UInt64(position) }
+            if index < list.upperBound, row[index] == i { positions.insert(position) }
         }
         return positions
     }
 
-    /// The first entry of a list that is of this row or a later one.
-    func entry(_ i: Int, _ list: Range<Int>) -> Int {
-        var low = list.lowerBound
-        var high = list.upperBound
-        while low < high {
-            let middle = (low + high) / 2
-            if row[middle] < i { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    /// Index of the first entry of a list that is of this row or a later one.
+    func entry(_ i: Int, _ list: Range<Int>) -> Int { list.partitioningIndex { row[$0] >= i } }
 }

@@ -1,113 +1,99 @@
 import FunnelModel
 
-/// What a plan says about chains, in ticks, laid out for loops.
+/// A plan's rules for chains, in ticks, in a form that is fast to read.
 struct ChainRules: Sendable {
     let steps: Int
     let slack: Int64
     let window: Int64
     let fromFirst: Bool
-    /// By position, from the previous matched step; `Int64.max` is no bound.
+    /// By position: max ticks from the previous matched step; `Int64.max` is no bound.
     let stepWindow: [Int64]
-    let optional: UInt64
+    let optional: StepSet
     let isStrict: Bool
     let isAny: Bool
     let isSerial: Bool
     let exclusions: [FunnelPlan.Exclusion]
-    /// Exclusions as bits: all of them, and those that drop the user.
-    let excluding: UInt64
-    let dropping: UInt64
-    /// Optional steps that may be skipped in a row, at most.
+    /// All exclusions.
+    let excluding: ExclusionSet
+    /// Exclusions with `drop_user`.
+    let dropping: ExclusionSet
+    /// Max number of optional steps in a row.
     let gapMax: Int
     let held: [[Int]]
 
     init(_ plan: FunnelPlan) {
         steps = plan.steps
-        window = plan.window
+        window = plan.window.count
         fromFirst = plan.definition.anchor == .firstStep
         optional = plan.optional
         isStrict = plan.definition.order == .strict
         isAny = plan.definition.order == .any
         isSerial = plan.definition.countBy == .attempts
-        slack = plan.slack
+        slack = plan.slack.count
         exclusions = plan.exclusions
         held = plan.held
-        stepWindow = plan.stepWindow.map { $0 ?? Int64.max }
-        excluding = UInt64.lowest(plan.exclusions.count)
-        var dropping: UInt64 = 0
-        for (e, exclusion) in plan.exclusions.enumerated() where exclusion.dropsUser { dropping |= 1 << UInt64(e) }
+        stepWindow = plan.stepWindow.map { $0?.count ?? Int64.max }
+        excluding = ExclusionSet.first(plan.exclusions.count)
+        var dropping = ExclusionSet()
+        for (e, exclusion) in plan.exclusions.enumerated() where exclusion.dropsUser { dropping.insert(e) }
         self.dropping = dropping
         var run = 0
         var longest = 0
         for position in 0..<plan.steps {
-            run = plan.optional.has(position) ? run + 1 : 0
+            run = plan.optional.contains(position) ? run + 1 : 0
             longest = max(longest, run)
         }
         gapMax = longest
     }
 
-    /// Along a chain clock values never fall. Then excluded events come between two neighbours or not at all, and rows of
-    /// earlier attempts are out of reach.
+    /// Whether clock values never decrease along a chain. Then an excluded event is between two neighbours or outside the
+    /// chain, and rows of earlier attempts are out of reach.
     var isMonotone: Bool { slack <= 1 }
 
-    /// Exclusions that watch the way from a step done to the next one done. With skipped steps between them, the last step
-    /// done before `after` stands for it, and the first one done behind `before`.
-    func watching(_ from: Int, _ to: Int) -> UInt64 {
-        var bits: UInt64 = 0
+    /// Exclusions that apply between a step done and the next step done. If steps were skipped, the last step done before
+    /// `after` counts in its place, and the first step done after `before` in its place.
+    func watching(_ from: Int, _ to: Int) -> ExclusionSet {
+        var watching = ExclusionSet()
         for (e, exclusion) in exclusions.enumerated() where exclusion.after < to && from < exclusion.before {
-            bits |= 1 << UInt64(e)
+            watching.insert(e)
         }
-        return bits
+        return watching
     }
 
-    /// Optional steps among the positions behind `position`, up to that of `depth`.
+    /// Number of optional steps after `position` within the first `depth` steps.
     func optionals(after position: Int, depth: Int) -> Int {
-        (optional & UInt64.lowest(depth) & ~UInt64.lowest(position + 1)).nonzeroBitCount
+        (optional & StepSet.first(depth) - StepSet.first(position + 1)).count
     }
 
-    /// Ticks from a step done to a next one, besides the window from step 1.
+    /// Max ticks from the step done before it to `position`, apart from the window from step 1.
     func stride(to position: Int) -> Int64 { fromFirst ? stepWindow[position] : min(window, stepWindow[position]) }
 
-    /// Ticks from the last step of a depth that any next step may take, besides the window from step 1.
+    /// Max ticks from the last step of a chain to any possible next step, apart from the window from step 1.
     func strideAfter(depth: Int) -> Int64 {
         if isAny { return Int64.max }
         var longest: Int64 = 0
         for position in depth..<max(depth, steps) {
             longest = max(longest, stride(to: position))
-            if !optional.has(position) { break }
+            if !optional.contains(position) { break }
         }
         return longest
     }
 
-    /// The latest clock value of any step of an attempt.
+    /// The latest clock value that a step of an attempt can have.
     func limit(start: Int64) -> Int64 { fromFirst ? start + window : Int64.max - 1 }
 
-    /// The last clock value at which the windows allow a next step.
+    /// The last clock value at which the windows admit a next step.
     func closes(start: Int64, last: Int64, depth: Int) -> Int64 {
         min(limit(start: start), last.adding(strideAfter(depth: depth)))
     }
 }
 
-extension UInt64 {
-    /// The lowest `count` bits.
-    static func lowest(_ count: Int) -> UInt64 { count >= 64 ? ~0 : (1 << UInt64(count)) - 1 }
-
-    func has(_ bit: Int) -> Bool { self >> UInt64(bit) & 1 == 1 }
-}
-
 extension Int64 {
-    /// The sum, where `Int64.max` is no bound.
+    /// The sum; a distance of `Int64.max` means no bound.
     func adding(_ distance: Int64) -> Int64 { distance == Int64.max ? distance : self + distance }
 }
 
 extension Array where Element: FixedWidthInteger {
-    /// Index of the first element greater than `bound` in an ascending stretch; its end if there is none.
-    func firstIndex(after bound: Element, in range: Range<Int>) -> Int {
-        var low = range.lowerBound
-        var high = range.upperBound
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] <= bound { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    /// Index of the first element greater than `bound` in an ascending range; its end if there is none.
+    func firstIndex(after bound: Element, in range: Range<Int>) -> Int { range.partitioningIndex { self[$0] > bound } }
 }

@@ -1,11 +1,11 @@
-/// Walks rows of ascending clock values outward from A: nearest first, a tie not before A first, equal clock values in row
-/// order.
+/// Walks rows of ascending clock values outward from A: the nearest first, of a tie the one not before A first, equal clock
+/// values in row order.
 struct NearestRows: ~Copyable {
     private let center: Int64
-    /// Next row at or after A, and the end of those.
+    /// The next row at or after A, and the end of these rows.
     private var right: Int
     private let end: Int
-    /// Rows before A come in groups of equal clock value: the next row, the bounds of its group.
+    /// Rows before A are in groups of equal clock values: the next row, and the bounds of its group.
     private var left: Int
     private var leftGroup: Range<Int>
     private let begin: Int

@@ -1,47 +1,48 @@
-/// Rows dealt to positions, each row to one of its own and each position to one row, with as many rows as possible
-/// (augmenting paths on bits).
+/// A matching of rows to positions: each row gets one of its own positions, and each position at most one row. The number of
+/// rows is maximal (augmenting paths on bit sets).
 struct PositionMatching: Sendable {
-    /// By position: the row that has it, and the positions of that row.
+    /// By position: the row that has it.
     private(set) var owner: [Int]
-    private var ownerMask: [UInt64]
+    /// By position: all positions of that row.
+    private var ownerMask: [StepSet]
     private var reachedFrom: [Int]
-    private(set) var taken: UInt64 = 0
-    /// Positions taken by rows that fit nowhere else, for good: a row that fits only these can't be added.
-    private(set) var saturated: UInt64 = 0
+    private(set) var taken = StepSet()
+    /// Positions that stay taken: a row that fits only these cannot be added.
+    private(set) var saturated = StepSet()
 
     init(positions: Int) {
         owner = Array(repeating: 0, count: positions)
-        ownerMask = Array(repeating: 0, count: positions)
+        ownerMask = Array(repeating: StepSet(), count: positions)
         reachedFrom = Array(repeating: 0, count: positions)
     }
 
-    var count: Int { taken.nonzeroBitCount }
+    var count: Int { taken.count }
 
     mutating func reset() {
-        taken = 0
-        saturated = 0
+        taken = StepSet()
+        saturated = StepSet()
     }
 
-    /// Gives the row a position, and others new ones where that helps; false where there is no way.
-    mutating func add(_ row: Int, _ mask: UInt64) -> Bool {
-        let own = mask & ~saturated
-        let free = own & ~taken
-        if free != 0 {
-            put(row, mask, at: free.trailingZeroBitCount)
+    /// Gives the row a position, if necessary by moving others; false if that is impossible.
+    mutating func add(_ row: Int, _ mask: StepSet) -> Bool {
+        let own = mask - saturated
+        let free = own - taken
+        if !free.isEmpty {
+            put(row, mask, at: free.lowest)
             return true
         }
         var visited = own
         var todo = own
-        for position in PositionBits(own) { reachedFrom[position] = -1 }
-        while todo != 0 {
-            let position = todo.trailingZeroBitCount
-            todo &= todo - 1
-            let new = ownerMask[position] & ~visited & ~saturated
-            for other in PositionBits(new) { reachedFrom[other] = position }
+        for position in own { reachedFrom[position] = -1 }
+        while !todo.isEmpty {
+            let position = todo.lowest
+            todo.removeLowest()
+            let new = ownerMask[position] - visited - saturated
+            for other in new { reachedFrom[other] = position }
             visited |= new
             todo |= new
-            if new & ~taken != 0 {
-                shift(row, mask, to: (new & ~taken).trailingZeroBitCount)
+            if !(new - taken).isEmpty {
+                shift(row, mask, to: (new - taken).lowest)
                 return true
             }
         }
@@ -49,7 +50,7 @@ struct PositionMatching: Sendable {
         return false
     }
 
-    private mutating func shift(_ row: Int, _ mask: UInt64, to free: Int) {
+    private mutating func shift(_ row: Int, _ mask: StepSet, to free: Int) {
         var position = free
         while reachedFrom[position] >= 0 {
             let from = reachedFrom[position]
@@ -59,22 +60,9 @@ struct PositionMatching: Sendable {
         put(row, mask, at: position)
     }
 
-    private mutating func put(_ row: Int, _ mask: UInt64, at position: Int) {
+    private mutating func put(_ row: Int, _ mask: StepSet, at position: Int) {
         owner[position] = row
         ownerMask[position] = mask
-        taken |= 1 << UInt64(position)
-    }
-}
-
-/// The positions of a mask, ascending.
-struct PositionBits: Sequence, IteratorProtocol {
-    private var rest: UInt64
-
-    init(_ mask: UInt64) { rest = mask }
-
-    mutating func next() -> Int? {
-        if rest == 0 { return nil }
-        defer { rest &= rest - 1 }
-        return rest.trailingZeroBitCount
+        taken.insert(position)
     }
 }

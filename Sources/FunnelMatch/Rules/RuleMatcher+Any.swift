@@ -30,7 +30,7 @@ extension RuleMatcher {
                 bestTook = took
                 group = anyOrder.keptGroup
                 best.positions = anyPositions
-                // Nothing can be better, nor as deep and open.
+                // No other attempt can be better, or as deep and open.
                 let isDeepest = best.depth == unit.depthMax && (best.depth == rules.steps || !mayBeOpen)
                 if isDeepest, !isShortest || took == 0 { break }
             }
@@ -63,7 +63,8 @@ extension RuleMatcher {
         }
     }
 
-    /// Keeps the attempt of the start at an index, which moves on to the next row: the best of the groups that the row is in.
+    /// Keeps the attempt of the start at an index: the best one of the groups that its row is in. Advances the index to the
+    /// next row.
     private mutating func anyAttempt(_ from: inout Int) throws(MatchError) {
         try budget.pass(rules.steps * rules.steps)
         let a = unit.starts[from].row
@@ -78,7 +79,7 @@ extension RuleMatcher {
             if isFirst {
                 anyOrder.keep(group)
             } else if anyOrder.rows == anyOrder.kept {
-                // The same events can be dealt in the ways of either group.
+                // The same events can be assigned as in either group.
                 if anyPositions.isEmpty { anyPositions = anyOrder.positions(anyOrder.kept, anyOrder.keptGroup, unit) }
                 let positions = anyOrder.positions(anyOrder.rows, group, unit)
                 if positions.lexicographicallyPrecedes(anyPositions) { anyPositions = positions }
@@ -89,14 +90,14 @@ extension RuleMatcher {
         }
     }
 
-    /// The first excluded event behind the chain kept.
+    /// The clock value of the first excluded event after the chain kept.
     private func anyStop() -> Int64 {
         unit.nextExcluded(rules.excluding, after: unit.clock[anyOrder.kept[anyOrder.kept.count - 1]])
     }
 
     private mutating func isLeftOutAny() throws(MatchError) -> Bool {
-        guard unit.excluded & rules.dropping != 0 else { return false }
-        let excluding = rules.excluding & ~rules.dropping
+        guard !(unit.excluded & rules.dropping).isEmpty else { return false }
+        let excluding = rules.excluding - rules.dropping
         var deepest = 0
         for start in unit.starts where deepest < rules.steps {
             try budget.pass(rules.steps)

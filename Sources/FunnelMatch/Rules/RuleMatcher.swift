@@ -1,9 +1,9 @@
 import FunnelModel
 
-/// Matches one user's history exactly by any rules (`Protocol/FUNNEL.md`, sections 3-5 and 7). Reused over users.
+/// Matches one user's history exactly under any rules (`FUNNEL.md` sections 3 to 5 and 7). Reused from user to user.
 ///
-/// A table tells for all attempts of a unit at once how deep they come (`ReachTable`), a search picks their chains
-/// (`ChainSearch`); any order has matchings instead (`AnyOrder`).
+/// A table has, for all attempts of a unit at once, how deep they get (`ReachTable`); a search finds their chains
+/// (`ChainSearch`). Any order uses matchings instead (`AnyOrder`).
 package struct RuleMatcher: Sendable {
     let plan: FunnelPlan
     let rules: ChainRules
@@ -13,19 +13,21 @@ package struct RuleMatcher: Sendable {
     var search: ChainSearch
     var anyOrder: AnyOrder
     var budget: WorkBudget
-    /// In any order: positions of the attempt kept, where they are known already.
+    /// In any order: positions of the attempt kept, if they are known already; else empty.
     var anyPositions: [Int] = []
     /// Attempts whose depth is not known yet.
     private var pending: [UnitRows.Start] = []
-    /// Rows by value, and the stretch of each value.
+    /// Rows sorted by unit value.
     private var unitRows: [Int] = []
+    /// Range of each value in `unitRows`.
     private var runs: [Range<Int>] = []
 
     private enum Units { case users, attempts, sessions, values }
 
+    /// A matcher for one thread.
     /// - Parameters:
-    ///   - workMax: visits that a search may waste on one user, before the query fails by name.
-    ///   - isCancelled: asked now and then, since one long history may take a while.
+    ///   - workMax: max number of failed visits of a search for one user; more is the error `.workBudget`.
+    ///   - isCancelled: called at least about once a millisecond, since one history may take long.
     package init(_ plan: FunnelPlan, workMax: Int = Limits.userWork, isCancelled: @escaping @Sendable () -> Bool = { false }) {
         self.plan = plan
         rules = ChainRules(plan)
@@ -42,33 +44,14 @@ package struct RuleMatcher: Sendable {
         }
     }
 
-    /// - Parameter body: told the outcome of each unit that entered and is not left out: at most one for a user; attempts and
-    ///   sessions in order of time; values in order of their first events.
+    /// Matches a history.
+    /// - Parameter body: called with the outcome of each unit that entered and is not left out: at most one for a user;
+    ///   attempts and sessions in order of time; values in order of their first events.
     package mutating func match(_ history: UserHistory, body: (UserOutcome) -> Void) throws(MatchError) {
         try match(history, plan.entryRange, body)
     }
 
-    /// Matches once for each of some adjoining entry ranges, as if each were the plan's own.
-    ///
-    /// - Parameters:
-    ///   - bounds: ascending instants in microseconds; range b is `bounds[b]..<bounds[b + 1]`.
-    ///   - body: told the ranges in ascending order, each with the outcomes of its units.
-    package mutating func match(
-        _ history: UserHistory, bounds: [Int64], body: (Int, UserOutcome) -> Void
-    ) throws(MatchError) {
-        var row = 0
-        for b in 0..<max(0, bounds.count - 1) {
-            while row < history.time.count, history.time[row] < bounds[b] { row += 1 }
-            var hasStart = false
-            while row < history.time.count, history.time[row] < bounds[b + 1] {
-                if rules.isAny ? history.mask[row] != 0 : history.mask[row].has(0) { hasStart = true }
-                row += 1
-            }
-            if hasStart { try match(history, bounds[b]..<bounds[b + 1]) { body(b, $0) } }
-        }
-    }
-
-    private mutating func match(
+    mutating func match(
         _ history: UserHistory, _ range: Range<Int64>, _ body: (UserOutcome) -> Void
     ) throws(MatchError) {
         budget.reset()
@@ -85,7 +68,7 @@ package struct RuleMatcher: Sendable {
             while from < history.time.count {
                 var end = from + 1
                 while end < history.time.count,
-                    plan.ticks(history.time[end]) - plan.ticks(history.time[end - 1]) <= plan.sessionGap
+                    plan.ticks(history.time[end]) - plan.ticks(history.time[end - 1]) <= plan.sessionGap.count
                 { end += 1 }
                 unit.load(history, from..<end)
                 if let outcome = try outcome(history, range, isUser: false) { body(outcome) }
@@ -100,7 +83,7 @@ package struct RuleMatcher: Sendable {
         }
     }
 
-    /// Rows by value, those of one after those of another, in order of the first events of the values.
+    /// Groups rows by value: fills `runs`, in the order of the first events of the values.
     private mutating func splitValues(_ history: UserHistory) throws(MatchError) {
         unitRows.removeAll(keepingCapacity: true)
         for row in history.unit.indices where history.unit[row] >= 0 { unitRows.append(row) }
@@ -115,7 +98,7 @@ package struct RuleMatcher: Sendable {
         runs.sort { unitRows[$0.lowerBound] < unitRows[$1.lowerBound] }
     }
 
-    /// Section 5: of the attempts of greatest rank, the one that `entry` says; nil where the unit did not enter or is left out.
+    /// The chosen attempt of the unit (`FUNNEL.md` section 5); nil if the unit did not enter or is left out.
     private mutating func outcome(
         _ history: UserHistory, _ range: Range<Int64>, isUser: Bool
     ) throws(MatchError) -> UserOutcome? {
@@ -131,13 +114,13 @@ package struct RuleMatcher: Sendable {
 
     // MARK: Depth one
 
-    /// Nothing ends an attempt but its windows and success.
-    private var hasNoStops: Bool { !rules.isStrict && unit.excluded == 0 }
+    /// Whether only its windows and success end an attempt.
+    private var hasNoStops: Bool { !rules.isStrict && unit.excluded.isEmpty }
 
-    /// Of a unit that never gets past step 1; nil where it takes more than a look at the rows.
-    private func shallowOutcome(_ history: UserHistory, _ range: Range<Int64>, isUser: Bool) -> UserOutcome? {
+    /// The outcome of a unit that never gets past step 1; nil if one pass over the rows cannot decide it.
+    func shallowOutcome(_ history: UserHistory, _ range: Range<Int64>, isUser: Bool) -> UserOutcome? {
         guard unit.depthMax == 1 else { return UserOutcome() }
-        if unit.excluded & rules.dropping != 0 { return nil }
+        if !(unit.excluded & rules.dropping).isEmpty { return nil }
         var first = -1
         var latest = -1
         for i in unit.mask.indices where unit.fills(i, 0, history) && range.contains(history.time[unit.source[i]]) {
@@ -154,7 +137,7 @@ package struct RuleMatcher: Sendable {
 
     // MARK: One outcome of a unit
 
-    private mutating func choose(isUser: Bool) throws(MatchError) -> UserOutcome {
+    mutating func choose(isUser: Bool) throws(MatchError) -> UserOutcome {
         pending.removeAll(keepingCapacity: true)
         pending.append(contentsOf: plan.definition.entry == .first ? unit.starts.prefix(1) : unit.starts[...])
         let openFrom = isUser ? firstOpenClock() : Int64.max
@@ -171,7 +154,8 @@ package struct RuleMatcher: Sendable {
         return best
     }
 
-    /// Finds the attempts of one rank, takes them from the pending, and keeps the best where that is still to be found.
+    /// Finds the attempts of one depth and number of optional steps, removes them from `pending`, and if `isCandidate` keeps
+    /// the best in `best`.
     private mutating func judge(
         _ depth: Int, _ k: Int, isCandidate: Bool, _ openFrom: Int64, _ best: inout UserOutcome
     ) throws(MatchError) {
@@ -201,9 +185,9 @@ package struct RuleMatcher: Sendable {
         guard end <= rules.limit(start: clock) else { return false }
         let isShortest = plan.definition.entry == .shortest
         if !mayBeOpen, bestTook < Int64.max {
-            // Later attempts must be shorter. In strictly rising order the nearest instances are also the first to arrive:
-            // of two chains the one that is behind can be followed by all that is left of the other, or is overtaken.
-            if !isShortest || bestTook == 0 || (rules.slack == 0 && rules.optional == 0 && end - clock >= bestTook) { return true }
+            // A later attempt must be shorter. If clock values strictly increase, the nearest events are also the earliest: of
+            // two chains, the one that is behind can continue with the rest of the other one, or is overtaken.
+            if !isShortest || bestTook == 0 || (rules.slack == 0 && rules.optional.isEmpty && end - clock >= bestTook) { return true }
         }
         guard try search.find(start, depth: depth, optional: k, unit, table, excluding: rules.excluding, &budget) else { return false }
         if mayBeOpen, isOpen() { best.openDepth = max(best.openDepth, depth) }
@@ -217,12 +201,12 @@ package struct RuleMatcher: Sendable {
         return true
     }
 
-    /// The clock value from which an attempt may still be open at `as_of`; `Int64.max` where none can be.
+    /// Attempts that start before this clock value are closed at `as_of`; `Int64.max` if all are.
     private func firstOpenClock() -> Int64 {
         let now = plan.ticks(plan.asOf)
         let newest = unit.clock[unit.clock.count - 1]
-        if now > newest + plan.window { return Int64.max }
-        return rules.fromFirst ? now - plan.window : Int64.min
+        if now > newest + plan.window.count { return Int64.max }
+        return rules.fromFirst ? now - plan.window.count : Int64.min
     }
 
     private func isOpen() -> Bool {
@@ -232,8 +216,8 @@ package struct RuleMatcher: Sendable {
 
     // MARK: Serial attempts
 
-    /// Step-1 events in order; each one's deepest chain, of events that no earlier attempt used; the next one strictly later
-    /// than its end.
+    /// The serial attempts (`FUNNEL.md` section 7, "What is counted"): for each step-1 event in order, its deepest chain of
+    /// events that no earlier attempt used. The next one starts strictly later than the end of the chain.
     private mutating func attempts(
         _ history: UserHistory, _ range: Range<Int64>, _ body: (UserOutcome) -> Void
     ) throws(MatchError) {
@@ -275,7 +259,7 @@ package struct RuleMatcher: Sendable {
 }
 
 extension Array {
-    /// Sorts, and asks on the way whether anybody still waits.
+    /// Sorts, and ends early if the query is cancelled.
     mutating func sort(_ budget: inout WorkBudget, by areInOrder: (Element, Element) -> Bool) throws(MatchError) {
         do {
             try sort { a, b in

@@ -1,43 +1,48 @@
 import FunnelModel
 
-/// The rows of one unit: a user, or a session or a value of one. All times in ticks.
+/// The rows of one unit: a user, or one session or value of a user. All times are in ticks.
 struct UnitRows: Sendable {
     private let plan: FunnelPlan
     let rules: ChainRules
 
-    /// By row: row of the history, clock value, positions.
+    /// By row: index in the history.
     private(set) var source: [Int] = []
+    /// By row: clock value.
     private(set) var clock: [Int64] = []
-    private(set) var mask: [UInt64] = []
-    /// Rows of exclusions: clock value, exclusions.
+    /// By row: positions that it can fill.
+    private(set) var mask: [StepSet] = []
+    /// Clock values of the excluded events, ascending.
     private(set) var excludedClock: [Int64] = []
-    private(set) var excludedBits: [UInt64] = []
-    private(set) var excluded: UInt64 = 0
-    /// No chain is deeper, as far as one look at the rows tells.
+    /// The exclusions that each of them matches.
+    private(set) var excludedBits: [ExclusionSet] = []
+    /// All exclusions that some row matches.
+    private(set) var excluded = ExclusionSet()
+    /// Upper bound of the depth, from one pass over the rows.
     private(set) var depthMax = 0
 
-    /// Rows that can fill a position, in groups of equal held values, in each by position, in each by time.
+    /// The lists: rows that can fill a position, by group of equal held values, then position, then time.
     private(set) var row: [Int] = []
+    /// Clock values of the rows in the lists.
     private(set) var time: [Int64] = []
-    /// `begin[g * steps + p]` is where the rows of a group and position begin.
+    /// `begin[g * steps + p]`: index of the first entry of group g and position p.
     private(set) var begin: [Int] = [0]
     private(set) var groups = 0
-    /// Some row can fill two positions.
+    /// Whether some row can fill two positions.
     private(set) var shares = false
     private var entries: [Entry] = []
     private var cursors: [Int] = []
 
-    /// What may start an attempt, in order of time. In any order there may be several of one row.
+    /// The events that may start an attempt, in order of time. In any order there may be several of one row.
     private(set) var starts: [Start] = []
 
     struct Start {
-        /// Its entry in the lists; means nothing in any order.
+        /// Its entry in the lists; meaningless in any order.
         let index: Int
         let group: Int
         let row: Int
     }
 
-    /// A row at a position, with the values it holds there.
+    /// A row at a position, with the codes of its held values there.
     private struct Entry {
         var values: UInt64
         var third: Int32
@@ -61,53 +66,57 @@ struct UnitRows: Sendable {
         mask.removeAll(keepingCapacity: true)
         excludedClock.removeAll(keepingCapacity: true)
         excludedBits.removeAll(keepingCapacity: true)
-        excluded = 0
+        excluded = ExclusionSet()
         shares = false
-        var reached: UInt64 = 0
-        // Positions that the next row could reach.
-        var ahead: UInt64 = rules.slack == 0 && !rules.isAny ? 1 : ~0
+        var reached = StepSet()
+        // Positions that the next row can reach.
+        var ahead = rules.slack == 0 && !rules.isAny ? StepSet(only: 0) : .all
         for i in chosen {
             let positions = history.mask[i]
             let tick = plan.ticks(history.time[i])
             source.append(i)
             clock.append(tick)
             mask.append(positions)
-            if positions & (positions &- 1) != 0 { shares = true }
-            let new = positions & ahead & ~reached
-            if new != 0 {
+            if positions.hasSeveral { shares = true }
+            let new = positions & ahead - reached
+            if !new.isEmpty {
                 reached |= new
-                ahead |= new << 1
-                while ahead & rules.optional & ~(ahead >> 1) != 0 { ahead |= (ahead & rules.optional) << 1 }
+                ahead |= new.successors
+                while true {
+                    let skipped = (ahead & rules.optional).successors - ahead
+                    if skipped.isEmpty { break }
+                    ahead |= skipped
+                }
             }
-            if rules.excluding != 0, history.excluded[i] != 0 {
+            if !rules.excluding.isEmpty, !history.excluded[i].isEmpty {
                 excludedClock.append(tick)
                 excludedBits.append(history.excluded[i])
                 excluded |= history.excluded[i]
             }
         }
-        depthMax = rules.isAny ? reached.nonzeroBitCount : 0
+        depthMax = rules.isAny ? reached.count : 0
         if rules.isAny { return }
-        while depthMax < rules.steps, reached.has(depthMax) || rules.optional.has(depthMax) { depthMax += 1 }
-        // Each step that is done takes an event of its own.
-        depthMax = min(depthMax, mask.count + rules.optional.nonzeroBitCount)
-        while depthMax > 0, !reached.has(depthMax - 1) { depthMax -= 1 }
+        while depthMax < rules.steps, reached.contains(depthMax) || rules.optional.contains(depthMax) { depthMax += 1 }
+        // Each step done takes an event of its own.
+        depthMax = min(depthMax, mask.count + rules.optional.count)
+        while depthMax > 0, !reached.contains(depthMax - 1) { depthMax -= 1 }
     }
 
-    /// Can the row fill the position, with a value of every held property?
+    /// Whether the row can fill the position, and has a value of every held property.
     func fills(_ i: Int, _ position: Int, _ history: UserHistory) -> Bool {
-        guard mask[i].has(position) else { return false }
+        guard mask[i].contains(position) else { return false }
         for names in rules.held where history.held[names[position]][source[i]] < 0 { return false }
         return true
     }
 
     /// Fills the lists by group and position, and the starts in a range of microseconds.
-    /// - Throws: `MatchError.tooManyEvents` where they need too much memory; `.cancelled`.
+    /// - Throws: `MatchError.tooManyEvents` if they need too much memory; `.cancelled`.
     mutating func arrange(_ history: UserHistory, entryRange: Range<Int64>, _ budget: inout WorkBudget) throws(MatchError) {
         try budget.pass(mask.count)
         try rules.held.isEmpty ? arrangeAll() : arrangeHeld(history, &budget)
         starts.removeAll(keepingCapacity: true)
         if rules.isAny, rules.held.isEmpty {
-            for i in mask.indices where mask[i] != 0 && entryRange.contains(history.time[source[i]]) {
+            for i in mask.indices where !mask[i].isEmpty && entryRange.contains(history.time[source[i]]) {
                 starts.append(Start(index: i, group: 0, row: i))
             }
             return
@@ -122,6 +131,20 @@ struct UnitRows: Sendable {
         if groups > 1 || rules.isAny { starts.sort { ($0.row, $0.index) < ($1.row, $1.index) } }
     }
 
+    /// Chooses the starts in a range of microseconds.
+    /// - Parameters:
+    ///   - all: the starts that `arrange` found.
+    ///   - next: the first of them that is not before an earlier range; it moves to the first after this one.
+    mutating func selectStarts(_ history: UserHistory, in range: Range<Int64>, of all: [Start], from next: inout Int) {
+        starts.removeAll(keepingCapacity: true)
+        while next < all.count {
+            let time = history.time[source[all[next].row]]
+            if time >= range.upperBound { break }
+            if time >= range.lowerBound { starts.append(all[next]) }
+            next += 1
+        }
+    }
+
     mutating func keepFirstStart() {
         let first = starts[0].row
         starts.removeAll { $0.row != first }
@@ -132,11 +155,7 @@ struct UnitRows: Sendable {
         begin.removeAll(keepingCapacity: true)
         begin.append(contentsOf: repeatElement(0, count: rules.steps + 1))
         for positions in mask {
-            var rest = positions
-            while rest != 0 {
-                begin[rest.trailingZeroBitCount + 1] += 1
-                rest &= rest - 1
-            }
+            for position in positions { begin[position + 1] += 1 }
         }
         for position in 0..<rules.steps { begin[position + 1] += begin[position] }
         guard begin[rules.steps] <= Limits.userFills else { throw .tooManyEvents(limit: Limits.userFills) }
@@ -145,10 +164,7 @@ struct UnitRows: Sendable {
         row.resize(to: begin[rules.steps], 0)
         time.resize(to: begin[rules.steps], 0)
         for i in mask.indices {
-            var rest = mask[i]
-            while rest != 0 {
-                let position = rest.trailingZeroBitCount
-                rest &= rest - 1
+            for position in mask[i] {
                 row[cursors[position]] = i
                 time[cursors[position]] = clock[i]
                 cursors[position] += 1
@@ -159,10 +175,7 @@ struct UnitRows: Sendable {
     private mutating func arrangeHeld(_ history: UserHistory, _ budget: inout WorkBudget) throws(MatchError) {
         entries.removeAll(keepingCapacity: true)
         for i in mask.indices {
-            var rest = mask[i]
-            while rest != 0 {
-                let position = rest.trailingZeroBitCount
-                rest &= rest - 1
+            for position in mask[i] {
                 guard fills(i, position, history) else { continue }
                 var values: [3 of Int32] = [0, 0, 0]
                 for (h, names) in rules.held.enumerated() { values[h] = history.held[names[position]][source[i]] }
@@ -195,7 +208,7 @@ struct UnitRows: Sendable {
 }
 
 extension Array {
-    /// The same storage with another number of elements, whatever they are.
+    /// Changes the number of elements, whose values are undefined then; keeps the memory.
     mutating func resize(to size: Int, _ filler: Element) {
         if count > size { removeLast(count - size) }
         if count < size { append(contentsOf: repeatElement(filler, count: size - count)) }

@@ -1,12 +1,12 @@
-/// What a search may cost one user, and whether anybody still waits for it.
+/// The work that a search for one user may take, and the check whether the query was cancelled.
 struct WorkBudget: Sendable {
     let limit: Int
     private let isCancelled: @Sendable () -> Bool
     private var used = 0
-    /// Steps until it is asked again.
+    /// Steps until the next check.
     private var left = Self.interval
 
-    /// Steps between two looks at whether the caller still waits, and whether it is others' turn: at most a millisecond of a
+    /// Steps between two calls of `isCancelled`, which also lets other queries take their turn: at most a millisecond of a
     /// search.
     private static let interval = 1 << 13
 
@@ -17,14 +17,16 @@ struct WorkBudget: Sendable {
 
     mutating func reset() { used = 0 }
 
-    /// Counts visits that led nowhere.
+    /// Counts visits toward the limit.
+    /// - Throws: `MatchError.workBudget` over the limit, `.cancelled`.
     mutating func spend(_ visits: Int) throws(MatchError) {
         used += visits
         if used > limit { throw MatchError.workBudget(limit: limit) }
         try pass(visits)
     }
 
-    /// Notes steps that are made anyway: they cost nothing, but a caller who gave up is noticed within them.
+    /// Notes steps that do not count toward the limit, so that a cancelled query ends during them.
+    /// - Throws: `MatchError.cancelled`.
     mutating func pass(_ steps: Int) throws(MatchError) {
         left -= steps
         if left > 0 { return }

@@ -1,4 +1,4 @@
-/// Names, properties or values that stored events have; what several shards found adds up.
+/// Event names, properties or values of stored events, or totals and names of a project. Answers of several shards are merged.
 package enum Discovery: Equatable, Sendable {
     case events([ByteString: EventRows])
     case properties([ByteString: PropertyRows])
@@ -6,7 +6,7 @@ package enum Discovery: Equatable, Sendable {
     case totals(ProjectTotals)
     case names(ProjectNames)
 
-    /// Adds what another shard found of the same kind.
+    /// Merges another shard's answer of the same kind; another kind is ignored.
     package mutating func merge(_ other: Discovery) {
         switch (self, other) {
         case (.events(let mine), .events(let more)): self = .events(mine.merging(more) { $0.merging($1) })
@@ -22,17 +22,19 @@ package enum Discovery: Equatable, Sendable {
     }
 }
 
-/// What a project has on a shard.
+/// Totals of a project on a shard.
 package struct ProjectTotals: Equatable, Sendable {
-    /// Stored rows, counted like `EventRows`; those of them that no segment holds yet.
+    /// Stored rows, counted like `EventRows`.
     package var rows: UInt64 = 0
+    /// Rows of these that are in no segment file yet.
     package var unsealedRows: UInt64 = 0
+    /// Segment files.
     package var segments: UInt64 = 0
-    /// Users that were ever seen.
+    /// Users ever seen.
     package var users: UInt64 = 0
-    /// Rows taken since the store was opened, some of which may have been repeats: what has changed once this has.
+    /// Rows accepted since the store was opened, with duplicates. If it has changed, the data may have.
     package var taken: UInt64 = 0
-    /// Microseconds; nil without rows.
+    /// Time of the newest row in microseconds; nil without rows.
     package var newestTime: Int64?
 
     package init() {}
@@ -49,20 +51,20 @@ package struct ProjectTotals: Equatable, Sendable {
     }
 }
 
-/// The names of a project that are limited, and how many it may have on a shard.
+/// The event names and property keys of a project on a shard, with their limits.
 package struct ProjectNames: Equatable, Sendable {
     package var events: Set<ByteString> = []
     package var properties: Set<ByteString> = []
     package var eventsMax = 0
     package var propertiesMax = 0
-    /// Files of the project that hold other bytes than were written, each with what was found; the first hundred.
+    /// Damaged files of the project, each with what was found; the first 100.
     package var damaged: [ByteString] = []
 
     package static let damagedMax = 100
 
     package init() {}
 
-    /// Of two shards: a name that both have counts once.
+    /// The union of two shards' names, with the smaller limits.
     package func merging(_ other: ProjectNames) -> ProjectNames {
         var sum = self
         sum.events.formUnion(other.events)
@@ -77,10 +79,10 @@ package struct ProjectNames: Equatable, Sendable {
     package static func isNear(_ count: Int, most: Int) -> Bool { count > 0 && count >= most - most / 5 }
 }
 
-/// Stored rows of an event name; repeated deliveries count until they are merged, and suppressed users' rows too.
+/// Stored rows of an event name. Duplicates count until they are merged, and so do rows of suppressed users.
 package struct EventRows: Equatable, Sendable {
     package var rows: UInt64
-    /// Microseconds of the first and the last.
+    /// Times of the first and the last row, in microseconds.
     package var times: ClosedRange<Int64>
 
     package init(rows: UInt64, times: ClosedRange<Int64>) {
@@ -95,7 +97,7 @@ package struct EventRows: Equatable, Sendable {
     }
 }
 
-/// Stored rows that have a property, by the kind of its value; counted like `EventRows`.
+/// Stored rows with a property, by the kind of its value; counted like `EventRows`.
 package struct PropertyRows: Equatable, Sendable {
     package var strings: UInt64
     package var numbers: UInt64
@@ -113,7 +115,8 @@ package struct PropertyRows: Equatable, Sendable {
         PropertyRows(strings: strings + other.strings, numbers: numbers + other.numbers, booleans: booleans + other.booleans)
     }
 
-    /// - Parameter tag: of `EventBatch.Tag`.
+    /// Adds rows whose value has a tag.
+    /// - Parameter tag: one of `EventBatch.Tag`.
     package mutating func add(tag: UInt8, rows: Int = 1) {
         switch tag {
         case EventBatch.Tag.string: strings += UInt64(rows)
@@ -123,17 +126,17 @@ package struct PropertyRows: Equatable, Sendable {
     }
 }
 
-/// Events by the value of a property.
+/// Numbers of events by the value of a property.
 package struct ValueRows: Equatable, Sendable {
     /// By canonical value.
     package var rows: [PropertyValue: UInt64] = [:]
-    /// Values were left out, so that what is here may lack some too.
+    /// Whether values were left out.
     package var isTruncated: Bool
     private var bytes = 0
 
     package init(isTruncated: Bool = false) { self.isTruncated = isTruncated }
 
-    /// Adds rows of a value, unless there are too many others. Of several threads each may leave out others.
+    /// Adds rows of a value. A new value over the limits is left out; several threads may leave out different values.
     package mutating func add(_ value: PropertyValue, rows more: UInt64) {
         let value = value.canonical
         if let known = rows[value] {
@@ -165,7 +168,7 @@ package struct ValueRows: Equatable, Sendable {
 }
 
 extension PropertyValue {
-    /// Bytes that the value takes in a message, at most.
+    /// Max bytes that the value takes in a message.
     package var wireBytes: Int {
         if case .string(let text) = self { return text.count + 4 }
         return 11

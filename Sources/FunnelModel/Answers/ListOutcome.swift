@@ -1,11 +1,11 @@
-/// Which users a list holds.
+/// Which users are in a user list (`FUNNEL.md` section 6, "User lists").
 package enum ListOutcome: String, CaseIterable, Sendable {
-    /// Got at least as far as the step.
+    /// Reached the step.
     case reached
-    /// Reached the step before it, and not it.
+    /// Reached the nearest required step before it, and not the step.
     case dropped
     /// Reached the last step.
     case converted
-    /// Dropped, and has an attempt that can still go on.
+    /// Dropped, and has an open attempt.
     case open
 }

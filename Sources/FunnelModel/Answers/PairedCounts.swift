@@ -1,14 +1,16 @@
-/// The users of two funnels, by what they did in both; those of disjoint users add up.
+/// Users counted by their outcomes in two funnels. Counts of disjoint users add up.
 package struct PairedCounts: Equatable, Sendable {
-    /// Users who entered both, by whether they converted.
+    /// Of the users who entered both funnels, those who converted in neither.
     package var neither: UInt64 = 0
     package var firstOnly: UInt64 = 0
     package var secondOnly: UInt64 = 0
     package var both: UInt64 = 0
-    /// Users who entered one funnel and not the other.
+    /// Users who entered only the first funnel.
     package var aloneInFirst = Alone()
+    /// Users who entered only the second funnel.
     package var aloneInSecond = Alone()
 
+    /// Users of one funnel.
     package struct Alone: Equatable, Sendable {
         package var entered: UInt64 = 0
         package var converted: UInt64 = 0
@@ -29,7 +31,7 @@ package struct PairedCounts: Equatable, Sendable {
         Alone(entered: enteredBoth + aloneInSecond.entered, converted: secondOnly + both + aloneInSecond.converted)
     }
 
-    /// All eight, in the order in which they travel.
+    /// All eight counts, in the order of the wire format.
     package static var fields: [WritableKeyPath<PairedCounts, UInt64>] {
         [
             \.neither, \.firstOnly, \.secondOnly, \.both, \.aloneInFirst.entered, \.aloneInFirst.converted,

@@ -1,38 +1,39 @@
-/// One shard's answer to a funnel query; answers of shards with disjoint buckets add up.
+/// One shard's answer to a funnel query. Answers of shards with disjoint buckets are merged.
 package struct PartialResult: Equatable, Sendable {
-    /// Buckets whose users are counted here, as ascending disjoint ranges.
+    /// Buckets whose users are counted, as ascending disjoint ranges.
     package var buckets: [Range<Int>]
-    /// Users with a depth of at least i + 1.
+    /// Element i: users with a depth of at least i + 1.
     package var counts: [UInt64]
-    /// Ticks from step 1, of the users counted in row i; empty where times were not asked for. Row 0, which takes no time,
-    /// stays empty.
+    /// Element i: times from step 1 of the users counted in row i, in ticks; empty if times were not asked for. Element 0 is
+    /// always empty.
     package var fromFirst: [TimeSummary]
-    /// Ticks from the previous step. Rows 0 and 1 stay empty: the step before row 1 is step 1.
+    /// The same from the previous row. Element 1 is empty too, since its previous row is step 1.
     package var fromPrevious: [TimeSummary]
-    /// Unconverted users whose deepest open attempt has depth i + 1.
+    /// Element i: unconverted users whose deepest open attempt has depth i + 1.
     package var open: [UInt64]
-    /// The same users by the depth of the attempt that speaks for them; nil where that was not asked for.
+    /// The same users by the depth of their chosen attempt; nil if that was not asked for.
     package var stillOpen: [UInt64]?
-    /// Microseconds of the newest stored event of the project, of any name.
+    /// Time of the project's newest stored event, of any name, in microseconds.
     package var newestEvent: Int64?
-    /// Users who were left out for being too heavy; nil where they are an error.
+    /// Users who were left out because they are too heavy; nil if heavy users are an error.
     package var heavyUsers: UInt64?
-    /// What was asked for beside the counts.
+    /// The report that was asked for in addition to the counts.
     package var report: Report?
 
+    /// The answer to a report, other than the counts.
     package enum Report: Equatable, Sendable {
         case breakdown(ValueGroups)
-        /// By bucket, users with a depth of at least i + 1 among the attempts that began in it.
+        /// By trend bucket, element i: users with a depth of at least i + 1 among the attempts that began in it.
         case trend([[UInt64]])
-        /// Microseconds of the earliest and the latest event that may start an attempt; nil where there are none.
+        /// Times of the earliest and the latest event that may start an attempt, in microseconds; nil without such events.
         case entrySpan(ClosedRange<Int64>?)
         case between(StepTimes)
-        /// Of one user, whom the counts are of too; nil where the user is not known.
+        /// One user, who is also the only one counted; nil if the user is not known.
         case explain(UserExplanation?)
         case paths(PathCounts)
         case predictors(PredictorCounts)
         case paired(PairedCounts)
-        /// The users by variant, and how many of all who entered saw several.
+        /// The users by variant, and the number of users who entered and have several variants.
         case variants(ValueGroups, several: UInt64)
     }
 
@@ -44,6 +45,7 @@ package struct PartialResult: Equatable, Sendable {
         open = counts
     }
 
+    /// Adds the counts of other users.
     package mutating func merge(_ other: PartialResult) {
         buckets = (buckets + other.buckets).sorted { $0.lowerBound < $1.lowerBound }
         for i in counts.indices {
@@ -93,7 +95,7 @@ package struct PartialResult: Equatable, Sendable {
             report = nil
             groups.merge(more)
             report = .variants(groups, several: several + moreSeveral)
-        // One shard alone is asked for an explanation. Whoever adds up has checked that all answers are of one kind.
+        // Only one shard is asked for an explanation, and the caller has checked that all reports are of one kind.
         case (.breakdown, _), (.trend, _), (.entrySpan, _), (.between, _), (.explain, _), (.paired, _), (.variants, _), (.paths, _),
             (.predictors, _):
             break

@@ -1,10 +1,10 @@
-/// What is asked about what users do next to the steps of a funnel (`Protocol/FUNNEL.md`, section 6).
+/// A question for paths: what users do after a step, or between two steps (`FUNNEL.md` section 6, "Paths").
 package struct PathQuestion: Equatable, Sendable {
-    /// Where paths begin; steps count from 1.
+    /// Where paths begin and end; steps are 1-based.
     package enum Origin: Equatable, Sendable {
-        /// After the last event of those who dropped at the step.
+        /// After the last event of the attempt, for users who dropped at the step.
         case dropped(Int)
-        /// After the event of the first step, up to that of the second, of those who did both.
+        /// Between the events of the two steps, for users who did both.
         case between(Int, Int)
     }
 
@@ -16,7 +16,7 @@ package struct PathQuestion: Equatable, Sendable {
     }
 
     package var origin: Origin
-    /// Events of a path, at most.
+    /// Max number of events of a path.
     package var length: Int
     package var events: Events
 
@@ -27,25 +27,25 @@ package struct PathQuestion: Equatable, Sendable {
     }
 }
 
-/// Users by path; those of disjoint users add up.
+/// Numbers of users by path. Counts of disjoint users add up.
 package struct PathCounts: Equatable, Sendable {
     /// By the names of a path's events.
     package var users: [[ByteString]: UInt64] = [:]
 
-    /// Bytes of a path on the wire, at most, without its names: the number of events, their codes, the users.
+    /// Max bytes of a path on the wire without its names: the number of events, their codes, the number of users.
     package static let bytesPerPath = 1 + 3 * Limits.pathLength + 7
-    /// Bytes there beside a name's own.
+    /// Max bytes of a name on the wire in addition to its own.
     package static let bytesPerName = 2
 
     package init() {}
 
     package mutating func merge(_ other: PathCounts) { users.merge(other.users, uniquingKeysWith: +) }
 
-    /// Paths by their names, byte by byte; a path comes before those that it begins.
+    /// Whether path `a` is before `b`: by the bytes of their names in turn; a path is before those that it begins.
     package static func isAscending(_ a: [ByteString], _ b: [ByteString]) -> Bool { a.lexicographicallyPrecedes(b) }
 }
 
 extension FunnelDefinition {
-    /// The nearest step before a step, both counted from 1, that may not be skipped.
+    /// The nearest required step before a step; both are 1-based.
     package func requiredStep(before step: Int) -> Int { (steps[..<(step - 1)].lastIndex { !$0.isOptional } ?? 0) + 1 }
 }

@@ -1,10 +1,10 @@
-/// What is asked about what comes before a step (`Protocol/FUNNEL.md`, section 6). Steps count from 1.
+/// A question for predictors of a step (`FUNNEL.md` section 6, "Predictors"). Steps are 1-based.
 package struct PredictorQuestion: Equatable, Sendable {
-    /// Reaching it is the outcome.
+    /// The step whose reaching is the outcome.
     package var step: Int
-    /// Only users who did this earlier step count.
+    /// An earlier step; only users who did it count.
     package var of: Int
-    /// Whether values of properties count as well as names of events.
+    /// Whether values of properties are features, in addition to event names.
     package var properties: Bool
 
     package init(step: Int, of: Int, properties: Bool) {
@@ -14,7 +14,7 @@ package struct PredictorQuestion: Equatable, Sendable {
     }
 }
 
-/// Users by what they did before a step; those of disjoint users add up.
+/// Users counted by what they did before a step. Counts of disjoint users add up.
 package struct PredictorCounts: Equatable, Sendable {
     package struct Users: Equatable, Sendable {
         package var count: UInt64 = 0
@@ -28,23 +28,23 @@ package struct PredictorCounts: Equatable, Sendable {
 
         package static func + (a: Users, b: Users) -> Users { Users(a.count + b.count, converted: a.converted + b.converted) }
 
-        /// Whether these can be some of `whole`.
+        /// Whether these can be a part of `whole`.
         package func isPart(of whole: Users) -> Bool {
             converted <= count && converted <= whole.converted && count <= whole.count
                 && count - converted <= whole.count - whole.converted
         }
     }
 
-    /// All who count.
+    /// All users who did step `of`.
     package var whole = Users()
-    /// Users who did an event, by its name.
+    /// By event name: users who did it.
     package var events: [ByteString: Users] = [:]
-    /// Users who did an event with a value of a property; the values are `canonical`.
+    /// By property and `canonical` value: users who did an event with it.
     package var properties: [ByteString: [PropertyValue: Users]] = [:]
     /// Properties with more than `Limits.predictorValues` values.
     package var leftOut: Set<ByteString> = []
 
-    /// Bytes of a feature on the wire, at most, without its name or value.
+    /// Max bytes of a feature on the wire without its name or value.
     package static let bytesPerFeature = 2 + 2 * 7
 
     package init() {}

@@ -1,10 +1,10 @@
 /// How long users took from one step of their chosen attempt to a later one.
 package struct StepTimes: Equatable, Sendable {
-    /// Ticks of the clock.
+    /// In ticks of the clock.
     package var times: TimeSummary
-    /// Least and greatest of them; nil where there are none.
+    /// Min and max time, in ticks; nil without users.
     package var range: ClosedRange<UInt64>?
-    /// Users who got as far, and skipped one of the two steps.
+    /// Users who reached the later step, but skipped one of the two.
     package var skipped: UInt64
 
     package init(times: TimeSummary = TimeSummary(), range: ClosedRange<UInt64>? = nil, skipped: UInt64 = 0) {

@@ -1,14 +1,14 @@
-/// Gathers the times of one step for a `TimeSummary`. Each worker fills one of its own; `merge` makes them one.
+/// Collects the times of one step for a `TimeSummary`. Each thread fills its own collector; `merge` joins them.
 package struct TimeCollector: Sendable {
-    /// All values while they are few, in units; empty from then on.
+    /// All values, in units, up to `exactMax` of them; empty beyond that.
     private var values: [UInt64] = []
-    /// Count by bucket of `TimeHistogram`, once there are more; empty until then.
+    /// Counts by bucket of `TimeHistogram` beyond `exactMax` values; empty up to that.
     private var buckets: [UInt64] = []
     package private(set) var count: UInt64 = 0
-    /// Of units.
+    /// In units.
     private var sum = UInt128(0)
     private let exactMax: Int
-    /// Ticks of the clock in one unit of what is added: small numbers are sooner sorted.
+    /// Clock ticks in one unit of the values that are added. Smaller values are faster to sort.
     private let unit: UInt64
 
     package init(unit: UInt64 = 1) { self.init(unit: unit, exactMax: Limits.exactTimesPerStep) }
@@ -29,7 +29,7 @@ package struct TimeCollector: Sendable {
         }
     }
 
-    /// Adds the first of some values.
+    /// Adds the first `n` of some values.
     package mutating func add(_ more: [UInt64], first n: Int) {
         let span = more.span.extracting(first: n)
         var total = UInt128(0)
@@ -44,7 +44,7 @@ package struct TimeCollector: Sendable {
         }
     }
 
-    /// Adds what another collector of the same unit and limit gathered.
+    /// Adds the values of another collector, which must have the same unit and limit.
     package mutating func merge(_ other: TimeCollector) {
         count &+= other.count
         sum &+= other.sum
@@ -58,6 +58,7 @@ package struct TimeCollector: Sendable {
         for (i, n) in other.buckets.enumerated() { buckets[i] &+= n }
     }
 
+    /// The summary, in clock ticks.
     package consuming func finish() -> TimeSummary {
         let ticks = sum &* UInt128(unit)
         if !buckets.isEmpty { return TimeSummary(count: count, sum: ticks, values: .histogram(TimeHistogram.buckets(buckets))) }

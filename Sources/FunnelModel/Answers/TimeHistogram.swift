@@ -1,9 +1,10 @@
-/// Log-linear buckets: values below 256 exactly, above that 128 buckets to a power of two, so that a bucket's middle is
-/// within 0.4 % of each value in it.
+/// Log-linear buckets: one for each value below 256, above that 128 for each power of two. So the middle of a bucket is within
+/// 0.4 % of each of its values. `PROTOCOL.md` section 11 has the formula.
 package enum TimeHistogram {
+    /// A bucket that is not empty.
     package struct Bucket: Equatable, Sendable {
         package var number: UInt32
-        /// Values in it.
+        /// Number of values in it.
         package var count: UInt64
 
         package init(_ number: UInt32, count: UInt64) {
@@ -12,6 +13,7 @@ package enum TimeHistogram {
         }
     }
 
+    /// The bucket of a value, below `bucketCount`.
     package static func bucket(of value: UInt64) -> UInt32 {
         if value < 256 { return UInt32(truncatingIfNeeded: value) }
         let exponent = UInt64(truncatingIfNeeded: 63 &- value.leadingZeroBitCount)
@@ -21,14 +23,14 @@ package enum TimeHistogram {
 
     package static let bucketCount: UInt32 = 256 + 56 * 128
 
-    /// The least of a bucket's values.
+    /// The smallest value of a bucket.
     package static func least(of bucket: UInt32) -> UInt64 {
         if bucket < 256 { return UInt64(bucket) }
         let index = UInt64(bucket - 256)
         return (128 + index % 128) << (index / 128 + 1)
     }
 
-    /// The middle of a bucket's values.
+    /// The middle of a bucket.
     package static func middle(of bucket: UInt32) -> Double {
         if bucket < 256 { return Double(bucket) }
         let width = UInt64(1) << (UInt64(bucket - 256) / 128 + 1)
@@ -41,7 +43,8 @@ package enum TimeHistogram {
         return buckets(counts)
     }
 
-    /// The filled ones of all buckets' counts.
+    /// The buckets that are not empty, ascending.
+    /// - Parameter counts: by bucket.
     static func buckets(_ counts: [UInt64]) -> [Bucket] {
         counts.indices.compactMap { counts[$0] == 0 ? nil : Bucket(UInt32($0), count: counts[$0]) }
     }

@@ -1,14 +1,14 @@
-/// How long a step took, over many users, in ticks of the funnel's clock: all values while there are few, a histogram
-/// beyond that. Sums and counts stay exact either way.
+/// How long a step took, over many users, in ticks of the funnel's clock: all values while there are few, else a histogram. Sum
+/// and count are always exact.
 package struct TimeSummary: Sendable {
     package private(set) var count: UInt64 = 0
     package private(set) var sum = UInt128(0)
     package private(set) var values: Values = .exact([])
 
     package enum Values: Sendable {
-        /// Ascending lists, one for each shard: to rank values they need not be made one.
+        /// Ascending lists, one for each shard; ranks are found without merging them.
         case exact([[UInt64]])
-        /// Ascending, none of them empty.
+        /// Ascending, without empty buckets.
         case histogram([TimeHistogram.Bucket])
     }
 
@@ -25,7 +25,7 @@ package struct TimeSummary: Sendable {
         return false
     }
 
-    /// Adds another shard's users. Exact only while both sides are, however many values that makes.
+    /// Adds another shard's users. The result is exact if both sides are, with any number of values.
     package mutating func merge(_ other: TimeSummary) {
         count += other.count
         sum += other.sum
@@ -37,22 +37,22 @@ package struct TimeSummary: Sendable {
         }
     }
 
-    /// Mean in ticks; nil where nobody was counted.
+    /// Mean in ticks; nil without users.
     package var mean: Double? { count == 0 ? nil : Double(sum) / Double(count) }
 
-    /// Mean of the two middle values for an even count; nil where nobody was counted.
+    /// Median in ticks: for an even count the mean of the two middle values; nil without users.
     package var median: Double? {
         guard count > 0 else { return nil }
         return (value(atRank: (count + 1) / 2) + value(atRank: count / 2 + 1)) / 2
     }
 
-    /// Nearest rank, ceil(p n), of a fraction in percent; nil where nobody was counted.
+    /// Percentile in ticks by the nearest rank, `ceil(percent / 100 * n)`; nil without users.
     package func percentile(_ percent: UInt64) -> Double? {
         guard count > 0 else { return nil }
         return value(atRank: max(1, (count * percent + 99) / 100))
     }
 
-    /// How many values are less than a bound; of a histogram, the bound's own bucket is not among them.
+    /// The number of values below a bound. With a histogram, the number of values in buckets before that of the bound.
     package func count(below bound: UInt64) -> UInt64 {
         switch values {
         case .exact(let lists): return bound == 0 ? 0 : lists.reduce(0) { $0 + UInt64($1.count(through: bound - 1)) }
@@ -62,7 +62,7 @@ package struct TimeSummary: Sendable {
         }
     }
 
-    /// The value at a rank from 1 to `count`.
+    /// The value at a 1-based rank.
     private func value(atRank rank: UInt64) -> Double {
         switch values {
         case .exact(let lists): return Double(Self.value(atRank: Int(rank), of: lists))
@@ -76,7 +76,7 @@ package struct TimeSummary: Sendable {
         }
     }
 
-    /// The least value that so many values do not exceed, by halving the range in which it lies.
+    /// The smallest value that at least `rank` values do not exceed, by binary search over the range of values.
     private static func value(atRank rank: Int, of lists: [[UInt64]]) -> UInt64 {
         var low: UInt64 = 0
         var high = lists.compactMap(\.last).max() ?? 0
@@ -89,7 +89,7 @@ package struct TimeSummary: Sendable {
 }
 
 extension TimeSummary: Equatable {
-    /// Exact values may be spread over lists in different ways.
+    /// Exact values can be distributed over lists in different ways.
     package static func == (a: TimeSummary, b: TimeSummary) -> Bool {
         guard a.count == b.count, a.sum == b.sum else { return false }
         switch (a.values, b.values) {
@@ -101,14 +101,6 @@ extension TimeSummary: Equatable {
 }
 
 extension [UInt64] {
-    /// How many of ascending values are at most `bound`.
-    fileprivate func count(through bound: UInt64) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle] <= bound { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    /// The number of ascending values that are at most `bound`.
+    fileprivate func count(through bound: UInt64) -> Int { indices.partitioningIndex { self[$0] > bound } }
 }

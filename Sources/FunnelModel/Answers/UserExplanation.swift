@@ -1,14 +1,14 @@
-/// What a funnel makes of one user: the chosen attempt, why it went no further, and what else there was
-/// (`Protocol/FUNNEL.md`, section 6).
+/// An explanation of one user's outcome: the chosen attempt, why it has no next step, and the attempts and events around it
+/// (`FUNNEL.md` section 6, "One user explained").
 package struct UserExplanation: Equatable, Sendable {
     package var depth = 0
-    /// Events of the chosen attempt, in the order of its rows; skipped steps are left out.
+    /// Events of the chosen attempt, in the order of rows of the report; skipped steps are left out.
     package var chosen: [Chosen] = []
     /// Why there is no next step; nil for a user who converted.
     package var stopped: Miss?
-    /// Microseconds of the last clock value at which some attempt can still go on; nil where none can, or the user converted.
+    /// The last clock value at which some attempt is open, in microseconds; nil if none is, or the user converted.
     package var openUntil: Int64?
-    /// Other attempts, in order of time: the deepest where there are more than `attemptsShown`.
+    /// Other attempts, in order of time: the deepest ones if there are more than `attemptsShown`.
     package var attempts: [Attempt] = []
     package var attemptsInAll = 0
     /// The user's events around the chosen attempt, in order.
@@ -32,6 +32,7 @@ package struct UserExplanation: Equatable, Sendable {
         }
     }
 
+    /// An event of the chosen attempt, with the properties it has.
     package struct Chosen: Equatable, Sendable {
         /// The step that the event did, 0-based.
         package var position: Int
@@ -45,6 +46,7 @@ package struct UserExplanation: Equatable, Sendable {
         }
     }
 
+    /// One of the user's events around the attempt.
     package struct Entry: Equatable, Sendable {
         package var moment: Moment
         /// Positions that the event can fill, as bits.
@@ -56,8 +58,9 @@ package struct UserExplanation: Equatable, Sendable {
         }
     }
 
+    /// Another attempt, and why it was not chosen.
     package struct Attempt: Equatable, Sendable {
-        /// Of step 1, in microseconds.
+        /// Time of its first event, in microseconds.
         package var time: Int64
         package var depth: Int
         /// Ticks from step 1 to the deepest step.
@@ -80,18 +83,18 @@ package struct UserExplanation: Equatable, Sendable {
         case leftOut = "left_out"
     }
 
-    /// The candidate for the next step that came nearest, and the first rule it failed.
+    /// The nearest miss: the event that failed the fewest rules as the next step, and the first rule that it failed.
     package struct Miss: Equatable, Sendable {
         /// The step that was not done, 0-based.
         package var position: Int
         package var reason: Reason
-        /// The candidate.
+        /// The event; nil if there is none.
         package var candidate: Moment?
-        /// What excluded it, or came between.
+        /// The event that excludes it or comes between.
         package var blocker: Moment?
-        /// Whose condition or held value it failed; empty where that is not the reason.
+        /// The property whose condition or held value it failed; empty for other reasons.
         package var property: ByteString = ""
-        /// Microseconds that it was too early or too late.
+        /// By how much it is too early or too late, in microseconds.
         package var distance: UInt64 = 0
 
         package init(position: Int, reason: Reason, candidate: Moment? = nil) {
@@ -101,7 +104,7 @@ package struct UserExplanation: Equatable, Sendable {
         }
     }
 
-    /// In the order in which the rules are asked, but for the last two, which are about the user.
+    /// Rules in the order in which they are tested. `noEvent`, `leftOut` and `notInCohort` are not rules of an event.
     package enum Reason: String, CaseIterable, Sendable {
         case noEvent = "no_event"
         case condition

@@ -1,21 +1,22 @@
-/// Users by value; those of disjoint users add up. Of many values a shard tells only some, and what it left out is bounded
-/// (`Protocol/PROTOCOL.md`, section 11).
+/// Users counted by value and depth. Counts of disjoint users add up. With many values a shard reports only some, and bounds
+/// for the others (`PROTOCOL.md` section 11).
 package struct ValueGroups: Equatable, Sendable {
-    /// Users without a value with a depth of at least i + 1.
+    /// Element i: users without a value with a depth of at least i + 1.
     package var absent: [UInt64]
-    /// The same for the users of each value that was told; the values are `canonical`.
+    /// The same for each reported value; the values are `canonical`.
     package var counts: [PropertyValue: [UInt64]]
-    /// Users at step 1 that a value of `counts` can have at most on shards that did not tell it; without an entry it is
-    /// known whole.
+    /// By value of `counts`: max number of users at step 1 on the shards that did not report it. Without an entry, its counts
+    /// are complete.
     package private(set) var missing: [PropertyValue: UInt64] = [:]
     package private(set) var untold = Untold()
-    /// Distinct values there are at least.
+    /// Lower bound of the number of distinct values.
     private var valuesMin = 0
 
+    /// The values that were not reported.
     package struct Untold: Equatable, Sendable {
-        /// A value that two shards left out counts twice.
+        /// Their number; a value that two shards left out counts twice.
         package var values = 0
-        /// Users at step 1 that a value can have at most which no shard told.
+        /// Max number of users at step 1 of a value that no shard reported.
         package var users: UInt64 = 0
     }
 
@@ -24,22 +25,22 @@ package struct ValueGroups: Equatable, Sendable {
         counts = [:]
     }
 
-    /// Of one shard, whose `counts` are at hand.
+    /// Notes the values that one shard does not report, after its `counts` are set.
     /// - Parameters:
-    ///   - values: further values, which it does not tell.
-    ///   - users: the most users at step 1 that any of these has.
+    ///   - values: the number of these values.
+    ///   - users: max number of users at step 1 of one of them.
     package mutating func leaveOut(values: Int, users: UInt64) {
         untold = Untold(values: values, users: users)
         valuesMin = toldValues + values
     }
 
-    /// How many distinct values there are: the same value left out by two shards can't be told from two values.
+    /// The range of the number of distinct values: one value that two shards left out cannot be distinguished from two values.
     package var distinct: ClosedRange<Int> {
         let told = toldValues
         return max(valuesMin, told)...(told + untold.values)
     }
 
-    /// A shard may be asked about a value that nobody has there.
+    /// The number of reported values, without those that nobody has: a shard can be asked about such a value.
     private var toldValues: Int { counts.values.reduce(0) { $0 + ($1.first == 0 ? 0 : 1) } }
 
     package mutating func merge(_ other: ValueGroups) {
@@ -61,28 +62,28 @@ package struct ValueGroups: Equatable, Sendable {
         for (value, users) in other.missing { missing[value, default: 0] += users }
     }
 
-    /// The first `k` groups in the order of a breakdown, of those that are known whole.
+    /// The first `k` values in the order of a breakdown, of those whose counts are complete.
     package func largest(_ k: Int) -> [PropertyValue] {
         counts.compactMap { missing[$0.key] == nil && $0.value[0] > 0 ? ($0.key, $0.value[0]) : nil }.leading(k)
     }
 }
 
 extension PropertyValue {
-    /// One form for all values that are equal as numbers: a double that is a whole number of 64 bits becomes an integer.
+    /// One form for values that are equal as numbers: a double that is a 64-bit integer becomes an integer.
     package var canonical: PropertyValue {
         guard case .double(let value) = self, let whole = Int64(exactly: value) else { return self }
         return .integer(whole)
     }
 
-    /// What decides between groups of one size: a string's own bytes, of a number or boolean those of its JSON text.
+    /// The bytes that order groups of one size: a string's own, or those of the JSON text of a number or boolean.
     package var textBytes: [UInt8] {
         if case .string(let text) = self { return text.bytes }
-        return json.encoded
+        return json.encode()
     }
 }
 
 extension Sequence<PropertyValue> {
-    /// Ascending by `textBytes`; a string comes after the number or boolean that reads the same.
+    /// Ascending by `textBytes`; a string comes after a number or boolean with the same text.
     package func sortedAsText() -> [PropertyValue] { map(ValueText.init).sorted().map(\.value) }
 }
 
@@ -90,7 +91,7 @@ extension [(PropertyValue, UInt64)] {
     /// The first `n` in the order of a breakdown: by users, descending, then by the values as text.
     package func leading(_ n: Int) -> [PropertyValue] {
         guard let least = map({ $0.1 }).sorted(by: >).prefix(n).last else { return [] }
-        // Only what can be among the first n is put in order by its text.
+        // Only values that can be among the first n are sorted by text.
         let candidates = filter { $0.1 >= least }.map { (users: $0.1, text: ValueText($0.0)) }
         let sorted = candidates.sorted { a, b in a.users != b.users ? a.users > b.users : a.text < b.text }
         return sorted.prefix(n).map(\.text.value)
@@ -100,7 +101,7 @@ extension [(PropertyValue, UInt64)] {
 private struct ValueText: Comparable {
     let value: PropertyValue
     let text: [UInt8]
-    /// The first eight bytes as a number, the first of them highest: most texts differ there.
+    /// The first eight bytes as a big-endian number: most texts differ there.
     let head: UInt64
 
     init(_ value: PropertyValue) {

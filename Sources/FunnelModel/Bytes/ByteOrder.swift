@@ -1,4 +1,4 @@
-/// Byte order of two strings: negative, 0 or positive.
+/// The order of two strings by bytes: negative, 0 or positive.
 package func compareBytes(_ a: ArraySlice<UInt8>, _ b: ArraySlice<UInt8>) -> Int {
     let (left, right) = (a.span, b.span)
     return unsafe compareBytes(left.bytes, right.bytes)
@@ -9,7 +9,7 @@ package func compareBytes(_ a: [UInt8], _ b: [UInt8]) -> Int {
     return unsafe compareBytes(left.bytes, right.bytes)
 }
 
-/// Eight bytes a step. Big-endian words compare as their bytes do.
+/// Compares eight bytes at a time: the order of big-endian words is that of their bytes.
 package func compareBytes(_ a: RawSpan, _ b: RawSpan) -> Int {
     let shared = min(a.byteCount, b.byteCount)
     var at = 0
@@ -26,7 +26,7 @@ package func compareBytes(_ a: RawSpan, _ b: RawSpan) -> Int {
     return a.byteCount &- b.byteCount
 }
 
-/// Whether two strings are the same.
+/// Whether two strings have the same bytes.
 package func equalBytes(_ a: RawSpan, _ b: RawSpan) -> Bool {
     let count = a.byteCount
     guard count == b.byteCount else { return false }
@@ -37,7 +37,7 @@ package func equalBytes(_ a: RawSpan, _ b: RawSpan) -> Bool {
     }
     if at == count { return true }
     if count >= 8 {
-        // The last word, some of which was compared already.
+        // The last eight bytes, some of which were compared already.
         return unsafe a.uncheckedInteger(count &- 8, as: UInt64.self) == b.uncheckedInteger(count &- 8, as: UInt64.self)
     }
     while at < count {

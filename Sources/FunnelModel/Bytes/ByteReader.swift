@@ -1,4 +1,4 @@
-/// A fault in bytes that came from a peer or a disk: where, and what was wrong.
+/// An error in bytes from a peer or a disk: its offset, and what is wrong.
 @usableFromInline package struct ByteError: Error, Equatable, Sendable {
     package var offset: Int
     package var reason: String
@@ -9,7 +9,8 @@
     }
 }
 
-/// Reads little-endian values from a byte range and never past it; every fault is a `ByteError`, never a trap.
+/// Reads little-endian values from a range of bytes, never past its end. Every fault is a `ByteError`, never a trap. Parameters
+/// named `what` are the value's name in errors.
 @usableFromInline package struct ByteReader: Sendable {
     @usableFromInline package let bytes: [UInt8]
     @usableFromInline package private(set) var offset: Int
@@ -33,6 +34,7 @@
     @inlinable
     package var remaining: Int { end &- offset }
 
+    /// The range of the next `count` bytes, which are skipped.
     @inlinable
     package mutating func take(_ count: Int, _ what: @autoclosure () -> String) throws(ByteError) -> Range<Int> {
         guard count >= 0, count <= remaining else { throw short(count, what()) }
@@ -50,7 +52,7 @@
         return unsafe bytes.span.bytes.uncheckedInteger(offset)
     }
 
-    /// LEB128, at most ten bytes.
+    /// An unsigned integer as LEB128, at most ten bytes.
     @inlinable
     package mutating func varint(_ what: String) throws(ByteError) -> UInt64 {
         guard remaining >= Varint.bytesMax else { return try shortVarint(what) }
@@ -60,7 +62,7 @@
         return value
     }
 
-    /// Byte by byte, near the end.
+    /// Reads a varint byte by byte, near the end.
     @usableFromInline
     mutating func shortVarint(_ what: String) throws(ByteError) -> UInt64 {
         var value: UInt64 = 0
@@ -83,7 +85,7 @@
     @inlinable
     package mutating func zigzag(_ what: String) throws(ByteError) -> Int64 { Varint.unzigzag(try varint(what)) }
 
-    /// A varint that must not exceed `limit`; the error names both.
+    /// A varint that must not exceed `limit`; the error has the value and the limit.
     @inlinable
     package mutating func count(limit: Int, _ what: String) throws(ByteError) -> Int {
         let start = offset
@@ -92,16 +94,17 @@
         return Int(truncatingIfNeeded: value)
     }
 
-    /// A varint length and that many bytes.
+    /// A varint length of at most `limit`, and that many bytes.
     package mutating func string(limit: Int, _ what: String) throws(ByteError) -> ByteString {
         let length = try count(limit: limit, what)
         let range = try take(length, what)
         return ByteString(bytes[range])
     }
 
-    /// Goes on behind what a loop has read from `bytes` by itself.
+    /// Continues at an offset in `bytes`, after the caller has read up to there itself. Never moves back.
     package mutating func move(to offset: Int) { self.offset = min(max(offset, self.offset), end) }
 
+    /// Throws unless all bytes were read.
     package mutating func finish(_ what: String) throws(ByteError) {
         guard remaining == 0 else {
             throw ByteError(offset: offset, reason: "\(what): \(remaining) bytes left over")
@@ -109,7 +112,7 @@
     }
 }
 
-/// Texts of faults, kept out of the way of what is read without one.
+/// Errors, made outside of the inlined functions.
 extension ByteReader {
     @usableFromInline @inline(never)
     func short(_ count: Int, _ what: String) -> ByteError {

@@ -1,4 +1,4 @@
-/// Text compared byte by byte. Swift's `String` compares by canonical equivalence, which would make two user ids one.
+/// Text that is compared by bytes. Swift's `String` compares by canonical equivalence, by which two user ids could be equal.
 package struct ByteString: Hashable, Sendable {
     package var bytes: [UInt8]
 
@@ -9,7 +9,7 @@ package struct ByteString: Hashable, Sendable {
     package var count: Int { bytes.count }
     package var isEmpty: Bool { bytes.isEmpty }
 
-    /// The text; bytes that are not UTF-8 show as U+FFFD.
+    /// The text; bytes that are not UTF-8 become U+FFFD.
     package var string: String { String(decoding: bytes, as: UTF8.self) }
 }
 
@@ -19,10 +19,10 @@ extension ByteString: Comparable {
         return unsafe equalBytes(left.bytes, right.bytes)
     }
 
-    /// Keyed by the process's secret, so that nobody can choose texts that collide.
+    /// `Hasher` has a random key for each process, so a client cannot choose texts that collide.
     package func hash(into hasher: inout Hasher) {
         unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
-        // Ends the text: two of them one after the other never look like two others.
+        // A terminator, so that two texts in a row never hash like two others.
         hasher.combine(0xFF as UInt8)
     }
 

@@ -37,7 +37,7 @@
 
     package mutating func append(_ more: [UInt8]) { bytes.append(contentsOf: more) }
 
-    /// Up to `capacity` bytes that `write` puts into memory set aside for it.
+    /// Appends the bytes that `write` writes, at most `capacity`, to reserved memory.
     @inlinable @inline(__always)
     package mutating func append(atMost capacity: Int, _ write: (inout ByteSink) -> Void) {
         bytes.append(addingCapacity: capacity) { span in
@@ -50,7 +50,8 @@
         }
     }
 
-    /// `value(0)`, `value(1)`, ... as varints. Memory is taken for many at once, so that one costs a few instructions.
+    /// Appends `value(0)`, `value(1)`, … as varints. Memory is reserved for many at once, so that each costs a few
+    /// instructions.
     @inlinable @inline(__always)
     package mutating func varints(count: Int, _ value: (Int) -> UInt64) {
         var i = 0
@@ -64,13 +65,13 @@
         }
     }
 
-    /// Items that memory is taken for at once.
+    /// Number of items that memory is reserved for at once.
     @inlinable static var chunk: Int { 1 << 12 }
 
-    /// Forgets all bytes and keeps their memory.
+    /// Removes all bytes and keeps the memory.
     package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
-    /// Overwrites a value written earlier, for lengths known only afterwards.
+    /// Overwrites an integer written earlier, for lengths that are only known later.
     package mutating func patch(_ value: UInt32, at offset: Int) {
         for i in 0..<4 { bytes[offset + i] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(i))) }
     }

@@ -1,4 +1,4 @@
-/// True if `bytes` is well-formed UTF-8 (no overlong forms, no surrogates, up to U+10FFFF; RFC 3629).
+/// Whether `bytes` are well-formed UTF-8 (no overlong forms, no surrogates, up to U+10FFFF; RFC 3629).
 package func isValidUTF8(_ bytes: some RandomAccessCollection<UInt8>) -> Bool { isValidUTF8(Array(bytes)) }
 
 package func isValidUTF8(_ bytes: [UInt8]) -> Bool {
@@ -27,7 +27,7 @@ package func isValidUTF8(_ bytes: RawSpan) -> Bool {
     return true
 }
 
-/// Whether what `lead` asks for stands at `at`, which moves behind it.
+/// Whether the continuation bytes of `lead` are at `at`, which then moves past them.
 private func following(_ lead: UInt8, _ bytes: RawSpan, _ at: inout Int) -> Bool {
     let count: Int
     var low: UInt8 = 0x80

@@ -1,23 +1,23 @@
-/// LEB128: seven bits a byte, lowest first, the top bit set on all bytes but the last.
+/// LEB128: seven bits a byte, lowest first; the top bit is set in all bytes but the last.
 @usableFromInline package enum Varint {
-    /// Bytes of the longest varint.
+    /// Max number of bytes of a varint.
     @inlinable package static var bytesMax: Int { 10 }
 
     /// The top bit of each byte of a word.
     @inlinable package static var marks: UInt64 { 0x8080_8080_8080_8080 }
 
-    /// Signed as unsigned, small magnitudes first: 0, -1, 1, -2, ...
+    /// Maps a signed integer to an unsigned one, small magnitudes first: 0, -1, 1, -2, …
     @inlinable @inline(__always)
     package static func zigzag(_ value: Int64) -> UInt64 { UInt64(bitPattern: (value &<< 1) ^ (value &>> 63)) }
 
     @inlinable @inline(__always)
     package static func unzigzag(_ raw: UInt64) -> Int64 { Int64(bitPattern: (raw &>> 1) ^ (0 &- (raw & 1))) }
 
-    /// Bytes a value takes: 1...10.
+    /// Number of bytes of a value: 1 to 10.
     @inlinable @inline(__always)
     package static func length(_ value: UInt64) -> Int { (70 &- (value | 1).leadingZeroBitCount) / 7 }
 
-    /// Eight groups of seven bits, the marks cleared, as 56 bits.
+    /// Packs eight groups of seven bits, with the marks cleared, into 56 bits.
     @inlinable @inline(__always)
     static func packed(_ groups: UInt64) -> UInt64 {
         var x = groups
@@ -26,7 +26,7 @@
         return (x & 0x0FFF_FFFF) | ((x & 0x0FFF_FFFF_0000_0000) &>> 4)
     }
 
-    /// The reverse of `packed`; bits from the 57th on are dropped.
+    /// The inverse of `packed`; bits from the 57th on are dropped.
     @inlinable @inline(__always)
     static func spread(_ value: UInt64) -> UInt64 {
         var x = value
@@ -37,14 +37,14 @@
 }
 
 extension RawSpan {
-    /// A little-endian integer at any offset, which the caller has checked: `offset + size of T <= byteCount`.
+    /// A little-endian integer at any offset. The caller has checked that `offset + size of T <= byteCount`.
     @unsafe @inlinable @inline(__always)
     package func uncheckedInteger<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T {
         unsafe T(littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: T.self))
     }
 
-    /// The varint at `at`, which moves behind it; nil, and `at` where it was, if there is none. The caller has checked
-    /// that `Varint.bytesMax` bytes follow `at`, however short the varint is.
+    /// The varint at `at`, which moves past it; nil, with `at` unchanged, if there is none. The caller has checked that
+    /// `Varint.bytesMax` bytes follow `at`, even if the varint is shorter.
     @unsafe @inlinable @inline(__always)
     package func uncheckedVarint(_ at: inout Int) -> UInt64? {
         let word: UInt64 = unsafe uncheckedInteger(at)
@@ -54,13 +54,13 @@ extension RawSpan {
         }
         let ends = ~word & Varint.marks
         guard ends != 0 else { return unsafe longVarint(word, &at) }
-        // Every bit up to the mark of the last byte.
+        // All bits up to the mark of the last byte.
         let mask = ends ^ (ends &- 1)
         at &+= (ends.trailingZeroBitCount &>> 3) &+ 1
         return Varint.packed(word & mask & ~Varint.marks)
     }
 
-    /// A varint of nine or ten bytes, whose first eight are known.
+    /// A varint of nine or ten bytes; `word` has the first eight.
     @unsafe @usableFromInline @inline(never)
     package func longVarint(_ word: UInt64, _ at: inout Int) -> UInt64? {
         let low = Varint.packed(word & ~Varint.marks)
@@ -76,8 +76,8 @@ extension RawSpan {
     }
 }
 
-/// Writes into memory that a `ByteWriter` has set aside. Nothing is checked here: a loop asks for `room` once an item,
-/// and no call takes more than `Varint.bytesMax` bytes of it.
+/// Writes into memory that a `ByteWriter` has reserved. Nothing is checked here: a loop checks `room` once for each item, and
+/// no call writes more than `Varint.bytesMax` bytes.
 @safe @usableFromInline package struct ByteSink: ~Copyable {
     @usableFromInline var at: UnsafeMutableRawPointer
     @usableFromInline let end: UnsafeMutableRawPointer

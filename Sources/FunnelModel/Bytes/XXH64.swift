@@ -1,4 +1,4 @@
-/// XXH64 (Yann Collet, xxHash specification, "XXH64 algorithm description"), seed 0 unless given.
+/// The hash function XXH64 (Yann Collet, xxHash specification, "XXH64 algorithm description"); the default seed is 0.
 package enum XXH64 {
     private static let p1: UInt64 = 0x9E37_79B1_85EB_CA87
     private static let p2: UInt64 = 0xC2B2_AE3D_27D4_EB4F
@@ -39,7 +39,7 @@ package enum XXH64 {
         return h ^ (h &>> 32)
     }
 
-    /// All whole stripes of 32 bytes; `at` ends behind them.
+    /// The hash of all whole stripes of 32 bytes; `at` moves past them.
     private static func stripes(_ bytes: RawSpan, _ seed: UInt64, _ at: inout Int) -> UInt64 {
         var v1 = seed &+ p1 &+ p2
         var v2 = seed &+ p2

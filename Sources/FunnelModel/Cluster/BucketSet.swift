@@ -1,7 +1,7 @@
-/// Some of the buckets that users are hashed to.
+/// A set of the buckets that users are hashed to.
 package struct BucketSet: Hashable, Sendable {
     private static let wordCount = Limits.buckets / 64
-    /// One bit a bucket, low bits first. Equal sets that are copies of each other share their memory.
+    /// One bit a bucket, low bits first. Copies share their memory.
     private var words: [UInt64]
 
     package init() { words = Array(repeating: 0, count: Self.wordCount) }
@@ -32,7 +32,7 @@ package struct BucketSet: Hashable, Sendable {
         return out
     }
 
-    /// Ascending; they do not touch.
+    /// Maximal ranges of buckets, ascending.
     package var ranges: [Range<Int>] {
         var out: [Range<Int>] = []
         var bucket = 0
@@ -45,7 +45,7 @@ package struct BucketSet: Hashable, Sendable {
         return out
     }
 
-    /// A varint count of ranges, then each as two varints: the first bucket, and the one behind the last.
+    /// Writes a varint count of ranges, then each as two varints: the first bucket, and the one after the last.
     package func encode(_ out: inout ByteWriter) {
         let ranges = ranges
         out.varint(UInt64(ranges.count))

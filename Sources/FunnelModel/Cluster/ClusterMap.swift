@@ -1,4 +1,4 @@
-/// Which shard owns which bucket. An epoch names one assignment; an answer never mixes two.
+/// Which shard owns which bucket. An epoch is the number of one assignment; an answer never mixes epochs.
 package struct ClusterMap: Equatable, Sendable {
     package var clusterID: UInt64
     package var epoch: UInt32
@@ -11,7 +11,7 @@ package struct ClusterMap: Equatable, Sendable {
 
         package var name: String { Self.name(id) }
 
-        /// How a shard is called in answers, errors, logs and metrics.
+        /// The name of a shard in answers, errors, logs and metrics.
         package static func name(_ id: Int) -> String { "shard-\(id)" }
 
         package init(id: Int, host: String, port: Int) {
@@ -27,17 +27,18 @@ package struct ClusterMap: Equatable, Sendable {
         self.shards = shards
     }
 
-    /// The bucket of a user: all events of a bucket are one shard's.
+    /// The bucket of a user. All events of a bucket are on one shard.
     package static func bucket(ofUser user: ByteString) -> Int { bucket(of: XXH64.hash(user.bytes)) }
 
     /// The bucket of a user whose id has this hash (XXH64, seed 0).
     package static func bucket(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash % UInt64(Limits.buckets)) }
 
-    /// Buckets are dealt out in contiguous ranges, as even as they go: shard `s` of `n` has `s*1024/n ..< (s+1)*1024/n`.
+    /// The buckets of a shard. Each shard has a contiguous range, of sizes as equal as possible: shard `s` of `n` has `s*1024/n
+    /// ..< (s+1)*1024/n`.
     package static func buckets(ofShard index: Int, of count: Int) -> Range<Int> {
         (index * Limits.buckets / count)..<((index + 1) * Limits.buckets / count)
     }
 
-    /// The index in `shards` of a bucket's owner: the only one with `s*1024/n <= bucket < (s+1)*1024/n`, rounded down.
+    /// The index in `shards` of a bucket's owner: the only `s` with `s*1024/n <= bucket < (s+1)*1024/n`, both rounded down.
     package func owner(ofBucket bucket: Int) -> Int { ((bucket + 1) * shards.count - 1) / Limits.buckets }
 }

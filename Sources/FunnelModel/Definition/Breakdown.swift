@@ -1,13 +1,12 @@
-/// A split of a funnel's users by a property of the attempt that speaks for each of them (`Protocol/FUNNEL.md`,
-/// section 6).
+/// A split of a funnel's users by a property of their chosen attempt (`FUNNEL.md` section 6, "Breakdown").
 package struct Breakdown: Equatable, Sendable {
     /// Which event of the chosen attempt gives the value.
     package enum Touch: Equatable, Sendable {
-        /// The event of the first step, in step order, that has the property.
+        /// The event of the first step, in step order, whose event has the property.
         case first
-        /// That of the last.
+        /// That of the last such step.
         case last
-        /// That of this step, 1-based; no value where the user did not get so far.
+        /// That of this step, 1-based; no value if the user did not do it.
         case step(Int)
     }
 
@@ -20,12 +19,12 @@ package struct Breakdown: Equatable, Sendable {
     }
 }
 
-/// How an experiment's users are told apart by a property: which variant each of them was assigned to.
+/// A split of an experiment's users by the property that names their variant (`FUNNEL.md` section 6, "Experiments").
 package struct VariantSplit: Equatable, Sendable {
     package enum Exposure: Equatable, Sendable {
-        /// The earliest event of the range that may start an attempt and has the property.
+        /// The earliest event in the range that may start an attempt and has the property.
         case first
-        /// The event of the chosen attempt that a breakdown would ask.
+        /// The event of the chosen attempt that a breakdown with this touch would read.
         case attempt(Breakdown.Touch)
     }
 
@@ -48,7 +47,7 @@ extension Breakdown.Touch {
         }
     }
 
-    /// Nil where the text is none of these, or the step no number from 1 to the most steps a funnel can have.
+    /// Nil if the text is none of these, or the step is not from 1 to `Limits.stepsPerFunnel`.
     package init?(text: ByteString) {
         switch text {
         case "first": self = .first

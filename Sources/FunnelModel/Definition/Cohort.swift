@@ -1,5 +1,4 @@
-/// Users by what became of them in another funnel, over all time and at the query's `as_of` (`Protocol/FUNNEL.md`,
-/// section 6).
+/// Users with an outcome in another funnel, over all time and at the query's `as_of` (`FUNNEL.md` section 6, "Cohorts").
 package struct Cohort: Equatable, Sendable {
     package var definition: FunnelDefinition
     /// 1-based.

@@ -17,10 +17,10 @@ extension FunnelDefinition {
         definition.isDefault = reader.bool("default") ?? false
         let tick = definition.clock.tick
         definition.window =
-            reader.duration("window_duration", in: tick...Limits.windowMicroseconds, tick: tick) ?? definition.window
+            reader.duration("window_duration", in: tick...Limits.window, tick: tick) ?? definition.window
         readOrder(&reader, into: &definition)
-        if case .flexible(let limit) = definition.order, limit % tick != 0, reader.faults.isEmpty {
-            reader.faultAt("clock", "is coarser than the preset's limit of \(DurationText.format(limit)); give conversion_order too")
+        if case .flexible(let limit) = definition.order, !limit.isMultiple(of: tick), reader.faults.isEmpty {
+            reader.faultAt("clock", "is coarser than the preset's limit of \(limit); give conversion_order too")
         }
         readSteps(&reader, into: &definition)
         readEventTypes(&reader, into: &definition)
@@ -62,7 +62,7 @@ extension FunnelDefinition {
                 return
             }
             var inner = FieldReader(flexible, path: reader.path + "conversion_order.flexible.")
-            if let limit = inner.duration("limit", in: tick...Limits.orderLimitMicroseconds, tick: tick) {
+            if let limit = inner.duration("limit", in: tick...Limits.orderLimit, tick: tick) {
                 definition.order = .flexible(limit: limit)
             } else if inner.faults.isEmpty {
                 inner.faultAt("limit", "is required")
@@ -94,7 +94,7 @@ extension FunnelDefinition {
         }
     }
 
-    private static func readStep(_ reader: inout FieldReader, tick: Int64) -> Step {
+    private static func readStep(_ reader: inout FieldReader, tick: Microseconds) -> Step {
         let name = reader.string("name")
         if let name {
             if let reason = nameFault(name) { reader.faultAt("name", reason) }
@@ -105,7 +105,7 @@ extension FunnelDefinition {
         step.events = readEvents(&reader) ?? .ownName
         step.filters = readFilters(&reader)
         step.isOptional = reader.bool("optional") ?? false
-        step.window = reader.duration("window_duration", in: tick...Limits.windowMicroseconds, tick: tick)
+        step.window = reader.duration("window_duration", in: tick...Limits.window, tick: tick)
         reader.rejectUnknown()
         return step
     }
@@ -120,6 +120,7 @@ extension FunnelDefinition {
         return names.contains("*") ? .any : .named(names)
     }
 
+    /// The conditions in the member `where` of a step, an exclusion or a segment; empty if absent.
     package static func readFilters(_ reader: inout FieldReader) -> [Predicate] {
         guard let value = reader.value("where") else { return [] }
         guard let list = value.asArray, list.count <= Limits.filtersPerStep else {
@@ -141,7 +142,7 @@ extension FunnelDefinition {
         if property.isEmpty || property.count > Limits.propertyKeyBytes {
             reader.faultAt("property", "must be a property name of 1 to \(Limits.propertyKeyBytes) bytes")
         }
-        if property.userPropertyName?.isEmpty == true { reader.faultAt("property", "must name a property behind \"user.\"") }
+        if property.userPropertyName?.isEmpty == true { reader.faultAt("property", "must have a property name after \"user.\"") }
         let comparison: Predicate.Comparison? = reader.choice("op")
         let value = reader.value("value")
         guard let comparison else {

@@ -6,17 +6,17 @@ extension FunnelDefinition {
         members.append(.init("steps", .array(steps.map(\.json))))
         members.append(.init("event_types", .object(eventTypes.map { .init($0.event, .string($0.step)) })))
         members.append(.init("probability", probabilityJSON))
-        members.append(.init("window_duration", .text(DurationText.format(window))))
+        members.append(.init("window_duration", .text(window.description)))
         members.append(.init("window_anchor", .text(anchor.rawValue)))
         members.append(.init("conversion_order", order.json))
         members.append(.init("clock", .text(clock.rawValue)))
         members.append(.init("entry", .text(entry.rawValue)))
-        // Rules beyond these appear only where the definition has them.
+        // Further rules are written only if the definition has them.
         if !exclusions.isEmpty { members.append(.init("exclude", .array(exclusions.map(\.json)))) }
         if !held.isEmpty { members.append(.init("hold_constant", .array(held.map(\.json)))) }
         if countBy != .users || preset == .mixpanelTotals1 { members.append(.init("count_by", .string(countBy.text))) }
         if sessionGap != Self.defaultSessionGap {
-            members.append(.init("session_gap", .text(DurationText.format(sessionGap))))
+            members.append(.init("session_gap", .text(sessionGap.description)))
         }
         members.append(.init("default", .bool(isDefault)))
         if let preset { members.append(.init("preset", .text(preset.rawValue))) }
@@ -40,7 +40,7 @@ extension FunnelDefinition.ConversionOrder {
     package var json: JSONValue {
         switch self {
         case .sequential: return "sequential"
-        case .flexible(let limit): return ["flexible": ["limit": .text(DurationText.format(limit))]]
+        case .flexible(let limit): return ["flexible": ["limit": .text(limit.description)]]
         case .strict: return "strict"
         case .any: return "any"
         }
@@ -53,13 +53,13 @@ extension FunnelDefinition.Step {
         if let events = events.json { members.append(.init("events", events)) }
         if !filters.isEmpty { members.append(.init("where", .array(filters.map(\.json)))) }
         if isOptional { members.append(.init("optional", true)) }
-        if let window { members.append(.init("window_duration", .text(DurationText.format(window)))) }
+        if let window { members.append(.init("window_duration", .text(window.description))) }
         return members.count == 1 ? .string(name) : .object(members)
     }
 }
 
 extension FunnelDefinition.EventSet {
-    /// Nil for the step's own name.
+    /// Nil for `.ownName`.
     fileprivate var json: JSONValue? {
         switch self {
         case .ownName: nil
@@ -91,7 +91,7 @@ extension FunnelDefinition.HeldProperty {
 }
 
 extension FunnelDefinition.CountBy {
-    /// As definitions and queries write it.
+    /// The text in definitions and queries.
     package var text: ByteString {
         switch self {
         case .users: "users"

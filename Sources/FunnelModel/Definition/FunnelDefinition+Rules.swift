@@ -29,9 +29,9 @@ extension FunnelDefinition {
         if reader.value("before") == nil { reader.faultAt("before", "is required: the number of a later step") }
         reader.rejectUnknown()
         guard let events, let after, let before else { return nil }
-        // Without steps to count there is a fault already.
-        if steps > 0, before > steps { reader.faultAt("before", "is step \(before) of \(steps)") }
-        if after >= before { reader.faultAt("after", "must be a step before that of \"before\"") }
+        // Faulty steps are reported already.
+        if steps > 0, before > steps { reader.faultAt("before", "is \(before), and the funnel has \(steps) steps") }
+        if after >= before { reader.faultAt("after", "must be less than \"before\"") }
         return Exclusion(
             events: events, filters: filters, after: Int(after), before: Int(before), effect: named ?? effect)
     }
@@ -60,7 +60,7 @@ extension FunnelDefinition {
         }
     }
 
-    /// The value of `count_by` in a definition or a query; nil where it is absent or faulty.
+    /// The value of `count_by` in a definition or a query; nil if it is absent or faulty.
     package static func readCountBy(_ reader: inout FieldReader) -> CountBy? {
         let key: ByteString = "count_by"
         guard let text = reader.string(key) else { return nil }
@@ -83,23 +83,23 @@ extension FunnelDefinition {
         }
     }
 
-    /// Microseconds of `session_gap` in a definition or a query; whole ticks are checked with the definition.
-    package static func readSessionGap(_ reader: inout FieldReader) -> Int64? {
-        reader.duration("session_gap", in: 1...Limits.windowMicroseconds)
+    /// `session_gap` in a definition or a query; whole ticks are checked with the definition.
+    package static func readSessionGap(_ reader: inout FieldReader) -> Microseconds? {
+        reader.duration("session_gap", in: 1...Limits.window)
     }
 
     private static func unitPropertyFault(_ name: ByteString) -> String? {
         guard (1...Limits.propertyKeyBytes).contains(name.count) else {
             return "a property name must have 1 to \(Limits.propertyKeyBytes) bytes"
         }
-        // One value a user tells no events of the user apart.
+        // A user property has one value for all events of a user, so it cannot distinguish them.
         return name.userPropertyName == nil ? nil : "\"\(name.string)\" is one value for all events of a user; use it in \"where\""
     }
 }
 
 extension FunnelDefinition {
-    /// The same with a query's own values, which are checked like the definition's.
-    package func overriding(countBy: CountBy?, sessionGap: Int64?) throws(InvalidDocument) -> FunnelDefinition {
+    /// The definition with a query's own values, which are checked like the definition's.
+    package func overriding(countBy: CountBy?, sessionGap: Microseconds?) throws(InvalidDocument) -> FunnelDefinition {
         var definition = self
         definition.countBy = countBy ?? self.countBy
         definition.sessionGap = sessionGap ?? self.sessionGap
@@ -108,7 +108,7 @@ extension FunnelDefinition {
         return definition
     }
 
-    /// Fields that are in order by themselves and have no meaning together.
+    /// Faults of fields that are each valid but do not combine.
     func conflicts(path: String) -> [FieldFault] {
         var faults: [FieldFault] = []
         func fault(_ field: String, _ reason: String) { faults.append(FieldFault(path + field, reason)) }
@@ -140,8 +140,8 @@ extension FunnelDefinition {
         if countBy == .attempts, entry == .first {
             fault("count_by", "\"attempts\" counts all attempts of a user, and entry \"first\" allows one")
         }
-        if sessionGap % clock.tick != 0 {
-            fault("session_gap", "must be in whole ticks of the clock (\(DurationText.format(clock.tick)))")
+        if !sessionGap.isMultiple(of: clock.tick) {
+            fault("session_gap", "must be in whole ticks of the clock (\(clock.tick))")
         }
         return faults
     }

@@ -1,13 +1,12 @@
-/// What a funnel counts. Parsed and checked from the configuration's JSON; see `Protocol/FUNNEL.md`.
+/// The definition of a funnel (`FUNNEL.md` section 2), parsed and checked from JSON.
 package struct FunnelDefinition: Equatable, Sendable {
     package var id: ByteString?
     package var steps: [Step]
-    /// Event to step name, many to one, in the order given.
+    /// Map from event to step name, many to one, in the order given.
     package var eventTypes: [EventType] = []
-    /// Chance to convert of a user who has got as far as step `i` and still can; one per step.
+    /// Element i: the probability that a user whose deepest open attempt has depth i + 1 will convert.
     package var probability: [Double]
-    /// Microseconds.
-    package var window: Int64 = 30 * 86_400 * 1_000_000
+    package var window: Microseconds = 2_592_000_000_000
     package var anchor: WindowAnchor = .firstStep
     package var order: ConversionOrder = .sequential
     package var clock: Clock = .second
@@ -15,20 +14,20 @@ package struct FunnelDefinition: Equatable, Sendable {
     package var exclusions: [Exclusion] = []
     package var held: [HeldProperty] = []
     package var countBy: CountBy = .users
-    /// Microseconds; the longest pause within a session.
-    package var sessionGap: Int64 = defaultSessionGap
+    /// The longest pause within a session.
+    package var sessionGap: Microseconds = defaultSessionGap
     package var isDefault = false
     package var preset: Preset?
 
-    package static let defaultSessionGap: Int64 = 30 * 60 * 1_000_000
+    package static let defaultSessionGap: Microseconds = 1_800_000_000
 
     package struct Step: Equatable, Sendable {
         package var name: ByteString
         package var events: EventSet = .ownName
         package var filters: [Predicate] = []
         package var isOptional = false
-        /// Microseconds from the previous matched step, a bound besides the funnel's window.
-        package var window: Int64?
+        /// The step's own window, from the previous matched step; a further bound besides the funnel's window.
+        package var window: Microseconds?
 
         package init(_ name: ByteString, events: EventSet = .ownName, filters: [Predicate] = []) {
             self.name = name
@@ -38,7 +37,7 @@ package struct FunnelDefinition: Equatable, Sendable {
     }
 
     package enum EventSet: Equatable, Sendable {
-        /// The event named like the step.
+        /// The event with the step's own name.
         case ownName
         case named([ByteString])
         /// `"events": ["*"]`
@@ -57,9 +56,9 @@ package struct FunnelDefinition: Equatable, Sendable {
 
     package enum ConversionOrder: Equatable, Sendable {
         case sequential
-        /// A step may precede the step before it by less than `limit` microseconds.
-        case flexible(limit: Int64)
-        /// Sequential, with no other event between two steps.
+        /// A step may precede the step before it by less than `limit`.
+        case flexible(limit: Microseconds)
+        /// Sequential, without other events between two steps.
         case strict
         case any
     }
@@ -69,7 +68,7 @@ package struct FunnelDefinition: Equatable, Sendable {
         /// Never `ownName`.
         package var events: EventSet
         package var filters: [Predicate]
-        /// Steps, 1-based: the event must not come later than `after` and earlier than `before`.
+        /// Step numbers, 1-based: the event must not come between step `after` and step `before`.
         package var after: Int
         package var before: Int
         package var effect: Effect
@@ -91,7 +90,7 @@ package struct FunnelDefinition: Equatable, Sendable {
     /// A property that all events of an attempt must share.
     package enum HeldProperty: Equatable, Sendable {
         case everyStep(ByteString)
-        /// The name under which each step's event has it.
+        /// The property's name at each step.
         case byStep([ByteString])
 
         package func name(atStep step: Int) -> ByteString {
@@ -102,7 +101,7 @@ package struct FunnelDefinition: Equatable, Sendable {
         }
     }
 
-    /// What is counted.
+    /// The units that are counted (`FUNNEL.md` section 7, "What is counted").
     package enum CountBy: Equatable, Sendable {
         case users, attempts, sessions
         /// Pairs of a user and a value.
@@ -112,8 +111,7 @@ package struct FunnelDefinition: Equatable, Sendable {
     package enum Clock: String, CaseIterable, Sendable {
         case second, microsecond
 
-        /// Microseconds of one tick.
-        package var tick: Int64 { self == .second ? 1_000_000 : 1 }
+        package var tick: Microseconds { self == .second ? 1_000_000 : 1 }
     }
 
     package enum Entry: String, CaseIterable, Sendable {

@@ -1,6 +1,6 @@
 /// One condition on a property: `{"property", "op", "value"}`. Conditions of a step are ANDed.
 package struct Predicate: Equatable, Sendable {
-    /// A property of the event, or `user.<name>`, one of the user.
+    /// A property of the event, or `user.<name>` of its user.
     package var property: ByteString
     package var comparison: Comparison
     /// One value, or the list of `in` and `not_in`; none for `exists` and `not_exists`.
@@ -27,11 +27,11 @@ package struct Predicate: Equatable, Sendable {
         self.values = values
     }
 
-    /// The name of the user's property that is looked at; nil where it is one of the event.
+    /// The name of the user property without `user.`; nil for a property of the event.
     package var userProperty: ByteString? { property.userPropertyName }
 
-    /// Numbers compare as numbers, strings and booleans only with their own kind; another kind is unequal, and no order
-    /// holds between them. An absent property satisfies only `!=`, `not_in` and `not_exists`.
+    /// Whether a value meets the condition; nil is absent. Numbers compare as numbers, strings and booleans only with their own
+    /// kind. Another kind is unequal and has no order. An absent property satisfies only `!=`, `not_in` and `not_exists`.
     package func accepts(_ value: PropertyValue?) -> Bool {
         guard let value else {
             return comparison == .notEqual || comparison == .notIn || comparison == .notExists
@@ -59,7 +59,8 @@ package struct Predicate: Equatable, Sendable {
 }
 
 extension PropertyValue {
-    /// Negative, 0 or positive; nil between kinds that don't compare. An integer and a double compare exactly.
+    /// The order of two values: negative, 0 or positive; nil for different kinds and NaN. An integer and a double compare
+    /// exactly.
     package func order(against other: PropertyValue) -> Int? {
         switch (self, other) {
         case (.string(let a), .string(let b)): return compareBytes(a.bytes[...], b.bytes[...])
@@ -82,7 +83,7 @@ extension PropertyValue {
 }
 
 extension ByteString {
-    /// What follows `user.`; nil where the text does not begin so.
+    /// The text after `user.`; nil if it does not begin with that.
     package var userPropertyName: ByteString? {
         bytes.starts(with: "user.".utf8) ? ByteString(bytes[5...]) : nil
     }

@@ -13,7 +13,7 @@ package enum Preset: String, CaseIterable, Sendable {
     func apply(to definition: inout FunnelDefinition) {
         switch self {
         case .sluice1, .mparticleSequential1: break
-        case .mparticleFlexible1: definition.order = .flexible(limit: 86_400 * 1_000_000)
+        case .mparticleFlexible1: definition.order = .flexible(limit: 86_400_000_000)
         case .mixpanelUnique1:
             definition.order = .flexible(limit: 2_000_000)
             definition.entry = .first

@@ -1,9 +1,9 @@
-/// A predicate on strings, made ready for many of them: same answer as `Predicate.accepts`, without a copy of the string,
-/// and a long list of values is looked up.
+/// A predicate prepared for testing many strings. It gives the same answer as `Predicate.accepts`, without a copy of the
+/// string, and with a hash look-up in long lists of values.
 package struct TextTest: Sendable {
     private let comparison: Predicate.Comparison
     private let among: StringInterner
-    /// The first value; nil where it is no string.
+    /// The first value; nil if it is no string.
     private let first: ByteString?
 
     package init(_ predicate: Predicate) {
@@ -44,7 +44,7 @@ package struct TextTest: Sendable {
 }
 
 extension StringTable {
-    /// For each string 1 where it is accepted, else 0.
+    /// For each string 1 if it is accepted, else 0.
     package func flags(_ test: TextTest) -> [UInt8] {
         let heap = heap.span
         return (0..<count).map { test.accepts(heap.extracting(range($0))) ? 1 : 0 }

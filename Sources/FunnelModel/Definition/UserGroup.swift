@@ -1,4 +1,4 @@
-/// One row of a breakdown: the users whose chosen attempt has a value there.
+/// The users of one row of a breakdown: those with one value.
 package struct UserGroup: Equatable, Sendable {
     package var breakdown: Breakdown
     /// `canonical`; nil is the row of the users without a value.

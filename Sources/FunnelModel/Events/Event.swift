@@ -1,4 +1,4 @@
-/// One fact about a user. Never changed once stored; corrections are new events.
+/// One fact about a user. A stored event never changes; corrections are new events.
 package struct Event: Equatable, Sendable {
     package var user: ByteString
     package var name: ByteString
@@ -6,7 +6,7 @@ package struct Event: Equatable, Sendable {
     package var time: Int64
     /// The client's message id; empty is none.
     package var id: ByteString
-    /// The server supplied the timestamp, so the identity of the event is (user, name, id) without it.
+    /// Whether the server supplied the timestamp; then the event's identity is (user, name, id), without the time.
     package var serverTimed: Bool
     package var properties: [Property]
 
@@ -34,8 +34,8 @@ package struct Event: Equatable, Sendable {
 }
 
 extension Event {
-    /// Properties as bytes whose order decides between rows that are otherwise equal: for each in key order, key, tag and
-    /// value.
+    /// Properties as bytes whose order decides between rows that are otherwise equal: key, tag and value of each.
+    /// - Parameter properties: in key order.
     package static func canonicalBytes(_ properties: [Property]) -> [UInt8] {
         var out = ByteWriter()
         for property in properties {

@@ -1,6 +1,6 @@
 extension EventBatch {
-    /// The given rows as a batch of their own, its dictionaries cut to what they use. Columns that were not read stay
-    /// empty.
+    /// The given rows as a batch of their own, with dictionaries of only the strings that they use. Columns that were not read
+    /// stay empty.
     package func gather(_ rows: [Int]) -> EventBatch {
         var out = EventBatch()
         (out.user, out.users) = Self.recoded(user, users, rows)
@@ -53,7 +53,7 @@ extension EventBatch {
         (out.propertyBits, out.strings) = recodedStrings(places)
     }
 
-    /// Where the properties of the rows stand.
+    /// The property indexes of the rows.
     private static func places(_ starts: Span<UInt32>, _ rows: [Int], count: Int) -> [Int] {
         [Int](capacity: count) { out in
             for row in rows {
@@ -83,7 +83,7 @@ extension EventBatch {
     }
 }
 
-/// Old codes to new ones, given out as they are first used.
+/// Maps old codes to new ones, which are assigned in order of first use.
 private struct CodeMap {
     private var codes: [UInt32]
     /// The old code of each new one.

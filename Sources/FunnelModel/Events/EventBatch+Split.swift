@@ -1,8 +1,8 @@
-/// Rows of a batch that go out together: few enough for a frame even if they are all of one bucket.
+/// Rows of a batch that are sent together: few enough for one frame even if all belong to one shard.
 package struct BatchSlice: Equatable, Sendable {
-    /// Of the batch. Where slices are cut depends on the batch alone, not on who owns its users.
+    /// The rows, as a range of the batch. It depends on the batch alone, not on the cluster map.
     package let rows: Range<Int>
-    /// Shards ascending, each with one row or more.
+    /// Shards ascending, each with at least one row.
     package let shards: [ShardRows]
 }
 
@@ -12,21 +12,21 @@ package struct ShardRows: Equatable, Sendable {
     package let shard: Int
     /// Ascending rows of the batch.
     package let rows: [Int]
-    /// On the wire, roughly: the rows' columns, ids and strings, shared or not.
+    /// Approximate bytes on the wire: the rows' columns, ids and strings; strings count for each row, even if shared.
     package let bytes: Int
 }
 
 extension EventBatch {
-    /// Every row with the shard that owns its user.
-    /// - Parameter sliceBytes: a slice is closed before it gets larger; a row that is larger by itself is a slice by itself.
-    /// - Returns: nothing where the map has no shards.
+    /// Splits the batch into slices, and each slice by the shard that owns the row's user.
+    /// - Parameter sliceBytes: max bytes of a slice; a single larger row is a slice of its own.
+    /// - Returns: empty if the map has no shards.
     package func split(over map: ClusterMap, sliceBytes: Int) -> [BatchSlice] {
         guard !map.shards.isEmpty, count > 0 else { return [] }
         let owners = owners(map)
         let sizes = rowSizes()
         let total = sizes.reduce(0, +)
         if users.count == 1, total <= sliceBytes {
-            // As most requests of single events are.
+            // The usual case for requests with one event.
             return [BatchSlice(rows: 0..<count, shards: [ShardRows(shard: owners[0], rows: Array(0..<count), bytes: total)])]
         }
         var out: [BatchSlice] = []
@@ -43,7 +43,7 @@ extension EventBatch {
         return out
     }
 
-    /// The owner of each user, hashed once however many rows it has.
+    /// By user: the index of the owner. Each user is hashed once.
     private func owners(_ map: ClusterMap) -> [Int] {
         (0..<users.count).map { map.owner(ofBucket: ClusterMap.bucket(of: users.hash($0))) }
     }
@@ -59,7 +59,7 @@ extension EventBatch {
         }
     }
 
-    /// Deals the rows to their owners; a shard's rows stay in their order.
+    /// Distributes the rows to their owners; a shard's rows stay in order.
     private func slice(_ range: Range<Int>, _ owners: [Int], _ sizes: [Int], shards: Int) -> BatchSlice {
         var counts = Array(repeating: 0, count: shards)
         for row in range { counts[owners[Int(user[row])]] += 1 }
@@ -80,7 +80,7 @@ extension EventBatch {
     }
 }
 
-/// What a row takes on the wire, roughly: its columns, its id and its strings, shared or not.
+/// Approximate bytes of each row on the wire: its columns, its id and its strings, even if shared.
 private struct RowSizes: ~Escapable {
     private let user: Span<UInt32>
     private let name: Span<UInt32>

@@ -1,4 +1,4 @@
-/// Events as columns with dictionaries: the one form in which events travel, are logged and are stored.
+/// Events as columns with dictionaries: the form in which events are sent, logged and stored.
 ///
 /// Row `i` is `(users[user[i]], names[name[i]], time[i], flags[i], ids[i])` with the properties
 /// `propertyStart[i]..<propertyStart[i + 1]`, each `(keys[propertyKey[p]], propertyTag[p], propertyBits[p])`.
@@ -14,7 +14,7 @@ package struct EventBatch: Equatable, Sendable {
     /// Microseconds since 1970 UTC.
     package var time: [Int64] = []
     package var flags: [UInt8] = []
-    /// One string a row; empty is no id. No strings at all where ids were not read.
+    /// One string a row; empty is no id. The table is empty if ids were not read.
     package var ids = StringTable()
 
     package var propertyStart: [UInt32] = [0]
@@ -45,12 +45,12 @@ package struct EventBatch: Equatable, Sendable {
         }
     }
 
-    /// The code of a property key; nil where no row has it.
+    /// The code of a property key; nil if no row has it. Linear in the number of keys.
     package func code(ofKey key: ByteString) -> UInt32? {
         (0..<keys.count).first { keys.slice($0).elementsEqual(key.bytes) }.map { UInt32($0) }
     }
 
-    /// Index of a row's property of a key; nil where the row has none.
+    /// The index of a row's property with a key; nil if the row has none.
     package func place(ofKey code: UInt32, row: Int) -> Int? {
         let keys = propertyKey.span
         var p = Int(propertyStart[row])
@@ -62,6 +62,7 @@ package struct EventBatch: Equatable, Sendable {
         return nil
     }
 
+    /// A row's properties; empty if properties were not read.
     package func properties(ofRow row: Int) -> [Event.Property] {
         guard propertyStart.count > row + 1 else { return [] }
         return (Int(propertyStart[row])..<Int(propertyStart[row + 1])).map {
@@ -79,14 +80,14 @@ package struct EventBatch: Equatable, Sendable {
     package var events: [Event] { (0..<count).map(event) }
 }
 
-/// Builds an `EventBatch` row by row. Properties of a row are kept in key order, the last of equal keys winning.
+/// Builds an `EventBatch` row by row. Properties of a row are in key order; of equal keys, the last one counts.
 package struct EventBatchBuilder: Sendable {
     private var batch = EventBatch()
     private var users = StringInterner()
     private var names = StringInterner()
     private var keys = StringInterner()
     private var strings = StringInterner()
-    /// Bytes of ids and values so far: with the rows, what the batch will take on the wire, roughly.
+    /// Approximate bytes of the batch on the wire, without the strings of users, names and keys.
     package private(set) var approximateBytes = 0
 
     package init() {}
@@ -148,15 +149,15 @@ package struct EventBatchBuilder: Sendable {
 // MARK: - Rows from a scanner
 
 extension EventBatchBuilder {
-    /// The code of a property key that stands in `text` or in the row's scratch buffer: `guess` where that is it, else what
-    /// a look-up finds, `ScannedRow.unknown` for a new key.
+    /// The code of a property key in `text` or in the row's scratch buffer; `ScannedRow.unknown` for a new key. `guess` is
+    /// tested first.
     func keyCode(_ key: TextRange, _ row: borrowing ScannedRow, _ text: Span<UInt8>, guess: UInt32) -> UInt32 {
         let range = key.range
         if key.isDecoded { return keyCode(row.scratch.span.extracting(range), guess) }
         return keyCode(text.extracting(range), guess)
     }
 
-    /// Past the key here if it is the one with the code `guess`.
+    /// Advances past the key here if it is the one with the code `guess`; else nil.
     @inline(__always)
     func guessedKey(_ guess: UInt32, _ cursor: inout JSONCursor) -> TextRange? {
         cursor.take(keys.table.heap.span.extracting(keys.table.range(Int(guess))))
@@ -167,8 +168,8 @@ extension EventBatchBuilder {
         return keys.find(key) ?? ScannedRow.unknown
     }
 
-    /// Appends a row whose strings stand in `text` or in its scratch buffer, its properties in the order of `row.order`.
-    /// All its keys have their code then.
+    /// Appends a row whose strings are in `text` or in its scratch buffer, with properties in the order of `row.order`. Sets
+    /// the codes of all keys in `row`.
     mutating func append(_ row: inout ScannedRow, _ text: Span<UInt8>) {
         batch.user.append(users.code(row.user, row.scratch, text))
         batch.name.append(names.code(row.name, row.scratch, text))

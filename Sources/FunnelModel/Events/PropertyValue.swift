@@ -1,4 +1,4 @@
-/// A property's value. Absent and null are one, so there is no null case.
+/// A property's value. Null is the same as absent, so there is no case for it.
 package enum PropertyValue: Hashable, Sendable {
     case string(ByteString)
     case integer(Int64)
@@ -7,7 +7,7 @@ package enum PropertyValue: Hashable, Sendable {
 }
 
 extension PropertyValue {
-    /// A JSON scalar; nil for null, arrays and objects.
+    /// The value of a JSON scalar; nil for null, arrays, objects and numbers that are not finite.
     package init?(scalar value: JSONValue) {
         switch value {
         case .string(let text): self = .string(text)

@@ -1,4 +1,4 @@
-/// Numbers of rows, ascending, as runs.
+/// An ascending list of row numbers, stored as runs.
 package struct RowNumbers: Equatable, Sendable {
     /// First number of each run, and the number of rows before the run.
     private var starts: [(number: Int, before: Int)] = []
@@ -7,19 +7,20 @@ package struct RowNumbers: Equatable, Sendable {
 
     package init() {}
 
-    /// - Parameter rows: ascending.
+    /// The list of some row numbers, which must ascend.
     package init(_ rows: [Int]) {
         for row in rows { append(row) }
     }
 
-    /// - Parameter row: above all others.
+    /// Appends a row number.
+    /// - Parameter row: larger than all others.
     package mutating func append(_ row: Int) {
         if count == 0 || row != next { starts.append((row, count)) }
         next = row + 1
         count += 1
     }
 
-    /// The number of the row at a place.
+    /// The row number at a 0-based place of the list.
     package subscript(place: Int) -> Int {
         let run = starts[lowerRun { $0.before <= place }]
         return run.number + place - run.before
@@ -32,21 +33,16 @@ package struct RowNumbers: Equatable, Sendable {
         return number - starts[i].number < end - starts[i].before
     }
 
-    /// The last run for which the condition holds; it holds for the first.
+    /// Index of the last run for which the condition holds. It must hold for a prefix of the runs, at least for the first.
     private func lowerRun(_ holds: ((number: Int, before: Int)) -> Bool) -> Int {
-        var (low, high) = (0, starts.count)
-        while high - low > 1 {
-            let middle = (low + high) / 2
-            if holds(starts[middle]) { low = middle } else { high = middle }
-        }
-        return low
+        (1..<max(1, starts.count)).partitioningIndex { !holds(starts[$0]) } - 1
     }
 
     package static func == (a: RowNumbers, b: RowNumbers) -> Bool {
         a.count == b.count && a.starts.elementsEqual(b.starts) { $0.number == $1.number && $0.before == $1.before }
     }
 
-    /// A varint count of runs, then each as two varints: numbers left out before it, and rows in it.
+    /// Writes a varint count of runs, then each as two varints: the gap before it, and the rows in it.
     package func encode(_ out: inout ByteWriter) {
         out.varint(UInt64(starts.count))
         var end = 0
@@ -58,6 +54,7 @@ package struct RowNumbers: Equatable, Sendable {
         }
     }
 
+    /// Reads a list that `encode` wrote.
     package init(_ reader: inout ByteReader) throws(ByteError) {
         for _ in 0..<(try reader.count(limit: min(reader.remaining, Limits.rowsPerBatch), "runs of rows")) {
             let start = next + (try reader.count(limit: Limits.rowsPerBatch - next, "rows left out"))

@@ -1,9 +1,10 @@
-/// Gives each distinct string a code, in order of first appearance.
+/// Gives each distinct string a code: 0, 1, 2 … in order of first appearance.
 ///
-/// A hash table with open addressing over a `StringTable`: to look up a string that is already known makes no copy of it.
+/// A hash table with open addressing over a `StringTable`. Looking up a known string makes no copy of it.
 package struct StringInterner: Sendable {
     package private(set) var table = StringTable()
-    /// `hash << 32 | code + 1`, 0 where free; a power of two in size, at most half full, empty until the first string.
+    /// `hash << 32 | code + 1`; 0 is a free slot. The size is a power of two, or 0 until the first string; at most half is
+    /// full.
     private var slots: [UInt64] = []
     private let hasher = SeededHash.process
 
@@ -15,8 +16,10 @@ package struct StringInterner: Sendable {
 
     package var count: Int { table.count }
 
+    /// The code of a string, which is added if it is new.
     package mutating func code(_ string: ByteString) -> UInt32 { code(string.bytes.span) }
 
+    /// The code of a string; nil if it has none.
     package func find(_ string: ByteString) -> UInt32? { find(string.bytes.span) }
 
     package mutating func code(_ string: Span<UInt8>) -> UInt32 {
@@ -38,7 +41,7 @@ package struct StringInterner: Sendable {
 
     private static let none = UInt32.max
 
-    /// The code of a string; `none` and the slot where it belongs if it has none.
+    /// The code of a string; or `none`, and the free slot where it belongs.
     @inline(__always)
     private func probe(_ string: Span<UInt8>, _ hash: UInt32) -> (code: UInt32, free: Int) {
         let slots = self.slots.span
@@ -55,7 +58,7 @@ package struct StringInterner: Sendable {
         }
     }
 
-    /// Slots hold their hash, so that growing reads no string.
+    /// Enlarges the table. Slots contain the hash, so no string is read.
     private mutating func grow() {
         let size = max(16, slots.count &* (slots.count < 4096 ? 4 : 2))
         var larger = [UInt64](repeating: 0, count: size)
@@ -69,8 +72,8 @@ package struct StringInterner: Sendable {
     }
 }
 
-/// A hash of bytes for tables in memory: folded 64-bit multiplications. Its keys are drawn at random once a process, so
-/// that no client can choose strings that collide; never store a value of it.
+/// A hash of bytes for tables in memory, by folded 64-bit multiplications. Its keys are random, once for each process, so that
+/// a client cannot choose strings that collide. Never store a hash.
 struct SeededHash: Sendable {
     static let process = SeededHash(seed: UInt64.random(in: 0 ... .max), factor: UInt64.random(in: 0 ... .max) | 1)
 
@@ -120,7 +123,7 @@ extension Span<UInt8> {
         return UInt64(UInt32(littleEndian: unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self)))
     }
 
-    /// All of at most seven bytes, so placed that texts of one length that differ give different words.
+    /// A word of all bytes, of at most seven; different texts of one length have different words.
     @inline(__always)
     var shortWord: UInt64 {
         if count >= 4 { return halfWord(0) | halfWord(count &- 4) << 32 }

@@ -25,7 +25,7 @@ extension StringTable {
         return end > start ? Int(end &- start) : 0
     }
 
-    /// `target` has room for the sum of the strings' lengths, `total`.
+    /// Copies the strings one after the other to `target`, which must have room for `total` bytes, the sum of their lengths.
     @unsafe @inline(__always)
     private func copy<Index: FixedWidthInteger & BitwiseCopyable>(
         _ indices: Span<Index>, to target: UnsafeMutableRawPointer, _ total: Int
@@ -39,7 +39,7 @@ extension StringTable {
                 let index = Int(indices[i])
                 let start = Int(offsets[index])
                 let length = Self.length(offsets, index)
-                // Most strings are short: two words are quicker than a call, and what is too much is written over.
+                // Most strings are short: copying two words is faster than a call. The next string overwrites the excess.
                 if length <= 16, start &+ 16 <= heap.count, at &+ 16 <= total {
                     let words = unsafe source.loadUnaligned(fromByteOffset: start, as: SIMD2<UInt64>.self)
                     unsafe target.storeBytes(of: words, toByteOffset: at, as: SIMD2<UInt64>.self)

@@ -9,7 +9,7 @@ package struct StringTable: Equatable, Sendable {
         for string in strings { append(string) }
     }
 
-    /// Takes columns read from a file or a peer; nil where the offsets don't ascend from 0 to the heap's end.
+    /// A table from columns that were read from a file or a peer; nil unless the offsets ascend from 0 to the end of the heap.
     package init?(heap: [UInt8], offsets: [UInt32]) {
         guard offsets.first == 0, offsets.last.map(Int.init) == heap.count, Self.ascend(offsets) else { return nil }
         self.heap = heap
@@ -21,7 +21,7 @@ package struct StringTable: Equatable, Sendable {
         let last = span.count &- 1
         var descents: UInt32 = 0
         var i = 0
-        // Without a way out of the loop it runs several offsets at once.
+        // No early exit, so that the loop is vectorized.
         while i < last {
             descents |= span[i] > span[i &+ 1] ? 1 : 0
             i &+= 1
@@ -39,10 +39,10 @@ package struct StringTable: Equatable, Sendable {
 
     package func isEmpty(_ index: Int) -> Bool { offsets[index] == offsets[index + 1] }
 
-    /// Whether a string of so many bytes may be appended: offsets have 32 bits.
+    /// Whether a string of `bytes` bytes can be appended: offsets have 32 bits.
     package func hasRoom(for bytes: Int) -> Bool { heap.count + bytes <= Int(UInt32.max) }
 
-    /// The table must have room: whoever appends what others send without an end asks `hasRoom` before.
+    /// Appends a string. The table must have room; callers without another bound on the total check `hasRoom` first.
     package mutating func append(_ string: ByteString) { append(string.bytes[...]) }
 
     package mutating func append(_ string: ArraySlice<UInt8>) {
@@ -55,7 +55,7 @@ package struct StringTable: Equatable, Sendable {
         offsets.append(UInt32(truncatingIfNeeded: heap.count))
     }
 
-    /// True if string `index` is `string`, byte by byte.
+    /// Whether string `index` has the same bytes as `string`.
     package func equals(_ index: Int, _ string: Span<UInt8>) -> Bool {
         let start = Int(offsets[index])
         guard Int(offsets[index + 1]) - start == string.count else { return false }

@@ -1,4 +1,4 @@
-/// Why an event was not taken: the field, in words for a person, and a word for a program.
+/// Why an event was rejected: the field, a message for people, and a type for programs.
 package struct EventFault: Error, Equatable, Sendable {
     package var field: String
     package var message: String
@@ -11,21 +11,21 @@ package struct EventFault: Error, Equatable, Sendable {
     }
 
     package static let tooFarAhead = EventFault("timestamp", Timestamp.Fault.tooFarAhead.reason)
-    /// Of a text that is well-formed, but whose member is in doubt.
+    /// For well-formed text with an ambiguous member (`FUNNEL.md` section 1, "Ambiguous JSON").
     init(_ error: JSONError) { self.init(error.field, error.reason, "json_invalid") }
 
-    /// A fault of the record as a whole has no field.
+    /// Field and message; a fault of the whole record has no field.
     package var reason: String { field.isEmpty ? message : "\(field): \(message)" }
 }
 
 /// Reads one event from JSON and checks it against every limit. Unknown fields are ignored.
 package struct EventReader: Sendable {
-    /// Microseconds; timestamps are judged against it.
+    /// The server's time in microseconds, which timestamps are checked against.
     private let now: Int64
 
     package init(now: Int64) { self.now = now }
 
-    /// The single event that is all of `bytes`.
+    /// Reads the event that is the whole of `bytes`.
     /// - Throws: `JSONError` or `EventFault`.
     package func read(_ bytes: [UInt8]) throws -> Event {
         let range = ByteOrderMark.length(in: bytes)..<bytes.count
@@ -39,13 +39,15 @@ package struct EventReader: Sendable {
         return try read(document, text: bytes, range)
     }
 
-    /// - Parameter source: what `value` was parsed from, so that a time with a fraction is taken by its digits.
+    /// Reads an event that was parsed already.
+    /// - Parameter source: the text that `value` was parsed from in `range`, so that the digits of a fractional time are read
+    ///   exactly.
     package func read(_ value: JSONValue, text source: [UInt8], _ range: Range<Int>) throws(EventFault) -> Event {
         guard value.asObject != nil else { throw EventFault("body", "an event must be an object, not \(value.typeName)", "object_type") }
         let user = try text(value, "user_id", max: Limits.userIDBytes)
         let nameField: ByteString = value["event_type"] == nil && value["event"] != nil ? "event" : "event_type"
         let name = try text(value, nameField, max: Limits.eventNameBytes)
-        let time = try timestamp(JSONParser.exactly(value["timestamp"], at: ["timestamp"], in: source, range))
+        let time = try timestamp(JSONElements.exactly(value["timestamp"], at: ["timestamp"], in: source, range))
         let id = try eventID(value["event_id"])
         return Event(user: user, name: name, time: time, id: id, properties: try properties(value["properties"]))
     }
@@ -97,7 +99,7 @@ package struct EventReader: Sendable {
         return flat.properties
     }
 
-    /// Checks an event that came as columns, by the same limits.
+    /// Checks a row of a batch that arrived as columns by the same limits; nil if it has no fault.
     package func check(_ batch: EventBatch, row: Int) -> EventFault? {
         let name = batch.names.slice(Int(batch.name[row]))
         if batch.users.isEmpty(Int(batch.user[row])) { return EventFault("user_id", "must not be empty") }
@@ -117,9 +119,10 @@ package struct EventReader: Sendable {
     }
 }
 
-/// Nested objects become keys joined by `.`; a literal key beats a flattened one; arrays keep their JSON text.
+/// Flattens properties: keys of nested objects are joined by `.`, and arrays become their JSON text. A literal key wins over a
+/// flattened one.
 private struct PropertyFlattener {
-    static let tooManyBytes = "take more than \(Limits.propertyBytesPerEvent) bytes"
+    static let tooManyBytes = "must take at most \(Limits.propertyBytesPerEvent) bytes"
 
     private(set) var properties: [Event.Property] = []
     private var places: [ByteString: Int] = [:]
@@ -131,15 +134,16 @@ private struct PropertyFlattener {
         return 0
     }
 
-    /// - Parameter prefix: what the keys begin with.
+    /// Adds the members of an object.
+    /// - Parameter prefix: joined before each key.
     mutating func add(_ members: [JSONValue.Member], prefix: Prefix, depth: Int) throws(EventFault) {
         guard depth <= Limits.propertyDepth else {
-            throw EventFault("properties", "are nested deeper than \(Limits.propertyDepth)")
+            throw EventFault("properties", "must not be nested deeper than \(Limits.propertyDepth)")
         }
         for member in members {
             switch member.value {
             case .object(let inner): try add(inner, prefix: prefix.inner(member.key), depth: depth + 1)
-            case .array: try put(prefix, member.key, .string(ByteString(member.value.encoded)), depth)
+            case .array: try put(prefix, member.key, .string(ByteString(member.value.encode())), depth)
             default:
                 // Null is absent.
                 if let value = PropertyValue(scalar: member.value) { try put(prefix, member.key, value, depth) }
@@ -147,7 +151,7 @@ private struct PropertyFlattener {
         }
     }
 
-    /// The joined keys of the objects around a property. Beyond the limit only the length is kept, else a long key over many
+    /// The joined keys of the objects around a property. Beyond the limit only the length is kept; else a long key around many
     /// empty objects would be copied for each of them.
     struct Prefix {
         private(set) var bytes: [UInt8] = []
@@ -172,7 +176,7 @@ private struct PropertyFlattener {
             throw EventFault("properties.\(shown)", "has \(text.count) bytes; the limit is \(Limits.propertyValueBytes)")
         }
         if let place = places[key] {
-            // Of equal depth the later wins, as in JSON; else the less flattened.
+            // The less deeply nested wins; at equal depth the later one, as in JSON.
             guard depth <= depths[place] else { return }
             bytes += Self.bytes(value) - Self.bytes(properties[place].value)
             guard bytes <= Limits.propertyBytesPerEvent else { throw EventFault("properties", Self.tooManyBytes) }
@@ -182,7 +186,7 @@ private struct PropertyFlattener {
         }
         bytes += key.count + Self.bytes(value)
         guard properties.count < Limits.propertiesPerEvent else {
-            throw EventFault("properties", "are more than \(Limits.propertiesPerEvent)")
+            throw EventFault("properties", "must be at most \(Limits.propertiesPerEvent)")
         }
         guard bytes <= Limits.propertyBytesPerEvent else { throw EventFault("properties", Self.tooManyBytes) }
         places[key] = properties.count

@@ -1,17 +1,17 @@
-/// Why a body as a whole was not read.
+/// Why a body was rejected as a whole.
 package enum EventBodyError: Error, Equatable, Sendable {
     case json(JSONError)
-    /// Neither a list nor an object with one under the name.
+    /// Neither a list nor an object with the list `events`.
     case noList
-    /// This many events, or that many so far where they come line by line.
+    /// More events than the limit: their number, or the number up to the first one too many.
     case tooMany(Int)
 }
 
 extension EventScanner {
-    /// Reads a body of one event a line, which ends with LF, CRLF or CR. A line that is no event costs only itself; empty
-    /// lines are not counted, and a byte order mark at the start is skipped.
+    /// Reads a body with one event a line. A line ends with LF, CRLF or CR. A line that is no event is rejected on its own.
+    /// Empty lines are not counted, and a byte order mark at the start is skipped.
     ///
-    /// - Parameter limit: the most events to take.
+    /// - Parameter limit: max number of events.
     package static func lines(
         _ bytes: [UInt8], now: Int64, idempotencyKey: ByteString = "", limit: Int = .max
     ) throws(EventBodyError) -> ScannedEvents {
@@ -23,7 +23,7 @@ extension EventScanner {
 
     /// Reads the line that begins at `start`.
     ///
-    /// - Returns: where the next one begins.
+    /// - Returns: the start of the next line.
     private mutating func line(_ bytes: [UInt8], from start: Int, limit: Int) throws(EventBodyError) -> Int {
         let text = bytes.span
         var cursor = JSONCursor(text, start..<bytes.count, takesLineEnds: false)
@@ -46,10 +46,10 @@ extension EventScanner {
         return end + 1
     }
 
-    /// Reads a body that is a list of events, or an object with such a list as its member `events`. An element that is no
-    /// event costs only itself; a list that can't be cut into elements fails as a whole.
+    /// Reads a body that is a list of events, or an object with such a list as its member `events`. An element that is no event
+    /// is rejected on its own; a list whose elements cannot be delimited is rejected as a whole.
     ///
-    /// - Parameter limit: the most events to take.
+    /// - Parameter limit: max number of events.
     package static func list(
         _ bytes: [UInt8], now: Int64, idempotencyKey: ByteString = "", limit: Int = .max
     ) throws(EventBodyError) -> ScannedEvents {
@@ -61,14 +61,14 @@ extension EventScanner {
         return again.finish()
     }
 
-    /// The slow way: finds all elements first.
+    /// The slow path: finds all elements first.
     private mutating func elements(_ bytes: [UInt8], limit: Int) throws(EventBodyError) {
-        let ranges = try JSONParser.elements(of: bytes, member: "events", most: limit)
+        let ranges = try JSONElements.ranges(in: bytes, member: "events", most: limit)
         for range in ranges { scan(bytes, range) }
     }
 
-    /// Reads a list, or an object with nothing but that list, in one pass; false where the body is anything else or is
-    /// malformed before the first event too many.
+    /// Reads a list, or an object with nothing but that list, in one pass; false if the body is anything else, or is malformed
+    /// before the first event over the limit.
     private mutating func isListRead(_ bytes: [UInt8], limit: Int) -> Bool {
         var cursor = JSONCursor(bytes.span, ByteOrderMark.length(in: bytes)..<bytes.count, takesLineEnds: true)
         var scratch: [UInt8] = []
@@ -95,21 +95,21 @@ extension EventScanner {
         }
     }
 
-    /// The elements from behind a list's `[` to behind its `]`.
-    private mutating func readElements(_ bytes: [UInt8], _ cursor: inout JSONCursor, limit: Int) throws(Unusual) {
+    /// Reads the elements from after the list's `[` to after its `]`.
+    private mutating func readElements(_ bytes: [UInt8], _ cursor: inout JSONCursor, limit: Int) throws(JSONFault) {
         cursor.skipSpace()
         if cursor.byte == UInt8(ascii: "]") { return cursor.advance() }
         repeat {
             cursor.skipSpace()
             let start = cursor.at
             guard count < limit else {
-                isOver = (try? JSONParser.endOfElement(in: bytes, from: start)) != nil
-                throw Unusual()
+                isOver = JSONElements.end(in: bytes, from: start) != nil
+                throw .unusual
             }
             if isRead(&cursor), cursor.at - start <= Limits.eventTextBytes {
                 store(cursor.bytes)
             } else {
-                guard let end = try? JSONParser.endOfElement(in: bytes, from: start) else { throw Unusual() }
+                guard let end = JSONElements.end(in: bytes, from: start) else { throw .unusual }
                 scan(bytes, start..<end)
                 cursor.move(to: end)
             }

@@ -1,7 +1,7 @@
-/// Events of one body as columns, with each row's place in the body and the events that were not taken.
+/// The events of one body as columns, with each row's place in the body, and the rejected events.
 package struct ScannedEvents: Sendable {
     package var batch: EventBatch
-    /// Row of the batch to place in the body.
+    /// By row of the batch: 0-based place in the body.
     package var index: [Int]
     package var rejected: [(index: Int, fault: EventFault)]
 
@@ -12,19 +12,19 @@ package struct ScannedEvents: Sendable {
     }
 }
 
-/// Reads events from JSON text straight into the columns of a batch.
+/// Reads events from JSON text directly into the columns of a batch.
 ///
-/// The meaning is that of `JSONParser`, `EventReader` and `EventBatchBuilder` one after the other, to the last byte of the
-/// batch and of a fault's message. An ordinary event is read in one pass that makes no values, strings or lists; whatever
-/// is at fault or unusual (equal keys, half a surrogate pair, anything over a limit) is left to those three instead. An event
-/// enters the columns only when it has been read to its end.
+/// The result is that of `JSONParser`, `EventReader` and `EventBatchBuilder` in sequence, to the last byte of the batch and of
+/// a fault's message. An ordinary event is read in one pass that allocates no values, strings or lists. Faulty and unusual
+/// events (equal keys, half a surrogate pair, anything over a limit) are left to those three. An event is added to the columns
+/// only after it was read to its end.
 package struct EventScanner: Sendable {
     private let now: Int64
     private let reader: EventReader
-    /// `K/`: what the ids of events without one begin with; empty for none.
+    /// `K/`, the prefix of the ids of events without one; empty if such events get no id.
     private let idPrefix: [UInt8]
     private let fields = FieldNames()
-    /// Whether members that are no fields of an event are properties, as in files; else they are ignored.
+    /// Whether other members than an event's fields are properties, as in files; else they are ignored.
     private let takesOtherMembers: Bool
 
     private var builder = EventBatchBuilder()
@@ -32,15 +32,17 @@ package struct EventScanner: Sendable {
     private var shapes = KeyShapes()
     private var index: [Int] = []
     private var rejected: [(index: Int, fault: EventFault)] = []
-    /// Events so far, taken or not.
+    /// Number of events so far, with rejected ones.
     package private(set) var count = 0
-    /// There are more events than may be.
+    /// Whether there are more events than the limit.
     var isOver = false
 
+    /// A scanner of one body or file.
     /// - Parameters:
-    ///   - now: microseconds; timestamps are judged against it.
-    ///   - idempotencyKey: events without an id get `K/<place in the body>`; empty for none.
-    ///   - takesOtherMembers: members that are no fields become properties, in what `isRead(_:_:)` reads.
+    ///   - now: the server's time in microseconds, which timestamps are checked against.
+    ///   - idempotencyKey: `K`; events without an id get `K/<place in the body>`. Empty: they get none.
+    ///   - takesOtherMembers: whether other members than an event's fields become properties, in events that `isRead(_:_:)`
+    ///     reads.
     package init(now: Int64, idempotencyKey: ByteString = "", takesOtherMembers: Bool = false) {
         self.now = now
         self.takesOtherMembers = takesOtherMembers
@@ -48,26 +50,27 @@ package struct EventScanner: Sendable {
         idPrefix = idempotencyKey.isEmpty ? [] : idempotencyKey.bytes + [UInt8(ascii: "/")]
     }
 
-    /// Bytes of the batch on the wire, roughly.
+    /// Approximate bytes of the batch on the wire.
     package var approximateBytes: Int { builder.approximateBytes }
 
     package consuming func finish() -> ScannedEvents {
         ScannedEvents(batch: builder.finish(), index: index, rejected: rejected)
     }
 
-    /// Counts an event that is not taken.
+    /// Adds a rejected event.
     package mutating func reject(_ fault: EventFault) {
         rejected.append((count, fault))
         count += 1
     }
 
-    /// Reads the event that is all of `bytes[range]`: one more row, or one more event rejected.
+    /// Reads the event that is the whole of `bytes[range]`: adds a row, or a rejected event.
     package mutating func scan(_ bytes: [UInt8], _ range: Range<Int>) {
         if range.count > Limits.eventTextBytes { return reject(Self.tooLong(range.count)) }
         if !isRead(bytes, range) { parse(bytes, range) }
     }
 
-    /// Reads the event that is all of `bytes[range]` if it is an ordinary one: one more row. Else false, and nothing changed.
+    /// Reads the event that is the whole of `bytes[range]` if it is an ordinary one, and adds a row. Else returns false and
+    /// changes nothing.
     package mutating func isRead(_ bytes: [UInt8], _ range: Range<Int>) -> Bool {
         let text = bytes.span
         var cursor = JSONCursor(text, range, takesLineEnds: true)
@@ -79,8 +82,8 @@ package struct EventScanner: Sendable {
         return true
     }
 
-    /// Takes an event that was read as a document: one more row, or one more event rejected.
-    /// - Parameter text: what the document was parsed from, for its time.
+    /// Reads an event that was parsed already: adds a row, or a rejected event.
+    /// - Parameter text: the text that the document was parsed from in `range`, for its time.
     package mutating func take(_ document: JSONValue, text: [UInt8] = [], _ range: Range<Int> = 0..<0) {
         do {
             var event = try reader.read(document, text: text, range)
@@ -97,7 +100,7 @@ package struct EventScanner: Sendable {
         EventFault("body", "the event's text has \(count) bytes; the limit is \(Limits.eventTextBytes)", "too_long")
     }
 
-    /// Reads the event that begins here into `row`; false where it is not an ordinary one.
+    /// Reads the event that begins at the cursor into `row`; false if it is not an ordinary one.
     mutating func isRead(_ cursor: inout JSONCursor) -> Bool {
         do {
             try readEvent(&cursor)
@@ -107,7 +110,7 @@ package struct EventScanner: Sendable {
         }
     }
 
-    /// Takes the event in `row` into the columns.
+    /// Adds the event in `row` to the columns.
     mutating func store(_ text: Span<UInt8>) {
         if row.id.count == 0, !idPrefix.isEmpty { row.id = idFromPlace() }
         builder.append(&row, text)
@@ -123,7 +126,7 @@ package struct EventScanner: Sendable {
         return TextRange(start: start, count: row.scratch.count &- start, isDecoded: true)
     }
 
-    /// The slow way, which takes whatever is valid and names what is not.
+    /// The slow path, which accepts all valid events and gives the reason for rejecting others.
     mutating func parse(_ bytes: [UInt8], _ range: Range<Int>) {
         let value: JSONValue
         do {
@@ -140,8 +143,8 @@ package struct EventScanner: Sendable {
 // MARK: - One event
 
 extension EventScanner {
-    private mutating func readEvent(_ cursor: inout JSONCursor) throws(Unusual) {
-        guard cursor.bytes.count <= TextRange.textBytes else { throw Unusual() }
+    private mutating func readEvent(_ cursor: inout JSONCursor) throws(JSONFault) {
+        guard cursor.bytes.count <= TextRange.textBytes else { throw .unusual }
         row.clear()
         var seen = FieldSet()
         var last = ScannedRow.unknown
@@ -149,10 +152,10 @@ extension EventScanner {
         repeat {
             cursor.skipSpace()
             let key = try cursor.string(&row.scratch)
-            if key.isDecoded { throw Unusual() }
+            if key.isDecoded { throw .unusual }
             try cursor.colon()
             let field = fields.field(cursor.bytes, key)
-            if field != .other, !seen.insert(field) { throw Unusual() }
+            if field != .other, !seen.insert(field) { throw .unusual }
             if field == .other, takesOtherMembers {
                 try readProperty(key, code: ScannedRow.unknown, &cursor, prefix: .none, depth: 1, &last)
             } else {
@@ -160,21 +163,21 @@ extension EventScanner {
                 try read(field, &cursor, seen, &last)
             }
         } while try !cursor.ends(with: UInt8(ascii: "}"))
-        guard seen.contains(.user), seen.contains(.event) || seen.contains(.eventType), seen.contains(.timestamp) else { throw Unusual() }
-        // In a file `event` is the name, and `event_type` then a property like any other.
-        if takesOtherMembers, seen.contains(.event), seen.contains(.eventType) { throw Unusual() }
+        guard seen.contains(.user), seen.contains(.event) || seen.contains(.eventType), seen.contains(.timestamp) else { throw .unusual }
+        // In a file, `event` is the name, and `event_type` is then a property.
+        if takesOtherMembers, seen.contains(.event), seen.contains(.eventType) { throw .unusual }
         row.isRecalled = shapes.recall(&row)
         if !row.isRecalled { try row.sortByKey(cursor.bytes) }
         try row.checkLoose(cursor.bytes)
     }
 
     @inline(__always)
-    private mutating func read(_ field: EventField, _ cursor: inout JSONCursor, _ seen: FieldSet, _ last: inout UInt32) throws(Unusual) {
+    private mutating func read(_ field: EventField, _ cursor: inout JSONCursor, _ seen: FieldSet, _ last: inout UInt32) throws(JSONFault) {
         switch field {
         case .user: row.user = try text(&cursor, 1...Limits.userIDBytes)
         case .eventType: row.name = try text(&cursor, 1...Limits.eventNameBytes)
         case .event:
-            // The older name of the two counts where both are there.
+            // If both are given, `event_type` counts.
             if seen.contains(.eventType) {
                 try cursor.skipValue(&row.scratch, &row.names, depth: 1)
             } else {
@@ -187,17 +190,17 @@ extension EventScanner {
         }
     }
 
-    private mutating func text(_ cursor: inout JSONCursor, _ sizes: ClosedRange<Int>, orNull: Bool = false) throws(Unusual) -> TextRange {
+    private mutating func text(_ cursor: inout JSONCursor, _ sizes: ClosedRange<Int>, orNull: Bool = false) throws(JSONFault) -> TextRange {
         if orNull, cursor.byte == UInt8(ascii: "n") {
             _ = try cursor.scalar(&row.scratch)
             return .none
         }
         let text = try cursor.string(&row.scratch)
-        guard text.count >= sizes.lowerBound, text.count <= sizes.upperBound else { throw Unusual() }
+        guard text.count >= sizes.lowerBound, text.count <= sizes.upperBound else { throw .unusual }
         return text
     }
 
-    private mutating func timestamp(_ cursor: inout JSONCursor) throws(Unusual) -> Int64 {
+    private mutating func timestamp(_ cursor: inout JSONCursor) throws(JSONFault) -> Int64 {
         let start = cursor.at
         let value = try cursor.scalar(&row.scratch)
         do {
@@ -205,8 +208,8 @@ extension EventScanner {
             switch value.tag {
             case EventBatch.Tag.integer: time = try Timestamp.fromInteger(Int64(bitPattern: value.bits))
             case EventBatch.Tag.double:
-                // By its digits: a double of today's seconds holds no tenth of a microsecond.
-                guard let exact = try Timestamp.fromDecimal(cursor.bytes.extracting(start..<cursor.at)) else { throw Unusual() }
+                // Read from its digits: a double of today's seconds is not precise to a tenth of a microsecond.
+                guard let exact = try Timestamp.fromDecimal(cursor.bytes.extracting(start..<cursor.at)) else { throw JSONFault.unusual }
                 time = exact
             case EventBatch.Tag.string where !value.text.isDecoded:
                 time = try Timestamp.scan(cursor.bytes.extracting(value.text.range))
@@ -215,11 +218,11 @@ extension EventScanner {
             try Timestamp.checkRange(time, now: now)
             return time
         } catch {
-            throw Unusual()
+            throw .unusual
         }
     }
 
-    private mutating func readProperties(_ cursor: inout JSONCursor, _ last: inout UInt32) throws(Unusual) {
+    private mutating func readProperties(_ cursor: inout JSONCursor, _ last: inout UInt32) throws(JSONFault) {
         if cursor.byte == UInt8(ascii: "n") {
             _ = try cursor.scalar(&row.scratch)
             return
@@ -227,21 +230,21 @@ extension EventScanner {
         try readProperties(&cursor, prefix: .none, depth: 1, &last)
     }
 
-    /// The members of an object; those of inner objects under their keys joined by `.`.
+    /// Reads the members of an object as properties; keys of inner objects are joined by `.`.
     ///
     /// - Parameters:
-    ///   - prefix: what keys begin with, in the scratch buffer.
-    ///   - last: the code of the property before, by which the next is guessed.
+    ///   - prefix: joined before each key; in the scratch buffer.
+    ///   - last: code of the previous property, from which the next one is guessed.
     private mutating func readProperties(
         _ cursor: inout JSONCursor, prefix: TextRange, depth: Int, _ last: inout UInt32
-    ) throws(Unusual) {
-        guard depth <= Limits.propertyDepth, prefix.count <= Limits.propertyKeyBytes else { throw Unusual() }
+    ) throws(JSONFault) {
+        guard depth <= Limits.propertyDepth, prefix.count <= Limits.propertyKeyBytes else { throw .unusual }
         try cursor.expect(UInt8(ascii: "{"))
         cursor.skipSpace()
         if cursor.byte == UInt8(ascii: "}") { return cursor.advance() }
         repeat {
             cursor.skipSpace()
-            // Where it stands in the text as it was last time, a key needs no reading.
+            // A key that is the same text as last time need not be read.
             let guess = depth == 1 ? shapes.plainSuccessor(of: last) : ScannedRow.unknown
             var code = ScannedRow.unknown
             let key: TextRange
@@ -256,12 +259,12 @@ extension EventScanner {
         } while try !cursor.ends(with: UInt8(ascii: "}"))
     }
 
-    /// The value here as the property `key`, or its members as properties.
-    /// - Parameter code: of the key, where it is known.
+    /// Reads the value at the cursor as the property `key`, or its members as properties.
+    /// - Parameter code: the key's code, or `ScannedRow.unknown`.
     @inline(__always)
     private mutating func readProperty(
         _ key: TextRange, code: UInt32, _ cursor: inout JSONCursor, prefix: TextRange, depth: Int, _ last: inout UInt32
-    ) throws(Unusual) {
+    ) throws(JSONFault) {
         if cursor.byte == UInt8(ascii: "{") {
             let inner = try row.join(prefix, key, cursor.bytes, end: ".")
             try row.addLoose(TextRange(start: inner.range.lowerBound, count: inner.count - 1, isDecoded: true))
@@ -275,19 +278,19 @@ extension EventScanner {
         last = known
     }
 
-    /// A list as its compact JSON text.
-    private mutating func list(_ cursor: inout JSONCursor, depth: Int) throws(Unusual) -> ScannedScalar {
+    /// Reads a list as its compact JSON text.
+    private mutating func list(_ cursor: inout JSONCursor, depth: Int) throws(JSONFault) -> ScannedScalar {
         let start = cursor.at
         try cursor.skipValue(&row.scratch, &row.names, depth: depth)
         let text = unsafe cursor.bytes.extracting(start..<cursor.at).withUnsafeBufferPointer { unsafe Array($0) }
-        guard let value = try? JSONParser.parse(text) else { throw Unusual() }
+        guard let value = try? JSONParser.parse(text) else { throw .unusual }
         let mark = row.scratch.count
         value.write(to: &row.scratch)
         let range = TextRange(start: mark, count: row.scratch.count &- mark, isDecoded: true)
         return ScannedScalar(tag: EventBatch.Tag.string, text: range)
     }
 
-    /// The code of a key, `ScannedRow.unknown` for a new one.
+    /// The code of a key; `ScannedRow.unknown` for a new one.
     private mutating func keyCode(_ key: TextRange, _ text: Span<UInt8>, after last: UInt32) -> UInt32 {
         let guess = shapes.successor(of: last)
         let code = builder.keyCode(key, row, text, guess: guess)
@@ -307,7 +310,7 @@ private struct FieldSet {
 
     func contains(_ field: EventField) -> Bool { bits & (1 &<< field.rawValue) != 0 }
 
-    /// False where it was there.
+    /// False if it was in the set.
     mutating func insert(_ field: EventField) -> Bool {
         let isNew = !contains(field)
         bits |= 1 &<< field.rawValue
@@ -315,7 +318,7 @@ private struct FieldSet {
     }
 }
 
-/// The names of an event's fields as words, told apart by length first.
+/// The names of an event's fields as words; the length distinguishes them first.
 private struct FieldNames: Sendable {
     private let user = Self.ends("user_id")
     private let event = Self.ends("event")
@@ -324,7 +327,7 @@ private struct FieldNames: Sendable {
     private let id = Self.ends("event_id")
     private let properties = Self.ends("properties")
 
-    /// The first and last bytes of a name, which at these lengths are all of it.
+    /// The first and the last eight bytes of a name, which at these lengths cover all of it.
     private static func ends(_ name: ByteString) -> (UInt64, UInt64) { ends(name.bytes.span) }
 
     @inline(__always)

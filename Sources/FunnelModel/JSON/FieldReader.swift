@@ -12,6 +12,7 @@ package struct FieldReader {
     private let members: [JSONValue.Member]
     private var known: Set<ByteString> = []
 
+    /// A reader of an object's members; another value and names given twice are faults.
     /// - Parameter path: prefix of field names in faults, such as `steps[1].`; empty at the top.
     package init(_ value: JSONValue, path: String = "") {
         self.path = path
@@ -27,13 +28,14 @@ package struct FieldReader {
 
     package mutating func merge(_ more: [FieldFault]) { faults += more }
 
-    /// The member, nil where absent or null; marks the key as known.
+    /// The value of a member; nil if absent or null. Marks the key as known.
     package mutating func value(_ key: ByteString) -> JSONValue? {
         known.insert(key)
         guard let value = members.last(where: { $0.key == key })?.value, value != .null else { return nil }
         return value
     }
 
+    /// A string, if the member is given; another type is a fault.
     package mutating func string(_ key: ByteString) -> ByteString? {
         guard let value = value(key) else { return nil }
         if value.asString == nil { faultAt(key, "must be a string, not \(value.typeName)") }
@@ -55,6 +57,7 @@ package struct FieldReader {
         return number
     }
 
+    /// The case with the member's text as its raw value; another text is a fault.
     package mutating func choice<T: RawRepresentable & CaseIterable>(_ key: ByteString) -> T? where T.RawValue == String {
         guard let text = string(key) else { return nil }
         if let value = T(rawValue: text.string) { return value }
@@ -62,27 +65,28 @@ package struct FieldReader {
         return nil
     }
 
-    /// Microseconds of a duration such as `30d`, checked against a range and, where given, to be whole ticks.
-    package mutating func duration(_ key: ByteString, in range: ClosedRange<Int64>, tick: Int64 = 1) -> Int64? {
+    /// A duration such as `30d`, which must be in a range and a multiple of `tick`.
+    package mutating func duration(
+        _ key: ByteString, in range: ClosedRange<Microseconds>, tick: Microseconds = 1
+    ) -> Microseconds? {
         guard let text = string(key) else { return nil }
-        guard let value = DurationText.parse(text) else {
+        guard let value = Microseconds(parsing: text) else {
             faultAt(key, "must be <integer><unit> with unit us, ms, s, m, h or d; \"\(text.string)\" is not")
             return nil
         }
-        guard range.contains(value), value % tick == 0 else {
-            let limits = "\(DurationText.format(range.lowerBound)) to \(DurationText.format(range.upperBound))"
-            faultAt(key, "must be \(limits) in whole ticks of the clock (\(DurationText.format(tick)))")
+        guard range.contains(value), value.isMultiple(of: tick) else {
+            faultAt(key, "must be \(range.lowerBound) to \(range.upperBound) in whole ticks of the clock (\(tick))")
             return nil
         }
         return value
     }
 
-    /// Refuses a key that the rules know but this version does not serve, so that it isn't taken for a typing error.
+    /// Adds a fault for each of some keys that is given: this version does not support them, but they are no typing errors.
     package mutating func refuse(_ keys: [ByteString]) {
         for key in keys where value(key) != nil { faultAt(key, "is not supported by this version") }
     }
 
-    /// Every key that nobody asked for is a fault.
+    /// Adds a fault for each key that was not read.
     package mutating func rejectUnknown() {
         for member in members where !known.contains(member.key) { faultAt(member.key, "is not a known key") }
     }

@@ -1,6 +1,3 @@
-/// The text is not what the fast path takes, or is at fault: whoever catches it lets `JSONParser` decide which.
-struct Unusual: Error {}
-
 /// Bytes of a string: a range of the text, or of the scratch buffer where escapes had to be undone.
 struct TextRange {
     /// The longest text that is scanned: places in it and in its scratch buffer fit 32 bits.
@@ -33,8 +30,9 @@ struct ScannedScalar {
     var text = TextRange.none
 }
 
-/// A place in a JSON text. Accepts only what `JSONParser.parseStrictly` accepts, with the same values, and throws `Unusual` for all
-/// else; builds nothing in memory but the bytes of strings with escapes.
+/// The lexer of all JSON: a place in a text (RFC 8259; UTF-8 and escapes checked, integers exact up to 64 bits). It builds nothing in
+/// memory but the bytes of strings with escapes. Bare `NaN`, `Infinity` and `-Infinity`, which some SDKs send, read as null.
+/// After a fault, `at` is where it was found.
 struct JSONCursor: ~Escapable {
     let bytes: Span<UInt8>
     /// At most `bytes.count`.
@@ -43,9 +41,13 @@ struct JSONCursor: ~Escapable {
     private(set) var at: Int
     /// Whether LF and CR are white space; in a body of lines either ends the event.
     private let takesLineEnds: Bool
+    /// Whether half of a surrogate pair and a number that no double holds are faults. If not, they read as U+FFFD and as an
+    /// infinity.
+    private let isStrict: Bool
 
     @_lifetime(copy bytes)
-    init(_ bytes: Span<UInt8>, _ range: Range<Int>, takesLineEnds: Bool) {
+    init(_ bytes: Span<UInt8>, _ range: Range<Int>, takesLineEnds: Bool, isStrict: Bool = true) {
+        self.isStrict = isStrict
         self.bytes = bytes
         at = min(range.lowerBound, bytes.count)
         end = min(range.upperBound, bytes.count)
@@ -81,24 +83,39 @@ struct JSONCursor: ~Escapable {
     }
 
     @inline(__always)
-    mutating func expect(_ expected: UInt8) throws(Unusual) {
-        guard byte == expected, at < end else { throw Unusual() }
+    mutating func expect(_ expected: UInt8) throws(JSONFault) {
+        guard byte == expected, at < end else { throw .expected(expected) }
         at &+= 1
     }
 
     /// After an element: true where `close` follows, false where another element does.
     @inline(__always)
-    mutating func ends(with close: UInt8) throws(Unusual) -> Bool {
+    mutating func ends(with close: UInt8) throws(JSONFault) -> Bool {
         skipSpace()
         let b = byte
-        guard b == close || b == UInt8(ascii: ",") else { throw Unusual() }
+        guard b == close || b == UInt8(ascii: ",") else { throw isAtEnd ? .endsEarly : .expected(UInt8(ascii: ",")) }
         at &+= 1
         return b == close
     }
 
+    /// The name of a member; past it and its `:`.
+    mutating func memberName(_ scratch: inout [UInt8]) throws(JSONFault) -> TextRange {
+        skipSpace()
+        guard byte == UInt8(ascii: "\"") else { throw .expectedName }
+        let name = try string(&scratch)
+        try colon()
+        return name
+    }
+
+    /// - Parameter scratch: has the bytes of strings with escapes.
+    func bytes(of text: TextRange, _ scratch: [UInt8]) -> [UInt8] {
+        if text.isDecoded { return Array(scratch[text.range]) }
+        return unsafe bytes.extracting(text.range).withUnsafeBufferPointer { unsafe Array($0) }
+    }
+
     /// Past a `:` and the space around it.
     @inline(__always)
-    mutating func colon() throws(Unusual) {
+    mutating func colon() throws(JSONFault) {
         skipSpace()
         try expect(UInt8(ascii: ":"))
         skipSpace()
@@ -110,7 +127,7 @@ struct JSONCursor: ~Escapable {
 extension JSONCursor {
     /// The scalar here; objects and lists are unusual.
     @inline(__always)
-    mutating func scalar(_ scratch: inout [UInt8]) throws(Unusual) -> ScannedScalar {
+    mutating func scalar(_ scratch: inout [UInt8]) throws(JSONFault) -> ScannedScalar {
         switch byte {
         case UInt8(ascii: "\""): return ScannedScalar(tag: EventBatch.Tag.string, text: try string(&scratch))
         case UInt8(ascii: "-"), 48...57: return try number()
@@ -118,7 +135,7 @@ extension JSONCursor {
         }
     }
 
-    private mutating func word() throws(Unusual) -> ScannedScalar {
+    private mutating func word() throws(JSONFault) -> ScannedScalar {
         switch byte {
         case UInt8(ascii: "t"):
             try word("true")
@@ -129,26 +146,26 @@ extension JSONCursor {
         case UInt8(ascii: "n"): try word("null")
         case UInt8(ascii: "N"): try word("NaN")
         case UInt8(ascii: "I"): try word("Infinity")
-        default: throw Unusual()
+        default: throw isAtEnd ? .endsEarly : .notAValue
         }
         return ScannedScalar(tag: ScannedScalar.nullTag)
     }
 
-    private mutating func word(_ text: StaticString) throws(Unusual) {
+    private mutating func word(_ text: StaticString) throws(JSONFault) {
         let count = text.utf8CodeUnitCount
-        guard end &- at >= count else { throw Unusual() }
-        for i in 0..<count where unsafe bytes[at &+ i] != text.utf8Start[i] { throw Unusual() }
+        guard end &- at >= count else { throw .notAValue }
+        for i in 0..<count where unsafe bytes[at &+ i] != text.utf8Start[i] { throw .notAValue }
         at &+= count
     }
 
     /// Past any value, checked but not kept.
-    mutating func skipValue(_ scratch: inout [UInt8], _ names: inout MemberNames, depth: Int) throws(Unusual) {
+    mutating func skipValue(_ scratch: inout [UInt8], _ names: inout MemberNames, depth: Int) throws(JSONFault) {
         let open = byte
         guard open == UInt8(ascii: "{") || open == UInt8(ascii: "[") else {
             _ = try scalar(&scratch)
             return
         }
-        guard depth < Limits.jsonDepth else { throw Unusual() }
+        guard depth < Limits.jsonDepth else { throw .tooDeep }
         // Two characters after either bracket in ASCII.
         let close = open &+ 2
         at &+= 1
@@ -181,7 +198,7 @@ extension JSONCursor {
 extension JSONCursor {
     /// The string here, checked to be UTF-8.
     @inline(__always)
-    mutating func string(_ scratch: inout [UInt8]) throws(Unusual) -> TextRange {
+    mutating func string(_ scratch: inout [UInt8]) throws(JSONFault) -> TextRange {
         try expect(UInt8(ascii: "\""))
         let start = at
         var high: UInt64 = 0
@@ -213,7 +230,7 @@ extension JSONCursor {
 
     /// Fewer than eight bytes of the whole text are left.
     @inline(never)
-    private mutating func lastBytes(_ start: Int, _ before: UInt64, _ scratch: inout [UInt8]) throws(Unusual) -> TextRange {
+    private mutating func lastBytes(_ start: Int, _ before: UInt64, _ scratch: inout [UInt8]) throws(JSONFault) -> TextRange {
         var high = before
         while at < end, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 32 {
             high |= UInt64(byte)
@@ -223,9 +240,9 @@ extension JSONCursor {
     }
 
     @inline(__always)
-    private mutating func closed(_ start: Int, _ high: UInt64, _ scratch: inout [UInt8]) throws(Unusual) -> TextRange {
+    private mutating func closed(_ start: Int, _ high: UInt64, _ scratch: inout [UInt8]) throws(JSONFault) -> TextRange {
         guard byte == UInt8(ascii: "\"") else {
-            guard byte == UInt8(ascii: "\\") else { throw Unusual() }
+            guard byte == UInt8(ascii: "\\") else { throw at < end ? .controlCharacter : .openString }
             return try escaped(from: start, &scratch)
         }
         let count = at &- start
@@ -245,13 +262,13 @@ extension JSONCursor {
         return found & (ones &* 0x80)
     }
 
-    private func checkUTF8(_ text: Span<UInt8>) throws(Unusual) {
-        guard unsafe text.withUnsafeBufferPointer({ unsafe isValidUTF8($0) }) else { throw Unusual() }
+    private func checkUTF8(_ text: Span<UInt8>) throws(JSONFault) {
+        guard unsafe text.withUnsafeBufferPointer({ unsafe isValidUTF8($0) }) else { throw .notUTF8 }
     }
 
     /// A string with escapes from its first backslash, which is here; its bytes go to the end of `scratch`.
     @inline(never)
-    private mutating func escaped(from start: Int, _ scratch: inout [UInt8]) throws(Unusual) -> TextRange {
+    private mutating func escaped(from start: Int, _ scratch: inout [UInt8]) throws(JSONFault) -> TextRange {
         let mark = scratch.count
         scratch.append(bytes.extracting(start..<at))
         while at < end {
@@ -262,13 +279,13 @@ extension JSONCursor {
                 try checkUTF8(scratch.span.extracting(mark..<(mark &+ count)))
                 return TextRange(start: mark, count: count, isDecoded: true)
             }
-            guard b >= 32 else { throw Unusual() }
+            guard b >= 32 else { throw .controlCharacter }
             if b == UInt8(ascii: "\\") { try escape(&scratch) } else { scratch.append(b) }
         }
-        throw Unusual()
+        throw .openString
     }
 
-    private mutating func escape(_ scratch: inout [UInt8]) throws(Unusual) {
+    private mutating func escape(_ scratch: inout [UInt8]) throws(JSONFault) {
         let b = byte
         advance()
         switch b {
@@ -279,24 +296,29 @@ extension JSONCursor {
         case UInt8(ascii: "r"): scratch.append(13)
         case UInt8(ascii: "t"): scratch.append(9)
         case UInt8(ascii: "u"): scratch.append(contentsOf: UTF8.encode(try unicodeEscape()) ?? UTF8.encodedReplacementCharacter)
-        default: throw Unusual()
+        default: throw isAtEnd ? .openString : .unknownEscape
         }
     }
 
-    /// The scalar of a `\u` escape and of the second one of a surrogate pair; a lone half is unusual.
-    private mutating func unicodeEscape() throws(Unusual) -> Unicode.Scalar {
+    /// The scalar of a `\u` escape and of the second one of a surrogate pair.
+    private mutating func unicodeEscape() throws(JSONFault) -> Unicode.Scalar {
         let first = try hex4()
         if let scalar = Unicode.Scalar(first) { return scalar }
-        guard first < 0xDC00, end &- at >= 6, bytes[at] == UInt8(ascii: "\\"), bytes[at &+ 1] == UInt8(ascii: "u") else { throw Unusual() }
-        at &+= 2
-        let second = try hex4()
-        guard (0xDC00...0xDFFF).contains(second), let scalar = Unicode.Scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
-        else { throw Unusual() }
-        return scalar
+        if first < 0xDC00, end &- at >= 6, bytes[at] == UInt8(ascii: "\\"), bytes[at &+ 1] == UInt8(ascii: "u") {
+            let mark = at
+            at &+= 2
+            let second = try hex4()
+            if (0xDC00...0xDFFF).contains(second), let scalar = Unicode.Scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)) {
+                return scalar
+            }
+            at = mark
+        }
+        if isStrict { throw .halfSurrogate }
+        return "\u{FFFD}"
     }
 
-    private mutating func hex4() throws(Unusual) -> UInt32 {
-        guard end &- at >= 4 else { throw Unusual() }
+    private mutating func hex4() throws(JSONFault) -> UInt32 {
+        guard end &- at >= 4 else { throw .endsEarly }
         var value: UInt32 = 0
         for _ in 0..<4 {
             let b = byte
@@ -304,7 +326,7 @@ extension JSONCursor {
             case 48...57: value = value << 4 | UInt32(b &- 48)
             case 65...70: value = value << 4 | UInt32(b &- 55)
             case 97...102: value = value << 4 | UInt32(b &- 87)
-            default: throw Unusual()
+            default: throw .notHex
             }
             at &+= 1
         }
@@ -322,7 +344,7 @@ private let exactPowers: [Double] = [
 extension JSONCursor {
     /// The number here. Up to 18 digits are read as they come; a mantissa below 2^53 times or by an exact power of ten
     /// is rounded once, so it is the nearest double (Clinger); all else goes to the library.
-    mutating func number() throws(Unusual) -> ScannedScalar {
+    mutating func number() throws(JSONFault) -> ScannedScalar {
         let start = at
         let negative = byte == UInt8(ascii: "-")
         if negative {
@@ -333,7 +355,8 @@ extension JSONCursor {
         let firstDigit = at
         digits(&mantissa)
         var digitCount = at &- firstDigit
-        guard digitCount > 0, digitCount == 1 || bytes[firstDigit] != 48 else { throw Unusual() }
+        guard digitCount > 0 else { throw isAtEnd ? .endsEarly : .notAValue }
+        guard digitCount == 1 || bytes[firstDigit] != 48 else { throw .leadingZero }
         var power = 0
         let isWhole = byte != UInt8(ascii: ".") && byte | 32 != UInt8(ascii: "e")
         if !isWhole {
@@ -365,16 +388,16 @@ extension JSONCursor {
 
     /// Minus the number of digits after a point, 0 where there is none.
     @inline(__always)
-    private mutating func fraction(_ mantissa: inout UInt64) throws(Unusual) -> Int {
+    private mutating func fraction(_ mantissa: inout UInt64) throws(JSONFault) -> Int {
         guard byte == UInt8(ascii: ".") else { return 0 }
         at &+= 1
         let first = at
         digits(&mantissa)
-        guard at > first else { throw Unusual() }
+        guard at > first else { throw isAtEnd ? .endsEarly : .notAValue }
         return first &- at
     }
 
-    private mutating func exponent() throws(Unusual) -> Int {
+    private mutating func exponent() throws(JSONFault) -> Int {
         guard byte | 32 == UInt8(ascii: "e") else { return 0 }
         at &+= 1
         let negative = byte == UInt8(ascii: "-")
@@ -382,17 +405,16 @@ extension JSONCursor {
         var value: UInt64 = 0
         let first = at
         digits(&value)
-        guard at > first else { throw Unusual() }
+        guard at > first else { throw isAtEnd ? .endsEarly : .notAValue }
         let size = at &- first > 4 ? 9999 : Int(value)
         return negative ? -size : size
     }
 
     @inline(never)
-    private func longNumber(_ range: Range<Int>, isWhole: Bool) throws(Unusual) -> ScannedScalar {
+    private func longNumber(_ range: Range<Int>, isWhole: Bool) throws(JSONFault) -> ScannedScalar {
         let text = unsafe bytes.extracting(range).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
         if isWhole, let value = Int64(text) { return ScannedScalar(tag: EventBatch.Tag.integer, bits: UInt64(bitPattern: value)) }
-        // The parser reads a number too large for a double as an infinity.
-        guard let value = Double(text), value.isFinite else { throw Unusual() }
+        guard let value = Double(text), value.isFinite || !isStrict else { throw .outOfRange }
         return ScannedScalar(tag: EventBatch.Tag.double, bits: value.bitPattern)
     }
 }

@@ -1,4 +1,4 @@
-/// A JSON document in memory. Members keep their order; text is bytes, compared as bytes.
+/// A JSON document in memory. Members keep their order; texts are compared by bytes.
 package indirect enum JSONValue: Equatable, Sendable {
     case null
     case bool(Bool)
@@ -18,7 +18,7 @@ package indirect enum JSONValue: Equatable, Sendable {
         }
     }
 
-    /// The last member with this name (as most parsers have it), nil where absent or not an object.
+    /// The last member with this name, as in most parsers; nil if there is none, or the value is no object.
     package subscript(key: ByteString) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.last { $0.key == key }?.value
@@ -89,8 +89,8 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
 }
 
 extension JSONValue {
-    /// Compact JSON text (RFC 8259), members in order, no number that is not finite.
-    package var encoded: [UInt8] {
+    /// Compact JSON text (RFC 8259), with members in order. Numbers that are not finite become `null`.
+    package func encode() -> [UInt8] {
         var out: [UInt8] = []
         write(to: &out)
         return out
@@ -122,7 +122,7 @@ extension JSONValue {
         }
     }
 
-    /// Whole numbers below 2^53 without a fraction, everything else in the shortest form that reads back equal.
+    /// Writes whole numbers below 2^53 without a fraction, others in the shortest form that reads back as the same number.
     private static func writeNumber(_ value: Double, to out: inout [UInt8]) {
         if !value.isFinite {
             out += "null".utf8
@@ -134,11 +134,11 @@ extension JSONValue {
     }
 
     private static func writeString(_ text: ByteString, to out: inout [UInt8]) {
-        // Ids were checked at the door, but a damaged byte must not make the document invalid.
+        // Ids are checked on arrival, but a damaged byte must not make the document invalid.
         if isValidUTF8(text.bytes) { writeString(text.bytes.span, to: &out) } else { writeString(Array(text.string.utf8).span, to: &out) }
     }
 
-    /// Text in quotes, with escapes where JSON needs them.
+    /// Writes text in quotes, with the escapes that JSON needs.
     package static func writeString(_ text: Span<UInt8>, to out: inout [UInt8]) {
         out.append(UInt8(ascii: "\""))
         var written = 0

@@ -1,9 +1,9 @@
-/// One event between reading and storing: where its strings stand in the text and its scalars. Kept from event to event,
-/// so that a row costs no memory of its own.
+/// One event between reading and storing: its scalars, and the places of its strings in the text. Reused from event to event,
+/// so that a row allocates nothing.
 struct ScannedRow: Sendable {
     struct Property {
         var key: TextRange
-        /// The key's code in the batch, `unknown` where the key is new to it.
+        /// The key's code in the batch; `unknown` if the key is new.
         var code: UInt32
         var value: ScannedScalar
     }
@@ -15,18 +15,18 @@ struct ScannedRow: Sendable {
     var id = TextRange.none
     /// Microseconds.
     var time: Int64 = 0
-    /// As they stand in the text, nested ones under their joined key; only the first `propertyCount` are this row's.
+    /// In the order of the text, nested ones with their joined key. Only the first `propertyCount` are this row's.
     var properties: [Property] = []
     private(set) var propertyCount = 0
-    /// Places in `properties` by key bytes.
+    /// Indexes in `properties`, sorted by key bytes.
     var order: [Int] = []
-    /// The order is that of an earlier row, and every key has its code.
+    /// Whether `order` is that of an earlier row, and every key has its code.
     var isRecalled = false
     /// Bytes of strings with escapes, of joined keys and of lists.
     var scratch: [UInt8] = []
-    /// Names of members that are not read.
+    /// Names of members that are ignored.
     var names = MemberNames()
-    /// Keys of members that make no property of their own: nulls and objects.
+    /// Keys of members that become no property themselves: nulls and objects.
     private var loose: [TextRange] = []
     private static let looseMax = 32
     /// Bytes of keys and string values.
@@ -43,29 +43,29 @@ struct ScannedRow: Sendable {
         propertyBytes = 0
     }
 
-    /// Adds a property if it is within every limit.
-    mutating func add(_ key: TextRange, code: UInt32, _ value: ScannedScalar) throws(Unusual) {
+    /// Adds a property; one over a limit is unusual.
+    mutating func add(_ key: TextRange, code: UInt32, _ value: ScannedScalar) throws(JSONFault) {
         propertyBytes &+= key.count &+ value.text.count
         guard key.count >= 1, key.count <= Limits.propertyKeyBytes, value.text.count <= Limits.propertyValueBytes,
             propertyCount < Limits.propertiesPerEvent, propertyBytes <= Limits.propertyBytesPerEvent
-        else { throw Unusual() }
+        else { throw .unusual }
         let property = Property(key: key, code: code, value: value)
         if propertyCount < properties.count { properties[propertyCount] = property } else { properties.append(property) }
         propertyCount &+= 1
     }
 
-    /// Notes a member's joined key that `sortByKey` does not see.
-    mutating func addLoose(_ key: TextRange) throws(Unusual) {
-        guard loose.count < Self.looseMax else { throw Unusual() }
+    /// Notes the joined key of a member that becomes no property, for `checkLoose`.
+    mutating func addLoose(_ key: TextRange) throws(JSONFault) {
+        guard loose.count < Self.looseMax else { throw .unusual }
         loose.append(key)
     }
 
-    /// A loose key that is there again, as another or as a property's, is unusual: it may be the same member twice.
-    func checkLoose(_ text: Span<UInt8>) throws(Unusual) {
+    /// Throws if a loose key is given again, as another loose key or a property's: it may be the same member twice.
+    func checkLoose(_ text: Span<UInt8>) throws(JSONFault) {
         if loose.isEmpty { return }
         for i in loose.indices {
-            for j in 0..<i where isSame(loose[i], loose[j], text) { throw Unusual() }
-            for p in 0..<propertyCount where isSame(loose[i], properties[p].key, text) { throw Unusual() }
+            for j in 0..<i where isSame(loose[i], loose[j], text) { throw .unusual }
+            for p in 0..<propertyCount where isSame(loose[i], properties[p].key, text) { throw .unusual }
         }
     }
 
@@ -74,10 +74,10 @@ struct ScannedRow: Sendable {
         a.count == b.count && compareKeys(a, b, text) == 0
     }
 
-    /// `prefix`, which is in the scratch buffer, `key` and `end` as one string there.
-    mutating func join(_ prefix: TextRange, _ key: TextRange, _ text: Span<UInt8>, end: StaticString = "") throws(Unusual) -> TextRange {
-        // A long prefix over very many empty objects would otherwise make much of little text.
-        guard scratch.count <= 2 * Limits.eventTextBytes else { throw Unusual() }
+    /// Joins `prefix`, which is in the scratch buffer, `key` and `end` to one string there.
+    mutating func join(_ prefix: TextRange, _ key: TextRange, _ text: Span<UInt8>, end: StaticString = "") throws(JSONFault) -> TextRange {
+        // A long prefix around very many empty objects would otherwise take far more memory than the text.
+        guard scratch.count <= 2 * Limits.eventTextBytes else { throw .unusual }
         let start = scratch.count
         append(prefix, text)
         append(key, text)
@@ -105,9 +105,9 @@ struct ScannedRow: Sendable {
         }
     }
 
-    /// Puts `order` by key; two equal keys are unusual. Insertion with a binary search: rows have few properties, and the
-    /// limit of properties bounds the moves.
-    mutating func sortByKey(_ text: Span<UInt8>) throws(Unusual) {
+    /// Fills `order`; two equal keys are unusual. Insertion sort with a binary search: rows have few properties, and their
+    /// limit bounds the moves.
+    mutating func sortByKey(_ text: Span<UInt8>) throws(JSONFault) {
         order.removeAll(keepingCapacity: true)
         for i in 0..<propertyCount {
             var low = 0
@@ -115,7 +115,7 @@ struct ScannedRow: Sendable {
             while low < high {
                 let middle = (low &+ high) / 2
                 let difference = compareKeys(properties[i].key, properties[order[middle]].key, text)
-                if difference == 0 { throw Unusual() }
+                if difference == 0 { throw .unusual }
                 if difference < 0 { high = middle } else { low = middle &+ 1 }
             }
             order.insert(i, at: low)
@@ -123,15 +123,15 @@ struct ScannedRow: Sendable {
     }
 }
 
-/// The key orders of rows seen before. Events of one kind have the same keys in the same places, so most rows need neither
-/// look-ups nor sorting.
+/// The key orders of earlier rows. Events of one kind have the same keys in the same places, so most rows need neither look-ups
+/// nor sorting.
 struct KeyShapes: Sendable {
     private static let slots = 16
     private static let width = 32
 
-    /// The code that followed a code (`+ 1`; place 0 is the start of a row).
+    /// Element `code + 1`: the code that followed this code; element 0: the first code of a row.
     private var successors: [UInt32] = []
-    /// Whether a code's key stood in a text without escapes: then wherever its bytes stand between quotes they are that key.
+    /// By code: whether the key has been in a text without escapes. Then its bytes between quotes are always that key.
     private var plain: [Bool] = []
     private var counts = [UInt8](repeating: 0, count: KeyShapes.slots)
     private var codes = [UInt32](repeating: 0, count: KeyShapes.slots * KeyShapes.width)
@@ -139,14 +139,14 @@ struct KeyShapes: Sendable {
 
     init() {}
 
-    /// The code that came after `code` last time, `ScannedRow.unknown` where nothing did.
+    /// The code that followed `code` last time; `ScannedRow.unknown` if there is none.
     @inline(__always)
     func successor(of code: UInt32) -> UInt32 {
         let place = Int(code &+ 1)
         return place < successors.count ? successors[place] : ScannedRow.unknown
     }
 
-    /// The same if that key can be looked for in the text as it is.
+    /// The same, if that key's bytes can be compared with the text as they are.
     @inline(__always)
     func plainSuccessor(of code: UInt32) -> UInt32 {
         let next = successor(of: code)
@@ -167,7 +167,7 @@ struct KeyShapes: Sendable {
         return Int(hash >> 28)
     }
 
-    /// Fills the row's order from an earlier row with the same keys in the same places.
+    /// Fills the row's order from an earlier row with the same keys in the same places; false if there is none.
     func recall(_ row: inout ScannedRow) -> Bool {
         let count = row.propertyCount
         guard count > 0, count <= Self.width else { return false }
@@ -180,7 +180,7 @@ struct KeyShapes: Sendable {
         return true
     }
 
-    /// Keeps the order of a row whose codes are all known.
+    /// Remembers the order of a row whose codes are all known.
     mutating func keep(_ row: borrowing ScannedRow) {
         let count = row.propertyCount
         guard count > 0, count <= Self.width else { return }
@@ -194,23 +194,22 @@ struct KeyShapes: Sendable {
     }
 }
 
-/// Names of the members of objects that are being read, as hashes: enough to say that no name was there before. A hash that
-/// two names share makes an event unusual, no more.
+/// Hashes of the names of members of the objects that are being read, to detect a name that is given twice. If two names share
+/// a hash, the event is only taken for unusual.
 struct MemberNames: Sendable {
-    /// Members of one object; those of more are looked at by the parser.
+    /// Max number of members of one object; larger ones are left to the parser.
     private static let most = 256
 
     private var hashes: [UInt64] = []
 
     var count: Int { hashes.count }
 
-    /// Forgets the names behind the first `mark`.
+    /// Removes all names but the first `mark`.
     mutating func leave(_ mark: Int) { if hashes.count > mark { hashes.removeSubrange(mark...) } }
 
-    /// Takes up a member's name of the object whose names begin at `mark`.
-    /// - Parameter hash: of the name.
-    mutating func insert(_ hash: UInt64, from mark: Int) throws(Unusual) {
-        guard hashes.count &- mark < Self.most, !contains(hash, from: mark) else { throw Unusual() }
+    /// Adds the hash of a member's name, of the object whose names begin at `mark`.
+    mutating func insert(_ hash: UInt64, from mark: Int) throws(JSONFault) {
+        guard hashes.count &- mark < Self.most, !contains(hash, from: mark) else { throw .unusual }
         hashes.append(hash)
     }
 
@@ -219,7 +218,7 @@ struct MemberNames: Sendable {
         let span = hashes.span
         var found = false
         var i = mark
-        // Without a way out of the loop it compares several at once.
+        // No early exit, so that the loop is vectorized.
         while i < span.count {
             found = found || span[i] == hash
             i &+= 1
@@ -227,7 +226,7 @@ struct MemberNames: Sendable {
         return found
     }
 
-    /// Of the whole name: names of one object often begin and end alike.
+    /// The hash of a whole name, since names of one object often begin and end with the same bytes.
     @inline(__always)
     static func hash(_ name: Span<UInt8>) -> UInt64 {
         if name.count < 8 { return name.shortWord ^ UInt64(name.count) &<< 56 }

@@ -1,6 +1,6 @@
 extension Timestamp {
-    /// `parse` for the forms that clients send most, without a copy of the text: digits, or
-    /// `YYYY-MM-DDTHH:MM:SS[.fraction]` with nothing, `Z` or `±HH:MM` behind it. All others go to `parse`.
+    /// `parse` without a copy of the text for the most frequent forms: digits, or `YYYY-MM-DDTHH:MM:SS[.fraction]`, followed by
+    /// nothing, `Z` or `±HH:MM`. All others go to `parse`.
     static func scan(_ text: Span<UInt8>) throws(Fault) -> Int64 {
         if let time = scannedDateTime(text) { return time }
         if let time = try fromDecimal(text) { return time }
@@ -11,7 +11,7 @@ extension Timestamp {
         guard text.count >= 19, text[4] == 45, text[7] == 45, text[10] == 84 || text[10] == 32, text[13] == 58, text[16] == 58 else {
             return nil
         }
-        // A pair that is no number makes its sum 100 or more, which no test below lets through.
+        // A pair that is no number gives 100, which fails every test below.
         let century = pair(text, 0)
         let yearInCentury = pair(text, 2)
         let month = pair(text, 5)
@@ -19,7 +19,7 @@ extension Timestamp {
         let hour = pair(text, 11)
         let minute = pair(text, 14)
         let second = pair(text, 17)
-        // The last days of a month are left to `parse`, which knows their number.
+        // The last days of a month are left to `parse`, which knows how many there are.
         guard century < 100, yearInCentury < 100, month >= 1, month <= 12, day >= 1, day <= 28 || (day <= 30 && month != 2) else {
             return nil
         }
@@ -28,7 +28,7 @@ extension Timestamp {
         return ((days &* 24 &+ hour) &* 60 &+ minute) &* 60_000_000 &+ second &* 1_000_000 &+ rest
     }
 
-    /// The microseconds that what follows the seconds adds; nil where it is another form.
+    /// The microseconds to add for the text after the seconds; nil if it has another form.
     private static func fractionAndZone(_ text: Span<UInt8>) -> Int64? {
         var at = 19
         var fraction: Int64 = 0
@@ -52,7 +52,7 @@ extension Timestamp {
         return text[at] == 45 ? fraction &+ offset : fraction &- offset
     }
 
-    /// Two digits as a number, 100 or more where they are none.
+    /// Two digits as a number; 100 if they are no digits.
     @inline(__always)
     private static func pair(_ text: Span<UInt8>, _ at: Int) -> Int64 {
         let high = text[at] &- 48

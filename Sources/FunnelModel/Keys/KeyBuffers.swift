@@ -1,22 +1,25 @@
-/// Sorted lists waiting to be merged, and lists to fill again.
+/// Sorted lists to merge, and a pool of lists to reuse.
 package struct KeyBuffers: Sendable {
     private var free: [KeyList] = []
     private var waiting: [KeyList] = []
 
     package init() {}
 
+    /// Drops the lists to merge; keeps their memory.
     package mutating func clear() {
         free += waiting
         waiting = []
     }
 
+    /// A list to fill, of undefined contents.
     package mutating func take() -> KeyList { free.popLast() ?? KeyList() }
 
+    /// Adds a sorted list to merge.
     package mutating func add(_ list: KeyList) {
         if list.isEmpty { free.append(list) } else { waiting.append(list) }
     }
 
-    /// Merges two at a time, the shortest first.
+    /// Merges all added lists into `list`: two at a time, the shortest first. Then there are none.
     package mutating func merge(into list: inout KeyList) {
         if waiting.isEmpty { return list.removeAll(keepingCapacity: true) }
         reduceToTwo()
@@ -28,8 +31,9 @@ package struct KeyBuffers: Sendable {
         clear()
     }
 
-    /// What is merged grows from one time to the next, so the shortest list is always at the end of one queue or the front
-    /// of the other, and nothing is sorted again: there may be a list for each of ten thousand names.
+    /// Merges until two lists are left. Merged lists get longer each time, so the shortest list is always at the end of
+    /// `waiting` or the front of `merged`, and no further sorting is needed: there may be a list for each of ten thousand
+    /// names.
     private mutating func reduceToTwo() {
         guard waiting.count > 2 else { return }
         waiting.sort { $0.count > $1.count }
@@ -38,7 +42,7 @@ package struct KeyBuffers: Sendable {
         let none = KeyList()
         func shortest() -> KeyList {
             if let last = waiting.last, front == merged.count || last.count <= merged[front].count { return waiting.removeLast() }
-            // Taken out, so that the list can be filled again without a copy.
+            // Moved out, so that the list can be filled again without a copy.
             var list = none
             swap(&list, &merged[front])
             front += 1
@@ -55,9 +59,9 @@ package struct KeyBuffers: Sendable {
         waiting += merged[front...]
     }
 
-    /// From both ends at once, so that two steps which don't wait for each other are under way; and without a branch on the
-    /// keys, since which list gives the next one is not to be foreseen. The sentinels make an ended list give no more: the
-    /// one behind it is above every key, and the one in front, read as a signed number, below.
+    /// Merges two lists from both ends at once, so that the processor always has two independent steps to execute. There is no
+    /// branch on the keys, since which list has the next key cannot be predicted. At the end of a list its sentinel is never
+    /// chosen: the one after it is above every key, and the one before it, as a signed number, below.
     static func merge(_ a: KeyList, _ b: KeyList, into out: inout KeyList) {
         let total = a.count + b.count
         if a.isFew(among: b) { return insert(a, into: b, &out) }
@@ -78,7 +82,7 @@ package struct KeyBuffers: Sendable {
                         i &+= takesFirst ? 1 : 0
                         j &+= takesFirst ? 0 : 1
                         let (r, s) = unsafe (x[k], y[l])
-                        // Of equal keys those of `b` come last.
+                        // Of equal keys, those of `b` come last.
                         let takesLast = Int64(bitPattern: s) >= Int64(bitPattern: r)
                         unsafe target[total &- 1 &- o] = takesLast ? s : r
                         l &-= takesLast ? 1 : 0
@@ -92,7 +96,8 @@ package struct KeyBuffers: Sendable {
         }
     }
 
-    /// A small segment or memtable beside a large segment is the usual case.
+    /// Merges a short list into a long one, by copying ranges. A small segment file or memtable next to a large segment file is
+    /// the usual case.
     private static func insert(_ few: KeyList, into many: KeyList, _ out: inout KeyList) {
         let total = few.count + many.count
         unsafe out.fill(capacity: total) { target in

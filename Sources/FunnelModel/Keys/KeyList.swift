@@ -1,9 +1,8 @@
 /// One step's events in a slice of users, as ascending 64-bit keys, between sentinels that let a kernel read in blocks
 /// of eight and look one key back without bounds checks. Reused from slice to slice.
 ///
-/// Shape of the storage: one sentinel `1 << 63`, `count` keys below `1 << 63`, at least eight sentinels
-/// `UInt64.max >> 1`. The front sentinel is so far from any key that no window reaches it; those behind are later than
-/// any key.
+/// Layout of the storage: one sentinel `1 << 63`, `count` keys below `1 << 63`, at least eight sentinels `UInt64.max >> 1`. The
+/// front sentinel is so far from any key that no window reaches it; the back sentinels are later than any key.
 package struct KeyList: Sendable {
     package static let frontSentinel: UInt64 = 1 << 63
     package static let backSentinel: UInt64 = .max >> 1
@@ -36,7 +35,7 @@ package struct KeyList: Sendable {
     /// Replaces the keys.
     ///
     /// - Parameters:
-    ///   - capacity: the most keys that `body` will report.
+    ///   - capacity: max number of keys that `body` returns.
     ///   - body: writes keys from the pointer on, at most `spare` more than `capacity`, and returns how many of them
     ///     count. If it throws, the list is left empty.
     package mutating func fill<Failure: Error>(
@@ -44,7 +43,7 @@ package struct KeyList: Sendable {
     ) throws(Failure) {
         let needed = 1 + max(0, capacity) + Self.spare
         if storage.count < needed {
-            // Half as much again, so that slices of slowly rising size don't each allocate.
+            // Half as much again, so that slices of slowly increasing size do not each allocate.
             let grown = max(needed, storage.count + storage.count / 2)
             storage.append(contentsOf: repeatElement(Self.backSentinel, count: grown - storage.count))
         }
@@ -56,8 +55,8 @@ package struct KeyList: Sendable {
         close(at: min(max(0, written), max(0, capacity)))
     }
 
-    /// Changes the keys where they stand: `body` is given the first key's address and their number, and returns how many
-    /// there are now, at most as many.
+    /// Changes the keys in place: `body` gets the address of the first key and the number of keys, and returns the new number,
+    /// which must not be larger.
     package mutating func rewrite(_ body: (UnsafeMutablePointer<UInt64>, Int) -> Int) {
         let before = count
         let kept = unsafe storage.withUnsafeMutableBufferPointer { buffer in
@@ -80,7 +79,7 @@ package struct KeyList: Sendable {
         get { storage.span.extracting(1..<(count + 1)) }
     }
 
-    /// Calls `body` with the first key's address; readable from one key before it to eight behind the last.
+    /// Calls `body` with the address of the first key; memory is readable from one key before it to eight after the last.
     package func withKeys<Result, Failure: Error>(
         _ body: (UnsafePointer<UInt64>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -90,20 +89,20 @@ package struct KeyList: Sendable {
         }
     }
 
-    /// So few keys that each is worth a search among the others.
+    /// Whether the list is so short, compared with `many`, that searching for each of its keys is faster than a merge.
     package func isFew(among many: KeyList) -> Bool { count < many.count / 16 }
 
-    /// For each key, and for the end, what of a longer list lies between it and the key before.
+    /// For each key, and for the end, finds the range of a longer list between the key before and it.
     /// - Parameters:
-    ///   - afterEqual: whether keys come behind equal ones of the longer list, or before them.
-    ///   - body: told the index of the key, `count` for the end, and the range of the longer list.
+    ///   - afterEqual: whether keys come after equal keys of the longer list; else before them.
+    ///   - body: called with the index of the key, `count` for the end, and the range of the longer list.
     package func interleave(with many: KeyList, afterEqual: Bool, _ body: (Int, Range<Int>) -> Void) {
         let total = many.count
         var from = 0
         unsafe withKeys { x in
             unsafe many.withKeys { y in
                 for n in 0..<count {
-                    // The first that comes behind: in steps that double, then by halves. No key is the greatest number.
+                    // Finds the first key that comes after: by steps that double, then binary search. No key is `UInt64.max`.
                     let bound = unsafe afterEqual ? x[n] &+ 1 : x[n]
                     var step = 1
                     var low = from
@@ -111,11 +110,7 @@ package struct KeyList: Sendable {
                         low &+= step
                         step &+= step
                     }
-                    var high = min(total, low &+ step &- 1)
-                    while low < high {
-                        let middle = (low &+ high) / 2
-                        if unsafe y[middle] < bound { low = middle &+ 1 } else { high = middle }
-                    }
+                    low = (low..<min(total, low &+ step &- 1)).partitioningIndex { unsafe y[$0] >= bound }
                     body(n, from..<low)
                     from = low
                 }

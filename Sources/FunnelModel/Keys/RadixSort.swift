@@ -1,7 +1,7 @@
-/// Sorts by eleven bits after another from the lowest, each pass keeping the order of the one before. Passes over bits in
-/// which all values agree are left out: milliseconds of a day need three of the six.
+/// A least-significant-digit radix sort with digits of eleven bits. Passes over bits in which all values agree are skipped:
+/// milliseconds of a day need three of the six.
 enum RadixSort {
-    /// Below this many values the counters of a pass cost more than comparing.
+    /// With fewer values, the counters of a pass cost more than a sort by comparison.
     private static let smallest = 2_048
     private static let digit: UInt64 = 11
 
@@ -42,7 +42,7 @@ enum RadixSort {
         i = 0
         while i < source.count {
             let place = digit(i)
-            // The counters say where each value goes, so all places are below the number of values.
+            // The counters are prefix sums over all values, so all places are below the number of values.
             unsafe out[unchecked: places[unchecked: place]] = source[unchecked: i]
             unsafe places[unchecked: place] &+= 1
             i &+= 1

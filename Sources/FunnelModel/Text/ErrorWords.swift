@@ -1,4 +1,4 @@
-/// An error as people and logs are told of it.
+/// An error's text for people and logs.
 package func words(_ error: any Error) -> String { error is CancellationError ? "cancelled" : "\(error)" }
 
 extension ByteError: CustomStringConvertible {

@@ -1,6 +1,7 @@
-/// Text of clients as people see it: no character of it moves a cursor, ends a line, or turns the direction of what stands around it.
+/// Text of clients in a form that is safe to show: no character of it moves a cursor, ends a line, or changes the direction of
+/// the text around it.
 extension String {
-    /// With marks instead of such characters: control characters as their pictures (␛, ␊), others by number (<U+202E>).
+    /// The text with marks in place of such characters: pictures of control characters (␛, ␊), numbers of others (<U+202E>).
     package var printable: String {
         guard unicodeScalars.contains(where: \.isUnseen) else { return self }
         var shown = String.UnicodeScalarView()
@@ -15,7 +16,7 @@ extension String {
         return String(shown)
     }
 
-    /// The same JSON text with such characters as escapes; between its tokens it has none but white space.
+    /// The same JSON text with escapes in place of such characters. Between tokens, JSON has none of them but white space.
     package var printableJSON: String {
         guard unicodeScalars.contains(where: { $0.value >= 0x7F && $0.isUnseen }) else { return self }
         var shown = String.UnicodeScalarView()
@@ -29,10 +30,21 @@ extension String {
         return String(shown)
     }
 
-    /// Columns of a terminal: wide characters take two, combining ones none.
+    /// The text with `replacement` for each scalar of one kind. A search by characters would not find a quote that a combining mark
+    /// follows, so nothing is escaped by it.
+    package func escaping(_ escaped: Unicode.Scalar, as replacement: String) -> String {
+        guard unicodeScalars.contains(escaped) else { return self }
+        var text = String.UnicodeScalarView()
+        for scalar in unicodeScalars {
+            if scalar == escaped { text.append(contentsOf: replacement.unicodeScalars) } else { text.append(scalar) }
+        }
+        return String(text)
+    }
+
+    /// Width in columns of a terminal: wide characters take two, combining ones none.
     package var columns: Int { reduce(0) { $0 + $1.columns } }
 
-    /// Cut or filled with blanks to so many columns.
+    /// The text cut, or filled with blanks, to `width` columns; `…` marks a cut.
     package func padded(to width: Int) -> String {
         let own = columns
         if own <= width { return self + String(repeating: " ", count: width - own) }
@@ -49,7 +61,7 @@ extension String {
 }
 
 extension Unicode.Scalar {
-    /// Control characters, what ends a line or paragraph, and what turns the direction of text.
+    /// Whether it is a control character, ends a line or paragraph, or changes the direction of text.
     fileprivate var isUnseen: Bool {
         switch value {
         case 0..<0x20, 0x7F...0x9F, 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF: true
@@ -57,7 +69,7 @@ extension Unicode.Scalar {
         }
     }
 
-    /// All of these have four at most.
+    /// Four hexadecimal digits; no character that is unseen needs more.
     fileprivate var digits: String {
         let digits = String(value, radix: 16, uppercase: true)
         return String(repeating: "0", count: 4 - digits.count) + digits

@@ -1,6 +1,6 @@
-/// Microseconds since 1970-01-01T00:00:00Z, and the texts that stand for them (semantics: `Protocol/FUNNEL.md`, Events).
+/// Times in microseconds since 1970-01-01T00:00:00Z, and their text forms (`FUNNEL.md` section 1, "Timestamps").
 package enum Timestamp {
-    /// Why a text or a number is no time that is taken; a predicate, for which the reader supplies the field.
+    /// Why a text or a number is not accepted as a time. The reason is a predicate; the caller adds the field.
     package struct Fault: Error, Equatable, Sendable {
         package var reason: String
 
@@ -9,12 +9,12 @@ package enum Timestamp {
         package init(reason: String) { self.reason = reason }
     }
 
-    /// ISO 8601 with `T` or a space, any offset, `Z`, `UTC` or `GMT`, a blank before it or none (no zone is UTC); a date alone; or
-    /// digits since 1970, in the unit that their size gives away.
+    /// Parses ISO 8601 with `T` or a space and any offset, `Z`, `UTC` or `GMT`, also after a space (no zone is UTC); a date
+    /// alone; or a number since 1970, whose size decides the unit.
     package static func parse(_ text: ByteString) throws(Fault) -> Int64 { try read(text).time }
 
-    /// The same, and whether the text says where on the globe its clock hangs.
-    /// - Returns: without a zone, the time that it would be in UTC.
+    /// The same, and whether the text has a zone or is a number.
+    /// - Returns: without a zone, the time as if it were in UTC.
     package static func read(_ text: ByteString) throws(Fault) -> (time: Int64, hasZone: Bool) {
         if let time = try fromDecimal(text.bytes.span) { return (time, true) }
         var scan = Scanner(bytes: text.bytes)
@@ -23,8 +23,8 @@ package enum Timestamp {
         return try scan.timeOfDay(on: day)
     }
 
-    /// Microseconds in one unit of a number of this size: seconds below 1e11, milliseconds below 1e14, microseconds below
-    /// 1e17; from there on nanoseconds, of which a microsecond takes 1,000.
+    /// Factor and divisor from a number of this size to microseconds: seconds below 1e11, milliseconds below 1e14, microseconds
+    /// below 1e17, else nanoseconds.
     private static func scale(of value: Int64) -> (multiply: Int64, divide: Int64) {
         switch value {
         case ..<100_000_000_000: (1_000_000, 1)
@@ -34,7 +34,7 @@ package enum Timestamp {
         }
     }
 
-    /// A number that is not at hand as text: what lies below a microsecond is cut.
+    /// The time of a number whose text is not known; digits below a microsecond are cut.
     package static func fromNumber(_ value: Double) throws(Fault) -> Int64 {
         guard value.isFinite, value >= 0 else { throw Fault(reason: "is not a positive number") }
         guard value < 9e18 else { throw Fault(reason: "is out of range") }
@@ -48,7 +48,7 @@ package enum Timestamp {
         return value * scale.multiply / scale.divide
     }
 
-    /// Digits with an optional fraction and nothing else, taken exactly; nil where the text is something else.
+    /// The exact time of digits with an optional fraction; nil if the text is anything else.
     package static func fromDecimal(_ text: Span<UInt8>) throws(Fault) -> Int64? {
         var at = 0
         var whole: Int64 = 0
@@ -77,13 +77,13 @@ package enum Timestamp {
         return time
     }
 
-    /// Judges a client's timestamp against the server's clock, once, at ingest.
+    /// Checks a client's timestamp against the server's clock, once, on arrival.
     package static func checkRange(_ microseconds: Int64, now: Int64) throws(Fault) {
         if microseconds < Limits.earliestTimestamp { throw Fault(reason: "is before 1971-01-01") }
         if microseconds > now + Limits.futureMicroseconds { throw .tooFarAhead }
     }
 
-    /// RFC 3339 in UTC, with as many fraction digits (0, 3 or 6) as the value needs.
+    /// RFC 3339 text in UTC, with as many fraction digits (0, 3 or 6) as the value needs.
     package static func format(_ microseconds: Int64) -> String {
         let seconds = floorDivide(microseconds, 1_000_000)
         let fraction = microseconds - seconds * 1_000_000
@@ -109,6 +109,7 @@ package enum Timestamp {
         return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
     }
 
+    /// The proleptic Gregorian date of a day since 1970-01-01; the inverse of `days`.
     package static func civil(day: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let z = day + 719_468
         let era = floorDivide(z, 146_097)

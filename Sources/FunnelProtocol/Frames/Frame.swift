@@ -1,7 +1,7 @@
 import Codec
 import FunnelModel
 
-/// A kind and its decoded body.
+/// A frame with its decoded body.
 package struct Frame: Equatable, Sendable {
     package var kind: FrameKind
     package var context: FrameContext
@@ -13,9 +13,9 @@ package struct Frame: Equatable, Sendable {
         self.body = body
     }
 
-    /// Header and body, the body as LZ4 where that saves an eighth.
-    package var encoded: [UInt8] {
-        // A long body's time matters more than its last percents: it crosses a network once.
+    /// Header and body; the body is an LZ4 block if that saves an eighth.
+    package func encode() -> [UInt8] {
+        // For a long body speed matters more than the last percents of size: it crosses a network once.
         let packed = LZ4Block.compress(body, acceleration: body.count > 1 << 16 ? 8 : 1, state: LZ4Block.State())
         let wire = packed ?? body
         let header = FrameHeader(
@@ -25,7 +25,7 @@ package struct Frame: Equatable, Sendable {
     }
 }
 
-/// Cuts frames out of bytes as they arrive, in any chunks. Holds at most one header's worth over the body announced.
+/// Cuts frames out of bytes as they arrive, in chunks of any size. It buffers what was fed and not returned yet.
 package struct FrameDecoder: Sendable {
     private var buffer: [UInt8] = []
     private var start = 0
@@ -41,7 +41,7 @@ package struct FrameDecoder: Sendable {
         buffer.append(contentsOf: bytes)
     }
 
-    /// The next whole frame, nil where more bytes are needed.
+    /// The next whole frame; nil if more bytes are needed.
     package mutating func next() throws(ProtocolError) -> Frame? {
         if header == nil {
             guard buffer.count - start >= FrameHeader.size else { return nil }
@@ -63,12 +63,12 @@ package struct FrameDecoder: Sendable {
         }
     }
 
-    /// An error where bytes of an unfinished frame are left.
+    /// Throws if bytes of an unfinished frame are left.
     package func finish() throws(ProtocolError) {
         if start < buffer.count { throw ProtocolError(.malformedFrame, "\(buffer.count - start) bytes of an unfinished frame") }
     }
 
-    /// The single frame that a request body holds.
+    /// The frame of a request body, which must hold exactly one.
     package static func single(_ bytes: some Sequence<UInt8>) throws(ProtocolError) -> Frame {
         var decoder = FrameDecoder()
         decoder.feed(bytes)

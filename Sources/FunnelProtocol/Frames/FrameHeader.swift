@@ -1,7 +1,7 @@
 import Codec
 import FunnelModel
 
-/// What a frame carries. Layouts: `Protocol/PROTOCOL.md`.
+/// The kind of a frame's message. Layouts: `Protocol/PROTOCOL.md`.
 package enum FrameKind: UInt8, CaseIterable, Sendable {
     case hello = 1
     case helloResult = 2
@@ -26,7 +26,7 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     case identity = 21
     case shardAppend = 22
 
-    /// The most bytes a body of this kind may have, encoded or decoded.
+    /// Max bytes of a body of this kind, encoded or decoded.
     package var bodyMax: Int {
         switch self {
         case .append, .shardAppend, .appendResult, .mergedResult: return Limits.frameBytes
@@ -47,7 +47,7 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     }
 }
 
-/// The fixed 64 bytes in front of every body; checked whole before anything is allocated for the body.
+/// The 64 bytes in front of every body. They are checked before memory is allocated for the body.
 package struct FrameHeader: Equatable, Sendable {
     package static let size = 64
     package static let magic: UInt32 = 0x3143_4C53  // "SLC1"
@@ -134,14 +134,14 @@ package struct FrameHeader: Equatable, Sendable {
     }
 }
 
-/// Who speaks to whom about what: the part of a header that a service fills in.
+/// The part of a header that identifies a call: cluster, request, project and map epoch.
 package struct FrameContext: Equatable, Sendable {
-    /// 0 where the sender does not know it yet.
+    /// 0 if the sender does not know it yet.
     package var cluster: UInt64 = 0
     package var request: UInt64 = 0
     /// 0 = the project of the key.
     package var project: UInt32 = 0
-    /// Epoch of the cluster map the sender acts by; 0 = none.
+    /// Epoch of the cluster map that the sender acts by; 0 = none.
     package var epoch: UInt32 = 0
 
     package init(cluster: UInt64 = 0, request: UInt64 = 0, project: UInt32 = 0, epoch: UInt32 = 0) {

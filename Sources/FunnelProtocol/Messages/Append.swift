@@ -28,7 +28,7 @@ package struct Append: Equatable, Sendable {
         return out.bytes
     }
 
-    /// Where the body's content begins, behind its name: idempotency key and batch.
+    /// Offset of the content, which is idempotency key and batch: it follows producer, sequence and part.
     package static let contentStart = 20
 
     package init(body: [UInt8]) throws(ByteError) {
@@ -41,15 +41,17 @@ package struct Append: Equatable, Sendable {
     }
 }
 
-/// What became of a batch's rows. Rows in neither list are stored and durable.
+/// The result of an append. Rows in neither list are stored and durable.
 package struct AppendOutcome: Equatable, Sendable {
     package var accepted: Int
     package var repeated: Bool
     package var rejected: [RejectedRow]
     /// Rows whose shard failed: send them, or the whole batch, again.
     package var retry: [Int]
+    /// Names of shards that failed.
     package var shards: [String]
 
+    /// A row that was refused for good, by its 0-based number in the batch.
     package struct RejectedRow: Equatable, Sendable {
         package var row: Int
         package var reason: String
@@ -75,7 +77,7 @@ package struct AppendOutcome: Equatable, Sendable {
         out.varint(UInt64(accepted))
         out.integer(UInt8(repeated ? 1 : 0))
         out.varint(UInt64(rejected.count))
-        // Were every row of the largest batch refused, the reasons must still fit in one frame.
+        // The reasons must fit into one frame, even if every row of the largest batch is rejected.
         let reasonMax = min(ProtocolError.textMax, Self.reasonBytesMax / max(1, rejected.count))
         for row in rejected {
             out.varint(UInt64(row.row))

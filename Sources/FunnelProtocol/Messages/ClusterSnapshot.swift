@@ -1,15 +1,15 @@
 import Codec
 import FunnelModel
 
-/// What every service keeps of the coordinator's metadata: the cluster map and the hashes of the keys.
+/// The part of the coordinator's metadata that every service keeps: cluster map, hashes of the keys, data ids of the shards.
 package struct ClusterSnapshot: Equatable, Sendable {
     /// Rises with every change; within a lineage a service never goes back.
     package var revision: UInt64
-    /// Of the coordinator's metadata; 0 = a release before 0.2 wrote it.
+    /// Lineage of the coordinator's metadata; 0 = a release before 0.2 wrote it.
     package var lineage: UInt64
     package var map: ClusterMap
     package var keys: [Key]
-    /// Of the data that each shard must answer from, by shards; 0 = not known yet. Empty where a release before 0.2 wrote it.
+    /// By shard: the id of the data that it must have open; 0 = not known yet. Empty if a release before 0.2 wrote it.
     package var dataIDs: [UInt64]
 
     package struct Key: Equatable, Sendable {
@@ -36,7 +36,7 @@ package struct ClusterSnapshot: Equatable, Sendable {
         self.dataIDs = dataIDs
     }
 
-    /// Of the data that the shard must answer from; 0 where any will do.
+    /// The id of the data that a shard must have open; 0 if it may be any.
     package func dataID(ofShard shard: Int) -> UInt64 { dataIDs.indices.contains(shard) ? dataIDs[shard] : 0 }
 
     package var state: ClusterState { ClusterState(id: map.clusterID, lineage: lineage, revision: revision, epoch: map.epoch) }
@@ -58,7 +58,7 @@ package struct ClusterSnapshot: Equatable, Sendable {
             out.integer(key.project)
             out.append(key.hash)
         }
-        // Who does not know of it does not ask for it, and gets none.
+        // A service of a release before 0.2 does not ask for a lineage, and gets none.
         guard lineage != 0 else { return out.bytes }
         out.integer(lineage)
         out.varint(UInt64(dataIDs.count))
@@ -73,7 +73,7 @@ package struct ClusterSnapshot: Equatable, Sendable {
         map = ClusterMap(clusterID: cluster, epoch: try reader.integer("epoch"), shards: [])
         for i in 0..<(try reader.count(limit: Limits.shards, "shards")) {
             let id = try reader.count(limit: Limits.shards, "shard id")
-            guard id == i else { throw ByteError(offset: reader.offset, reason: "shard \(id) stands at place \(i)") }
+            guard id == i else { throw ByteError(offset: reader.offset, reason: "shard \(id) at place \(i)") }
             let host = try reader.string(limit: 255, "host").string
             let port: UInt16 = try reader.integer("port")
             map.shards.append(.init(id: id, host: host, port: Int(port)))
@@ -112,14 +112,14 @@ package enum KeyRole: UInt8, CaseIterable, Sendable {
 package struct SnapshotRequest: Equatable, Sendable {
     package var known: UInt64
     package var waitMilliseconds: UInt32
-    /// nil is how releases before 0.2 ask; otherwise the answer tells its lineage.
+    /// nil in a request of a release before 0.2; otherwise the answer has its lineage.
     package var origin: Origin?
 
-    /// Whose writing the known snapshot is: two directories of one lineage can count up to the same revision.
+    /// Identifies the known snapshot: two directories of one lineage may reach the same revision with different bodies.
     package struct Origin: Equatable, Sendable {
-        /// 0 where none is known.
+        /// 0 if no snapshot is known.
         package var lineage: UInt64
-        /// CRC-32C of the body of the known snapshot, 0 where there is none.
+        /// CRC-32C of the body of the known snapshot; 0 if there is none.
         package var checksum: UInt32
 
         package init(lineage: UInt64, checksum: UInt32) {

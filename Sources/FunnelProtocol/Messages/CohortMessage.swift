@@ -7,7 +7,7 @@ extension ListOutcome {
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> ListOutcome {
         let code: UInt8 = try reader.integer("outcome")
-        guard Int(code) < codes.count else { throw ByteError(offset: reader.offset, reason: "outcome \(code)") }
+        guard Int(code) < codes.count else { throw ByteError(offset: reader.offset, reason: "outcome \(code) is unknown") }
         return codes[Int(code)]
     }
 }
@@ -34,14 +34,14 @@ extension Cohort {
     static func readList(_ reader: inout ByteReader) throws(ByteError) -> [Cohort] {
         var cohorts: [Cohort] = []
         for _ in 0..<(try reader.count(limit: Limits.cohorts, "cohorts")) { cohorts.append(try read(&reader)) }
-        guard !cohorts.isEmpty else { throw ByteError(offset: reader.offset, reason: "cohorts announced, none given") }
+        guard !cohorts.isEmpty else { throw ByteError(offset: reader.offset, reason: "the list of cohorts is empty") }
         return cohorts
     }
 }
 
 extension FunnelDefinition {
-    /// As JSON with every default written out.
-    func write(to out: inout ByteWriter) { out.string(ByteString(json.encoded)) }
+    /// Writes the definition as JSON, with every default written out.
+    func write(to out: inout ByteWriter) { out.string(ByteString(json.encode())) }
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> FunnelDefinition {
         let text = try reader.string(limit: Limits.effectiveDefinitionBytes, "definition")

@@ -1,5 +1,6 @@
 import FunnelModel
 
+/// The kind of process at one end of a connection.
 package enum Role: UInt8, CaseIterable, Sendable {
     case client = 1
     case ingest = 2
@@ -7,7 +8,7 @@ package enum Role: UInt8, CaseIterable, Sendable {
     case shard = 4
 }
 
-/// The first call of a connection. A client sends phase 1 only; a service goes on to phase 2 with its proof.
+/// The first call of a connection. A client sends phase 1 only; a service then sends phase 2 with its proof.
 package struct Hello: Equatable, Sendable {
     package static let nonceBytes = 16
     package static let proofBytes = 32
@@ -33,7 +34,7 @@ package struct Hello: Equatable, Sendable {
         self.proof = proof
     }
 
-    /// What the side named `side` ("client" or "server") signs: nonces of both, and the client's role.
+    /// The text that a side ("client" or "server") signs: both nonces, and the client's role.
     package static func proofText(side: String, clientNonce: [UInt8], serverNonce: [UInt8], role: Role) -> [UInt8] {
         Array("sluice/1 \(side)\n".utf8) + clientNonce + serverNonce + [role.rawValue]
     }
@@ -62,6 +63,7 @@ package struct Hello: Equatable, Sendable {
     }
 }
 
+/// Answer of the hello call. The proof is the server's, over `Hello.proofText`, in both phases.
 package struct HelloResult: Equatable, Sendable {
     package var role: Role
     package var version: UInt16

@@ -1,20 +1,21 @@
 import FunnelModel
 
-/// What the coordinator asks of one shard: a definition, the users' buckets, and all times resolved.
+/// A query of the coordinator to one shard: a definition, the users' buckets, and absolute times.
 package struct PartialQuery: Equatable, Sendable {
     package var definition: FunnelDefinition
     /// Ascending, disjoint; the answer must cover exactly these.
     package var buckets: [Range<Int>]
-    /// Microseconds; equal on every shard.
+    /// Microseconds; the same for every shard.
     package var asOf: Int64
-    /// Step-1 times that start an attempt; nil is all.
+    /// Times of step 1 that start an attempt, in microseconds; nil is all.
     package var entryRange: Range<Int64>?
-    /// Only users of all of these count.
+    /// Only users who are in all of these count.
     package var cohorts: [Cohort]
+    /// Whether the answer has the times between steps.
     package var times: Bool
-    /// Whether it is asked who of those who dropped can still go on.
+    /// Whether the answer counts the users who dropped and can still convert.
     package var stillOpen: Bool
-    /// Whether users who are too heavy are left out, and counted; without it they are an error.
+    /// Whether heavy users (`FUNNEL.md` section 9) are left out and counted; otherwise they are an error.
     package var leavesOutHeavy: Bool
     package var report: Report?
 
@@ -75,7 +76,7 @@ package struct PartialQuery: Equatable, Sendable {
     }
 }
 
-/// One page of a shard's users who reached or dropped before a step.
+/// A request for one page of a shard's users who have an outcome at a step.
 package struct PartialUsersQuery: Equatable, Sendable {
     package var query: PartialQuery
     /// 1-based.
@@ -84,7 +85,7 @@ package struct PartialUsersQuery: Equatable, Sendable {
     /// Only users of this row of a breakdown.
     package var group: UserGroup?
     package var limit: Int
-    /// Ids greater than this, byte by byte; empty is from the start.
+    /// Only ids above this in byte order; empty is from the start.
     package var after: ByteString
 
     package init(
@@ -123,11 +124,11 @@ package struct PartialUsersQuery: Equatable, Sendable {
     }
 }
 
-/// Some users of a list, in byte order; an answer holds as many of these frames as it needs.
+/// Some users of a list, in byte order; an answer has as many of these frames as it needs.
 package struct UserList: Equatable, Sendable {
     package static let usersPerFrame = 4_096
     package var users: [ByteString]
-    /// Users who were left out of the whole list for being too heavy; nil where that was not asked for.
+    /// Heavy users that were left out of the whole list; nil if they were not to be left out.
     package var heavyUsers: UInt64?
 
     package init(users: [ByteString], heavyUsers: UInt64? = nil) {

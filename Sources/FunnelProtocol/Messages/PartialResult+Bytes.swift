@@ -30,7 +30,7 @@ extension PartialResult {
         if flags & 4 != 0 {
             let stillOpen = try Self.readOpen(&reader, steps: steps)
             guard stillOpen.reduce(0, +) == open.reduce(0, +) else {
-                throw ByteError(offset: reader.offset, reason: "the open users by their chosen and by their open attempts are not as many")
+                throw ByteError(offset: reader.offset, reason: "the counts of open and of still open users have different sums")
             }
             self.stillOpen = stillOpen
         }
@@ -59,7 +59,7 @@ extension PartialResult {
 }
 
 extension TimeSummary {
-    /// Bytes, roughly: an exact time takes three or four of them.
+    /// Estimated bytes: an exact time takes three or four.
     fileprivate var bytesGuess: Int {
         switch values {
         case .exact(let lists): 64 + lists.reduce(0) { $0 + $1.count * 4 }
@@ -119,8 +119,8 @@ extension TimeSummary {
 
     private static let timeMax: UInt64 = 1 << 60
 
-    /// Two loops: one without bounds checks while the longest varint would fit, which stops before anything wrong, and a
-    /// careful one for what is left.
+    /// Two loops: a fast one without bounds checks, which runs while the longest varint would fit and stops before anything
+    /// invalid, and a careful one for the rest.
     private static func readAscending(_ reader: inout ByteReader, _ start: Int) throws(ByteError) -> [UInt64] {
         let count = try reader.count(limit: Limits.exactTimesPerStep, "exact times")
         guard count <= reader.remaining else { throw ByteError(offset: start, reason: "times: cut short") }
@@ -138,7 +138,8 @@ extension TimeSummary {
         }
     }
 
-    /// - Returns: where it stopped.
+    /// The fast loop.
+    /// - Returns: the offset where it stopped.
     @inline(__always)
     private static func quickTimes(
         _ bytes: RawSpan, _ start: Int, _ end: Int, _ count: Int, _ value: inout UInt64, _ list: inout OutputSpan<UInt64>

@@ -1,7 +1,7 @@
 import FunnelModel
 
-/// Who a service is, told to a peer that has proven the cluster secret: which process of which cluster a connection reached,
-/// by which metadata it acts, and whether it can do its work.
+/// The identity that a service sends to a peer that has proven the cluster secret: the process and cluster that a connection
+/// reached, the metadata it acts by, and whether it is ready.
 package struct PeerIdentity: Equatable, Sendable {
     package static let reasonMax = 4_096
     package static let instanceMax = 64
@@ -10,18 +10,17 @@ package struct PeerIdentity: Equatable, Sendable {
     package var role: Role
     /// Number of the shard; nil for other roles.
     package var shard: Int?
-    /// Shards of the map that the service acts by; 0 before it has one.
+    /// Number of shards in the map that the service acts by; 0 before it has one.
     package var shardCount: Int
     /// Zeros before the service knows them.
     package var cluster: ClusterState
-    /// Why the service can't do its work now; nil where it can. A shard that takes no appends says so here, and may answer
-    /// queries all the same.
+    /// Why the service is not ready; nil if it is. A shard that accepts no appends says so here, and may still answer queries.
     package var problem: String?
-    /// What whoever started the process gave it to be known by; empty otherwise.
+    /// The value of `SLUICE_INSTANCE` with which the process was started; empty if there is none.
     package var instance: String
     /// The release, such as `0.2.0`.
     package var version: String
-    /// Of the data that a shard has open; 0 before that, and for other roles.
+    /// Id of the data that a shard has open; 0 before that, and for other roles.
     package var dataID: UInt64
 
     package init(
@@ -82,11 +81,10 @@ package struct PeerIdentity: Equatable, Sendable {
     }
 }
 
-/// By which metadata a service acts. All fields are 0 before it knows them.
+/// The metadata that a service acts by. All fields are 0 before it knows them.
 package struct ClusterState: Equatable, Sendable {
     package var id: UInt64
-    /// Drawn at random when a coordinator's directory is made, copied or found to be behind: revisions of two lineages can't
-    /// be compared.
+    /// Drawn at random when a coordinator's directory is made, copied or found to be behind. Revisions of two lineages cannot be compared.
     package var lineage: UInt64
     package var revision: UInt64
     package var epoch: UInt32

@@ -1,26 +1,27 @@
 import Codec
 import FunnelModel
 
-/// What ingest sends to a shard: rows of a request that are of the shard's buckets. `PROTOCOL.md` section 5.
+/// An append of ingest to a shard: the rows of a slice of a request in the shard's buckets. `PROTOCOL.md` section 5.
 package struct ShardAppend: Equatable, Sendable {
     package var producer: UInt64
     package var sequence: UInt64
     /// The client's part in the low 16 bits, above them the number of the slice of the request.
     package var part: UInt32
-    /// Ingest has numbered the request itself, and repeats it within seconds or not at all.
+    /// Whether ingest has numbered the request itself, and repeats it within seconds or not at all.
     package var isShort: Bool
-    /// New event names and property keys are limited in number, but not in how fast they come.
+    /// Whether new event names and property keys are exempt from the rate limit.
     package var isNameRateFree: Bool
-    /// CRC-32C of the request as the client sent it.
+    /// CRC-32C of the client's request; 0 if ingest has numbered the request.
     package var fingerprint: UInt32
-    /// All rows of the slice that are of these buckets are here, or among the refused.
+    /// All rows of the slice in these buckets are in `batch` or in `refused`.
     package var buckets: BucketSet
     /// The rows' numbers in the request; nil: 0, 1, 2, …
     package var numbers: RowNumbers?
-    /// Rows that ingest has refused because of its clock.
+    /// Rows that ingest has refused, because their time is too far ahead of its clock.
     package var refused: [RefusedRow]
     package var batch: EventBatch
 
+    /// A row by its number in the request, and its user's bucket.
     package struct RefusedRow: Equatable, Sendable {
         package var row: Int
         package var bucket: Int

@@ -2,16 +2,17 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// A funnel in terms of the kernels: which rows each step reads, and all times in ticks of keys.
+/// A funnel as the kernels need it: which rows each step reads, and all times in ticks of keys.
 struct KernelPlan: Sendable {
-    /// What one list of keys holds.
+    /// The rows that one list of keys holds.
     struct List: Equatable, Sendable {
-        /// Indexes of names in the scan.
+        /// Indexes of names in the selection.
         var names: [Int]
-        /// On the events, and on their users.
+        /// Conditions on the events.
         var conditions: [Predicate]
+        /// Conditions on the users of the events.
         var userConditions: [Predicate]
-        /// Only events in the range of those that may start an attempt.
+        /// Only events in the plan's entry range.
         var isEntry: Bool
         /// Only events of users who are in all cohorts.
         var isOfMembers: Bool
@@ -33,28 +34,28 @@ struct KernelPlan: Sendable {
     let listOfStep: [Int]
     let listOfExclusion: [Int]
     let rules: KernelRules
-    /// The tick of `as_of`.
+    /// The tick of `as_of`, in ticks of the rules.
     let now: UInt64
-    /// Of keys as they are read, in the data's own unit.
+    /// Layout of the keys as they are read, in the data's own time unit.
     let layout: KeyLayout
-    /// Ticks of the rules are so many of the layout's.
+    /// Layout ticks in one tick of the rules.
     let perTick: UInt64
-    /// The clock's ticks in a tick of the rules.
+    /// Clock ticks in one tick of the rules.
     let scale: UInt64
-    /// Layout ticks of step-1 events that may start an attempt; nil is all.
+    /// Layout ticks of the events that may start an attempt; nil is all.
     let entry: Range<UInt64>?
     let slicePlaces: Int
-    /// Whether some attempt may still go on at `as_of`.
+    /// Whether some attempt may still be open at `as_of`.
     let canBeOpen: Bool
-    /// Whether the attempts that speak for users can be found too.
+    /// Whether `AttemptScan` takes the rules, so that chosen attempts can be found too.
     let hasAttempts: Bool
 
-    /// Keys of a slice, roughly: what stays in a core's own cache together with what is made of them.
+    /// Approximate number of keys of a slice; these and the kernels' working memory fit into the cache of one core.
     private static let sliceKeys = 24_000
 
-    /// nil where nothing can be matched by kernels, or the span of times is too great for their keys.
-    /// - Parameter starting: steps whose events may start an attempt, as bits.
-    init?(_ query: ShardQuery, starting: UInt64 = 1) {
+    /// Nil if the kernels do not take the plan, or the time span is too large for their keys.
+    /// - Parameter starting: positions whose events may start an attempt.
+    init?(_ query: ShardQuery, starting: StepSet = StepSet(only: 0)) {
         let plan = query.plan
         let isSerial = plan.definition.countBy == .attempts
         guard plan.hasPlainChains, plan.definition.countBy == .users || isSerial && !plan.isNarrowed else { return nil }
@@ -66,7 +67,7 @@ struct KernelPlan: Sendable {
         let ranged = plan.entryRange != Int64.min..<Int64.max
         var lists: [List] = []
         listOfStep = Self.listOfStep(
-            &lists, plan, wanted, entry: ranged ? starting : 0, members: query.cohorts.isEmpty ? 0 : starting)
+            &lists, plan, wanted, entry: ranged ? starting : StepSet(), members: query.cohorts.isEmpty ? StepSet() : starting)
         listOfExclusion = Self.listOfExclusion(&lists, plan, wanted)
         self.lists = lists
 
@@ -74,8 +75,8 @@ struct KernelPlan: Sendable {
         perTick = UInt64(tick / keys.unit)
         scale = UInt64(tick / plan.tick)
         let first = times.lowerBound / tick
-        let slack = UInt64((plan.slack * plan.tick + tick - 1) / tick)
-        let window = UInt64(plan.window * plan.tick / tick)
+        let slack = UInt64((plan.slack.count * plan.tick + tick - 1) / tick)
+        let window = UInt64(plan.window.count * plan.tick / tick)
         let span = UInt64(times.upperBound / tick - first)
         guard let fields = KernelRules.layout(range: span, window: window, slack: slack, steps: plan.steps) else { return nil }
         let base = (first - Int64(fields.lead)) * Int64(perTick)
@@ -86,7 +87,7 @@ struct KernelPlan: Sendable {
         entry = ranged ? Self.ticks(plan.entryRange, layout) : nil
 
         // Ticks of the rules begin with the layout's base too.
-        let openFrom = plan.ticks(plan.asOf) - plan.window
+        let openFrom = plan.ticks(plan.asOf) - plan.window.count
         let isAnchored = plan.definition.anchor == .firstStep
         // Only users can be open.
         canBeOpen = !isSerial && plan.ticks(times.upperBound) >= openFrom
@@ -103,43 +104,43 @@ struct KernelPlan: Sendable {
         slicePlaces = max(1, min(layout.placesMax, users * Self.sliceKeys / max(1, rows)))
     }
 
-    /// Pairs of an event and a step that it can fill, or what a kernel needs as much memory for.
+    /// The number of pairs of an event and a step that it can fill, or the equivalent of a kernel's memory if that is more.
     func fills(_ lists: [KeyList]) -> Int {
         let attempts = max(lists[listOfStep[0]].count, lists[listOfStep[min(1, listOfStep.count - 1)]].count)
         return max(listOfStep.reduce(0) { $0 + lists[$1].count }, attempts * listOfStep.count / 4)
     }
 
     private static func listOfStep(
-        _ lists: inout [List], _ plan: FunnelPlan, _ names: [ByteString], entry: UInt64, members: UInt64
+        _ lists: inout [List], _ plan: FunnelPlan, _ names: [ByteString], entry: StepSet, members: StepSet
     ) -> [Int] {
         (0..<plan.steps).map { step in
-            let admitted = names.indices.filter { plan.positions(ofEvent: names[$0]) >> UInt64(step) & 1 == 1 }
+            let admitted = names.indices.filter { plan.positions(ofEvent: names[$0]).contains(step) }
             return add(
                 List(
-                    admitted, plan.definition.steps[step].filters, isEntry: entry >> UInt64(step) & 1 == 1,
-                    isOfMembers: members >> UInt64(step) & 1 == 1),
+                    admitted, plan.definition.steps[step].filters, isEntry: entry.contains(step),
+                    isOfMembers: members.contains(step)),
                 to: &lists)
         }
     }
 
     private static func listOfExclusion(_ lists: inout [List], _ plan: FunnelPlan, _ names: [ByteString]) -> [Int] {
         plan.definition.exclusions.indices.map { e in
-            let admitted = names.indices.filter { plan.exclusions(ofEvent: names[$0]) >> UInt64(e) & 1 == 1 }
+            let admitted = names.indices.filter { plan.exclusions(ofEvent: names[$0]).contains(e) }
             return add(List(admitted, plan.definition.exclusions[e].filters, isEntry: false, isOfMembers: false), to: &lists)
         }
     }
 
-    /// What reads the same rows shares a list.
+    /// The index of a list; steps and exclusions that read the same rows share one.
     private static func add(_ list: List, to lists: inout [List]) -> Int {
         if let known = lists.firstIndex(of: list) { return known }
         lists.append(list)
         return lists.count - 1
     }
 
-    /// The ticks whose times lie in a range of microseconds.
+    /// The layout ticks of the times in a range of microseconds.
     private static func ticks(_ range: Range<Int64>, _ layout: KeyLayout) -> Range<UInt64> {
         func tick(_ time: Int64) -> UInt64 {
-            // No time comes before the first tick, and none after the last, which itself may be one's.
+            // Clamped to 0...2^timeBits: no time is outside the ticks, and the last tick may have events.
             let end = Int64(1) << Int64(layout.timeBits)
             let bounded = max(-(1 << 61), min(1 << 61, time))
             return UInt64(max(0, min(end, Timestamp.floorDivide(bounded + layout.unit - 1, layout.unit) - layout.base)))

@@ -2,17 +2,19 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// How a funnel is matched. Where several ways can, they agree; the quickest is taken.
+/// How a funnel is matched. All strategies that take a plan give the same result; `choose` takes the fastest.
 enum MatchStrategy: Sendable {
     /// Depths by `DepthCounter`.
     case counter(KernelPlan)
     /// Chosen attempts by `AttemptScan`.
     case attempts(KernelPlan)
-    /// The same under rules that take chains away, by `NarrowedScan`.
+    /// Chosen attempts under exclusions and held properties, by `NarrowedScan`.
     case narrowed(KernelPlan)
     /// Any rules, user by user.
     case general
 
+    /// The fastest strategy for a query.
+    /// - Parameter countsOnly: whether depths are enough, without the events of chosen attempts.
     static func choose(for query: ShardQuery, countsOnly: Bool) -> MatchStrategy {
         guard !query.plan.sharesEvents, let kernel = KernelPlan(query) else { return .general }
         if query.plan.isNarrowed { return kernel.hasAttempts ? .narrowed(kernel) : .general }
@@ -27,7 +29,7 @@ enum MatchStrategy: Sendable {
         }
     }
 
-    /// The clock's ticks in one of what a tally adds.
+    /// Clock ticks in one tick of the keys that a tally adds.
     var unit: UInt64 {
         switch self {
         case .attempts(let kernel), .narrowed(let kernel): kernel.scale

@@ -2,24 +2,24 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// What a query costs, roughly and before it runs.
+/// A rough estimate of what a query costs, before it runs.
 package struct ScanCost: Sendable {
-    /// Rows times steps, as the kernels take them: some nanoseconds each.
+    /// Rows times steps, in terms of kernel work: a few nanoseconds each.
     package let units: Int
 
-    /// Of one thread, a tenth of a second or longer.
+    /// Whether one thread needs about 0.1 s or more.
     package var isHeavy: Bool { units > 100_000_000 }
 
-    /// What one user's history after the other costs more than the kernels do.
+    /// Cost of matching user by user, relative to the kernels.
     private static let generalFactor = 20
 
-    /// What is looked at.
+    /// What a query looks at.
     package enum Kind: Sendable {
-        /// What the plan asks for, as quickly as it can be matched.
+        /// Counts of the plan, by the fastest strategy.
         case counts
-        /// The attempts that speak for users, one by one.
+        /// Chosen attempts, user by user.
         case attempts
-        /// The same, and beside them all events of their users.
+        /// Chosen attempts, and all events of their users.
         case timelines
         case oneUser
     }
@@ -27,7 +27,7 @@ package struct ScanCost: Sendable {
     package init(_ query: ShardQuery, _ kind: Kind) {
         let (plan, view) = (query.plan, query.view)
         var rows = view.rows(of: plan.events ?? view.eventNames())
-        var isGeneral = !plan.hasPlainChains || plan.slack > 1 || plan.sharesEvents || plan.definition.anchor != .firstStep
+        var isGeneral = !plan.hasPlainChains || plan.slack.count > 1 || plan.sharesEvents || plan.definition.anchor != .firstStep
         switch plan.definition.countBy {
         case .users, .attempts: break
         case .sessions, .property: isGeneral = true
@@ -43,14 +43,14 @@ package struct ScanCost: Sendable {
         units = rows.multipliedReportingOverflow(by: plan.steps * (isGeneral ? Self.generalFactor : 1)).partialValue
     }
 
-    /// Of a look at a property of all rows.
+    /// The cost of reading a property of `rows` rows.
     package init(rows: Int) { units = rows * Self.generalFactor }
 }
 
 extension ShardQuery {
-    /// Microseconds of the newest event of all, suppressed users' included.
+    /// Time of the newest event in microseconds, suppressed users included; nil without events.
     package var newestEvent: Int64? { view.newestTime }
 
-    /// The id of a user by the place in the view.
+    /// The id of the user at a place in the view.
     package func user(at place: Int) -> ByteString { view.ids(ofPlaces: [place])[0] }
 }

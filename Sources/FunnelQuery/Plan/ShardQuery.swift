@@ -2,16 +2,16 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// One funnel over a view of a shard: how it is matched is chosen once, then any number of threads run it slice of
-/// users by slice.
+/// One funnel over a view of a shard. Its reports each choose a strategy once; then any number of threads match slice of users
+/// by slice.
 package struct ShardQuery: Sendable {
     package let plan: FunnelPlan
     let view: StoreView
-    /// Places of the buckets asked for.
+    /// Places of the users in the query's buckets.
     let places: [Range<Int>]
-    /// Only users of all of them count.
+    /// Only users who are in all of them count.
     let cohorts: [CohortScan]
-    /// What becomes of users who are too heavy.
+    /// What to do with users who are too heavy.
     package let heavy: HeavyUsers
 
     package init(
@@ -22,11 +22,11 @@ package struct ShardQuery: Sendable {
             heavy: heavy)
     }
 
+    /// A query over the users of some buckets who are in all of some cohorts.
     /// - Parameters:
-    ///   - buckets: whose users are counted, ascending and disjoint.
-    ///   - cohorts: only users of all of them count; none is everyone.
-    ///   - heavy: what becomes of users who are too heavy.
-    /// - Throws: `MatchError.optionalStep` for a cohort of those who dropped at one.
+    ///   - buckets: ascending and disjoint.
+    ///   - cohorts: none is all users.
+    /// - Throws: `MatchError.optionalStep` if a cohort asks for users who dropped at an optional step.
     package init(
         _ plan: FunnelPlan, _ view: StoreView, buckets: [Range<Int>], cohorts: [Cohort],
         heavy: HeavyUsers = HeavyUsers(areNoted: false)
@@ -48,8 +48,8 @@ package struct ShardQuery: Sendable {
     /// Another funnel over the same users.
     func with(_ plan: FunnelPlan) -> ShardQuery { ShardQuery(plan, view, places: places, cohorts: cohorts, heavy: heavy) }
 
-    /// The same without some users, noting others who are too heavy.
-    /// - Parameter left: places, ascending.
+    /// The same query without some users, with other heavy users noted.
+    /// - Parameter left: places of the users left out, ascending.
     package func without(_ left: [Int]) -> ShardQuery {
         var kept: [Range<Int>] = []
         var next = 0
@@ -66,6 +66,7 @@ package struct ShardQuery: Sendable {
         return ShardQuery(plan, view, places: kept, cohorts: cohorts.map { $0.noting(heavy) }, heavy: heavy)
     }
 
-    /// The counting of all users, or whatever the plan counts, with the times of their attempts if asked.
+    /// A count of users, or of the plan's other units, by depth.
+    /// - Parameter times: whether the times of their attempts are collected too.
     package func counting(times: Bool) -> CountingScan { CountingScan(self, times: times) }
 }

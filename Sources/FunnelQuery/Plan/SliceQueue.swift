@@ -2,7 +2,7 @@ import EventStorage
 import FunnelMatch
 import Synchronization
 
-/// Deals out slices of places in ascending order.
+/// Hands out slices of places in ascending order, to any number of threads.
 package final class SliceQueue: Sendable {
     private struct State {
         var range = 0
@@ -23,14 +23,15 @@ package final class SliceQueue: Sendable {
         state = Mutex(State(start: places.first?.lowerBound ?? 0))
     }
 
+    /// Number of slices.
     var count: Int { places.reduce(0) { $0 + ($1.count + size - 1) / size } }
 
-    /// Takes slices until there are none left. One whose users have more events than are read at once is cut in halves, down
-    /// to a single user, who then is too heavy.
+    /// Calls `body` with slices until none is left. A slice with more events than may be read at once is halved, down to a
+    /// single user, who then is too heavy.
     /// - Parameters:
-    ///   - isCancelled: asked once a slice.
-    ///   - body: has added nothing yet where it throws `StoreError` with `.tooManyRows`.
-    /// - Throws: `MatchError.cancelled`, `HeavyUser`, and what `body` throws otherwise.
+    ///   - isCancelled: called once a slice.
+    ///   - body: must have no effect if it throws `StoreError` with `.tooManyRows`.
+    /// - Throws: `MatchError.cancelled`, `HeavyUser`, and other errors of `body`.
     func each(_ isCancelled: () -> Bool, _ body: (Range<Int>) throws -> Void) throws {
         while let slice = next() {
             if isCancelled() { throw MatchError.cancelled }

@@ -2,17 +2,16 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// Walks users' chosen attempts, each beside the user's events of some names; `run` may be called on several threads at
-/// once.
+/// Walks the users' chosen attempts, each with the user's events of some names. Threads call `run` concurrently.
 struct AttemptTimelines: Sendable {
     private let view: StoreView
     private let countsUsers: Bool
     private let attempts: ChosenAttemptsScan
     private let heavy: HeavyUsers
-    /// What `UserRows.event` refers to.
+    /// Event names by the index that `UserRows.event` returns.
     let names: [ByteString]
 
-    /// - Parameter names: of the events to read.
+    /// Prepares the walk; `names` are the event names to read.
     init(_ query: ShardQuery, names: [ByteString]) {
         view = query.view
         countsUsers = query.plan.definition.countBy == .users
@@ -23,19 +22,19 @@ struct AttemptTimelines: Sendable {
 
     var slices: Int { attempts.slices }
 
-    /// Takes slices until there are none left.
+    /// Processes slices until none is left.
     /// - Parameters:
-    ///   - isCancelled: asked once a slice, and within long histories.
-    ///   - isWanted: whether `body` is to be told an attempt.
-    ///   - body: told the attempt and the user's events in order of time, which hold during the call alone; nil where there
+    ///   - isCancelled: called once a slice, and within long histories.
+    ///   - isWanted: whether `body` is called for an attempt.
+    ///   - body: gets the attempt and the user's events in order of time, which are valid during the call only; nil if there
     ///     are none.
-    /// - Throws: `MatchError`, `.notUsers` where other units are counted; `StoreError`; what `body` throws.
+    /// - Throws: `MatchError`, with `.notUsers` if the plan counts other units; `StoreError`; errors of `body`.
     func run(
         isCancelled: () -> Bool, isWanted: (ChosenAttempt) -> Bool, _ body: (ChosenAttempt, UserRows?) throws -> Void
     ) throws {
         guard countsUsers else { throw MatchError.notUsers }
         let rows = view.userRows(names, rowsMax: heavy.rowsMax)
-        // Attempts of a slice come in order of place.
+        // Attempts of a slice come in the order of places.
         var waiting: [ChosenAttempt] = []
         func tell() throws {
             guard let first = waiting.first, let last = waiting.last else { return }
@@ -59,13 +58,13 @@ struct AttemptTimelines: Sendable {
 }
 
 extension ChosenAttempt {
-    /// Microseconds of a step's event, the step counted from 1; nil where the user did not do it. In any order, of the moment
-    /// that so many steps were done.
+    /// Time of a step's event in microseconds, the step 1-based; nil if the user did not do the step. In any order, the time
+    /// when that number of steps was done.
     func time(ofStep step: Int) -> Int64? { step <= depth ? time[step - 1] : nil }
 
-    /// The first microsecond after the attempt's window.
+    /// The first microsecond after the attempt's window. As for paths and predictors, windows of steps do not shorten it.
     func windowEnd(_ plan: FunnelPlan) -> Int64 {
         let base = plan.definition.anchor == .firstStep ? time[0] : time[depth - 1]
-        return base.map { (plan.ticks($0) + plan.window + 1) * plan.tick } ?? .min
+        return base.map { (plan.ticks($0) + plan.window.count + 1) * plan.tick } ?? .min
     }
 }

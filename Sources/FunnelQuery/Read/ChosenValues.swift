@@ -2,7 +2,7 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// One thread's reader of a property of the rows that a kernel chose.
+/// One thread's reader of a property in the rows that a kernel chose.
 struct ChosenValues {
     private let kernel: KernelPlan
     private let reader: KernelReader
@@ -14,8 +14,9 @@ struct ChosenValues {
         self.values = values
     }
 
-    /// By user of the slice that the reader holds, the tally's code of the value. Step by step: rows are read only of
-    /// steps that some user's value may still come from.
+    /// The tally's code of each user's value, by row of the outcomes. Goes step by step, and reads rows only of users whose
+    /// value is not known yet.
+    /// - Parameter steps: 0-based, in the order in which they are tried.
     mutating func codes(_ outcomes: borrowing SliceOutcomes, _ steps: [Int], _ tally: inout GroupTally) throws -> [Int32] {
         var codes = [Int32](repeating: PropertyCodes.none, count: outcomes.count)
         for (turn, step) in steps.enumerated() {
@@ -44,28 +45,28 @@ struct ChosenValues {
         case .neighbours(let first): for i in indexes { refs.append(RowRef(bits: first.bits &+ UInt64(i))) }
         case .each(let places): for i in indexes { refs.append(RowRef(bits: places[Int(i)])) }
         }
-        // Held properties tell tied rows apart; then they are in order.
+        // With held properties the rows are in canonical order already, so the chosen one is exact.
         if !kernel.query.plan.held.isEmpty { return try values.codes(of: refs) { try tally.code(of: $0) } }
         for user in Self.tied(indexes, rows.keys) { refs[user] = try first(Int(indexes[user]), list, rows) }
         return try values.codes(of: refs) { try tally.code(of: $0) }
     }
 
-    /// Which of some keys, by index, are followed by their equal. A kernel takes the first of those that its clock cannot
-    /// tell apart.
+    /// The users, as positions in `indexes`, whose key equals the next key of the list. A kernel takes the first of the events
+    /// that its clock cannot distinguish.
     private static func tied(_ indexes: [UInt32], _ keys: KeyList) -> [Int] {
         unsafe keys.withKeys { key in
             var tied: [Int] = []
             for (user, index) in indexes.enumerated() {
                 let i = Int(index)
-                // Behind the last key there is a sentinel.
+                // A sentinel follows the last key.
                 if i < keys.count, unsafe key[i] == key[i + 1] { tied.append(user) }
             }
             return tied
         }
     }
 
-    /// Of the rows with key i the first in the order of section 1 of `Protocol/FUNNEL.md`. To find that costs a look at
-    /// everything that they hold; not so if their values are the same.
+    /// The first row in canonical order (`FUNNEL.md` section 1) of those with the key at index `i`, the first of its equals. To
+    /// order rows, everything in them is read; rows of equal values need no order.
     private mutating func first(_ i: Int, _ list: Int, _ rows: ListRows) throws -> RowRef {
         var end = i + 1
         while end < rows.keys.count, rows.keys[end] == rows.keys[i] { end += 1 }

@@ -2,8 +2,8 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// One thread's reader of what users saw: a property of the events that may start an attempt. A user's value is that of the
-/// earliest one that has it.
+/// One thread's reader of exposures (`FUNNEL.md` section 6, "Experiments"): each user's value of a property in the earliest
+/// event that may start an attempt and has the property.
 struct ExposureValues: ValuesOfUsers {
     private let entries: ShardQuery
     private let property: ByteString
@@ -11,18 +11,18 @@ struct ExposureValues: ValuesOfUsers {
     private var column: PropertyCodes
     private var numbers = ValueNumbers()
     private var history = GeneralScan.History()
-    /// By place of the slice: the number of the first value, and whether there is another one.
+    /// By place in the slice: the number of the first value, and whether there is another one.
     private var first: [Int32] = []
     private var isSeveral: [Bool] = []
-    /// Users that were asked for and saw several values.
+    /// Number of users passed to `code` or `count` who have several values.
     private(set) var several = 0
 
     init(_ query: ShardQuery, _ property: ByteString) {
-        // Whether a user takes part is asked by whoever matches.
+        // No cohorts: the pass that matches decides which users take part.
         entries = ShardQuery(query.plan.entries, query.view, places: query.places, cohorts: [], heavy: query.heavy)
         self.property = property
-        // In any order the plan has all steps, and each may start one.
-        reader = HistoryReader(entries, starting: .max, ordersTies: true)
+        // In any order the plan has all steps, and each may start an attempt.
+        reader = HistoryReader(entries, starting: .all, ordersTies: true)
         column = PropertyCodes(query.view, property)
     }
 
@@ -55,13 +55,13 @@ struct ExposureValues: ValuesOfUsers {
         return first[place] == PropertyCodes.none ? PropertyCodes.none : try tally.code(of: numbers.values[Int(first[place])])
     }
 
-    /// Counts a user without asking for the value.
+    /// Adds a user to `several` without reading the value.
     mutating func count(_ place: Int) { several += isSeveral[place] ? 1 : 0 }
 }
 
 extension FunnelPlan {
-    /// The events that may start an attempt, one by one: those of step 1, in any order of any step. By microseconds, so that every
-    /// time is told as it is.
+    /// A plan of only the events that may start an attempt: those of step 1, or in any order those of any step. Its clock is
+    /// microseconds, so that all times are exact.
     var entries: FunnelPlan {
         let own = definition
         var definition = FunnelDefinition(steps: own.order == .any ? own.steps : [own.steps[0]])

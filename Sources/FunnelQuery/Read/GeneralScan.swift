@@ -2,41 +2,43 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// Matches user by user, whatever the rules: gathers each user's rows in order of time and hands them to the matcher.
+/// Matches user by user under any rules: gathers each user's rows in order of time and passes them to the matcher.
 struct GeneralScan {
     static let slicePlaces = 1_024
 
-    /// What the plan asks for of one user.
+    /// The events of one user that the plan asks for.
     struct History {
         var place = 0
         var events = UserHistory(time: [], mask: [])
-        /// Where each of the events stands.
+        /// The row of each event.
         var row: [RowRef] = []
     }
 
     private let query: ShardQuery
-    private let starting: UInt64?
+    private let starting: StepSet?
     private let looksAtRows: Bool
 
+    /// A scan of a query's users.
     /// - Parameters:
-    ///   - starting: steps whose events may start an attempt, as bits; nil is as the order has it.
-    ///   - looksAtRows: whether more than the times of chosen rows is looked at.
-    init(_ query: ShardQuery, starting: UInt64? = nil, looksAtRows: Bool = true) {
+    ///   - starting: positions whose events may start an attempt; nil means those of the plan's order.
+    ///   - looksAtRows: whether the caller reads more of the chosen rows than their times.
+    init(_ query: ShardQuery, starting: StepSet? = nil, looksAtRows: Bool = true) {
         self.query = query
         self.starting = starting
         self.looksAtRows = looksAtRows
     }
 
+    /// Matches all users of the queue's slices.
     /// - Parameters:
-    ///   - begin: told each slice first.
-    ///   - body: told each unit that entered: its user, and what became of it.
+    ///   - begin: called with each slice before its users.
+    ///   - body: called with each unit that entered: the history of its user, and its outcome.
     func run(
         _ queue: SliceQueue, _ isCancelled: () -> Bool, begin: (Range<Int>) throws -> Void = { _ in },
         _ body: (History, UserOutcome) throws -> Void
     ) throws {
-        var matcher = HistoryMatcher(query)
+        var matcher = RuleMatcher(query.plan, isCancelled: query.view.isCancelled)
         try each(queue, isCancelled, begin: begin) { history in
-            // One by one, since a user may have millions of attempts.
+            // Passed on one at a time, since a user may have millions of attempts.
             var failure: (any Error)?
             try query.heavy.at(history.place) {
                 try matcher.match(history.events) { outcome in
@@ -48,7 +50,9 @@ struct GeneralScan {
         }
     }
 
-    /// - Parameter body: told each user with an event that may start an attempt. It holds during the call alone.
+    /// Reads all users of the queue's slices, without matching.
+    /// - Parameter body: called with each user who has an event that may start an attempt; the history is valid during the call
+    ///   only.
     func each(
         _ queue: SliceQueue, _ isCancelled: () -> Bool, begin: (Range<Int>) throws -> Void = { _ in }, _ body: (History) throws -> Void
     ) throws {

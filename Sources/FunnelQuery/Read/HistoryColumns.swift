@@ -2,10 +2,12 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// Which steps each place of a slice may do, and which exclusions matter to it, by conditions on users.
+/// The positions that each user of a slice can fill, and the exclusions that apply, by conditions on users. Indexed by place in
+/// the slice.
 struct Allowed {
-    let positions: [UInt64]
-    let exclusions: [UInt64]
+    /// By place; empty if no condition is on users.
+    let positions: [StepSet]
+    let exclusions: [ExclusionSet]
 
     var isAll: Bool { positions.isEmpty }
 
@@ -15,38 +17,38 @@ struct Allowed {
             exclusions = []
             return
         }
-        positions = try Self.bits(plan.definition.steps.map(\.filters), users)
-        exclusions = try Self.bits(plan.definition.exclusions.map(\.filters), users)
+        positions = try Self.sets(plan.definition.steps.map(\.filters), users)
+        exclusions = try Self.sets(plan.definition.exclusions.map(\.filters), users)
     }
 
-    private static func bits(_ filters: [[Predicate]], _ users: UserFlags) throws -> [UInt64] {
-        var bits = [UInt64](repeating: 0, count: users.members.count)
+    private static func sets(_ filters: [[Predicate]], _ users: UserFlags) throws -> [StepSet] {
+        var sets = [StepSet](repeating: StepSet(), count: users.members.count)
         for (i, filters) in filters.enumerated() {
             let flags = try users.flags(filters.filter { $0.userProperty != nil })
-            for place in bits.indices { bits[place] |= UInt64(flags[place]) << UInt64(i) }
+            for place in sets.indices where flags[place] == 1 { sets[place].insert(i) }
         }
-        return bits
+        return sets
     }
 }
 
-/// What each of some rows can be. Without conditions all of them are the same.
+/// The positions that each of some rows can fill, and the exclusions it matches. Without conditions, all rows have the same.
 struct RowKinds {
-    private let samePositions: UInt64
-    private let sameExclusions: UInt64
+    private let samePositions: StepSet
+    private let sameExclusions: ExclusionSet
     private let rows: Int
-    /// By row; empty where all are the same.
-    private var each: [(positions: UInt64, exclusions: UInt64)] = []
+    /// By row; empty if all rows have the same.
+    private var each: [(positions: StepSet, exclusions: ExclusionSet)] = []
 
-    init(_ positions: UInt64, _ exclusions: UInt64, rows: Int) {
+    init(_ positions: StepSet, _ exclusions: ExclusionSet, rows: Int) {
         samePositions = positions
         sameExclusions = exclusions
         self.rows = rows
     }
 
-    func positions(_ i: Int) -> UInt64 { each.isEmpty ? samePositions : each[i].positions }
-    func exclusions(_ i: Int) -> UInt64 { each.isEmpty ? sameExclusions : each[i].exclusions }
+    func positions(_ i: Int) -> StepSet { each.isEmpty ? samePositions : each[i].positions }
+    func exclusions(_ i: Int) -> ExclusionSet { each.isEmpty ? sameExclusions : each[i].exclusions }
 
-    mutating func add(_ positions: UInt64, _ exclusions: UInt64, where flags: [UInt8]) {
+    mutating func add(_ positions: StepSet, _ exclusions: ExclusionSet, where flags: [UInt8]) {
         tellApart()
         for i in flags.indices where flags[i] == 1 {
             each[i].positions |= positions
@@ -69,29 +71,32 @@ struct RowKinds {
     }
 }
 
-/// The rows of a slice's users, column by column: first gathered name by name, then put in order.
+/// The rows of a slice's users as columns: gathered name by name, then sorted by user and time.
 struct HistoryColumns {
     private struct Columns {
         var row: [RowRef] = []
-        var mask: [UInt64] = []
-        /// Empty where nothing is excluded.
-        var excluded: [UInt64] = []
+        var mask: [StepSet] = []
+        /// Empty if the plan has no exclusions.
+        var excluded: [ExclusionSet] = []
+        /// Codes of held properties, then those of the unit property.
         var codes: [[Int32]]
     }
 
     private var gathered: Columns
     private var ordered: Columns
-    /// Of the rows in order, microseconds.
+    /// Times of the ordered rows, in microseconds.
     private var time: [Int64] = []
-    /// Where each user's rows begin, and one more for the end; the users' places in the slice.
+    /// Index of each user's first row, then the number of rows.
     private var starts: [Int] = [0]
+    /// Each user's place in the slice.
     private var places: [Int] = []
     private let excludes: Bool
     private let held: Int
 
+    /// Empty columns.
     /// - Parameters:
-    ///   - held: so many columns of codes are of held properties.
-    ///   - units: whether one behind them is of units.
+    ///   - held: number of held properties, each with a column of codes.
+    ///   - units: whether one more column of codes is for the unit property.
     init(excludes: Bool, held: Int, units: Bool) {
         self.excludes = excludes
         self.held = held
@@ -108,8 +113,8 @@ struct HistoryColumns {
         starts.removeAll(keepingCapacity: true)
     }
 
-    /// Takes the rows of users who entered that are a step's, an exclusion's, or any.
-    /// - Returns: their keys, and in place of their refs the order in which they were taken.
+    /// Appends the rows of users who entered: those that fill a step or match an exclusion, or with `everyRow` all.
+    /// - Returns: their keys, with their index in the gathered columns in place of row references.
     mutating func gather(_ list: RowList, _ kinds: RowKinds, _ entered: [UInt8], _ layout: KeyLayout, everyRow: Bool) -> RowList {
         var keys = KeyList()
         var numbers = KeyList()
@@ -120,7 +125,7 @@ struct HistoryColumns {
                     var kept = 0
                     for i in 0..<list.count {
                         let (positions, exclusions) = (kinds.positions(i), kinds.exclusions(i))
-                        guard everyRow || positions | exclusions != 0 else { continue }
+                        guard everyRow || !positions.isEmpty || !exclusions.isEmpty else { continue }
                         guard entered[min(layout.place(unsafe key[i]), last)] == 1 else { continue }
                         unsafe target[kept] = unsafe key[i]
                         unsafe number[kept] = UInt64(gathered.row.count)
@@ -137,13 +142,13 @@ struct HistoryColumns {
         return RowList(keys: keys, refs: numbers)
     }
 
-    /// Where the rows stand that were taken last.
+    /// References of the last `count` rows gathered.
     func newest(_ count: Int) -> [RowRef] { Array(gathered.row.suffix(count)) }
 
     mutating func gather(codes more: [Int32], to column: Int) { gathered.codes[column].append(contentsOf: more) }
 
-    /// Puts the rows in order.
-    /// - Parameter list: the keys of all of them, and the order in which they were taken.
+    /// Sorts all gathered rows into the ordered columns.
+    /// - Parameter list: the keys of all rows in order, with their index in the gathered columns.
     mutating func order(_ list: RowList, _ layout: KeyLayout) {
         let (keys, numbers) = (list.keys, list.refs)
         time.removeAll(keepingCapacity: true)
@@ -162,7 +167,7 @@ struct HistoryColumns {
         Self.order(gathered.mask, numbers, into: &ordered.mask)
         Self.order(gathered.excluded, excludes ? numbers : KeyList(), into: &ordered.excluded)
         for i in gathered.codes.indices { Self.order(gathered.codes[i], numbers, into: &ordered.codes[i]) }
-        // What a long history took is given back; those to come are shorter.
+        // Memory of a long history is released; most others are shorter.
         if size > Self.keptRows { gathered = Columns(codes: gathered.codes.map { _ in [] }) }
     }
 
@@ -176,6 +181,7 @@ struct HistoryColumns {
 
     var users: Int { places.count }
 
+    /// Copies the rows of the user at an index below `users`.
     /// - Returns: the user's place in the slice.
     mutating func copy(user: Int, to history: inout GeneralScan.History) -> Int {
         let range = starts[user]..<starts[user + 1]

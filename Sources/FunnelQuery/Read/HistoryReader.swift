@@ -2,11 +2,11 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// One thread's reader of what a plan asks for of users, slice by slice and in it user by user. Users without an event
-/// that may start an attempt are left out.
+/// One thread's reader of the histories that a plan asks for, slice by slice and user by user. It skips users without an event
+/// that may start an attempt.
 final class HistoryReader {
     private let plan: FunnelPlan
-    private let starting: UInt64
+    private let starting: StepSet
     private let ordersTies: Bool
     private let keyReader: KeyReader?
     private let users: UserFlags?
@@ -14,40 +14,44 @@ final class HistoryReader {
     private let conditions: [RowConditions]
     private let view: StoreView
     private let heavy: HeavyUsers
-    /// The held properties, and last that of the units.
+    /// The held properties, then the unit property.
     private let properties: [ByteString]
     private var codes: [PropertyCodes]
     private var numbers = ValueNumbers()
 
-    /// Places that are still to be read.
+    /// Places of the slice that are not read yet.
     private var pending = 0..<0
     private var firstPlace = 0
     private var columns: HistoryColumns
     /// The next user in the columns.
     private var user = 0
 
-    /// What rows of a name can be.
+    /// The positions and exclusions of the rows of one name.
     private struct Name {
-        /// Without conditions.
-        let positions: UInt64
-        let exclusions: UInt64
+        /// Positions whose step has no conditions.
+        let positions: StepSet
+        /// Exclusions without conditions.
+        let exclusions: ExclusionSet
         let tests: [Test]
     }
 
     private struct Test {
+        /// Index in `HistoryReader.conditions`.
         let conditions: Int
-        var positions: UInt64 = 0
-        var exclusions: UInt64 = 0
+        /// Positions of the rows that meet the conditions.
+        var positions = StepSet()
+        var exclusions = ExclusionSet()
     }
 
+    /// A reader of a query's users.
     /// - Parameters:
-    ///   - starting: steps whose events may start an attempt, as bits; nil is as the order has it.
-    ///   - ordersTies: whether it matters which of some rows of one name and time comes first.
-    init(_ query: ShardQuery, starting: UInt64? = nil, ordersTies: Bool = false) {
+    ///   - starting: positions whose events may start an attempt; nil means those of the plan's order.
+    ///   - ordersTies: whether rows of one name and time must be in canonical order.
+    init(_ query: ShardQuery, starting: StepSet? = nil, ordersTies: Bool = false) {
         plan = query.plan
         view = query.view
         heavy = query.heavy
-        self.starting = starting ?? (plan.definition.order == .any ? .max : 1)
+        self.starting = starting ?? (plan.definition.order == .any ? .all : StepSet(only: 0))
         properties = plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])
         self.ordersTies = ordersTies || !properties.isEmpty || plan.readsProperties || plan.exclusionsReadProperties
         let wanted = plan.events ?? view.eventNames()
@@ -73,25 +77,26 @@ final class HistoryReader {
             tests.append(Test(conditions: known))
             return tests.count - 1
         }
-        for (i, step) in plan.definition.steps.enumerated() where positions >> UInt64(i) & 1 == 1 {
+        for (i, step) in plan.definition.steps.enumerated() where positions.contains(i) {
             guard let test = test(step.filters) else { continue }
-            positions &= ~(1 << UInt64(i))
-            tests[test].positions |= 1 << UInt64(i)
+            positions.remove(i)
+            tests[test].positions.insert(i)
         }
-        for (i, exclusion) in plan.definition.exclusions.enumerated() where exclusions >> UInt64(i) & 1 == 1 {
+        for (i, exclusion) in plan.definition.exclusions.enumerated() where exclusions.contains(i) {
             guard let test = test(exclusion.filters) else { continue }
-            exclusions &= ~(1 << UInt64(i))
-            tests[test].exclusions |= 1 << UInt64(i)
+            exclusions.remove(i)
+            tests[test].exclusions.insert(i)
         }
         return Name(positions: positions, exclusions: exclusions, tests: tests)
     }
 
+    /// Begins a slice; `next` reads its users.
     func load(_ places: Range<Int>) {
         pending = places
         user = columns.users
     }
 
-    /// Goes on to the next user; false where there is none left.
+    /// Reads the next user into `history`; false if none is left in the slice.
     /// - Throws: `MatchError`, `StoreError`.
     func next(_ history: inout GeneralScan.History) throws -> Bool {
         guard let keyReader else { return false }
@@ -107,8 +112,8 @@ final class HistoryReader {
 
     // MARK: A part of a slice
 
-    /// Loads the users of some places, or as many of the first as may be read at once.
-    /// - Returns: the place behind the last of them.
+    /// Loads the users of some places, or only the first ones if all have more events than may be read at once.
+    /// - Returns: the place after the last user loaded.
     private func loadFirst(of places: Range<Int>, _ keyReader: KeyReader) throws -> Int {
         do {
             try load(places, keyReader)
@@ -132,7 +137,7 @@ final class HistoryReader {
         let allowed = try Allowed(plan, users)
         var entered = [UInt8](repeating: 0, count: places.count)
         var loaded: [(name: Int, rows: RowList, kinds: RowKinds)] = []
-        // First those that may start an attempt: of users without one nothing else matters.
+        // First the names that may start an attempt: users without such an event are skipped.
         let (first, others) = (names.indices.filter(startsAttempts), names.indices.filter { !startsAttempts($0) })
         for name in first {
             var rows = try keyReader.loadRows(name, places: places, isOrdered: ordersTies)
@@ -147,15 +152,15 @@ final class HistoryReader {
             rows.keep(users: entered, timeBits: keyReader.layout.timeBits)
             loaded.append((name, rows, try kinds(name, rows, allowed, keyReader.layout)))
         }
-        // Rows of one time go by their names.
+        // Rows of one time are in the order of their names.
         loaded.sort { $0.name < $1.name }
         var lists: [RowList] = []
         for i in loaded.indices {
             try checkCancelled()
             let list = columns.gather(loaded[i].rows, loaded[i].kinds, entered, keyReader.layout, everyRow: plan.needsEveryEvent)
-            // A long history is held as seldom as can be.
+            // Released early: a long history should be in memory as few times as possible.
             loaded[i].rows = RowList()
-            loaded[i].kinds = RowKinds(0, 0, rows: 0)
+            loaded[i].kinds = RowKinds(StepSet(), ExclusionSet(), rows: 0)
             if list.count > 0 { lists.append(list) }
             for column in codes.indices {
                 columns.gather(codes: try codes[column].codes(of: columns.newest(list.count)) { numbers.number(of: $0) }, to: column)
@@ -179,7 +184,7 @@ final class HistoryReader {
     }
 
     private func startsAttempts(_ name: Int) -> Bool {
-        (names[name].positions | names[name].tests.reduce(0) { $0 | $1.positions }) & starting != 0
+        !(names[name].tests.reduce(names[name].positions) { $0 | $1.positions } & starting).isEmpty
     }
 
     private func kinds(_ name: Int, _ rows: RowList, _ allowed: Allowed, _ layout: KeyLayout) throws -> RowKinds {
@@ -191,11 +196,11 @@ final class HistoryReader {
         return kinds
     }
 
-    /// Notes users with an event that may start an attempt.
+    /// Sets the flag of users with an event that may start an attempt.
     private func mark(_ rows: RowList, _ kinds: RowKinds, _ layout: KeyLayout, _ entered: inout [UInt8]) {
         let last = entered.count - 1
         let isRanged = plan.entryRange != Int64.min..<Int64.max
-        for i in 0..<rows.count where kinds.positions(i) & starting != 0 {
+        for i in 0..<rows.count where !(kinds.positions(i) & starting).isEmpty {
             let key = rows.keys[i]
             if isRanged, !plan.entryRange.contains(layout.time(key)) { continue }
             entered[min(layout.place(key), last)] = 1

@@ -8,20 +8,23 @@ final class KernelReader {
     private let keyReader: KeyReader
     private let conditions: [RowConditions?]
     private var parts = KeyBuffers()
-    /// Lists whose rows are asked for in every slice, and so are read with their keys.
+    /// Lists whose rows are needed in every slice, and so are read together with their keys.
     private let wantsRows: Set<Int>
     private let ordersRows: Bool
-    /// By list, what stands behind its keys; nil where that is not known yet.
+    /// By list, the rows of its keys; nil until they are read.
     private var rows: [ListRows?]
     private var places = 0..<0
     private let users: UserFlags?
-    /// By list, and place of the slice: 1 for users whose events are in it; nil is all.
+    /// By list and place in the slice: 1 for users whose events are in the list; nil is all users.
     private var userFlags: [[UInt8]?]
-    /// One list of keys for each of the plan's, of the slice that was loaded last.
+    /// Keys of the slice loaded last, one list for each list of the plan, in ticks of the rules.
     private(set) var lists: [KeyList]
 
-    /// - Parameter ordersRows: whether rows of one user and time are read in the order of section 1 of `Protocol/FUNNEL.md`,
-    ///   and without repeats.
+    /// A reader of a plan's lists.
+    /// - Parameters:
+    ///   - rowsOfLists: lists whose rows are needed in every slice.
+    ///   - ordersRows: whether rows of one user and time are read in canonical order (`FUNNEL.md` section 1), and without
+    ///     duplicates.
     init(_ plan: KernelPlan, rowsOfLists: Set<Int> = [], ordersRows: Bool = false) {
         self.plan = plan
         let keyReader = plan.selection.reader(plan.layout)
@@ -35,6 +38,7 @@ final class KernelReader {
         userFlags = plan.lists.map { _ in nil }
     }
 
+    /// Reads a slice: fills `lists`.
     func load(_ places: Range<Int>) throws {
         self.places = places
         try loadUsers()
@@ -42,7 +46,7 @@ final class KernelReader {
         for i in lists.indices {
             rows[i] = nil
             if wantsRows.contains(i) {
-                // Taken out, so that it can be filled again without a copy.
+                // Moved out, so that it can be filled again without a copy.
                 var memory = KeyList()
                 swap(&memory, &lists[i])
                 let found = try loadRows(i, reusing: memory)
@@ -66,13 +70,13 @@ final class KernelReader {
         }
     }
 
-    /// What stands behind the keys of a list.
+    /// The rows of the keys of a list.
     func rows(_ i: Int) throws -> ListRows {
         if let known = rows[i] { return known }
         keyReader.begin(rowsMax: plan.query.heavy.rowsMax)
         var found = try loadRows(i, reusing: KeyList())
         if found.keys.count != lists[i].count {
-            // Keys that were read by themselves can have repeats among them.
+            // Keys read without their rows can contain duplicates.
             var keys = KeyList()
             try loadKeys(i, into: &keys)
             found = found.repeated(as: keys)
@@ -81,10 +85,11 @@ final class KernelReader {
         return found
     }
 
-    /// Of rows of one user and time in a list, the first in order.
+    /// The first in canonical order of some rows of one user and time.
     func first(of refs: [RowRef], list: Int) throws -> RowRef { try keyReader.first(of: refs, names: plan.lists[list].names) }
 
-    /// A server's time tells repeats apart.
+    /// Whether some row's time was supplied by the server. Then duplicates can differ in their times, so rows must be read to
+    /// find them.
     private func isServerTimed(_ i: Int) -> Bool { plan.lists[i].names.contains(where: plan.selection.isServerTimed) }
 
     private func loadKeys(_ i: Int, into list: inout KeyList) throws {
@@ -116,7 +121,7 @@ final class KernelReader {
     private func loadRows(_ i: Int, reusing memory: consuming KeyList) throws -> ListRows {
         let list = plan.lists[i]
         let entry = list.isEntry ? plan.entry : nil
-        // A condition tells repeats apart too.
+        // Duplicates can differ in whether they meet the conditions, too.
         let isSettled = conditions[i] != nil || isServerTimed(i) || ordersRows
         if !isSettled, entry == nil, userFlags[i] == nil, plan.selection.hasOneSource(list.names) {
             var keys = memory
@@ -150,7 +155,7 @@ struct ListRows {
         case each(KeyList)
     }
 
-    /// In the data's own unit.
+    /// In ticks of the layout, not of the rules.
     let keys: KeyList
     let from: Source
 
@@ -163,7 +168,8 @@ struct ListRows {
 }
 
 extension ListRows {
-    /// The same with each key as often as it is in a list that has more of some: its last row stands for the others.
+    /// The same rows, with each key as often as in `all`, a list with more duplicates. The last row of a key takes the further
+    /// places.
     func repeated(as all: KeyList) -> ListRows {
         var refs: [UInt64] = []
         refs.reserveCapacity(all.count)
@@ -178,7 +184,7 @@ extension ListRows {
 }
 
 extension KeyList {
-    /// Leaves keys whose tick lies in a range.
+    /// Keeps the keys whose tick is in a range.
     mutating func keep(ticks: Range<UInt64>, timeBits: Int) {
         let mask: UInt64 = 1 << UInt64(timeBits) - 1
         let width = ticks.upperBound &- ticks.lowerBound
@@ -195,8 +201,8 @@ extension KeyList {
         }
     }
 
-    /// Leaves keys of users whose flag is 1.
-    /// - Parameter flags: by place of the slice.
+    /// Keeps the keys of users whose flag is 1.
+    /// - Parameter flags: by place in the slice.
     mutating func keep(users flags: [UInt8], timeBits: Int) {
         guard let last = flags.indices.last else { return }
         let flags = flags.span
@@ -213,12 +219,12 @@ extension KeyList {
         }
     }
 
-    /// Ticks of a coarser clock: what is left is cut off.
+    /// Converts ticks to those of a coarser clock, rounded down.
     mutating func divideTicks(by divisor: UInt64, timeBits: Int) {
         let mask: UInt64 = 1 << UInt64(timeBits) - 1
         unsafe rewrite { keys, count in
             var i = 0
-            // Divisions by a constant are multiplications.
+            // The compiler turns a division by a constant into a multiplication.
             switch divisor {
             case 1_000:
                 while i < count {

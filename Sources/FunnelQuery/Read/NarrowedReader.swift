@@ -2,15 +2,17 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// One thread's reader of the attempts that speak for users, with exclusions and held properties or without.
+/// One thread's reader of chosen attempts, with or without exclusions and held properties.
 final class NarrowedReader {
     private let kernel: KernelPlan
     let reader: KernelReader
     private var narrowed: NarrowedScan
     private var values: HeldColumns
 
-    /// Nil where the kernel does not take the rules.
-    /// - Parameter rules: in place of the plan's.
+    /// Nil if the kernel does not take the rules.
+    /// - Parameters:
+    ///   - rules: replace the plan's.
+    ///   - rowsOfLists: lists whose rows are needed in every slice.
     init?(_ kernel: KernelPlan, _ rules: KernelRules? = nil, rowsOfLists: Set<Int> = []) {
         let plan = kernel.query.plan
         let isCancelled = kernel.query.view.isCancelled
@@ -20,11 +22,12 @@ final class NarrowedReader {
         self.kernel = kernel
         self.narrowed = narrowed
         let isHeld = !plan.held.isEmpty
-        // Which of some rows of one time a chain can take depends on what they hold.
+        // Which of several rows of one time a chain can take depends on the properties they hold.
         reader = KernelReader(kernel, rowsOfLists: isHeld ? Set(kernel.listOfStep) : rowsOfLists, ordersRows: isHeld)
         values = HeldColumns(kernel, reader)
     }
 
+    /// Reads and matches a slice.
     /// - Throws: `MatchError`, `StoreError`.
     func load(_ slice: Range<Int>) throws {
         try reader.load(slice)
@@ -34,7 +37,7 @@ final class NarrowedReader {
         }
     }
 
-    /// All users of the slice with an attempt.
+    /// All users of the slice who have an attempt.
     var outcomes: SliceOutcomes { narrowed.outcomes }
     var lists: [KeyList] { reader.lists }
 
@@ -45,13 +48,13 @@ final class NarrowedReader {
     }
 }
 
-/// The held properties of the rows that a reader holds.
+/// The held properties of the rows of a reader's slice.
 private struct HeldColumns: HeldValues {
     private let kernel: KernelPlan
     private let reader: KernelReader
     private var columns: [PropertyCodes]
     private var values = ValueNumbers()
-    /// Of each pair of numbers, where more than one property is held, one for both.
+    /// With several held properties: one number for each pair of numbers.
     private var pairs: [UInt64: Int32] = [:]
 
     init(_ kernel: KernelPlan, _ reader: KernelReader) {
@@ -64,7 +67,7 @@ private struct HeldColumns: HeldValues {
         kernel.query.plan.heldProperties.map { PropertyCodes(kernel.query.view, $0) }
     }
 
-    /// Numbers are compared within a slice only.
+    /// Forgets values if there are too many; numbers are only compared within a slice.
     mutating func beginSlice() {
         if values.values.count > ValueNumbers.kept {
             values = ValueNumbers()

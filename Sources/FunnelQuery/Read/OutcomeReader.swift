@@ -2,13 +2,13 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// One thread's reader of how far users got.
+/// One thread's reader of how far each user got.
 final class OutcomeReader {
     private let slicePlaces: Int
     private var kernel: Kernel?
     private var narrowed: NarrowedReader?
     private let general: HistoryReader?
-    private var matcher: HistoryMatcher
+    private var matcher: RuleMatcher
     private var history = GeneralScan.History()
     private let heavy: HeavyUsers
 
@@ -28,11 +28,12 @@ final class OutcomeReader {
         self.init(query, strategy, includeShallow: list.includesShallow, tellsOpen: list.isOfOpen)
     }
 
+    /// A reader of a query's users.
     /// - Parameters:
-    ///   - includeShallow: users who only reached step 1 are asked for too; if not, they may still be told.
-    ///   - tellsOpen: whether it is asked who can still go on; if not, nobody may be said to.
+    ///   - includeShallow: whether users who only reached step 1 are needed; if not, they may or may not be passed to `body`.
+    ///   - tellsOpen: whether `Reach.isOpen` is needed; if not, it may be false for everybody.
     init(_ query: ShardQuery, _ strategy: MatchStrategy, includeShallow: Bool, tellsOpen: Bool) {
-        matcher = HistoryMatcher(query)
+        matcher = RuleMatcher(query.plan, isCancelled: query.view.isCancelled)
         heavy = query.heavy
         slicePlaces = strategy.slicePlaces
         if case .attempts(let plan) = strategy, let attempts = Self.attempts(plan.rules, includeShallow, tellsOpen) {
@@ -53,7 +54,8 @@ final class OutcomeReader {
         return AttemptScan(rules, includeShallow: includeShallow)
     }
 
-    /// - Parameter body: told the place of each user who entered, and how far the user got.
+    /// Matches the users of some places.
+    /// - Parameter body: called with the place of each user who entered, and how far the user got.
     func each(in places: Range<Int>, _ isCancelled: () -> Bool, _ body: (Int, Reach) -> Void) throws {
         for start in stride(from: places.lowerBound, to: places.upperBound, by: slicePlaces) {
             if isCancelled() { throw MatchError.cancelled }
@@ -61,7 +63,7 @@ final class OutcomeReader {
         }
     }
 
-    /// In halves where the users have more events than are read at once.
+    /// Reads a slice, in halves if its users have more events than may be read at once.
     private func read(_ slice: Range<Int>, _ body: (Int, Reach) -> Void) throws {
         do {
             return try tell(slice, body)

@@ -2,8 +2,8 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// One thread's reader of properties of users: of each the value in the latest event that identifies the user or sets
-/// something and has the property (`Protocol/FUNNEL.md`, section 7).
+/// One thread's reader of user properties: for each, the value in the user's latest `$identify` or `$set` event that has the
+/// property (`FUNNEL.md` section 7, "User properties").
 final class UserColumns {
     private static let events: [ByteString] = ["$identify", "$set"]
 
@@ -11,11 +11,12 @@ final class UserColumns {
     private let rowsMax: Int
     private var columns: [PropertyCodes]
     private var places = 0..<0
-    /// The slice's rows, of each user the latest last: place in the slice, and where the row stands.
+    /// The rows of the slice, oldest first for each user: the user's place in the slice, and the row.
     private var users: [Int] = []
     private var rows: [RowRef] = []
 
-    /// - Parameter rowsMax: of users who are read together, and so of one user.
+    /// A reader of some user properties, whose names are without `user.`.
+    /// - Parameter rowsMax: max number of rows of users read together, and so of one user.
     init(_ view: StoreView, _ properties: [ByteString], rowsMax: Int) {
         self.rowsMax = rowsMax
         let selection = view.selection(Self.events)
@@ -46,7 +47,7 @@ final class UserColumns {
         }
     }
 
-    /// Rows of one time in the order of their ids; those of one id stay as they are, by name and then property bytes.
+    /// Sorts rows of one time by event id. Rows of one id keep their order, by name and then property bytes.
     private func ordered(_ rows: [RowRef], _ reader: RowReader) throws(StoreError) -> [RowRef] {
         if rows.count == 1 { return rows }
         var byID: [(id: ByteString, index: Int)] = []
@@ -55,37 +56,37 @@ final class UserColumns {
         return byID.map { rows[$0.index] }
     }
 
-    /// The code of each user's value, by place in the slice; `PropertyCodes.none` of users without one.
+    /// The code of each user's value, by place in the slice; `PropertyCodes.none` for users without one.
     /// - Parameters:
-    ///   - property: its index among those the reader was made for.
+    ///   - property: index in the properties given to `init`.
     ///   - code: see `PropertyCodes.codes`.
     func codes(_ property: Int, _ code: (PropertyValue) throws -> Int32) throws -> [Int32] {
         var codes = [Int32](repeating: PropertyCodes.none, count: places.count)
         let found = try columns[property].codes(of: rows, code)
-        // An event without the property does not take away what an earlier one said.
+        // An event without the property does not remove the value of an earlier event.
         for (i, code) in found.enumerated() where code != PropertyCodes.none { codes[users[i]] = code }
         return codes
     }
 }
 
-/// One thread's reader of a value that each user has, slice by slice, for a tally: only values of users who are added get a code there.
+/// One thread's reader of one value a user, slice by slice. Only values of users who are added get a code of the tally.
 protocol ValuesOfUsers {
     mutating func load(_ slice: Range<Int>) throws
 
-    /// Asked once for each user of the slice who is added; below 0 is none.
-    /// - Parameter place: in the slice.
+    /// The tally's code of a user's value; negative if there is none. Called once for each user of the slice who is added.
+    /// - Parameter place: the user's place in the slice.
     mutating func code(_ place: Int, _ tally: inout GroupTally) throws -> Int32
 }
 
-/// A property of users.
+/// The values of a user property, for a tally.
 struct TalliedUserValues: ValuesOfUsers {
     private let query: ShardQuery
     private let property: ByteString
     private var column: UserColumns
     private var numbers = ValueNumbers()
-    /// The slice's values by place, as numbers.
+    /// By place in the slice: the number of the user's value.
     private var places: [Int32] = []
-    /// The tally's code of each value by its number.
+    /// By value number: the tally's code.
     private var codes: [Int32] = []
     private static let unknown: Int32 = -2
 

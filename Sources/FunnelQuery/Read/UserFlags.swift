@@ -2,7 +2,7 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// One thread's look at which users may take part: by conditions on properties of users, and by cohorts.
+/// One thread's reader of which users take part: by conditions on user properties, and by cohorts.
 final class UserFlags {
     private let view: StoreView
     private let rowsMax: Int
@@ -10,21 +10,21 @@ final class UserFlags {
     private let cohorts: [(list: UserList, outcomes: OutcomeReader)]
     private var columns: UserColumns
     private var numbers: [ValueNumbers]
-    /// By property and place of the slice: the value's number; empty until it is asked for.
+    /// By property and place in the slice: the value's number; empty until it is needed.
     private var codes: [[Int32]]
     private var tests: [Test] = []
     private var places = 0..<0
-    /// By place of the slice, 1 for users who are in all cohorts.
+    /// By place in the slice: 1 for users who are in all cohorts.
     private(set) var members: [UInt8] = []
 
-    /// What a condition says of each value.
+    /// Which values meet a condition.
     private struct Test {
         let condition: Predicate
-        /// By the value's number.
+        /// By value number: 1 if the value meets it.
         var accepted: [UInt8] = []
     }
 
-    /// Nil where every user may take part in everything.
+    /// Nil if the query has neither cohorts nor conditions on users.
     init?(_ query: ShardQuery) {
         properties = query.plan.userProperties
         if properties.isEmpty, query.cohorts.isEmpty { return nil }
@@ -36,6 +36,7 @@ final class UserFlags {
         codes = properties.map { _ in [] }
     }
 
+    /// Reads a slice of users.
     /// - Throws: `MatchError`, `StoreError`.
     func load(_ places: Range<Int>) throws {
         self.places = places
@@ -58,7 +59,7 @@ final class UserFlags {
         for i in tests.indices { tests[i].accepted = [] }
     }
 
-    /// By place of the slice, 1 for users who meet conditions on users.
+    /// By place in the slice: 1 for users who meet all of some conditions on users.
     func flags(_ conditions: [Predicate]) throws -> [UInt8] {
         var flags = [UInt8](repeating: 1, count: places.count)
         for condition in conditions {

@@ -1,8 +1,8 @@
 import FunnelModel
 
-/// Numbers for values: equal values, equal numbers.
+/// Numbers values 0, 1, 2 …; equal values have equal numbers.
 struct ValueNumbers {
-    /// With more values than these a reader forgets them between slices: what it asks of them is of one user.
+    /// With more values than this, a reader forgets them between slices; no number is used beyond its slice.
     static let kept = 1 << 16
 
     private var numbers: [PropertyValue: Int32] = [:]

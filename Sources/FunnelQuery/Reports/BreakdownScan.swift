@@ -3,20 +3,20 @@ import FunnelMatch
 import FunnelModel
 
 extension ShardQuery {
-    /// The users by the value of a property of their chosen attempt, or of `user.<name>`.
-    /// - Parameter times: whether the users' times are wanted too.
+    /// Users grouped by the value of a property of their chosen attempt, or of `user.<name>` (`FUNNEL.md` section 6,
+    /// "Breakdown").
+    /// - Parameter times: whether step times of the whole are collected too.
     package func breakdown(_ breakdown: Breakdown, times: Bool) -> BreakdownScan { BreakdownScan(self, breakdown, times: times) }
 }
 
-/// A breakdown of a view's users under way; `run` may be called on several threads at once, and their tallies added
-/// up.
+/// A running breakdown. Threads call `run` concurrently; their tallies are merged.
 package struct BreakdownScan: Sendable {
     let query: ShardQuery
     let breakdown: Breakdown
     private let times: Bool
     let kernel: KernelPlan?
     let queue: SliceQueue
-    /// Steps whose events may give the value, 0-based, in the order in which they are asked.
+    /// Steps whose events may give the value, 0-based, in the order in which they are tried.
     let steps: [Int]
 
     init(_ query: ShardQuery, _ breakdown: Breakdown, times: Bool) {
@@ -35,16 +35,16 @@ package struct BreakdownScan: Sendable {
         }
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { queue.count }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, and within long histories.
-    /// - Returns: all users together, and by value.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice, and within long histories.
+    /// - Returns: tallies of all users, and of the users by value.
     /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
         if let property = breakdown.property.userPropertyName {
-            // Which step is asked makes no difference.
+            // A user property has one value, whichever step gives it.
             var values = TalliedUserValues(query, property)
             return try run(by: &values, isCancelled)
         }
@@ -61,7 +61,7 @@ package struct BreakdownScan: Sendable {
         (FunnelTally(query.plan, times: times, unit: kernel?.scale ?? 1), GroupTally(steps: query.plan.steps))
     }
 
-    /// The same by what is known of the users themselves.
+    /// `run` with one value a user, from `values`.
     func run(by values: inout some ValuesOfUsers, _ isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally) {
         var (whole, tally) = tallies
         if let kernel {
@@ -90,7 +90,7 @@ package struct BreakdownScan: Sendable {
 
     private func runGeneral(_ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally) throws {
         var values = PropertyCodes(query.view, breakdown.property)
-        // The chosen rows of many users are looked up together: one user's lie in pages far apart.
+        // The chosen rows of many users are looked up together, since those of one user are in distant pages.
         var chosen: [Chosen] = []
         try GeneralScan(query).run(queue, isCancelled) { history, outcome in
             whole.add(outcome, time: history.events.time)
@@ -106,8 +106,8 @@ package struct BreakdownScan: Sendable {
 
     private struct Chosen {
         let depth: Int
-        let skipped: UInt64
-        /// By step; nil where it was not done.
+        let skipped: StepSet
+        /// By step; nil if it was not done.
         let rows: [RowRef?]
 
         init(_ outcome: UserOutcome, _ row: [RowRef], steps: Int) {
@@ -142,9 +142,9 @@ package struct BreakdownScan: Sendable {
     private func runAttempts(
         _ kernel: KernelPlan, _ isCancelled: () -> Bool, _ whole: inout FunnelTally, _ tally: inout GroupTally
     ) throws {
-        // Steps that are asked first, and with `last` the first step too, are so of nearly every user.
+        // Nearly every user needs the rows of the step that is tried first, and with `last` those of step 1 too.
         let eager = breakdown.touch == .last ? steps : Array(steps.prefix(1))
-        // Keys read under conditions hold repeats that rows don't, so that an index into them would name another row.
+        // Keys read under conditions contain duplicates that rows do not, so an index into them would be of another row.
         let filtered = steps.filter { !kernel.lists[kernel.listOfStep[$0]].conditions.isEmpty }
         guard let attempts = NarrowedReader(kernel, rowsOfLists: Set((eager + filtered).map { kernel.listOfStep[$0] })) else { return }
         var values = ChosenValues(kernel, attempts.reader, PropertyCodes(query.view, breakdown.property))

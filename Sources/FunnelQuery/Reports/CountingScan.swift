@@ -2,7 +2,7 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// A count of a view's users under way; `run` may be called on several threads at once, and their tallies added up.
+/// A running count. Threads call `run` concurrently; their tallies are merged.
 package struct CountingScan: Sendable {
     private let query: ShardQuery
     private let strategy: MatchStrategy
@@ -16,11 +16,12 @@ package struct CountingScan: Sendable {
         queue = SliceQueue(query, size: strategy.slicePlaces)
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { queue.count }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice, and within long histories.
+    /// - Throws: `MatchError`, `HeavyUser`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> FunnelTally {
         var tally = FunnelTally(query.plan, times: times, unit: strategy.unit)
         switch strategy {

@@ -3,11 +3,11 @@ import FunnelMatch
 import FunnelModel
 
 extension ShardQuery {
-    /// The earliest and the latest event that may start an attempt.
+    /// The times of the earliest and the latest event that may start an attempt: one of step 1, or in any order of any step.
     package func entrySpan() -> EntrySpanScan { EntrySpanScan(self) }
 }
 
-/// A search for the first and last event that may start an attempt under way: one of step 1, in any order of any step; `run` may be called on several threads at once.
+/// A running search for the entry span. Threads call `run` concurrently; the caller joins their ranges.
 package struct EntrySpanScan: Sendable {
     private let query: ShardQuery
     private let kernel: KernelPlan?
@@ -15,16 +15,16 @@ package struct EntrySpanScan: Sendable {
 
     init(_ query: ShardQuery) {
         self.query = query.with(query.plan.entries)
-        kernel = KernelPlan(self.query, starting: .max)
+        kernel = KernelPlan(self.query, starting: .all)
         queue = SliceQueue(query, size: kernel?.slicePlaces ?? GeneralScan.slicePlaces)
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { queue.count }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice.
-    /// - Returns: microseconds; nil where there is no such event.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice.
+    /// - Returns: the min and max time in microseconds; nil without such events.
     package func run(isCancelled: () -> Bool) throws -> ClosedRange<Int64>? {
         var span = Span()
         if let kernel {
@@ -37,7 +37,7 @@ package struct EntrySpanScan: Sendable {
                 }
             }
         } else {
-            try GeneralScan(query, starting: .max, looksAtRows: false).each(queue, isCancelled) { history in
+            try GeneralScan(query, starting: .all, looksAtRows: false).each(queue, isCancelled) { history in
                 for time in history.events.time where query.plan.entryRange.contains(time) { span.add(time) }
             }
         }

@@ -3,10 +3,10 @@ import FunnelMatch
 import FunnelModel
 
 extension ShardQuery {
-    /// What the funnel makes of one user, by the matcher that counts.
-    /// - Returns: the user's counts, and why they are so; nil where the user has no events here.
-    /// - Throws: `MatchError`, `.notUsers` where other units are counted; `HeavyUser`, whatever becomes of such users elsewhere;
-    ///   `StoreError`.
+    /// Explains one user, with the matcher that counts (`FUNNEL.md` section 6, "One user explained").
+    /// - Returns: the user's counts, and the explanation; nil if the user is not among the query's users.
+    /// - Throws: `MatchError`, with `.notUsers` if the plan counts other units; `HeavyUser`, also if the query notes such
+    ///   users; `StoreError`.
     package func explain(_ user: ByteString, isCancelled: () -> Bool) throws -> (whole: FunnelTally, explanation: UserExplanation?) {
         guard plan.definition.countBy == .users else { throw MatchError.notUsers }
         var whole = FunnelTally(plan, times: false)
@@ -25,7 +25,7 @@ extension ShardQuery {
             explanation = try found.explanation(rows, view.eventNames(), values)
             return true
         }
-        // The user's events were not matched, so nothing else can be told.
+        // The user's events were not matched, so there is no other reason to give.
         if try !query.isMember(place) { explanation?.stopped = UserExplanation.Miss(position: 0, reason: .notInCohort) }
         return (whole, explanation)
     }
@@ -38,17 +38,17 @@ extension ShardQuery {
     }
 }
 
-/// Explains one user: first what the matcher chose, then what lies around it.
+/// Explains one user: first the chosen attempt, then the events and attempts around it.
 private struct ExplainScan {
     private let plan: FunnelPlan
     private let isCancelled: @Sendable () -> Bool
     private var outcome = UserOutcome()
-    /// By row of the chosen attempt; nil for a step that was skipped.
+    /// Events of the chosen attempt; nil for a step that was skipped.
     private var chosen: [RowRef?] = []
     private var attempts: [UserExplanation.Attempt] = []
     private var openUntil: Int64?
 
-    /// Attempts that are matched by themselves.
+    /// Max number of instants whose attempts are each matched separately.
     private static let attemptsMax = 10_000
 
     init(_ query: ShardQuery) {
@@ -57,7 +57,7 @@ private struct ExplainScan {
     }
 
     mutating func match(_ history: GeneralScan.History) throws -> UserOutcome {
-        var matcher = HistoryMatcher(plan, isCancelled: isCancelled)
+        var matcher = RuleMatcher(plan, isCancelled: isCancelled)
         var outcomes: [UserOutcome] = []
         try matcher.match(history.events) { outcomes.append($0) }
         outcome = outcomes.first ?? UserOutcome()
@@ -67,16 +67,16 @@ private struct ExplainScan {
         return outcome
     }
 
-    /// The last clock value, in microseconds, at which an attempt can still go on, of a user who can at `as_of`. An attempt that is
-    /// closed stays so, and its chain does not depend on `as_of`: so the last one is found by halving.
+    /// The last clock value, in microseconds, at which an attempt is open, for a user with an open attempt at `as_of`. A closed
+    /// attempt stays closed, and its chain does not depend on `as_of`; so a binary search over `as_of` finds it.
     private func lastOpen(_ history: GeneralScan.History) throws -> Int64 {
         var open = plan.ticks(plan.asOf)
-        // No window reaches further.
-        var closed = max(open, plan.ticks(history.events.time[history.events.time.count - 1]) + plan.window) + 1
+        // No window ends later.
+        var closed = max(open, plan.ticks(history.events.time[history.events.time.count - 1]) + plan.window.count) + 1
         while closed - open > 1 {
             let middle = open + (closed - open) / 2
             let later = FunnelPlan(plan.definition, entryRange: plan.entryRange, asOf: middle * plan.tick)
-            var matcher = HistoryMatcher(later, isCancelled: isCancelled)
+            var matcher = RuleMatcher(later, isCancelled: isCancelled)
             var isOpen = false
             try matcher.match(history.events) { isOpen = $0.openDepth > 0 }
             if isOpen { open = middle } else { closed = middle }
@@ -84,12 +84,12 @@ private struct ExplainScan {
         return open * plan.tick
     }
 
-    /// Every attempt by itself: all that begin at one instant are one.
-    private mutating func matchEach(_ matcher: inout HistoryMatcher, _ history: GeneralScan.History) throws {
-        let begins: UInt64 = plan.definition.order == .any ? .max : 1
+    /// Matches each attempt separately; those that begin at one instant are one.
+    private mutating func matchEach(_ matcher: inout RuleMatcher, _ history: GeneralScan.History) throws {
+        let begins = plan.definition.order == .any ? StepSet.all : StepSet(only: 0)
         var starts: [Int64] = []
         for (time, mask) in zip(history.events.time, history.events.mask) {
-            if mask & begins != 0, plan.entryRange.contains(time), time != starts.last { starts.append(time) }
+            if !(mask & begins).isEmpty, plan.entryRange.contains(time), time != starts.last { starts.append(time) }
         }
         starts = Array(starts.prefix(Self.attemptsMax))
         guard let last = starts.last else { return }
@@ -118,8 +118,10 @@ private struct ExplainScan {
         return plan.definition.entry == .shortest && took(other, history) > took(outcome, history) ? .slower : .later
     }
 
-    /// - Parameter rows: all events of the user.
-    /// - Parameter values: of the user's own properties that the plan asks for.
+    /// The explanation, after `match`.
+    /// - Parameters:
+    ///   - rows: all events of the user.
+    ///   - values: the user properties that the plan's conditions read.
     func explanation(_ rows: UserRows, _ names: [ByteString], _ values: [ByteString: PropertyValue]) throws -> UserExplanation {
         let timeline = try Timeline(plan, rows, names, values, isCancelled: isCancelled)
         let chain = chosen.map { ref in ref.flatMap { timeline.row(of: $0) } ?? -1 }
@@ -140,12 +142,12 @@ private struct ExplainScan {
         explanation.attempts = deepest.sorted { $0.time < $1.time }
         explanation.eventsInAll = timeline.count
         explanation.events = Self.around(chain.first, of: timeline.count).map {
-            UserExplanation.Entry(moment: timeline.moment($0), positions: timeline.mask[$0])
+            UserExplanation.Entry(moment: timeline.moment($0), positions: timeline.mask[$0].bits)
         }
         return explanation
     }
 
-    /// Some before the attempt and more from there on; the latest of a user without one.
+    /// The rows to show: a quarter before the attempt's first event, the rest from it on; without an attempt, the latest.
     private static func around(_ row: Int?, of count: Int) -> Range<Int> {
         let shown = UserExplanation.eventsShown
         let start = max(0, min(row.map { $0 - shown / 4 } ?? count, count - shown))
@@ -153,17 +155,18 @@ private struct ExplainScan {
     }
 }
 
-/// All events of one user in order, and what the plan admits them to. Holds as long as the rows do.
+/// All events of one user in order, with the steps and exclusions that they match. Valid as long as the rows are.
 struct Timeline {
     private let rows: UserRows
     private let values: [ByteString: PropertyValue]
     private(set) var names: [ByteString] = []
     private(set) var time: [Int64] = []
-    /// Positions that a row's name admits it to, and those whose conditions hold too.
-    private(set) var admitted: [UInt64] = []
-    private(set) var mask: [UInt64] = []
-    /// Exclusions that a row matches.
-    private(set) var excluded: [UInt64] = []
+    /// By row: positions that admit the event's name.
+    private(set) var admitted: [StepSet] = []
+    /// Those of them whose conditions hold too.
+    private(set) var mask: [StepSet] = []
+    /// By row: exclusions that it matches.
+    private(set) var excluded: [ExclusionSet] = []
 
     init(
         _ plan: FunnelPlan, _ rows: UserRows, _ names: [ByteString], _ values: [ByteString: PropertyValue], isCancelled: () -> Bool
@@ -177,9 +180,9 @@ struct Timeline {
             self.names.append(name)
             time.append(rows.time(i))
             admitted.append(positions)
-            mask.append(positions == 0 ? 0 : try plan.narrow(positions) { try property(i, $0) })
+            mask.append(try plan.narrow(positions) { try property(i, $0) })
             let exclusions = plan.exclusions(ofEvent: name)
-            excluded.append(exclusions == 0 ? 0 : try plan.narrowExclusions(exclusions) { try property(i, $0) })
+            excluded.append(try plan.narrowExclusions(exclusions) { try property(i, $0) })
         }
     }
 
@@ -197,7 +200,7 @@ struct Timeline {
 }
 
 extension ShardQuery {
-    /// Values of properties of one user; those that the user does not have are left out.
+    /// Values of one user's properties; properties without a value are left out.
     fileprivate func userValues(_ properties: [ByteString], place: Int) throws -> [ByteString: PropertyValue] {
         if properties.isEmpty { return [:] }
         let column = UserColumns(view, properties, rowsMax: heavy.rowsMax)

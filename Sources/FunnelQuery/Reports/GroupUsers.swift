@@ -3,10 +3,10 @@ import FunnelMatch
 import FunnelModel
 
 extension BreakdownScan {
-    /// The users of one row, each with its place.
-    /// - Parameter value: nil is the row of the users without one.
+    /// Calls `body` with the place of each user of one row, and how far the user got.
+    /// - Parameter value: nil is the row of the users without a value.
     func eachUser(of value: PropertyValue?, _ isCancelled: () -> Bool, _ body: (Int, Reach) -> Void) throws {
-        // Only its numbering of the values is used.
+        // Used only to number the values.
         var tally = GroupTally(steps: query.plan.steps)
         let wanted = try value.map { try tally.code(of: $0) } ?? PropertyCodes.none
         if let property = breakdown.property.userPropertyName {
@@ -24,7 +24,7 @@ extension BreakdownScan {
         }
     }
 
-    /// By a property of the user; which step is asked makes no difference.
+    /// `eachUser` for a user property.
     private func eachUser(
         withOwn property: ByteString, _ wanted: Int32, _ tally: inout GroupTally, _ isCancelled: () -> Bool,
         _ body: (Int, Reach) -> Void

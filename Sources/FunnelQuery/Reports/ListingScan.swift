@@ -3,20 +3,23 @@ import FunnelMatch
 import FunnelModel
 
 extension ShardQuery {
-    /// The first `limit` users of a list, by the bytes of their ids, behind `after`. The whole list is as long as the counts
-    /// say.
-    /// - Parameter group: only users of this row of a breakdown.
-    /// - Throws: `MatchError.notUsers` where other units are counted; `.optionalStep` for those who dropped at one.
+    /// One page of a user list: the first `limit` users with ids greater than `after`, in byte order of the ids. The whole list
+    /// is as long as the counts say.
+    /// - Parameters:
+    ///   - step: 1-based.
+    ///   - group: only users of this row of a breakdown; nil is all users.
+    /// - Throws: `MatchError.notUsers` if the plan counts other units; `.optionalStep` for users who dropped at an optional
+    ///   step.
     package func listing(
         _ outcome: ListOutcome, step: Int, group: UserGroup? = nil, after: ByteString, limit: Int
     ) throws(MatchError) -> ListingScan {
-        // The value of a group may stem from any step.
+        // The value of a group may come from any step, so none is cut off.
         let query = group == nil ? with(plan.cut(for: outcome, step: step)) : self
         return ListingScan(query, try UserList(outcome, step: step, query.plan), group, after: after, limit: limit)
     }
 }
 
-/// A page of a list of users under way; `run` may be called on several threads at once, and what they found merged.
+/// A running search for a page. Threads call `run` concurrently; `merge` joins their results.
 package struct ListingScan: Sendable {
     private let query: ShardQuery
     private let list: UserList
@@ -36,12 +39,12 @@ package struct ListingScan: Sendable {
         queue = SliceQueue(query, size: strategy.slicePlaces)
     }
 
-    /// Slices; more threads than these have nothing to do. The values of a group are numbered by one thread, so that how many
-    /// are too many does not depend on which thread saw them.
+    /// Number of slices; more threads than that have no work. For a group it is 1: whether there are too many values must not
+    /// depend on which thread saw them.
     package var slices: Int { group == nil ? queue.count : 1 }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice, and within long histories.
     /// - Returns: the first `limit` ids of these slices, ascending.
     /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> [ByteString] {
@@ -64,6 +67,6 @@ package struct ListingScan: Sendable {
         return page.finish()
     }
 
-    /// - Parameter pages: what each thread found.
+    /// Joins the pages that the threads found.
     package func merge(_ pages: [[ByteString]]) -> [ByteString] { Array(pages.joined().sorted().prefix(limit)) }
 }

@@ -1,17 +1,18 @@
 import FunnelMatch
 import FunnelModel
 
-/// Finds why an attempt has no next step: of the events that could be one by their name, the one that came nearest
-/// (`Protocol/FUNNEL.md`, section 6).
+/// Finds why an attempt has no next step: the nearest miss, of the events that a next step admits by name (`FUNNEL.md` section
+/// 6, "One user explained").
 struct NearestMiss {
     private let plan: FunnelPlan
     private let timeline: Timeline
-    /// Rows of the timeline by step; -1 is a step that was skipped. In any order, as they came.
+    /// Rows of the timeline by step; -1 is a skipped step. In any order, by order of time.
     private let chain: [Int]
-    /// Positions of the steps that could be next: one, or in any order all that are left.
+    /// Positions of the possible next steps: the next required one, or in any order all that are left.
     private let wanted: [Int]
-    /// The last matched step's row, and the position of the first.
+    /// The row of the last matched step; nil without an attempt.
     private let last: Int?
+    /// The position that the attempt's first event fills.
     private let begins: Int
 
     init(_ plan: FunnelPlan, _ timeline: Timeline, chain: [Int], positions: [Int]) {
@@ -23,17 +24,18 @@ struct NearestMiss {
         if plan.definition.order == .any {
             wanted = (0..<plan.steps).filter { !positions.contains($0) }
         } else {
-            // An optional step that is not done stops nobody.
-            wanted = [(chain.count..<plan.steps).first { plan.optional >> UInt64($0) & 1 == 0 } ?? plan.steps - 1]
+            // Nobody stops at an optional step.
+            wanted = [(chain.count..<plan.steps).first { !plan.optional.contains($0) } ?? plan.steps - 1]
         }
     }
 
     private typealias Miss = UserExplanation.Miss
 
-    /// A candidate, an event for a step, is judged by how many rules it fails, then by its distance from the last matched
-    /// step on the clock, then by its order.
+    /// Rank of a candidate, an event tested for a step; the smallest is the nearest miss. By the number of rules it fails, then
+    /// its distance from the last matched event, then canonical order.
     private struct Rank: Comparable {
         var failed: Int
+        /// Ticks times 2, plus 1 for an event before the last matched one.
         var distance: Int64
         var row: Int
         var position: Int
@@ -43,20 +45,21 @@ struct NearestMiss {
         }
     }
 
-    /// - Parameter isCancelled: asked before each look at an event, which may be a look at all others.
+    /// The nearest miss, with the first rule that it fails.
+    /// - Parameter isCancelled: called before each candidate, since testing one may read all events.
     func find(isCancelled: () -> Bool) throws -> UserExplanation.Miss {
         var nearest: (rank: Rank, miss: Miss)?
         for position in wanted {
-            for row in 0..<timeline.count where timeline.admitted[row] >> UInt64(position) & 1 == 1 && isNear(row) {
+            for row in 0..<timeline.count where timeline.admitted[row].contains(position) && isNear(row) {
                 if isCancelled() { throw MatchError.cancelled }
                 let failed = try failures(row, position)
                 guard let first = failed.first else {
-                    // Where nothing keeps an event from beginning an attempt, it is the user who is left out.
+                    // An event that fails no rule could begin an attempt, so the user is left out.
                     if last == nil { return Miss(position: position, reason: .leftOut) }
                     continue
                 }
                 let distance = last.map { abs(sec(row) - sec($0)) } ?? 0
-                // Of two that are as far, the later one.
+                // Of two at the same distance, the later one.
                 let rank = Rank(
                     failed: failed.count, distance: 2 * distance + (last.map { row < $0 ? 1 : 0 } ?? 0), row: row, position: position)
                 if nearest.map({ rank < $0.rank }) ?? true { nearest = (rank, first) }
@@ -67,19 +70,19 @@ struct NearestMiss {
 
     private func sec(_ row: Int) -> Int64 { plan.ticks(timeline.time[row]) }
 
-    /// Events that lie further before step 1 than the window is long have nothing to do with the attempt.
+    /// Events before step 1 by more than the window cannot belong to the attempt.
     private func isNear(_ row: Int) -> Bool {
         guard let first = chain.first else { return true }
-        return sec(row) >= sec(first) - plan.window
+        return sec(row) >= sec(first) - plan.window.count
     }
 
-    /// The rules that an event fails as that step, in the order in which they are asked.
+    /// The rules that an event fails as that step, in the order of the tests.
     private func failures(_ row: Int, _ position: Int) throws -> [Miss] {
         func miss(_ reason: UserExplanation.Reason) -> Miss {
             Miss(position: position, reason: reason, candidate: timeline.moment(row))
         }
         var found: [Miss] = []
-        if timeline.mask[row] >> UInt64(position) & 1 == 0 {
+        if !timeline.mask[row].contains(position) {
             var condition = miss(.condition)
             let filters = plan.definition.steps[position].filters
             condition.property = try filters.first { !$0.accepts(try timeline.property(row, $0.property)) }?.property ?? ""
@@ -108,8 +111,8 @@ struct NearestMiss {
             late.distance = UInt64(over) * UInt64(plan.tick)
             found.append(late)
         }
-        check(plan.window, from: plan.definition.anchor == .firstStep ? first : last, .window)
-        if let window = plan.stepWindow[position] { check(window, from: last, .stepWindow) }
+        check(plan.window.count, from: plan.definition.anchor == .firstStep ? first : last, .window)
+        if let window = plan.stepWindow[position] { check(window.count, from: last, .stepWindow) }
         func check(_ blocker: Int?, _ reason: UserExplanation.Reason) {
             guard let blocker else { return }
             var blocked = miss(reason)
@@ -121,7 +124,7 @@ struct NearestMiss {
         return found
     }
 
-    /// The first held property that the event lacks, or has with another value than step 1.
+    /// The first held property that the event lacks, or has with a value other than that of step 1.
     private func failedHeld(_ row: Int, _ position: Int) throws -> ByteString? {
         try plan.definition.held.first { held in
             guard let value = try timeline.property(row, held.name(atStep: position))?.canonical else { return true }
@@ -130,37 +133,38 @@ struct NearestMiss {
         }?.name(atStep: position)
     }
 
-    /// - Parameter ahead: ticks that the event lies before the one that it should follow.
+    /// The rule of order that an event fails, if any.
+    /// - Parameter ahead: ticks from the event to the one that it should follow.
     private func failureOfOrder(ahead: Int64) -> UserExplanation.Reason? {
         switch plan.definition.order {
         case .sequential, .strict: ahead < 0 ? nil : ahead == 0 ? .sameTime : .order
-        case .flexible: ahead < plan.slack ? nil : .order
+        case .flexible: ahead < plan.slack.count ? nil : .order
         case .any: ahead <= 0 ? nil : .order
         }
     }
 
-    /// Strict order: an event between the two that fills neither step.
+    /// In strict order, the first event between the two that fills neither step.
     private func between(_ previous: Int, _ row: Int, _ position: Int) -> Int? {
         guard plan.definition.order == .strict else { return nil }
-        let steps: UInt64 = 0b11 << UInt64(position - 1)
+        let steps = StepSet(only: position - 1) | StepSet(only: position)
         return (0..<timeline.count).first {
-            timeline.mask[$0] & steps == 0 && sec(previous) < sec($0) && sec($0) < sec(row)
+            (timeline.mask[$0] & steps).isEmpty && sec(previous) < sec($0) && sec($0) < sec(row)
         }
     }
 
-    /// What would break the chain with this event at its end.
+    /// The first excluded event that would break the chain with this event at its end.
     private func excluding(_ row: Int, _ position: Int) -> Int? {
         if plan.exclusions.isEmpty { return nil }
         var whole = chain + [Int](repeating: -1, count: max(0, position - chain.count)) + [row]
         if plan.definition.order == .any { whole = (chain + [row]).sorted { sec($0) < sec($1) } }
         let deepest = whole.count - 1
         for (e, exclusion) in plan.exclusions.enumerated() where deepest > exclusion.after {
-            // Where a step was skipped, the last one before it and the first one behind it stand for it.
+            // If step `after` was skipped, the last one done before it counts; if `before`, the first one done after it.
             let from = (0...exclusion.after).last { whole[$0] >= 0 } ?? 0
             let through = (min(exclusion.before, deepest)...deepest).first { whole[$0] >= 0 } ?? deepest
             let steps = whole[min(from, through)...through].filter { $0 >= 0 }.map(sec)
             let found = (0..<timeline.count).first { x in
-                timeline.excluded[x] >> UInt64(e) & 1 == 1 && sec(whole[from]) < sec(x) && sec(x) < sec(whole[through])
+                timeline.excluded[x].contains(e) && sec(whole[from]) < sec(x) && sec(x) < sec(whole[through])
                     && !steps.contains(sec(x))
             }
             if let found { return found }

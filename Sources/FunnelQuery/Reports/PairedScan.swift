@@ -3,19 +3,20 @@ import FunnelModel
 import Synchronization
 
 extension ShardQuery {
-    /// The same users in this funnel and in another, entered in the same range.
+    /// The outcomes of the same users in this funnel and in another one, in the same range (`FUNNEL.md` section 6, "Two
+    /// funnels").
     package func paired(with second: FunnelDefinition) -> PairedScan {
         let plan = FunnelPlan(second, entryRange: self.plan.entryRange, asOf: self.plan.asOf)
         return PairedScan(self, with(plan))
     }
 }
 
-/// Two funnels over a view's users under way; `run` may be called on several threads at once, `finish` once all are
-/// done. Takes a byte a user.
+/// A running comparison of two funnels. Threads call `run` concurrently; call `finish` when all have returned. Memory: one byte
+/// a user.
 package final class PairedScan: Sendable {
     private let scans: [(attempts: ChosenAttemptsScan, steps: Int)]
     private let firstPlace: Int
-    /// What each user did, by place.
+    /// By place, the user's outcome in both funnels.
     private let marks: Mutex<[UInt8]>
 
     private static let entered: UInt8 = 1
@@ -29,15 +30,15 @@ package final class PairedScan: Sendable {
         marks = Mutex(Array(repeating: 0, count: (first.places.last?.upperBound ?? 0) - firstPlace))
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { scans.reduce(0) { $0 + $1.attempts.slices } }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice, and within long histories.
     /// - Throws: `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws {
         for (i, scan) in scans.enumerated() {
-            // Threads meet at the marks, so that each brings many users at once.
+            // All threads share the lock of `marks`, so each adds many users at once.
             var found: [(place: Int, mark: UInt8)] = []
             try scan.attempts.run(isCancelled: isCancelled) { attempt in
                 let mark = attempt.depth == scan.steps ? Self.entered | Self.converted : Self.entered
@@ -55,6 +56,7 @@ package final class PairedScan: Sendable {
         found.removeAll(keepingCapacity: true)
     }
 
+    /// The counts, after all calls of `run` have returned.
     package func finish() -> PairedCounts {
         var users = [UInt64](repeating: 0, count: 16)
         marks.withLock { marks in

@@ -3,11 +3,11 @@ import FunnelMatch
 import FunnelModel
 
 extension ShardQuery {
-    /// What users do next to the steps.
+    /// What users do after a step, or between two steps (`FUNNEL.md` section 6, "Paths").
     package func paths(_ question: PathQuestion) -> PathScan { PathScan(self, question) }
 }
 
-/// A count of paths under way; `run` may be called on several threads at once, and their tallies added up.
+/// A running count of paths. Threads call `run` concurrently; their tallies are merged.
 package struct PathScan: Sendable {
     private let plan: FunnelPlan
     private let question: PathQuestion
@@ -27,11 +27,11 @@ package struct PathScan: Sendable {
         timelines = AttemptTimelines(query, names: names)
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { timelines.slices }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice, and within long histories.
     /// - Throws: `TooManyPaths`, `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> PathTally {
         var tally = PathTally(names: timelines.names)
@@ -51,7 +51,7 @@ package struct PathScan: Sendable {
         return tally
     }
 
-    /// Microseconds between which a user's path lies, neither included; nil where the user has none.
+    /// The time span of a user's path in microseconds, without both bounds; nil if the user is not among those asked for.
     private func span(_ attempt: ChosenAttempt) -> (after: Int64, end: Int64)? {
         switch question.origin {
         case .dropped(let step):

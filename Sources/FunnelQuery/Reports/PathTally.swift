@@ -1,13 +1,13 @@
 import FunnelModel
 
-/// More distinct paths, or longer names in them, than one shard tells apart. An estimate would not be exact.
+/// One shard has more distinct paths, or more bytes of them, than its limits. There is no estimate instead: answers are exact.
 package struct TooManyPaths: Error, Equatable, Sendable, CustomStringConvertible {
     package var description: String { "there are more than \(Limits.paths) paths, or more than \(Limits.pathBytes) bytes of them" }
 }
 
-/// Adds users up by path. Several threads each fill one of their own; `merge` makes them one.
+/// Counts users by path. Each thread fills its own tally; `merge` joins them.
 package struct PathTally: Sendable {
-    /// Indexes of names, less one of them for nothing, `bits` each, the first lowest.
+    /// A path as integers of `bits` bits, the first event in the lowest: index of the event's name plus 1, or 0 after the end.
     package struct Path: Sendable {
         fileprivate static let bits = 128 / Limits.pathLength
         fileprivate var codes: UInt128 = 0
@@ -15,6 +15,7 @@ package struct PathTally: Sendable {
 
         package init() {}
 
+        /// Appends an event, by the index of its name. At most `Limits.pathLength` times.
         package mutating func append(_ name: Int) {
             codes |= UInt128(truncatingIfNeeded: name + 1) << UInt128(Self.bits * length)
             length += 1
@@ -26,7 +27,7 @@ package struct PathTally: Sendable {
     private let bytesMax: Int
     private var users: [UInt128: UInt64] = [:]
 
-    /// - Parameter names: to which paths refer; below 2^25 of them.
+    /// An empty tally. Indexes in paths refer to `names`, which are fewer than 2^25.
     package init(names: [ByteString]) { self.init(names: names, pathsMax: Limits.paths, bytesMax: Limits.pathBytes) }
 
     package init(names: [ByteString], pathsMax: Int, bytesMax: Int) {
@@ -47,6 +48,7 @@ package struct PathTally: Sendable {
         for (codes, more) in other.users { try add(codes, users: more) }
     }
 
+    /// The counts, with the names of events.
     package func finish() throws(TooManyPaths) -> PathCounts {
         var counts = PathCounts()
         var used = [Bool](repeating: false, count: names.count)

@@ -3,18 +3,17 @@ import FunnelMatch
 import FunnelModel
 
 extension ShardQuery {
-    /// What users did before a step, or until their attempt's window was over.
+    /// What users did before a step, or until the end of their attempt's window (`FUNNEL.md` section 6, "Predictors").
     package func predictors(_ question: PredictorQuestion) -> PredictorScan { PredictorScan(self, question) }
 }
 
-/// A count of what may predict a step under way; `run` may be called on several threads at once, and their tallies added
-/// up.
+/// A running predictor count. Threads call `run` concurrently; their tallies are merged.
 package struct PredictorScan: Sendable {
-    /// What a step of the funnel, and not just any event, has to do with a name.
+    /// Which steps of the funnel name an event; `*` names none.
     private struct Role {
-        /// Some step names it.
+        /// Some step does.
         var isStep = false
-        /// A step that may be behind the one that all have done names it.
+        /// A step does that may come after step `of`, which all these users did.
         var isLater = false
     }
 
@@ -31,21 +30,21 @@ package struct PredictorScan: Sendable {
         self.question = question
         timelines = AttemptTimelines(query, names: query.view.eventNames())
         properties = question.properties ? query.view.propertyNames() : []
-        var wildcards: UInt64 = 0
-        for (i, step) in plan.definition.steps.enumerated() where step.events == .any { wildcards |= 1 << UInt64(i) }
-        // In any order, any step may be among those that a user has left.
-        let later: UInt64 = plan.definition.order == .any ? .max : .max << UInt64(question.of)
+        var wildcards = StepSet()
+        for (i, step) in plan.definition.steps.enumerated() where step.events == .any { wildcards.insert(i) }
+        // In any order, any step may come after the moment when `of` steps were done.
+        let later = plan.definition.order == .any ? StepSet.all : .all - .first(question.of)
         roles = timelines.names.map { [plan] name in
-            let steps = plan.positions(ofEvent: name) & ~wildcards
-            return Role(isStep: steps != 0, isLater: steps & later != 0)
+            let steps = plan.positions(ofEvent: name) - wildcards
+            return Role(isStep: !steps.isEmpty, isLater: !(steps & later).isEmpty)
         }
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { timelines.slices }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, within long histories, and once a property of many rows.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice, within long histories, and once a property for each batch of rows.
     /// - Throws: `TooManyFeatures`, `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> PredictorTally {
         var tally = PredictorTally(events: timelines.names, properties: properties)
@@ -62,7 +61,7 @@ package struct PredictorScan: Sendable {
                 if time >= end { break }
                 let role = roles[user.event(row)]
                 if !role.isStep { tally.add(event: user.event(row), of: person) }
-                // That a user got on towards the step is no sign of it, but a part.
+                // A later step of the funnel is part of the outcome, not a predictor of it.
                 if properties.isEmpty || role.isLater && time > done { continue }
                 rows.append(PredictorTally.Row(ref: user.ref(row), user: person))
             }
@@ -74,6 +73,6 @@ package struct PredictorScan: Sendable {
         return tally
     }
 
-    /// Rows whose properties are read together, so that few pages are opened twice.
+    /// Number of rows whose properties are read together, so that few pages are read twice.
     private static let rowsAtOnce = 1 << 18
 }

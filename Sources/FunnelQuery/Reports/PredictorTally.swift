@@ -2,14 +2,14 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// More events and values of properties, or longer ones, than one shard tells apart.
+/// One shard has more features (event names and property values), or more bytes of them, than its limits.
 package struct TooManyFeatures: Error, Equatable, Sendable, CustomStringConvertible {
     package var description: String {
         "there are more than \(Limits.predictorFeatures) events and values, or more than \(Limits.predictorBytes) bytes of them"
     }
 }
 
-/// Adds users up by what they did before a step. Several threads each fill one of their own; `merge` makes them one.
+/// Counts users by what they did before a step. Each thread fills its own tally; `merge` joins them.
 package struct PredictorTally: Sendable {
     /// A user of the tally, and whether the step was reached.
     package struct User: Sendable {
@@ -17,13 +17,13 @@ package struct PredictorTally: Sendable {
         fileprivate var converted: Bool
     }
 
-    /// A row that may hold what predicts.
+    /// A row whose property values are features.
     struct Row {
         var ref: RowRef
         var user: User
     }
 
-    /// Users of something, each once though it was done many times.
+    /// The users with one feature. Each counts once, however often it is added, as long as no other user is added in between.
     fileprivate struct Feature {
         var users = PredictorCounts.Users()
         private var last = -1
@@ -35,7 +35,7 @@ package struct PredictorTally: Sendable {
         }
     }
 
-    /// While properties are added there may be so many times more, since those of too many values are left out later.
+    /// While properties are added, the limits are this many times higher: properties with too many values are left out later.
     private static let room = 4
 
     private let featuresMax: Int
@@ -43,14 +43,15 @@ package struct PredictorTally: Sendable {
     private let events: [ByteString]
     private let properties: [ByteString]
     private var whole = PredictorCounts.Users()
-    /// By event name.
+    /// By index of the event name.
     private var ofEvent: [Feature]
-    /// By property.
+    /// By index of the property.
     private var ofProperty: [ValueFeatures]
 
+    /// An empty tally.
     /// - Parameters:
-    ///   - events: names of all events, to which `add(event:of:)` refers.
-    ///   - properties: names of those to look at.
+    ///   - events: all event names, to which the indexes of `add(event:of:)` refer.
+    ///   - properties: names of the properties to read.
     init(events: [ByteString], properties: [ByteString]) {
         self.init(events: events, properties: properties, featuresMax: Limits.predictorFeatures, bytesMax: Limits.predictorBytes)
     }
@@ -64,19 +65,20 @@ package struct PredictorTally: Sendable {
         ofProperty = Array(repeating: ValueFeatures(), count: properties.count)
     }
 
-    /// Adds a user, who is then given to what follows.
+    /// Adds a user; the result is the argument of the calls that add the user's features.
     package mutating func add(converted: Bool) -> User {
         let user = User(number: Int(whole.count), converted: converted)
         whole = whole + PredictorCounts.Users(1, converted: converted ? 1 : 0)
         return user
     }
 
+    /// Adds an event of a user, by the index of its name.
     package mutating func add(event: Int, of user: User) { ofEvent[event].add(user) }
 
-    /// Adds the values of all properties of some rows; all rows of a user come in one call, one after the other.
+    /// Adds the property values of some rows. All rows of a user must be in one call, one after the other.
     mutating func add(_ rows: [Row], _ view: StoreView, _ isCancelled: () -> Bool) throws {
         if rows.isEmpty { return }
-        // Read where they lie one after the other, told user by user.
+        // Read in the order of storage, added in the order of users.
         let order = rows.indices.sorted { rows[$0].ref.bits < rows[$1].ref.bits }
         let refs = order.map { rows[$0].ref }
         var codes = [Int32](repeating: PropertyCodes.none, count: rows.count)
@@ -117,6 +119,7 @@ package struct PredictorTally: Sendable {
         guard features <= room * featuresMax, bytes <= room * bytesMax else { throw TooManyFeatures() }
     }
 
+    /// The counts, without properties that have too many values.
     package func finish() throws(TooManyFeatures) -> PredictorCounts {
         try check(room: 1)
         var counts = PredictorCounts()
@@ -135,7 +138,7 @@ private struct ValueFeatures {
     struct TooMany: Error {}
 
     private(set) var isLeftOut = false
-    /// Bytes of all values on the wire, at most.
+    /// Upper bound of the bytes of all values on the wire.
     private(set) var bytes = 0
     private var codes: [PropertyValue: Int32] = [:]
     private var features: [PredictorTally.Feature] = []

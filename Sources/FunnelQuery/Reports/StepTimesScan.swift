@@ -2,14 +2,14 @@ import FunnelMatch
 import FunnelModel
 
 extension ShardQuery {
-    /// How long users took from one step to a later one, and their counts.
+    /// How long users took from one step to a later one, and the counts (`FUNNEL.md` section 6, "Times between two steps").
     /// - Parameters:
     ///   - from: 0-based.
-    ///   - to: a later step.
+    ///   - to: a later step, 0-based.
     package func times(from: Int, to: Int) -> StepTimesScan { StepTimesScan(self, from: from, to: to) }
 }
 
-/// The times between two steps under way; `run` may be called on several threads at once, and their tallies added up.
+/// A running collection of times. Threads call `run` concurrently; their tallies are merged.
 package struct StepTimesScan: Sendable {
     private let query: ShardQuery
     private let from: Int
@@ -25,11 +25,11 @@ package struct StepTimesScan: Sendable {
         queue = SliceQueue(query, size: strategy.slicePlaces)
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { queue.count }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice, and within long histories.
     /// - Throws: `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, times: StepTimesTally) {
         var whole = FunnelTally(query.plan, times: false)

@@ -3,18 +3,17 @@ import FunnelMatch
 import FunnelModel
 
 extension ShardQuery {
-    /// The same funnel once for each of some adjoining entry ranges.
+    /// The funnel's counts for each of several adjoining entry ranges (`FUNNEL.md` section 6, "Trend").
     /// - Parameter bounds: ascending instants in microseconds, at least two; range b is `bounds[b]..<bounds[b + 1]`.
     package func trend(_ bounds: [Int64]) -> TrendScan { TrendScan(self, bounds) }
 }
 
-/// A trend over a view's users under way; `run` may be called on several threads at once, and their tallies added
-/// up.
+/// A running trend. Threads call `run` concurrently; their tallies are merged.
 package struct TrendScan: Sendable {
     private let query: ShardQuery
     private let bounds: [Int64]
     private let queue: SliceQueue
-    /// The kernel's plan, and its rules with the bounds between the ranges; nil where users are matched one by one.
+    /// The kernel's plan, and its rules with the bounds between the ranges; nil if users are matched one by one.
     private let kernel: (plan: KernelPlan, rules: KernelRules)?
 
     init(_ query: ShardQuery, _ bounds: [Int64]) {
@@ -26,7 +25,7 @@ package struct TrendScan: Sendable {
         queue = SliceQueue(query, size: kernel?.plan.slicePlaces ?? GeneralScan.slicePlaces)
     }
 
-    /// One pass for all ranges where a tick of the rules tells on which side of every bound it lies.
+    /// A kernel matches all ranges in one pass if no tick of the rules is on both sides of a bound; else nil.
     private static func kernel(_ query: ShardQuery, _ bounds: [Int64]) -> (plan: KernelPlan, rules: KernelRules)? {
         let plan: KernelPlan
         switch MatchStrategy.choose(for: query, countsOnly: false) {
@@ -34,7 +33,7 @@ package struct TrendScan: Sendable {
         case .counter, .general: return nil
         }
         var rules = plan.rules
-        // Who is still under way makes no difference here.
+        // Trends do not count open attempts.
         rules.openFrom = nil
         for bound in bounds.dropFirst().dropLast() {
             guard let tick = plan.tick(ofBound: bound) else { return nil }
@@ -43,11 +42,11 @@ package struct TrendScan: Sendable {
         return AttemptScan.takes(rules) ? (plan, rules) : nil
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { queue.count }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, and within long histories.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice, and within long histories.
     /// - Throws: `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> TrendTally {
         var tally = TrendTally(buckets: bounds.count - 1, steps: query.plan.steps)
@@ -68,7 +67,7 @@ package struct TrendScan: Sendable {
             }
             tally.add(entered: attempts.entered)
         } else {
-            var matcher = HistoryMatcher(query)
+            var matcher = RuleMatcher(query.plan, isCancelled: query.view.isCancelled)
             try GeneralScan(query, looksAtRows: false).each(queue, isCancelled) { history in
                 try query.heavy.at(history.place) {
                     try matcher.match(history.events, bounds: bounds) { bucket, outcome in
@@ -82,8 +81,8 @@ package struct TrendScan: Sendable {
 }
 
 extension KernelPlan {
-    /// The first tick of the rules that lies at or after an instant in microseconds; nil where some tick has times on
-    /// both sides of it.
+    /// The first tick of the rules at or after an instant in microseconds; nil if some tick has times on both sides of the
+    /// instant.
     fileprivate func tick(ofBound bound: Int64) -> UInt64? {
         let unit = layout.unit * Int64(perTick)
         // Times are whole units of the layout, so only ticks of several units can be split.

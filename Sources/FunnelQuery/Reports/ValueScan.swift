@@ -2,8 +2,8 @@ import EventStorage
 import FunnelMatch
 import FunnelModel
 
-/// A count of events by the value of a property under way: repeats merged, suppressed users left out. `run` may be called on
-/// several threads at once, and what they found added up.
+/// A running count of events by the value of a property, without duplicates and suppressed users. Threads call `run`
+/// concurrently; their results are added up.
 package struct ValueScan: Sendable {
     private let view: StoreView
     private let property: ByteString
@@ -14,9 +14,10 @@ package struct ValueScan: Sendable {
 
     private static let slicePlaces = 4_096
 
+    /// Prepares a count over all users of a view.
     /// - Parameters:
-    ///   - event: of the events of this name alone; nil is all.
-    ///   - prefix: of the values as text.
+    ///   - event: only events of this name; nil is all.
+    ///   - prefix: only values whose text begins with these bytes.
     package init(_ view: StoreView, property: ByteString, event: ByteString?, prefix: ByteString) {
         self.view = view
         self.property = property
@@ -27,11 +28,11 @@ package struct ValueScan: Sendable {
         queue = SliceQueue([0..<view.places.users], size: Self.slicePlaces, HeavyUsers(areNoted: true))
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { queue.count }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice and name.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice and name.
     /// - Throws: `MatchError.cancelled`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> ValueRows {
         var found = ValueRows()
@@ -49,7 +50,7 @@ package struct ValueScan: Sendable {
                 let rows = try keyReader.loadRows(name, places: places, isOrdered: false)
                 return counter.add(try values.codes(of: (0..<rows.count).map { rows.ref($0) }) { counter.code(of: $0) })
             } catch let error as StoreError where error.code == .tooManyRows {
-                // Of a user with so many events the values may be missing.
+                // A user with too many events is skipped, so values may be missing.
                 guard places.count > 1 else { return counter.truncate() }
             }
             let middle = places.lowerBound + places.count / 2
@@ -66,7 +67,7 @@ package struct ValueScan: Sendable {
         return found
     }
 
-    /// Numbers values as they come; those that are not asked for, or too many, share one number.
+    /// Numbers values in the order of their appearance. Values without the prefix, and those over the limits, share number 0.
     private struct Counter {
         let prefix: ByteString
         private var codes: [PropertyValue: Int32] = [:]

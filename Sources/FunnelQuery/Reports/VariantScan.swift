@@ -3,17 +3,17 @@ import FunnelMatch
 import FunnelModel
 
 extension ShardQuery {
-    /// The users of an experiment by variant.
-    /// - Parameter times: whether the users' times are wanted too.
+    /// The users of an experiment, grouped by variant (`FUNNEL.md` section 6, "Experiments").
+    /// - Parameter times: whether step times of the whole are collected too.
     package func variants(_ split: VariantSplit, times: Bool) -> VariantScan { VariantScan(self, split, times: times) }
 }
 
-/// The users of an experiment under way; `run` may be called on several threads at once, and their tallies added up.
+/// A running experiment report. Threads call `run` concurrently; their tallies are merged.
 package struct VariantScan: Sendable {
     private let query: ShardQuery
     private let split: VariantSplit
     private let groups: BreakdownScan
-    /// Of a rule that does not look at what users saw, to count who saw several values.
+    /// For `exposure: attempt`: a second pass, which counts the users with several values.
     private let outcomes: (strategy: MatchStrategy, queue: SliceQueue)
 
     init(_ query: ShardQuery, _ split: VariantSplit, times: Bool) {
@@ -25,15 +25,15 @@ package struct VariantScan: Sendable {
         outcomes = (strategy, SliceQueue(query, size: strategy.slicePlaces))
     }
 
-    /// Slices; more threads than these have nothing to do.
+    /// Number of slices; more threads than that have no work.
     package var slices: Int { groups.slices }
 
-    /// Takes slices until there are none left.
-    /// - Parameter isCancelled: asked once a slice, and within long histories.
-    /// - Returns: all users together, by variant, and how many of them saw several values.
+    /// Processes slices until none is left.
+    /// - Parameter isCancelled: called once a slice, and within long histories.
+    /// - Returns: tallies of all users and of the users by variant, and the number of users with several values.
     /// - Throws: `TooManyValues`, `MatchError`, `StoreError`.
     package func run(isCancelled: () -> Bool) throws -> (whole: FunnelTally, groups: GroupTally, several: Int) {
-        // A user has one value of a property of users.
+        // A user has one value of a user property.
         if split.property.userPropertyName != nil {
             let (whole, tally) = try groups.run(isCancelled: isCancelled)
             return (whole, tally, 0)

@@ -3,7 +3,7 @@ struct ConnectionTimers {
     /// What to do about a clock that ran out.
     enum Verdict: Equatable {
         case none
-        /// Nothing has happened for long: say goodbye.
+        /// No stream was open for the idle timeout: send GOAWAY.
         case idle
         case tooSlow(String)
     }
@@ -36,7 +36,7 @@ struct ConnectionTimers {
         idleSince = now
     }
 
-    /// How often to look: fine enough for the shortest clock, at most ten times and at least once a second.
+    /// Time between two checks: a quarter of the shortest clock, but from 10 ms to 1 s.
     var tickNanoseconds: Int64 {
         let shortest = min(preface, header, idle, stall)
         return Int64(min(1_000_000_000, max(10_000_000, shortest / 4)))

@@ -1,29 +1,29 @@
 import Glibc
 import NIOCore
 
-/// What the handler's owner is told, always on the event loop and never from inside the session.
+/// Calls to the handler's owner, always on the event loop and never from inside the session.
 package protocol HTTP2HandlerDelegate: AnyObject {
     /// The channel is active; the session may be used.
     func http2Active(_ handler: HTTP2Handler)
     /// One event of the session. Calls on the session are fine here; they are sent at the end of the batch.
     func http2(_ handler: HTTP2Handler, received event: HTTP2Event)
-    /// Called about once a second (more often with short timeouts) for the owner's own clocks.
+    /// Called once a second (more often with short timeouts) for the owner's own clocks.
     func http2Tick(_ handler: HTTP2Handler, now: UInt64)
-    /// The connection is over for streams; called once. No error: an orderly end, or a peer that only looked in.
+    /// The connection is over for streams; called once. No error: an orderly end, or the peer closed the connection.
     func http2Closed(_ handler: HTTP2Handler, error: HTTP2Error?)
 }
 
 /// Runs one `HTTP2Session` on a channel: a single multiplexing handler, not a channel per stream.
 ///
-/// Reads go into the session, its events to the delegate, and what it wants to say to the socket with one flush per
-/// read-complete. Everything here happens on the channel's event loop.
+/// Reads go into the session, its events to the delegate, and its output to the socket with one flush per read-complete.
+/// Everything here happens on the channel's event loop.
 package final class HTTP2Handler: ChannelInboundHandler {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
     private enum State { case waiting, running, lingering, closed }
 
-    /// What one round of pumping puts in the channel before it looks whether the socket keeps up.
+    /// Bytes that one round of pumping writes before it checks whether the socket keeps up.
     private static let roundBytes = 256 * 1024
     /// How long an abuser's input is discarded so that it gets our GOAWAY instead of a TCP reset.
     private static let linger: TimeAmount = .milliseconds(250)
@@ -105,7 +105,7 @@ package final class HTTP2Handler: ChannelInboundHandler {
     }
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // TLS and socket errors end here: the delegate tells whoever cares, nothing is logged twice.
+        // TLS and socket errors end here: only the delegate reports them, so nothing is logged twice.
         if socketError == nil {
             let reason = (error as? IOError).map { unsafe String(cString: strerror($0.errnoCode)) } ?? "\(error)"
             socketError = HTTP2Error(.connectionLost, "connection failed: \(reason)", wireCode: .internalError)
@@ -177,7 +177,7 @@ package final class HTTP2Handler: ChannelInboundHandler {
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        // A client has nothing to fear from unread input, and going first spares the server its wait.
+        // Unread input costs a client nothing, and if it closes first the server need not wait.
         let wait = session.role == .client ? .zero : Self.linger
         written.futureResult.whenComplete { _ in bound.value.closeLater(after: wait) }
         closeLater(after: .nanoseconds(session.limits.writeStallTimeout.boundedNanoseconds))

@@ -33,10 +33,10 @@ struct FrameScanner {
         toSkip = role == .server ? Self.prefaceLength : 0
     }
 
-    /// A header block has begun and not ended: the peer is on the header clock.
+    /// Whether a header block has begun and not ended; then the header timeout runs.
     var isInHeaderBlock: Bool { expectsContinuation || (payloadIsHeaderBlock && toSkip > 0) }
 
-    /// Passes over the bytes; false as soon as the budget is spent.
+    /// Scans the bytes; false as soon as the budget is spent.
     mutating func scan(
         _ bytes: UnsafeRawBufferPointer, budget: inout GlitchBudget, isOver: (_ stream: Int32) -> Bool
     ) -> Bool {

@@ -23,7 +23,7 @@ struct GlitchBudget {
     /// Enough for a full connection window sent before the first update comes back.
     private static let windowTokensMax = 65_536
     private static let smallTokensMax = 65_536
-    /// What a late frame costs at least, however small it is.
+    /// Min cost of a late frame, however small it is.
     private static let lateFrameMin = 256
 
     init(limits: HTTP2Limits, role: HTTP2Role) {

@@ -1,4 +1,4 @@
-/// HTTP/2 error codes (RFC 9113 section 7) that this transport sends or tells apart.
+/// HTTP/2 error codes (RFC 9113 section 7) that this transport sends or distinguishes.
 package struct HTTP2ErrorCode: RawRepresentable, Sendable, Hashable {
     /// The number on the wire.
     package let rawValue: UInt32
@@ -45,7 +45,7 @@ package struct HTTP2Error: Error, Sendable, CustomStringConvertible {
     package let code: Code
     /// For people; lower case, no peer bytes.
     package let message: String
-    /// What GOAWAY says about it.
+    /// The code that GOAWAY carries.
     package let wireCode: HTTP2ErrorCode
 
     /// Builds an error.

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// What a session noticed, in order. Produced by `receive` and `pump`, handled after they returned.
+/// An event of a session. Events are in order; `receive` and `pump` produce them, and they are handled afterwards.
 package enum HTTP2Event: Sendable {
     /// The peer's first SETTINGS arrived: it speaks HTTP/2.
     case peerReady
@@ -13,9 +13,9 @@ package enum HTTP2Event: Sendable {
     case endStream(stream: Int32)
     /// A request left for the wire (client only): from here on the peer may have acted on it.
     case requestSent(stream: Int32)
-    /// So many body bytes were handed to the socket's side.
+    /// This number of body bytes went to the output.
     case sent(stream: Int32, bytes: Int)
-    /// The stream is gone, for whatever reason. May come twice for a request that was never sent.
+    /// The stream is gone, for any reason. May come twice for a request that was never sent.
     case closed(stream: Int32, code: HTTP2ErrorCode)
     /// The peer takes no new streams.
     case goAway(lastStream: Int32, code: HTTP2ErrorCode)

@@ -1,4 +1,4 @@
-/// Every bound one connection lives under. The defaults are the settings that stopped each measured attack.
+/// The limits of one connection. The defaults are the settings that stopped each measured attack.
 package struct HTTP2Limits: Sendable {
     /// Streams the peer may have open at once (announced in SETTINGS).
     package var maxConcurrentStreams: Int = 128

@@ -7,7 +7,7 @@ final class HTTP2Outbound {
     private(set) var sentBytes = 0
     /// No more will be appended.
     var isFinished = false
-    /// nghttp2 was told to ask no more until resumed.
+    /// nghttp2 asks for no more data until the stream is resumed.
     var isDeferred = false
     /// END_STREAM is out.
     var endSent = false

@@ -142,7 +142,7 @@ extension HTTP2Session {
         }
     }
 
-    /// Interim (1xx) responses and trailers are no heads.
+    /// Interim (1xx) responses and trailers are not heads.
     private func noteHead(stream: Int32) {
         defer { block = HTTP2Fields() }
         if role == .client {
@@ -192,7 +192,7 @@ extension HTTP2Session {
         guard let queue = outbound[stream], queue.queuedBytes >= length else {
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
         }
-        // Without this the library would go on through all the peer's window in one call.
+        // Without this the library would fill all of the peer's window in one call.
         if output.byteCount >= outputLimit { return NGHTTP2_ERR_WOULDBLOCK.rawValue }
         output.append(UnsafeRawBufferPointer(header))
         queue.move(length, to: &output)

@@ -85,7 +85,7 @@ extension HTTP2Session {
     /// Body bytes of a stream not yet sent; 0 for unknown streams.
     package func queuedBytes(stream: Int32) -> Int { outbound[stream]?.queuedBytes ?? 0 }
 
-    /// Whether everything we had to say on a stream is out (or the stream is gone).
+    /// Whether all that we send on a stream is out (or the stream is gone).
     package func isEndSent(stream: Int32) -> Bool { outbound[stream]?.endSent ?? true }
 
     private func resume(_ stream: Int32, _ queue: HTTP2Outbound) {

@@ -25,7 +25,7 @@ package final class HTTP2Session {
     /// Streams to reset as soon as their complete answer is out.
     var resetsAfterEnd: [Int32: HTTP2ErrorCode] = [:]
 
-    /// The last stream of the peer's that the library has begun.
+    /// The highest stream of the peer that the library has begun.
     var lastBegun: Int32 = 0
 
     // State of the header block being decoded; HTTP/2 allows one at a time.
@@ -65,7 +65,7 @@ package final class HTTP2Session {
         failure != nil || (nghttp2_session_want_read(raw) == 0 && nghttp2_session_want_write(raw) == 0)
     }
 
-    /// Hands over what was noticed since the last time.
+    /// Returns the events since the last call.
     package func takeEvents() -> [HTTP2Event] {
         guard !events.isEmpty else { return [] }
         let taken = events

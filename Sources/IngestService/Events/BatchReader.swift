@@ -1,25 +1,26 @@
 import FunnelModel
 import FunnelProtocol
 
-/// A request's events as columns, with each row's place in the request and the events that were not taken.
+/// The events of a request as columns, with their indexes in the request, and the events that were rejected.
 struct ReadBatch {
     var batch: EventBatch
-    /// Row of the batch to index in the request.
+    /// By row of the batch, the index in the request.
     var index: [Int]
     var rejected: [(index: Int, fault: EventFault)]
-    /// Rows of the batch that are too far ahead of the clock. Only where the request has a number, under which the first
-    /// answer holds, also when the clock has gone on.
+    /// Rows of the batch whose time is too far ahead of the clock. Only for batches from the wire: the shard remembers these
+    /// rejections under the request's number, so that a retry gets the same answer when the clock has moved on.
     var ahead: Set<Int> = []
 }
 
-/// Reads the three forms of a batch: array, `{"events": [...]}`, NDJSON.
+/// Reads the forms of a batch: JSON array, `{"events": [...]}`, NDJSON, and columns from the wire.
 struct BatchReader {
+    /// Microseconds since 1970 UTC.
     let now: Int64
-    /// Events without an id get `K/<index>`; empty = none.
+    /// Events without an id get the id `KEY/INDEX`; empty = no key.
     let idempotencyKey: ByteString
     let eventsMax: Int
 
-    /// Reads event by event, so that a body never stands in memory as values as a whole.
+    /// Reads a JSON body event by event, so that its values are never in memory as a whole. Throws `JSONError` or `ProtocolError`.
     func array(_ bytes: [UInt8]) throws -> ReadBatch {
         do {
             return ReadBatch(try EventScanner.list(bytes, now: now, idempotencyKey: idempotencyKey, limit: eventsMax))
@@ -33,19 +34,19 @@ struct BatchReader {
         }
     }
 
-    /// One event a line; a line that is not JSON costs only itself. Empty lines are not counted.
+    /// Reads NDJSON, one event per line. A line that is not JSON is rejected alone. Empty lines are not counted.
     func lines(_ bytes: [UInt8]) throws(ProtocolError) -> ReadBatch {
         do {
             return ReadBatch(try EventScanner.lines(bytes, now: now, idempotencyKey: idempotencyKey, limit: eventsMax))
         } catch .tooMany {
             throw tooMany
         } catch {
-            // Lines are cut by their ends alone, so nothing else fails as a whole.
+            // Lines are split at line ends only, so nothing else fails the whole body.
             throw ProtocolError(.invalidQuery, "the body is not lines of JSON")
         }
     }
 
-    /// Checks rows that came over the wire and gives those without an id theirs.
+    /// Checks rows from the wire. Under an idempotency key, rows without an id get one.
     func columns(_ batch: EventBatch) -> ReadBatch {
         let events = EventReader(now: now)
         var rejected: [(index: Int, fault: EventFault)] = []
@@ -64,7 +65,7 @@ struct BatchReader {
         good.reserveCapacity(batch.count)
         for row in 0..<batch.count {
             if batch.flags[row] != 0 {
-                // A marked row has another identity; only entrances that supply the time themselves may mark one.
+                // A flag makes the row another event; only services that set the time themselves may use one.
                 rejected.append((row, EventFault("flags", "must be 0")))
             } else if !users[Int(batch.user[row])] || !names[Int(batch.name[row])] {
                 rejected.append((row, EventFault("user_id", "user id or event name is not UTF-8")))
@@ -92,11 +93,11 @@ struct BatchReader {
         return ReadBatch(batch: rejected.isEmpty ? kept : kept.gather(good), index: good, rejected: rejected, ahead: ahead)
     }
 
-    /// Of an event that has none, where there is a key.
+    /// The id of an event without one, under an idempotency key.
     func id(_ index: Int) -> ByteString { ByteString(idempotencyKey.bytes + Array("/\(index)".utf8)) }
 
     private var tooMany: ProtocolError {
-        ProtocolError(.tooLarge, "over \(eventsMax) events in one request, which is the limit; nothing was stored")
+        ProtocolError(.tooLarge, "the request has more than \(eventsMax) events, the limit; nothing was stored")
     }
 }
 

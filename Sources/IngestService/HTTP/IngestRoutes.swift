@@ -7,54 +7,70 @@ import RPC
 import ServiceHost
 import ServiceRuntime
 
-/// The HTTP face of ingest: JSON in, JSON out.
-struct IngestRoutes {
+/// The HTTP endpoints of ingest: JSON in, JSON out.
+package struct IngestRoutes: Sendable {
     let intake: Intake
     let door: KeyDoor
     let bodies: BodyMemory
 
-    func add(to router: ServiceRouter) {
-        router.post("/track-event") { request, context in try await answer(.trackEvent, request, context).response }
-        router.post("/v1/events") { request, context in try await answer(.events, request, context).response }
+    package static let endpoints = Form.allCases.map { form in
+        Endpoint<IngestRoutes>(.post, form.path, role: .write, bodyBytesMax: { form == .trackEvent ? 1 << 20 : $0.intake.bodyBytesMax }) {
+            try await $0.answer(form, $1).response
+        }
     }
 
-    private enum Door { case trackEvent, events }
+    func add(to router: ServiceRouter) {
+        router.add(Self.endpoints, of: self) { [door] in try door.admit($0, for: $1) }
+    }
 
-    private func answer(_ which: Door, _ request: Request, _ context: ServiceContext) async throws -> WholeAnswer {
-        let principal = try door.admit(request, for: .write)
-        let key = try Self.key(of: request.head)
-        return try await bodies.with(principal.project, context) { lease in
-            let limit = which == .trackEvent ? 1 << 20 : intake.bodyBytesMax
-            let body = try await ReceivedBody.read(request, limit: limit, lease: lease)
-            switch try await intake.parsing.run(principal.project, { [head = request.head] in read(which, head, try body.content(), key) })
-            {
+    /// How events are written.
+    private enum Form: CaseIterable {
+        /// One event; its errors have the shape that FastAPI services send: 422 with `detail`.
+        case trackEvent
+        case events
+
+        var path: String {
+            switch self {
+            case .trackEvent: "/track-event"
+            case .events: "/v1/events"
+            }
+        }
+    }
+
+    private func answer(_ form: Form, _ call: EndpointCall) async throws -> WholeAnswer {
+        let (principal, head) = (try call.caller, call.request.head)
+        let key = try Self.key(of: head)
+        return try await bodies.with(principal.project, call.context) { lease in
+            let body = try await ReceivedBody.read(call.request, limit: call.bodyBytesMax, lease: lease)
+            switch try await intake.parsing.run(principal.project, { read(form, head, try body.content(), key) }) {
             case .failure(let answer, let fault):
-                if let fault { intake.noteRejected(fault, project: principal.project, logger: context.logger) }
+                if let fault { intake.noteRejected(fault, project: principal.project, logger: call.context.logger) }
                 return answer
             case .success(let batch):
-                let outcome = try await intake.store(batch, delivery: nil, sender: Sender(principal), logger: context.logger)
-                guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return answer(which, outcome, key) }
-                return try await intake.parsing.run(principal.project) { answer(which, outcome, key) }
+                let outcome = try await intake.store(batch, delivery: nil, sender: Sender(principal), logger: call.context.logger)
+                guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return answer(form, outcome, key) }
+                return try await intake.parsing.run(principal.project) { answer(form, outcome, key) }
             }
         }
     }
 
-    /// Answers requests that are short enough on the event loop of their connection.
+    /// The fast path for short requests, on the event loop of their connection.
     func small(account: HTTPAccount, logger: Logger) -> SmallRequests {
-        func path(_ which: Door) -> SmallRequests.Begin {
+        func path(_ form: Form) -> SmallRequests.Begin {
             { head in
                 guard let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head) else { return nil }
-                return { bytes, done in answerSmall(which, head, bytes, key, Sender(principal), logger, done) }
+                return { bytes, done in answerSmall(form, head, bytes, key, Sender(principal), logger, done) }
             }
         }
-        return SmallRequests(paths: ["/track-event": path(.trackEvent), "/v1/events": path(.events)], account: account, logger: logger)
+        let paths = Dictionary(uniqueKeysWithValues: Form.allCases.map { ($0.path, path($0)) })
+        return SmallRequests(paths: paths, account: account, logger: logger)
     }
 
     private func answerSmall(
-        _ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ sender: Sender, _ logger: Logger,
+        _ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ sender: Sender, _ logger: Logger,
         _ done: @escaping @Sendable (WholeAnswer) -> Void
     ) -> Bool {
-        switch read(which, head, bytes, key) {
+        switch read(form, head, bytes, key) {
         case .failure(let answer, let fault):
             if let fault { intake.noteRejected(fault, project: sender.project, logger: logger) }
             done(answer)
@@ -62,7 +78,7 @@ struct IngestRoutes {
         case .success(let batch):
             return intake.gather(batch, sender: sender, logger: logger) { result in
                 switch result {
-                case .success(let outcome): done(answer(which, outcome, key))
+                case .success(let outcome): done(answer(form, outcome, key))
                 case .failure(let error): done(WholeAnswer(error))
                 }
             }
@@ -81,12 +97,12 @@ struct IngestRoutes {
 
     private enum Read {
         case success(ReadBatch)
-        /// With the fault of the only event.
+        /// The fault is that of a single event.
         case failure(WholeAnswer, EventFault?)
     }
 
-    private func read(_ which: Door, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) -> Read {
-        switch which {
+    private func read(_ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) -> Read {
+        switch form {
         case .trackEvent: return readOne(bytes, key)
         case .events:
             do {
@@ -97,7 +113,7 @@ struct IngestRoutes {
         }
     }
 
-    /// One event; errors in the shape of the seed: 422 with `detail: [{loc, msg, type}]`.
+    /// Reads one event; errors are 422 with `{"detail": [{"loc", "msg", "type"}]}`.
     private func readOne(_ bytes: [UInt8], _ key: ByteString) -> Read {
         do {
             var event = try EventReader(now: WallClock.now()).read(bytes)
@@ -119,7 +135,7 @@ struct IngestRoutes {
         return WholeAnswer(detail, status: .unprocessableContent)
     }
 
-    /// Many events: one bad event never costs its batch.
+    /// Reads many events; a bad event is rejected alone.
     private func readMany(_ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) throws -> ReadBatch {
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: key, eventsMax: intake.eventsMax)
         let type = head.headerFields[.contentType]?.lowercased() ?? ""
@@ -127,14 +143,14 @@ struct IngestRoutes {
         return isLines ? try reader.lines(bytes) : try reader.array(bytes)
     }
 
-    // MARK: - From what became of them to an answer
+    // MARK: - Answers
 
-    private func answer(_ which: Door, _ outcome: AppendOutcome, _ key: ByteString) -> WholeAnswer {
-        if which == .trackEvent, let refused = outcome.rejected.first {
+    private func answer(_ form: Form, _ outcome: AppendOutcome, _ key: ByteString) -> WholeAnswer {
+        if form == .trackEvent, let refused = outcome.rejected.first {
             return Self.unprocessable(EventFault("event_type", refused.reason))
         }
         guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
-        if which == .trackEvent { return WholeAnswer(["status": "success", "message": "Event recorded successfully"]) }
+        if form == .trackEvent { return WholeAnswer(["status": "success", "message": "Event recorded successfully"]) }
         return WholeAnswer(["accepted": .count(outcome.accepted), "rejected": Self.rejected(outcome)])
     }
 
@@ -142,8 +158,8 @@ struct IngestRoutes {
         .array(outcome.rejected.map { ["index": .count($0.row), "reason": .text($0.reason)] })
     }
 
-    /// Under a key an event's id is its place in the request, so a part of it sent again would be other events: it is not
-    /// told which ones to send.
+    /// The answer if some events are not stored. Under a key an event's id is its index in the request, so part of the request
+    /// would be other events: then `retry` is left out.
     private func retryLater(_ outcome: AppendOutcome, _ key: ByteString) -> WholeAnswer {
         let advice = key.isEmpty ? "those of \"retry\" again" : "the whole request again under the same Idempotency-Key"
         let reasons = intake.router.reasons(of: outcome.shards).joined(separator: "; ")

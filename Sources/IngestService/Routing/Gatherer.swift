@@ -2,10 +2,10 @@ import FunnelModel
 import FunnelProtocol
 import Synchronization
 
-/// Whose events they are.
+/// The sender of events: a project, and the rights of the key.
 package struct Sender: Hashable, Sendable {
     package var project: UInt32
-    /// New event names and property keys are limited in number, but not in how fast they come.
+    /// True for admin keys: new event names and property keys are limited in number, but not in rate.
     package var isNameRateFree: Bool
 
     package init(project: UInt32, isNameRateFree: Bool = false) {
@@ -14,8 +14,8 @@ package struct Sender: Hashable, Sendable {
     }
 }
 
-/// Makes one append of small ones that arrive while others of their sender are on the way to the same shard. An append that
-/// finds none on the way goes at once; the others wait for its end, and for 2 ms at most.
+/// Joins small appends of a sender to one shard. An append is sent at once if none of the sender is on the way. Others are sent as
+/// one group when that one ends, after 2 ms, or at 2,000 rows.
 package final class Gatherer: Sendable {
     package typealias Result = Swift.Result<AppendOutcome, ProtocolError>
 
@@ -27,9 +27,9 @@ package final class Gatherer: Sendable {
     fileprivate struct Own {
         var waiting: [Waiting] = []
         var rows = 0
-        /// Groups that are on their way.
+        /// Groups that are on the way.
         var groups = 0
-        /// Counts groups, so that a timer knows whether its own has gone.
+        /// Number of groups sent, so that a timer knows whether its own was sent.
         var number = 0
     }
 
@@ -40,15 +40,17 @@ package final class Gatherer: Sendable {
     private let senders = Mutex<[Sender: Own]>([:])
     private let send: @Sendable (EventBatch, Sender) async -> Result
 
+    /// Makes the gatherer of one shard.
     /// - Parameters:
-    ///   - linger: how long an append waits at most.
-    ///   - send: makes rows durable; rows of the outcome are by their number in the batch.
+    ///   - linger: max wait of an append.
+    ///   - send: stores rows; rows of the outcome are indexes of the batch.
     package init(linger: Duration = .milliseconds(2), _ send: @escaping @Sendable (EventBatch, Sender) async -> Result) {
         self.linger = linger
         self.send = send
     }
 
-    /// - Parameter done: gets what became of these rows, by their number in the batch, on any thread.
+    /// Sends an append, alone or in a group.
+    /// - Parameter done: gets the outcome of these rows, as indexes of `batch`; called once, on any thread.
     package func append(_ batch: EventBatch, sender: Sender, done: @escaping @Sendable (Result) -> Void) {
         enum Step {
             case go([Waiting])
@@ -94,7 +96,7 @@ package final class Gatherer: Sendable {
             guard var own = senders.removeValue(forKey: sender) else { return [] }
             own.groups -= 1
             let group = own.waiting.isEmpty ? [] : own.take()
-            // A sender of whom nothing is under way takes no room.
+            // A sender with nothing on the way is forgotten.
             if own.groups > 0 { senders[sender] = own }
             return group
         }
@@ -104,7 +106,7 @@ package final class Gatherer: Sendable {
     private func run(_ group: [Waiting], _ sender: Sender) async {
         let result = await send(EventBatch.joined(group.map(\.batch)), sender)
         if case .failure(let error) = result, group.count > 1, error.mayBeOfOneRow {
-            // Nothing was stored. One caller's rows may be the reason, which must not cost the others.
+            // Nothing was stored. The rows of one caller may be the reason, so each caller's rows are sent alone.
             for waiting in group { waiting.done(await send(waiting.batch, sender)) }
             return
         }
@@ -128,7 +130,7 @@ package final class Gatherer: Sendable {
 }
 
 extension Gatherer.Own {
-    /// Everything that waits, as a group that is on its way.
+    /// Takes all waiting appends as one group.
     fileprivate mutating func take() -> [Gatherer.Waiting] {
         defer { (waiting, rows) = ([], 0) }
         groups += 1
@@ -138,6 +140,6 @@ extension Gatherer.Own {
 }
 
 extension ProtocolError {
-    /// What was sent was refused for what it is, as a whole and before anything was stored.
+    /// The append was refused as a whole for its content, before anything was stored.
     fileprivate var mayBeOfOneRow: Bool { code == .invalidMessage || code == .tooLarge }
 }

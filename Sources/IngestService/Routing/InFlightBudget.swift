@@ -1,19 +1,19 @@
 import Synchronization
 
-/// Bytes on their way to shards. One shard may hold at most half, so that a slow one can't stop the others.
-final class InFlightBudget: Sendable {
+/// The budget of bytes on the way to shards. One shard may hold half of it, so that a slow one can't block the others.
+package final class InFlightBudget: Sendable {
     private let state: Mutex<(total: Int, byShard: [Int])>
     private let totalMax: Int
 
-    init(bytes: Int, shards: Int) {
+    package init(bytes: Int, shards: Int) {
         totalMax = bytes
         state = Mutex((0, Array(repeating: 0, count: shards)))
     }
 
-    var total: Int { state.withLock { $0.total } }
+    package var total: Int { state.withLock { $0.total } }
 
-    /// All or nothing; names the shard that has its half, or nil with `false` where the whole is spent.
-    func reserve(_ bytes: [Int: Int]) -> (granted: Bool, shard: Int?) {
+    /// Reserves bytes by shard, all or nothing. If refused, `shard` is the one whose half is used, or nil if the whole budget is.
+    package func reserve(_ bytes: [Int: Int]) -> (granted: Bool, shard: Int?) {
         state.withLock { state in
             let sum = bytes.values.reduce(0, +)
             for (shard, amount) in bytes where state.byShard[shard] > 0 && state.byShard[shard] + amount > totalMax / 2 {
@@ -26,7 +26,8 @@ final class InFlightBudget: Sendable {
         }
     }
 
-    func release(_ bytes: [Int: Int]) {
+    /// Gives back reserved bytes, by shard.
+    package func release(_ bytes: [Int: Int]) {
         state.withLock { state in
             for (shard, amount) in bytes {
                 state.total -= amount

@@ -5,7 +5,7 @@ import RPC
 import ServiceHost
 import ServiceRuntime
 
-/// From a batch that was read to one that is durable: the last step before an acknowledgement, for every entrance.
+/// Stores batches that were read, from HTTP and the wire: the last step before an acknowledgement.
 struct Intake: Sendable {
     let router: ShardRouter
     let bodyBytesMax: Int
@@ -22,8 +22,9 @@ struct Intake: Sendable {
         figures = IngestMetrics(metrics)
     }
 
-    /// - Parameter delivery: the sender's own numbering; nil: ingest's.
-    /// - Returns: rows by their index in the request.
+    /// Stores a batch and counts its outcome.
+    /// - Parameter delivery: the client's numbering of the request; nil if ingest numbers it.
+    /// - Returns: the outcome; rows are indexes of the request.
     func store(
         _ read: ReadBatch, delivery: ShardRouter.Delivery?, sender: Sender, logger: Logger
     ) async throws(ProtocolError) -> AppendOutcome {
@@ -38,7 +39,7 @@ struct Intake: Sendable {
         }
     }
 
-    /// To add up more bad events than these takes long, and others wait for the threads that carry appends.
+    /// More rejected events than these are added up on a thread of `parsing`: it takes long, and other appends need this thread.
     static let rejectedAtOnceMax = 1_000
 
     private func storeAtOnce(
@@ -48,10 +49,10 @@ struct Intake: Sendable {
         var outcome = AppendOutcome(accepted: 0)
         if read.batch.count > 0 {
             let call = requests.next()
-            // Ties the caller's request, which the logger carries, to the calls that shards log.
+            // Connects the request id, which the logger adds, with the call number that shards log.
             logger.debug("append", metadata: ["call": "\(call)", "rows": "\(read.batch.count)", "project": "\(sender.project)"])
             do throws(ProtocolError) {
-                outcome = try await router.append(read, delivery: delivery, sender: sender, request: call)
+                outcome = try await router.append(read.rows, delivery: delivery, sender: sender, request: call)
             } catch {
                 figures.note(error, project: sender.project, logger: logger)
                 throw error
@@ -61,20 +62,20 @@ struct Intake: Sendable {
     }
 
     /// Stores a few events together with those of other callers.
-    /// - Parameter done: called on any thread, or before this returns.
-    /// - Returns: false, with nothing done, where the events are too many for that.
+    /// - Parameter done: called once, on any thread, perhaps before this returns.
+    /// - Returns: false if there are too many events for that; then nothing was done.
     func gather(_ read: ReadBatch, sender: Sender, logger: Logger, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
         if read.batch.count == 0 {
             done(.success(finish(AppendOutcome(accepted: 0), read, sender.project, logger)))
             return true
         }
-        return router.gather(read, sender: sender) { result in
+        return router.gather(read.rows, sender: sender) { result in
             if case .failure(let error) = result { figures.note(error, project: sender.project, logger: logger) }
             done(result.map { finish($0, read, sender.project, logger) })
         }
     }
 
-    /// The same; nil, with nothing done, where the events are too many for that.
+    /// `gather` as an async call; nil if there are too many events for that.
     private func gathered(_ read: ReadBatch, sender: Sender, logger: Logger) async -> Gatherer.Result? {
         await withCheckedContinuation { continuation in
             let isTaken = gather(read, sender: sender, logger: logger) { continuation.resume(returning: $0) }
@@ -82,7 +83,7 @@ struct Intake: Sendable {
         }
     }
 
-    /// Counts, and adds what was refused before anything was sent.
+    /// Counts the outcome, and adds the events that ingest rejected.
     private func finish(_ outcome: AppendOutcome, _ read: ReadBatch, _ project: UInt32, _ logger: Logger) -> AppendOutcome {
         figures.note(
             accepted: outcome.accepted, faults: [], refusedByShards: outcome.rejected.count, handedBack: outcome.retry.count,
@@ -102,8 +103,12 @@ struct Intake: Sendable {
         return outcome
     }
 
-    /// Counts a single event that was refused before it became a batch.
+    /// Counts a single event that was rejected before it became a batch.
     func noteRejected(_ fault: EventFault, project: UInt32, logger: Logger) {
         figures.note(accepted: 0, faults: [fault], refusedByShards: 0, handedBack: 0, project: project, logger: logger)
     }
+}
+
+extension ReadBatch {
+    fileprivate var rows: ShardRouter.Rows { .init(batch: batch, index: index, ahead: ahead) }
 }

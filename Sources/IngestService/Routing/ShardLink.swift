@@ -3,19 +3,20 @@ import FunnelProtocol
 import Logging
 import RPC
 
-/// The way to one shard: sends appends, repeats them under the same number, and knows when the shard is down.
-final class ShardLink: Sendable {
-    let name: String
+/// The link to one shard: sends appends, retries them under the same number, and watches whether the shard is up.
+package final class ShardLink: Sendable {
+    package let name: String
     private let client: FrameClient
     private let watch: PeerWatch
 
-    /// Repeats of one append before its rows are handed back to the caller.
+    /// Pauses before each retry of an append. After the last retry its rows are handed back to the caller.
     private static let pauses: [Duration] = [.milliseconds(50), .milliseconds(250)]
 
+    /// Begins to watch the shard.
     /// - Parameters:
-    ///   - expected: who must answer there.
+    ///   - expected: the identity that the shard must have.
     ///   - makeClient: makes a client with the given number of connections.
-    init(
+    package init(
         _ shard: ClusterMap.Shard, _ expected: ExpectedPeer, own: @escaping @Sendable () -> ClusterState, logger: Logger,
         makeClient: (_ expected: ExpectedPeer?, _ connections: Int) -> FrameClient
     ) {
@@ -25,7 +26,7 @@ final class ShardLink: Sendable {
         watch.start()
     }
 
-    /// Why nothing can be stored there now; nil where something can, or where nobody knows yet.
+    /// Why the shard takes no appends; nil if it does, or if that is not known yet.
     var problem: String? {
         switch watch.condition {
         case .unknown, .up(nil): nil
@@ -34,7 +35,7 @@ final class ShardLink: Sendable {
         }
     }
 
-    /// Why it has not said that it takes appends; nil where it has.
+    /// Why the shard is not known to take appends; nil if it is.
     var doubt: String? {
         switch watch.condition {
         case .up(nil): nil
@@ -61,7 +62,8 @@ final class ShardLink: Sendable {
                 }
                 return try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
             } catch {
-                let isWorthIt = error.retryable && error.code != .storageFull && problem == nil
+                let isLate = error.code == .deadlineExceeded
+                let isWorthIt = error.retryable && error.code != .storageFull && !isLate && problem == nil
                 guard isWorthIt, attempt < Self.pauses.count else { throw error }
                 try? await Task.sleep(for: Self.pauses[attempt])
                 attempt += 1

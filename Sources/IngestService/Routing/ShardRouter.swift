@@ -5,19 +5,34 @@ import NIOCore
 import RPC
 import Synchronization
 
-/// Splits a batch by the owners of its users, sends each its rows and gathers what became of them.
-final class ShardRouter: Sendable {
-    /// Bytes that go out together; well under a frame's limit, since a row's size is only estimated.
+/// Splits a batch by the shards of its users, sends each shard its rows and joins the outcomes.
+package final class ShardRouter: Sendable {
+    /// Rows that were read from a request.
+    package struct Rows: Sendable {
+        package var batch: EventBatch
+        /// By row of the batch, the index in the request.
+        package var index: [Int]
+        /// Rows of the batch that are too far ahead of the clock; see `ReadBatch`.
+        package var ahead: Set<Int>
+
+        package init(batch: EventBatch, index: [Int], ahead: Set<Int> = []) {
+            self.batch = batch
+            self.index = index
+            self.ahead = ahead
+        }
+    }
+
+    /// Bytes of one slice of a batch; well under a frame's limit, since a row's size is only estimated.
     private static let sliceBytes = 8 << 20
     private static let timeout: Duration = .seconds(20)
-    /// Appends of more rows or bytes go by themselves.
+    /// Appends of more rows or bytes are sent alone.
     private static let gatheredRowsMax = 200
     private static let gatheredBytesMax = 64 << 10
 
     private struct Links {
         var map: ClusterMap
         var links: [ShardLink]
-        /// One a link.
+        /// One for each link.
         var gatherers: [Gatherer]
         var budget: InFlightBudget
     }
@@ -26,24 +41,30 @@ final class ShardRouter: Sendable {
     private let makeLink: @Sendable (ClusterMap.Shard) -> ShardLink
     private let budgetBytes: Int
     private let logger: Logger
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let logLimit = LogLimit()
     private let numbers = Mutex((producer: UInt64(0), next: UInt64(0)))
-    /// Deliveries under one producer number.
+    /// Deliveries under one producer number; then a new one is drawn.
     private static let deliveriesPerProducer: UInt64 = 2_048
 
-    init(budgetBytes: Int, logger: Logger, makeLink: @escaping @Sendable (ClusterMap.Shard) -> ShardLink) {
+    /// `budgetBytes` is the max on the way to all shards; `makeLink` makes the link to a shard of a new map.
+    package init(
+        budgetBytes: Int, logger: Logger, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
+        makeLink: @escaping @Sendable (ClusterMap.Shard) -> ShardLink
+    ) {
         self.budgetBytes = budgetBytes
         self.logger = logger
+        self.now = now
         self.makeLink = makeLink
     }
 
-    var inFlightBytes: Int { links.withLock { $0?.budget.total ?? 0 } }
+    package var inFlightBytes: Int { links.withLock { $0?.budget.total ?? 0 } }
 
-    /// The ways to the shards of the map in use, by number; none before there is one.
-    var shards: [ShardLink] { links.withLock { $0?.links ?? [] } }
+    /// The links to the shards of the map in use, by shard number; empty before there is a map.
+    package var shards: [ShardLink] { links.withLock { $0?.links ?? [] } }
 
-    /// Takes a new map; links to shards whose address did not change stay.
-    func use(_ map: ClusterMap) async {
+    /// Switches to a new map. Links to shards that did not change stay.
+    package func use(_ map: ClusterMap) async {
         let old = links.withLock { current -> [ShardLink] in
             if current?.map == map { return [] }
             var retired: [ShardLink] = []
@@ -63,17 +84,17 @@ final class ShardRouter: Sendable {
         for link in old { await link.shutdown() }
     }
 
-    /// Why shards have just not stored their rows, as far as it is known by now.
+    /// Why shards have just failed to store their rows, as far as it is known.
     func reasons(of names: [String]) -> [String] {
         shards.filter { names.contains($0.name) }.map { "\($0.name): \($0.problem ?? "it failed or did not answer in time")" }
     }
 
-    func shutdown() async {
+    package func shutdown() async {
         for link in shards { await link.shutdown() }
     }
 
-    /// A client's own numbering of a request: a repeat under it is stored once.
-    struct Delivery {
+    /// A client's numbering of a request; retries under the same numbers are stored once.
+    package struct Delivery: Sendable {
         static let partMax: UInt32 = 0xFFFF
 
         var producer: UInt64
@@ -83,9 +104,9 @@ final class ShardRouter: Sendable {
         /// CRC-32C of what the client sent.
         var fingerprint: UInt32
 
-        /// Release 0.1 knew producers by number alone, and clients of two projects may choose the same one, so the project
-        /// became part of it. It still is, for repeats of what that release has stored.
-        init(of message: Append, fingerprint: UInt32, project: UInt32) {
+        /// Mixes the project into the producer number. Release 0.1 knew producers by number only, and clients of two projects may
+        /// choose the same. Shards know producers by project too now, but retries of what 0.1 stored need the same number.
+        package init(of message: Append, fingerprint: UInt32, project: UInt32) {
             var name = ByteWriter()
             name.integer(project)
             name.integer(message.producer)
@@ -105,13 +126,13 @@ final class ShardRouter: Sendable {
         }
     }
 
-    // MARK: - Before anything is sent
+    // MARK: - Admission
 
     /// Rows that may be sent, with the bytes reserved for them.
     private struct Admitted {
         var links: Links
         var slices: [BatchSlice]
-        /// Of the shards that take appends.
+        /// By shard, for shards that take appends.
         var bytes: [Int: Int]
 
         func isDown(_ shard: Int) -> Bool { bytes[shard] == nil }
@@ -130,13 +151,13 @@ final class ShardRouter: Sendable {
             error.retryAfterMilliseconds = 1_000
             throw error
         }
-        // Their rows go back to the sender, who has to send them again; the others' are stored.
+        // Rows of shards that are down are handed back to the sender; the others are stored.
         for (shard, _) in down { bytes[shard] = nil }
         let reserved = links.budget.reserve(bytes)
         guard reserved.granted else {
             let who = reserved.shard.map { links.links[$0].name }
             throw ProtocolError(
-                .overloaded, "\(who.map { "\($0) is slow: its half" } ?? "the whole") of the in-flight budget is spent; nothing was stored",
+                .overloaded, "\(who.map { "\($0) is slow: its half" } ?? "the whole") of in-flight-mb is used up; nothing was stored",
                 shards: who.map { [$0] } ?? [])
         }
         return Admitted(links: links, slices: slices, bytes: bytes)
@@ -145,10 +166,10 @@ final class ShardRouter: Sendable {
     // MARK: - Small appends
 
     /// Stores a few rows together with those of other callers.
-    /// - Parameter done: gets the rows by what became of them, by their index in the request, or a refusal before anything was
-    ///   sent; on any thread, or before this returns.
-    /// - Returns: false, with nothing done, where the rows are too many to wait for others.
-    func gather(_ read: ReadBatch, sender: Sender, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
+    /// - Parameter done: gets the outcome, whose rows are indexes of the request, or an error if nothing was sent. Called once, on
+    ///   any thread, perhaps before this returns.
+    /// - Returns: false if the rows or bytes are too many for that; then nothing was done.
+    package func gather(_ read: Rows, sender: Sender, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
         guard read.batch.count <= Self.gatheredRowsMax else { return false }
         let admitted: Admitted
         do throws(ProtocolError) { admitted = try admit(read.batch) } catch {
@@ -193,17 +214,18 @@ final class ShardRouter: Sendable {
             let append = ShardAppend(
                 producer: producer, sequence: sequence, part: 0, isShort: true, isNameRateFree: sender.isNameRateFree, fingerprint: 0,
                 buckets: buckets, batch: batch)
-            return await send(append, to: link, sender, request: sequence, end: ContinuousClock.now + Self.timeout)
+            return await send(append, to: link, sender, request: sequence, end: now() + Self.timeout)
         }
     }
 
-    // MARK: - Larger ones
+    // MARK: - Large appends
 
-    /// - Parameter delivery: the client's own numbering; nil: ingest's.
-    /// - Returns: rows by what became of them, by their index in the request.
-    /// - Throws: a refusal before anything was sent, when nothing is stored; or a fault of the sender's numbering that a shard
-    ///   found, even if others have stored their rows.
-    func append(_ read: ReadBatch, delivery: Delivery?, sender: Sender, request: UInt64) async throws(ProtocolError) -> AppendOutcome {
+    /// Stores a batch of any size.
+    /// - Parameter delivery: the client's numbering of the request; nil if ingest numbers it.
+    /// - Returns: the outcome; rows are indexes of the request.
+    /// - Throws: an error before anything was sent, so that nothing is stored; or a fault of the client's numbering that a shard
+    ///   found, even if other shards have stored their rows.
+    package func append(_ read: Rows, delivery: Delivery?, sender: Sender, request: UInt64) async throws(ProtocolError) -> AppendOutcome {
         let admitted = try admit(read.batch)
         let links = admitted.links
         defer { links.budget.release(admitted.bytes) }
@@ -216,13 +238,13 @@ final class ShardRouter: Sendable {
         return AppendOutcome(joining: parts.map(\.outcome))
     }
 
-    /// What became of a shard's rows.
+    /// The outcome of one shard's rows.
     private struct Part {
         var outcome = AppendOutcome(accepted: 0, repeated: true)
-        /// The sender has used its number for other rows, or it lies too far back.
+        /// The client has used the number for other rows, or the number is too old.
         var fault: ProtocolError?
 
-        mutating func handBack(_ read: ReadBatch, _ slices: ArraySlice<BatchSlice>, of shard: Int, _ name: String) {
+        mutating func handBack(_ read: Rows, _ slices: ArraySlice<BatchSlice>, of shard: Int, _ name: String) {
             outcome.repeated = false
             outcome.retry = slices.flatMap(\.shards).filter { $0.shard == shard }.flatMap(\.rows).map { read.index[$0] }
             outcome.shards = [name]
@@ -231,12 +253,12 @@ final class ShardRouter: Sendable {
 
     /// Slices go one after the other, within one deadline.
     private func send(
-        _ read: ReadBatch, _ admitted: Admitted, to shard: Int, _ delivery: Delivery?, _ sender: Sender, _ request: UInt64
+        _ read: Rows, _ admitted: Admitted, to shard: Int, _ delivery: Delivery?, _ sender: Sender, _ request: UInt64
     ) async -> Part {
         let link = admitted.links.links[shard]
         let buckets = BucketSet(ClusterMap.buckets(ofShard: shard, of: admitted.links.map.shards.count))
         var part = Part()
-        let end = ContinuousClock.now + Self.timeout
+        let end = now() + Self.timeout
         if admitted.isDown(shard) {
             part.handBack(read, admitted.slices[...], of: shard, link.name)
             return part
@@ -256,7 +278,7 @@ final class ShardRouter: Sendable {
                     part.fault = error
                     return part
                 }
-                // The rest of the slices would wait for the same shard.
+                // The other slices go to the same shard, so they are handed back too.
                 part.handBack(read, admitted.slices[number...], of: shard, link.name)
                 return part
             }
@@ -264,9 +286,10 @@ final class ShardRouter: Sendable {
         return part
     }
 
-    /// - Returns: what is sent, and by which index in the request its answer's rows go; nil: they are indexes already.
+    /// The message to a shard. `rows` has, by row of its answer, the index in the request; nil if the answer has these indexes
+    /// already.
     private func message(
-        _ read: ReadBatch, _ rows: [Int], slice: Int, _ buckets: BucketSet, _ delivery: Delivery?, _ sender: Sender
+        _ read: Rows, _ rows: [Int], slice: Int, _ buckets: BucketSet, _ delivery: Delivery?, _ sender: Sender
     ) -> (append: ShardAppend, rows: [Int]?) {
         guard let delivery else {
             let (producer, sequence) = newNumber()
@@ -291,7 +314,7 @@ final class ShardRouter: Sendable {
         _ append: ShardAppend, to link: ShardLink, _ sender: Sender, request: UInt64, end: ContinuousClock.Instant
     ) async -> Gatherer.Result {
         do throws(ProtocolError) {
-            return .success(try await link.send(append, project: sender.project, request: request, timeout: end - ContinuousClock.now))
+            return .success(try await link.send(append, project: sender.project, request: request, timeout: end - now()))
         } catch {
             logLimit.log(
                 logger, error.retryable || error.code == .cancelled ? .warning : .error, "\(link.name) \(error.code)", "append failed",
@@ -301,7 +324,7 @@ final class ShardRouter: Sendable {
     }
 }
 
-/// Adds up what became of the parts of one small append.
+/// Joins the outcomes of the parts of one small append.
 private final class Sum: Sendable {
     private let state: Mutex<(waiting: Int, outcomes: [AppendOutcome])>
     private let done: @Sendable (Gatherer.Result) -> Void
@@ -321,7 +344,7 @@ private final class Sum: Sendable {
 }
 
 extension AppendOutcome {
-    /// - Parameter parts: of one request, their rows by its numbers.
+    /// Joins the outcomes of parts of one request, whose rows are indexes of the request.
     fileprivate init(joining parts: [AppendOutcome]) {
         self.init(accepted: 0, repeated: !parts.isEmpty)
         for part in parts {
@@ -338,7 +361,7 @@ extension AppendOutcome {
 }
 
 extension ProtocolError {
-    /// The request's number is at fault. Whatever else a shard says is a fault of the cluster, such as an address that leads to
-    /// another shard or a peer of another version: it can be mended, and the events must be there then.
+    /// The request's number is at fault. All other errors are faults of the cluster, such as an address that leads to another shard
+    /// or a peer of another version. These can be repaired, and then the events must be sent again.
     fileprivate var isFaultOfSender: Bool { code == .sequenceReused || code == .sequenceExpired }
 }

@@ -3,15 +3,15 @@ import Logging
 import Synchronization
 
 extension ProtocolError {
-    /// The peer does not know the call: it is of a release that had none of this name.
+    /// Whether the peer does not know the call, since its release has none of this name.
     var isUnknownPath: Bool { code == .unknownKind && message.hasPrefix("HTTP 404") }
 }
 
-/// Who must answer at an address before it is used.
+/// The peer that must answer at an address before the address is used.
 package final class ExpectedPeer: Sendable {
     private let role: Role
     private let shard: Int?
-    /// Of the data that the shard must have open, as this side knows; 0 where any will do.
+    /// Id of the data that the shard must have open, as this side knows it; 0 if it may be any.
     private let dataID: @Sendable () -> UInt64
     private let hasWarned = Atomic<Bool>(false)
 
@@ -26,7 +26,8 @@ package final class ExpectedPeer: Sendable {
     }
     package static var coordinator: ExpectedPeer { ExpectedPeer(.coordinator, shard: nil) { 0 } }
 
-    /// Throws unless the peer is the one meant, as far as both sides know. What one of them does not know yet is no contradiction.
+    /// Throws unless the peer is the expected one, as far as both sides know. A value that one of them does not know yet is
+    /// no contradiction.
     package func check(_ peer: PeerIdentity, _ own: ClusterState) throws(ProtocolError) {
         guard peer.role == role, peer.shard == shard else {
             throw ProtocolError(.wrongBucket, "\(Self.name(peer.role, peer.shard)) answers there, not \(Self.name(role, shard))")
@@ -37,22 +38,22 @@ package final class ExpectedPeer: Sendable {
         let known = dataID()
         if known != 0, peer.dataID != known {
             guard peer.dataID != 0 else {
-                throw ProtocolError(.notReady, "it has not opened its data yet" + (peer.problem.map { ": \($0)" } ?? ""))
+                throw ProtocolError(.notReady, "the shard has not opened its data yet" + (peer.problem.map { ": \($0)" } ?? ""))
             }
             throw ProtocolError(
                 .foreignCluster,
-                "\(Self.name(role, shard)) has other data open (data id \(Self.hex(peer.dataID))) than the cluster knows (\(Self.hex(known))): put the right disk back, or, where it is lost for good, start the coordinator with --new-shards \(shard ?? 0)"
+                "\(Self.name(role, shard)) has other data open (data id \(Self.hex(peer.dataID))) than the cluster knows (\(Self.hex(known))): put the right disk back, or, if it is lost, start the coordinator with --new-shards \(shard ?? 0)"
             )
         }
-        // A coordinator tells its lineage with its snapshot, which is how others learn of a new one.
+        // A coordinator sends its lineage with its snapshot, from which others learn a new one.
         guard role != .coordinator, own.lineage != 0, peer.cluster.lineage != 0, own.lineage != peer.cluster.lineage else { return }
         throw ProtocolError(
             .foreignCluster,
-            "it acts by metadata of lineage \(Self.hex(peer.cluster.lineage)), this side by \(Self.hex(own.lineage)): one of them has not heard from the cluster's coordinator, or belongs to a copy of the cluster"
+            "the peer acts by metadata of lineage \(Self.hex(peer.cluster.lineage)), this side by \(Self.hex(own.lineage)): one of them has not heard from the cluster's coordinator, or belongs to a copy of the cluster"
         )
     }
 
-    /// A peer of a release before 0.2 does not say who it is, and is taken.
+    /// Warns once that a peer of a release before 0.2 cannot identify itself; it is accepted.
     func warnOfOldPeer(_ name: String, _ logger: Logger) {
         guard !hasWarned.exchange(true, ordering: .relaxed) else { return }
         logger.warning("peer is of a release before 0.2 and can't prove which process it is", metadata: ["peer": "\(name)"])

@@ -13,9 +13,10 @@ package final class FrameClient: Sendable {
     private let service: ServiceSelf
     private let offset = Mutex<Duration?>(nil)
 
+    /// A client that connects when calls need it.
     /// - Parameters:
-    ///   - expected: who must answer at the address; nil asks for no more than the cluster secret.
-    ///   - connections: kept to the peer; calls are spread over them.
+    ///   - expected: the peer that must answer at the address; nil is any that has the cluster secret.
+    ///   - connections: max connections to the peer; calls are spread over them.
     package init(
         name: String, host: String, port: Int, service: ServiceSelf, expecting expected: ExpectedPeer? = nil,
         group: any EventLoopGroup, tls: TLSClientConfig?, connections: Int, logger: Logger
@@ -36,11 +37,10 @@ package final class FrameClient: Sendable {
 
     package func shutdown() async { await transport.shutdown() }
 
-    /// How far the peer's clock is ahead of ours, by its last answer with a time, less the time that the answer travelled. Nil before
-    /// the first such answer.
+    /// The peer's clock minus ours, minus the travel time of the answer, from the last answer that had a time; nil before the first.
     package var clockOffset: Duration? { offset.withLock { $0 } }
 
-    /// The single result frame's body of a call.
+    /// Makes a call that has a single result frame, and returns its body.
     package func call(
         _ path: CallPath, _ body: [UInt8], project: UInt32 = 0, request: UInt64 = 0, authorization: String? = nil,
         timeout: Duration
@@ -53,14 +53,14 @@ package final class FrameClient: Sendable {
         return result
     }
 
-    /// Calls `each` with every result frame's body, in order; returns only after a good trailer.
+    /// Makes a call. Calls `each` with every result frame's body, in order; returns only after a valid trailer.
     package func call(
         _ path: CallPath, _ body: [UInt8], project: UInt32 = 0, request: UInt64 = 0, authorization: String? = nil,
         timeout: Duration, each: ([UInt8]) throws(ProtocolError) -> Void
     ) async throws(ProtocolError) {
         let cluster = service.cluster()
         let context = FrameContext(cluster: cluster.id, request: request, project: project, epoch: cluster.epoch)
-        let frame = Frame(path.request, context, body: body).encoded
+        let frame = Frame(path.request, context, body: body).encode()
         do {
             let response = try await transport.call(
                 path: path.rawValue, authorization: authorization, body: ByteBuffer(bytes: frame), timeout: timeout)
@@ -89,7 +89,7 @@ package final class FrameClient: Sendable {
             reader.feed(chunk.readableBytesView)
             while let frame = try reader.next() {
                 guard kinds.contains(frame.kind) else {
-                    throw ProtocolError(.malformedFrame, "answer holds \(frame.kind), which has no place there")
+                    throw ProtocolError(.malformedFrame, "answer holds \(frame.kind), which is not expected there")
                 }
                 try each(frame.body)
             }
@@ -111,13 +111,13 @@ package final class FrameClient: Sendable {
         _ = try await hello(Hello(role: service.role, phase: 2, nonce: nonce, proof: proof), service, on: connection)
     }
 
-    /// Whether the connection reached the process that was meant: else events of one shard's users would go to another.
+    /// Throws unless the connection reached the expected process: otherwise events of one shard's users could go to another.
     private static func check(
         _ expected: ExpectedPeer, _ service: ServiceSelf, on connection: ClientConnection, peer: String, _ logger: Logger
     ) async throws {
         let frame = Frame(.identityRequest, FrameContext(cluster: service.cluster().id), body: [])
         let response = try await connection.call(
-            path: CallPath.identity.rawValue, authorization: nil, body: ByteBuffer(bytes: frame.encoded), timeout: .seconds(5))
+            path: CallPath.identity.rawValue, authorization: nil, body: ByteBuffer(bytes: frame.encode()), timeout: .seconds(5))
         var identity: PeerIdentity?
         do {
             try await read(response, expecting: [.identity]) { body throws(ProtocolError) in
@@ -135,7 +135,7 @@ package final class FrameClient: Sendable {
     ) async throws -> HelloResult {
         let frame = Frame(.hello, FrameContext(cluster: service.cluster().id), body: message.body)
         let response = try await connection.call(
-            path: CallPath.hello.rawValue, authorization: nil, body: ByteBuffer(bytes: frame.encoded), timeout: .seconds(5))
+            path: CallPath.hello.rawValue, authorization: nil, body: ByteBuffer(bytes: frame.encode()), timeout: .seconds(5))
         var result: HelloResult?
         try await read(response, expecting: [.helloResult]) { body throws(ProtocolError) in
             result = try decoding("hello result") { () throws(ByteError) in try HelloResult(body: body) }
@@ -144,6 +144,7 @@ package final class FrameClient: Sendable {
         return result
     }
 
+    /// Turns an error below the level of answers into a `ProtocolError` that names the peer.
     static func translate(_ error: any Error, peer: String) -> ProtocolError {
         guard let error = error as? TransportError else {
             let code: ProtocolError.Code = error is CancellationError ? .cancelled : .unknownError

@@ -3,7 +3,7 @@ import FunnelProtocol
 import Logging
 import NIOCore
 
-/// One call, its frame read and its caller checked.
+/// One call whose frame was read and whose caller was checked.
 package struct FrameCall: Sendable {
     package let frame: Frame
     /// The peer's proven role; nil for a client.
@@ -24,6 +24,7 @@ package struct FrameCall: Sendable {
 
     package func onCancel(_ body: @escaping @Sendable () -> Void) { call.onCancel(body) }
 
+    /// The writer of the call's answer; to be made once per call.
     package func writer() -> FrameAnswer { FrameAnswer(call: call, context: answer) }
 }
 
@@ -42,7 +43,7 @@ package struct FrameAnswer {
         try await call.write(ByteBuffer(bytes: writer.frame(kind, body)))
     }
 
-    /// The same where the frame takes long to make: `run` has it made elsewhere.
+    /// The same, but `run` encodes a body of more than 256 KiB, for example on another thread.
     package mutating func send(
         _ kind: FrameKind, _ body: [UInt8],
         through run: (@escaping @Sendable () -> (AnswerWriter, [UInt8])) async throws -> (AnswerWriter, [UInt8])
@@ -58,7 +59,7 @@ package struct FrameAnswer {
         try await call.write(ByteBuffer(bytes: frame))
     }
 
-    /// Keeps a frame until `sendGathered`: what it was made of need not wait for a caller who does not read.
+    /// Keeps a frame until `sendGathered`, so that its source can be released before a slow caller reads.
     package mutating func gather(_ kind: FrameKind, _ body: [UInt8]) { gathered += writer.frame(kind, body) }
 
     package mutating func sendGathered() async throws {
@@ -67,6 +68,7 @@ package struct FrameAnswer {
         try await call.write(bytes)
     }
 
+    /// Sends the trailer and ends the answer.
     package func end(rows: Int) async throws {
         try await call.write(ByteBuffer(bytes: writer.end(rows: UInt64(rows))))
         try await call.finish()
@@ -83,11 +85,12 @@ package final class FrameServer: CallHandler {
     /// Who may make a call.
     package enum Callers: Sendable {
         case anyone
-        /// Holders of a key of this role. The keys are asked for at each head; an error there is the answer.
+        /// Holders of a key of this role. The closure returns the keys for each call; an error that it throws is the answer.
         case keys(KeyRole, @Sendable () throws(ProtocolError) -> KeyRing)
         case services([Role])
     }
 
+    /// A call, who may make it, and its handler. An error of the handler becomes the answer.
     package struct Route: Sendable {
         package var path: CallPath
         package var callers: Callers
@@ -108,8 +111,9 @@ package final class FrameServer: CallHandler {
     private let observer: (any CallObserver)?
     private let logger: Logger
 
+    /// A server of these calls, and of hello.
     /// - Parameters:
-    ///   - guesses: counts keys that fail, over all doors of the process.
+    ///   - guesses: counts keys that fail, over all ports of the process.
     ///   - observer: notified of every call whose header was accepted; the others are counted as refusals of the port.
     package init(
         _ service: ServiceSelf, routes: [Route], guesses: KeyGuesses = KeyGuesses(), observer: (any CallObserver)? = nil, logger: Logger
@@ -122,7 +126,7 @@ package final class FrameServer: CallHandler {
         self.routes = Dictionary((routes + [hello]).map { ($0.path.rawValue, $0) }) { first, _ in first }
     }
 
-    /// Refuses from the head alone what can't be right, so that strangers send no bodies.
+    /// Refuses invalid calls from the head alone, so that strangers cannot send bodies.
     package func check(_ head: CallHead, on connection: ServerConnection) -> HeadVerdict {
         guard let route = routes[head.path] else { return Self.plain(404, "unknown path") }
         guard head.method == "POST" else { return Self.plain(405, "use POST") }
@@ -170,13 +174,14 @@ package final class FrameServer: CallHandler {
         do {
             code = try await answer(call, route)
         } catch {
-            // The caller went away or its connection broke; there is nobody left to tell.
+            // The caller went away or its connection broke: nobody waits for an answer.
             logger.debug("call ended early", metadata: ["path": "\(call.head.path)", "error": "\(words(error))"])
             code = (error as? TransportError)?.isDeadline == true ? .deadlineExceeded : .cancelled
         }
         if let start { observer?.ended(route.path, code: code, took: ContinuousClock.now - start) }
     }
 
+    /// Answers one call.
     /// - Returns: the error that was the answer, if one was.
     private func answer(_ call: ServerCall, _ route: Route) async throws -> ProtocolError.Code? {
         try await call.respond(status: 200, contentType: "application/x-sluice", tellsTime: route.path == .snapshot)
@@ -217,7 +222,7 @@ package final class FrameServer: CallHandler {
         let peer = call.connection.attachment() as? PeerState
         if route.path == .health, !frame.body.isEmpty { throw ProtocolError(.invalidMessage, "a health call has no body") }
         if route.path == .hello { return try await hello(frame, call, context) }
-        // Again, since a hello may have begun anew meanwhile.
+        // Checked again, since a new hello may have begun meanwhile.
         if case .services(let roles) = route.callers { try admit(peer?.proven, roles, route) }
         let start = ContinuousClock.now
         defer {

@@ -16,14 +16,16 @@ package final class LogLimit: Sendable {
     private let linesMax: Int
     private let kinds = Mutex<[String: Kind]>([:])
 
-    /// - Parameter lines: of a kind within a minute.
+    /// A limit of log lines.
+    /// - Parameter lines: max lines of a kind per minute.
     package init(lines: Int = 1) { linesMax = lines }
 
-    /// - Returns: lines of the kind that were left out before this one; nil where this one is to be left out too.
+    /// Counts a line.
+    /// - Returns: lines of the kind that were left out before this one; nil if this one is to be left out too.
     package func admit(_ kind: String, now: ContinuousClock.Instant = .now) -> Int? {
         kinds.withLock { kinds in
             if kinds[kind] == nil, kinds.count >= Self.kindsMax { kinds = kinds.filter { now - $0.value.since < Self.minute } }
-            // So many kinds at once are a flood of their own.
+            // A flood of kinds is left out too.
             guard kinds[kind] != nil || kinds.count < Self.kindsMax else { return nil }
             var known = kinds[kind] ?? Kind(since: now)
             defer { kinds[kind] = known }

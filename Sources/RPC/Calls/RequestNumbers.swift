@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Request ids that go along with calls, so that the logs of several services can be read together.
+/// Request ids that are sent with calls, so that the logs of several services can be matched.
 package final class RequestNumbers: Sendable {
     private let last = Atomic<UInt64>(0)
 

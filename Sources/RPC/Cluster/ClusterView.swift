@@ -3,7 +3,7 @@ import FunnelProtocol
 import Logging
 import Synchronization
 
-/// Where a service keeps a small file that must survive.
+/// Access to the file in which a service keeps its snapshot across restarts.
 package struct SnapshotFile: Sendable {
     package var read: @Sendable () -> [UInt8]?
     package var write: @Sendable ([UInt8]) throws -> Void
@@ -14,8 +14,8 @@ package struct SnapshotFile: Sendable {
     }
 }
 
-/// A service's copy of the coordinator's metadata: fetched, kept on disk, and good while the coordinator is away.
-/// Within one lineage its revision never goes back.
+/// A service's copy of the coordinator's metadata: fetched, kept on disk, and valid while the coordinator is down. Within one
+/// lineage its revision never goes back.
 package final class ClusterView: Sendable {
     private struct State {
         var snapshot: ClusterSnapshot?
@@ -30,7 +30,8 @@ package final class ClusterView: Sendable {
     private let mayBeOpen: Bool
     private let logger: Logger
 
-    /// - Parameter mayBeOpen: a snapshot without keys, which lets everybody in, may be taken: on loopback only.
+    /// Reads the file, if there is one.
+    /// - Parameter mayBeOpen: whether a snapshot without keys, which admits every caller, may replace one with keys: on loopback only.
     package init(file: SnapshotFile, mayBeOpen: Bool, logger: Logger) {
         self.file = file
         self.mayBeOpen = mayBeOpen
@@ -50,8 +51,7 @@ package final class ClusterView: Sendable {
     package var keys: KeyRing { state.withLock { $0.keys } }
     package var cluster: ClusterState { state.withLock { $0.snapshot?.state ?? ClusterState() } }
 
-    /// How long ago the coordinator answered; nil where this process has not heard from it, and knows only what an earlier one
-    /// has kept.
+    /// How long ago the coordinator answered; nil if it has not answered this process, which then knows only what an earlier one has kept.
     package var sinceHeard: Duration? { state.withLock { $0.heard.map { .now - $0 } } }
 
     /// The snapshot, as soon as there is one; nil if the task was cancelled first.
@@ -70,7 +70,7 @@ package final class ClusterView: Sendable {
         }
     }
 
-    /// Lets whoever waits for a first snapshot go, without one.
+    /// Ends all waits for a first snapshot, without one.
     package func giveUp() {
         let waiting = state.withLock { state in
             defer { state.waiting = [] }
@@ -79,10 +79,10 @@ package final class ClusterView: Sendable {
         for continuation in waiting { continuation.resume(returning: nil) }
     }
 
-    /// So long a coordinator may take to start beside this process before it is missed.
+    /// How long a coordinator may take to start before a failure is logged.
     private static let patience = Duration.seconds(5)
 
-    /// Follows the coordinator until cancelled; failures are logged once each and tried again.
+    /// Follows the coordinator until cancelled. Failures are tried again; a series of them is logged once.
     package func follow(_ coordinator: FrameClient) async {
         let start = ContinuousClock.now
         var isMissed = false
@@ -97,7 +97,7 @@ package final class ClusterView: Sendable {
                 if Task.isCancelled { break }
                 let mayBeStarting = sinceHeard == nil && ContinuousClock.now - start < Self.patience
                 failures += 1
-                // One alone is a restart, or both processes are being stopped.
+                // One failure alone is a restart, or both processes are being stopped.
                 if !isMissed, !mayBeStarting, failures > 1 {
                     logger.warning("coordinator does not answer; going on with what is known", metadata: ["error": "\(words(error))"])
                     isMissed = true
@@ -108,11 +108,11 @@ package final class ClusterView: Sendable {
         giveUp()
     }
 
-    /// How this coordinator can be asked.
+    /// State of `follow` about the coordinator.
     private struct Ask {
-        /// A release before 0.2 knows no lineages.
+        /// False for a release before 0.2.
         var knowsLineages = true
-        /// The coordinator is behind this process, and that was logged.
+        /// Whether the coordinator is behind this process, which was logged.
         var isBehind = false
     }
 
@@ -147,13 +147,13 @@ package final class ClusterView: Sendable {
         return try await coordinator.call(.snapshot, plain.body, timeout: .seconds(30))
     }
 
-    /// A coordinator that was put back to an earlier state hands out earlier keys: those revoked since would go on working if
-    /// nobody said so. One of this release jumps above what we know when it is asked.
+    /// Logs that a coordinator is behind, as after a restore: its keys are earlier ones, and keys that were revoked since
+    /// would work again. A coordinator of this release raises its revision above ours when it is asked.
     private func noteBehind(_ next: ClusterSnapshot, _ known: UInt64, _ isOfOtherLineage: Bool, _ ask: inout Ask) {
         let isBehind = next.revision < known && !isOfOtherLineage
         if isBehind, !ask.isBehind {
             logger.error(
-                "coordinator knows less than this process, as after a restore from an older copy; its keys and addresses are not taken",
+                "coordinator has an older revision than this process, as after a restore; its keys and addresses are not used",
                 metadata: ["revision": "\(known)", "coordinator": "\(next.revision)"])
         }
         ask.isBehind = isBehind
@@ -161,9 +161,9 @@ package final class ClusterView: Sendable {
 
     private func accept(_ next: ClusterSnapshot, over current: ClusterSnapshot?) throws {
         guard mayBeOpen || !next.keys.isEmpty || current == nil else {
-            throw ProtocolError(.notAuthenticated, "the coordinator has no keys any more; off loopback the ones known stay")
+            throw ProtocolError(.notAuthenticated, "the coordinator has no keys; off loopback the known keys stay in force")
         }
-        try file.write(Frame(.snapshot, FrameContext(cluster: next.map.clusterID), body: next.body).encoded)
+        try file.write(Frame(.snapshot, FrameContext(cluster: next.map.clusterID), body: next.body).encode())
         take(next)
         logger.info(
             "cluster map",

@@ -2,12 +2,12 @@ import FunnelProtocol
 import NIOCore
 import Synchronization
 
-/// Slows those who try keys, by address.
+/// Limits guesses of keys, by address.
 ///
-/// A key that is right is never delayed by what others of its address do: it is looked up first. Only where it is so
-/// short that it could be guessed it must wait too, unless it has been right from that address before.
+/// A right key is looked up first, so failures of others at its address do not delay it. Only a key that is short enough to
+/// be guessed must wait too, unless it has been right from that address before.
 package final class KeyGuesses: Sendable {
-    /// Failures of an address at once, and one more each second after that.
+    /// Max failures of an address at once; it regains one per second.
     private static let burst = 10.0
     private static let addressesMax = 10_000
     private static let goodMax = 8
@@ -15,7 +15,7 @@ package final class KeyGuesses: Sendable {
     private struct Address {
         var tokens = burst
         var refilledAt: UInt64
-        /// Short keys that were right, as parts of their hashes.
+        /// Short keys that were right, as prefixes of their hashes.
         var good: [[UInt8]] = []
 
         mutating func refill(_ now: UInt64) {
@@ -28,11 +28,12 @@ package final class KeyGuesses: Sendable {
 
     package init() {}
 
-    /// Addresses that are remembered now.
+    /// Number of addresses that are remembered now.
     package var addressCount: Int { addresses.withLock { $0.count } }
 
+    /// Admits a caller by key.
     /// - Parameter authorization: the header, `Bearer KEY`.
-    /// - Throws: what `KeyRing.admit` does; too many failures are `not_authenticated` with a time to wait.
+    /// - Throws: what `KeyRing.admit` throws; after too many failures `.notAuthenticated` with a time to wait.
     package func admit(
         _ keys: KeyRing, _ authorization: String?, for role: KeyRole, from address: String
     ) throws(ProtocolError) -> KeyRing.Principal {
@@ -71,7 +72,7 @@ package final class KeyGuesses: Sendable {
         }
     }
 
-    /// Counts a failure; false where the address has had too many.
+    /// Counts a failure; false if the address has had too many.
     private func mayFail(_ address: String, _ now: UInt64) -> Bool {
         change(address, now) { entry in
             guard entry.tokens >= 1 else { return false }
@@ -92,7 +93,7 @@ package final class KeyGuesses: Sendable {
     private func change<T>(_ address: String, _ now: UInt64, _ body: (inout Address) -> T) -> T {
         addresses.withLock { addresses in
             if addresses[address] == nil, addresses.count >= Self.addressesMax {
-                // Half at a time, so that a flood of addresses does not sort them for each.
+                // Drops half at a time, so that a flood of addresses does not sort them for each.
                 for old in addresses.sorted(by: { $0.value.refilledAt < $1.value.refilledAt }).prefix(Self.addressesMax / 2) {
                     addresses[old.key] = nil
                 }

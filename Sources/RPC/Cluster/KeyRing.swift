@@ -2,14 +2,14 @@ import Crypto
 import FunnelModel
 import FunnelProtocol
 
-/// The keys of a cluster, as hashes. Keys are long random texts, so one fast hash is enough; and as nobody can choose a
-/// key by the bits of its hash, looking hashes up tells no more by its time than that a key is unknown.
+/// The keys of a cluster, as hashes. Keys are long random texts, so one fast hash is enough. Nobody can choose a key by the
+/// bits of its hash, so the time of a lookup reveals only whether the key is known.
 package struct KeyRing: Sendable {
     private let keys: [[UInt8]: [ClusterSnapshot.Key]]
 
     package init(_ keys: [ClusterSnapshot.Key]) { self.keys = Dictionary(grouping: keys, by: \.hash) }
 
-    /// Without keys everybody on the machine may do everything, on loopback only.
+    /// Whether there are no keys: then every caller may do everything, on loopback only.
     package var isOpen: Bool { keys.isEmpty }
 
     /// What a caller may do, and in which project.
@@ -18,12 +18,14 @@ package struct KeyRing: Sendable {
         package var project: UInt32
     }
 
+    /// Admits a caller by key.
     /// - Parameter authorization: the header, `Bearer KEY`.
     package func admit(_ authorization: String?, for needed: KeyRole) throws(ProtocolError) -> Principal {
         if isOpen { return Principal(role: .admin, project: 1) }
         return try admit(hash: Self.hash(try Self.key(in: authorization)), for: needed)
     }
 
+    /// The key in the `Authorization` header.
     package static func key(in authorization: String?) throws(ProtocolError) -> String {
         let scheme = "bearer "
         guard let authorization, authorization.prefix(scheme.count).lowercased() == scheme else {
@@ -36,30 +38,37 @@ package struct KeyRing: Sendable {
     package func admit(hash: [UInt8], for needed: KeyRole) throws(ProtocolError) -> Principal {
         if isOpen { return Principal(role: .admin, project: 1) }
         guard let same = keys[hash], let first = same.first else { throw ProtocolError(.notAuthenticated, "the key is not known") }
-        // One key may stand under several roles: the one that allows the call counts.
+        // One key may have several roles: the one that allows the call counts.
         let found = same.last { $0.role == needed || $0.role == .admin } ?? first
         guard found.role == needed || found.role == .admin else {
-            throw ProtocolError(.forbidden, "this is a \(found.role) key; a \(needed) key is needed")
+            let wanted = needed == .admin ? "admin" : "\(needed) or admin"
+            throw ProtocolError(.forbidden, "the API key has the role \(found.role); this needs the role \(wanted)")
         }
         return Principal(role: found.role, project: found.project)
     }
 
     package static func hash(_ key: String) -> [UInt8] { Array(SHA256.hash(data: Array(key.utf8))) }
 
-    /// Below this many bytes a key may be guessed.
-    package static let shortKeyBytes = 16
-
-    /// Places, from 1, of keys in a configured list that are short. They are taken, with a warning.
-    package static func shortEntries(_ list: [String]) -> [Int] {
-        list.indices.filter { (list[$0].split(separator: ":", maxSplits: 1).last ?? "").utf8.count < shortKeyBytes }.map { $0 + 1 }
+    /// `KEY` or `PROJECT:KEY`. Either part may be empty, which is a fault: `KEY:` with a variable that is not set must not become the
+    /// key of another project.
+    private static func parts(_ entry: String) -> [String] {
+        entry.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     }
 
-    /// Keys as configured: a comma list, each `KEY` or `PROJECT:KEY`. Hashed here and forgotten.
+    /// A key of fewer bytes may be guessed.
+    package static let shortKeyBytes = 16
+
+    /// Places, from 1, of the short keys in a configured list. Callers accept them, with a warning.
+    package static func shortEntries(_ list: [String]) -> [Int] {
+        list.indices.filter { (parts(list[$0]).last ?? "").utf8.count < shortKeyBytes }.map { $0 + 1 }
+    }
+
+    /// Reads keys as configured, each `KEY` or `PROJECT:KEY`, and keeps only their hashes.
     package static func parse(_ list: [String], role: KeyRole, setting: String) throws(InvalidDocument) -> [ClusterSnapshot.Key] {
         var keys: [ClusterSnapshot.Key] = []
         var faults: [FieldFault] = []
         for (i, entry) in list.enumerated() {
-            let parts = entry.split(separator: ":", maxSplits: 1).map(String.init)
+            let parts = parts(entry)
             let project = parts.count == 2 ? UInt32(parts[0]) : 1
             let key = parts.last ?? ""
             if let project, project > 0, key.utf8.count >= 8 {

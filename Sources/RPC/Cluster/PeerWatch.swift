@@ -3,13 +3,13 @@ import FunnelProtocol
 import Logging
 import Synchronization
 
-/// Asks one shard again and again who it is and how it does, on a connection of its own: a shard that hangs, or that is not
-/// the one meant, is known before a call runs into it.
+/// Asks one shard for its identity about every second, on a connection of its own: so a shard that hangs, or is not the
+/// expected one, is known before a call meets it (`PROTOCOL.md` section 11, Shard watch).
 package final class PeerWatch: Sendable {
     package enum Condition: Equatable, Sendable {
-        /// It has not answered yet, and may be starting; why it has not, where it was asked.
+        /// It has not answered yet, and may be starting. The reason, if it was asked.
         case unknown(String?)
-        /// It answers; `problem` says why it takes no appends, nil where it does.
+        /// It answers. `problem` is why it accepts no appends; nil if it does.
         case up(problem: String?)
         case down(String)
     }
@@ -24,10 +24,10 @@ package final class PeerWatch: Sendable {
     private struct State {
         var condition = Condition.unknown(nil)
         var dataID: UInt64 = 0
-        /// Answers in a row that were late.
+        /// Number of answers in a row that were late.
         var late = 0
         var patienceEnds: ContinuousClock.Instant
-        /// What the log says.
+        /// The condition that was logged last.
         var told = Condition.unknown(nil)
         /// When the last lines were logged.
         var lines: [ContinuousClock.Instant] = []
@@ -36,16 +36,17 @@ package final class PeerWatch: Sendable {
     private let state: Mutex<State>
     private let task = Mutex<Task<Void, Never>?>(nil)
 
-    /// How long a shard may take to start beside this process before it is called down.
+    /// How long a shard may take to start before it counts as down.
     private static let patience = Duration.seconds(5)
     /// An answer that is later than this means that the shard hangs.
     private static let answerMax = Duration.seconds(2)
-    /// Lines in the log each minute, at most: a shard may come and go all the time.
+    /// Max log lines per minute: a shard may come and go all the time.
     private static let linesMax = 4
 
+    /// A watch that begins with `start`.
     /// - Parameters:
-    ///   - client: for this alone.
-    ///   - lateMax: answers in a row that may be late. A shard that computes with all its might may be late once.
+    ///   - client: used only by this watch.
+    ///   - lateMax: max answers in a row that may be late. A shard under full load may be late once.
     package init(
         name: String, client: FrameClient, expected: ExpectedPeer, own: @escaping @Sendable () -> ClusterState, logger: Logger,
         lateMax: Int = 0
@@ -60,9 +61,10 @@ package final class PeerWatch: Sendable {
     }
 
     package var condition: Condition { state.withLock { $0.condition } }
-    /// Of the data that the shard had open when it last answered; 0 where it has not.
+    /// Id of the data that the shard had open when it last answered; 0 if it has not answered.
     package var dataID: UInt64 { state.withLock { $0.dataID } }
 
+    /// Begins to ask; does nothing if the watch runs already.
     package func start() {
         task.withLock { task in
             task =
@@ -87,8 +89,8 @@ package final class PeerWatch: Sendable {
         await running?.value
     }
 
-    /// Makes a call to the shard; where the shard is down, or is found to be down meanwhile, the call is given up.
-    /// - Throws: `shardUnavailable` then, and what the call throws.
+    /// Makes a call to the shard. The call is given up if the shard is down, or is found to be down meanwhile.
+    /// - Throws: `.shardUnavailable` if the shard is down; what the call throws.
     package func run<T: Sendable>(_ call: @escaping @Sendable () async throws(ProtocolError) -> T) async throws(ProtocolError) -> T {
         if case .down(let reason) = condition { throw unavailable(reason) }
         do throws(ProtocolError) {
@@ -146,11 +148,11 @@ package final class PeerWatch: Sendable {
             return state.condition == now ? nil : state.condition
         }
         log()
-        // Whoever waits for it need not wait for the end of its time.
+        // Running calls need not wait until their deadline.
         if case .down = now, before != nil { running.cancelAll() }
     }
 
-    /// Logs what the condition is by now, where the log does not say so yet and has room for a line.
+    /// Logs the condition, if the log does not have it yet and the limit allows a line.
     private func log() {
         let change = state.withLock { state -> (now: Condition, before: Condition)? in
             guard state.condition != state.told else { return nil }
@@ -167,7 +169,7 @@ package final class PeerWatch: Sendable {
     private static func isWorthALine(_ now: Condition, _ before: Condition) -> Bool {
         switch (now, before) {
         case (.down, .down), (.up(nil), .unknown), (.unknown, _): false
-        // Numbers in it, such as bytes that are free, are no other reason.
+        // Texts that differ only in numbers, such as free bytes, are one reason.
         case (.up(let now?), .up(let before?)): now.filter { !$0.isNumber } != before.filter { !$0.isNumber }
         default: true
         }

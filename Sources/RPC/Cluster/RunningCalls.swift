@@ -1,7 +1,7 @@
 import FunnelProtocol
 import Synchronization
 
-/// Calls under way, which can all be given up at once.
+/// Running calls, which can all be cancelled at once.
 final class RunningCalls: Sendable {
     private let tasks = Mutex<(last: UInt64, cancel: [UInt64: @Sendable () -> Void])>((0, [:]))
 

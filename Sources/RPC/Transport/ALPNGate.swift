@@ -14,7 +14,7 @@ final class ALPNGate: ChannelInboundHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
-    /// What TLS says below, in words.
+    /// Turns errors of TLS below into readable text.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.fireErrorCaught(error is TransportError ? error : TransportError(.unknown, connectionWords(error)))
     }

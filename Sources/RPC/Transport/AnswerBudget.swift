@@ -1,8 +1,8 @@
 import Synchronization
 
-/// Memory for answers that their callers have not read yet. Where it is full, the answer that has waited for longest goes.
+/// Memory for answers that their callers have not read yet. If it is full, the answer that has waited longest is dropped.
 package final class AnswerBudget: Sendable {
-    /// Shorter ones are not counted.
+    /// Parts below this size are not counted.
     package static let shortBytes = 16 << 10
 
     private struct Held {
@@ -13,16 +13,18 @@ package final class AnswerBudget: Sendable {
     private let most: Int
     private let state = Mutex((bytes: 0, last: UInt64(0), held: [UInt64: Held]()))
 
-    /// - Parameter bytes: held at a time by all answers of a port.
+    /// An empty budget.
+    /// - Parameter bytes: max bytes held by all answers of a port.
     package init(bytes: Int = 96 << 20) { most = bytes }
 
     /// Bytes held now.
     package var bytes: Int { state.withLock { $0.bytes } }
 
+    /// Counts a part of an answer; if the budget is full, evicts the answers that have waited longest.
     /// - Parameters:
-    ///   - ticket: of the answer of which these bytes are a part; nil for its first.
-    ///   - evict: called on any thread where the answer has to go. Its bytes count as free at once.
-    /// - Returns: the answer's ticket: another one where all before was given back or evicted.
+    ///   - ticket: the answer's ticket; nil for its first part.
+    ///   - evict: called on any thread if the answer is evicted. Its bytes count as free at once.
+    /// - Returns: the answer's ticket; a new one if all its parts before were given back or evicted.
     package func take(_ bytes: Int, ticket: UInt64?, evict: @escaping @Sendable () -> Void) -> UInt64 {
         let (ticket, evicted) = state.withLock { state -> (UInt64, [Held]) in
             let known = ticket.flatMap { state.held[$0] == nil ? nil : $0 }

@@ -2,16 +2,16 @@ import Synchronization
 
 /// Memory for request bodies, shared out so that no caller can keep others out.
 ///
-/// A body takes its memory through a lease, which belongs to accounts: the whole, and parts of it such as those of a
-/// connection, an address or a project. Where an account is full, the slowest body in it that is still arriving goes,
-/// not the newcomer.
+/// A body takes its memory through a lease, which belongs to accounts: the whole, and parts of it such as those of a connection,
+/// an address or a project. If an account is full, the slowest body in it that is still arriving is evicted, not the new one.
 package final class BodyBudget: Sendable {
     /// A part of the budget, or the whole of it.
     package final class Account: Sendable {
         fileprivate let most: Int
         fileprivate let held = Atomic<Int>(0)
 
-        /// - Parameter most: bytes of all bodies of this account.
+        /// An empty account.
+        /// - Parameter most: max bytes of all its bodies.
         package init(most: Int) { self.most = most }
 
         package var bytes: Int { held.load(ordering: .relaxed) }
@@ -20,16 +20,19 @@ package final class BodyBudget: Sendable {
     private let whole: Account
     private let arriving = Mutex<[ObjectIdentifier: BodyLease]>([:])
 
-    /// - Parameter bytes: held at a time by all bodies.
+    /// An empty budget.
+    /// - Parameter bytes: max bytes held by all bodies.
     package init(bytes: Int) { whole = Account(most: bytes) }
 
     /// Bytes held now.
     package var bytes: Int { whole.bytes }
 
+    /// Begins a lease for one body.
     /// - Parameters:
     ///   - parts: the accounts of the body beside the whole.
-    ///   - isProven: the caller is a service of the cluster; its bodies go after all others, and never for others.
-    ///   - evict: told, on any thread, that the body has to go. Its bytes count as free at once.
+    ///   - isProven: whether the caller is a service of the cluster. Its bodies are evicted after all others, and only for
+    ///     another service.
+    ///   - evict: called on any thread if the body is evicted. Its bytes count as free at once.
     package func lease(
         in parts: [Account], isProven: Bool = false, now: UInt64, evict: @escaping @Sendable () -> Void
     ) -> BodyLease {
@@ -42,8 +45,8 @@ package final class BodyBudget: Sendable {
         arriving.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(lease)) }
     }
 
-    /// Evicts the slowest bodies until the account is within its limit, and a little below so that this need not be done
-    /// for each chunk. False, with nothing done, where bodies slower than `taker` don't hold enough.
+    /// Evicts the slowest bodies until the account is within its limit, and a little below so that this need not be done for
+    /// each chunk. Does nothing and returns false if bodies slower than `taker` do not hold enough.
     fileprivate func makeRoom(in account: Account, for taker: BodyLease, now: UInt64) -> Bool {
         let candidates = arriving.withLock { arriving in
             arriving.values.filter { lease in
@@ -62,7 +65,7 @@ package final class BodyBudget: Sendable {
     }
 }
 
-/// What one body has taken off the budget. One task or event loop takes; anybody may evict.
+/// The memory that one body has taken from the budget. One task or event loop takes; any thread may evict.
 package final class BodyLease: Sendable {
     /// A body is not evicted in its first second: its rate says nothing yet.
     fileprivate static let graceNanoseconds: UInt64 = 1_000_000_000
@@ -75,7 +78,7 @@ package final class BodyLease: Sendable {
     private let evict: @Sendable () -> Void
     private let held = Atomic<Int>(0)
     private let isEvicted = Atomic<Bool>(false)
-    // Bytes of this window of time and of the one before; approximate where read while they change.
+    // Bytes of this window of time and of the one before; approximate if they are read while they change.
     private let windowStart: Atomic<UInt64>
     private let windowBytes = Atomic<Int>(0)
     private let bytesBefore = Atomic<Int>(0)
@@ -94,7 +97,7 @@ package final class BodyLease: Sendable {
     /// Bytes held now.
     package var bytes: Int { held.load(ordering: .relaxed) }
 
-    /// False where there is no room, or the body has been evicted. What was taken before stays taken.
+    /// Takes bytes; false if there is no room, or the body was evicted. What was taken before stays taken.
     package func take(_ bytes: Int, now: UInt64) -> Bool {
         note(bytes, now: now)
         for account in accounts { account.held.wrappingAdd(bytes, ordering: .relaxed) }
@@ -112,7 +115,7 @@ package final class BodyLease: Sendable {
         return true
     }
 
-    /// The body is whole and can't be evicted any more; false if it was.
+    /// Call when the body is complete: it cannot be evicted any more. False if it was evicted.
     package func finish() -> Bool {
         budget.forget(self)
         return !isEvicted.load(ordering: .acquiring)
@@ -124,6 +127,7 @@ package final class BodyLease: Sendable {
         giveBack(held.exchange(0, ordering: .relaxed))
     }
 
+    /// Evicts the body.
     /// - Returns: the bytes that became free.
     fileprivate func evictNow() -> Int {
         guard !isEvicted.exchange(true, ordering: .acquiringAndReleasing) else { return 0 }
@@ -150,7 +154,7 @@ package final class BodyLease: Sendable {
         windowBytes.wrappingAdd(bytes, ordering: .relaxed)
     }
 
-    /// Bytes a second, about, over the last ten seconds or since the body began.
+    /// Approximate bytes per second, over the last ten seconds or since the body began.
     fileprivate func rate(now: UInt64) -> Double {
         let window = Double(Self.windowNanoseconds)
         let start = windowStart.load(ordering: .relaxed)

@@ -7,9 +7,9 @@ package struct BodyClock {
         /// Over each window of this length but the first, a body must move `bytesPerSecond`.
         package var window: Duration = .seconds(10)
         package var bytesPerSecond: Int = 4_096
-        /// The last moment: the time that all its bytes take at that rate, and this.
+        /// Added to the time that all bytes take at that rate; together that is the body's deadline.
         package var spare: Duration = .seconds(30)
-        /// But never later than this.
+        /// Max time to the deadline.
         package var most: Duration = .seconds(600)
 
         /// The defaults above.
@@ -24,15 +24,16 @@ package struct BodyClock {
     private var isFirst = true
     private var lookedAt: UInt64
 
+    /// Starts the clock of a body.
     /// - Parameters:
-    ///   - expected: bytes of the whole body, or the most it may have.
+    ///   - expected: bytes of the whole body, or its max.
     ///   - now: nanoseconds.
     package init(_ limits: Limits, expected: Int, now: UInt64) {
         window = max(1, UInt64(limits.window.boundedNanoseconds))
         let rate = max(1, limits.bytesPerSecond)
         bytesPerWindow = max(1, Int(Double(rate) * Double(window) / 1e9))
         let most = UInt64(limits.most.boundedNanoseconds)
-        // What is announced may be any number.
+        // The announced size may be any number.
         let seconds = min(max(0, expected) / rate, 1_000_000)
         end = now + min(most, UInt64(seconds) * 1_000_000_000 + UInt64(limits.spare.boundedNanoseconds))
         windowEnd = now + window
@@ -41,12 +42,13 @@ package struct BodyClock {
 
     package mutating func arrived(_ count: Int) { bytes += count }
 
-    /// We did not read since the last look, so the sender could not send: that time does not count.
+    /// Call if we did not read since the last check: the sender could not send, so that time does not count.
     package mutating func hold(now: UInt64) {
         end += now > lookedAt ? now - lookedAt : 0
         restart(now)
     }
 
+    /// Whether the body is too slow, or past its deadline.
     /// - Parameter sharers: bodies that arrive at the same time on the connection and share its rate.
     package mutating func isLate(now: UInt64, sharers: Int = 1) -> Bool {
         lookedAt = now

@@ -18,7 +18,7 @@ func wallMilliseconds() -> Int {
     return Int(spec.tv_sec) * 1_000 + Int(spec.tv_nsec) / 1_000_000
 }
 
-/// What a request says before its body.
+/// The head of a request.
 package struct CallHead: Sendable {
     /// `POST`, or `GET` for health.
     package let method: String

@@ -1,12 +1,12 @@
 import Synchronization
 
-/// The places for connections of one port. Nobody holds them all: an address has a limit, the connection that was idle
-/// for longest goes to make room, and some places stay free for connections that soon show that they deserve one.
+/// The places for connections of one port. An address has a limit; the connection that was idle longest is closed to make
+/// room; some places stay reserved for connections that soon prove a role.
 package final class ConnectionPlaces: Sendable {
     package struct Limits: Sendable {
         package var most: Int
         package var perAddress: Int
-        /// Of `most`, for connections of a proven role, and for a short stay of any other.
+        /// Of `most`, places for connections of a proven role; any other may have one for a short time.
         package var reserved: Int
 
         package init(most: Int, perAddress: Int, reserved: Int) {
@@ -21,7 +21,7 @@ package final class ConnectionPlaces: Sendable {
         package let address: String
         fileprivate let number: UInt64
         fileprivate let close: @Sendable () -> Void
-        /// Since when nothing is asked of the connection, in nanoseconds; 0 while something is.
+        /// When the connection became idle, in nanoseconds; 0 while it is busy.
         fileprivate let idleSince: Atomic<UInt64>
 
         fileprivate init(number: UInt64, address: String, now: UInt64, close: @escaping @Sendable () -> Void) {
@@ -66,7 +66,7 @@ package final class ConnectionPlaces: Sendable {
             ordinaryOfAddress[place.address] = left > 0 ? left : nil
         }
 
-        /// The ordinary connection that has been idle for longest.
+        /// The ordinary connection that was idle longest.
         func longestIdle(of address: String?) -> Place? {
             var found: (place: Place, since: UInt64)?
             for entry in places.values where entry.standing == .ordinary && (address == nil || entry.place.address == address) {
@@ -87,12 +87,13 @@ package final class ConnectionPlaces: Sendable {
 
     package init(_ limits: Limits) { self.limits = limits }
 
-    /// Connections that have a place now.
+    /// Number of connections that have a place now.
     package var count: Int { state.withLock { $0.places.count } }
 
     /// Connections closed to make room for others since the start.
     package var displaced: Int { closed.load(ordering: .relaxed) }
 
+    /// Gives a connection a place, if need be by closing another one.
     /// - Parameter close: closes the connection, on any thread; it is not called from inside `admit` of its own.
     package func admit(_ address: String, now: UInt64, close: @escaping @Sendable () -> Void) -> Admission {
         let (admission, victim) = state.withLock { state -> (Admission, Place?) in
@@ -119,7 +120,7 @@ package final class ConnectionPlaces: Sendable {
     private static func admitOnProbation(_ place: Place, _ state: inout State, _ limits: Limits) -> (Admission, Place?) {
         var victim: Place?
         if state.places.count >= limits.most {
-            // Who proves a role does so at once, so the one that has not for longest is the least likely to.
+            // A service proves its role at once, so the connection that has not for longest is the least likely to.
             victim = state.oldestOnProbation ?? state.longestIdle(of: nil)
             guard let victim else { return (.refused, nil) }
             state.remove(victim.number)
@@ -128,7 +129,7 @@ package final class ConnectionPlaces: Sendable {
         return (.onProbation(place), victim)
     }
 
-    /// The connection has proven a role: it stays, whatever the limits.
+    /// Call when the connection has proven a role: it keeps its place, regardless of the limits.
     package func promote(_ place: Place) {
         state.withLock { state in
             guard state.places[place.number] != nil else { return }
@@ -143,6 +144,6 @@ package final class ConnectionPlaces: Sendable {
 
     package func leave(_ place: Place) { state.withLock { $0.remove(place.number) } }
 
-    /// Admits nobody any more.
+    /// Admits no more connections.
     package func shut() { state.withLock { $0.isOpen = false } }
 }

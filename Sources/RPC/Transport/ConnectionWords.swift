@@ -3,7 +3,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 
-/// Why a connection or its TLS failed, in words. Errors of the libraries below have, most of them, Swift's own form alone.
+/// Why a connection or its TLS failed, in words. Most errors of the libraries below have only Swift's default description.
 package func connectionWords(_ error: any Error) -> String {
     switch error {
     case let error as NIOConnectionError:

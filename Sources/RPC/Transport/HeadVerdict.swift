@@ -1,10 +1,10 @@
 import NIOCore
 
-/// What becomes of a request, decided from its head before a byte of its body is taken.
+/// The decision on a request, made from its head before any byte of its body is read.
 package enum HeadVerdict: Sendable {
-    /// The body may come, of so many bytes at most.
+    /// The body may come; `bodyMax` is its max bytes.
     case take(bodyMax: Int)
-    /// This is the answer; the body is not read.
+    /// The answer is this; the body is not read.
     case answer(EarlyAnswer)
 }
 

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Why something was turned away at a port: a fixed set, so that metrics can go by it.
+/// Why something was refused at a port: a fixed set, so that metrics can use it as a label.
 package protocol RefusalReason: CaseIterable, Hashable, RawRepresentable, Sendable where RawValue == String {}
 
-/// Counts by reason since the start.
+/// Number of refusals since the start, by reason.
 package final class Refusals<Reason: RefusalReason>: Sendable {
     private let counts = Mutex<[Reason: Int]>([:])
 
@@ -20,7 +20,7 @@ package final class Refusals<Reason: RefusalReason>: Sendable {
 package enum WireRefusal: String, RefusalReason {
     /// No place was free for the connection.
     case connections
-    /// A place was free for a moment only, and the peer proved no role meanwhile.
+    /// A place was free for a short time only, and the peer proved no role meanwhile.
     case probation
     /// Unknown path, method or content type.
     case request
@@ -37,9 +37,9 @@ package enum WireRefusal: String, RefusalReason {
     case memory
     /// The body was the slowest when memory was short.
     case evicted
-    /// The body fell below the least rate, or was not whole at its last moment.
+    /// The body fell below the min rate, or was not complete at its deadline.
     case slow
-    /// The answer had waited for its reader for longest when memory was short.
+    /// The answer had waited longest for its reader when memory was short.
     case unread
     /// Too many calls of the connection are still running, or the server stops.
     case calls

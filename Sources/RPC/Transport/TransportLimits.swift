@@ -4,7 +4,7 @@ import HTTP2
 package struct TransportLimits: Sendable {
     /// A request body above this is answered 413 and its stream reset. A handler may allow less by path.
     package var maxBodyBytes: Int = 16 * 1024 * 1024
-    /// Connections a server keeps. At the limit the one that has been idle for longest goes.
+    /// Connections a server keeps. At the limit the one that was idle longest is closed.
     package var maxConnections: Int = 1024
     /// Of these, connections of one address whose peers have proven no role.
     package var maxConnectionsPerAddress: Int = 512
@@ -25,9 +25,9 @@ package struct TransportLimits: Sendable {
     /// The HTTP/2 bounds.
     package var http2 = HTTP2Limits()
 
-    /// Request bytes of all connections whose peers have proven no role: the rest is for services alone.
+    /// Max request bytes of all connections whose peers have proven no role; the rest is reserved for services.
     var unprovenBodyBytes: Int { maxGlobalBodyBytes / 4 * 3 }
-    /// Of these, what the connections of one address hold, and what one connection does: at least one body.
+    /// Of these, max bytes of the connections of one address, and of one connection: at least one body.
     var bodyBytesPerAddress: Int { max(maxGlobalBodyBytes / 2, maxBodyBytes) }
     var bodyBytesPerConnection: Int { max(maxGlobalBodyBytes / 8, maxBodyBytes) }
 

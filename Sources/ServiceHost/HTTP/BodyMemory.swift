@@ -7,11 +7,12 @@ import NIOCore
 import RPC
 import Synchronization
 
-/// Memory for the request bodies of one process. A project has at most half of it; beyond that its slowest body goes.
+/// The memory budget for HTTP request bodies of a process. A project has at most half of it. Where memory is short, the slowest
+/// body is evicted.
 package final class BodyMemory: Sendable {
     private let budget: BodyBudget
     private let projectMost: Int
-    /// As many as there are projects with keys.
+    /// By project. Not more than projects with keys.
     private let projects = Mutex<[UInt32: BodyBudget.Account]>([:])
 
     package init(bytes: Int) {
@@ -19,9 +20,10 @@ package final class BodyMemory: Sendable {
         projectMost = bytes / 2
     }
 
+    /// Bytes held now.
     package var bytes: Int { budget.bytes }
 
-    /// Runs `body` with a lease, through which it takes memory as it needs it; all of it is given back at the end.
+    /// Runs `body` with a lease, which takes memory as it arrives and returns all of it at the end.
     package func with<T>(_ project: UInt32, _ context: ServiceContext, _ body: (BodyLease) async throws -> T) async throws -> T {
         let account = projects.withLock { projects in
             let account = projects[project] ?? BodyBudget.Account(most: projectMost)

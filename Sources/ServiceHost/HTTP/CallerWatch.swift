@@ -2,7 +2,7 @@ import Hummingbird
 import NIOCore
 import NIOHTTPTypes
 
-/// Notices that the peer of a connection has closed it, or its half: nobody reads an answer then.
+/// Detects that the peer has closed the connection, or its half of it: then nobody reads an answer.
 final class CallerWatch: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
 
@@ -10,16 +10,16 @@ final class CallerWatch: ChannelInboundHandler, RemovableChannelHandler {
     private var nextNumber = 0
     private var actions: [Int: @Sendable () -> Void] = [:]
 
-    /// On the event loop.
-    /// - Parameter action: called once the caller is gone, at once where it is so already.
-    /// - Returns: a number by which to take it back.
+    /// Registers an action; to be called on the event loop.
+    /// - Parameter action: called once, when the caller has gone or at once if it already has.
+    /// - Returns: a number for `remove`.
     func add(_ action: @escaping @Sendable () -> Void) -> Int {
         nextNumber += 1
         if isGone { action() } else { actions[nextNumber] = action }
         return nextNumber
     }
 
-    /// On the event loop.
+    /// Removes an action; to be called on the event loop.
     func remove(_ number: Int) { actions[number] = nil }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -41,7 +41,7 @@ final class CallerWatch: ChannelInboundHandler, RemovableChannelHandler {
 }
 
 extension ServiceContext {
-    /// Runs `body`, and cancels it once the caller has closed the connection.
+    /// Runs `body`, and cancels it when the caller closes the connection.
     package func whileCallerWaits<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async throws -> T {
         let task = Task { try await body() }
         let channel = channel

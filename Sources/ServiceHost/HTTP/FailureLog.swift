@@ -5,17 +5,18 @@ import Synchronization
 
 /// Logs failed requests, so that the request id of an answer is found in the log. The number of lines is limited, so that callers
 /// can't fill the disk.
-final class FailureLog: Sendable {
-    /// A hundred at once, and one more each second.
-    private struct Budget {
+package final class FailureLog: Sendable {
+    /// A token bucket: 100 lines at once, and one more each second.
+    package struct Budget {
         private static let burst = 100.0
         private var tokens = burst
-        private var refilled = ContinuousClock.now
+        private var refilled: ContinuousClock.Instant
         private var leftOut = 0
 
-        /// Lines left out before this one; nil where this one is to be left out too.
-        mutating func take() -> Int? {
-            let now = ContinuousClock.now
+        package init(_ now: ContinuousClock.Instant = .now) { refilled = now }
+
+        /// The number of lines left out before this one; nil if this one must be left out too.
+        package mutating func take(_ now: ContinuousClock.Instant = .now) -> Int? {
             tokens = min(Self.burst, tokens + (now - refilled) / .seconds(1))
             refilled = now
             guard tokens >= 1 else {
@@ -28,10 +29,12 @@ final class FailureLog: Sendable {
         }
     }
 
-    /// Faults of callers take no lines from faults of the cluster.
+    /// Separate, so that faults of callers take no lines from faults of the cluster.
     private let budgets = Mutex((ofCallers: Budget(), ofCluster: Budget()))
 
-    /// - Parameter error: what the answer says; its text is logged where it is about the cluster, and never a caller's own words.
+    /// Logs one failed request.
+    /// - Parameter error: the error in the answer. Its text is logged with status 500 and above only, since others may quote the
+    ///   caller.
     func note(_ status: HTTPResponse.Status, _ route: String?, _ method: HTTPRequest.Method, _ error: ProtocolError?, _ logger: Logger) {
         let isOfCluster = status.code >= 500
         let level: Logger.Level = isOfCluster ? .notice : .info
@@ -51,7 +54,7 @@ final class FailureLog: Sendable {
 enum RequestID {
     private static let bytesMax = 64
 
-    /// The caller's own where it is 1 to 64 printable characters of ASCII without spaces; nil otherwise.
+    /// The caller's `X-Request-Id` if it is 1 to 64 printable ASCII characters without spaces; otherwise nil.
     static func given(_ headers: HTTPFields) -> String? {
         guard let text = headers[.requestID], (1...bytesMax).contains(text.utf8.count), text.utf8.allSatisfy({ $0 > 32 && $0 < 127 })
         else { return nil }

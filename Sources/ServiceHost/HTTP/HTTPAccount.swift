@@ -7,26 +7,27 @@ import NIOCore
 import NIOHTTPTypes
 import ServiceRuntime
 
-/// What is counted and logged of all HTTP requests of a process.
+/// Counts and logs the HTTP requests of a process.
 package struct HTTPAccount: Sendable {
     private let requests: Counter
     private let failures: Counter
     private let latency: LatencyHistogram
     private let log = FailureLog()
-    /// Whether every request is logged.
+    /// Whether every request is logged, at level debug.
     private let isVerbose: Bool
 
     package init(_ metrics: Metrics, isVerbose: Bool = false) {
         self.isVerbose = isVerbose
         requests = metrics.counter("sluice_http_requests_total", "HTTP requests answered")
         failures = metrics.counter(
-            "sluice_http_failures_total", "HTTP requests answered with a status of 500 or more, probes of readiness not counted")
-        latency = metrics.latency("sluice_http_request_seconds", "time to answer an HTTP request")
+            "sluice_http_failures_total", "HTTP requests answered with status 500 or above, without those to /readyz")
+        latency = metrics.latency("sluice_http_request_seconds", "time from an HTTP request's head to its answer, in seconds")
     }
 
+    /// Counts a request, and logs it if it failed or if all are logged.
     /// - Parameters:
-    ///   - failure: what the answer says, where it is an error of the protocol.
-    ///   - route: the pattern of the path; nil where there is none.
+    ///   - failure: the protocol error in the answer; nil for others.
+    ///   - route: the pattern of the path; nil for an unknown path.
     func record(
         _ status: HTTPResponse.Status, _ failure: ProtocolError?, _ took: Duration, method: HTTPRequest.Method, route: String?,
         logger: @autoclosure () -> Logger

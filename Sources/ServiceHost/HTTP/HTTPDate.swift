@@ -2,13 +2,13 @@ import FunnelModel
 import ServiceRuntime
 import Synchronization
 
-/// The time of an answer, as RFC 9110 section 5.6.7 has it.
+/// The text of the `Date` header, in the format of RFC 9110 section 5.6.7.
 enum HTTPDate {
     private static let last = Mutex((second: Int64.min, text: ""))
     private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
-    /// Made once a second.
+    /// The text of the current second; formatted once a second.
     static func now() -> String {
         let second = WallClock.now() / 1_000_000
         return last.withLock { last in
@@ -17,7 +17,7 @@ enum HTTPDate {
         }
     }
 
-    /// - Parameter second: since 1970 UTC, not before.
+    /// The text of a time in seconds since 1970 UTC; not negative.
     static func text(_ second: Int64) -> String {
         let day = second / 86_400
         let (year, month, dayOfMonth) = Timestamp.civil(day: day)

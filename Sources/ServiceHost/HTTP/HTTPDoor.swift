@@ -2,21 +2,21 @@ import HTTP2
 import NIOCore
 import RPC
 
-/// What all connections of one HTTP port share: their places, their clocks, and what was refused.
+/// The state that all connections of one HTTP port share: limits, places, memory of answers, counts of refusals.
 package final class HTTPDoor: Sendable {
     package static let connectionsMax = 4_096
 
-    /// Bounds of one connection.
+    /// Limits of one connection.
     package struct Limits: Sendable {
-        /// TLS and the first request's head together, and any later head from its first byte on.
+        /// Max time of TLS and the first request's head together, and of any later head from its first byte on.
         package var head: Duration = .seconds(10)
-        /// How slowly a body may come.
+        /// Min rate and max time of a request body.
         package var body = BodyClock.Limits()
-        /// Bytes of a body that are still read after the answer was given early.
+        /// Max bytes of a body that are still read after an early answer.
         package var restBytes = 64 << 10
-        /// How long such a connection stays open so that the answer arrives.
+        /// How long a connection stays open after an early answer, so that the answer arrives.
         package var linger: Duration = .seconds(1)
-        /// The longest stay of a connection that has no ordinary place.
+        /// Max time of a connection on a reserved place.
         package var probation: Duration = .seconds(5)
 
         package init() {}
@@ -27,8 +27,8 @@ package final class HTTPDoor: Sendable {
     package let answers: AnswerBudget
     package let refusals = Refusals<HTTPRefusal>()
 
-    /// - Parameters:
-    ///   - connections: in all, of which `reserved` are for short stays, such as health checks, when no others are free.
+    /// The port takes `connections` connections. `reserved` of them are for short stays, such as health checks, when all others are
+    /// taken.
     package init(
         connections: Int = connectionsMax, connectionsPerAddress: Int = connectionsMax / 2, reserved: Int = 64, limits: Limits = Limits(),
         answers: AnswerBudget = AnswerBudget()

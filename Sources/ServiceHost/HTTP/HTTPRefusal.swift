@@ -6,17 +6,17 @@ import RPC
 package enum HTTPRefusal: String, RefusalReason {
     /// No place was free for the connection.
     case connections
-    /// A place was free for a moment only, and the moment is over.
+    /// Only a reserved place was free, and its time is over (`HTTPDoor.Limits.probation`).
     case probation
     /// TLS or a request's head was not complete in time.
     case slowHead = "slow_head"
-    /// The body fell below the least rate, or was not whole at its last moment.
+    /// The body fell below the min rate, or was not complete at its deadline.
     case slow
     /// The body was the slowest when memory was short.
     case evicted
-    /// The answer had waited for its reader for longest when memory was short.
+    /// The answer had waited longest for its reader when memory was short.
     case unread
-    /// The answers of these statuses.
+    /// Requests answered with status 401, 429, 403 or 413.
     case notAuthenticated = "not_authenticated"
     case guesses
     case forbidden

@@ -6,7 +6,7 @@ import Logging
 import NIOCore
 import RPC
 
-/// Answers in JSON.
+/// Complete responses: JSON, text, bytes and problem documents.
 package enum JSONResponse {
     package static func json(
         _ value: JSONValue, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
@@ -27,13 +27,13 @@ package enum JSONResponse {
     /// RFC 9457 problem details.
     package static func problem(_ error: ProtocolError) -> Response { WholeAnswer(error).response }
 
-    /// An HTTP error that has no code in the protocol.
+    /// Problem details of an HTTP error that has no code in the protocol.
     static func problem(_ status: HTTPResponse.Status, _ detail: String, headers: HTTPFields = [:]) -> Response {
         let title = status.reasonPhrase.lowercased()
         let problem: JSONValue = [
             "type": .text("urn:sluice:\(title.replacing(" ", with: "_"))"), "title": .text(title), "status": .count(status.code),
             "detail": .text(detail),
         ]
-        return body(problem.encoded, type: "application/problem+json", status: status, headers: headers)
+        return body(problem.encode(), type: "application/problem+json", status: status, headers: headers)
     }
 }

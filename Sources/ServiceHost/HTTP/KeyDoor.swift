@@ -4,11 +4,13 @@ import Hummingbird
 import NIOCore
 import RPC
 
-/// Lets HTTP requests in by their key; without keys, those of this machine that no foreign page has sent.
+/// Admits HTTP requests by their key. If no key is configured, it admits requests to a local host name that no page of another site
+/// has sent.
 package struct KeyDoor: Sendable {
     private let ring: @Sendable () -> KeyRing
     private let guesses: KeyGuesses
 
+    /// `keys` returns the keys that are valid now.
     package init(guesses: KeyGuesses, keys: @escaping @Sendable () -> KeyRing) {
         self.guesses = guesses
         ring = keys
@@ -16,13 +18,15 @@ package struct KeyDoor: Sendable {
 
     package var keys: KeyRing { ring() }
 
+    /// The caller of a request. Throws if the key is missing, unknown or of another role, or if its address has guessed too often.
     package func admit(_ request: Request, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
         let keys = keys
         if keys.isOpen { try requireOwnPage(request) }
         return try guesses.admit(keys, request.headers[.authorization], for: role, from: Peer.address)
     }
 
-    /// Lets in whom no guess could be; nil for all others, whom `admit` has to count.
+    /// The caller of a request whose key is right and too long to be a guess; nil for all others, which `admit` must check and
+    /// count.
     package func admitAtOnce(_ head: HTTPRequest, for role: KeyRole) -> KeyRing.Principal? {
         let keys = keys
         if keys.isOpen {
@@ -35,21 +39,24 @@ package struct KeyDoor: Sendable {
         return try? keys.admit(head.headerFields[.authorization], for: role)
     }
 
-    /// The same for a key that came in another way.
+    /// The caller with a key that is not in the `Authorization` header.
     package func admit(key: String, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
         try guesses.admit(keys, key: key, for: role, from: Peer.address)
     }
 
+    /// Throws `.forbidden` if a page of another site sent the request or, without keys, if the host name is not local.
     package func requireOwnPage(_ request: Request) throws(ProtocolError) { try requireOwnPage(request.head) }
 
     private func requireOwnPage(_ head: HTTPRequest) throws(ProtocolError) {
         guard Self.isOfOwnPage(head) else { throw ProtocolError(.forbidden, "the request was sent by a page of another site") }
-        // Without keys everybody on this machine may do everything; a name that was bent to this address is not of it.
+        // Without keys everyone on this machine may do everything. A foreign host name that leads to this address (DNS rebinding)
+        // may not.
         guard !keys.isOpen || Self.isLocal(head.authority ?? "localhost") else {
             throw ProtocolError(.forbidden, "without keys this service answers to localhost, 127.0.0.1 and [::1] only")
         }
     }
 
+    /// Whether an authority is `localhost`, `[::1]` or `127.x.x.x`, with or without a port.
     static func isLocal(_ authority: String) -> Bool {
         let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
         let rest = authority.dropFirst(host.count)
@@ -59,8 +66,8 @@ package struct KeyDoor: Sendable {
 
     private static let fetchSite = HTTPField.Name("Sec-Fetch-Site")!
 
-    /// False where a browser says that another site's page had it send this. Programs other than browsers say nothing,
-    /// and have no cookies that others could use.
+    /// False if the headers of a browser name another site as the sender. Other programs send no such headers, and have no cookies
+    /// that another site could use.
     private static func isOfOwnPage(_ head: HTTPRequest) -> Bool {
         if head.method == .get || head.method == .head { return true }
         if let site = head.headerFields[fetchSite] { return site == "same-origin" || site == "none" }
@@ -69,10 +76,10 @@ package struct KeyDoor: Sendable {
     }
 }
 
-/// Who sent the request that this task answers.
+/// The sender of the request that the current task answers.
 enum Peer {
     @TaskLocal static var channel: (any Channel)?
 
-    /// The part of the address that limits go by.
+    /// The part of the address to which limits apply; see `limitAddress`.
     static var address: String { limitAddress(channel?.remoteAddress) }
 }

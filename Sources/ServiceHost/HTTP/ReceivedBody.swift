@@ -7,7 +7,7 @@ import NIOCore
 import RPC
 import Synchronization
 
-/// A request's body as it came, perhaps compressed.
+/// A request's body as received, possibly compressed.
 package struct ReceivedBody: Sendable {
     private let bytes: [UInt8]
     private let isCompressed: Bool
@@ -16,8 +16,9 @@ package struct ReceivedBody: Sendable {
 
     /// Reads the body to its end, within limits.
     /// - Parameters:
-    ///   - limit: bytes before and after decompression; one more is 413, before any is read where the length is announced.
-    ///   - lease: memory is taken through it as bytes arrive; nil for small documents.
+    ///   - limit: max bytes, before and after decompression. Above it the error is 413, at once if `Content-Length` announces more.
+    ///   - lease: takes the memory as bytes arrive; nil for small documents, which are not counted.
+    /// - Throws: `ProtocolError`, or `HTTPError` with 408 if the body comes too slowly.
     package static func read(_ request: Request, limit: Int, lease: BodyLease? = nil) async throws -> ReceivedBody {
         let encoding = request.headers[.contentEncoding]?.lowercased() ?? "identity"
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge(limit) }
@@ -36,7 +37,7 @@ package struct ReceivedBody: Sendable {
         } catch BodyCut.slow {
             throw HTTPError(.requestTimeout, message: "the body came too slowly; nothing was stored")
         } catch {
-            // Broken chunks, or a caller that went away in the middle.
+            // Chunks are malformed, or the caller left early.
             throw ProtocolError(.invalidMessage, "the body could not be read to its end")
         }
     }
@@ -51,7 +52,7 @@ package struct ReceivedBody: Sendable {
         return bytes
     }
 
-    /// The body, decompressed. A few bytes can decode to the whole limit, which takes long: not to be called where others wait.
+    /// The decompressed body. A few bytes can decode to the whole limit, which takes long: not to be called on an event loop.
     package func content() throws(ProtocolError) -> [UInt8] {
         guard isCompressed else { return bytes }
         let inflate = try decoding { () throws(InflateError) in try Inflate(limit: limit) }
@@ -75,7 +76,7 @@ package struct ReceivedBody: Sendable {
         }
     }
 
-    /// Compressed bytes that are decoded before memory is asked for again.
+    /// Compressed bytes that are decoded before memory is taken again.
     private static let sliceBytes = 16 << 10
 
     private static func take(_ bytes: Int, _ lease: BodyLease?) throws(ProtocolError) {
@@ -83,10 +84,10 @@ package struct ReceivedBody: Sendable {
     }
 
     private static var full: ProtocolError {
-        ProtocolError(.overloaded, "request bodies hold all memory that they may; nothing was stored")
+        ProtocolError(.overloaded, "the memory for request bodies is used up; nothing was stored")
     }
 
     private static func tooLarge(_ limit: Int) -> ProtocolError {
-        ProtocolError(.tooLarge, "the body is over the limit of \(limit) bytes after decompression")
+        ProtocolError(.tooLarge, "the body is over the limit of \(limit) bytes, also after decompression")
     }
 }

@@ -4,8 +4,8 @@ import NIOCore
 import NIOHTTPTypes
 import RPC
 
-/// Watches one HTTP connection: that it has a place, that heads and bodies come in time, and that little is read of a
-/// body whose answer was given before its end.
+/// Enforces the limits of one HTTP connection: it must have a place, heads and bodies must arrive in time, and little is read of a
+/// body that was answered early.
 final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -16,18 +16,18 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private let looksEvery: TimeAmount
     private var place: ConnectionPlaces.Place?
     private var isOnProbation = false
-    /// A head came whose request has not ended.
+    /// The head of a request has arrived, and its end has not.
     private var isReading = false
     /// Requests whose answer is not complete.
     private var unanswered = 0
-    /// When the head that is awaited, or has begun, must be complete.
+    /// Deadline of the head that is awaited or has begun.
     private var headEnd: NIODeadline?
     private var clock: BodyClock?
     private var hasParts = false
-    /// Somebody wants more to read: what does not come then is the sender's fault.
+    /// The reader waits for more: a delay is now the sender's fault.
     private var wantsRead = false
     private var isLooking = false
-    /// The connection ends after this answer, and what still comes of the body is dropped.
+    /// The connection closes after the current answer, and the rest of the body is dropped.
     private var isEnding = false
     private var restBytes: Int
 
@@ -55,7 +55,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             }
         case .refused:
             let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-            // Not before the channel is set up.
+            // Only once the channel is set up.
             context.eventLoop.execute { bound.value.refuse(.connections, channel) }
         }
         headEnd = now + .nanoseconds(door.limits.head.boundedNanoseconds)
@@ -98,7 +98,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         wantsRead = false
-        // Bytes came but nothing that was complete, and no request is under way: a head has begun.
+        // Bytes came without a complete part, and no request is running: a head has begun.
         if !hasParts, !isReading, unanswered == 0, headEnd == nil {
             headEnd = context.eventLoop.now + .nanoseconds(door.limits.head.boundedNanoseconds)
         }
@@ -123,7 +123,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    /// The body was given up: whoever reads it is told.
+    /// Gives up the body: its reader gets `reason` as an error.
     func cut(_ reason: BodyCut, _ context: ChannelHandlerContext) {
         guard isReading, !isEnding else { return }
         door.refusals.count(reason == .slow ? .slow : .evicted)
@@ -141,7 +141,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .head(var head) where head.status.kind != .informational:
-            // The only request whose end is awaited is the one that is answered now.
+            // The answer is early if it is for the only request whose body has not ended.
             let ends = head.headerFields[.connection]?.lowercased() == "close"
             if isReading && unanswered == 1 || isOnProbation || ends { isEnding = true }
             if let reason = HTTPRefusal(status: head.status.code) { door.refusals.count(reason) }
@@ -149,7 +149,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             head.headerFields[.connection] = "close"
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end:
-            // What was no request at all is answered too, with 400.
+            // Bytes that are no request are answered too, with 400; they are not counted in `unanswered`.
             let isWhole = !isReading && unanswered > 0
             unanswered = max(0, unanswered - 1)
             if unanswered == 0 { place?.setIdle(now: context.eventLoop.now.uptimeNanoseconds) }
@@ -163,7 +163,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    /// Counts the memory of a part of an answer until it is sent.
+    /// Counts the memory of a body part of an answer until it is sent.
     private func hold(_ bytes: Int, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) -> EventLoopPromise<Void> {
         let (door, channel) = (door, context.channel)
         let ticket = door.answers.take(bytes, ticket: nil) {
@@ -175,7 +175,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         return promise
     }
 
-    /// Closing at once with bytes unread makes the kernel drop what we just said.
+    /// Closes the connection. After an early answer it waits, since closing with unread bytes makes the kernel drop the answer.
     private func close(_ channel: any Channel, _ isWhole: Bool) {
         guard !isWhole else { return channel.close(promise: nil) }
         channel.eventLoop.scheduleTask(in: .nanoseconds(door.limits.linger.boundedNanoseconds)) { channel.close(promise: nil) }

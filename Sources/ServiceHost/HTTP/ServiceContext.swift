@@ -6,7 +6,7 @@ import Logging
 import NIOCore
 import RPC
 
-/// What travels with each HTTP request.
+/// The context of one HTTP request.
 package struct ServiceContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
     /// The caller's connection.

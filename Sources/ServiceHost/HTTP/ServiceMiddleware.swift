@@ -7,15 +7,15 @@ import NIOCore
 import NIOHTTPTypes
 import ServiceRuntime
 
-/// Turns every error into a problem document, gives each request an id, counts and logs it. Logs hold the route's
-/// pattern, never values of events, and no keys.
+/// Turns every error into a problem document, gives each request an id, counts and logs it. Logs contain the route's pattern, and
+/// never event values or keys.
 package struct ServiceMiddleware: RouterMiddleware {
     package typealias Context = ServiceContext
 
     private let account: HTTPAccount
     private let demandsTLS: Bool
 
-    /// - Parameter demandsTLS: browsers are told to use nothing but TLS for this host from now on.
+    /// `demandsTLS` adds `Strict-Transport-Security` to all answers.
     package init(account: HTTPAccount, demandsTLS: Bool) {
         self.demandsTLS = demandsTLS
         self.account = account
@@ -63,8 +63,8 @@ package struct ServiceMiddleware: RouterMiddleware {
     }
 }
 
-/// A body whose sender waits for `100 Continue` (RFC 9110, 10.1.1): it is told to go on when somebody begins to read, which
-/// is after the checks of the head.
+/// A body whose sender waits for `100 Continue` (RFC 9110 section 10.1.1). It is sent at the first read, which is after the checks
+/// of the head.
 private struct ContinuedBody: AsyncSequence, Sendable {
     let base: RequestBody
     let channel: any Channel

@@ -10,9 +10,14 @@ import RPC
 import ServiceRuntime
 import Synchronization
 
-/// The HTTP side that every service has: health, readiness and metrics, beside its own routes.
+/// The HTTP server of every service: its own routes, and health, readiness and metrics.
 package enum ServiceServer {
-    /// - Parameter readiness: why the service can't do its work, nil where it can; and what is not well although it can.
+    /// Paths that every service answers, without a key.
+    package static let paths = ["/healthz", "/readyz", "/openapi.json", "/metrics"]
+
+    /// A router with `paths`.
+    /// - Parameter readiness: `problem` is why the service can't work, nil if it can; `remarks` are lesser problems that `/readyz`
+    ///   lists.
     package static func router(
         metrics: Metrics, account: HTTPAccount, demandsTLS: Bool = false,
         readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
@@ -25,6 +30,7 @@ package enum ServiceServer {
             if let problem { return JSONResponse.text("not ready: \(problem)\n", status: .serviceUnavailable) }
             return JSONResponse.text((["ready"] + remarks).map { $0 + "\n" }.joined())
         }
+        router.get("/openapi.json") { _, _ in JSONResponse.body(APIDescription.json, type: "application/json") }
         router.get("/metrics") { _, _ in
             JSONResponse.text(metrics.exposition, type: "text/plain; version=0.0.4; charset=utf-8")
         }
@@ -33,11 +39,11 @@ package enum ServiceServer {
 
     private static let methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .delete, .patch, .options, .trace, .connect]
 
-    /// Answers every other method of the paths that the router knows by now.
+    /// Answers 405 for all other methods of the routes that the router has now.
     private static func refuseOtherMethods(_ router: ServiceRouter) {
         for (path, routes) in Dictionary(grouping: router.routes, by: { "\($0.path)" }) {
             var known = Set(routes.map(\.method))
-            // Made by the router itself.
+            // The router adds HEAD to GET.
             if known.contains(.get) { known.insert(.head) }
             let allowed = known.map(\.rawValue).sorted().joined(separator: ", ")
             for method in methods where !known.contains(method) {
@@ -48,10 +54,11 @@ package enum ServiceServer {
         }
     }
 
+    /// The HTTP server of a port.
     /// - Parameters:
-    ///   - router: complete; later routes would not be told from unknown ones.
+    ///   - router: with all routes; other methods of routes added later would get 404.
     ///   - small: answers some requests before the router sees them; nil for none.
-    ///   - bound: told the real port once the socket listens.
+    ///   - bound: called with the actual port once the socket listens.
     package static func application(
         _ router: ServiceRouter, small: SmallRequests? = nil, door: HTTPDoor, host: String, port: Int, tls: TLSServerConfig?,
         group: any EventLoopGroup, logger: Logger,

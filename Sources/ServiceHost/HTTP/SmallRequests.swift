@@ -6,23 +6,24 @@ import NIOCore
 import NIOHTTPTypes
 import ServiceRuntime
 
-/// Answers requests with a short body to some paths on their connection's event loop, before the router sees them. A task, its
-/// streams and its changes of thread cost several times what a request of one event does.
+/// A fast path: answers POST requests with a short body to some paths on the connection's event loop, before the router sees them.
+/// The router's task, its streams and its changes of thread cost several times as much as a request of one event.
 package struct SmallRequests: Sendable {
     static let serverName = "sluice"
 
     /// Looks at a head; nil leaves the request to the router.
     package typealias Begin = @Sendable (HTTPRequest) -> Answer?
-    /// Answers, on any thread and before it returns or later; or returns false, with nothing done: then the router answers.
+    /// Answers a request: returns true and calls `done` once, on any thread, before or after it returns. Or returns false and has
+    /// done nothing: then the router answers.
     package typealias Answer = @Sendable (_ body: [UInt8], _ done: @escaping @Sendable (WholeAnswer) -> Void) -> Bool
 
-    /// Longer bodies are the router's.
+    /// Max bytes of a body; longer ones go to the router.
     let bytesMax: Int
     let paths: [String: Begin]
     let account: HTTPAccount
     let logger: Logger
 
-    /// - Parameter paths: of requests by POST.
+    /// `paths` are those of POST requests.
     package init(bytesMax: Int = 16 << 10, paths: [String: Begin], account: HTTPAccount, logger: Logger) {
         self.bytesMax = bytesMax
         self.paths = paths
@@ -30,7 +31,7 @@ package struct SmallRequests: Sendable {
         self.logger = logger
     }
 
-    /// Nil where the router has to answer.
+    /// Nil if the router has to answer.
     fileprivate func answer(for head: HTTPRequest) -> Answer? {
         guard head.method == .post, let path = head.path, let begin = paths[path],
             let length = head.headerFields[.contentLength].flatMap({ Int($0) }), length <= bytesMax, length >= 0,
@@ -40,7 +41,7 @@ package struct SmallRequests: Sendable {
     }
 }
 
-/// Hummingbird's channel, with small requests taken out before its task sees them.
+/// Hummingbird's channel, with small requests answered before its task sees them.
 struct ServiceChannel: HTTPChannelHandler {
     typealias Value = HTTP1Channel.Value
 
@@ -57,7 +58,7 @@ struct ServiceChannel: HTTPChannelHandler {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         base.setup(channel: channel, logger: logger).flatMapThrowing { [small] value in
             guard let small else { return value }
-            // Behind the handler that closes idle connections, and those with nothing to do when the server stops.
+            // After the handler that closes idle connections, and all idle ones when the server stops.
             let operations = channel.pipeline.syncOperations
             let state = try operations.handler(type: HTTPConnectionStateHandler.self)
             try operations.addHandler(SmallRequestHandler(small), position: .after(state))
@@ -68,7 +69,7 @@ struct ServiceChannel: HTTPChannelHandler {
     func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
 }
 
-/// Takes small requests out of one connection's. One at a time: what a sender sends before it has its answer waits here.
+/// Answers the small requests of one connection, one at a time. Parts of the next request wait here until the answer is sent.
 private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -76,7 +77,7 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
     typealias OutboundOut = HTTPResponsePart
 
     private enum State {
-        /// No request of ours is under way.
+        /// No small request is being answered.
         case passing
         case reading(HTTPRequest, [UInt8], SmallRequests.Answer)
         case answering
@@ -84,7 +85,7 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
 
     private let small: SmallRequests
     private var state = State.passing
-    /// Requests that the router has and has not answered.
+    /// Requests that the router has but has not answered.
     private var passed = 0
     private var waiting: [HTTPRequestPart] = []
     private var wantsRead = false
@@ -97,7 +98,7 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
         switch (state, part) {
         case (.answering, _): waiting.append(part)
         case (.passing, .head(let head)):
-            // Answers come in the order of the requests.
+            // Answers must keep the order of requests, so none may be open at the router.
             if passed == 0, let answer = small.answer(for: head) {
                 state = .reading(head, [], answer)
             } else {
@@ -136,7 +137,7 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
         goOn(context)
     }
 
-    /// Hands what was read to the router.
+    /// Passes the parts read so far to the router.
     private func pass(_ context: ChannelHandlerContext, _ part: HTTPRequestPart?) {
         guard case .reading(let head, let bytes, _) = state else { return }
         state = .passing
@@ -189,12 +190,12 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
         context.write(data, promise: promise)
     }
 
-    /// While an answer is awaited nothing more is read, so that what waits stays small.
+    /// Nothing more is read while an answer is awaited, so that little waits here.
     func read(context: ChannelHandlerContext) {
         if case .answering = state { wantsRead = true } else { context.read() }
     }
 
-    /// A body that came too slowly, or was cut: the router's way has the answer.
+    /// The body was too slow or was evicted: the router answers that.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         pass(context, nil)
         context.fireErrorCaught(error)

@@ -6,15 +6,15 @@ import Logging
 import NIOCore
 import RPC
 
-/// An answer that is known as a whole.
+/// A complete HTTP answer: status, headers and body.
 package struct WholeAnswer: Sendable {
     package var status: HTTPResponse.Status
     package var headers: HTTPFields
     package var bytes: [UInt8]
-    /// What it says, where it is an error of the protocol.
+    /// The protocol error that it reports; nil for other answers.
     package private(set) var failure: ProtocolError?
 
-    /// - Parameter headers: no content type among them.
+    /// Adds `Content-Type`, `X-Content-Type-Options` and, unless `headers` has a `Cache-Control`, `no-store`.
     package init(_ bytes: [UInt8], type: String, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) {
         self.bytes = bytes
         self.status = status
@@ -25,7 +25,7 @@ package struct WholeAnswer: Sendable {
     }
 
     package init(_ value: JSONValue, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]) {
-        self.init(value.encoded + [10], type: "application/json", status: status, headers: headers)
+        self.init(value.encode() + [10], type: "application/json", status: status, headers: headers)
     }
 
     /// RFC 9457 problem details.
@@ -34,7 +34,7 @@ package struct WholeAnswer: Sendable {
         let status = HTTPResponse.Status(code: error.httpStatus)
         if error.retryAfterMilliseconds > 0 { fields[.retryAfter] = "\(max(1, error.retryAfterMilliseconds / 1_000))" }
         if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer" }
-        self.init(error.problem.encoded, type: "application/problem+json", status: status, headers: fields)
+        self.init(error.problem.encode(), type: "application/problem+json", status: status, headers: fields)
         failure = error
     }
 

@@ -5,19 +5,20 @@ import RPC
 import ServiceLifecycle
 import ServiceRuntime
 
-/// A service's tie to the coordinator: its view of the cluster, kept in the data directory and followed.
+/// A service's connection to the coordinator: it follows the cluster snapshot and keeps the last one in the data directory.
 package struct Membership: Sendable {
     package let view: ClusterView
-    /// What is kept in the directory is of a copy: another cluster may be living by the original.
+    /// True if the data directory is a copy: then the stored snapshot may belong to another cluster, which uses the original.
     package var isCopy: Bool { lock.isCopy }
     private let coordinator: FrameClient
     private let lock: DirectoryLock
 
     package static let settings: [Setting] = [
         Setting("coordinator", .text, default: "127.0.0.1:8091", "the coordinator's wire address, host:port"),
-        Setting("data", .text, default: "", "directory for what this service must keep"),
+        Setting("data", .text, default: "", "data directory of this service; required"),
     ]
 
+    /// Takes the lock of the data directory. Throws `InvalidDocument` if a setting is invalid or another process holds the lock.
     package init(_ node: Node) async throws {
         guard let address = parseAddress(node.settings.text("coordinator")) else {
             throw InvalidDocument([FieldFault("--coordinator", "must be host:port, not \"\(node.settings.text("coordinator"))\"")])
@@ -35,12 +36,12 @@ package struct Membership: Sendable {
             expecting: .coordinator, group: node.group, tls: node.clientTLS, connections: 1, logger: node.logger)
         node.addClusterMetrics { view.cluster }
         node.metrics.gauge(
-            "sluice_coordinator_heard_seconds", "seconds since the coordinator last answered; -1 where it has not since the start"
+            "sluice_coordinator_heard_seconds", "seconds since the coordinator last answered; -1 before its first answer"
         ) {
             view.sinceHeard.map { $0 / .seconds(1) } ?? -1
         }
         node.metrics.gauge(
-            "sluice_clock_offset_seconds", "by how much the coordinator's clock is ahead, as of its last answer; 0 before one"
+            "sluice_clock_offset_seconds", "seconds that the coordinator's clock is ahead, as of its last answer; 0 before the first"
         ) { [coordinator] in
             coordinator.clockOffset.map { $0 / .seconds(1) } ?? 0
         }
@@ -54,12 +55,12 @@ package struct Membership: Sendable {
         }
     }
 
-    /// The coordinator has spoken: what the directory holds is this cluster's from here on.
+    /// Marks a copied data directory as this cluster's own. To be called once the cluster map is confirmed.
     package func claim() { if lock.isCopy { lock.claim() } }
 }
 
 extension Node {
-    /// Takes the lock of a data directory for the life of the process. One that is about to end may still hold it for a while.
+    /// Takes the lock of a data directory. Waits up to 15 s for another process to release it, then throws `InvalidDocument`.
     package func lockDirectory(_ directory: String) async throws(InvalidDocument) -> DirectoryLock {
         do throws(DirectoryLock.Fault) {
             do throws(DirectoryLock.Fault) {
@@ -74,16 +75,16 @@ extension Node {
         }
     }
 
-    /// By which metadata the process acts.
+    /// Adds the revision and the map epoch of the metadata that this process uses.
     package func addClusterMetrics(_ cluster: @escaping @Sendable () -> ClusterState) {
-        metrics.gauge("sluice_cluster_revision", "revision of the cluster's metadata that this process acts by") {
+        metrics.gauge("sluice_cluster_revision", "revision of the cluster metadata in use; the same on all services") {
             Double(cluster().revision)
         }
-        metrics.gauge("sluice_cluster_map_epoch", "epoch of the cluster map that this process acts by") { Double(cluster().epoch) }
+        metrics.gauge("sluice_cluster_map_epoch", "epoch of the cluster map in use; the same on all services") { Double(cluster().epoch) }
     }
 }
 
-/// Off loopback nobody may come in without a key.
+/// Throws if no key is configured and the service listens off loopback.
 package func requireKeys(_ node: Node, _ keys: KeyRing) throws {
     if keys.isOpen, !isLoopback(node.host) {
         throw InvalidDocument([

@@ -9,7 +9,7 @@ import ServiceLifecycle
 import ServiceRuntime
 import Synchronization
 
-/// What every service process has around its own work: sockets, the view of the cluster, readiness.
+/// The parts that every service process has: settings, logs, metrics, ports, TLS, readiness.
 package final class Node: Sendable {
     package let role: Role
     package let settings: Settings
@@ -18,15 +18,15 @@ package final class Node: Sendable {
     package let group: MultiThreadedEventLoopGroup
     package let host: String
     package let account: HTTPAccount
-    /// Keys that failed, over both ports.
+    /// Counts failed keys by address, over both ports.
     package let guesses = KeyGuesses()
     private let limit = LogLimit(lines: 5)
     private let bound = Mutex<(http: Int?, wire: Int?)>((nil, nil))
     private let waiting: Mutex<(problem: String?, remarks: [String])>
-    /// Given by whoever started the process, so that it knows its own from others at the same address.
+    /// Set by `sluice up`, so that it recognizes its own processes at an address.
     private let instance = environmentVariables()["SLUICE_INSTANCE"] ?? ""
 
-    /// - Throws: `InvalidDocument` where settings contradict each other.
+    /// Throws `InvalidDocument` if settings contradict each other or the TLS files can't be used.
     package init(_ role: Role, _ run: Program.Run) throws(InvalidDocument) {
         var faults = CommonSettings.check(run.settings)
         self.role = role
@@ -42,12 +42,12 @@ package final class Node: Sendable {
         }
         if !faults.isEmpty { throw InvalidDocument(faults) }
         if let expiry = try? serverTLS?.expiry() {
-            // Of the file as it is read now. A certificate that replaces it is used and reported after the next start.
+            // The expiry of the file as read now. A new certificate is used, and its expiry reported, after the next start.
             metrics.gauge(
-                "sluice_certificate_expiry_timestamp_seconds", "when the certificate in use ends to be valid, in seconds since 1970"
+                "sluice_certificate_expiry_timestamp_seconds", "expiry time of the TLS certificate in use, in seconds since 1970 UTC"
             ) { expiry }
         }
-        metrics.gauge("sluice_ready", "1 once the service can do its work") { [weak self] in self?.notReady == nil ? 1 : 0 }
+        metrics.gauge("sluice_ready", "1 if ready; 0 if not, see /readyz") { [weak self] in self?.notReady == nil ? 1 : 0 }
     }
 
     package var serverTLS: TLSServerConfig? {
@@ -66,11 +66,12 @@ package final class Node: Sendable {
             privateKeyFile: settings.text("tls-key"))
     }
 
+    /// How this service identifies itself in wire calls.
     package func identity(_ cluster: @escaping @Sendable () -> ClusterState) -> ServiceSelf {
         ServiceSelf(role: role, secret: Array(settings.text("cluster-secret").utf8), cluster: cluster)
     }
 
-    /// Why the service can't work yet; nil once it can.
+    /// Why the service is not ready; nil if it is.
     package var notReady: String? {
         if let problem = waiting.withLock({ $0.problem }) { return problem }
         let ports = bound.withLock { $0 }
@@ -78,25 +79,27 @@ package final class Node: Sendable {
         return ports.http == nil ? "the HTTP port is not open" : nil
     }
 
-    /// What is not well although the service can do its work, such as one shard of several that is down.
+    /// Problems that do not stop the service, such as one of several shards being down.
     package var remarks: [String] { waiting.withLock { $0.remarks } }
 
-    /// - Parameter problem: why the service can't do its work; nil where it can.
+    /// Sets the readiness, and logs changes of it.
+    /// - Parameter problem: why the service can't work; nil if it can.
     package func setReady(_ problem: String?, remarks: [String] = []) {
         let before = waiting.withLock { waiting -> String? in
             defer { waiting = (problem, remarks) }
             return waiting.problem
         }
-        // It may come and go many times a second.
+        // Readiness may change many times a second.
         if problem == nil, before != nil { limit.log(logger, .info, "ready", "ready", [:]) }
         if let problem, before == nil { limit.log(logger, .warning, "not ready", "not ready any more", ["reason": "\(problem)"]) }
     }
 
+    /// Throws `.notReady`, with the reason, unless the service is ready.
     package func requireReady() throws(ProtocolError) {
         if let reason = notReady { throw ProtocolError(.notReady, "not ready: \(reason); nothing was done") }
     }
 
-    /// Where this process listens for wire calls, once it does.
+    /// The port for wire calls; nil until it is open.
     package var wirePort: Int? { bound.withLock { $0.wire } }
 
     func didBind(http: Int? = nil, wire: Int? = nil) {
@@ -113,17 +116,17 @@ package final class Node: Sendable {
             "http": .text("\(host):\(both.0)"), "wire": .text("\(host):\(both.1)"), "pid": .count(Int(getpid())),
         ]
         do {
-            try DurableFile.replace(path, with: addresses.encoded)
+            try DurableFile.replace(path, with: addresses.encode())
         } catch {
             logger.error("cannot write the addresses file", metadata: ["error": "\(error)"])
         }
     }
 
-    /// The wire side of this node as a service of the process.
+    /// The wire server of this node, with the calls `routes`, `health` and `identity`, as a service of the process.
     /// - Parameters:
     ///   - shard: number of this shard; nil for other roles.
-    ///   - shardCount: shards of the map that this service acts by; 0 before it has one.
-    ///   - dataID: of the data that a shard has open; 0 where it has none.
+    ///   - shardCount: shards of the cluster map in use; 0 before there is one.
+    ///   - dataID: id of the data that the shard has open; 0 for none, and for other roles.
     package func wireService(
         _ routes: [FrameServer.Route], as identity: ServiceSelf, shard: Int? = nil, shardCount: @escaping @Sendable () -> Int,
         dataID: @escaping @Sendable () -> UInt64 = { 0 }
@@ -152,19 +155,19 @@ package final class Node: Sendable {
             group: group, host: host, port: CommonSettings.port(settings, "wire-port"), tls: serverTLS, limits: limits,
             logger: logger, handler: handler)
         metrics.gauge("sluice_wire_connections", "open wire connections") { Double(server.stats.connections) }
-        metrics.gauge("sluice_wire_calls_running", "wire calls being answered") { Double(server.stats.callsRunning) }
-        metrics.gauge("sluice_wire_body_bytes", "request bytes held for running wire calls") { Double(server.stats.bodyBytes) }
-        metrics.refusals("sluice_wire_refused_total", "connections and streams of the wire port turned away", server.refusals)
+        metrics.gauge("sluice_wire_calls_running", "wire calls being answered now") { Double(server.stats.callsRunning) }
+        metrics.gauge("sluice_wire_body_bytes", "bytes of request bodies held for running wire calls") { Double(server.stats.bodyBytes) }
+        metrics.refusals("sluice_wire_refused_total", "connections and streams refused by the wire port, by reason", server.refusals)
         metrics.counter("sluice_wire_connections_displaced_total", "idle wire connections closed to make room for others") {
             Double(server.stats.displaced)
         }
         return WireService(server: server, node: self)
     }
 
-    /// The HTTP side of this node as a service of the process.
+    /// The HTTP server of this node as a service of the process.
     package func httpService(_ router: ServiceRouter, small: SmallRequests? = nil) throws -> any Service {
         let door = HTTPDoor(connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: HTTPDoor.connectionsMax))
-        metrics.refusals("sluice_http_refused_total", "HTTP connections and requests turned away", door.refusals)
+        metrics.refusals("sluice_http_refused_total", "HTTP connections and requests refused, by reason", door.refusals)
         metrics.gauge("sluice_http_connections", "open HTTP connections") { Double(door.places.count) }
         metrics.counter("sluice_http_connections_displaced_total", "idle HTTP connections closed to make room for others") {
             Double(door.places.displaced)
@@ -176,8 +179,9 @@ package final class Node: Sendable {
         return HTTPService(server: server, address: "\(host):\(port)")
     }
 
+    /// A router with the common routes, to which the service adds its own.
     package func router() -> ServiceRouter {
-        // Browsers may remember for the dashboard's host that it speaks TLS.
+        // Only the coordinator serves a page, for whose host browsers may remember that it uses TLS.
         let demandsTLS = role == .coordinator && serverTLS != nil
         return ServiceServer.router(metrics: metrics, account: account, demandsTLS: demandsTLS) { (self.notReady, self.remarks) }
     }
@@ -203,13 +207,13 @@ private struct HTTPService: Service {
         do {
             try await server.run()
         } catch let error as IOError {
-            // Its own words don't say where.
+            // The error's own text does not name the address.
             throw TransportError(.failed, "cannot listen on \(address): \(connectionWords(error))")
         }
     }
 }
 
-/// Runs its body when the services after it in the list have stopped.
+/// Runs its body at the stop, after the services that follow it in the list have stopped.
 package struct AtShutdown: Service {
     private let body: @Sendable () async -> Void
 
@@ -221,7 +225,7 @@ package struct AtShutdown: Service {
     }
 }
 
-/// A piece of background work that ends with the process.
+/// Background work. The stop of the process cancels it; an error that it throws ends the process.
 package struct Background: Service {
     private let body: @Sendable () async throws -> Void
 
@@ -229,7 +233,7 @@ package struct Background: Service {
 
     package func run() async throws {
         try await cancelWhenGracefulShutdown { try await body() }
-        // Returning would end the whole process; errors do, and are meant to.
+        // A service that returns ends the process, so this one waits for the stop.
         try? await gracefulShutdown()
     }
 }

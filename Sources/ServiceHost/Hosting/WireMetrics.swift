@@ -2,11 +2,11 @@ import FunnelProtocol
 import RPC
 import ServiceRuntime
 
-/// Counts the wire calls of one port: requests, failures by code, and times, by call.
+/// Metrics of the wire calls of one port, by call: requests, failures by code, and times.
 final class WireMetrics: CallObserver {
     private struct Figures {
         let requests = Counter()
-        /// By place in `codes`.
+        /// In the order of `codes`.
         let failures = WireMetrics.codes.map { _ in Counter() }
         let latency: LatencyHistogram
     }
@@ -19,15 +19,15 @@ final class WireMetrics: CallObserver {
     init(_ paths: [CallPath], _ metrics: Metrics) {
         let calls = Dictionary(
             uniqueKeysWithValues: Set(paths + [.hello]).map { path in
-                let help = "time to answer a wire call, from the whole request to the end of the answer; a snapshot's is a long poll"
+                let help = "time of a wire call, in seconds, from the complete request to the end of the answer; snapshot is a long poll"
                 return (path, Figures(latency: metrics.latency("sluice_wire_request_seconds", help, labels: [("call", path.name)])))
             })
         self.calls = calls
         let sorted = calls.sorted { $0.key.name < $1.key.name }
-        metrics.counters("sluice_wire_requests_total", "wire calls answered, refusals by their heads not counted") {
+        metrics.counters("sluice_wire_requests_total", "wire calls that ended, without those refused by their head") {
             sorted.map { ([("call", $0.key.name)], Double($0.value.requests.value)) }
         }
-        metrics.counters("sluice_wire_failures_total", "wire calls answered with an error, or left by their callers") {
+        metrics.counters("sluice_wire_failures_total", "wire calls that failed, by code; cancelled means that the caller left") {
             sorted.flatMap { path, figures in
                 zip(Self.codes, figures.failures).filter { $0.1.value > 0 }.map { code, count in
                     ([("call", path.name), ("code", code.traits.name)], Double(count.value))
@@ -45,6 +45,6 @@ final class WireMetrics: CallObserver {
 }
 
 extension CallPath {
-    /// Such as `partial-query`.
+    /// The last part of the path, such as `partial-query`.
     fileprivate var name: String { rawValue.split(separator: "/").last.map(String.init) ?? rawValue }
 }

@@ -1,5 +1,5 @@
-/// The variables of the environment that programs of this release know. A name that none of them knows is a typing error that
-/// would be found late: a cluster without the keys that its operator believes it has.
+/// The environment variables that the programs of this release know. Unknown `SLUICE_` names are reported at the start: a misspelt
+/// name would otherwise go unnoticed, and a cluster could run without its keys.
 package enum KnownVariables {
     /// Settings of all services; a container's environment is often shared by several.
     private static let settings = [
@@ -10,37 +10,40 @@ package enum KnownVariables {
         "new-names-per-hour", "shards", "new-shards", "write-keys", "read-keys", "admin-keys",
         "queries-running", "queries-queued", "chart-library",
     ]
-    /// What programs are given beside settings, and what scripts of the repository take.
+    /// Variables that are not settings: some are for the programs (`CONFIG` to `LOG_FILE`), the others for scripts and tests of the
+    /// repository.
     private static let others = [
         "CONFIG", "KEY", "INSTANCE", "PARENT_PID", "LOG_FILE", "PROGRAMS", "IMAGE", "BENCH", "HOSTILE", "LOGS", "VECTORS", "BROWSER_SLACK",
         "DASHBOARD_COMMAND", "DEMO_ONCE", "DEMO_PORTS", "DEMO_USERS",
     ]
     private static let all = settings.map { Setting($0, .text, "").variable } + others.map { "SLUICE_" + $0 }
 
-    /// Kubernetes and old Docker links describe services by variables such as `SLUICE_SHARD_0_SERVICE_HOST` and
+    /// True for the variables by which Kubernetes and old Docker links describe services, such as `SLUICE_SHARD_0_SERVICE_HOST` and
     /// `SLUICE_INGEST_PORT_8080_TCP_ADDR`.
-    private static func isOfService(_ name: String) -> Bool {
-        name.hasSuffix("_SERVICE_HOST") || name.hasSuffix("_PORT") || name.contains("_SERVICE_PORT") || name.contains("_PORT_")
-            || name.hasSuffix("_ENV") || name.contains("_ENV_") || name.hasSuffix("_NAME")
+    private static func isOfService(_ name: String, _ value: String) -> Bool {
+        // `SLUICE_INGEST_PORT` is `tcp://10.0.0.1:8080`; a plain number is meant for a setting.
+        name.hasSuffix("_SERVICE_HOST") || name.hasSuffix("_PORT") && value.contains("://") || name.contains("_SERVICE_PORT")
+            || name.contains("_PORT_") || name.hasSuffix("_ENV") || name.contains("_ENV_") || name.hasSuffix("_NAME")
     }
 
-    /// Names of the environment that begin with `SLUICE_` and mean nothing to any program, each with the known one that is nearest to
-    /// it, where one is near.
+    /// The variables that begin with `SLUICE_` and that no program knows, sorted by name. `nearest` is the most similar known name;
+    /// nil if none is within an edit distance of 3.
     package static func unknown(in environment: [String: String]) -> [(name: String, nearest: String?)] {
-        environment.keys.filter { $0.hasPrefix("SLUICE_") && !all.contains($0) && !isOfService($0) }.sorted().map { name in
+        let names = environment.filter { $0.key.hasPrefix("SLUICE_") && !all.contains($0.key) && !isOfService($0.key, $0.value) }.keys
+        return names.sorted().map { name in
             let nearest = all.map { (distance(name, $0), $0) }.min { $0.0 < $1.0 }
             return (name, nearest.flatMap { $0.0 <= 3 ? $0.1 : nil })
         }
     }
 
-    /// The same as words for an operator.
+    /// One warning for each unknown variable.
     package static func warnings(_ environment: [String: String]) -> [String] {
         unknown(in: environment).map { name, nearest in
             "\(name) is not known to any program and is ignored" + (nearest.map { "; is \($0) meant?" } ?? "")
         }
     }
 
-    /// Characters to change, add or take away until one is the other.
+    /// The edit distance (Levenshtein), in bytes.
     private static func distance(_ a: String, _ b: String) -> Int {
         let (a, b) = (Array(a.utf8), Array(b.utf8))
         var row = Array(0...b.count)
@@ -56,6 +59,6 @@ package enum KnownVariables {
         return row[b.count]
     }
 
-    /// Whether a setting's variable is among them: a test holds the list to the settings of the services.
+    /// Whether the variable is known. A test compares the list with the settings of the services.
     package static func knows(_ variable: String) -> Bool { all.contains(variable) }
 }

@@ -1,16 +1,17 @@
-/// One thing an operator can set: by flag, environment, file or default, in this order of precedence.
+/// One setting of a program. Command line, environment, file and default are read in this order; the first that has it wins.
 package struct Setting: Sendable {
-    /// As in the file and, behind `--`, on the command line; the variable is `SLUICE_` and the name in capitals.
+    /// The key in the file and, after `--`, the option. The variable is `SLUICE_` and the name in capitals, with `_` for `-`.
     package var name: String
     package var kind: Kind
+    /// The default, as text; nil if there is none.
     package var fallback: String?
     package var help: String
-    /// Never printed, and not taken from the command line, where other users of the machine could read it.
+    /// True: never printed, and rejected on the command line, where other users of the machine could read it.
     package var secret: Bool
 
     package enum Kind: Sendable {
         case text
-        /// Texts by commas; in a file also a list.
+        /// Comma-separated; in a file also a YAML list.
         case list
         case integer(ClosedRange<Int>)
         case flag
@@ -29,7 +30,7 @@ package struct Setting: Sendable {
         "SLUICE_" + name.uppercased().replacing("-", with: "_")
     }
 
-    /// The reason why `text` won't do, nil where it will.
+    /// Why `text` is not a valid value; nil if it is.
     func fault(_ text: String) -> String? {
         switch kind {
         case .text, .list: return nil
@@ -53,7 +54,7 @@ package struct Setting: Sendable {
     }
 }
 
-/// What a program can be told, with the words for its `--help`.
+/// The settings of one program, and the texts of its `--help`.
 package struct SettingsTable: Sendable {
     package var program: String
     package var summary: String
@@ -76,13 +77,14 @@ package struct SettingsTable: Sendable {
         }
         text += """
               --config FILE
-                  YAML file with the same names as keys
+                  YAML file; its keys are the names of the settings
               --print-config
                   print the effective settings, without secrets, and exit
               --help, --version
 
-            Every setting can also be given as an environment variable: SLUICE_ and the name in capitals.
-            `health` asks the running process's /healthz and exits with 0 or 1.
+            Every setting is also an environment variable: SLUICE_ and the name in capitals, with _ for -.
+            `health` requests /healthz of the running process and exits with 0 if it answers 200,
+            with 1 if not, with 2 if a setting is wrong.
 
             Example:
               \(example)

@@ -7,14 +7,15 @@ package struct Settings: Sendable {
     private var values: [String: String] = [:]
     private var origins: [String: String] = [:]
 
-    /// What the command line asked for besides settings.
+    /// What the command line asks for besides settings.
     package enum Action: Equatable, Sendable {
         case run, health, help, version, printConfig
     }
 
-    /// Resolves flags, environment and file over the defaults. All faults are reported at once.
+    /// Reads the settings: command line before environment before file before defaults. Throws all faults at once, except for
+    /// `help` and `version`, which need no valid settings.
     ///
-    /// - Parameter readFile: the text of a file, nil where it can't be read.
+    /// - Parameter readFile: returns the text of a file; nil if it can't be read.
     package static func resolve(
         _ table: SettingsTable, arguments: [String], environment: [String: String], readFile: (String) -> String?
     ) throws(InvalidDocument) -> (Settings, Action) {
@@ -24,8 +25,10 @@ package struct Settings: Sendable {
             if let fallback = setting.fallback { settings.values[setting.name] = fallback }
         }
         let line = CommandLineValues(arguments, table, &faults)
-        if let path = line.values["config"] ?? environment["SLUICE_CONFIG"] {
-            settings.readYAML(path, text: readFile(path), &faults)
+        if let path = line.values["config"] {
+            settings.readYAML(path, text: readFile(path), from: "--config", &faults)
+        } else if let path = environment["SLUICE_CONFIG"], !path.isEmpty {
+            settings.readYAML(path, text: readFile(path), from: "SLUICE_CONFIG", &faults)
         }
         for setting in table.settings {
             if let text = environment[setting.variable], !text.isEmpty {
@@ -33,7 +36,7 @@ package struct Settings: Sendable {
             }
             if let text = line.values[setting.name] { settings.set(setting, text, from: "--\(setting.name)", &faults) }
         }
-        if line.action == .run || line.action == .printConfig, !faults.isEmpty { throw InvalidDocument(faults) }
+        if line.action != .help, line.action != .version, !faults.isEmpty { throw InvalidDocument(faults) }
         return (settings, line.action)
     }
 
@@ -45,15 +48,15 @@ package struct Settings: Sendable {
         origins[setting.name] = origin
     }
 
-    private mutating func readYAML(_ path: String, text: String?, _ faults: inout [FieldFault]) {
-        guard let text else { return faults.append(FieldFault("--config", "cannot read \(path)")) }
+    private mutating func readYAML(_ path: String, text: String?, from origin: String, _ faults: inout [FieldFault]) {
+        guard let text else { return faults.append(FieldFault(origin, "cannot read \(path)")) }
         let document: Node?
         do {
             document = try Yams.compose(yaml: text)
         } catch {
-            return faults.append(FieldFault(path, "is not YAML: \(error)"))
+            return faults.append(FieldFault(path, "is not YAML: \(Self.words(error as? YamlError))"))
         }
-        // An empty file, or one of comments alone.
+        // The file is empty or has only comments.
         guard let document, document.scalar?.string != "" else { return }
         guard let members = document.mapping else { return faults.append(FieldFault(path, "must hold one mapping of settings")) }
         for (key, value) in members {
@@ -71,21 +74,35 @@ package struct Settings: Sendable {
         }
     }
 
-    /// The text of a setting; empty where it has neither a value nor a default.
+    /// The fault of a file, without its text: the error's own message quotes the text, which may contain secrets.
+    private static func words(_ error: YamlError?) -> String {
+        switch error {
+        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            "line \(mark.line), column \(mark.column): \(context.map { $0.text + ", " } ?? "")\(problem)"
+        case .duplicatedKeysInMapping(let keys, let context): "line \(context.mark.line): \(keys.joined(separator: ", ")) is given twice"
+        case .reader(let problem, _, _, _): problem
+        default: "it cannot be read"
+        }
+    }
+
+    /// The text of a setting; empty if it has neither a value nor a default.
     package func text(_ name: String) -> String { values[name] ?? "" }
 
+    /// The entries of a list setting, trimmed, without empty ones.
     package func list(_ name: String) -> [String] {
         text(name).split(separator: ",").map { String($0.trimmingSpaces) }.filter { !$0.isEmpty }
     }
 
-    /// An integer setting: checked when it was read, so the fallback of 0 is never seen for those with a default.
+    /// An integer setting; 0 if it has neither a value nor a default. `resolve` has checked the value.
     package func integer(_ name: String) -> Int { Int(text(name)) ?? 0 }
 
-    /// True where flag, environment or file gave it a value.
+    /// True if the command line, the environment or the file has a value.
     package func isSet(_ name: String) -> Bool { origins[name] != nil }
 
     package func flag(_ name: String) -> Bool { text(name) == "true" }
 
+    /// One line for each setting: `name: value  # origin`. A secret is shown as `(set)`.
     package var printed: String {
         table.settings.map { setting in
             let value = setting.secret ? (text(setting.name).isEmpty ? "" : "(set)") : text(setting.name)
@@ -94,7 +111,7 @@ package struct Settings: Sendable {
     }
 }
 
-/// `--name value`, `--name=value` and bare flags.
+/// The command line: `--name value`, `--name=value` and bare flags.
 private struct CommandLineValues {
     var values: [String: String] = [:]
     var action = Settings.Action.run
@@ -148,7 +165,7 @@ extension StringProtocol {
     }
 }
 
-/// `host:port`, also `[v6]:port`; nil where it is neither or the port is out of range.
+/// Reads `host:port` or `[v6]:port`; nil if it is neither or the port is not from 0 to 65,535.
 package func parseAddress(_ text: String) -> (host: String, port: Int)? {
     guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port)
     else { return nil }
@@ -157,16 +174,18 @@ package func parseAddress(_ text: String) -> (host: String, port: Int)? {
     return host.isEmpty ? nil : (String(host), port)
 }
 
-/// True for addresses that never leave the machine.
-package func isLoopback(_ host: String) -> Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+/// True for addresses of the machine itself. `127.example.com` is an ordinary host name.
+package func isLoopback(_ host: String) -> Bool {
+    host == "localhost" || host == "::1" || host.hasPrefix("127.") && host.utf8.allSatisfy { (48...57).contains($0) || $0 == 46 }
+}
 
 extension Setting {
-    /// A scalar's own characters: what YAML takes for a number, a date or null would come back changed. nil where the value is
-    /// of the wrong shape.
+    /// The text of a YAML value; nil if it has the wrong shape. A scalar's own characters are taken, since parsing it as a number,
+    /// a date or null could change it.
     fileprivate func text(of value: Node) -> String? {
         if let text = value.scalar?.string {
             guard case .flag = kind else { return text }
-            // The other words for these two that YAML has.
+            // YAML has more words for true and false.
             return switch text.lowercased() {
             case "true", "yes", "on": "true"
             case "false", "no", "off": "false"

@@ -1,17 +1,17 @@
 import CShims
 import Glibc
 
-/// The lock of a service's data directory: the file `service.lock`, held with `flock` as long as this object lives. It also
-/// tells a directory from a copy of it: the file names its own inode and time of birth, which no copy shares.
+/// The lock of a service's data directory: the file `service.lock`, held with `flock` as long as this object lives. It also detects
+/// a copied directory: the file contains its own inode and birth time, which differ in a copy.
 package final class DirectoryLock: Sendable {
     private let file: Int32
     private let path: String
-    /// The directory was copied, or moved to another disk, since a service last held it.
+    /// True if the directory was copied, or moved to another disk, since a service last held the lock.
     package let isCopy: Bool
 
     /// Why a directory can't be locked.
     package enum Fault: Error, Equatable, CustomStringConvertible {
-        /// Another process holds it; its number where the file tells.
+        /// Another process holds the lock; `pid` is nil if the file does not contain it.
         case held(directory: String, pid: Int32?)
         case system(String)
 
@@ -25,8 +25,8 @@ package final class DirectoryLock: Sendable {
 
     private static let name = "service.lock"
 
-    /// Makes the directory if it is missing, readable by its owner alone, and takes its lock.
-    /// - Parameter patience: how long a process that is about to end may still hold it.
+    /// Creates the directory if it is missing, readable by its owner only, and takes its lock.
+    /// - Parameter patience: how long to wait for another process to release the lock.
     package static func take(_ directory: String, patience: Duration) async throws(Fault) -> DirectoryLock {
         let end = ContinuousClock.now + patience
         while true {
@@ -56,24 +56,24 @@ package final class DirectoryLock: Sendable {
         self.file = file
         let stored = Self.words(of: file)
         isCopy = stored.count >= 2 && stored.prefix(2) != Self.birth(of: file)[...]
-        // A copy says so until whoever took the lock has drawn its conclusions.
+        // A copy keeps the old text until the caller has handled it and calls `claim`.
         if !isCopy { claim() }
     }
 
     deinit { close(file) }
 
-    /// Whether it is the lock of this directory.
+    /// Whether this is the lock of `directory`.
     package func isOf(_ directory: String) -> Bool { path == directory + "/" + Self.name }
 
-    /// Makes this directory the one that the file names.
+    /// Writes the inode and birth time of the lock file into it, and the process id: from now on the directory is not a copy.
     package func claim() {
         let text = (Self.birth(of: file) + ["\(getpid())"]).joined(separator: " ") + "\n"
-        // Should this fail, the next start takes the directory for new or for a copy, and either is safe.
+        // If this fails, the next start treats the directory as new or as a copy; both are safe.
         _ = ftruncate(file, 0)
         _ = text.withCString { pwrite(file, $0, strlen($0), 0) }
     }
 
-    /// Inode, and nanoseconds of birth where the file system keeps them.
+    /// The inode, and the birth time in nanoseconds if the file system stores it.
     private static func birth(of file: Int32) -> [String] {
         var inode: UInt64 = 0
         let nanoseconds = sluice_file_birth(file, &inode)

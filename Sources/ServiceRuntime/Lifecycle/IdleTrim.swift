@@ -1,15 +1,15 @@
 import CShims
 import ServiceLifecycle
 
-/// Gives memory back that the allocator keeps after a burst of work, once there is none.
+/// Returns freed memory from the allocator to the system after a burst of work, when the process is idle.
 package struct IdleTrim: Service {
     private static let pause = Duration.seconds(20)
-    /// Less than this is not worth the locks that are held meanwhile.
+    /// Growth in bytes below which a trim is not worth the allocator's locks.
     private static let growth = 8 << 20
 
     private let isBusy: @Sendable () -> Bool
 
-    /// - Parameter isBusy: whether requests are under way that would wait.
+    /// `isBusy` returns whether requests are running, which a trim would delay.
     package init(isBusy: @escaping @Sendable () -> Bool) { self.isBusy = isBusy }
 
     package func run() async throws {
@@ -20,7 +20,7 @@ package struct IdleTrim: Service {
                 least = min(least, resident)
                 guard resident - least > Self.growth, !isBusy() else { continue }
                 sluice_trim_memory()
-                // What is left is in use: the next growth counts from here.
+                // The rest is in use, so the next growth is measured from here.
                 least = ProcessMetrics.residentBytes() ?? resident
             }
         }

@@ -3,20 +3,22 @@ import Glibc
 import Logging
 import ServiceLifecycle
 
-/// The frame around each service's main: settings in, a service group until SIGTERM or SIGINT, an exit code out.
+/// The main function of every service: reads the settings, runs a service group until SIGTERM or SIGINT, returns an exit code.
 package enum Program {
     package static let version = "0.2.0"
 
+    /// The parts from which `build` makes the services.
     package struct Run: Sendable {
         package var settings: Settings
         package var logger: Logger
         package var metrics: Metrics
     }
 
+    /// Runs the program, or answers `health`, `--help`, `--version` and `--print-config`.
     /// - Parameters:
-    ///   - health: asks the running process; used by the `health` subcommand.
-    ///   - build: makes the services from checked settings; faults it throws are printed like those of the settings.
-    /// - Returns: 0 after a clean stop, 1 after a failure while running, 2 where it could not start.
+    ///   - health: whether the running process is healthy; for `health`.
+    ///   - build: makes the services; an `InvalidDocument` that it throws is printed like faults of the settings.
+    /// - Returns: 0 after a clean stop, 1 after an error or a failed health check, 2 if settings are invalid.
     package static func main(
         _ table: SettingsTable, health: (Settings) async -> Bool, build: (Run) async throws -> [any Service]
     ) async -> Int32 {
@@ -34,7 +36,7 @@ package enum Program {
         case .printConfig: return say(resolved.0.printed)
         case .health:
             if await health(resolved.0) { return say("\(table.program): healthy\n") }
-            errorLine("\(table.program): GET /healthz was not answered with 200; is it running, and are --host and --http-port its own?")
+            errorLine("\(table.program): GET /healthz did not answer 200; check the process, --host and --http-port")
             return 1
         case .run: return await run(table, resolved.0, build)
         }
@@ -43,14 +45,14 @@ package enum Program {
     private static func run(
         _ table: SettingsTable, _ settings: Settings, _ build: (Run) async throws -> [any Service]
     ) async -> Int32 {
-        // A peer that goes away while we write must be an error, not the end of the process.
+        // A write to a closed connection must return an error and not end the process.
         signal(SIGPIPE, SIG_IGN)
         raiseFileLimit()
         let level = Logger.Level(rawValue: settings.text("log-level")) ?? .info
         var logger = Logger(label: table.program) { LineLogHandler(service: $0, level: level) }
         logger.logLevel = level
         let environment = environmentVariables()
-        // Whoever started this as a member of a cluster has said so already.
+        // `sluice up` has already printed these warnings.
         if environment["SLUICE_PARENT_PID"] == nil {
             for warning in KnownVariables.warnings(environment) { logger.warning("\(warning)") }
         }
@@ -59,7 +61,7 @@ package enum Program {
         do {
             let services = try await build(run) + ParentWatch.services(environment)
             var configuration = ServiceGroupConfiguration(services: services, logger: logger)
-            // A caller that never reads, or never ends its request, must not hold the process.
+            // A caller that never reads, or never ends its request, must not delay the stop.
             configuration.maximumGracefulShutdownDuration = .seconds(7)
             let group = ServiceGroup(configuration: configuration)
             logger.info("started", metadata: ["version": "\(version)", "pid": "\(getpid())"])
@@ -79,7 +81,7 @@ package enum Program {
         }
     }
 
-    /// Connections and segments each hold a descriptor, and the usual soft limit of 1,024 is soon reached.
+    /// Raises the soft limit of open files, often 1,024, to the hard limit: each connection and segment file holds a descriptor.
     private static func raiseFileLimit() {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
@@ -102,8 +104,8 @@ package enum Program {
     }
 }
 
-/// Ends this process when the one that started it is gone: `sluice up` asks for it by SLUICE_PARENT_PID. Keeps the log, which
-/// that one has named by SLUICE_LOG_FILE, from growing without bound.
+/// Stops this process when `sluice up` has ended, whose process id is in `SLUICE_PARENT_PID`. Also rotates the log file that
+/// `SLUICE_LOG_FILE` names.
 private struct ParentWatch: Service {
     static func services(_ environment: [String: String]) -> [any Service] {
         environment["SLUICE_PARENT_PID"].flatMap(Int32.init).map { [ParentWatch(parent: $0, log: environment["SLUICE_LOG_FILE"])] } ?? []
@@ -126,39 +128,40 @@ private struct ParentWatch: Service {
 
 /// Settings that every service has.
 package enum CommonSettings {
+    /// `http` and `wire` are the default ports; `note` is appended to their help.
     package static func all(http: Int, wire: Int, note: String = "") -> [Setting] {
         [
             Setting("host", .text, default: "127.0.0.1", "address to listen on"),
-            Setting("http-port", .integer(0...65_535), default: "\(http)", "HTTP: health and metrics, and the API; 0 = any\(note)"),
-            Setting("wire-port", .integer(0...65_535), default: "\(wire)", "binary protocol; 0 = any\(note)"),
+            Setting("http-port", .integer(0...65_535), default: "\(http)", "HTTP port: API, health and metrics; 0 = any free port\(note)"),
+            Setting("wire-port", .integer(0...65_535), default: "\(wire)", "port of the binary protocol; 0 = any free port\(note)"),
             Setting(
                 "connections-per-address", .integer(0...65_536), default: "0",
-                "connections of one address to a port; 0 = half of what it takes (512 of 1,024 on the wire, 2,048 of 4,096 over HTTP)"),
-            Setting("cluster-secret", .text, secret: true, "shared by all services of a cluster; needed off loopback"),
-            Setting("allow-plain-text", .flag, default: "false", "listen off loopback without TLS, e.g. in a private network"),
-            Setting("tls-cert", .text, default: "", "PEM file: certificate chain of the binary protocol"),
-            Setting("tls-key", .text, default: "", "PEM file: private key"),
-            Setting("tls-ca", .text, default: "", "PEM file: authority that peers' certificates are checked against"),
-            Setting("addresses-file", .text, default: "", "write the bound addresses to this file, as JSON, once ready"),
-            Setting("log-level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), default: "info", "least level logged"),
+                "max connections from one address to a port; 0 = half of all (512 of 1,024 on the wire, 2,048 of 4,096 over HTTP)"),
+            Setting("cluster-secret", .text, secret: true, "the same for all services; needed off loopback, with 32 bytes or more"),
+            Setting("allow-plain-text", .flag, default: "false", "allow listening off loopback without TLS, e.g. in a private network"),
+            Setting("tls-cert", .text, default: "", "PEM file with the certificate chain, for HTTP and the binary protocol"),
+            Setting("tls-key", .text, default: "", "PEM file with the private key of --tls-cert"),
+            Setting("tls-ca", .text, default: "", "PEM file with the CA of the peers' certificates; by default the system's CAs"),
+            Setting("addresses-file", .text, default: "", "write the addresses to this file, as JSON, once both ports are open"),
+            Setting("log-level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), default: "info", "min level to log"),
         ]
     }
 
-    /// The port to listen on: a shard's default rises with its number, so that several fit on one machine.
+    /// The port to listen on. A shard adds its number to the default, so that several shards fit on one machine.
     package static func port(_ settings: Settings, _ name: String) -> Int {
         settings.integer(name) + (settings.isSet(name) ? 0 : settings.integer("shard"))
     }
 
-    /// - Parameter most: connections that the port takes in all.
+    /// The max connections from one address, for a port with a max of `most`.
     package static func connectionsPerAddress(_ settings: Settings, of most: Int) -> Int {
         let set = settings.integer("connections-per-address")
         return set == 0 ? most / 2 : min(set, most)
     }
 
-    /// Anybody who can connect sees a proof made with the secret, so it must be too long to be guessed from one.
+    /// Anyone who can connect sees a proof made with the secret, so the secret must be too long to guess from one.
     private static let secretBytesMin = 32
 
-    /// Rules that hold between settings: what may listen off loopback.
+    /// Checks rules between settings: TLS files, and what is needed to listen off loopback.
     package static func check(_ settings: Settings) -> [FieldFault] {
         var faults: [FieldFault] = []
         let local = isLoopback(settings.text("host"))
@@ -168,7 +171,7 @@ package enum CommonSettings {
             faults.append(
                 FieldFault(
                     "SLUICE_CLUSTER_SECRET",
-                    "of \(secretBytesMin) bytes or more is needed to listen on \(settings.text("host")), off loopback"))
+                    "must have at least \(secretBytesMin) bytes to listen on \(settings.text("host")), off loopback"))
         }
         if !local, !tls, !settings.flag("allow-plain-text") {
             faults.append(FieldFault("--host", "\(settings.text("host")) is off loopback: give --tls-cert, or --allow-plain-text"))

@@ -2,18 +2,18 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// SIGTERM and SIGINT of a service: the first begins a stop, the second ends the process at once, and so does the time that a stop
-/// may take. What was acknowledged is on disk whenever the process ends.
+/// Handles SIGTERM and SIGINT of a service. The first begins a stop. The second ends the process at once, and so does a stop that
+/// takes longer than `patience`. That loses nothing: all that was acknowledged is on disk.
 final class StopSignals: Sendable {
-    /// Of whoever stops a service: it should be waited for a little longer.
+    /// Max seconds of a stop. A supervisor should wait a little longer before it sends SIGKILL.
     static let patience = 9.5
 
     private let count = Atomic<Int>(0)
     private let sources = Mutex<[DispatchSource]>([])
 
-    /// - Parameter onFirst: begins the stop; must not block.
+    /// `onFirst` begins the stop; it must not block.
     init(onFirst: @escaping @Sendable (_ signal: String) -> Void) {
-        // A queue of its own: threads of tasks may all be busy.
+        // A queue of its own, since the threads of the task pool may all be busy.
         let queue = DispatchQueue(label: "stop-signals")
         for (number, name) in [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] {
             signal(number, SIG_IGN)

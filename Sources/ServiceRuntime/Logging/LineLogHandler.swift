@@ -19,19 +19,25 @@ package struct LineLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var line = "time=\(Timestamp.format(WallClock.now())) level=\(event.level) service=\(service) msg="
+        // One write for each line, so that lines of several threads and processes don't mix.
+        _ = line(event, at: WallClock.now()).withCString { write(STDERR_FILENO, $0, strlen($0)) }
+    }
+
+    /// The line of an event, with its line end.
+    /// - Parameter now: microseconds since 1970 UTC.
+    package func line(_ event: LogEvent, at now: Int64) -> String {
+        var line = "time=\(Timestamp.format(now)) level=\(event.level) service=\(service) msg="
         line += Self.quoted("\(event.message)")
         let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
         for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(Self.quoted("\(value)"))" }
-        line += "\n"
-        // One write a line, so that lines of several threads and processes don't mix.
-        _ = line.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+        return line + "\n"
     }
 
-    /// Quotes and what moves a cursor are escaped, so that what a client sent can't forge a line or turn the text around it.
+    /// The text in quotes, if it needs them. Quotes, control and direction characters are escaped, so that text from a client can't
+    /// forge a line or change how the text around it is shown.
     private static func quoted(_ text: String) -> String {
         let plain = text.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") }
         if plain, !text.isEmpty { return text }
-        return String(decoding: JSONValue.text(text).encoded, as: UTF8.self).printableJSON
+        return String(decoding: JSONValue.text(text).encode(), as: UTF8.self).printableJSON
     }
 }

@@ -1,13 +1,12 @@
 import FunnelModel
 import Glibc
 
-/// A log file that is not to grow without bound: at its limit it is put aside under the name `FILE.1`, and what was there before
-/// under `FILE.2`; what was there goes.
+/// Rotation of a log file. At its size limit `FILE` becomes `FILE.1` and `FILE.1` becomes `FILE.2`; the old `FILE.2` is deleted.
 package enum LogFile {
     package static let bytesMax = 16 << 20
 
-    /// Puts the file aside where it has reached its limit.
-    /// - Returns: whether it has.
+    /// Rotates the file if it has `bytesMax` bytes or more.
+    /// - Returns: whether it was rotated.
     package static func rotateIfLarge(_ path: String, bytesMax: Int = bytesMax) -> Bool {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size >= bytesMax else { return false }
@@ -15,12 +14,12 @@ package enum LogFile {
         return rename(path, path + ".1") == 0
     }
 
-    /// The same for a file that this process's standard output and error go to, which then go to a new one.
+    /// Rotates the file that standard output and standard error go to, and redirects both to the new file.
     static func rotateOwn(_ path: String) {
         guard rotateIfLarge(path) else { return }
         let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard file >= 0 else { return }
-        // Lines of other threads go to one of both files, whole.
+        // Each line of another thread goes to one of the two files as a whole.
         _ = dup2(file, STDOUT_FILENO)
         _ = dup2(file, STDERR_FILENO)
         close(file)

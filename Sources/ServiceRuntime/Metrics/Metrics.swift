@@ -1,7 +1,7 @@
 import Synchronization
 
-/// A process's counters and gauges, printed in Prometheus' text format. Label sets are fixed where a metric is made, so
-/// that no client can add to them.
+/// The counters, gauges and histograms of a process, in Prometheus' text format. Label sets are fixed when a metric is made, so
+/// that clients can't add to them.
 package final class Metrics: Sendable {
     private struct Entry {
         var help: String
@@ -11,7 +11,7 @@ package final class Metrics: Sendable {
     }
 
     private let entries = Mutex<[String: Entry]>([:])
-    /// The projects that have a label of their own in this process.
+    /// The projects that have their own label in this process.
     private let projects = ProjectLabels()
 
     package init() {}
@@ -22,15 +22,15 @@ package final class Metrics: Sendable {
         return counter
     }
 
-    /// A counter that is kept elsewhere.
+    /// A counter that is kept elsewhere; every scrape calls `read`.
     package func counter(
         _ name: String, _ help: String, labels: [(String, String)] = [], read: @escaping @Sendable () -> Double
     ) {
         add(name, help, "counter", labels, read)
     }
 
-    /// One counter for each project and each of some sets of other labels. Counters at 0 are not printed.
-    /// - Parameter labels: all sets that there are; a place among them is what is counted.
+    /// One counter for each project and each set of other labels. Counters at 0 are not printed.
+    /// - Parameter labels: the sets of other labels; `ProjectCounters.add` takes an index of this list.
     package func counters(_ name: String, _ help: String, by labels: [[(String, String)]] = [[]]) -> ProjectCounters {
         let counters = ProjectCounters(projects, values: labels.count)
         add(name, help, "counter") {
@@ -39,19 +39,20 @@ package final class Metrics: Sendable {
         return counters
     }
 
-    /// Counters that are kept elsewhere. Counters at 0 are not printed.
-    /// - Parameter read: labels, from fixed sets only, and values.
+    /// Counters that are kept elsewhere; every scrape calls `read`.
+    /// - Parameter read: returns what is printed: labels, from fixed sets only, and values.
     package func counters(_ name: String, _ help: String, read: @escaping @Sendable () -> [(labels: [(String, String)], value: Double)]) {
         add(name, help, "counter") { read().map { (Self.text($0.labels), $0.value) } }
     }
 
+    /// A gauge; every scrape calls `read`. Several calls with one name and different labels make one metric.
     package func gauge(
         _ name: String, _ help: String, labels: [(String, String)] = [], read: @escaping @Sendable () -> Double
     ) {
         add(name, help, "gauge", labels, read)
     }
 
-    /// A histogram with labels is printed once it has a value.
+    /// A histogram of seconds. One with labels is printed once it has a value.
     package func latency(_ name: String, _ help: String, labels: [(String, String)] = []) -> LatencyHistogram {
         let histogram = LatencyHistogram()
         entries.withLock {
@@ -75,12 +76,24 @@ package final class Metrics: Sendable {
     }
 
     private static func text(_ labels: [(String, String)]) -> String {
-        labels.map { "\($0.0)=\"\(escaped($0.1).replacing("\"", with: "\\\""))\"" }.joined(separator: ",")
+        labels.map { "\($0.0)=\"\(escaped($0.1, quotes: true))\"" }.joined(separator: ",")
     }
 
-    private static func escaped(_ text: String) -> String { text.replacing("\\", with: "\\\\").replacing("\n", with: "\\n") }
+    /// Escapes scalar by scalar: a search by characters would find no line feed in CR LF, and no quote in a quote with an accent.
+    private static func escaped(_ text: String, quotes: Bool = false) -> String {
+        var out = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\": out += "\\\\"
+            case "\n": out += "\\n"
+            case "\"" where quotes: out += "\\\""
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out
+    }
 
-    /// Prometheus text exposition format 0.0.4.
+    /// All metrics by name, in the Prometheus text exposition format 0.0.4.
     package var exposition: String {
         entries.withLock { entries in
             var out = ""

@@ -1,28 +1,28 @@
 import Glibc
 
-/// Metrics of the process: those of Prometheus' client libraries, under the same names, and Sluice's own.
+/// Metrics of the process: those of Prometheus' client libraries, under the same names, and some of Sluice's own.
 enum ProcessMetrics {
     static func add(to metrics: Metrics, version: String) {
-        metrics.gauge("sluice_build_info", "1; the release is its label", labels: [("version", version)]) { 1 }
+        metrics.gauge("sluice_build_info", "always 1; the label version is the release", labels: [("version", version)]) { 1 }
         if let start = startTime() {
-            metrics.gauge("process_start_time_seconds", "when the process started, in seconds since 1970") { start }
+            metrics.gauge("process_start_time_seconds", "start time of the process, in seconds since 1970 UTC") { start }
         }
-        metrics.counter("process_cpu_seconds_total", "CPU time of the process, in user and in system mode") { cpuSeconds() }
-        metrics.gauge("process_resident_memory_bytes", "memory of the process that is in RAM") { Double(residentBytes() ?? 0) }
-        metrics.gauge("process_virtual_memory_bytes", "address space of the process") { Double((memoryPages()?.first ?? 0) * pageBytes) }
+        metrics.counter("process_cpu_seconds_total", "CPU time of the process in user and system mode, in seconds") { cpuSeconds() }
+        metrics.gauge("process_resident_memory_bytes", "memory of the process in RAM, in bytes") { Double(residentBytes() ?? 0) }
+        metrics.gauge("process_virtual_memory_bytes", "virtual address space, in bytes") { Double((memoryPages()?.first ?? 0) * pageBytes) }
         metrics.gauge("process_open_fds", "open file descriptors") { Double(entries(of: "/proc/self/fd")) }
-        metrics.gauge("process_max_fds", "file descriptors that the process may have open") { openFilesMax() }
-        metrics.gauge("sluice_process_mappings", "mappings in the address space") {
+        metrics.gauge("process_max_fds", "max open file descriptors of the process") { openFilesMax() }
+        metrics.gauge("sluice_process_mappings", "memory mappings of the process; compare with sluice_process_max_mappings") {
             Double(read("/proc/self/maps")?.utf8.count { $0 == UInt8(ascii: "\n") } ?? 0)
         }
-        metrics.gauge("sluice_process_max_mappings", "mappings that the kernel lets a process have") {
+        metrics.gauge("sluice_process_max_mappings", "max memory mappings of a process (vm.max_map_count)") {
             read("/proc/sys/vm/max_map_count").flatMap { Double($0.trimmingSpaces) } ?? 0
         }
     }
 
     private static let pageBytes = Int(sysconf(Int32(_SC_PAGESIZE)))
 
-    /// Memory in RAM; nil where it is not known.
+    /// Memory in RAM, in bytes; nil if it is not known.
     static func residentBytes() -> Int? {
         memoryPages().flatMap { $0.count > 1 ? $0[1] * pageBytes : nil }
     }
@@ -58,7 +58,7 @@ enum ProcessMetrics {
         defer { closedir(stream) }
         var count = 0
         while readdir(stream) != nil { count += 1 }
-        // `.`, `..` and the stream's own.
+        // Without `.`, `..` and the descriptor of the stream.
         return max(0, count - 3)
     }
 

@@ -1,23 +1,23 @@
-/// Whose work runs now: so much at a time, projects in turn, and light work before heavy. Work that runs may be asked now and
-/// then whether it should give way; it then waits until its turn comes again.
+/// Schedules work on a fixed number of places: projects in turn, light work before heavy. Running work asks now and then whether it
+/// should give way (`shouldGiveWay`); then it returns to the queue (`giveWay`). The time is passed in.
 ///
-/// - While others wait, a project has at most half of the places, at least one.
+/// - While other projects wait, a project has at most half of the places, but at least one.
 /// - While light work waits, heavy work leaves a place free.
-/// - Work that is never asked to give way does not take the last of several places, so that light work that comes next need
-///   not wait for its end.
-/// - Work has its place for `turn`, then others that wait have theirs. What waited for `patience` counts as light.
+/// - Unpaused work never gives way, so it does not take the last of several places: the next light work need not wait for its end.
+/// - After `turn`, work gives its place to work that waits. Work that has waited for `patience` counts as light.
 package struct ProjectTurns {
+    /// Work in the queue or in a place, known by its ticket.
     package struct Work: Sendable {
         package let ticket: UInt64
         let project: UInt32
         let isHeavy: Bool
-        /// Whether it is never asked to give way.
+        /// True for work that never asks whether to give way.
         let isUnpaused: Bool
-        /// Whether it has not begun.
+        /// True until it runs for the first time.
         var isNew = true
-        /// Since when it waits, or runs.
+        /// Start of its current wait or run.
         var since: ContinuousClock.Instant
-        /// Lets it go on.
+        /// Starts the work, or lets it go on.
         package var wake: @Sendable () -> Void
 
         package init(
@@ -34,44 +34,48 @@ package struct ProjectTurns {
     }
 
     package static let turn = Duration.milliseconds(50)
-    /// A place is kept for so long, whoever waits: to give way costs something too.
+    /// Min time in a place, since giving way has a cost too.
     package static let shortestTurn = Duration.milliseconds(5)
     package static let patience = Duration.seconds(1)
 
     private let places: Int
-    /// Scans that have begun and not ended, at most.
+    /// Max work that has begun and not ended, whether it runs or waits.
     private let begunMax: Int
     private var begun = 0
     package private(set) var running: [Work] = []
     package private(set) var waiting: [Work] = []
-    /// By project, when it was served last, counted in turns.
+    /// By project, the number of its last turn.
     private var served: [UInt32: UInt64] = [:]
     private var turns: UInt64 = 0
 
+    /// `places` is the max work that runs at a time; `begunMax` is at least that.
     package init(places: Int, begunMax: Int) {
         self.places = places
         self.begunMax = max(places, begunMax)
     }
 
-    /// - Returns: scans to wake.
+    /// Adds work to the queue.
+    /// - Returns: work to wake.
     package mutating func enter(_ work: Work) -> [Work] {
         waiting.append(work)
         return fill(work.since)
     }
 
-    /// Work has ended.
+    /// Removes work that has ended.
+    /// - Returns: work to wake.
     package mutating func leave(_ ticket: UInt64, _ now: ContinuousClock.Instant) -> [Work] {
         running.removeAll { $0.ticket == ticket }
         begun -= 1
         return fill(now)
     }
 
-    /// Takes a work that waits out of the line; nil where it does not wait.
+    /// Removes work from the queue; nil if it is not in it.
     package mutating func withdraw(_ ticket: UInt64) -> Work? {
         guard let i = waiting.firstIndex(where: { $0.ticket == ticket }) else { return nil }
         return waiting.remove(at: i)
     }
 
+    /// Whether running work should call `giveWay` now.
     package func shouldGiveWay(_ ticket: UInt64, _ now: ContinuousClock.Instant) -> Bool {
         guard !waiting.isEmpty, let work = running.first(where: { $0.ticket == ticket }) else { return false }
         let age = now - work.since
@@ -81,8 +85,8 @@ package struct ProjectTurns {
         return work.isHeavy && runningHeavy == places && waiting.contains { !$0.isHeavy }
     }
 
-    /// Puts a work that runs back in line.
-    /// - Returns: scans to wake; it may be among them.
+    /// Puts running work back into the queue.
+    /// - Returns: work to wake; it may be among it.
     package mutating func giveWay(_ ticket: UInt64, _ now: ContinuousClock.Instant, wake: @escaping @Sendable () -> Void) -> [Work] {
         guard let i = running.firstIndex(where: { $0.ticket == ticket }) else { return [] }
         var work = running.remove(at: i)
@@ -93,7 +97,7 @@ package struct ProjectTurns {
         return fill(now)
     }
 
-    // MARK: Whose turn it is
+    // MARK: Order of turns
 
     private var half: Int { max(1, places / 2) }
     private var runningHeavy: Int { running.count(where: \.isHeavy) }
@@ -128,7 +132,7 @@ package struct ProjectTurns {
             (!waiting[i].isNew || begun < begunMax) && !(waiting[i].isUnpaused && isLastForUnpaused)
         }
         func order(_ i: Int) -> (Int, UInt64, Int) { (isLight(waiting[i]) ? 0 : 1, served[waiting[i].project] ?? 0, i) }
-        // A place is not left empty where the rules leave nobody for it.
+        // If the rules allow no waiting work, a free place is filled all the same.
         return ready.filter { isFree(waiting[$0]) }.min { order($0) < order($1) } ?? ready.min { order($0) < order($1) }
     }
 }

@@ -1,8 +1,8 @@
 import NIOPosix
 import Synchronization
 
-/// Threads for work on one call that takes long: done where all calls are, it would hold up those of others. Projects take
-/// turns. Memory that the work alone holds is freed there too (see `Handover`).
+/// Threads for long work on one call, which would delay other calls on their threads. Projects take turns. Memory that only the
+/// work holds is freed here too; see `Handover`.
 package final class WorkThreads: Sendable {
     private static let count = 2
     private let pool = NIOThreadPool(numberOfThreads: count)
@@ -10,8 +10,13 @@ package final class WorkThreads: Sendable {
 
     package init() { pool.start() }
 
+    /// How much work runs and waits now.
+    package var load: (running: Int, waiting: Int) { state.withLock { ($0.turns.running.count, $0.turns.waiting.count) } }
+
+    /// Waits for the work that runs; work that waits fails.
     package func shutdown() async { try? await pool.shutdownGracefully() }
 
+    /// Runs `body` on one of the threads, once it is the project's turn. Throws what `body` throws, and an error after `shutdown`.
     package func run<T: Sendable>(_ project: UInt32, _ body: @escaping @Sendable () throws -> T) async throws -> T {
         let ticket = state.withLock { state in
             state.next += 1
@@ -24,7 +29,7 @@ package final class WorkThreads: Sendable {
         return try await pool.runIfActive(body)
     }
 
-    /// The same where the work is long, and at once where it is not.
+    /// Runs `body` on one of the threads if it is long, otherwise at once on the caller's thread.
     package func run<T: Sendable>(_ project: UInt32, isLong: Bool, _ body: @escaping @Sendable () throws -> T) async throws -> T {
         isLong ? try await run(project, body) : try body()
     }
@@ -34,14 +39,14 @@ package final class WorkThreads: Sendable {
     }
 }
 
-/// Gives a value to work on another thread, which is then the last to hold it: to free hundreds of thousands of strings takes
-/// as long as to add them up.
+/// Passes a value to work on another thread, which then holds the last reference and frees it: freeing hundreds of thousands of
+/// strings takes as long as merging them.
 package final class Handover<T: Sendable>: Sendable {
     private let value: Mutex<T?>
 
     package init(_ value: consuming T) { self.value = Mutex(consume value) }
 
-    /// - Precondition: called once.
+    /// Returns the value and gives up the reference; traps if it is called twice.
     package func take() -> T {
         let value = value.withLock { $0.take() }
         guard let value else { preconditionFailure("taken twice") }

@@ -1,11 +1,11 @@
-/// Which appends are written next: projects in turn, the appends of each in the order in which they came. A project can be
-/// made to rest; the others go on meanwhile.
+/// The queue of appends: projects in turn, the appends of a project in order of arrival. A project can be made to rest while the
+/// others go on.
 package struct AppendTurns<Append> {
     /// What the writer does next.
     package enum Next {
         /// Writes these as one log record.
         case group([Append], projects: [UInt32])
-        /// Waits; nothing else may be written before.
+        /// Waits until then: all projects with appends rest.
         case rest(until: ContinuousClock.Instant)
         case nothing
     }
@@ -25,21 +25,21 @@ package struct AppendTurns<Append> {
     private let bytesMax: Int
     private let groupBytes: Int
     private var lines: [UInt32: Line] = [:]
-    /// Projects with appends, the one whose turn it is first.
+    /// Projects with appends, in the order of their turns.
     private var order: [UInt32] = []
-    /// Of all appends that wait.
+    /// Of all waiting appends.
     package private(set) var bytes = 0
     package private(set) var rows = 0
 
-    /// - Parameters:
-    ///   - bytesMax: bytes of all appends that wait; one project may have half of them.
-    ///   - groupBytes: bytes of a group, roughly.
+    /// `bytesMax` is the max of all waiting appends, half of it for one project. `groupBytes` is the max of a group of several
+    /// appends.
     package init(bytesMax: Int, groupBytes: Int) {
         self.bytesMax = bytesMax
         self.groupBytes = groupBytes
     }
 
-    /// - Returns: false where too much waits already; an append is always taken where none of its project waits and there is room.
+    /// Adds an append to the queue.
+    /// - Returns: false if the queue, or the project's half, is full. The only append of a project may be larger than half.
     package mutating func enter(_ append: Append, project: UInt32, bytes: Int, rows: Int) -> Bool {
         var line = lines[project] ?? Line()
         if self.bytes > 0, self.bytes + bytes > bytesMax { return false }
@@ -53,11 +53,12 @@ package struct AppendTurns<Append> {
         return true
     }
 
-    /// Nothing more of a project is written before `instant`.
+    /// Lets a project rest: none of its appends is written before `instant`.
     package mutating func rest(_ project: UInt32, until instant: ContinuousClock.Instant) {
         lines[project, default: Line()].restsUntil = instant
     }
 
+    /// What the writer does next. The appends of a group leave the queue.
     package mutating func next(_ now: ContinuousClock.Instant) -> Next {
         for (project, line) in lines where line.restsUntil.map({ $0 <= now }) ?? false {
             lines[project]?.restsUntil = nil
@@ -97,7 +98,7 @@ package struct AppendTurns<Append> {
         return .group(group, projects: ready.filter { taken[$0] != nil })
     }
 
-    /// Takes away the first appends of a project, whose next turn then comes last.
+    /// Removes the first appends of a project and moves it to the end of the order.
     private mutating func remove(_ count: Int, of project: UInt32) {
         guard var line = lines[project] else { return }
         line.bytes -= line.entries.prefix(count).reduce(0) { $0 + $1.bytes }

@@ -5,8 +5,27 @@ import Glibc
 import NIOPosix
 import Synchronization
 
-/// Gathers appends that arrive while the disk is busy into one log record, one sync (group commit). One thread writes.
-final class GroupAppender: Sendable {
+/// Group commit: joins the appends that arrive while the disk is busy into one log record with one sync. One thread writes.
+package final class GroupAppender: Sendable {
+    /// Bytes of unsealed rows above which appends are slowed and refused, if seals don't keep up.
+    package struct Pressure: Sendable {
+        /// Above this, heavy projects rest after each group, so that their appends slow down to the rate of seals.
+        package var slowBytes = 384 << 20
+        /// Above this, their appends are refused.
+        package var fullBytes = 768 << 20
+        /// Above this, all appends are refused.
+        package var bytesMax = 1 << 30
+        package var restMax = Duration.milliseconds(400)
+
+        package init() {}
+
+        /// How long a heavy project rests after a group.
+        package func rest(memtableBytes: Int) -> Duration {
+            let part = Double(memtableBytes - slowBytes) / Double(bytesMax - slowBytes)
+            return part <= 0 ? .zero : restMax * min(1, part * part)
+        }
+    }
+
     private struct Waiting {
         var request: AppendRequest
         var done: CheckedContinuation<Result<AppendResult, ProtocolError>, Never>
@@ -15,39 +34,47 @@ final class GroupAppender: Sendable {
     private struct State {
         var turns = AppendTurns<Waiting>(bytesMax: queueBytes, groupBytes: groupBytes)
         var isWriting = false
-        /// Bytes that wait for a seal.
+        /// When the sleeping task goes on; nil if there is none.
+        var wakes: ContinuousClock.Instant?
+        /// Bytes of unsealed rows, as last noted.
         var memtableBytes = 0
     }
 
-    /// Bytes of one log record, roughly, and of all that wait.
+    /// Bytes of one log record, roughly, and max bytes of all waiting appends.
     private static let groupBytes = 8 << 20
     private static let queueBytes = 128 << 20
-    /// Where seals don't keep up: from here on the projects that hold most rest after each group, so that their appends
-    /// fall to the rate of seals, from there on theirs are refused, and at last all are.
-    private static let memtableBytesSlow = 384 << 20
-    private static let memtableBytesFull = 768 << 20
-    private static let memtableBytesMax = 1 << 30
-    private static let restMax = Duration.milliseconds(400)
 
     private let store: ShardStore<POSIXFileSystem>
     private let thread: NIOThreadPool
     private let state = Mutex(State())
+    private let pressure: Pressure
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let sleep: @Sendable (ContinuousClock.Instant) async -> Void
     private let onFailure: @Sendable (StoreError) -> Void
 
-    /// - Parameter onFailure: the disk failed; what is acknowledged is safe, but this process must not go on.
-    init(
-        _ store: ShardStore<POSIXFileSystem>, thread: NIOThreadPool, onFailure: @escaping @Sendable (StoreError) -> Void
+    /// Makes an appender that writes on `thread`.
+    /// - Parameters:
+    ///   - sleep: returns at the instant.
+    ///   - onFailure: called if the disk fails. Acknowledged appends are safe, but this process must end.
+    package init(
+        _ store: ShardStore<POSIXFileSystem>, thread: NIOThreadPool, pressure: Pressure = Pressure(),
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
+        sleep: @escaping @Sendable (ContinuousClock.Instant) async -> Void = { try? await Task.sleep(until: $0, clock: .continuous) },
+        onFailure: @escaping @Sendable (StoreError) -> Void
     ) {
         self.store = store
         self.thread = thread
+        self.pressure = pressure
+        self.now = now
+        self.sleep = sleep
         self.onFailure = onFailure
     }
 
-    /// What waits for the disk.
-    var queued: (bytes: Int, rows: Int) { state.withLock { ($0.turns.bytes, $0.turns.rows) } }
+    /// Bytes and rows of appends that wait for the disk.
+    package var queued: (bytes: Int, rows: Int) { state.withLock { ($0.turns.bytes, $0.turns.rows) } }
 
     /// Returns once the rows are durable.
-    func append(_ request: AppendRequest, bytes: Int) async throws(ProtocolError) -> AppendResult {
+    package func append(_ request: AppendRequest, bytes: Int) async throws(ProtocolError) -> AppendResult {
         let result: Result<AppendResult, ProtocolError> = await withCheckedContinuation { continuation in
             let isFull = isFull(for: request.project)
             let (isTaken, isFirst) = state.withLock { state -> (Bool, Bool) in
@@ -68,19 +95,13 @@ final class GroupAppender: Sendable {
         return try result.get()
     }
 
-    /// Called now and then, with the bytes that are in memory.
-    func note(memtableBytes: Int) { state.withLock { $0.memtableBytes = memtableBytes } }
-
-    /// How long a project that holds much of the memory rests after a group.
-    static func rest(memtableBytes: Int) -> Duration {
-        let part = Double(memtableBytes - memtableBytesSlow) / Double(memtableBytesMax - memtableBytesSlow)
-        return part <= 0 ? .zero : restMax * min(1, part * part)
-    }
+    /// Notes the bytes of unsealed rows; called now and then.
+    package func note(memtableBytes: Int) { state.withLock { $0.memtableBytes = memtableBytes } }
 
     private func isFull(for project: UInt32) -> Bool {
         let bytes = state.withLock { $0.memtableBytes }
-        if bytes <= Self.memtableBytesFull { return false }
-        return bytes > Self.memtableBytesMax || store.memory(of: project).isMuch
+        if bytes <= pressure.fullBytes { return false }
+        return bytes > pressure.bytesMax || store.memory(of: project).isMuch
     }
 
     private func drain() {
@@ -98,22 +119,22 @@ final class GroupAppender: Sendable {
         }
     }
 
-    /// Makes those of the projects rest that hold much where memory fills faster than seals empty it.
+    /// Lets the heavy ones of these projects rest, if memory fills faster than seals empty it.
     private func slowDown(_ projects: [UInt32]) {
         let bytes = store.stats.memtableBytes
         note(memtableBytes: bytes)
-        let rest = Self.rest(memtableBytes: bytes)
+        let rest = pressure.rest(memtableBytes: bytes)
         if rest == .zero { return }
         let heavy = projects.filter { store.memory(of: $0).isMuch }
         state.withLock { state in
-            for project in heavy { state.turns.rest(project, until: .now + rest) }
+            for project in heavy { state.turns.rest(project, until: now() + rest) }
         }
     }
 
-    /// What is written next; nil where the thread is to end. Where all that wait rest, it is begun again when one may go on.
+    /// The next group; nil if the thread should end. If all projects with appends rest, the thread is restarted when one may go on.
     private func next() -> (group: [Waiting], projects: [UInt32])? {
         let next = state.withLock { state in
-            let next = state.turns.next(.now)
+            let next = state.turns.next(now())
             if case .group = next { return next }
             state.isWriting = false
             return next
@@ -122,11 +143,22 @@ final class GroupAppender: Sendable {
         case .group(let group, let projects): return (group, projects)
         case .nothing: return nil
         case .rest(let end):
-            Task {
-                try? await Task.sleep(until: end, clock: .continuous)
-                goOn()
-            }
+            goOn(at: end)
             return nil
+        }
+    }
+
+    private func goOn(at end: ContinuousClock.Instant) {
+        let isNeeded = state.withLock { state in
+            if let wakes = state.wakes, wakes <= end { return false }
+            state.wakes = end
+            return true
+        }
+        guard isNeeded else { return }
+        Task {
+            await sleep(end)
+            state.withLock { if $0.wakes == end { $0.wakes = nil } }
+            goOn()
         }
     }
 
@@ -138,7 +170,8 @@ final class GroupAppender: Sendable {
         if isFirst { thread.submit { _ in self.drain() } }
     }
 
-    static func translate(_ error: StoreError) -> ProtocolError {
+    /// The error of the protocol for an error of the store.
+    package static func translate(_ error: StoreError) -> ProtocolError {
         switch error.code {
         case .noSpace: return ProtocolError(.storageFull, error.message)
         case .sequenceExpired: return ProtocolError(.sequenceExpired, error.message)

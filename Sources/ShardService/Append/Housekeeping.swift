@@ -4,7 +4,7 @@ import EventStorage
 import Glibc
 import NIOPosix
 
-/// The work of a store that nobody waits for.
+/// Background work of a store.
 enum Housekeeping {
     /// Seals rows that are due, so that memory stays bounded.
     /// - Returns: whether any were due.
@@ -14,13 +14,13 @@ enum Housekeeping {
         return true
     }
 
-    /// Gives back what the allocator keeps for the next rows. Only for idle times: whoever needs memory meanwhile waits.
+    /// Returns freed memory from the allocator to the system. For idle times only, since threads that allocate meanwhile must wait.
     static func trim() { sluice_trim_memory() }
 
-    /// Merges segments that are due, for about 200 ms. Returns whether any were due.
+    /// Merges segment files that are due, for about 200 ms. Returns whether any were due.
     /// - Parameters:
-    ///   - isIdle: no append came for a while.
-    ///   - bytesPerSecond: what is written at most, on average over a few files' pieces.
+    ///   - isIdle: no append has come for a while.
+    ///   - bytesPerSecond: max rate of writing, on average over a few pieces of files.
     static func merge(_ store: ShardStore<POSIXFileSystem>, isIdle: Bool, bytesPerSecond: Int) -> Bool {
         let start = ContinuousClock.now
         var written = 0
@@ -33,15 +33,15 @@ enum Housekeeping {
             }
         }
         guard one() else { return false }
-        // Small ones follow at once, since months and projects may be many.
+        // Small merges follow at once, since there may be many months and projects.
         while ContinuousClock.now - start < .milliseconds(200), one() {}
         return true
     }
 
-    /// Runs work on another thread and waits for it; on the present one where the other is shut down.
+    /// Returns a function that runs work on `thread` and waits for it. If `thread` is shut down, the work runs on the caller's.
     static func urgently(on thread: NIOThreadPool) -> @Sendable (_ body: @escaping () -> Void) -> Void {
         { body in
-            // The other thread may keep the work for a moment after it is done, so it is one that may outlive the call.
+            // The other thread may hold the closure for a moment after the signal, so the closure must be an escaping one.
             let handed = Handed(work: body)
             let done = DispatchSemaphore(value: 0)
             thread.submit { _ in
@@ -52,14 +52,14 @@ enum Housekeeping {
         }
     }
 
-    /// Unchecked: one thread at a time has it, since whoever hands it over waits until the other thread is done with it.
+    /// Unchecked: one thread at a time uses it, since the caller waits until the other thread is done.
     private struct Handed: @unchecked Sendable {
         let work: () -> Void
     }
 
-    /// Makes the calling thread give way to all others.
+    /// Gives the calling thread the lowest priority (nice 19).
     static func giveWay() {
-        // On Linux a thread has its own, and 0 is the calling one.
+        // On Linux each thread has its own priority, and 0 is the calling thread.
         _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
     }
 }

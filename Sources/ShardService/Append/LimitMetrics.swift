@@ -14,19 +14,19 @@ extension StoreMetrics {
         }
         ratio(
             "sluice_store_event_names_max_used_ratio",
-            "event names of the project that has the most on this shard, over event-names-max: at 1 new ones are refused"
+            "event names of the project with the most on this shard, divided by event-names-max; at 1, events with new ones are rejected"
         ) { ($0.mostEventNames, $1.eventNamesMax) }
         ratio(
             "sluice_store_property_keys_max_used_ratio",
-            "property keys of the project that has the most on this shard, over property-keys-max: at 1 properties with new ones are left out"
+            "property keys of the project with the most on this shard, divided by property-keys-max; at 1, new ones are left out"
         ) { ($0.mostPropertyKeys, $1.propertyKeysMax) }
-        metrics.counter("sluice_store_properties_left_out_total", "properties left out of stored rows, their keys being over a limit") {
+        metrics.counter("sluice_store_properties_left_out_total", "properties left out of stored rows, since their keys are over a limit") {
             Double(store()?.stats.propertiesLeftOut ?? 0)
         }
         for code in RejectedRow.Code.allCases {
             guard let reason = code.metricReason else { continue }
             metrics.counter(
-                "sluice_store_rows_rejected_total", "rows not stored, being over a limit of their project", labels: [("reason", reason)]
+                "sluice_store_rows_rejected_total", "rows rejected for a limit of their project, by limit", labels: [("reason", reason)]
             ) {
                 Double(store()?.stats.rejectedRows[code] ?? 0)
             }
@@ -35,7 +35,7 @@ extension StoreMetrics {
 }
 
 extension RejectedRow.Code {
-    /// Nil for what no longer comes about.
+    /// Nil for codes that are not counted here: they no longer occur, or ingest found them.
     fileprivate var metricReason: String? {
         switch self {
         case .tooManyEventNames: "event_names_max"

@@ -3,11 +3,11 @@ import FunnelModel
 import FunnelProtocol
 import FunnelQuery
 
-/// Finds the names, properties and values that a project's events have.
+/// Answers discovery queries: the names, properties and values of a project's events.
 struct DiscoveryRunner: Sendable {
     let workers: QueryWorkers
     let job: QueryJob
-    /// What `QueryWorkers.polling` gave.
+    /// Made by `QueryWorkers.polling`.
     let isCancelled: @Sendable () -> Bool
 
     func run(_ query: DiscoveryQuery, _ view: StoreView) async throws -> Discovery {

@@ -4,7 +4,7 @@ import FunnelQuery
 import ServiceRuntime
 
 extension QueryRunner {
-    /// - Throws: `ProtocolError` `.invalidQuery` where there are too many distinct paths.
+    /// Counts paths. Throws `ProtocolError` `.invalidQuery` if there are too many distinct ones.
     func paths(_ running: PathScan) async throws -> PathCounts {
         do {
             let found = Handover(try await all(running.slices) { try running.run(isCancelled: isCancelled) })

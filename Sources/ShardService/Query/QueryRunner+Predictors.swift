@@ -4,7 +4,7 @@ import FunnelQuery
 import ServiceRuntime
 
 extension QueryRunner {
-    /// - Throws: `ProtocolError` `.invalidQuery` where there are too many distinct events and values.
+    /// Counts predictors. Throws `ProtocolError` `.invalidQuery` if there are too many distinct events and values.
     func predictors(_ running: PredictorScan) async throws -> PredictorCounts {
         do {
             let found = Handover(try await all(running.slices) { try running.run(isCancelled: isCancelled) })
@@ -17,7 +17,7 @@ extension QueryRunner {
             throw refusal(
                 "properties",
                 "more than \(Limits.predictorFeatures) distinct events and values, or \(Limits.predictorBytes >> 20) MiB of them",
-                "ask for events alone, with false")
+                "set this to false to count events only")
         }
     }
 }

@@ -4,16 +4,16 @@ import FunnelProtocol
 import FunnelQuery
 import ServiceRuntime
 
-/// Answers one query: the counts, and the report beside them.
+/// Answers one query: the counts, and the report with them.
 struct QueryRunner: Sendable {
     let workers: QueryWorkers
     let job: QueryJob
     /// Names this shard in errors.
     let shard: Int
-    /// What `QueryWorkers.polling` gave.
+    /// Made by `QueryWorkers.polling`.
     let isCancelled: @Sendable () -> Bool
 
-    /// - Returns: the body of the answer.
+    /// Runs the query and returns the body of the answer.
     func run(_ query: PartialQuery, _ scan: ShardQuery, newestEvent: Int64?) async throws -> [UInt8] {
         var (result, left) = try await leavingOut(scan) { try await answer(query, $0, newestEvent: newestEvent) }
         if query.leavesOutHeavy { result.heavyUsers = UInt64(left) }
@@ -25,8 +25,8 @@ struct QueryRunner: Sendable {
         }
     }
 
-    /// Runs a scan, and again without users who turned out to be too heavy until there are no others.
-    /// - Returns: what it found, and how many users were left out.
+    /// Runs a scan, and runs it again without the users that were too heavy, until there are none.
+    /// - Returns: the result, and how many users were left out.
     private func leavingOut<T>(_ scan: ShardQuery, _ body: (ShardQuery) async throws -> T) async throws -> (T, left: Int) {
         var scan = scan
         var left = 0
@@ -86,12 +86,12 @@ struct QueryRunner: Sendable {
         return result
     }
 
-    /// What each thread found; of one thread at least.
+    /// Runs `body` on threads for `slices` slices; returns the result of each thread, at least one.
     func all<T: Sendable>(_ slices: Int, _ body: @escaping @Sendable () throws -> T) async throws -> [T] {
         try await workers.run(job, parts: slices) { try matching(body) }
     }
 
-    /// On a scan thread, to its end: what takes long, and so must not be done where appends are.
+    /// Runs long work on a scan thread, to its end without giving way, so that it does not delay appends on the caller's thread.
     func alone<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await workers.run(job.unpaused, body) }
 
     private func counts(_ query: PartialQuery, _ scan: ShardQuery) async throws -> FunnelTally {
@@ -100,7 +100,7 @@ struct QueryRunner: Sendable {
         return tallies.dropFirst().reduce(into: tallies[0]) { $0.merge($1) }
     }
 
-    /// Counts by bucket and step.
+    /// Counts by time bucket and step.
     private func trend(_ bounds: [Int64], _ scan: ShardQuery) async throws -> [[UInt64]] {
         let running = scan.trend(bounds)
         var whole = TrendTally(buckets: bounds.count - 1, steps: scan.plan.steps)
@@ -115,9 +115,7 @@ struct QueryRunner: Sendable {
         return least...greatest
     }
 
-    /// - Parameters:
-    ///   - from: 0-based.
-    ///   - to: the later step.
+    /// The times between two steps, as positions; `to` is the later one.
     private func times(from: Int, to: Int, _ scan: ShardQuery) async throws -> (FunnelTally, StepTimes) {
         let running = scan.times(from: from, to: to)
         let tallies = try await all(running.slices) { try running.run(isCancelled: isCancelled) }
@@ -134,7 +132,7 @@ struct QueryRunner: Sendable {
         return running.finish()
     }
 
-    /// All users together, and by value.
+    /// The counts of all users, and by value of the property.
     private func groups(
         _ breakdown: Breakdown, _ share: GroupShare, _ scan: ShardQuery, times: Bool
     ) async throws -> (FunnelTally, ValueGroups) {
@@ -155,7 +153,7 @@ struct QueryRunner: Sendable {
         }
     }
 
-    /// All users together, by variant, and how many saw several values.
+    /// The counts of all users, by variant, and how many users saw several values.
     private func variants(
         _ split: VariantSplit, _ scan: ShardQuery, times: Bool
     ) async throws -> (FunnelTally, ValueGroups, several: UInt64) {
@@ -177,7 +175,7 @@ struct QueryRunner: Sendable {
         }
     }
 
-    /// One page of user ids, and how many users were left out of the whole list.
+    /// One page of user ids, and how many heavy users were left out of the whole list.
     func users(_ query: PartialUsersQuery, _ scan: ShardQuery) async throws -> (page: [ByteString], left: Int) {
         do {
             return try await leavingOut(scan) { scan in
@@ -191,7 +189,7 @@ struct QueryRunner: Sendable {
         }
     }
 
-    /// The query asks for more than a shard can tell apart.
+    /// The error of a query with more distinct things than a shard can count; `what` and `advice` are parts of its text.
     func refusal(_ field: String, _ what: String, _ advice: String) -> ProtocolError {
         let name = ClusterMap.Shard.name(shard)
         let reason = "there are \(what) on \(name); \(advice)"
@@ -209,7 +207,7 @@ struct QueryRunner: Sendable {
 }
 
 extension PartialQuery {
-    /// What its scans look at.
+    /// What its scans read, for the estimate of their cost.
     var costKind: ScanCost.Kind {
         switch report {
         case nil, .breakdown?, .trend?, .entrySpan?, .between?: .counts

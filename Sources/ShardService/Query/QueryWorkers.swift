@@ -4,15 +4,21 @@ import NIOPosix
 import ServiceRuntime
 import Synchronization
 
-/// What a query is to the threads that scan for it.
-struct QueryJob: Sendable {
-    var project: UInt32
-    /// By an estimate: takes a thread for a tenth of a second or longer.
-    var isHeavy: Bool
+/// How the scans of a query are scheduled.
+package struct QueryJob: Sendable {
+    package var project: UInt32
+    /// Estimated to take a thread for 100 ms or longer.
+    package var isHeavy: Bool
     /// Runs to its end, without asking whether it is cancelled or should give way.
-    var isUnpaused = false
+    package var isUnpaused: Bool
 
-    /// The part of it that does.
+    package init(project: UInt32, isHeavy: Bool, isUnpaused: Bool = false) {
+        self.project = project
+        self.isHeavy = isHeavy
+        self.isUnpaused = isUnpaused
+    }
+
+    /// The same job, unpaused.
     var unpaused: QueryJob {
         var job = self
         job.isUnpaused = true
@@ -20,10 +26,10 @@ struct QueryJob: Sendable {
     }
 }
 
-/// Threads for scans, off the event loops, with a bounded queue in front. A scan that has begun keeps a thread, but only so
-/// many of them run at a time (`ProjectTurns`); the others stand still where they last asked whether they are cancelled.
-final class QueryWorkers: Sendable {
-    /// What a thread does.
+/// Threads for scans, with a bounded queue in front. A scan that has begun keeps its thread, but a limited number runs at a time
+/// (`ProjectTurns`); the others are paused where they last asked whether they are cancelled.
+package final class QueryWorkers: Sendable {
+    /// The scan that a thread runs.
     private final class Turn: Sendable {
         let ticket: UInt64
         init(_ ticket: UInt64) { self.ticket = ticket }
@@ -32,36 +38,36 @@ final class QueryWorkers: Sendable {
     private struct State {
         var turns: ProjectTurns
         var nextTicket: UInt64 = 0
-        /// Queries by project.
+        /// Admitted queries by project.
         var admitted: [UInt32: Int] = [:]
-        /// How to tell a scan that it will not begin, by ticket.
+        /// By ticket of a scan that has not begun, a closure that fails it.
         var refusals: [UInt64: @Sendable () -> Void] = [:]
-        /// Threads of `usual` that are taken.
+        /// Threads of `usual` in use.
         var usualTaken = 0
         var isClosed = false
     }
 
-    /// As many as run at a time. The same few threads do nearly all the work, and so keep less freed memory than many would.
+    /// As many threads as scans run at a time. They do nearly all the work: a few threads keep less freed memory than many.
     private let usual: NIOThreadPool
-    /// For scans that begin while others stand still.
+    /// For scans that begin while others are paused.
     private let more: NIOThreadPool
     private let state: Mutex<State>
-    /// Scans in line: looked at without the lock.
+    /// Scans in the queue; read without the lock.
     private let waiting = Atomic<Int>(0)
     private let closed = Atomic<Bool>(false)
     private let current = ThreadSpecificVariable<Turn>()
     private let threads: Int
     private let admittedMax: Int
     private let admittedOfProject: Int
+    private let now: @Sendable () -> ContinuousClock.Instant
 
-    /// - Parameters:
-    ///   - threads: scans that run at a time.
-    ///   - queued: queries that wait; a project may have half of them.
-    init(threads: Int, queued: Int) {
+    /// `threads` is the max of scans that run at a time, `queued` the max of queries that wait, half of it for one project.
+    package init(threads: Int, queued: Int, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) {
         self.threads = threads
+        self.now = now
         admittedMax = threads + queued
         admittedOfProject = threads + queued / 2
-        // Scans of several projects may stand still at a time, and so hold a thread.
+        // Paused scans of several projects may hold a thread each.
         let begun = max(32, threads * 8)
         usual = NIOThreadPool(numberOfThreads: threads)
         more = NIOThreadPool(numberOfThreads: begun - threads)
@@ -70,9 +76,10 @@ final class QueryWorkers: Sendable {
         more.start()
     }
 
-    var running: Int { state.withLock { $0.admitted.values.reduce(0, +) } }
+    package var running: Int { state.withLock { $0.admitted.values.reduce(0, +) } }
 
-    func shutdown() async {
+    /// Cancels all scans and waits until their threads have ended.
+    package func shutdown() async {
         closed.store(true, ordering: .releasing)
         let refusals = state.withLock { state in
             state.isClosed = true
@@ -84,19 +91,19 @@ final class QueryWorkers: Sendable {
         try? await more.shutdownGracefully()
     }
 
-    /// Takes a query in, or refuses it where there are too many; `body` runs its scans.
-    func admitting<T>(_ project: UInt32, _ body: () async throws -> T) async throws -> T {
+    /// Admits a query and runs `body`, which runs its scans. Throws `.overloaded` if there are too many queries.
+    package func admitting<T>(_ project: UInt32, _ body: () async throws -> T) async throws -> T {
         try admit(project)
         defer { state.withLock { leave(project, &$0) } }
         return try await body()
     }
 
-    /// Runs `work`, which takes what is left to do until nothing is, on as many scan threads as have something to do.
-    /// It must poll what `polling` returns, unless the job says that it does not.
-    /// - Parameter parts: pieces of work there are.
+    /// Runs `work` on scan threads, one for every four parts, at most `threads`. Each call of `work` takes parts until none is
+    /// left. It must poll what `polling` returns, unless the job is unpaused.
+    /// - Parameter parts: number of parts.
     /// - Throws: what `work` throws, and `ProtocolError` `.cancelled`.
-    func run<T: Sendable>(_ job: QueryJob, parts: Int, _ work: @escaping @Sendable () throws -> T) async throws -> [T] {
-        // A part by itself is not worth a second thread.
+    package func run<T: Sendable>(_ job: QueryJob, parts: Int, _ work: @escaping @Sendable () throws -> T) async throws -> [T] {
+        // Fewer than eight parts are not worth a second thread.
         let count = max(1, min(threads, parts / 4))
         if count == 1 { return [try await one(job, work)] }
         return try await withThrowingTaskGroup(of: T.self) { group in
@@ -107,13 +114,14 @@ final class QueryWorkers: Sendable {
         }
     }
 
-    /// The same on one thread.
-    func run<T: Sendable>(_ job: QueryJob, _ work: @escaping @Sendable () throws -> T) async throws -> T {
+    /// Runs `work` on one scan thread.
+    package func run<T: Sendable>(_ job: QueryJob, _ work: @escaping @Sendable () throws -> T) async throws -> T {
         try await run(job, parts: 1, work)[0]
     }
 
-    /// Whether nobody waits for a scan any more. Where it is others' turn, the scan that asks waits for its own.
-    func polling(_ isCancelled: @escaping @Sendable () -> Bool) -> @Sendable () -> Bool {
+    /// Makes the function that a scan calls now and then: it returns true if the scan should end. If it is the turn of others, it
+    /// blocks until the scan's own turn.
+    package func polling(_ isCancelled: @escaping @Sendable () -> Bool) -> @Sendable () -> Bool {
         { [self] in
             if isCancelled() || closed.load(ordering: .acquiring) { return true }
             guard waiting.load(ordering: .relaxed) > 0, let turn = current.currentValue else { return false }
@@ -158,7 +166,7 @@ final class QueryWorkers: Sendable {
         }
     }
 
-    /// Calls either `refuse` or, on a thread, `body`.
+    /// Calls either `refuse` or, on a scan thread, `body`.
     private func begin(
         _ ticket: UInt64, _ job: QueryJob, refuse: @escaping @Sendable () -> Void, _ body: @escaping @Sendable () -> Void
     ) {
@@ -170,12 +178,15 @@ final class QueryWorkers: Sendable {
             }
             (isUsual ? usual : more).submit { [self] found in
                 state.withLock { _ = $0.refusals.removeValue(forKey: ticket) }
-                guard found == .active else { return refuse() }
-                current.currentValue = Turn(ticket)
-                body()
-                current.currentValue = nil
+                if found == .active {
+                    current.currentValue = Turn(ticket)
+                    body()
+                    current.currentValue = nil
+                } else {
+                    refuse()
+                }
                 if isUsual { state.withLock { $0.usualTaken -= 1 } }
-                change { $0.leave(ticket, .now) }
+                change { $0.leave(ticket, now()) }
             }
         }
         let isRefused = state.withLock { state in
@@ -188,8 +199,12 @@ final class QueryWorkers: Sendable {
         }
         if isRefused { return refuse() }
         let scan = ProjectTurns.Work(
-            ticket: ticket, project: job.project, isHeavy: job.isHeavy, isUnpaused: job.isUnpaused, since: .now, wake: start)
+            ticket: ticket, project: job.project, isHeavy: job.isHeavy, isUnpaused: job.isUnpaused, since: now(), wake: start)
         change { $0.enter(scan) }
+        // A caller who left before the scan was in the queue could not withdraw it.
+        guard Task.isCancelled, withdraw(ticket) else { return }
+        state.withLock { _ = $0.refusals.removeValue(forKey: ticket) }
+        refuse()
     }
 
     private func refuse(_ ticket: UInt64) {
@@ -197,7 +212,7 @@ final class QueryWorkers: Sendable {
         refusal?()
     }
 
-    /// Takes a scan out of the line; false where it is not in it.
+    /// Removes a scan from the queue; false if it is not in it.
     private func withdraw(_ ticket: UInt64) -> Bool {
         state.withLock { state in
             let isWaiting = state.turns.withdraw(ticket) != nil
@@ -214,11 +229,11 @@ final class QueryWorkers: Sendable {
         for scan in woken { scan.wake() }
     }
 
-    /// - Returns: whether the scan was cancelled meanwhile.
+    /// Waits, if it is the turn of others. Returns whether the scan was cancelled meanwhile.
     private func giveWay(_ ticket: UInt64, _ isCancelled: () -> Bool) -> Bool {
-        guard state.withLock({ $0.turns.shouldGiveWay(ticket, .now) }) else { return false }
+        guard state.withLock({ $0.turns.shouldGiveWay(ticket, now()) }) else { return false }
         let turn = DispatchSemaphore(value: 0)
-        change { $0.giveWay(ticket, .now) { turn.signal() } }
+        change { $0.giveWay(ticket, now()) { turn.signal() } }
         while turn.wait(timeout: .now() + .milliseconds(50)) == .timedOut {
             // A scan that ends needs no turn.
             if isCancelled() || closed.load(ordering: .acquiring), withdraw(ticket) { return true }

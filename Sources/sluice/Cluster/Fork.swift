@@ -9,8 +9,8 @@ struct Fork: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make a copy of a cluster's directories a cluster of its own, offline.",
         discussion: """
-            A copy carries the id of the cluster that it was made from, and the services of both would take each other for \
-            their own. Afterwards the copy has a new id; its events, funnels and keys stay. Refused while a service runs on a \
+            A copy has the id of the cluster that it was made from, so the services of both would take each other for \
+            their own. The copy gets a new id; its events, funnels and keys stay. The command fails while a service runs on a \
             directory. A run that was interrupted is finished by running it again.
 
             Examples:
@@ -19,9 +19,9 @@ struct Fork: AsyncParsableCommand {
             """)
 
     @Argument(help: "A copied data directory: that of `sluice up`, or of one service.") var directory: String
-    @Option(help: "The new cluster's id, 1 to 16 hexadecimal digits; by default drawn at random.") var clusterId: String?
+    @Option(help: "The new cluster's id, 1 to 16 hexadecimal digits. (default: random)") var clusterId: String?
 
-    /// What a run that was interrupted had begun with.
+    /// The file with the new cluster id, until a run is complete.
     private static let note = "FORK"
 
     func run() async throws {
@@ -74,14 +74,14 @@ struct Fork: AsyncParsableCommand {
             try ShardStore<POSIXFileSystem>.fork(directory: directory, files: POSIXFileSystem(), to: id)
         }
         if FileManager.default.fileExists(atPath: directory + "/metadata.sqlite"), let lock {
-            // Between the database and the file CLUSTER a run may have been interrupted.
+            // An earlier run may have changed the database and not yet the file CLUSTER.
             try? FileManager.default.removeItem(atPath: directory + "/CLUSTER")
             let opened = try await CoordinatorDirectory(directory, lock: lock)
             try await opened.registry.rename(to: id)
             try opened.claim(id)
             try opened.store.close()
         }
-        // It names the other cluster's id and addresses; the coordinator hands out new ones.
+        // It has the other cluster's id and addresses; the coordinator sends new ones.
         try? FileManager.default.removeItem(atPath: directory + "/cluster.snapshot")
     }
 }

@@ -8,16 +8,16 @@ import NIOPosix
 import RPC
 import ServiceRuntime
 
-/// What one shard says of the cluster that it belongs to.
+/// What one shard knows of its cluster.
 struct KnownShard {
     /// Where it was found: an address or a directory.
     var place: String
     var shard: Int
     var shardCount: Int
     var cluster: ClusterState
-    /// 0 where it is not known.
+    /// 0 if it is not known.
     var dataID: UInt64
-    /// What it has kept of all shards' data ids; empty where it was asked and not read.
+    /// The data ids of all shards, from its stored snapshot; empty for a running shard.
     var keptDataIDs: [UInt64] = []
     /// Its wire address, where known.
     var address: (host: String, port: Int)?
@@ -34,6 +34,11 @@ struct KnownShard {
         guard let identity = try ShardStore<POSIXFileSystem>.identity(directory: directory, files: POSIXFileSystem()) else {
             throw ValidationError("\(directory) is not the data directory of a shard")
         }
+        let lock: DirectoryLock
+        do throws(DirectoryLock.Fault) { lock = try DirectoryLock(directory) } catch {
+            throw Failure("\(error)\nStop the shard, or give its wire address instead of its directory.")
+        }
+        defer { withExtendedLifetime(lock) {} }
         var known = KnownShard(
             place: directory, shard: identity.shard, shardCount: identity.shardCount,
             cluster: ClusterState(id: identity.clusterID, epoch: identity.epoch),
@@ -48,7 +53,7 @@ struct KnownShard {
         return known
     }
 
-    /// The metadata that a service keeps beside its data.
+    /// The cluster snapshot that a service keeps with its data; nil if there is none.
     private static func kept(_ directory: String) throws -> ClusterSnapshot? {
         guard let bytes = DurableFile.read(directory + "/cluster.snapshot") else { return nil }
         let frame = try FrameDecoder.single(bytes)
@@ -72,7 +77,7 @@ struct KnownShard {
 }
 
 extension FrameClient {
-    /// A client that knows the cluster secret and certificates of the environment, as a coordinator does.
+    /// A client with the cluster secret and the certificates of the environment, as a coordinator has them.
     static func ofService(name: String, host: String, port: Int, secret: String? = nil) -> FrameClient {
         let environment = environmentVariables()
         func file(_ name: String) -> String? { environment["SLUICE_TLS_\(name)"].flatMap { $0.isEmpty ? nil : $0 } }

@@ -9,21 +9,24 @@ struct Recover: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Rebuild a lost coordinator directory from the shards.",
         discussion: """
-            The cluster's id, its lineage and its map come from the shards. Saved funnels and keys were in the lost directory \
-            alone: give the keys to the coordinator again, and apply the definitions again. Running shards are asked with \
-            SLUICE_CLUSTER_SECRET, and over TLS where SLUICE_TLS_CERT, SLUICE_TLS_KEY and SLUICE_TLS_CA are set; directories are \
-            read, and their shards must be stopped. Name shards whose data are lost too in --lost-shards: they start empty, and \
-            the events of their users are gone.
+            The cluster's id, its lineage and its map come from the shards. Saved funnels and API keys were only in the lost \
+            directory: give the keys to the coordinator again, and apply the definitions again. Give the wire address of a shard \
+            that runs: it is asked with SLUICE_CLUSTER_SECRET, over TLS if SLUICE_TLS_CERT, SLUICE_TLS_KEY and SLUICE_TLS_CA are \
+            set. Give the data directory of a shard that is stopped. Name shards whose data are lost too in --lost-shards: they \
+            start empty, and the events of their users are gone.
 
             Examples:
-              sluice cluster recover --shards 10.0.0.6:8100,10.0.0.7:8101 --data /var/lib/sluice-coordinator
-              sluice cluster recover --shards ./sluice-data/shard-0,./sluice-data/shard-1 --data ./sluice-data/coordinator
-              sluice cluster recover --shards ./sluice-data/shard-0 --lost-shards 1 --data ./sluice-data/coordinator
+              sluice cluster recover --shards 10.0.0.6:8100,10.0.0.7:8101 \\
+                --data /var/lib/sluice-coordinator
+              sluice cluster recover --shards ./data/shard-0,./data/shard-1 \\
+                --data ./data/coordinator
+              sluice cluster recover --shards ./data/shard-0 --lost-shards 1 \\
+                --data ./data/coordinator
             """)
 
-    @Option(help: "All shards that have their data, in any order, by commas: wire addresses host:port, or data directories.") var shards:
+    @Option(help: "All shards that have data, comma-separated, in any order: wire addresses host:port, or data directories.") var shards:
         String
-    @Option(help: "Numbers of shards whose data are lost, by commas.") var lostShards = ""
+    @Option(help: "Numbers of shards whose data are lost, comma-separated.") var lostShards = ""
     @Option(help: "The coordinator's data directory, to be rebuilt; it must hold no metadata.") var data: String
 
     func run() async throws {
@@ -49,8 +52,8 @@ struct Recover: AsyncParsableCommand {
             "\(data) is rebuilt. Not there: saved funnels (apply them again) and keys (give them to the coordinator at its start).")
     }
 
-    /// In the order of their numbers; each must be there once, and all of one cluster.
-    /// - Parameter lost: numbers of shards that are gone with their data.
+    /// Checks that each shard is there once and that all are of one cluster, and returns them in order of their numbers.
+    /// - Parameter lost: numbers of shards whose data are lost.
     static func check(_ found: [KnownShard], lost: [Int] = []) throws -> [KnownShard] {
         let gone = found.first.map { known in
             lost.map {
@@ -75,7 +78,7 @@ struct Recover: AsyncParsableCommand {
             throw Failure(
                 twice.count > 1
                     ? "\(twice.joined(separator: " and ")) are both shard \(shard.shard)"
-                    : "shard \(number) is not among those named; where its data are lost, say --lost-shards \(number)")
+                    : "shard \(number) is not among those named; if its data are lost, use --lost-shards \(number)")
         }
         for keeper in shards {
             for (shard, kept) in zip(shards, keeper.keptDataIDs) where kept != 0 && shard.dataID != 0 && shard.dataID != kept {
@@ -104,7 +107,7 @@ struct Recover: AsyncParsableCommand {
         }
         let newest = shards.max { $0.cluster.revision < $1.cluster.revision }?.cluster ?? ClusterState()
         let listed = shards.map { shard in
-            // A directory may not tell; the coordinator's own --shards counts at its next start.
+            // A directory may not have the address; --shards of the coordinator replaces it at the next start.
             ClusterMap.Shard(id: shard.shard, host: shard.address?.host ?? "unknown.invalid", port: shard.address?.port ?? 1)
         }
         let map = ClusterMap(clusterID: newest.id, epoch: max(1, shards.map(\.cluster.epoch).max() ?? 1), shards: listed)

@@ -5,25 +5,37 @@ import FunnelModel
 
 struct Compact: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Seal a shard's rows in memory and merge each month into one segment, offline.",
+        abstract: "Merge a stopped shard's files; remove events by name.",
         discussion: """
-            A running shard does the same by itself while it is idle; this is for a backup, or before a shard is moved.
+            Writes the rows of the log into segment files and merges the files of each \
+            month into one. A running shard does this while it is idle; use the command \
+            before a backup, or before a shard is moved.
 
-            --drop-event-names removes all events of the names in FILE, one a line, for good, and frees the names. Do it for \
-            every shard. Where it breaks off, the same command again finishes it.
+            --drop-event-names removes all events of the names in a file for good, so that \
+            the names no longer count toward the limit. Run it for every shard. If it is \
+            interrupted, run it again. --dry-run only counts the rows.
 
             Examples:
               sluice compact ./sluice-data/shard-0
-              sluice compact ./sluice-data/shard-0 --drop-event-names names.txt --project 1 --dry-run
+              sluice compact ./sluice-data/shard-0 --drop-event-names names.txt \\
+                  --project 1 --dry-run
+              sluice compact ./sluice-data/shard-0 --drop-event-names names.txt \\
+                  --project 1
             """)
 
-    @Argument(help: "A shard's data directory; its shard must not be running.") var directory: String
-    @Option(help: ArgumentHelp("Remove the events of these names.", valueName: "file")) var dropEventNames: String?
-    @Option(help: "With --drop-event-names: of this project alone.") var project: UInt32?
-    @Flag(help: "With --drop-event-names: say what would be removed, and remove nothing.") var dryRun = false
+    @Argument(help: "Data directory of a shard that is not running.", completion: .directory) var directory: String
+    @Option(
+        help: ArgumentHelp("Remove the events with these names: a text file, one name a line.", valueName: "file"), completion: .file())
+    var dropEventNames: String?
+    @Option(
+        help: ArgumentHelp("Project whose events are removed, for --drop-event-names; all projects by default.", valueName: "number"))
+    var project: UInt32?
+    @Flag(help: "Report what --drop-event-names would remove, and change nothing.") var dryRun = false
 
     func validate() throws {
-        if dropEventNames == nil, project != nil || dryRun { throw ValidationError("--project and --dry-run go with --drop-event-names") }
+        guard dropEventNames == nil else { return }
+        if project != nil { throw ValidationError("--project needs --drop-event-names FILE") }
+        if dryRun { throw ValidationError("--dry-run needs --drop-event-names FILE") }
     }
 
     func run() throws {
@@ -31,7 +43,7 @@ struct Compact: ParsableCommand {
         let files = POSIXFileSystem()
         let names = try dropEventNames.map(Self.names)
         guard let identity = try Store.identity(directory: directory, files: files) else {
-            throw ValidationError("\(directory) is not the data directory of a shard")
+            throw Failure("\(directory) is not the data directory of a shard")
         }
         let store = try Store.open(directory: directory, files: files, identity: identity, options: StoreOptions())
         defer { store.close() }
@@ -48,11 +60,11 @@ struct Compact: ParsableCommand {
 
     /// The lines of a file but for empty ones.
     private static func names(in path: String) throws -> Set<ByteString> {
-        guard let data = FileManager.default.contents(atPath: path) else { throw ValidationError("cannot read \(path)") }
+        guard let data = FileManager.default.contents(atPath: path) else { throw Failure("--drop-event-names: cannot read \(path)") }
         let bytes = Array(data)
         let lines = bytes[ByteOrderMark.length(in: bytes)...].split(separator: 10).map { $0.last == 13 ? $0.dropLast() : $0 }
         let names = Set(lines.filter { !$0.isEmpty }.map { ByteString($0) })
-        if names.isEmpty { throw ValidationError("\(path) has no names, one a line") }
+        if names.isEmpty { throw Failure("--drop-event-names: \(path) is empty; it must have one event name a line") }
         return names
     }
 

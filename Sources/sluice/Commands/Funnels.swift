@@ -6,21 +6,39 @@ import ServiceRuntime
 
 struct Funnels: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List, show, save and delete funnel definitions.",
-        discussion: "Example:\n  sluice funnels apply shop.json",
+        abstract: "List, show, save and delete the saved funnels.",
+        discussion: """
+            A saved funnel is a definition that the coordinator keeps under an id. Reports \
+            name it by its id: sluice query shop.
+
+            Examples:
+              sluice funnels list
+              sluice funnels apply shop.json
+              sluice funnels get shop > shop.json
+            """,
         subcommands: [List.self, Get.self, Apply.self, Delete.self])
 
     struct Target: ParsableArguments {
-        @Option(help: "The coordinator's HTTP address: host:port, or https://host:port.") var to = "127.0.0.1:8090"
+        @Option(help: ArgumentHelp("HTTP address of the coordinator: host:port, or https://host:port.", valueName: "address"))
+        var to = "127.0.0.1:8090"
         @OptionGroup var key: KeyOptions
+
+        func validate() throws {
+            if key.tlsCa != nil {
+                throw ValidationError(
+                    "--tls-ca is not available for sluice funnels: give --to https://HOST:PORT, with a certificate that the system trusts")
+            }
+            if base?.host == nil { throw ValidationError("--to must be host:port or https://host:port, not \"\(to.printable)\"") }
+        }
+
+        /// Of all paths.
+        private var base: URL? { URL(string: to.hasPrefix("https://") || to.hasPrefix("http://") ? to : "http://\(to)") }
 
         /// - Returns: the body, which may be empty; problems of the server become errors with their detail.
         func call(_ method: String, _ path: String, _ body: [UInt8]? = nil) async throws -> [UInt8] {
-            guard key.tlsCa == nil else {
-                throw ValidationError("--tls-ca is not supported here: name an address as https://… whose certificate the system trusts")
+            guard let url = base.flatMap({ URL(string: $0.absoluteString + path) }), let host = url.host else {
+                throw Failure("\(path.printable) cannot be a path of an address")
             }
-            let base = to.hasPrefix("https://") || to.hasPrefix("http://") ? to : "http://\(to)"
-            guard let url = URL(string: base + path), let host = url.host else { throw ValidationError("\"\(to)\" is not host:port") }
             try key.check(host: host, encrypted: url.scheme == "https")
             var request = URLRequest(url: url, timeoutInterval: 30)
             request.httpMethod = method
@@ -47,7 +65,13 @@ struct Funnels: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "One line per funnel.")
+        static let configuration = CommandConfiguration(
+            abstract: "List the saved funnels: id and steps, one funnel a line.",
+            discussion: """
+                Examples:
+                  sluice funnels list
+                  sluice funnels list --to https://sluice.example.com
+                """)
         @OptionGroup var target: Target
 
         func run() async throws {
@@ -61,8 +85,14 @@ struct Funnels: AsyncParsableCommand {
     }
 
     struct Get: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print a definition as JSON.")
-        @Argument var funnelID: String
+        static let configuration = CommandConfiguration(
+            abstract: "Print a saved funnel as JSON, with all defaults.",
+            discussion: """
+                Examples:
+                  sluice funnels get shop
+                  sluice funnels get shop > shop.json
+                """)
+        @Argument(help: ArgumentHelp("Id of the funnel.", valueName: "id")) var funnelID: String
         @OptionGroup var target: Target
 
         func run() async throws {
@@ -72,28 +102,43 @@ struct Funnels: AsyncParsableCommand {
 
     struct Apply: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Save the definition in a file under its funnel_id.", discussion: "Example:\n  sluice funnels apply shop.json")
-        @Argument(help: "JSON file; - reads standard input.") var file: String
+            abstract: "Save the definition in a file under its funnel_id.",
+            discussion: """
+                Creates the funnel, or replaces the saved one. FUNNEL.md section 2 describes \
+                the members of a definition.
+
+                Examples:
+                  sluice funnels apply shop.json
+                  sluice funnels apply - < shop.json
+                """)
+        @Argument(help: "JSON file with a definition; - reads standard input.", completion: .file(extensions: ["json"])) var file: String
         @OptionGroup var target: Target
 
         func run() async throws {
             let bytes = file == "-" ? Array(FileHandle.standardInput.readDataToEndOfFile()) : DurableFile.read(file)
-            guard let bytes else { throw ValidationError("cannot read \(file)") }
+            guard let bytes else { throw Failure("cannot read \(file)") }
             let document: JSONValue
             do throws(JSONError) {
                 document = try JSONParser.parse(bytes)
             } catch {
-                throw ValidationError("\(file): \(error)")
+                throw Failure("\(file): \(error)")
             }
-            guard let id = document["funnel_id"]?.asString?.string else { throw ValidationError("\(file) has no \"funnel_id\"") }
+            guard let id = document["funnel_id"]?.asString?.string else {
+                throw Failure("\(file) has no \"funnel_id\": add the id to save it under")
+            }
             _ = try await target.call("PUT", "/v1/funnels/\(id)", bytes)
             Terminal.note("saved \(id)")
         }
     }
 
     struct Delete: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Delete a definition; events stay.")
-        @Argument var funnelID: String
+        static let configuration = CommandConfiguration(
+            abstract: "Delete a saved funnel; the events stay.",
+            discussion: """
+                Example:
+                  sluice funnels delete shop
+                """)
+        @Argument(help: ArgumentHelp("Id of the funnel.", valueName: "id")) var funnelID: String
         @OptionGroup var target: Target
 
         func run() async throws {

@@ -4,24 +4,40 @@ import FunnelModel
 
 struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Write reproducible shop traffic: with ties, late events and repeated deliveries.",
-        discussion: "Example:\n  sluice generate --users 20000 --seed 7 --out shop.ndjson && sluice load shop.ndjson")
+        abstract: "Generate events of a web shop, for tests and demos.",
+        discussion: """
+            Writes NDJSON: 30 days of visits, carts and purchases, with equal timestamps, \
+            late events and repeated deliveries. The same options give the same bytes.
 
-    @Option(help: "Number of users.") var users = 5_000
-    @Option(help: "The same seed gives the same bytes.") var seed: UInt64 = 1
-    @Option(help: "Stop after so many lines; 0 is all of the users' events.") var events = 0
-    @Option(help: "First day of the 30 days of traffic.") var from = "2026-01-01"
-    @Option(help: "File to write; standard output by default.") var out: String?
+            Examples:
+              sluice generate --users 1000 | sluice load -
+              sluice generate --users 20000 --seed 7 --out shop.ndjson
+            """)
+
+    @Option(help: ArgumentHelp("Number of users, from 1.", valueName: "number")) var users = 5_000
+    @Option(help: ArgumentHelp("Seed of the random numbers.", valueName: "number")) var seed: UInt64 = 1
+    @Option(help: ArgumentHelp("Maximum number of events; 0 is no limit.", valueName: "number")) var events = 0
+    @Option(help: ArgumentHelp("First of the 30 days.", valueName: "date")) var from = "2026-01-01"
+    @Option(help: ArgumentHelp("File to write; standard output by default.", valueName: "file"), completion: .file()) var out: String?
+
+    func validate() throws {
+        if users < 1 { throw ValidationError("--users must be at least 1, not \(users)") }
+        if events < 0 { throw ValidationError("--events must be at least 0, not \(events)") }
+        _ = try start()
+    }
+
+    /// Microseconds since 1970.
+    private func start() throws -> Int64 {
+        do {
+            return try Timestamp.parse(ByteString(from))
+        } catch {
+            throw ValidationError("--from must be a date such as 2026-01-01: \(error)")
+        }
+    }
 
     func run() throws {
-        let start: Int64
-        do {
-            start = try Timestamp.parse(ByteString(from))
-        } catch {
-            throw ValidationError("--from: \(error)")
-        }
-        guard users > 0 else { throw ValidationError("--users must be at least 1") }
-        if let out, !FileManager.default.createFile(atPath: out, contents: nil) { throw ValidationError("cannot write \(out)") }
+        let start = try start()
+        if let out, !FileManager.default.createFile(atPath: out, contents: nil) { throw Failure("--out: cannot write \(out)") }
         let file = try out.map { try FileHandle(forWritingTo: URL(fileURLWithPath: $0)) }
         func write(_ bytes: [UInt8]) throws {
             if let file { try file.write(contentsOf: Data(bytes)) } else { Terminal.write(bytes) }

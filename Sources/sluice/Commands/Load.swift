@@ -8,17 +8,24 @@ import ServiceRuntime
 
 struct Load: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Load CSV or NDJSON files, gzip too, over the binary protocol.",
+        abstract: "Load events from CSV or NDJSON files, plain or gzip.",
         discussion: """
-            Columns and members other than user, event, time and id become properties. A cell is a number only if it prints back \
-            to the same characters (1.10 and 007 are text): see --number and --text. Events without an id get one from what was \
-            read (user, event, time, properties), so loading a file again adds nothing, also after it grew, was repaired or \
-            sorted; reading it with other options makes other events. Rejected rows go to FILE.rejected.ndjson with their lines \
-            and the reason, and the exit status is then 3.
+            Columns and members other than user, event, time and id become properties. A \
+            cell is a number only if it prints back as the same text: 1.10 and 007 are text \
+            unless --number names their column.
+
+            An event without an id gets one from what was read: user, event, time and \
+            properties. So loading a file again adds nothing, and a file that grew adds only \
+            its new rows. Other reading options make other events.
+
+            Rejected rows go to FILE.rejected.ndjson, each with its lines and the reason. \
+            The exit status is 0 if all rows were stored, 3 if rows were rejected, and 1 if \
+            a file failed.
 
             Examples:
-              sluice load orders.csv.gz --user-id customer --event status --timestamp changed_at
               sluice load export.csv --dry-run
+              sluice load orders.csv.gz --user-id customer --event status \\
+                  --timestamp changed_at
               sluice load events.json --preset mixpanel-export
               zcat events.ndjson.gz | sluice load -
             """)
@@ -26,25 +33,32 @@ struct Load: AsyncParsableCommand {
     enum RowIDs: String, ExpressibleByArgument, CaseIterable { case content, file }
     enum Format: String, ExpressibleByArgument, CaseIterable { case table, json }
 
-    @Argument(help: "Files; - reads standard input.") var files: [String]
+    @Argument(help: ArgumentHelp("Files to load; - reads standard input.", valueName: "file"), completion: .file()) var files: [String]
     @OptionGroup(title: "Reading") var reading: ReadingOptions
-    @Option(help: "Ids of events without one: content, or file for <sha256 of the file>/<row> as 0.1.0 made them.")
+    @Option(
+        help: ArgumentHelp(
+            "Ids of events without one: content makes them from what was read, file from the SHA-256 of the file and the row, as 0.1 did.",
+            valueName: "rule"))
     var rowIds: RowIDs = .content
-    @Option(help: "Events without an id get KEY/<row>, counted from 0.") var idempotencyKey: String?
-    @Flag(help: "Show how the files are read; send nothing. Needs no cluster.") var dryRun = false
-    @Option(help: "Of --dry-run: table of the first rows, or json, one line for every record.") var format: Format = .table
-    @Option(help: "Ingest's wire address.") var to = "127.0.0.1:8081"
+    @Option(
+        help: ArgumentHelp("Ids of events without one are KEY/0, KEY/1 and so on, by row. At most 128 bytes.", valueName: "key"))
+    var idempotencyKey: String?
+    @Flag(help: "Show how the files are read, and send nothing. Needs no cluster.") var dryRun = false
+    @Option(
+        help: ArgumentHelp("Output of --dry-run: a table of the first rows, or json with one line for each record.", valueName: "format"))
+    var format: Format = .table
+    @Option(help: ArgumentHelp("Wire address of ingest.", valueName: "host:port")) var to = "127.0.0.1:8081"
     @OptionGroup(title: "Connection") var key: KeyOptions
 
     func validate() throws {
-        guard !files.isEmpty else { throw ValidationError("name a file, or - for standard input") }
-        if format == .json, !dryRun { throw ValidationError("--format goes with --dry-run") }
+        guard !files.isEmpty else { throw ValidationError("no file is given: name one or more files, or - for standard input") }
+        if format == .json, !dryRun { throw ValidationError("--format json needs --dry-run") }
         if let idempotencyKey {
             guard (1...Limits.idempotencyKeyBytes).contains(idempotencyKey.utf8.count) else {
                 throw ValidationError(
-                    "--idempotency-key has \(idempotencyKey.utf8.count) bytes; 1 to \(Limits.idempotencyKeyBytes) are allowed")
+                    "--idempotency-key must have 1 to \(Limits.idempotencyKeyBytes) bytes, not \(idempotencyKey.utf8.count)")
             }
-            if rowIds == .file { throw ValidationError("--idempotency-key and --row-ids file exclude each other") }
+            if rowIds == .file { throw ValidationError("--idempotency-key and --row-ids file exclude each other: give one of them") }
         }
         _ = try reading.fileOptions()
     }

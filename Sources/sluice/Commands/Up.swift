@@ -6,31 +6,52 @@ import Synchronization
 
 struct Up: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run a whole cluster on this machine: ingest, shards and coordinator, as processes of their own.",
+        abstract: "Run a cluster on this machine.",
         discussion: """
-            Members that die are started again. SIGTERM or Ctrl-C stops all of them. Keys and the cluster secret are taken \
-            from the environment: SLUICE_WRITE_KEYS, SLUICE_READ_KEYS, SLUICE_ADMIN_KEYS, SLUICE_CLUSTER_SECRET.
+            Starts one ingest, the shards and a coordinator. Each service is a process of its own, with a log file in DATA/logs. A service \
+            that ends is started again. SIGTERM or Ctrl-C stops all of them. API keys and \
+            the cluster secret come from the environment: SLUICE_WRITE_KEYS, \
+            SLUICE_READ_KEYS, SLUICE_ADMIN_KEYS, SLUICE_CLUSTER_SECRET. Other SLUICE_ \
+            variables are settings of the services.
 
-            Example:
-              sluice up --shards 2 --data ./sluice-data --info ./cluster.json
+            Examples:
+              sluice up
+              sluice up --shards 4 --data /var/lib/sluice
+              sluice up --any-port --info ./cluster.json
             """)
 
-    @Option(help: "Number of shards; fixed for the life of the data.") var shards = 2
-    @Option(help: "Directory for everything that is kept.") var data = "./sluice-data"
-    @Option(help: "Write addresses and process ids to this file, as JSON, once everything is ready.") var info: String?
-    @Option(help: "Ingest's HTTP port; 0 = any.") var ingestHttp = 8080
-    @Option(help: "Ingest's wire port; 0 = any.") var ingestWire = 8081
-    @Option(help: "The coordinator's HTTP port; 0 = any.") var coordinatorHttp = 8090
-    @Option(help: "The coordinator's wire port; 0 = any.") var coordinatorWire = 8091
-    @Option(help: "The first shard's wire port, the others follow; 0 = any.") var shardWire = 8100
-    @Option(help: "The first shard's HTTP port, the others follow; 0 = any.") var shardHttp = 8200
-    @Flag(help: "Any free port for everything; see --info.") var anyPort = false
-    @Option(help: "Rows in memory that a shard seals into a segment.") var sealRows: Int?
-    @Option(help: "Seconds to wait until everything is ready.") var patience = 120
-    @Flag(help: "Shards whose data are missing, or not those that the coordinator knows, start with what is there.") var newShards = false
+    @Option(help: ArgumentHelp("Number of shards, 1 to 256. It cannot be changed once the cluster has data.", valueName: "number"))
+    var shards = 2
+    @Option(help: ArgumentHelp("Directory of the cluster: data and logs.", valueName: "directory"), completion: .directory)
+    var data = "./sluice-data"
+    @Option(
+        help: ArgumentHelp("Write addresses and process ids to this file as JSON, once all services are ready.", valueName: "file"),
+        completion: .file())
+    var info: String?
+    @Option(help: ArgumentHelp("HTTP port of ingest; 0 takes any free port.", valueName: "port")) var ingestHttp = 8080
+    @Option(help: ArgumentHelp("Wire port of ingest; 0 takes any free port.", valueName: "port")) var ingestWire = 8081
+    @Option(help: ArgumentHelp("HTTP port of the coordinator; 0 takes any free port.", valueName: "port")) var coordinatorHttp = 8090
+    @Option(help: ArgumentHelp("Wire port of the coordinator; 0 takes any free port.", valueName: "port")) var coordinatorWire = 8091
+    @Option(help: ArgumentHelp("Wire port of shard 0; shard N has port + N; 0 takes any free ports.", valueName: "port"))
+    var shardWire = 8100
+    @Option(help: ArgumentHelp("HTTP port of shard 0; shard N has port + N; 0 takes any free ports.", valueName: "port"))
+    var shardHttp = 8200
+    @Flag(help: "Take any free port for every service; --info writes which.") var anyPort = false
+    @Option(
+        help: ArgumentHelp(
+            "Rows in memory at which a shard writes a segment file: 1,000 to 10,000,000; 500,000 by default.", valueName: "rows"))
+    var sealRows: Int?
+    @Option(help: ArgumentHelp("Seconds to wait until all services are ready.", valueName: "seconds")) var patience = 120
+    @Flag(
+        help: """
+            Start shards whose data directory is missing, or is not the one that the coordinator knows. They continue with what is \
+            there, and answers lack the rest.
+            """)
+    var newShards = false
+
+    func validate() throws { try checkNumber("--shards", shards, in: 1...Limits.shards) }
 
     func run() async throws {
-        guard (1...256).contains(shards) else { throw ValidationError("--shards must be from 1 to 256") }
         let environment = ProcessInfo.processInfo.environment
         for warning in KnownVariables.warnings(environment) { Terminal.note("Warning: \(warning)") }
         let ignored = ["HOST", "SHARD", "SHARDS", "DATA", "COORDINATOR", "HTTP_PORT", "WIRE_PORT", "NEW_SHARDS", "CONFIG"].map {
@@ -102,7 +123,7 @@ struct Up: AsyncParsableCommand {
     private static func write(_ plan: ClusterPlan, _ pids: [String: Int32], to path: String?) {
         guard let path else { return }
         do {
-            try DurableFile.replace(path, with: plan.info(pids: pids).encoded + [10])
+            try DurableFile.replace(path, with: plan.info(pids: pids).encode() + [10])
         } catch {
             Terminal.note("cannot write --info: \(error)")
         }

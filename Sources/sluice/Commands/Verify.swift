@@ -3,16 +3,21 @@ import EventStorage
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check a shard's data directory, offline: every checksum and order rule. Changes nothing.",
+        abstract: "Check the files of a stopped shard; changes nothing.",
         discussion: """
-            The last line is a verdict, and the exit status tells the same: 0 good, 1 DAMAGED, 2 IN USE by a running process, \
-            3 NOT A SHARD'S DIRECTORY.
+            Reads every file of the directory and checks checksums and the order of rows. \
+            The last line is the verdict, and the exit status says the same:
+              0  good
+              1  DAMAGED: the lines before name the files
+              2  IN USE: stop the shard first
+              3  NOT A SHARD'S DIRECTORY
 
-            Example:
+            Examples:
               sluice verify ./sluice-data/shard-0
+              for shard in ./sluice-data/shard-*; do sluice verify "$shard"; done
             """)
 
-    @Argument(help: "A shard's data directory; its shard must not be running.") var directory: String
+    @Argument(help: "Data directory of a shard that is not running.", completion: .directory) var directory: String
 
     func run() throws {
         switch StoreVerifier.verdict(directory: directory, files: POSIXFileSystem(), report: { Terminal.out($0) }) {

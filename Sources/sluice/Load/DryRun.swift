@@ -8,9 +8,9 @@ struct DryRun {
     let options: FileOptions
     let format: Load.Format
 
-    /// Records of a table.
+    /// Max events, and max rejected records, shown in a table.
     private static let shown = 10
-    /// Records that a table's counts are of.
+    /// Max records that a table counts.
     private static let sampled = 100_000
 
     func show(_ file: String, _ identity: RowIdentity) throws -> Load.Outcome {
@@ -130,6 +130,6 @@ private enum EventBlock {
 
     private static func value(_ value: PropertyValue) -> String {
         if case .string(let text) = value { return text.string }
-        return String(decoding: value.json.encoded, as: UTF8.self)
+        return String(decoding: value.json.encode(), as: UTF8.self)
     }
 }

@@ -1,7 +1,7 @@
 import EventFiles
 import FunnelModel
 
-/// What became of a file's records.
+/// Counts a file's records by outcome.
 struct LoadTotals {
     var accepted = 0
     var rejected = 0
@@ -38,15 +38,15 @@ struct LoadTotals {
     }
 }
 
-/// Words about columns that a person may have meant to be read in another way.
+/// Notes on columns that may have been meant to be read in another way.
 enum ColumnNotes {
-    /// - Parameter isSent: whether the events are stored as they were read.
+    /// `isSent` is true if the events were stored, false for a dry run.
     static func notes(_ source: EventFile, isSent: Bool) -> [String] {
         var notes = source.advice + source.nameless.map { "Column \($0) has no name and is left out" }
         notes += source.mixed.map(note)
         if isSent, !source.mixed.isEmpty {
             notes.append(
-                "What was loaded is stored as it was read. With one of these options other events are read: they add to the stored ones")
+                "The loaded events are stored as they were read. Loading again with one of these options adds other events to them")
         }
         return notes
     }

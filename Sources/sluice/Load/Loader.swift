@@ -4,13 +4,13 @@ import FunnelProtocol
 import RPC
 import Synchronization
 
-/// Sends batches to ingest, several at a time, each again under the same number until it is wholly stored.
+/// Sends batches to ingest, several at a time, and retries each under the same number until it is completely stored.
 struct Loader: Sendable {
     static let rowsPerBatch = 20_000
     static let bytesPerBatch = 4 << 20
     static let inFlight = 4
     private static let attempts = 60
-    /// Where nobody has answered yet: some seconds, as the address may be wrong.
+    /// Max attempts before ingest has ever answered: a few seconds, since the address may be wrong.
     private static let firstAttempts = 8
 
     let client: WireClient
@@ -18,7 +18,7 @@ struct Loader: Sendable {
     let address: String
     private let contact = Contact()
 
-    /// Whether ingest ever answered, and whether its silence was told.
+    /// Whether ingest has ever answered, and whether the user has been told that it does not.
     private final class Contact: Sendable {
         private let state = Mutex((isMade: false, isTold: false))
 
@@ -44,7 +44,7 @@ struct Loader: Sendable {
     struct Batch: Sendable {
         var sequence: UInt64
         var batch: EventBatch
-        /// Where each row stands in the file.
+        /// By row, its lines in the file.
         var lines: [FileLines]
     }
 
@@ -54,7 +54,7 @@ struct Loader: Sendable {
         var rows: Int
     }
 
-    /// - Throws: what can't be helped by waiting, or went on for too long.
+    /// Sends a batch until it is stored. Throws errors that a retry can't help, and the last one after all attempts.
     func send(_ batch: Batch) async throws -> Done {
         let body = Append(producer: producer, sequence: batch.sequence, part: 0, batch: batch.batch).body
         var last = ProtocolError(.shardUnavailable, "not sent")
@@ -80,7 +80,7 @@ struct Loader: Sendable {
             try await Task.sleep(for: .milliseconds(min(2_000, 50 << min(attempt, 6))))
         }
         throw Failure(
-            "gave up after \(Self.attempts) attempts: \(last.message.printable). What was stored stays; the same command again adds the rest"
+            "gave up after \(Self.attempts) attempts: \(last.message.printable). What was stored stays; the same command loads the rest"
         )
     }
 }

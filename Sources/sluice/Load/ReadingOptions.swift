@@ -9,7 +9,7 @@ import TimeZones
 struct ReadingOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "What the files are: \(Preset.all.map(\.name).joined(separator: ", ")). Other options change parts of it.", valueName: "name"))
+            "File format: \(FilePreset.all.map(\.name).joined(separator: ", ")). Other options change parts of it.", valueName: "name"))
     var preset: String?
     @Option(help: "Column or member with the user id; a.b is member b of object a. (default: user_id)") var userID: String?
     @Option(help: "Column or member with the id of users without one, such as a device id; used where the first is empty.") var anonymousID:
@@ -37,8 +37,8 @@ struct ReadingOptions: ParsableArguments {
     func fileOptions() throws -> FileOptions {
         var options = FileOptions()
         if let preset {
-            guard let found = Preset.named(preset) else {
-                throw ValidationError("there is no preset \"\(preset)\"; there are \(Preset.all.map(\.name).joined(separator: ", "))")
+            guard let found = FilePreset.named(preset) else {
+                throw ValidationError("there is no preset \"\(preset)\"; there are \(FilePreset.all.map(\.name).joined(separator: ", "))")
             }
             options.shape = found.shape
             options.table = found.table

@@ -2,8 +2,8 @@ import EventFiles
 import Foundation
 import FunnelModel
 
-/// Records that were not taken, with their lines and the reason: a file that is made when the first one comes. Where it
-/// cannot be written, the load goes on and the first reasons are shown.
+/// The file of rejected records, with their lines and reasons; created when the first one comes. If it can't be written, the load
+/// goes on and the first reasons are printed.
 final class RejectedRows {
     let path: String
     private var handle: FileHandle?
@@ -15,7 +15,7 @@ final class RejectedRows {
     /// Removes the file of an earlier load.
     init(of file: String) {
         path = file == "-" ? "stdin.rejected.ndjson" : "\(file).rejected.ndjson"
-        // Not a directory, whatever is in it.
+        // `unlink` does not remove a directory.
         if unlink(path) != 0, errno != ENOENT, errno != ENOTDIR { fault = SystemWords.last }
     }
 
@@ -27,7 +27,7 @@ final class RejectedRows {
         let line: JSONValue = ["line": .count(lines.lowerBound), "last_line": .count(lines.upperBound), "reason": .text(reason)]
         if fault == nil {
             do {
-                try handle?.write(contentsOf: Data(line.encoded + [10]))
+                try handle?.write(contentsOf: Data(line.encode() + [10]))
                 return
             } catch {
                 fault = SystemWords.last

@@ -1,7 +1,7 @@
 import FunnelModel
 
-/// People in a shop: they visit, look, put things into the cart, and some pay. About a tenth of the events share their
-/// second with another, one in fifty is delivered twice, and one in twenty arrives long after it happened.
+/// Random events of a shop's users: they visit, look, put things into the cart, and some pay. About a tenth of the events share
+/// their second with another, one in fifty is delivered twice, and one in twenty arrives long after it happened.
 struct ShopTraffic {
     private var state: UInt64
     private let start: Int64
@@ -28,7 +28,7 @@ struct ShopTraffic {
 
     private mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
 
-    /// What was held back until the end.
+    /// The events held back until the end.
     mutating func stragglers() -> [JSONValue] {
         defer { late.removeAll() }
         return late

@@ -7,7 +7,9 @@ struct Explanation {
     init(_ report: JSONValue) { self.report = report }
 
     var text: String {
-        guard report["found"] == true else { return "\(text("user_id")): no events of this user" }
+        guard report["found"] == true else {
+            return (["\(text("user_id")): no events of this user"] + PartialAnswer.lines(report)).joined(separator: "\n")
+        }
         let chosen = report["chosen"]?.asArray ?? []
         let steps = report["funnel"]?["steps"]?.asArray?.count ?? 0
         var lines = [
@@ -35,7 +37,7 @@ struct Explanation {
             let why = text(attempt, "not_chosen").replacing("_", with: " ")
             lines.append("      \(pad(text(attempt, "time"), 28)) step \(number(attempt, "depth")), \(why)")
         }
-        return lines.joined(separator: "\n")
+        return (lines + PartialAnswer.lines(report)).joined(separator: "\n")
     }
 
     private func text(_ key: ByteString) -> String { text(report, key) }

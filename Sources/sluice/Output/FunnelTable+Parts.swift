@@ -63,7 +63,7 @@ extension FunnelTable {
             ]
     }
 
-    private static func signed(_ value: Double) -> String { (value > 0 ? "+" : "") + decimal(value) }
+    static func signed(_ value: Double) -> String { (value > 0 ? "+" : "") + decimal(value) }
 
     private static func signed(_ value: JSONValue?) -> String {
         let number = Int(value?.asInteger ?? 0)

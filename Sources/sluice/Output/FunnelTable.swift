@@ -69,7 +69,7 @@ struct FunnelTable {
 
     /// A name, or a number.
     static func text(_ value: JSONValue?) -> String {
-        value?.asString?.string.printable ?? String(decoding: (value ?? .null).encoded, as: UTF8.self)
+        value?.asString?.string.printable ?? String(decoding: (value ?? .null).encode(), as: UTF8.self)
     }
 
     private var summary: String {
@@ -77,18 +77,7 @@ struct FunnelTable {
         let converted = Terminal.number(Int(report["converted"]?.asInteger ?? 0))
         let rate = report["conversion"]?.asDouble.map { " (\(Self.decimal($0 * 100)) %)" } ?? ""
         let text = "\(entered) entered, \(converted) converted\(rate), as of \(report["as_of"]?.asString?.string ?? "?")"
-        return missing.map { "\(text)\n\($0)" } ?? text
-    }
-
-    /// Nil where nothing is.
-    var missing: String? {
-        let completeness = report["completeness"]
-        if completeness?["exact"] == true { return nil }
-        let shards = completeness?["missing"]?.asArray?.compactMap(\.asInteger).map(String.init) ?? []
-        let heavy = completeness?["heavy_users"]?.asInteger ?? 0
-        let missing = shards.isEmpty ? [] : ["no answer from shards \(shards.joined(separator: ", "))"]
-        let left = heavy == 0 ? [] : ["\(Terminal.number(Int(heavy))) heavy users left out"]
-        return "PARTIAL: " + (missing + left).joined(separator: "; ")
+        return PartialAnswer.line(report).map { "\(text)\n\($0)" } ?? text
     }
 
     /// - Parameter open: of those who left, who can still go on; nil where no column tells that.

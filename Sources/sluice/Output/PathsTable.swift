@@ -7,17 +7,21 @@ struct PathsTable {
 
     init(_ report: JSONValue) { self.report = report }
 
-    var text: String { (report["predictors"] == nil ? paths : predictors).joined(separator: "\n") }
+    var text: String {
+        ((report["predictors"] == nil ? paths : predictors) + PartialAnswer.lines(report)).joined(separator: "\n")
+    }
 
     private var paths: [String] {
         let from = report["from"]
         let between = from?["between"]?.asArray?.compactMap(\.asInteger).map(String.init) ?? []
         let what =
-            between.isEmpty ? "dropped at step \(from?["dropped"]?.asInteger ?? 0)" : "went from step \(between.joined(separator: " to "))"
-        var lines = ["\(count(report["users"])) users \(what); next they did:"]
+            between.isEmpty
+            ? "dropped at step \(from?["dropped"]?.asInteger ?? 0); next they did:"
+            : "went from step \(between.joined(separator: " to ")); first they did between them:"
+        var lines = ["\(count(report["users"])) users \(what)"]
         lines += (report["next"]?.asArray ?? []).map { line($0["event"] == .null ? "(nothing more)" : ValueText.row($0["event"]), $0) }
         lines += rest(report["next_other"], "events")
-        lines += ["", "paths:"]
+        lines += ["", "paths" + (report["length"]?.asInteger.map { ", up to \($0) events" } ?? "") + ":"]
         for path in report["paths"]?.asArray ?? [] {
             let events = (path["events"]?.asArray ?? []).map { ValueText.row($0) }
             lines.append(line(events.isEmpty ? "(nothing more)" : events.joined(separator: " → "), path))
@@ -40,14 +44,14 @@ struct PathsTable {
         var lines = [
             "\(count(report["converted"])) of \(count(report["users"])) users at step \(report["of"]?.asInteger ?? 0) reached step \(step)"
                 + " (\(percent(report["conversion"]?.asDouble))); before it they did:",
-            "  \(pad("with", 8)) \(pad("without", 8)) \(pad("lift", 7)) \(pad("q", 9))  what",
+            "  \(pad("with", 8)) \(pad("without", 8)) \(pad("lift", 10)) \(pad("q", 9))  what",
         ]
         for row in report["predictors"]?.asArray ?? [] {
             let name = row["event"].map { ValueText.row($0) } ?? "\(ValueText.row(row["property"])) = \(ValueText.row(row["value"]))"
-            let lift = row["lift"]?.asDouble.map { "\(FunnelTable.decimal($0))x" } ?? "–"
+            let lift = row["lift"]?.asDouble.map { FunnelTable.signed($0 * 100) + " %" } ?? "–"
             let q = row["q_value"]?.asDouble.map { $0 < 0.0001 ? "< 0.0001" : "\((($0 * 10_000).rounded()) / 10_000)" } ?? "–"
             let rates = [row["with"], row["without"]].map { pad(percent($0?["conversion"]?.asDouble), 8) }.joined(separator: " ")
-            lines.append("  \(rates) \(pad(lift, 7)) \(pad(q, 9))  \(name)")
+            lines.append("  \(rates) \(pad(lift, 10)) \(pad(q, 9))  \(name)")
         }
         return lines + [
             "", "\(count(report["tested"])) were tested; q is the share of false finds among those as strong. None of it says why.",

@@ -3,13 +3,13 @@ import FunnelModel
 /// A report as CSV: every row and every number of it. What was asked beside the steps has a table of its own, a row for each value,
 /// bucket, segment, variant or funnel, with the steps side by side; several tables are separated by an empty line.
 struct ReportCSV {
-    private typealias Row = [JSONValue.Member]
+    typealias Row = [JSONValue.Member]
 
     private let report: JSONValue
 
     init(_ report: JSONValue) { self.report = report }
 
-    var text: String { tables.filter { !$0.isEmpty }.map(Self.text).joined(separator: "\n\n") }
+    var text: String { Self.text(tables: tables) }
 
     private var tables: [[Row]] {
         var tables = [breakdown, trend, segments] + variants
@@ -102,7 +102,7 @@ struct ReportCSV {
     // MARK: Cells
 
     /// The members of an object, those of objects and steps in it beside them; an interval is two cells.
-    private static func cells(_ object: JSONValue, without left: Set<ByteString> = [], prefix: String = "") -> Row {
+    static func cells(_ object: JSONValue, without left: Set<ByteString> = [], prefix: String = "") -> Row {
         (object.asObject ?? []).filter { !left.contains($0.key) }.flatMap { member -> Row in
             let key = prefix + member.key.string
             if key.hasSuffix("_ci") {
@@ -117,6 +117,9 @@ struct ReportCSV {
         }
     }
 
+    /// Tables that have rows, an empty line between them.
+    static func text(tables: [[Row]]) -> String { tables.filter { !$0.isEmpty }.map(text).joined(separator: "\n\n") }
+
     private static func text(_ rows: [Row]) -> String {
         var columns: [ByteString] = []
         for key in rows.joined().map(\.key) where !columns.contains(key) { columns.append(key) }
@@ -126,10 +129,11 @@ struct ReportCSV {
 
     /// Numbers stay numbers. A text that a spreadsheet would run as a formula has an apostrophe before it, and so has one that begins
     /// with an apostrophe.
-    private static func cell(_ value: JSONValue) -> String {
-        guard case .string(let text) = value else { return value == .null ? "" : String(decoding: value.encoded, as: UTF8.self) }
+    static func cell(_ value: JSONValue) -> String {
+        guard case .string(let text) = value else { return value == .null ? "" : String(decoding: value.encode(), as: UTF8.self) }
         let shown = text.string.printable
-        let isRisky = shown.first { $0 != " " }.map { "=+-@'\u{FF1D}\u{FF0B}\u{FF0D}\u{FF20}".contains($0) } ?? false
-        return "\"" + (isRisky ? "'" : "") + shown.replacing("\"", with: "\"\"") + "\""
+        let risky = "=+-@'\u{FF1D}\u{FF0B}\u{FF0D}\u{FF20}".unicodeScalars
+        let isRisky = shown.unicodeScalars.first { $0 != " " }.map(risky.contains) ?? false
+        return "\"" + (isRisky ? "'" : "") + shown.escaping("\"", as: "\"\"") + "\""
     }
 }

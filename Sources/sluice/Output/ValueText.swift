@@ -7,14 +7,14 @@ enum ValueText {
         switch value {
         case nil, .null?: "(none)"
         case .string(let text)?: name(text.string)
-        case .some(let other): String(decoding: other.encoded, as: UTF8.self)
+        case .some(let other): String(decoding: other.encode(), as: UTF8.self)
         }
     }
 
     /// A text, in quotes where it could be taken for something else.
     static func name(_ text: String) -> String {
         let shown = text.printable
-        return isPlain(text) ? shown : "\"" + shown.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        return isPlain(text) ? shown : "\"" + shown.escaping("\\", as: "\\\\").escaping("\"", as: "\\\"") + "\""
     }
 
     private static func isPlain(_ text: String) -> Bool {

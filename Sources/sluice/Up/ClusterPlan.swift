@@ -22,10 +22,11 @@ struct ClusterPlan {
         var ingestHTTP, ingestWire, coordinatorHTTP, coordinatorWire, shardHTTP, shardWire: Int
     }
 
+    /// Plans the members.
     /// - Parameters:
-    ///   - ports: 0 takes any free port. It is looked for here, since the members must know each other's ports before they
-    ///     start; another process could take it in between, and the member then fails to start, by name.
-    ///   - newShards: those that may begin empty although the coordinator knows their data.
+    ///   - ports: 0 = any free port. It is chosen here, since the members must know each other's ports before they start. If
+    ///     another process takes it meanwhile, the member fails to start, with its name.
+    ///   - newShards: numbers of shards that may start with other data than the coordinator knows.
     init(shards count: Int, data: String, ports: Ports, newShards: [Int], extra: [String]) throws {
         var free = FreePorts()
         func port(_ wanted: Int, _ offset: Int = 0) throws -> Int { wanted == 0 ? try free.next() : wanted + offset }
@@ -61,7 +62,7 @@ struct ClusterPlan {
         ["--data", data, "--host", "127.0.0.1", "--http-port", "\(http)", "--wire-port", "\(wire)"]
     }
 
-    /// What scripts need to know of a running cluster.
+    /// The addresses and process ids of a running cluster, for scripts.
     func info(pids: [String: Int32]) -> JSONValue {
         func addresses(_ member: Member) -> JSONValue {
             ["http": .text("127.0.0.1:\(member.http)"), "wire": .text("127.0.0.1:\(member.wire)")]
@@ -79,7 +80,7 @@ struct ClusterPlan {
     }
 }
 
-/// Ports that nobody listens on just now, from below the range that the system gives to outgoing connections.
+/// Ports on which no process listens now, below the range that the system uses for outgoing connections.
 private struct FreePorts {
     private static let range = 20_000..<32_000
     /// Each port is given to one member only.

@@ -4,7 +4,7 @@ import FunnelModel
 import FunnelProtocol
 import Metadata
 
-/// What an earlier `sluice up` has left in its directory.
+/// The data that an earlier `sluice up` left in its directory.
 struct EarlierData {
     private let directory: String
     private let shards: Int
@@ -14,9 +14,9 @@ struct EarlierData {
         self.shards = shards
     }
 
-    /// Why nothing may start on it: what is missing would begin empty, and answers would lack its events without a word. Nil
-    /// where all may start.
-    /// - Parameter newShards: shards without data are meant to begin empty.
+    /// Why the cluster must not start on the data; nil if it may. A missing part would start empty, and answers would lack its
+    /// events without notice.
+    /// - Parameter newShards: shards without data are meant to start empty.
     func problem(newShards: Bool) async -> String? {
         if !newShards, let one = await others().first {
             return lost.contains(one)
@@ -32,7 +32,7 @@ struct EarlierData {
                 remove \(directory)/ingest to begin a new cluster
                 """
         }
-        // Another number of shards than the data was made with: the coordinator refuses that by its own words.
+        // With another number of shards than the data was made with, the coordinator refuses to start, with its own message.
         guard let first = full.first, (try? ShardStore.identity(directory: path(first), files: POSIXFileSystem()))??.shardCount == shards
         else { return nil }
         guard hasCoordinator else {
@@ -56,22 +56,22 @@ struct EarlierData {
     }
 
     private static func advice(_ shard: Int) -> String {
-        "answers would lack users of shard \(shard). Put the right data back, or say --new-shards if it is to go on with what is there"
+        "answers would lack users of shard \(shard). Put the right data back, or use --new-shards to go on with what is there"
     }
 
-    /// Shards that do not have the data that the coordinator knows, lost ones among them.
+    /// Shards whose data are missing, or are not those that the coordinator knows.
     func others() async -> [Int] {
         let database = "\(directory)/coordinator/metadata.sqlite"
         guard FileManager.default.fileExists(atPath: database), let store = try? SQLiteMetadataStore(path: database) else { return [] }
         defer { try? store.close() }
-        // What is wrong with the database is the coordinator's to say.
+        // The coordinator itself reports a fault of the database.
         guard let snapshot = try? await ClusterRegistry(store).stored(), snapshot.map.shards.count == shards else { return [] }
         let lost = lost
         return (0..<shards).filter { shard in
             let known = snapshot.dataID(ofShard: shard)
             if known == 0 { return false }
             if lost.contains(shard) { return true }
-            // What is wrong with a shard's files, or another cluster's database, is for their own programs to say.
+            // The programs themselves report faults of a shard's files, and a database of another cluster.
             let identity = (try? ShardStore.identity(directory: path(shard), files: POSIXFileSystem())) ?? nil
             guard identity?.clusterID == snapshot.map.clusterID else { return false }
             let found = try? ShardStore.dataID(directory: path(shard), files: POSIXFileSystem())

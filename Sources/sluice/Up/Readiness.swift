@@ -2,8 +2,8 @@ import FunnelModel
 import FunnelProtocol
 import RPC
 
-/// Asks one member of a cluster on this machine whether it is ready, in the way services ask each other: over TLS where they
-/// use it, and by the secret that they share.
+/// Asks a member of the local cluster whether it is ready. The call is one between services: with the cluster secret, and over TLS
+/// if it is configured.
 final class Readiness: Sendable {
     private let client: FrameClient
 
@@ -11,8 +11,8 @@ final class Readiness: Sendable {
         client = FrameClient.ofService(name: member.name, host: "127.0.0.1", port: member.wire, secret: secret)
     }
 
-    /// Why the member is not ready; nil where it is.
-    /// - Parameter instance: what the process was started with: another one at the same address is not the member.
+    /// Why the member is not ready; nil if it is.
+    /// - Parameter instance: the id with which the process was started; a process with another id is not the member.
     func problem(instance: String?) async -> String? {
         do {
             let body = try await client.call(.identity, [], timeout: .seconds(2))

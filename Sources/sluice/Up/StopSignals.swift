@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// SIGTERM, SIGINT and SIGHUP, caught from the moment it is made. The second ends the process at once; its members notice.
+/// Catches SIGTERM, SIGINT and SIGHUP from its creation on. A second signal ends the process at once; members notice that and stop.
 final class StopSignals: Sendable {
     private struct State {
         var isStopped = false
@@ -53,7 +53,7 @@ final class StopSignals: Sendable {
         }
     }
 
-    /// What `body` returns, or nil where a signal came first; `body` is cancelled then.
+    /// Runs `body` and returns its result. If a signal comes first, cancels `body` and returns nil.
     func unlessStopped<T: Sendable>(_ body: @escaping @Sendable () async -> T) async -> T? {
         await withTaskGroup(of: T?.self) { group in
             group.addTask { await body() }

@@ -4,14 +4,14 @@ import FunnelModel
 import ServiceRuntime
 import Synchronization
 
-/// Starts the members, starts those again that die, and stops all of them.
+/// Starts the members of a cluster, restarts those that end, and stops all of them.
 final class Supervisor: Sendable {
     private struct State {
         var processes: [String: Process] = [:]
-        /// What each process was started with, to be known by.
+        /// By member, the id with which its process was started; see `Readiness`.
         var instances: [String: String] = [:]
         var restarts: [String: Restarts] = [:]
-        /// Where each process's lines begin in its log.
+        /// By member, the offset in its log at which the lines of its process begin.
         var logStarts: [String: UInt64] = [:]
         var stopping = false
         /// All members have been ready at once.
@@ -19,12 +19,12 @@ final class Supervisor: Sendable {
         var refused: String?
     }
 
-    /// Pauses before a member is started again: longer each time, until it has lived for a while.
+    /// The backoff before a member is restarted: doubled each time, up to 30 s, and reset once the member has run for 60 s.
     private struct Restarts {
         static let first = 0.3
         private static let most = 30.0
 
-        /// A member that has ended so often before all were ready will not do better.
+        /// A member that has ended this often before all were ready is not restarted.
         static let startsMax = 3
 
         var started = ContinuousClock.now
@@ -43,10 +43,10 @@ final class Supervisor: Sendable {
     private let logs: String
     private let state = Mutex(State())
     private let onChange: @Sendable ([String: Int32]) -> Void
-    /// Of the environment, or one for this life of the cluster, so that other users of the machine can't pass for a service.
+    /// The cluster secret, from the environment or random for this run: other users of the machine can't pass for a service.
     private let secret: String
 
-    /// - Parameter onChange: told all process ids whenever one was started again.
+    /// `onChange` is called with all process ids after each restart.
     init(_ plan: ClusterPlan, programs: URL, logs: String, onChange: @escaping @Sendable ([String: Int32]) -> Void) {
         self.plan = plan
         self.programs = programs
@@ -62,7 +62,7 @@ final class Supervisor: Sendable {
 
     var pids: [String: Int32] { state.withLock { $0.processes.mapValues(\.processIdentifier) } }
 
-    /// The words of a member that refuses its settings, or ends whenever it is started; it is not started again.
+    /// The last messages of a member that rejects its settings or ends at every start; it is not restarted.
     var refusal: String? { state.withLock { $0.refused } }
 
     func start() throws {
@@ -75,7 +75,7 @@ final class Supervisor: Sendable {
             throw Failure("\(program.path) is missing or cannot be run: all programs must be in the directory of sluice")
         }
         let path = "\(logs)/\(member.name).log"
-        // The member does so while it runs; one that ends again and again never gets to it.
+        // A running member rotates its own log; one that keeps ending does not get to it.
         _ = LogFile.rotateIfLarge(path)
         let logStart = (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? UInt64) ?? 0
         let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
@@ -88,7 +88,7 @@ final class Supervisor: Sendable {
         process.standardOutput = log
         process.standardError = log
         var environment = ProcessInfo.processInfo.environment
-        // Should this process be killed, its members must not stay behind.
+        // If this process is killed, its members must stop too.
         environment["SLUICE_PARENT_PID"] = "\(getpid())"
         environment["SLUICE_LOG_FILE"] = path
         for name in ["SLUICE_CONFIG", "SLUICE_NEW_SHARDS"] { environment[name] = nil }
@@ -111,10 +111,11 @@ final class Supervisor: Sendable {
         let refuses = process.terminationReason == .exit && process.terminationStatus == 2
         let pause = state.withLock { state -> Double? in
             if state.stopping { return nil }
-            // SIGKILL comes from outside, and says nothing of what the next start will meet.
+            // SIGKILL comes from outside, so it does not count as a failed start.
             if process.terminationReason == .uncaughtSignal, process.terminationStatus == SIGKILL { return Restarts.first }
             let pause = state.restarts[member.name, default: Restarts()].next()
-            // Another start would end the same way. Of a running cluster it is tried again all the same: the others go on.
+            // Another start would end the same way. In a running cluster the member is restarted all the same, since the others go
+            // on.
             let isHopeless = refuses || state.restarts[member.name, default: Restarts()].ended >= Restarts.startsMax
             guard isHopeless, !state.wasReady else { return pause }
             state.refused = "\(member.name) can't be started (log: \(logs)/\(member.name).log)" + (words.isEmpty ? "" : "\n" + words)
@@ -143,7 +144,7 @@ final class Supervisor: Sendable {
         }
     }
 
-    /// The lines that the member's log has had since its last start and that give the reason of its end.
+    /// The lines of the member's log, since its last start, that say why it ended.
     private func lastWords(_ member: ClusterPlan.Member) -> String {
         let start = state.withLock { $0.logStarts[member.name] } ?? 0
         let tail = (try? FileHandle(forReadingFrom: URL(fileURLWithPath: "\(logs)/\(member.name).log"))).flatMap { file -> Data? in
@@ -156,8 +157,8 @@ final class Supervisor: Sendable {
         return lines.filter { $0.hasPrefix(member.program) || $0.contains(" level=critical ") }.joined(separator: "\n")
     }
 
-    /// Says now and then who is not ready.
-    /// - Returns: why a member is not ready after `patience`, or refuses to start; nil once all are.
+    /// Waits until all members are ready, and prints every 10 s which are not.
+    /// - Returns: why a member is not ready after `patience`, or can't be started; nil once all are ready.
     func waitUntilReady(patience: Duration) async -> String? {
         let asking = plan.members.map { ($0, Readiness($0, secret: secret)) }
         let start = ContinuousClock.now
@@ -182,7 +183,7 @@ final class Supervisor: Sendable {
         return problems.isEmpty ? nil : "not ready after \(patience.components.seconds) s; see \(logs)\n" + problems.joined(separator: "\n")
     }
 
-    /// SIGTERM to all, ingest first; SIGKILL to what is left after a while. Members end by themselves a little before.
+    /// Sends SIGTERM to all members, ingest first, and SIGKILL after 9.7 s. Members end on their own after 9.5 s.
     func stop() async {
         let processes = state.withLock { state in
             state.stopping = true

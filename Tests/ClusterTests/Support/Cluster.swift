@@ -119,7 +119,7 @@ final class Cluster: @unchecked Sendable {
     }
 
     func query(_ body: JSONValue, key: String? = nil) async throws -> JSONValue {
-        let answer = try await HTTP.call("POST", coordinatorHTTP, "/v1/query", body: body.encoded, key: key)
+        let answer = try await HTTP.call("POST", coordinatorHTTP, "/v1/query", body: body.encode(), key: key)
         guard answer.status == 200 else { throw Trouble("query: \(answer.status) \(answer.text)") }
         return answer.json
     }
@@ -138,7 +138,7 @@ final class Cluster: @unchecked Sendable {
             let body: JSONValue = [
                 "funnel": funnel, "step": .count(step), "outcome": .text(outcome), "limit": .count(page), "after": after, "as_of": asOf,
             ]
-            let answer = try await HTTP.call("POST", coordinatorHTTP, "/v1/query/users", body: body.encoded)
+            let answer = try await HTTP.call("POST", coordinatorHTTP, "/v1/query/users", body: body.encode())
             guard answer.status == 200 else { throw Trouble("users: \(answer.status) \(answer.text)") }
             users += answer.json["users"]?.asArray?.compactMap { $0.asString?.string } ?? []
             guard let next = answer.json["next"], next != .null else { return users }
@@ -149,7 +149,7 @@ final class Cluster: @unchecked Sendable {
 
     /// Posts events as a JSON array.
     func send(_ events: [JSONValue], headers: [String: String] = [:], key: String? = nil) async throws -> HTTP.Answer {
-        try await HTTP.call("POST", ingestHTTP, "/v1/events", body: JSONValue.array(events).encoded, headers: headers, key: key)
+        try await HTTP.call("POST", ingestHTTP, "/v1/events", body: JSONValue.array(events).encode(), headers: headers, key: key)
     }
 }
 

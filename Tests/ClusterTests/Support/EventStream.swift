@@ -28,7 +28,7 @@ final class EventStream {
             }
         }
         guard connected == 0 else { throw Trouble("cannot connect to \(address)") }
-        let json = body.encoded
+        let json = body.encode()
         let fields = headers.map { "\($0.key): \($0.value)\r\n" }.joined()
         let request =
             "POST \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Type: application/json\r\n\(fields)Content-Length: \(json.count)\r\n\r\n"

@@ -102,7 +102,8 @@ extension ValueGroups {
         if untold.values > 0 { out.varint(untold.users) }
     }
 
-    /// - Parameter counts: of the whole, to which groups must add up.
+    /// Reads the groups.
+    /// - Parameter counts: those of the result, to which groups must add up.
     static func read(_ reader: inout ByteReader, _ counts: [UInt64]) throws(ByteError) -> ValueGroups {
         var groups = ValueGroups(steps: counts.count)
         groups.absent = try reader.counts(steps: counts.count)
@@ -114,7 +115,7 @@ extension ValueGroups {
             guard groups.counts.updateValue(own, forKey: value) == nil else {
                 throw ByteError(offset: reader.offset, reason: "a value is given twice")
             }
-            // Compared one by one: no total gets near 2^64 before it is over its count.
+            // Compared after each value, so that a total is over its count long before 2^64.
             for i in total.indices {
                 total[i] += own[i]
                 guard total[i] <= counts[i] else { throw Self.doNotAddUp(reader.offset) }
@@ -130,11 +131,11 @@ extension ValueGroups {
         return groups
     }
 
-    /// Whether the values left out can have these users together, by step.
+    /// Whether the values left out can have these numbers of users together, by step.
     private func isLeft(_ users: [UInt64]) -> Bool {
         guard let entered = users.first, users.allSatisfy({ $0 <= entered }) else { return false }
         let (values, most) = (UInt64(untold.values), untold.users)
-        // Each has somebody, one has `most`, and none has more.
+        // Each value has a user, one has `most`, and none has more.
         guard most > 0, values <= entered, most <= entered - (values - 1) else { return false }
         return most >= (entered + values - 1) / values
     }

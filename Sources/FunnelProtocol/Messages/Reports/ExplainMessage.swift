@@ -8,7 +8,8 @@ enum ExplainMessage {
         return user
     }
 
-    /// - Parameter tellsOpen: whether `openUntil` travels.
+    /// Writes an explanation; nil if the shard has no event of the user.
+    /// - Parameter tellsOpen: whether `openUntil` is sent.
     static func write(_ explanation: UserExplanation?, to out: inout ByteWriter, tellsOpen: Bool) {
         out.integer(UInt8(explanation == nil ? 0 : 1))
         guard let explanation else { return }
@@ -91,7 +92,7 @@ enum ExplainMessage {
         return time
     }
 
-    /// A case travels as its place among all.
+    /// A case is sent as its index in `allCases`.
     static func place<T: CaseIterable & Equatable>(of value: T) -> UInt8 {
         UInt8(T.allCases.enumerated().first { $0.element == value }?.offset ?? 0)
     }

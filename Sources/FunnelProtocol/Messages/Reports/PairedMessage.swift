@@ -5,7 +5,8 @@ extension PairedCounts {
         for field in Self.fields { out.varint(self[keyPath: field]) }
     }
 
-    /// - Parameter counts: of the first funnel, to which the pairs must add up.
+    /// Reads the users of two funnels.
+    /// - Parameter counts: those of the first funnel, to which the pairs must add up.
     static func read(_ reader: inout ByteReader, _ counts: [UInt64]) throws(ByteError) -> PairedCounts {
         var pairs = PairedCounts()
         for field in fields {

@@ -1,7 +1,7 @@
 import FunnelModel
 
-/// The pair of steps that a query asks the times between, 1-based.
-enum StepPairMessage {
+/// The two steps, 1-based, between which a query wants the times.
+enum StepTimesMessage {
     static func read(_ reader: inout ByteReader, steps: Int) throws(ByteError) -> (from: Int, to: Int) {
         let from = try reader.count(limit: steps, "from")
         let to = try reader.count(limit: steps, "to")
@@ -20,7 +20,8 @@ extension StepTimes {
         }
     }
 
-    /// - Parameter entered: users of the whole, of whom these are some.
+    /// Reads the times.
+    /// - Parameter entered: the users who entered; there are no more times than that.
     static func read(_ reader: inout ByteReader, entered: UInt64) throws(ByteError) -> StepTimes {
         let start = reader.offset
         let skipped = try reader.varint("skipped")
@@ -29,7 +30,7 @@ extension StepTimes {
             throw ByteError(offset: start, reason: "\(times.count) times and \(skipped) skipped of \(entered) users")
         }
         if times.count == 0 { return StepTimes(times: times, skipped: skipped) }
-        let least = try reader.varint("least time")
+        let least = try reader.varint("min time")
         let (greatest, overflow) = least.addingReportingOverflow(try reader.varint("range of times"))
         guard !overflow, times.values.lie(in: least, greatest) else {
             throw ByteError(offset: start, reason: "times are not from \(least) to \(greatest)")
@@ -39,7 +40,7 @@ extension StepTimes {
 }
 
 extension TimeSummary.Values {
-    /// Whether these are the least and the greatest, as far as the values tell.
+    /// Whether these are the min and max of the values; in a histogram, whether they are in its first and last bucket.
     fileprivate func lie(in least: UInt64, _ greatest: UInt64) -> Bool {
         switch self {
         case .exact(let lists): lists.compactMap(\.first).min() == least && lists.compactMap(\.last).max() == greatest

@@ -1,5 +1,6 @@
 import FunnelModel
 
+/// The bytes of a trend's bounds, and of the counts in its buckets.
 enum TrendMessage {
     static func write(_ bounds: [Int64], to out: inout ByteWriter) {
         out.varint(UInt64(bounds.count))
@@ -37,6 +38,7 @@ enum TrendMessage {
     }
 }
 
+/// The bytes of a span of entries: the times of the first and last step-1 event, in microseconds.
 enum EntrySpanMessage {
     static func write(_ span: ClosedRange<Int64>?, to out: inout ByteWriter) {
         out.integer(UInt8(span == nil ? 0 : 1))

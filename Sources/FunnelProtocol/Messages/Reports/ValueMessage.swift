@@ -18,7 +18,7 @@ extension PropertyValue {
         }
     }
 
-    /// Only canonical values, so that those of several shards can be told equal.
+    /// Reads a value. It must be canonical, so that equal values of several shards are found equal.
     static func read(_ reader: inout ByteReader) throws(ByteError) -> PropertyValue {
         let start = reader.offset
         let tag: UInt8 = try reader.integer("value tag")
@@ -34,6 +34,6 @@ extension PropertyValue {
             if value <= 1 { return .bool(value == 1) }
         default: break
         }
-        throw ByteError(offset: start, reason: "not a value of a breakdown")
+        throw ByteError(offset: start, reason: "not a canonical property value")
     }
 }

@@ -45,7 +45,7 @@ package final class ClientConnection: Sendable {
 
     var isUsable: Bool { state.withLock { $0.isUsable } }
 
-    /// Tells once, maybe at once, that no new calls can be made here.
+    /// Calls `action` once, maybe at once, when no new calls can be made here.
     func whenUnusable(_ action: @escaping @Sendable () -> Void) {
         let isLate = state.withLock { state in
             if state.isUsable { state.onUnusable = action }

@@ -6,7 +6,7 @@ package final class ClientResponse: Sendable {
     package let status: Int
     /// The `content-type` header.
     package let contentType: String?
-    /// The peer's clock when it began to answer, in milliseconds since 1970; nil where the answer has no time.
+    /// The peer's clock when it began to answer, in milliseconds since 1970; nil if the answer has no time.
     package let time: Int?
     private let stream: ClientStream
 

@@ -85,7 +85,7 @@ final class ClientStream: Sendable {
         mailbox.post(.cancel(self))
     }
 
-    /// Nobody waits for it any more.
+    /// Whether the call has ended or failed.
     var isOver: Bool { state.withLock { $0.hasEnded || $0.failure != nil } }
 
     // MARK: The event loop

@@ -61,7 +61,7 @@ struct PoolState<Connection: AnyObject, Waiter> {
         return takeWaiters()
     }
 
-    /// An attempt failed; returns who must be told, unless another attempt or connection can still serve them.
+    /// An attempt failed; returns the waiters to fail, unless another attempt or connection can still serve them.
     mutating func failed(_ reason: String, now: NIODeadline) -> [Waiter] {
         connecting -= 1
         lastFailure = reason

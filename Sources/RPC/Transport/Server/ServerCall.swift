@@ -28,7 +28,7 @@ package final class ServerCall: Sendable {
         var sent = 0
         /// Parts of the answer that are counted and not sent whole, oldest first; `end` in bytes written.
         var counted: [(end: Int, bytes: Int)] = []
-        /// Of their memory.
+        /// The ticket of their memory.
         var ticket: UInt64?
 
         mutating func takeWriters() -> [CheckedContinuation<Void, Never>] {
@@ -37,7 +37,7 @@ package final class ServerCall: Sendable {
         }
     }
 
-    /// What the request said.
+    /// The request's head.
     package let head: CallHead
     /// Where it came from.
     package let connection: ServerConnection
@@ -47,7 +47,7 @@ package final class ServerCall: Sendable {
     package let deadline: NIODeadline?
 
     let stream: Int32
-    /// The memory of the body; nil where there is none.
+    /// The memory of the body; nil if there is none.
     private let lease: BodyLease?
     private let mailbox: TransportMailbox<ServerOperation>
     private let writeBufferBytes: Int
@@ -86,7 +86,7 @@ package final class ServerCall: Sendable {
     }
 
     /// Sends the response head.
-    /// - Parameter tellsTime: with the time of this machine's clock.
+    /// - Parameter tellsTime: whether to send the time of this machine's clock.
     package func respond(status: Int, contentType: String, tellsTime: Bool = false) async throws {
         try state.withLock { state in
             if let failure = state.failure { throw failure }
@@ -155,7 +155,7 @@ package final class ServerCall: Sendable {
         mailbox.post(.returned(stream: stream, isFinished: isFinished))
     }
 
-    /// The stream is over.
+    /// Call when the stream is over: releases the memory of the answer.
     func releaseAnswer() {
         if let ticket = state.withLock({ $0.ticket }) { answers.release(ticket) }
     }
@@ -176,7 +176,7 @@ package final class ServerCall: Sendable {
         for writer in writers { writer.resume() }
     }
 
-    /// Ends the call from outside. After `finish` only waiting writers are let go.
+    /// Ends the call from outside. After `finish` it only resumes waiting writers.
     func cancel(_ failure: TransportError) {
         typealias Released = ([CheckedContinuation<Void, Never>], [@Sendable () -> Void], Task<Void, Never>?)
         let (writers, actions, task) = state.withLock { state -> Released in

@@ -6,7 +6,7 @@ package final class ServerConnection: Sendable {
     package let id: UInt64
     /// The peer's address, for logs.
     package let remoteAddress: String
-    /// The part of it that limits go by.
+    /// The part of it that limits use.
     package let limitAddress: String
     private let slot = Mutex<(any Sendable)?>(nil)
     private let proven = Atomic<Bool>(false)
@@ -22,17 +22,18 @@ package final class ServerConnection: Sendable {
         self.onProof = onProof
     }
 
-    /// Keeps whatever the service knows about this connection, such as who is at the other end.
+    /// Keeps what the service knows about this connection, such as the peer's role.
     package func setAttachment(_ value: (any Sendable)?) {
         slot.withLock { $0 = value }
     }
 
-    /// What was kept.
+    /// The value that `setAttachment` kept.
     package func attachment() -> (any Sendable)? {
         slot.withLock { $0 }
     }
 
-    /// The peer is a service of the cluster: it has a place of its own from now on, and bodies beside those of others.
+    /// Call when the peer has proven to be a service of the cluster: from now on it has a reserved place, and its bodies do
+    /// not count against the share of others.
     package func prove() {
         if !proven.exchange(true, ordering: .relaxed) { onProof() }
     }

@@ -166,7 +166,7 @@ final class ServerDriver: HTTP2HandlerDelegate {
         }
     }
 
-    /// Others needed the memory of this body, and it was the slowest.
+    /// Refuses a body whose memory others needed, since it was the slowest.
     private func evicted(_ stream: Int32) {
         guard let handler, requests[stream]?.isArriving == true else { return }
         refuse(stream, .evicted, handler.session)
@@ -189,7 +189,7 @@ final class ServerDriver: HTTP2HandlerDelegate {
         shared.run(call)
     }
 
-    /// What ends a call whose answer nobody reads.
+    /// A closure that ends a call whose answer is not read.
     private func evictAnswer(_ stream: Int32) -> @Sendable () -> Void {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let eventLoop = eventLoop
@@ -205,7 +205,7 @@ final class ServerDriver: HTTP2HandlerDelegate {
         }
     }
 
-    /// Nothing was done: the client may send it again.
+    /// Refuses a request: nothing was done, so the client may send it again.
     private func refuse(_ stream: Int32, _ reason: WireRefusal, _ session: HTTP2Session) {
         shared.refusals.count(reason)
         drop(stream, TransportError(.refused, "refused"))

@@ -114,7 +114,7 @@ final class ServerShared: Sendable {
         )
     }
 
-    /// Admits nobody any more and returns the channels still open.
+    /// Admits no more connections, and returns the channels still open.
     func beginDraining() -> [any Channel] {
         places.shut()
         let open = registry.withLock { Array($0.channels.values) }
@@ -133,7 +133,7 @@ final class ServerShared: Sendable {
         }
     }
 
-    /// Lets waiters go although handlers still run.
+    /// Resumes waiters although handlers still run.
     func stopWaiting() {
         let waiters = registry.withLock { registry in
             defer { registry.drained = [] }

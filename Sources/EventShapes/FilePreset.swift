@@ -1,0 +1,120 @@
+import FunnelModel
+
+/// The export format of another product (`FILES.md` section 7): how its files are split, and what their columns and members
+/// mean.
+package struct FilePreset: Sendable {
+    package var name: String
+    /// A short description of the files.
+    package var summary: String
+    package var shape: EventShape
+    package var table: TableFormat
+
+    package static func named(_ name: String) -> FilePreset? { all.first { $0.name == name } }
+
+    package static let all = [
+        mixpanelExport, amplitudeExport, posthog("posthog-export", "PostHog batch export, NDJSON"),
+        posthog("posthog-csv", "PostHog events, CSV"), segmentLog, ga4BigQuery, snowplowEnriched, rees46, retailrocket, yoochoose,
+    ]
+
+    private init(_ name: String, _ summary: String, _ fill: (inout EventShape, inout TableFormat) -> Void) {
+        self.name = name
+        self.summary = summary
+        shape = EventShape()
+        table = TableFormat()
+        fill(&shape, &table)
+    }
+
+    private static let mixpanelExport = FilePreset("mixpanel-export", "Mixpanel raw export, NDJSON") { shape, _ in
+        shape.user = ["properties.distinct_id"]
+        shape.anonymous = ["properties.$device_id"]
+        shape.event = ["event"]
+        shape.time = ["properties.time"]
+        shape.id = ["properties.$insert_id"]
+    }
+
+    private static let amplitudeExport = FilePreset("amplitude-export", "Amplitude export, NDJSON") { shape, _ in
+        shape.user = ["user_id"]
+        shape.anonymous = ["device_id"]
+        shape.event = ["event_type"]
+        shape.time = ["event_time"]
+        shape.id = ["$insert_id"]
+        shape.spread = ["event_properties"]
+    }
+
+    private static func posthog(_ name: String, _ summary: String) -> FilePreset {
+        FilePreset(name, summary) { shape, _ in
+            shape.user = ["distinct_id"]
+            shape.event = ["event"]
+            shape.id = ["uuid"]
+            shape.jsonText = ["properties"]
+            shape.namesMembersByPrefix = true
+        }
+    }
+
+    private static let segmentLog = FilePreset("segment-log", "Segment or RudderStack raw calls, NDJSON") { shape, _ in
+        shape.user = ["userId"]
+        shape.anonymous = ["anonymousId"]
+        shape.event = ["event"]
+        shape.id = ["messageId"]
+        shape.naming = .segmentCall
+    }
+
+    private static let ga4BigQuery = FilePreset("ga4-bigquery", "Google Analytics 4 in BigQuery, exported as NDJSON") { shape, _ in
+        shape.user = ["user_id"]
+        shape.anonymous = ["user_pseudo_id"]
+        shape.event = ["event_name"]
+        shape.time = ["event_timestamp"]
+        shape.id = []
+        shape.parameterLists = [
+            .init(name: "event_params", prefix: "", wins: true), .init(name: "user_properties", prefix: "user_properties.", wins: false),
+        ]
+    }
+
+    private static let snowplowEnriched = FilePreset("snowplow-enriched", "Snowplow enriched events, TSV without header") { shape, table in
+        shape.anonymous = ["domain_userid", "network_userid"]
+        shape.event = ["event_name", "event"]
+        shape.keepsOtherEventNames = false
+        shape.time = ["derived_tstamp", "collector_tstamp"]
+        shape.jsonText = ["unstruct_event"]
+        // Lists of any length: an event with one over the limit of a property would be rejected.
+        shape.leftOut = ["contexts", "derived_contexts"]
+        shape.numberColumns = [
+            "geo_latitude", "geo_longitude", "se_value", "tr_total", "tr_tax", "tr_shipping", "ti_price", "tr_total_base", "tr_tax_base",
+            "tr_shipping_base", "ti_price_base",
+        ]
+        shape.textColumns = [
+            "geo_zipcode", "tr_orderid", "ti_sku", "ti_orderid", "user_ipaddress", "br_version", "os_name", "app_id", "geo_region",
+            "v_tracker",
+            "v_collector", "v_etl",
+        ]
+        table.separator = UInt8(ascii: "\t")
+        table.hasQuotes = false
+        table.header = .none([.init(SnowplowColumns.names)])
+    }
+
+    private static let rees46 = FilePreset("rees46", "REES46 shop events (Kaggle), CSV") { shape, _ in
+        shape.event = ["event_type"]
+        shape.time = ["event_time"]
+        shape.id = []
+        shape.numberColumns = ["price"]
+    }
+
+    private static let retailrocket = FilePreset("retailrocket", "Retailrocket events (Kaggle), CSV") { shape, _ in
+        shape.user = ["visitorid"]
+        shape.event = ["event"]
+        shape.id = []
+    }
+
+    private static let yoochoose = FilePreset("yoochoose", "Yoochoose clicks or buys (RecSys 2015), CSV without header") { shape, table in
+        shape.user = ["session"]
+        shape.event = []
+        shape.time = ["time"]
+        shape.id = []
+        shape.textColumns = ["category"]
+        shape.numberColumns = ["price"]
+        table.header = .none([
+            .init(["session", "time", "item", "category"], event: "click"),
+            .init(["session", "time", "item", "price", "quantity"], event: "buy"),
+        ])
+    }
+}

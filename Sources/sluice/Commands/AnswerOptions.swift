@@ -1,0 +1,50 @@
+import ArgumentParser
+import FunnelModel
+import FunnelProtocol
+import RPC
+import ServiceRuntime
+
+/// Which answer is accepted, how it is printed, and where it comes from.
+struct AnswerOptions: ParsableArguments {
+    enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv }
+
+    enum HeavyUsers: String, ExpressibleByArgument, CaseIterable {
+        case error
+        case leaveOut = "leave_out"
+    }
+
+    @Option(help: ArgumentHelp("Output: a table for people, json as the coordinator answers, or csv.", valueName: "format"))
+    var format = Format.table
+    @Flag(help: "Accept an answer without the shards that do not respond; it names them. By default such a query fails.")
+    var allowPartial = false
+    @Option(
+        help: ArgumentHelp(
+            "What happens to users over a limit of FUNNEL.md section 9: error fails the query, leave_out counts without them.",
+            valueName: "rule"))
+    var heavyUsers = HeavyUsers.error
+    @Option(help: ArgumentHelp("Wire address of the coordinator.", valueName: "host:port")) var to = "127.0.0.1:8091"
+    @OptionGroup var key: KeyOptions
+
+    func validate() throws {
+        if parseAddress(to) == nil { throw ValidationError("--to must be host:port, not \"\(to.printable)\"") }
+    }
+
+    func write(to document: inout QueryDocument) {
+        if allowPartial { document.set("allow_partial", true, by: "--allow-partial") }
+        if heavyUsers != .error { document.set("heavy_users", .text(heavyUsers.rawValue), by: "--heavy-users") }
+    }
+
+    /// The bodies of all frames of an answer.
+    func ask(_ call: CallPath, _ document: QueryDocument) async throws -> [[UInt8]] {
+        let client = try WireClient(to, key)
+        var bodies: [[UInt8]] = []
+        do throws(ProtocolError) {
+            try await client.call(call, document.encode(), timeout: .seconds(60)) { bodies.append($0) }
+        } catch {
+            await client.shutdown()
+            throw document.failure(error)
+        }
+        await client.shutdown()
+        return bodies
+    }
+}
