@@ -1,6 +1,6 @@
 /// A set of up to 64 steps, by position (0-based).
 package struct StepSet: Hashable, Sendable {
-    /// Bit i stands for position i.
+    /// Bit i is position i.
     package private(set) var bits: UInt64
 
     package init(bits: UInt64) { self.bits = bits }

@@ -95,7 +95,7 @@ struct LifecycleTests {
         #expect(attempts.count + fast.count == 200 && (1..<100).contains(attempts.count), "\(attempts.count) attempts")
     }
 
-    /// What so many calls, one after the other, are refused with.
+    /// The errors of this many calls, made one after the other.
     private func refusals(_ client: TransportClient, _ count: Int) async -> [String] {
         var words: [String] = []
         for _ in 0..<count {

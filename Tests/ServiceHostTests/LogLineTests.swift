@@ -5,7 +5,7 @@ import ServiceRuntime
 import Synchronization
 import Testing
 
-/// Log lines: whatever a client sent, one event is one line, and its fields are those of the code.
+/// Log lines: an event is one line with the fields of the code, for any text that a client sends.
 struct LogLineTests {
     private func line(_ message: String, _ level: Logger.Level = .info, _ metadata: Logger.Metadata = [:]) -> String {
         LineLogHandler(service: "s", level: .trace).line(

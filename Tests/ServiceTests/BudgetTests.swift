@@ -184,7 +184,7 @@ struct BudgetTests {
         }
     }
 
-    /// The bytes of an append are free once its sender has the outcome, whatever it is.
+    /// The bytes of an append are free once its sender has the outcome, an error too.
     @Test(arguments: [nil, .storageFull, .invalidMessage, .sequenceReused, .cancelled] as [ProtocolError.Code?], [false, true])
     func bytesAreFreeAfterEveryOutcomeOfAnAppend(code: ProtocolError.Code?, isGathered: Bool) async throws {
         try await FakeShards.with(3) { sent in

@@ -53,7 +53,7 @@ final class ManualTime: Sendable {
         for wake in woken { wake.resume() }
     }
 
-    /// Waits until this many tasks sleep, so that whatever the last step of time set off is done.
+    /// Waits until this many tasks sleep, so that all work that the last step of time started is done.
     func settle(_ sleepers: Int, sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await eventually("\(sleepers) tasks sleep, not \(self.sleepers)", sourceLocation: sourceLocation) { self.sleepers == sleepers }
     }

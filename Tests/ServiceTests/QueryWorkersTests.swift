@@ -9,7 +9,7 @@ struct QueryWorkersTests {
 
     private static let job = QueryJob(project: 1, isHeavy: false)
 
-    /// Runs `body`, and ends the threads whatever happens.
+    /// Runs `body`, and ends the threads, also after an error.
     private func with(
         threads: Int, queued: Int = 8, time: ManualTime = ManualTime(), _ body: (QueryWorkers) async throws -> Void
     ) async throws {
@@ -259,7 +259,7 @@ struct QueryWorkersTests {
             let first = PollingScan(workers, project: 1)
             try await first.runs()
             let second = PollingScan(workers, project: 2)
-            // Its turn is not over, since the test's time stands still.
+            // Its turn is not over: the manual time has not advanced.
             for _ in 0..<3 { try await first.runs() }
             #expect(second.count == 0)
             time.pass(.milliseconds(50))

@@ -18,7 +18,7 @@ struct Loader: Sendable {
     let address: String
     private let contact = Contact()
 
-    /// Whether ingest has ever answered, and whether the user has been told that it does not.
+    /// Whether ingest has ever answered, and whether the user was notified that it does not.
     private final class Contact: Sendable {
         private let state = Mutex((isMade: false, isTold: false))
 

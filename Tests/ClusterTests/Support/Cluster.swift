@@ -39,7 +39,7 @@ final class Cluster: @unchecked Sendable {
         self.directory = try directory ?? Self.temporaryDirectory()
     }
 
-    /// Runs `body` on a cluster that is ready, and stops it afterwards whatever happens.
+    /// Runs `body` on a cluster that is ready, and stops it afterwards, also after an error.
     static func with<T>(
         shards: Int, arguments: [String] = [], environment: [String: String] = [:], _ body: (Cluster) async throws -> T
     ) async throws -> T {
