@@ -19,7 +19,7 @@ test:
 	@sh deploy/install-deps.sh h2load:nghttp2-client nghttpd:nghttp2-server python3:python3 openssl:openssl
 	swift build -c release --build-tests
 	$(call read-files,400,1)
-	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build --experimental-maximum-parallelization-width 4
 
 # make test-files COUNT=10000 SEED=1: files of every preset, tables of cells and times, and random files, read a second time by Python.
 COUNT ?= 10000

@@ -26,7 +26,7 @@ package final class IngestService: Sendable {
     private let membership: Membership
     private let router: ShardRouter
     private let intake: Intake
-    private let parsing = WorkThreads()
+    private let parsing = WorkThreads(isBackground: false)
     private let makeClient: @Sendable (ClusterMap.Shard, ExpectedPeer?, _ connections: Int) -> FrameClient
 
     /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.

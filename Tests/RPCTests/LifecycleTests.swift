@@ -79,7 +79,9 @@ struct LifecycleTests {
                 #expect(await client.failure() == nil)
                 let isGone = await eventually { server.stats.connections == 0 }
                 #expect(isGone)
-                #expect(await client.failure() == nil)
+                // The server counts its connection as gone before the client has read its GOAWAY: calls may be refused until then.
+                let hasMoved = await eventually { await client.failure() == nil }
+                #expect(hasMoved)
                 #expect(handshakes.value >= 2)
             }
         }

@@ -20,7 +20,6 @@ struct ProjectTurnsTests {
         var waiting: Set<UInt64> = []
         /// Tickets that have begun and not ended.
         var begun: Set<UInt64> = []
-        var unpaused: Set<UInt64> = []
         var last: UInt64 = 0
 
         mutating func wake(_ woken: [ProjectTurns.Work]) {
@@ -32,11 +31,10 @@ struct ProjectTurnsTests {
             }
         }
 
-        mutating func enter(_ project: UInt32, isHeavy: Bool, isUnpaused: Bool) {
+        mutating func enter(_ project: UInt32) {
             last += 1
             waiting.insert(last)
-            if isUnpaused { unpaused.insert(last) }
-            wake(turns.enter(.init(ticket: last, project: project, isHeavy: isHeavy, isUnpaused: isUnpaused, since: now)))
+            wake(turns.enter(.init(ticket: last, project: project, since: now)))
         }
 
         mutating func leave(_ ticket: UInt64) {
@@ -67,11 +65,10 @@ struct ProjectTurnsTests {
             let running = world.running.sorted()
             switch numbers.below(10) {
             case 0..<4 where world.waiting.count < 30:
-                world.enter(UInt32(numbers.below(4)), isHeavy: numbers.below(3) == 0, isUnpaused: numbers.below(8) == 0)
+                world.enter(UInt32(numbers.below(4)))
             case 4..<7 where !running.isEmpty:
-                // Work that does not pause never gives way.
                 let ticket = running[numbers.below(running.count)]
-                if !world.unpaused.contains(ticket), world.turns.shouldGiveWay(ticket, world.now) { world.giveWay(ticket) }
+                if world.turns.shouldGiveWay(ticket, world.now) { world.giveWay(ticket) }
             case 7 where !world.waiting.subtracting(world.begun).isEmpty:
                 let new = world.waiting.subtracting(world.begun).sorted()
                 world.withdraw(new[numbers.below(new.count)])
@@ -81,11 +78,8 @@ struct ProjectTurnsTests {
             #expect(Set(world.turns.running.map(\.ticket)) == world.running && Set(world.turns.waiting.map(\.ticket)) == world.waiting)
             #expect(world.running.count <= places && world.begun.count <= begunMax, "step \(step)")
             guard world.running.count < places else { continue }
-            // Who waits beside an empty place can't begin, or would not give the last place back.
-            let isLastForUnpaused = places > 1 && world.running.intersection(world.unpaused).count >= places - 1
-            let ready = world.waiting.filter { ticket in
-                (world.begun.contains(ticket) || world.begun.count < begunMax) && !(world.unpaused.contains(ticket) && isLastForUnpaused)
-            }
+            // Work that waits beside an empty place cannot begin.
+            let ready = world.waiting.filter { world.begun.contains($0) || world.begun.count < begunMax }
             #expect(ready.isEmpty, "step \(step): \(ready) wait beside \(places - world.running.count) empty places")
         }
         while let ticket = world.running.min() {
@@ -103,7 +97,7 @@ struct ProjectTurnsTests {
         var served: [UInt32: Int] = [:]
         func enter(_ project: UInt32) {
             projects[world.last + 1] = project
-            world.enter(project, isHeavy: false, isUnpaused: false)
+            world.enter(project)
         }
         for project in 1...5 as ClosedRange<UInt32> {
             for _ in 0..<Int(project) * 3 { enter(project) }
@@ -119,20 +113,5 @@ struct ProjectTurnsTests {
         #expect(served.values.reduce(0, +) == 500)
         let (fewest, most) = (served.values.min() ?? 0, served.values.max() ?? 0)
         #expect(served.count == 5 && most - fewest <= places, "\(served)")
-    }
-
-    @Test func heavyWorkHasItsTurnAfterASecondOfLightWork() {
-        var world = World(turns: ProjectTurns(places: 1, begunMax: 8), now: .now)
-        world.enter(1, isHeavy: false, isUnpaused: false)
-        world.enter(2, isHeavy: true, isUnpaused: false)
-        let heavy = world.last
-        var steps = 0
-        while !world.running.contains(heavy), steps < 1_000 {
-            world.enter(1, isHeavy: false, isUnpaused: false)
-            world.now += .milliseconds(50)
-            if let ticket = world.running.first { world.leave(ticket) }
-            steps += 1
-        }
-        #expect(steps == 20, "after \(steps) works of 50 ms")
     }
 }

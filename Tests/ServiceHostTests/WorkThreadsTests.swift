@@ -38,7 +38,7 @@ struct WorkThreadsTests {
     }
 
     @Test func resultsAndErrorsComeBack() async throws {
-        let threads = WorkThreads()
+        let threads = WorkThreads(isBackground: false)
         #expect(try await threads.run(1) { 7 } == 7)
         for number in 0..<5 {
             let found = await #expect(throws: Failed.self) { try await threads.run(1) { throw Failed(number: number) } }
@@ -51,7 +51,7 @@ struct WorkThreadsTests {
     }
 
     @Test func twoRunAtATimeAndProjectsTakeTurns() async throws {
-        let threads = WorkThreads()
+        let threads = WorkThreads(isBackground: false)
         let works = Works(threads)
         var tasks = [works.begin("1a", project: 1)]
         await works.until(running: 1, waiting: 0, begun: 1)
@@ -75,7 +75,7 @@ struct WorkThreadsTests {
     }
 
     @Test func whoIsCancelledInLineDoesNothingAndLeavesItsPlace() async throws {
-        let threads = WorkThreads()
+        let threads = WorkThreads(isBackground: false)
         let works = Works(threads)
         let running = [works.begin("a", project: 1), works.begin("b", project: 1)]
         await works.until(running: 2, waiting: 0, begun: 2)
@@ -92,7 +92,7 @@ struct WorkThreadsTests {
     }
 
     @Test func shortWorkNeedsNoThread() async throws {
-        let threads = WorkThreads()
+        let threads = WorkThreads(isBackground: false)
         let works = Works(threads)
         let running = [works.begin("a", project: 1), works.begin("b", project: 1)]
         await works.until(running: 2, waiting: 0, begun: 2)
@@ -106,7 +106,7 @@ struct WorkThreadsTests {
     }
 
     @Test func afterTheEndWorkIsRefusedAndDoesNotHang() async {
-        let threads = WorkThreads()
+        let threads = WorkThreads(isBackground: false)
         await threads.shutdown()
         for _ in 0..<4 { await #expect(throws: (any Error).self) { try await threads.run(1) { 1 } } }
         #expect(threads.load == (0, 0))

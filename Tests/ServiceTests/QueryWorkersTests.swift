@@ -1,4 +1,5 @@
 import FunnelProtocol
+import Glibc
 import ShardService
 import Testing
 
@@ -79,13 +80,14 @@ struct QueryWorkersTests {
         }
     }
 
-    @Test func noMoreScansRunThanThreads() async throws {
+    @Test(arguments: [false, true])
+    func noMoreScansRunThanThreads(isHeavy: Bool) async throws {
         try await with(threads: 2, queued: 100) { workers in
             let now = Shared((running: 0, most: 0))
             try await withThrowingTaskGroup(of: Int.self) { group in
                 for number in 0..<60 {
                     group.addTask {
-                        try await workers.run(QueryJob(project: UInt32(number % 5), isHeavy: number % 3 == 0)) {
+                        try await workers.run(QueryJob(project: UInt32(number % 5), isHeavy: isHeavy)) {
                             now.change {
                                 $0.running += 1
                                 $0.most = max($0.most, $0.running)
@@ -102,6 +104,24 @@ struct QueryWorkersTests {
             #expect(now.value.most <= 2)
         }
     }
+
+    @Test func lightScansDoNotWaitForHeavyOnes() async throws {
+        try await with(threads: 2) { workers in
+            let (latch, open) = (Latch(), Latch())
+            latch.shut()
+            defer { latch.open() }
+            let heavy = (0..<5).map { _ in Self.scan(workers, latch, isHeavy: true) }
+            try await eventually { latch.arrived == 2 }
+            #expect(try await Self.scan(workers, open).value == 1)
+            // A light thread has the priority that it began with, a heavy one a lower one.
+            let own = try await workers.run(Self.job) { Self.niceness }
+            latch.open()
+            for scan in heavy { #expect(try await scan.value == 1) }
+            #expect(try await workers.run(QueryJob(project: 1, isHeavy: true)) { Self.niceness } > own)
+        }
+    }
+
+    private static var niceness: Int32 { getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0) }
 
     // MARK: Queries
 

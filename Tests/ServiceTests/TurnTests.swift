@@ -1,12 +1,10 @@
 import ServiceRuntime
 import Testing
 
-/// Projects take turns on a shard's threads, and light scans go before heavy ones.
+/// Projects take turns on a shard's threads.
 struct TurnTests {
-    private static func scan(_ ticket: UInt64, _ project: UInt32, isHeavy: Bool = false, _ since: ContinuousClock.Instant)
-        -> ProjectTurns.Work
-    {
-        ProjectTurns.Work(ticket: ticket, project: project, isHeavy: isHeavy, since: since)
+    private static func scan(_ ticket: UInt64, _ project: UInt32, _ since: ContinuousClock.Instant) -> ProjectTurns.Work {
+        ProjectTurns.Work(ticket: ticket, project: project, since: since)
     }
 
     @Test func aProjectGivesAThreadToAnother() {
@@ -29,42 +27,6 @@ struct TurnTests {
         #expect(turns.giveWay(2, start + .milliseconds(60)) {}.map(\.ticket) == [1])
         #expect(turns.leave(3, start + .milliseconds(61)).map(\.ticket) == [2])
         #expect(turns.leave(1, start + .milliseconds(62)).isEmpty && turns.leave(2, start + .milliseconds(63)).isEmpty)
-    }
-
-    @Test(arguments: [1, 2, 4])
-    func lightScansGoBeforeHeavyOnes(places: Int) {
-        let start = ContinuousClock.now
-        var turns = ProjectTurns(places: places, begunMax: 8)
-        let heavy = (1...UInt64(places)).map { turns.enter(Self.scan($0, 1, isHeavy: true, start)) }
-        #expect(heavy.allSatisfy { $0.count == 1 })
-        #expect(turns.enter(Self.scan(10, 1, isHeavy: true, start)).isEmpty)
-        #expect(turns.enter(Self.scan(11, 1, start)).isEmpty)
-        #expect(turns.shouldGiveWay(1, start + .milliseconds(6)))
-        #expect(turns.giveWay(1, start + .milliseconds(6)) {}.map(\.ticket) == [11])
-        #expect(!turns.shouldGiveWay(2, start + .milliseconds(6)))
-        // Whoever has waited long enough has a turn all the same.
-        #expect(turns.enter(Self.scan(12, 1, start + .milliseconds(6))).isEmpty)
-        let woken = turns.leave(11, start + .seconds(2))
-        #expect(woken.map(\.ticket) == [10])
-    }
-
-    @Test func workThatDoesNotPauseLeavesAPlace() {
-        let start = ContinuousClock.now
-        func unpaused(_ ticket: UInt64) -> ProjectTurns.Work {
-            ProjectTurns.Work(ticket: ticket, project: 1, isHeavy: true, isUnpaused: true, since: start)
-        }
-        var turns = ProjectTurns(places: 2, begunMax: 8)
-        #expect(turns.enter(unpaused(1)).count == 1)
-        #expect(turns.enter(unpaused(2)).isEmpty)
-        // A scan that pauses takes the other place, and gives it to whoever comes.
-        #expect(turns.enter(Self.scan(3, 1, isHeavy: true, start)).count == 1)
-        #expect(turns.enter(Self.scan(4, 2, start)).isEmpty)
-        #expect(turns.giveWay(3, start + .milliseconds(6)) {}.map(\.ticket) == [4])
-        #expect(turns.leave(4, start + .milliseconds(7)).map(\.ticket) == [3])
-        #expect(turns.leave(1, start + .milliseconds(8)).map(\.ticket) == [2])
-        // Where there is one place, it has that.
-        var single = ProjectTurns(places: 1, begunMax: 8)
-        #expect(single.enter(unpaused(1)).count == 1)
     }
 
     @Test func scansThatStandStillHoldThreadsButNotAll() {

@@ -12,7 +12,7 @@ final class QueryEngine: Sendable {
     let sharedTotals: SharedTotals
     let sharedLimits: SharedLimits
     /// Threads for long work, so that it does not delay answers of other queries.
-    let aside = WorkThreads()
+    let aside = WorkThreads(isBackground: true)
     let tally: QueryTally
     private let requests = RequestNumbers()
 

@@ -1,18 +1,13 @@
-/// Schedules work on a fixed number of places: projects in turn, light work before heavy. Running work asks now and then whether it
-/// should give way (`shouldGiveWay`); then it returns to the queue (`giveWay`). The time is passed in.
+/// Schedules work on a fixed number of places: projects in turn. Running work asks now and then whether it should give way
+/// (`shouldGiveWay`); then it returns to the queue (`giveWay`). The time is passed in.
 ///
 /// - While other projects wait, a project has at most half of the places, but at least one.
-/// - While light work waits, heavy work leaves a place free.
-/// - Unpaused work never gives way, so it does not take the last of several places: the next light work need not wait for its end.
-/// - After `turn`, work gives its place to work that waits. Work that has waited for `patience` counts as light.
+/// - After `turn`, work gives its place to work that waits.
 package struct ProjectTurns {
     /// Work in the queue or in a place, known by its ticket.
     package struct Work: Sendable {
         package let ticket: UInt64
         let project: UInt32
-        let isHeavy: Bool
-        /// True for work that never asks whether to give way.
-        let isUnpaused: Bool
         /// True until it runs for the first time.
         var isNew = true
         /// Start of its current wait or run.
@@ -20,14 +15,9 @@ package struct ProjectTurns {
         /// Starts the work, or lets it go on.
         package var wake: @Sendable () -> Void
 
-        package init(
-            ticket: UInt64, project: UInt32, isHeavy: Bool, isUnpaused: Bool = false, since: ContinuousClock.Instant,
-            wake: @escaping @Sendable () -> Void = {}
-        ) {
+        package init(ticket: UInt64, project: UInt32, since: ContinuousClock.Instant, wake: @escaping @Sendable () -> Void = {}) {
             self.ticket = ticket
             self.project = project
-            self.isHeavy = isHeavy
-            self.isUnpaused = isUnpaused
             self.since = since
             self.wake = wake
         }
@@ -36,7 +26,6 @@ package struct ProjectTurns {
     package static let turn = Duration.milliseconds(50)
     /// Min time in a place, since giving way has a cost too.
     package static let shortestTurn = Duration.milliseconds(5)
-    package static let patience = Duration.seconds(1)
 
     private let places: Int
     /// Max work that has begun and not ended, whether it runs or waits.
@@ -81,8 +70,7 @@ package struct ProjectTurns {
         let age = now - work.since
         if age < Self.shortestTurn { return false }
         if age >= Self.turn { return true }
-        if running(of: work.project) > half, waiting.contains(where: { $0.project != work.project }) { return true }
-        return work.isHeavy && runningHeavy == places && waiting.contains { !$0.isHeavy }
+        return running(of: work.project) > half && waiting.contains { $0.project != work.project }
     }
 
     /// Puts running work back into the queue.
@@ -100,12 +88,11 @@ package struct ProjectTurns {
     // MARK: Order of turns
 
     private var half: Int { max(1, places / 2) }
-    private var runningHeavy: Int { running.count(where: \.isHeavy) }
     private func running(of project: UInt32) -> Int { running.count { $0.project == project } }
 
     private mutating func fill(_ now: ContinuousClock.Instant) -> [Work] {
         var woken: [Work] = []
-        while running.count < places, let i = next(now) {
+        while running.count < places, let i = next() {
             var work = waiting.remove(at: i)
             work.since = now
             if work.isNew { begun += 1 }
@@ -119,19 +106,12 @@ package struct ProjectTurns {
     }
 
     /// Index of the work whose turn is next.
-    private func next(_ now: ContinuousClock.Instant) -> Int? {
-        func isLight(_ work: Work) -> Bool { !work.isHeavy || now - work.since >= Self.patience }
-        let lightWaits = waiting.contains { !$0.isHeavy }
-        let heavyMax = lightWaits ? places - 1 : places
+    private func next() -> Int? {
+        let ready = waiting.indices.filter { !waiting[$0].isNew || begun < begunMax }
         func isFree(_ work: Work) -> Bool {
-            if !isLight(work), runningHeavy >= heavyMax { return false }
-            return running(of: work.project) < half || !waiting.contains { $0.project != work.project }
+            running(of: work.project) < half || !waiting.contains { $0.project != work.project }
         }
-        let isLastForUnpaused = places > 1 && running.count(where: \.isUnpaused) >= places - 1
-        let ready = waiting.indices.filter { i in
-            (!waiting[i].isNew || begun < begunMax) && !(waiting[i].isUnpaused && isLastForUnpaused)
-        }
-        func order(_ i: Int) -> (Int, UInt64, Int) { (isLight(waiting[i]) ? 0 : 1, served[waiting[i].project] ?? 0, i) }
+        func order(_ i: Int) -> (UInt64, Int) { (served[waiting[i].project] ?? 0, i) }
         // If the rules allow no waiting work, a free place is filled all the same.
         return ready.filter { isFree(waiting[$0]) }.min { order($0) < order($1) } ?? ready.min { order($0) < order($1) }
     }

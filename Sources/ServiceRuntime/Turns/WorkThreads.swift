@@ -7,8 +7,13 @@ package final class WorkThreads: Sendable {
     private static let count = 2
     private let pool = NIOThreadPool(numberOfThreads: count)
     private let state = Mutex((turns: ProjectTurns(places: count, begunMax: count), next: UInt64(0)))
+    private let isBackground: Bool
 
-    package init() { pool.start() }
+    /// - Parameter isBackground: whether the work leaves the processors to other work of the machine.
+    package init(isBackground: Bool) {
+        self.isBackground = isBackground
+        pool.start()
+    }
 
     /// How much work runs and waits now.
     package var load: (running: Int, waiting: Int) { state.withLock { ($0.turns.running.count, $0.turns.waiting.count) } }
@@ -23,10 +28,13 @@ package final class WorkThreads: Sendable {
             return state.next
         }
         await withCheckedContinuation { turn in
-            change { $0.enter(.init(ticket: ticket, project: project, isHeavy: false, since: .now) { turn.resume() }) }
+            change { $0.enter(.init(ticket: ticket, project: project, since: .now) { turn.resume() }) }
         }
         defer { change { $0.leave(ticket, .now) } }
-        return try await pool.runIfActive(body)
+        return try await pool.runIfActive { [isBackground] in
+            if isBackground { ThreadPriority.lower() }
+            return try body()
+        }
     }
 
     /// Runs `body` on one of the threads if it is long, otherwise at once on the caller's thread.

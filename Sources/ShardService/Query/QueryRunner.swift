@@ -92,7 +92,9 @@ struct QueryRunner: Sendable {
     }
 
     /// Runs long work on a scan thread, to its end without giving way, so that it does not delay appends on the caller's thread.
-    func alone<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T { try await workers.run(job.unpaused, body) }
+    func alone<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+        try await workers.run(QueryJob(project: job.project, isHeavy: true), body)
+    }
 
     private func counts(_ query: PartialQuery, _ scan: ShardQuery) async throws -> FunnelTally {
         let running = scan.counting(times: query.times)
