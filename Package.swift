@@ -93,7 +93,8 @@ let package = Package(
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ], swiftSettings: strict, plugins: ["EmbedFiles"]),
-        library("IngestService", ["RPC", "ServiceHost"]),
+        library("EventSDKs", ["EventShapes", "FunnelModel", "TimeZones"]),
+        library("IngestService", ["RPC", "ServiceHost", "EventSDKs"]),
         library("ShardService", ["RPC", "ServiceHost", "EventStorage", "FunnelMatch", "FunnelQuery", "Codec", "CShims"]),
         library("Metadata", ["FunnelProtocol", "FunnelModel", "ServiceRuntime", grdb]),
         library("CoordinatorService", ["Metadata", "Dashboard", "TimeZones", "Codec", "RPC", "ServiceHost", "FunnelStatistics", crypto]),
@@ -108,6 +109,7 @@ let package = Package(
             swiftSettings: strict),
         tests("FunnelModelTests", ["FunnelModel", "TestSupport"]),
         tests("EventFilesTests", ["EventFiles", "EventShapes", "TimeZones", "Codec", "FunnelModel", "TestSupport"]),
+        tests("EventSDKsTests", ["EventSDKs", "EventShapes", "FunnelModel", "TestSupport"]),
         tests("CodecTests", ["Codec", "TestSupport"]),
         tests("FunnelProtocolTests", ["FunnelProtocol", "TestSupport"]),
         tests("EventStorageTests", ["EventStorage"]),
@@ -120,13 +122,13 @@ let package = Package(
                 "Dashboard",
                 "TestSupport", nioCore, nioPosix, logging,
             ]),
-        tests("ClusterTests", ["Codec", "TestSupport", crypto]),
+        tests("ClusterTests", ["Codec", "EventSDKs", "FunnelModel", "TestSupport", crypto]),
         tests("FunnelMatchTests", ["FunnelMatch", "TestSupport"]),
         tests("HTTP2Tests", ["HTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
         tests(
             "ServiceHostTests",
             ["ServiceHost", "RPC", "FunnelProtocol", "FunnelModel", "ServiceRuntime", hummingbird, nioCore, nioPosix, logging]),
-        tests("RPCTests", ["RPC", "HTTP2", "FunnelProtocol", nioCore, nioPosix, logging]),
+        tests("RPCTests", ["RPC", "HTTP2", "FunnelProtocol", "FunnelModel", nioCore, nioPosix, logging]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -119,7 +119,7 @@ package final class CoordinatorService: Sendable {
         if directory.isCopy {
             node.logger.notice(
                 "the data directory was copied or moved: its metadata get a new lineage",
-                metadata: ["lineage": "\(CoordinatorDirectory.hex(snapshot.lineage))"])
+                metadata: ["lineage": "\(idText(snapshot.lineage))"])
         }
         try directory.claim(snapshot.map.clusterID)
         return snapshot.map
@@ -167,7 +167,7 @@ package final class CoordinatorService: Sendable {
             for link in fleet.links {
                 let told = link.watch.dataID
                 guard told != 0 else { continue }
-                let place: Logger.Metadata = ["shard": "\(link.id)", "data_id": "\(CoordinatorDirectory.hex(told))"]
+                let place: Logger.Metadata = ["shard": "\(link.id)", "data_id": "\(idText(told))"]
                 do {
                     switch try await directory.registry.note(dataID: told, ofShard: link.id, mayReplace: newShards.contains(link.id)) {
                     case .same: newShards.remove(link.id)
@@ -211,10 +211,10 @@ package final class CoordinatorService: Sendable {
         if settings.text("data").isEmpty { faults.append(FieldFault("--data", "is required")) }
         let shards = settings.list("shards").compactMap { text -> (host: String, port: Int)? in
             let address = parseAddress(text)
-            if address == nil || address?.port == 0 { faults.append(FieldFault("--shards", "\"\(text)\" is not host:port")) }
+            if address == nil { faults.append(FieldFault("--shards", addressFault(text) ?? "")) }
             return address
         }
-        let places = Dictionary(grouping: shards.indices) { "\(shards[$0].host):\(shards[$0].port)" }
+        let places = Dictionary(grouping: shards.indices) { addressText(shards[$0].host, shards[$0].port) }
         for (address, numbers) in places.sorted(by: { $0.value[0] < $1.value[0] }) where numbers.count > 1 {
             let names = numbers.map { "\($0)" }.joined(separator: ", ")
             faults.append(FieldFault("--shards", "gives \(address) to shards \(names); each shard needs its own address"))

@@ -14,13 +14,14 @@ enum DepthCounts {
         }
     }
 
-    /// Users in each row, from a group's differences.
-    static func reaching(_ differences: ArraySlice<UInt64>) -> [UInt64] {
+    /// Appends the users in each row to `counts`, from a group's differences.
+    static func append(reaching differences: Span<UInt64>, to counts: inout [UInt64]) {
+        let first = counts.count
+        counts.append(contentsOf: repeatElement(0, count: differences.count))
         var total: UInt64 = 0
-        let sums = differences.reversed().map { users in
-            total &+= users
-            return total
+        for i in (0..<differences.count).reversed() {
+            total &+= differences[i]
+            counts[first + i] = total
         }
-        return sums.reversed()
     }
 }

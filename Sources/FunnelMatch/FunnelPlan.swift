@@ -25,8 +25,9 @@ package struct FunnelPlan: Sendable {
     /// Microseconds.
     package let asOf: Int64
 
-    /// Names of the events to read, ascending; nil is all.
-    package let events: [ByteString]?
+    /// Names that a step or an exclusion gives.
+    private let named: Set<ByteString>
+    private let readsEveryEvent: Bool
     /// Properties of events whose codes a history must have (`UserHistory.held`).
     package let heldProperties: [ByteString]
     private let admission: EventAdmission
@@ -76,12 +77,16 @@ package struct FunnelPlan: Sendable {
                 (step.events, step.name, definition.eventTypes.filter { $0.step == step.name }.map(\.event), step.filters)
             })
         exclusionAdmission = EventAdmission(definition.exclusions.map { ($0.events, "", [], $0.filters) })
-        let everyEvent = definition.order == .strict || definition.countBy == .sessions
-        if let names = admission.names, let more = exclusionAdmission.names, !everyEvent {
-            events = names.union(more).sorted()
-        } else {
-            events = nil
-        }
+        named = admission.named.union(exclusionAdmission.named)
+        let needsEveryEvent = definition.order == .strict || definition.countBy == .sessions
+        readsEveryEvent = needsEveryEvent || admission.hasWildcard || exclusionAdmission.hasWildcard
+    }
+
+    /// Names of the events to read, ascending.
+    /// - Parameter all: all names that there are. Profile records are read only where a step or an exclusion names them.
+    package func events(of all: @autoclosure () -> [ByteString]) -> [ByteString] {
+        guard readsEveryEvent else { return named.sorted() }
+        return named.union(all().behaviour()).sorted()
     }
 
     /// Whether the plan has only the rules that `DepthCounter` knows: plain chains, one outcome a user.
@@ -145,7 +150,7 @@ package struct FunnelPlan: Sendable {
 private struct EventAdmission: Sendable {
     /// Places by event name.
     private var places: [ByteString: StepSet] = [:]
-    /// Places open to any event.
+    /// Places open to any event but profile records.
     private var wildcard = StepSet()
     /// Places with conditions on properties.
     private(set) var filtered = StepSet()
@@ -160,21 +165,24 @@ private struct EventAdmission: Sendable {
             case .named(let own): names += own
             case .any: wildcard.insert(i)
             }
-            for name in names { places[name, default: StepSet()].insert(i) }
+            for name in names where !EventName.isReserved(name) { places[name, default: StepSet()].insert(i) }
             if !place.filters.isEmpty { filtered.insert(i) }
             filters.append(place.filters)
         }
     }
 
-    /// Names that take a place; nil is all of them.
-    var names: Set<ByteString>? { wildcard.isEmpty ? Set(places.keys) : nil }
+    var named: Set<ByteString> { Set(places.keys) }
+    var hasWildcard: Bool { !wildcard.isEmpty }
 
     var sharesEvents: Bool {
         if !wildcard.isEmpty, filters.count > 1 { return true }
         return places.values.contains(where: \.hasSeveral)
     }
 
-    func places(ofEvent name: ByteString) -> StepSet { places[name, default: StepSet()] | wildcard }
+    func places(ofEvent name: ByteString) -> StepSet {
+        let own = places[name, default: StepSet()]
+        return wildcard.isEmpty || EventName.profiles.contains(name) ? own : own | wildcard
+    }
 
     func narrow(_ mask: StepSet, property: (ByteString) throws -> PropertyValue?) rethrows -> StepSet {
         var left = mask

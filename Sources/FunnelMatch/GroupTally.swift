@@ -5,12 +5,10 @@ package struct GroupTally: Sendable {
     private let steps: Int
     private let valuesMax: Int
     private let bytesMax: Int
-    private var groups: [PropertyValue: Int32] = [:]
-    /// `depths[(group + 1) * steps + i]`: users of the group in row i less those in row i + 1. With optional steps this can be
-    /// negative, and wraps. Group -1 is the users without a value.
+    private var values = ValueInterner()
+    /// `depths[(code + 1) * steps + i]`: users of the value in row i less those in row i + 1. With optional steps this can be
+    /// negative, and wraps. Code -1 is the users without a value.
     private var depths: [UInt64]
-    /// Wire bytes of all values.
-    private var bytes = 0
 
     package init(steps: Int) {
         let valuesMax = min(Limits.breakdownValues, Limits.breakdownCounts / max(1, steps))
@@ -47,22 +45,27 @@ package struct GroupTally: Sendable {
 
     /// The code of a value in this tally: 0, 1, 2 … in order of first use.
     package mutating func code(of value: PropertyValue) throws(TooManyValues) -> Int32 {
-        let value = value.canonical
-        if let known = groups[value] { return known }
-        bytes += value.wireBytes
-        guard groups.count < valuesMax, bytes <= bytesMax else { throw TooManyValues(values: valuesMax, bytes: bytesMax) }
-        let new = Int32(groups.count)
-        groups[value] = new
-        depths.append(contentsOf: repeatElement(0, count: steps))
-        return new
+        let hasRoom = values.count < valuesMax && values.wireBytes + value.wireBytes <= bytesMax
+        guard hasRoom || values.find(value) != nil else { throw tooMany }
+        let code = values.code(value)
+        addDepths()
+        return Int32(truncatingIfNeeded: code)
     }
+
+    private mutating func addDepths() {
+        if depths.count <= values.count * steps { depths.append(contentsOf: repeatElement(0, count: steps)) }
+    }
+
+    private var tooMany: TooManyValues { TooManyValues(values: valuesMax, bytes: bytesMax) }
 
     package mutating func merge(_ other: GroupTally) throws(TooManyValues) {
         for i in 0..<steps { depths[i] &+= other.depths[i] }
-        for (value, theirs) in other.groups {
-            let mine = Int(try code(of: value)) + 1
-            for i in 0..<steps { depths[mine * steps + i] &+= other.depths[(Int(theirs) + 1) * steps + i] }
+        for code in 0..<other.values.count {
+            let (mine, theirs) = ((values.code(code, of: other.values) + 1) * steps, (code + 1) * steps)
+            addDepths()
+            for i in 0..<steps { depths[mine + i] &+= other.depths[theirs + i] }
         }
+        guard values.count <= valuesMax, values.wireBytes <= bytesMax else { throw tooMany }
     }
 
     /// The counts of all rows.
@@ -71,47 +74,68 @@ package struct GroupTally: Sendable {
     ///   - leadingMax: max number of leading groups.
     /// - Throws: if the groups returned take more than `bytesMax` bytes.
     package func finish(_ share: GroupShare = .all, leadingMax: Int = Limits.leadingGroups) throws(TooManyValues) -> ValueGroups {
-        var result = ValueGroups(steps: steps)
-        result.absent = reaching(-1)
-        var isTold = [Bool](repeating: false, count: groups.count)
-        var size = 0
-        for value in told(share, leadingMax) {
-            let group = groups[value]
-            if let group { isTold[Int(group)] = true }
-            let counts = group.map(reaching) ?? Array(repeating: 0, count: steps)
-            size += value.wireBytes + counts.reduce(0) { $0 + Varint.length($1) }
-            guard size <= bytesMax else { throw TooManyValues(values: valuesMax, bytes: bytesMax) }
-            result.counts[value] = counts
+        let users = (0..<values.count).map(entered)
+        let (told, codes) = told(share, leadingMax, users)
+        var counts: [UInt64] = []
+        counts.reserveCapacity(codes.count * steps)
+        var isTold = [Bool](repeating: false, count: users.count)
+        for code in codes {
+            if let code {
+                isTold[code] = true
+                append(reaching: code, to: &counts)
+            } else {
+                counts.append(contentsOf: repeatElement(0, count: steps))
+            }
         }
-        let left = isTold.indices.filter { !isTold[$0] }
-        if let most = left.map({ entered(Int32($0)) }).max() { result.leaveOut(values: left.count, users: most) }
+        let size = told.indices.reduce(0) { $0 + told.wireBytes($1) } + counts.reduce(0) { $0 + Varint.length($1) }
+        guard size <= bytesMax else { throw tooMany }
+        var absent: [UInt64] = []
+        append(reaching: -1, to: &absent)
+        var result = ValueGroups(absent: absent, told, counts: counts)
+        let left = users.indices.filter { !isTold[$0] }
+        if let most = left.map({ users[$0] }).max() { result.leaveOut(values: left.count, users: most) }
         return result
     }
 
-    private func told(_ share: GroupShare, _ leadingMax: Int) -> [PropertyValue] {
-        switch share {
-        case .named(let values): return values
-        case .leading where groups.count > leadingMax || bytes > Limits.leadingBytes:
-            var bytes = 0
-            let leading = groups.map { ($0.key, entered($0.value)) }.leading(leadingMax)
-            return Array(
-                leading.prefix { value in
-                    bytes += value.wireBytes
-                    return bytes <= Limits.leadingBytes
-                })
-        case .leading, .all: return Array(groups.keys)
+    /// The values to return, ascending as text, and their codes: nil for a named value that no user has.
+    /// - Parameter users: users at step 1, by code.
+    private func told(_ share: GroupShare, _ leadingMax: Int, _ users: [UInt64]) -> (values: ValueTable, codes: [Int?]) {
+        let isCut = share == .leading && (users.count > leadingMax || values.wireBytes > Limits.leadingBytes)
+        var table = ValueTable()
+        var codes: [Int?] = []
+        if case .named(let named) = share {
+            table = ValueTable(named)
+            codes = named.map(values.find)
+        } else {
+            // Only values that can be among the leading ones are sorted as text.
+            let least = isCut ? users.nthLargest(leadingMax) ?? 0 : 0
+            for code in users.indices where users[code] >= least {
+                values.append(code, to: &table)
+                codes.append(code)
+            }
         }
+        var order = table.sorted()
+        if isCut {
+            var bytes = 0
+            let leading = order.map { codes[$0].map { users[$0] } ?? 0 }.leading(leadingMax).prefix { place in
+                bytes += table.wireBytes(order[place])
+                return bytes <= Limits.leadingBytes
+            }
+            order = leading.sorted().map { order[$0] }
+        }
+        return (table.gather(order), order.map { codes[$0] })
+    }
+
+    /// Appends the counts of all rows to `counts`.
+    private func append(reaching code: Int, to counts: inout [UInt64]) {
+        DepthCounts.append(reaching: depths.span.extracting(((code + 1) * steps)..<((code + 2) * steps)), to: &counts)
     }
 
     /// Users at step 1.
-    private func entered(_ group: Int32) -> UInt64 {
-        let first = (Int(group) + 1) * steps
-        return depths[first..<(first + steps)].reduce(0, &+)
-    }
-
-    private func reaching(_ group: Int32) -> [UInt64] {
-        let first = (Int(group) + 1) * steps
-        return DepthCounts.reaching(depths[first..<(first + steps)])
+    private func entered(_ code: Int) -> UInt64 {
+        var users: UInt64 = 0
+        for i in 0..<steps { users &+= depths[(code + 1) * steps + i] }
+        return users
     }
 }
 

@@ -42,6 +42,10 @@ package struct TrendTally: Sendable {
 
     /// The users by bucket and row.
     package func finish() -> [[UInt64]] {
-        (0..<buckets).map { DepthCounts.reaching(depths[($0 * steps)..<(($0 + 1) * steps)]) }
+        (0..<buckets).map { bucket in
+            var counts: [UInt64] = []
+            DepthCounts.append(reaching: depths.span.extracting((bucket * steps)..<((bucket + 1) * steps)), to: &counts)
+            return counts
+        }
     }
 }

@@ -37,7 +37,9 @@ package final class IngestService: Sendable {
         let bodies = BodyMemory(bytes: node.settings.integer("bodies-mb") << 20)
         node.metrics.gauge("sluice_ingest_body_bytes", "memory of HTTP request bodies now, in bytes") { Double(bodies.bytes) }
         let door = KeyDoor(guesses: node.guesses) { service.membership.view.keys }
-        let routes = IngestRoutes(intake: service.intake, door: door, bodies: bodies)
+        let sdks = SDKRoutes(intake: service.intake, door: door, bodies: bodies)
+        sdks.add(to: http)
+        let routes = IngestRoutes(intake: service.intake, door: door, bodies: bodies, sdks: sdks)
         routes.add(to: http)
         let small = routes.small(account: node.account, logger: node.logger)
         let identity = node.identity { service.membership.view.cluster }

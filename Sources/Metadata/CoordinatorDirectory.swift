@@ -45,7 +45,7 @@ package final class CoordinatorDirectory: Sendable {
         }
         guard stored == marked else {
             throw Self.fault(
-                "\(database) is of cluster \(Self.hex(stored)), but \(path)/CLUSTER says \(Self.hex(marked)): one of them is of another directory"
+                "\(database) is of cluster \(idText(stored)), but \(path)/CLUSTER says \(idText(marked)): one of them is of another directory"
             )
         }
     }
@@ -53,7 +53,7 @@ package final class CoordinatorDirectory: Sendable {
     /// Writes the file `CLUSTER` and marks the directory as no copy. To be called once the database has this cluster id.
     package func claim(_ cluster: UInt64) throws {
         if Self.read(path) != cluster {
-            try DurableFile.replace(path + "/CLUSTER", with: Array((Self.hex(cluster) + "\n").utf8))
+            try DurableFile.replace(path + "/CLUSTER", with: Array((idText(cluster) + "\n").utf8))
         }
         lock.claim()
     }
@@ -63,12 +63,10 @@ package final class CoordinatorDirectory: Sendable {
         return UInt64(String(decoding: bytes, as: UTF8.self).trimmingSpaces, radix: 16)
     }
 
-    package static func hex(_ cluster: UInt64) -> String { String(cluster, radix: 16) }
-
     private static func lost(_ database: String, _ cluster: UInt64) -> InvalidDocument {
         fault(
             """
-            \(database) is missing or holds no cluster, and the file CLUSTER beside it names cluster \(hex(cluster)): the database was lost. \
+            \(database) is missing or holds no cluster, and the file CLUSTER beside it names cluster \(idText(cluster)): the database was lost. \
             Put it back, or rebuild the directory from the shards with `sluice cluster recover`
             """)
     }

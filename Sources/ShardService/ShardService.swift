@@ -241,8 +241,8 @@ package final class ShardService: Sendable {
         let known = membership.view.snapshot?.dataID(ofShard: shard) ?? 0
         guard known != 0, known != store.dataID else { return nil }
         return """
-            the data directory is not the one that the cluster knows as shard \(shard)'s (data id \(String(store.dataID, radix: 16)), not \
-            \(String(known, radix: 16))), so the disk was lost or another one is mounted: put the right one back, or, where it is lost for \
+            the data directory is not the one that the cluster knows as shard \(shard)'s (data id \(idText(store.dataID)), not \
+            \(idText(known))), so the disk was lost or another one is mounted: put the right one back, or, where it is lost for \
             good, start the coordinator with --new-shards \(shard)
             """
     }

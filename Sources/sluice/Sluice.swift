@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import ServiceRuntime
 
 @main
@@ -21,4 +22,13 @@ struct Sluice: AsyncParsableCommand {
             Up.self, Load.self, Query.self, Paths.self, Predict.self, Times.self, Explain.self, Users.self, Funnels.self, Generate.self,
             Verify.self, Compact.self, ClusterCommand.self,
         ])
+
+    static func main() async {
+        let arguments = Array(ProcessInfo.processInfo.arguments.dropFirst())
+        if let unknown = UnknownCommand(arguments, of: Self.self) {
+            Terminal.note(unknown.text)
+            Self.exit(withError: ExitCode.validationFailure)
+        }
+        await main(arguments)
+    }
 }

@@ -29,7 +29,11 @@ extension ClusterSuite {
         @Test func aFileThatGrewOrWasRepairedAddsOnlyWhatIsNew() async throws {
             try await Cluster.with(shards: 2) { cluster in
                 let rows = (0..<3).map { "g\($0),Purchase,2026-01-01T10:00:00Z,5\n" }
-                for _ in 0..<2 { #expect(try await load(Self.head + rows.joined(), cluster).status == 0) }
+                for _ in 0..<2 {
+                    let done = try await load(Self.head + rows.joined(), cluster)
+                    #expect(done.status == 0 && done.err.contains("3 accepted"), "\(done.err)")
+                    #expect(done.err.hasSuffix("Rows that were stored before are counted once.\n"), "\(done.err)")
+                }
                 _ = try await load(Self.head + rows.joined() + "g3,Purchase,2026-01-01T10:00:00Z,5\n", cluster)
                 _ = try await load((Self.head + rows.reversed().joined()).replacing("\n", with: "\r\n"), cluster)
                 #expect(try await cluster.counts(["Purchase", "Purchase"], more: Self.sameSecond) == [4, 0])
@@ -78,10 +82,56 @@ extension ClusterSuite {
                 let file = cluster.directory.appendingPathComponent("events.csv")
                 try Data((Self.head + "u9,Last,2026-01-01,1\n").utf8).write(to: file)
                 let nobody = try await Command.run("sluice", ["load", "\(cluster.directory.path)/events.csv", "--to", "127.0.0.1:9"])
-                #expect(nobody.status == 1 && nobody.err.contains("127.0.0.1:9 does not answer"))
+                #expect(nobody.status == 1 && nobody.err.contains("127.0.0.1:9 does not answer: cannot connect: "))
                 let both = try await Command.run("sluice", ["load", "/nowhere.csv", file.path, "--to", cluster.ingestWire])
                 #expect(both.status == 1 && both.err.contains("there is no file /nowhere.csv"))
                 #expect(try await cluster.counts(["Last"]) == [1])
+            }
+        }
+
+        /// A file that was probably not meant to be CSV: the error says why it was, and what to do.
+        @Test func filesOfAnotherFormatGetAHint() async throws {
+            let folder = try Cluster.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let object = String(decoding: event("u", "a", 0).encode(), as: UTF8.self) + "\n"
+            let cases = [
+                ("note.ndjson", "events of May\n" + object, 1, "Line 1 is no JSON object, so the file was read as CSV, but line 2 is one."),
+                ("head.ndjson", "user_id,event,timestamp\n\n" + object, 3, "If the file is NDJSON: tail -n +3 "),
+                ("table.ndjson", "who;what;when\nu;a;2026-01-01\n", 1, "was read as CSV in spite of its name. For CSV, --user-id, "),
+                ("bare.csv", "u,a,2026-01-01T10:00:00Z\n", 1, "If the file has no header, name the columns: --no-header --columns a,b,c"),
+            ]
+            for (name, text, status, hint) in cases {
+                let file = folder.appendingPathComponent(name)
+                try Data(text.utf8).write(to: file)
+                let done = try await Command.run("sluice", ["load", file.path, "--dry-run"])
+                #expect(done.status == Int32(status) && (done.out + done.err).contains(hint), "\(name): \(done.out)\(done.err)")
+            }
+            let other = folder.appendingPathComponent("table.csv")
+            try Data("who;what;when\nu;a;2026-01-01\n".utf8).write(to: other)
+            let done = try await Command.run("sluice", ["load", other.path, "--dry-run"])
+            #expect(done.status == 1 && !done.err.contains("Line 1"), "\(done.err)")
+        }
+
+        /// S9: a shard that hangs is named while the load waits for it, and the load goes on once it works again.
+        @Test func aLoadSaysWhatItWaitsFor() async throws {
+            try await Cluster.with(shards: 2) { cluster in
+                let file = cluster.directory.appendingPathComponent("events.csv")
+                try Data((Self.head + (0..<20).map { "u\($0),Wait,2026-01-01T10:00:00Z,5\n" }.joined()).utf8).write(to: file)
+                kill(cluster.pid("shard-1"), SIGSTOP)
+                defer { kill(cluster.pid("shard-1"), SIGCONT) }
+                let log = cluster.directory.appendingPathComponent("load.log")
+                let load = try Command.spawn("sluice", ["load", file.path, "--to", cluster.ingestWire], log: log.path)
+                var said = ""
+                for _ in 0..<250 where !said.contains("still trying") {
+                    try await Task.sleep(for: .milliseconds(100))
+                    said = try String(contentsOf: log, encoding: .utf8)
+                }
+                #expect(load.isRunning && said.contains("\(cluster.ingestWire): nothing was stored for 1"), "\(said)")
+                #expect(said.contains(" s: no answer from shard-1; still trying. Ctrl-C is safe: what is stored "), "\(said)")
+                kill(cluster.pid("shard-1"), SIGCONT)
+                await Command.wait(load)
+                #expect(load.terminationStatus == 0)
+                #expect(try await cluster.counts(["Wait"]) == [20])
             }
         }
 

@@ -121,13 +121,23 @@ private struct Recording {
                 #expect(answer.json["type"] == entry["answer"]?["type"], "\(what)")
                 continue
             }
+            if Self.sawProfiles(path, body ?? []) { continue }
             let lost = Self.differences(try #require(entry["answer"]), answer.json, "")
             #expect(lost.isEmpty, "\(what): \(lost.prefix(5))")
         }
     }
 
+    /// Whether the answer counted profile records as events, as no release after 0.1 does (`FUNNEL.md` section 1, "Profile records").
+    private static func sawProfiles(_ path: String, _ body: [UInt8]) -> Bool {
+        let body = String(decoding: body, as: UTF8.self)
+        return ["/explain", "/paths", "/predictors"].contains { path.hasSuffix($0) }
+            || body.contains(#""conversion_order":"strict""#) || body.contains(#""count_by":"sessions""#)
+    }
+
     /// Where `new` lacks something of `old`. New members of objects are no difference.
     private static func differences(_ old: JSONValue, _ new: JSONValue, _ place: String) -> [String] {
+        // Words for people, with the same facts in members beside it.
+        if place.hasSuffix(".stopped.text") { return new.asString == nil ? ["\(place) is no text"] : [] }
         if let members = old.asObject, new.asObject != nil {
             return members.flatMap { member in
                 let inner = "\(place).\(member.key)"

@@ -192,6 +192,8 @@ extension ClusterSuite {
                 ("query shop --compare previous_period --start 2026-01-01", "--compare needs --start and --end"),
                 ("query shop --segment a", "--segment must be NAME=FILE, such as pro=pro.json, not \"a\""),
                 ("query shop --to nowhere", "--to must be host:port, not \"nowhere\""),
+                ("query --steps a,b --order flexible", "--order flexible needs a limit, such as --order flexible:1h"),
+                ("query --steps a,b --order strikt", "flexible:LIMIT, such as flexible:1h, not \"strikt\"; did you mean strict?"),
                 ("query shop --explain a --predict 2", "--explain and --predict exclude each other"),
                 ("query shop --explain a --trend day", "--trend does not combine with --explain"),
                 ("query shop --explain a --format csv", "--format csv is not available"),
@@ -219,6 +221,72 @@ extension ClusterSuite {
                 let done = try await Command.run("sluice", arguments)
                 #expect(done.status == 64 && done.err.contains(text), "\(line): \(done.status) \(done.err)")
                 #expect(done.err.contains("See 'sluice \(arguments[0])"), "\(line): \(done.err)")
+            }
+        }
+
+        @Test func aMisspeltCommandIsCorrected() async throws {
+            let cases: [([String], String)] = [
+                (["laod", "x.csv"], "sluice has no command 'laod'; did you mean 'load'?\nCommands: up, load, query, "),
+                (["help", "qurey"], "sluice has no command 'qurey'; did you mean 'query'?"),
+                (["users", "lst", "shop"], "sluice users has no command 'lst'; did you mean 'list'?\nCommands: list\n  See "),
+                (["cluster", "restore"], "sluice cluster has no command 'restore'\nCommands: recover, fork\n"),
+            ]
+            for (arguments, text) in cases {
+                let done = try await Command.run("sluice", arguments)
+                #expect(done.status == 64 && done.out.isEmpty && done.err.hasPrefix("Error: \(text)"), "\(arguments): \(done.err)")
+            }
+            for arguments in [[], ["help"], ["help", "load"], ["users"], ["--version"]] {
+                let done = try await Command.run("sluice", arguments)
+                #expect(done.status == 0 && !done.out.isEmpty, "\(arguments): \(done.err)")
+            }
+        }
+
+        /// A step that nobody reached because no event has its name.
+        @Test func misspeltNamesAreWarnedOf() async throws {
+            try await Self.withFunnel { cluster in
+                func err(_ command: [String], _ steps: String, _ more: [String] = []) async throws -> String {
+                    let done = try await Command.run(
+                        "sluice", command + ["--steps", steps, "--as-of", Self.asOf, "--to", cluster.coordinatorWire] + more)
+                    #expect(done.status == 0, "\(command): \(done.err)")
+                    return done.err
+                }
+                let meant = "Warning: no event is named \"veiw\" (step 1); did you mean \"view\"?\n"
+                for format in ["table", "json", "csv"] { #expect(try await err(["query"], "veiw,add", ["--format", format]) == meant) }
+                #expect(try await err(["times"], "veiw,add") == meant)
+                #expect(try await err(["predict"], "veiw,add") == meant)
+                #expect(try await err(["paths", "--between", "1,2"], "veiw,add") == meant)
+                let list = try await err(["users", "list", "--converted"], "veiw,add")
+                #expect(list == "0 users, as of \(Self.asOf)\n\(meant)")
+                let explained = try await err(["explain", "--user", "u10"], "view,Add-")
+                #expect(explained == "Warning: no event is named \"Add-\" (step 2); did you mean \"add\"?\n", "\(explained)")
+                let far = try await err(["query"], "view,signup,add")
+                let frequent = "the most frequent ones are view, add, help, buy\n"
+                #expect(far == "Warning: no event is named \"signup\" (step 2); \(frequent)", "\(far)")
+                // A name that exists is not warned of, whatever its count.
+                #expect(try await err(["query"], "buy,view").isEmpty)
+            }
+        }
+
+        /// Another port than the command needs is named as what it is.
+        @Test func anotherKindOfPortIsNamed() async throws {
+            try await Self.withFunnel { cluster in
+                let file = cluster.directory.appendingPathComponent("events.ndjson")
+                try Data(event("u", "a", 0).encode() + [10]).write(to: file)
+                let wire = "--to must be the wire port of the coordinator, by default 127.0.0.1:8091"
+                let ingest = "--to must be the wire port of ingest, by default 127.0.0.1:8081"
+                let http = "--to must be the HTTP port of the coordinator, by default 127.0.0.1:8090"
+                let cases: [([String], String, String)] = [
+                    (["query", "shop"], cluster.coordinatorHTTP, "looks like an HTTP port: \(wire)"),
+                    (["query", "shop"], cluster.ingestWire, "does not take this call: \(wire)"),
+                    (["load", file.path], cluster.ingestHTTP, "loaded: \(cluster.ingestHTTP) looks like an HTTP port: \(ingest)"),
+                    (["load", file.path], cluster.coordinatorWire, "does not take this call: \(ingest)"),
+                    (["funnels", "list"], cluster.coordinatorWire, "looks like a wire port: \(http)"),
+                    (["funnels", "list"], cluster.ingestHTTP, "no such path; \(http)"),
+                ]
+                for (command, address, text) in cases {
+                    let done = try await Command.run("sluice", command + ["--to", address])
+                    #expect(done.status == 1 && done.err.contains(text), "\(command): \(done.err)")
+                }
             }
         }
 
@@ -273,6 +341,13 @@ extension ClusterSuite {
                         $0.hasPrefix("  ") || $0.hasPrefix("Example")
                     },
                     "\(command): \(overview)")
+            }
+            // The options of the command come before those that all reports have.
+            for command in ["query", "paths", "predict", "times", "explain", "users list"] {
+                let help = try await Command.run("sluice", command.split(separator: " ").map(String.init) + ["--help"]).out
+                let sections = help.matches(of: #/(?m)^([A-Z ]+):$/#).map { String($0.1) }
+                let own = command == "users list" ? "USERS" : "REPORT"
+                #expect(sections == [own, "FUNNEL", "RANGE", "ANSWER AND CONNECTION", "OPTIONS"], "\(command): \(sections)")
             }
             for shell in ["bash", "zsh", "fish"] {
                 let script = try await Command.run("sluice", ["--generate-completion-script", shell])

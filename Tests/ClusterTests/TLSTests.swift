@@ -65,7 +65,10 @@ extension ClusterSuite {
             #expect(Report(try JSONParser.parse(Array(asked.out.utf8))).counts == [1, 1], "\(asked.err)")
             // In plain text, and by a service that does not know the secret, nothing is to be had.
             let plain = try await Command.run("sluice", ["query", "--steps", "a,b", "--to", "127.0.0.1:\(ports[1])"])
-            #expect(plain.status != 0)
+            #expect(plain.status == 1 && plain.err.contains("uses TLS: give --tls-ca FILE"), "\(plain.err)")
+            let http = try await Command.run(
+                "sluice", ["query", "--steps", "a,b", "--to", "127.0.0.1:\(ports[0])", "--tls-ca", certificate.cert])
+            #expect(http.status == 1 && http.err.contains("looks like an HTTP port: --to must be the wire port of "), "\(http.err)")
             environment["SLUICE_CLUSTER_SECRET"] = "another secret"
             let stranger = try Command.spawn(
                 "sluice-shard", ["--data", folder.appendingPathComponent("x").path, "--http-port", "0", "--wire-port", "0"] + coordinator,

@@ -73,8 +73,11 @@ struct DamageTests {
             let events = try Self.read(cut)
             #expect(Set(events.map(\.id.string)) == Set((0..<(2 + whole)).map(String.init)), "cut at \(size)")
             if whole > 0 {
-                let torn = try openStore(SimulatedFileSystem(files: cut)).stats.tornBytesCut
-                #expect(torn == size - offsets[whole], "cut at \(size)")
+                let store = try openStore(SimulatedFileSystem(files: cut))
+                #expect(store.stats.tornBytesCut == size - offsets[whole], "cut at \(size)")
+                // Every project's status has it.
+                #expect(store.names(project: 1).tornBytes == UInt64(size - offsets[whole]))
+                #expect(store.names(project: 77).tornBytes == UInt64(size - offsets[whole]))
             }
         }
     }

@@ -24,6 +24,19 @@ struct DirectoryTests {
         #expect(code(files) { _ in } == nil)
     }
 
+    /// People compare a cluster's id with that of `/v1/status`.
+    @Test func clusterIDsAreHexadecimal() throws {
+        let files = SimulatedFileSystem()
+        try openStore(files).close()
+        var other = testIdentity
+        other.clusterID = 0xDECAF
+        let error = #expect(throws: StoreError.self) { try openStore(files, other).close() }
+        #expect(error?.message.hasSuffix("cluster c0ffee, not decaf") == true, "\(error?.message ?? "")")
+        var lines: [String] = []
+        #expect(StoreVerifier.verify(directory: "data", files: files) { lines.append($0) })
+        #expect(lines.first?.hasPrefix("IDENTITY: cluster c0ffee, shard 1 of 4, epoch 7, ") == true, "\(lines)")
+    }
+
     @Test func aHigherEpochIsKept() throws {
         let files = SimulatedFileSystem()
         try openStore(files).close()

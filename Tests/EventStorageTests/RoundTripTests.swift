@@ -148,6 +148,22 @@ struct RoundTripTests {
         #expect(found.count == numbers.count)
     }
 
+    /// `PROTOCOL.md` section 6: a property key may come twice in a row, also under two codes, and the last counts.
+    @Test func theLastOfTwoPropertiesWithOneKeyIsStored() throws {
+        let pair = Event(user: "u", name: "a", time: 1, properties: [.init("k", .integer(1)), .init("l", .integer(2))])
+        var sameCode = EventBatchBuilder([pair]).finish()
+        sameCode.propertyKey[1] = sameCode.propertyKey[0]
+        var sameText = EventBatchBuilder([pair]).finish()
+        sameText.keys = StringTable()
+        for _ in 0..<2 { sameText.keys.append("k") }
+        for batch in [sameCode, sameText] {
+            let store = try openStore(SimulatedFileSystem())
+            let results = try store.put([AppendRequest(project: 1, producer: 1, sequence: 1, part: 0, batch: batch)])
+            #expect(try results.map { try $0.get() } == [AppendResult(accepted: 1)])
+            #expect(try store.view(project: 1).allEvents().map(\.properties) == [[.init("k", .integer(2))]])
+        }
+    }
+
     @Test func batchesThatCouldNotBeReadBackAreRefused() throws {
         let store = try openStore(SimulatedFileSystem())
         var broken = EventBatchBuilder([event("u", "a", 1)]).finish()

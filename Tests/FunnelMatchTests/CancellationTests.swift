@@ -44,6 +44,39 @@ struct CancellationTests {
         #expect(asked.withLock { $0 } == 2)
     }
 
+    /// Held properties split a history into as many groups as there are values. The work goes by the events, not by events times
+    /// groups, and every part of it asks whether anybody still waits.
+    @Test(arguments: [false, true])
+    func manyGroupsTakeNoMoreWorkThanTheirEvents(isStrict: Bool) throws {
+        let plan = Self.plan(3) {
+            $0.held = [.everyStep("p")]
+            if isStrict { $0.order = .strict } else { $0.exclusions = [.init(events: .any, after: 1, before: 2)] }
+        }
+        let rows = 60_000
+        var history = Self.history(plan, rows: rows) { StepSet(only: $0 % 3) }
+        history.held = [(0..<rows).map { Int32($0 / 3) }]
+        func asked(until end: Int) throws(MatchError) -> Int {
+            let asked = Mutex(0)
+            var matcher = RuleMatcher(plan) {
+                asked.withLock {
+                    $0 += 1
+                    return $0 > end
+                }
+            }
+            var depths = 0
+            do throws(MatchError) {
+                try matcher.match(history) { depths += $0.depth }
+                #expect(depths == 3)
+            } catch {
+                #expect(error == .cancelled && asked.withLock { $0 } == end + 1)
+            }
+            return asked.withLock { $0 }
+        }
+        let all = try asked(until: .max - 1)
+        #expect(all < rows * 60 / (1 << 13), "\(all)")
+        for end in stride(from: 1, to: all, by: max(1, all / 20)) { _ = try asked(until: end) }
+    }
+
     /// Memory goes by the pairs of an event and a step that it can fill.
     @Test func tooManyPairsAreRefusedByName() {
         let rows = Limits.userFills / 64 + 1

@@ -14,23 +14,36 @@ struct FunnelPlanTests {
     @Test func plainPlansReadTheirStepsAlone() {
         let plan = plan { _ in }
         #expect(plan.isPlain)
-        #expect(plan.events == ["a", "b", "c"])
+        #expect(plan.events(of: ["a", "z"]) == ["a", "b", "c"])
         #expect(!plan.needsEveryEvent)
     }
 
     @Test func exclusionsAddTheirEvents() {
         let some = plan { $0.exclusions = [.init(events: .named(["x"]), after: 1, before: 2)] }
-        #expect(some.events == ["a", "b", "c", "x"])
+        #expect(some.events(of: ["z"]) == ["a", "b", "c", "x"])
         #expect(some.exclusions(ofEvent: "x") == 1)
         #expect(some.positions(ofEvent: "x") == 0)
-        #expect(plan { $0.exclusions = [.init(events: .any, after: 1, before: 2)] }.events == nil)
+        #expect(plan { $0.exclusions = [.init(events: .any, after: 1, before: 2)] }.events(of: ["z"]) == ["a", "b", "c", "z"])
     }
 
     @Test func strictOrderAndSessionsReadEverything() {
         for plan in [plan { $0.order = .strict }, plan { $0.countBy = .sessions }] {
-            #expect(plan.events == nil)
+            #expect(plan.events(of: ["a", "z"]) == ["a", "b", "c", "z"])
             #expect(plan.needsEveryEvent)
         }
+    }
+
+    @Test func profileRecordsAreReadOnlyWhereAStepNamesThem() {
+        let all: [ByteString] = ["$groupidentify", "$identify", "$set", "$set_once", "a", "z"]
+        let strict = plan { $0.order = .strict }
+        #expect(strict.events(of: all) == ["a", "b", "c", "z"] && strict.positions(ofEvent: "$set") == 0)
+        let wild = plan { $0.steps[1].events = .any }
+        #expect(wild.positions(ofEvent: "$identify") == 0 && wild.positions(ofEvent: "z") == 0b10)
+        let named = plan {
+            $0.steps[1].events = .any
+            $0.steps[2].events = .named(["$set"])
+        }
+        #expect(named.events(of: all) == ["$set", "a", "z"] && named.positions(ofEvent: "$set") == 0b100)
     }
 
     @Test func heldPropertiesAreReadOnce() {

@@ -71,7 +71,7 @@ struct DefinitionRulesTests {
         (#""exclude": [{"events": ["x"], "after": 2, "before": 2}]"#, "exclude[0].after", "before"),
         (#""exclude": [{"events": ["x"], "after": 1, "before": 4}]"#, "exclude[0].before", "3 steps"),
         (#""exclude": [{"events": ["x"], "after": 1, "before": 2, "effect": "forget"}]"#, "exclude[0].effect", "drop_user"),
-        (#""exclude": [{"events": ["x"], "after": 1, "before": 2, "until": 2}]"#, "exclude[0].until", "known key"),
+        (#""exclude": [{"events": ["x"], "after": 1, "before": 2, "until": 2}]"#, "exclude[0].until", "known member; known are after"),
         (#""conversion_order": "strict", "exclude": [{"events": ["x"], "after": 1, "before": 2}]"#, "exclude[0]", "strict"),
         (#""conversion_order": "any", "exclude": [{"events": ["x"], "after": 1, "before": 2}]"#, "exclude[0]", "before 3"),
         (#""conversion_order": "any", "exclude": [{"events": ["x"], "after": 2, "before": 3}]"#, "exclude[0]", "after 1"),
@@ -110,9 +110,9 @@ struct DefinitionRulesTests {
         #expect(definition.order == .flexible(limit: 2_000_000))
     }
 
-    /// A definition without the new rules prints the same bytes as before they existed.
-    @Test func rulesAppearOnlyWhereTheyAreGiven() throws {
-        let keys = try #require(try parse(#""entry": "first""#).json.asObject).map(\.key)
+    /// A definition without further rules has the same bytes in messages as in release 0.1.
+    @Test func inMessagesRulesAppearOnlyWhereTheyAreGiven() throws {
+        let keys = try #require(try parse(#""entry": "first""#).wireJSON.asObject).map(\.key)
         #expect(
             keys == [
                 "steps", "event_types", "probability", "window_duration", "window_anchor", "conversion_order", "clock", "entry",
@@ -120,6 +120,49 @@ struct DefinitionRulesTests {
             ])
         let text = String(decoding: try parse(Self.taken[3]).json.encode(), as: UTF8.self)
         #expect(text.contains(#"{"name":"b","optional":true,"window_duration":"1h"}"#))
+        for members in Self.taken {
+            let definition = try parse(members)
+            #expect(try FunnelDefinition.parse(definition.wireJSON) == definition, "\(members)")
+        }
+    }
+
+    /// A default that is given and one that is left out are written alike; the other defaults of this table are those of
+    /// `FUNNEL.md` section 2.
+    @Test(arguments: [
+        (#""count_by": "users""#, "count_by", #""users""#), (#""session_gap": "30m""#, "session_gap", #""30m""#),
+        (#""window_duration": "30d""#, "window_duration", #""30d""#),
+        (#""window_anchor": "first_step""#, "window_anchor", #""first_step""#),
+        (#""conversion_order": "sequential""#, "conversion_order", #""sequential""#), (#""clock": "second""#, "clock", #""second""#),
+        (#""entry": "shortest""#, "entry", #""shortest""#), (#""probability": 0.5"#, "probability", "0.5"),
+        (#""event_types": {}"#, "event_types", "{}"), (#""default": false"#, "default", "false"),
+    ])
+    func defaultsAreWrittenOutGivenOrNot(members: String, key: String, value: String) throws {
+        let given = try parse(members).json
+        #expect(given == (try parse(#""default": false"#).json))
+        #expect(given[ByteString(key)].map { String(decoding: $0.encode(), as: UTF8.self) } == value)
+    }
+
+    @Test(arguments: [
+        (#""preset": "mixpanel-totals/1""#, "attempts"), (#""preset": "mixpanel-totals/1", "count_by": "users""#, "users"),
+        (#""preset": "amplitude/1""#, "users"), (#""count_by": "property:org""#, "property:org"),
+    ])
+    func whatIsCountedIsAlwaysWritten(members: String, countBy: String) throws {
+        #expect(try parse(members).json["count_by"] == .text(countBy))
+    }
+
+    /// `FUNNEL.md` section 2, "Events of a step".
+    @Test(
+        arguments: [
+            (#"["*"]"#, nil), (#"["X"]"#, nil), (#"["X", "Y*"]"#, nil), (#"["*", "X"]"#, "\"*\" is any event"),
+            (#"["X", "*"]"#, "any event"),
+            (#"["*", "*"]"#, "any event"),
+        ] as [(String, String?)])
+    func anyEventStandsAlone(events: String, reason: String?) {
+        let step = faults(#""steps": ["a", {"name": "b", "events": \#(events)}]"#)
+        let exclusion = faults(#""exclude": [{"events": \#(events), "after": 1, "before": 2}]"#)
+        #expect(step.map(\.field) == (reason == nil ? [] : ["steps[1].events"]), "\(step)")
+        #expect(exclusion.map(\.field) == (reason == nil ? [] : ["exclude[0].events"]), "\(exclusion)")
+        if let reason { #expect((step + exclusion).allSatisfy { $0.reason.contains(reason) }, "\(step + exclusion)") }
     }
 
     @Test func aQueryOverridesWithTheSameChecks() throws {

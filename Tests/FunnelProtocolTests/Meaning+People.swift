@@ -168,7 +168,7 @@ extension Discovery {
                 "names": [
                     "events_max": number(found.eventsMax), "events": .array(found.events.sorted().map { .string($0) }),
                     "properties_max": number(found.propertiesMax), "properties": .array(found.properties.sorted().map { .string($0) }),
-                    "damaged": .array(found.damaged.map { .string($0) }),
+                    "damaged": .array(found.damaged.map { .string($0) }), "torn_bytes": number(found.tornBytes),
                 ]
             ]
         }
@@ -204,6 +204,7 @@ extension Discovery {
             names.propertiesMax = try m.int("properties_max")
             names.properties = Set(try m.list("properties").compactMap(\.asString))
             names.damaged = try m.list("damaged").compactMap(\.asString)
+            names.tornBytes = try m.int("torn_bytes")
             self = .names(names)
         } else {
             var found = ValueRows(isTruncated: try m.flag("truncated"))

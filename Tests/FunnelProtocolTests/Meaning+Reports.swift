@@ -11,7 +11,7 @@ extension PartialQuery.Report {
         case .entrySpan: return .init("entry_span", true)
         case .between(let from, let to): return .init("between", [number(from), number(to)])
         case .explain(let user): return .init("explain", ["user": .string(user)])
-        case .paired(let second): return .init("paired", second.json)
+        case .paired(let second): return .init("paired", second.wireJSON)
         case .variants(let split):
             let touch: JSONValue = if case .attempt(let touch) = split.exposure { .text(touch.text) } else { .null }
             return .init("variants", ["property": .string(split.property), "touch": touch])
@@ -96,9 +96,9 @@ extension PartialResult.Report {
     init?(meaning m: JSONValue) throws {
         func counts(_ list: [JSONValue]) -> [UInt64] { list.map { UInt64($0.int) } }
         if let breakdown = m["breakdown"] {
-            self = .breakdown(try ValueGroups(meaning: breakdown, steps: try m.list("counts").count))
+            self = .breakdown(try ValueGroups(meaning: breakdown))
         } else if let variants = m["variants"] {
-            let groups = try ValueGroups(meaning: variants, steps: try m.list("counts").count)
+            let groups = try ValueGroups(meaning: variants)
             self = .variants(groups, several: try variants.int("several"))
         } else if m["trend"] != nil {
             self = .trend(try m.list("trend").map { counts($0.asArray ?? []) })
@@ -128,7 +128,7 @@ extension PartialResult.Report {
 }
 
 extension Cohort {
-    var meaning: JSONValue { ["definition": definition.json, "step": number(step), "outcome": .text(outcome.rawValue)] }
+    var meaning: JSONValue { ["definition": definition.wireJSON, "step": number(step), "outcome": .text(outcome.rawValue)] }
 
     init(meaning m: JSONValue) throws {
         guard let outcome = ListOutcome(rawValue: try m.text("outcome").string) else { throw MeaningError(field: "outcome") }
@@ -139,16 +139,16 @@ extension Cohort {
 extension ValueGroups {
     fileprivate var meaning: JSONValue {
         func list(_ counts: [UInt64]) -> JSONValue { .array(counts.map { number($0) }) }
-        let rows = counts.keys.sortedAsText().map { value -> JSONValue in ["value": tagged(value), "counts": list(counts[value] ?? [])] }
+        let rows = (0..<count).map { i -> JSONValue in ["value": tagged(value(at: i)), "counts": list(counts(at: i))] }
         let left: JSONValue = untold.values == 0 ? [] : [number(untold.values), number(untold.users)]
         return ["absent": list(absent), "groups": .array(rows), "left_out": left]
     }
 
-    fileprivate init(meaning m: JSONValue, steps: Int) throws {
+    fileprivate init(meaning m: JSONValue) throws {
         func list(_ counts: [JSONValue]) -> [UInt64] { counts.map { UInt64($0.int) } }
-        self.init(steps: steps)
-        absent = list(try m.list("absent"))
-        for row in try m.list("groups") { counts[try untagged(row["value"] ?? .null)] = list(try row.list("counts")) }
+        let rows = try m.list("groups")
+        let values = ValueTable(try rows.map { try untagged($0["value"] ?? .null) })
+        self.init(absent: list(try m.list("absent")), values, counts: try rows.flatMap { list(try $0.list("counts")) })
         let left = try m.list("left_out")
         if left.count == 2 { leaveOut(values: left[0].int, users: UInt64(left[1].int)) }
     }

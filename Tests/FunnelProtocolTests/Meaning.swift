@@ -252,7 +252,7 @@ extension Message {
             members += [.init("start", number(range.lowerBound)), .init("end", number(range.upperBound))]
         }
         return .object(
-            members + [.init("buckets", json(query.buckets)), .init("definition", query.definition.json)]
+            members + [.init("buckets", json(query.buckets)), .init("definition", query.definition.wireJSON)]
                 + (query.cohorts.isEmpty ? [] : [.init("cohorts", .array(query.cohorts.map(\.meaning)))])
                 + (query.report.map { [$0.meaning] } ?? []))
     }

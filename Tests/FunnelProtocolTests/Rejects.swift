@@ -286,6 +286,7 @@ extension Samples {
             message("discovery result: a property twice", .discoveryResult, [1, 2, 1, 97, 1, 0, 0, 1, 97, 1, 0, 0]),
             message("discovery result: a value twice", .discoveryResult, [2, 0, 2, 4, 1, 1, 4, 1, 1]),
             message("discovery result: cut short", .discoveryResult, [2, 0, 1, 4, 1]),
+            message("discovery result: names without the bytes cut off", .discoveryResult, [4, 1, 0, 1, 0, 0]),
             message("partial result: users of two funnels that don't add up", .partialResult, [1, 0, 0, 2, 0, 7, 1, 0, 0, 0, 0, 0, 0, 0]),
             message("partial result: more conversions than users", .partialResult, [1, 0, 0, 2, 0, 7, 0, 0, 0, 2, 0, 0, 0, 1]),
             message("partial result: a path twice", .partialResult, [1, 0, 0, 0, 0, 5, 1, 1, 97, 2, 1, 0, 1, 1, 0, 1]),

@@ -123,6 +123,7 @@ extension Samples {
         names.properties = ["plan"]
         (names.eventsMax, names.propertiesMax) = (10_000, 2_000)
         names.damaged = ["seg-7: another checksum"]
+        names.tornBytes = 300
         return names
     }()
 

@@ -1,6 +1,7 @@
 import Codec
 import FunnelModel
 import FunnelProtocol
+import TestSupport
 
 /// What `Protocol/vectors` is written from: at least one message of every kind, with the corners of its fields.
 struct Sample: Sendable {
@@ -301,28 +302,23 @@ enum Samples {
 
     /// Every kind of value; the order is that of the values as text.
     private static let grouped: PartialResult = {
-        var groups = ValueGroups(steps: 2)
-        groups.absent = [2, 0]
-        groups.counts = [
+        let counts: [PropertyValue: [UInt64]] = [
             .string("pro"): [300, 200], .string(""): [1, 1], .string("10"): [1, 0], .integer(10): [4, 4],
             .integer(.min): [1, 0], .double(0.5): [1, 1], .double(1e300): [1, 0], .bool(true): [1, 0], .bool(false): [1, 1],
         ]
+        let groups = ValueGroups(absent: [2, 0], counts)
         return reporting(.breakdown(groups), counts: [313, 207])
     }()
 
     /// One of the values was asked about by name, and nobody has it.
     private static let leading: PartialResult = {
-        var groups = ValueGroups(steps: 2)
-        groups.absent = [10, 4]
-        groups.counts = [.string("pro"): [300, 200], .string("free"): [200, 7], .bool(false): [0, 0]]
+        var groups = ValueGroups(absent: [10, 4], [.string("pro"): [300, 200], .string("free"): [200, 7], .bool(false): [0, 0]])
         groups.leaveOut(values: 70_000, users: 199)
         return reporting(.breakdown(groups), counts: [210_510, 311])
     }()
 
     private static let variants: PartialResult = {
-        var groups = ValueGroups(steps: 2)
-        groups.absent = [2, 0]
-        groups.counts = [.string("control"): [300, 3], .integer(1): [299, 200]]
+        let groups = ValueGroups(absent: [2, 0], [.string("control"): [300, 3], .integer(1): [299, 200]])
         return reporting(.variants(groups, several: 300), counts: [601, 203])
     }()
 

@@ -27,7 +27,7 @@ struct HeavyUserTests {
         func counts(_ tally: FunnelTally) -> String { "\(tally.finish(buckets: all, newestEvent: nil))" }
         func groups(_ tally: GroupTally) throws -> String {
             let found = try tally.finish()
-            return "\(found.absent) \(found.counts.map { "\($0.key) \($0.value)" }.sorted())"
+            return "\(found.absent) \(found.byValue.map { "\($0.key) \($0.value)" }.sorted())"
         }
         let (low, high): (Int64, Int64) = (1_700_000_000_000_000, 1_710_000_000_000_000)
         var reports: [Report] = [

@@ -80,9 +80,9 @@ struct RandomPathsTests {
             }
             let next = (world.users[unit.user]?.events ?? []).filter { event in
                 switch question.events {
-                case .all: break
+                case .all: if World.profiles.contains(event.name) { return false }
                 case .only(let names): if !names.contains(event.name) { return false }
-                case .except(let names): if names.contains(event.name) { return false }
+                case .except(let names): if names.contains(event.name) || World.profiles.contains(event.name) { return false }
                 }
                 return event.time > after && isBefore(event)
             }
@@ -135,7 +135,8 @@ struct RandomPathsTests {
             let one = PredictorCounts.Users(1, converted: reached == nil ? 0 : 1)
             want.whole = want.whole + one
             let seen = (world.users[unit.user]?.events ?? []).filter { event in
-                event.time >= start && (reached.map { event.time < $0 } ?? isInWindow(event, unit, plan))
+                !World.profiles.contains(event.name) && event.time >= start
+                    && (reached.map { event.time < $0 } ?? isInWindow(event, unit, plan))
             }
             for name in Set(seen.map(\.name)).subtracting(ofSteps) { want.events[name] = (want.events[name] ?? .init()) + one }
             if !question.properties { continue }

@@ -100,6 +100,9 @@ struct World {
             id: id, serverTimed: serverTimed && name == 1 && !id.isEmpty && random.chance(50), properties: properties(name, &random))
     }
 
+    /// Names of profile records.
+    static let profiles: Set<ByteString> = ["$identify", "$set", "$set_once", "$groupidentify"]
+
     /// A unit that entered: its user, what the reference makes of it, and by row the event of its chosen attempt.
     struct Unit {
         let user: ByteString
@@ -155,6 +158,7 @@ struct World {
         for (user, one) in users where members.contains(user) {
             let bucket = ClusterMap.bucket(ofUser: user)
             guard buckets.contains(where: { $0.contains(bucket) }) else { continue }
+            let one = one.seen(by: plan)
             for outcome in Self.outcomes(plan, of: one) {
                 found.append(Unit(user: user, outcome: outcome, chain: outcome.chain.map { $0 < 0 ? nil : one.events[$0] }))
             }

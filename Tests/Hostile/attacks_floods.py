@@ -123,7 +123,7 @@ def refused_bodies(case):
 
 @attempt("S16", "error documents")
 def error_documents(case):
-    """S16: a query with 869 KB of unknown keys is answered with 3.9 MB of faults."""
+    """S16: a query with 869 KB of unknown members is answered with 3.9 MB of faults."""
     case.up()
     body = {"funnel": {"steps": ["A", "B"]}, **{f"unknown{n}": 0 for n in range(45_000)}}
     sizes = []

@@ -382,7 +382,7 @@ def errors(c):
     faults("no steps", {"funnel": {}}, "funnel.steps")
     faults("several faults at once", {"funnel": {"steps": ["a"], "window_duration": 7, "clock": "hour", "extra": 1}},
            "funnel.window_duration", "funnel.clock", "funnel.extra")
-    faults("an unknown key", {"funnel": steps, "extra": 1}, "extra")
+    faults("an unknown member", {"funnel": steps, "extra": 1}, "extra")
     faults("a bad operator", {"funnel": {"steps": ["a", {"name": "b", "where": [
         {"property": "p", "op": "~", "value": 1}]}]}}, "funnel.steps[1].where[0].op")
     faults("a trend by nothing", {"funnel": steps, "trend": {}}, "trend.by")

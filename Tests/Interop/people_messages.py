@@ -164,7 +164,7 @@ def encode_discovery(found, encode_value):
         names = found["names"]
         return b"\x04" + b"".join(
             varint(names[kind + "_max"]) + varint(len(names[kind])) + b"".join(map(string, names[kind])) for kind in LIMITED
-        ) + varint(len(names["damaged"])) + b"".join(map(string, names["damaged"]))
+        ) + varint(len(names["damaged"])) + b"".join(map(string, names["damaged"])) + varint(names["torn_bytes"])
     return bytes([2, found["truncated"]]) + varint(len(found["values"])) + b"".join(
         encode_value(v["value"]) + varint(v["rows"]) for v in found["values"])
 
@@ -192,6 +192,7 @@ def read_discovery(reader, read_value):
             names[kind + "_max"] = reader.varint(1 << 32)
             names[kind] = [reader.text(256) for _ in range(reader.varint())]
         names["damaged"] = [reader.text(4096) for _ in range(reader.varint(100))]
+        names["torn_bytes"] = reader.varint((1 << 48) - 1)
         return {"names": names}
     if kind > 4:
         raise invalid(f"discovery {kind}")

@@ -586,9 +586,8 @@ def decode_batch(data):
             code, tag = last.varint(), last.u8()
             if code >= len(keys):
                 raise invalid("a key code out of range")
+            # Of two properties with one key the last counts, as on a shard.
             key = text(keys[code])
-            if key in row:
-                raise invalid(f"property {key!r} twice")
             if tag == 1:
                 if (value := last.varint()) >= len(values):
                     raise invalid("a string code out of range")
@@ -1167,7 +1166,7 @@ def event_of_json(row):
     """A line of `append`. A number is epoch microseconds, a text is read as in FUNNEL.md, section 1."""
     unknown = set(row) - {"user_id", "event", "timestamp", "event_id", "properties"}
     if unknown:
-        raise ValueError(f"unknown keys: {', '.join(sorted(unknown))}")
+        raise ValueError(f"unknown members: {', '.join(sorted(unknown))}")
     when = row["timestamp"]
     when = parse_timestamp(when) if isinstance(when, str) else int(when)
     return {"user": row["user_id"], "event": row["event"], "microseconds": when, "id": row.get("event_id") or "",

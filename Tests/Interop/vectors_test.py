@@ -260,6 +260,22 @@ class Client(unittest.TestCase):
         self.assertEqual(sluice.crc32c(b"123456789"), 0xE3069283)
         self.assertEqual(sluice.crc32c(b"56789", sluice.crc32c(b"1234")), 0xE3069283)
 
+    def test_the_last_of_two_properties_with_one_key_counts(self):
+        event = {"user": "u", "event": "e", "microseconds": 1, "properties": {"a": 1, "b": "x", "c": True}}
+        data = sluice.encode_batch([event])
+
+        def with_keys(text):
+            """The batch with another table of three property keys of a byte each."""
+            section = data.index(b"\x03\x01\x01\x01abc")
+            bytes_ = int.from_bytes(data[section - 8:section - 4], "little")
+            part = data[section:section + bytes_].replace(b"abc", text)
+            return data[:section - 4] + struct.pack("<I", sluice.crc32c(part)) + part + data[section + bytes_:]
+
+        self.assertEqual(sluice.decode_batch(data)[0]["properties"], event["properties"])
+        self.assertEqual(sluice.decode_batch(with_keys(b"aab"))[0]["properties"], {"a": "x", "b": True})
+        self.assertEqual(sluice.decode_batch(with_keys(b"aba"))[0]["properties"], {"a": True, "b": "x"})
+        self.assertEqual(sluice.decode_batch(with_keys(b"aaa"))[0]["properties"], {"a": True})
+
     def test_compression_there_and_back(self):
         noise = bytes(sluice.crc32c(struct.pack("<I", n)) & 255 for n in range(5000))
         for data in (b"", b"a", b"abcd" * 3, b"a" * 13, b"a" * 70_000, noise, noise[:900] * 90, b"ab" * 300 + noise[:300]):

@@ -77,7 +77,7 @@ class Cluster:
             self.contract.check("coordinator", method, path, status, headers, text, document)
         if status // 100 == 2:
             return json.loads(text) if text else None
-        lacks = ("not supported by this", "no such path", *(f"{key} is not a known key" for key in LATER))
+        lacks = ("not supported by this", "no such path", *(f"{key} is not a known {noun}" for key in LATER for noun in ("key", "member")))
         for fault in faults(text):
             if any(lack in fault for lack in lacks):
                 raise Unsupported(fault)

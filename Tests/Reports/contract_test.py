@@ -29,7 +29,7 @@ SPAN = {"start": "2026-01-01", "end": "2026-01-31", "as_of": "2026-03-01T00:00:0
 FREE = {"event_types", "probability"}
 # Members that an answer need not have.
 OPTIONAL = {
-    "funnel_id", "exclude", "hold_constant", "count_by", "session_gap", "preset", "events", "where", "optional", "window_duration",
+    "funnel_id", "exclude", "hold_constant", "preset", "events", "where", "optional", "window_duration",
     "value", "order", "breakdown", "trend", "variants", "newest_event", "heavy_users", "errors", "errors_left_out", "shards", "retry",
     "string", "number", "boolean"}
 
@@ -146,6 +146,7 @@ FAULTS = [
     ("coordinator", "PUT", "/v1/funnels/new", {"steps": []}, {}, 422),
     ("coordinator", "PUT", "/v1/funnels/rich", STEPS, {"if-match": '"999"'}, 412),
     ("coordinator", "PUT", "/v1/funnels/rich", STEPS, {"if-none-match": "*"}, 412),
+    ("coordinator", "PUT", "/v1/funnels/none", STEPS, {"if-match": "*"}, 412),
     ("coordinator", "DELETE", "/v1/funnels/none", None, {}, 404),
     ("coordinator", "DELETE", "/v1/funnels/rich", None, {"if-match": "text"}, 412),
     ("coordinator", "GET", "/funnel-performance?start_date=yesterday", None, {}, 422),

@@ -14,17 +14,41 @@ struct CommonSettingsTests {
     private func faults(_ settings: Settings) -> [String] { CommonSettings.check(settings).map(\.field) }
 
     @Test(arguments: [
-        ("localhost:80", "localhost", 80), ("10.0.0.1:0", "10.0.0.1", 0), ("[::1]:65535", "::1", 65_535),
-        ("[fe80::1%eth0]:8091", "fe80::1%eth0", 8_091), ("a-b.example:1", "a-b.example", 1),
+        ("localhost:80", "localhost", 80), ("10.0.0.1:1", "10.0.0.1", 1), ("[::1]:65535", "::1", 65_535), ("[::]:8081", "::", 8_081),
+        ("[2001:db8::a:1]:8081", "2001:db8::a:1", 8_081), ("[::ffff:10.0.0.1]:8081", "::ffff:10.0.0.1", 8_081),
+        ("[fe80::1%eth0]:8091", "fe80::1%eth0", 8_091), ("a-b.example:1", "a-b.example", 1), ("shard_0:8100", "shard_0", 8_100),
     ])
     func anAddressIsAHostAndAPort(text: String, host: String, port: Int) {
         let address = parseAddress(text)
         #expect(address?.host == host && address?.port == port)
+        #expect(addressFault(text) == nil)
+        #expect(addressText(host, port) == text)
     }
 
-    @Test(arguments: ["", "host", ":80", "[]:80", "host:", "host:65536", "host:-1", "host:http", "host:80 ", "host:8 0", "[::1]", "host:９"])
-    func anythingElseIsNoAddress(text: String) {
+    private static let noPort = "the port is missing"
+    private static let badPort = "the port must be from 1 to 65535"
+    private static let noHost = "the host is missing"
+    private static let badHost = "the host must be a name or an IP address"
+    private static let bare = "an IPv6 address needs brackets, as in [::1]:8091"
+    private static let onlyIPv6 = "only an IPv6 address has brackets"
+
+    @Test(arguments: [
+        ("", noPort), ("host", noPort), ("host:", noPort), ("[::1]", noPort), ("[::1]:", noPort), (":", noPort), (":80", noHost),
+        ("host:0", badPort), ("host:65536", badPort), ("host:99999999999999999999", badPort), ("host:+1", badPort), ("host:-1", badPort),
+        ("host:http", badPort), ("host:80 ", badPort), ("host:8 0", badPort), ("host: 80", badPort), ("host:９", badPort),
+        ("[::1]:0", badPort), ("[]:80", onlyIPv6), ("[host]:80", onlyIPv6), ("[10.0.0.1]:80", onlyIPv6), ("[::1%]:80", onlyIPv6),
+        ("[::g]:80", onlyIPv6), ("::1", "an IPv6 address needs brackets and a port, as in [::1]:8091"),
+        ("::", "an IPv6 address needs brackets and a port, as in [::]:8091"),
+        // The last part could be a port or a part of the address.
+        ("fe80::1:8081", "an IPv6 address needs brackets and a port, as in [fe80::1:8081]:8091"),
+        ("fe80::1%eth0:8081", "an IPv6 address needs brackets and a port, as in [fe80::1%eth0:8081]:8091"),
+        ("fe80::12345:8081", bare), ("a:b:80", bare), ("[::1:80", bare), ("::1]:80", bare),
+        ("http://host:80", "leave out what is before the host"), ("user@host:80", badHost), ("host/path:80", badHost),
+        (" host:80", badHost), ("a b:80", badHost), ("[host:80", badHost), ("host]:80", badHost),
+    ])
+    func anythingElseIsNoAddress(text: String, reason: String) {
         #expect(parseAddress(text) == nil)
+        #expect(addressFault(text) == "must be host:port, not \"\(text)\": \(reason)")
     }
 
     @Test func loopbackIsAnAddressAndNoName() {

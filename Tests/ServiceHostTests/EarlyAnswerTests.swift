@@ -112,7 +112,7 @@ struct EarlyAnswerTests {
 
     @Test func errorDocumentsAreBounded() {
         let faults =
-            (0..<50_000).map { FieldFault("field \($0)", "is not a known key") } + [
+            (0..<50_000).map { FieldFault("field \($0)", "is not a known member") } + [
                 FieldFault(String(repeating: "x", count: 1 << 20), "long")
             ]
         let problem = ProtocolError(.invalidQuery, "faults", faults: faults).problem

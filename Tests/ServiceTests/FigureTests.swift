@@ -1,5 +1,6 @@
 import CoordinatorService
 import FunnelModel
+import TestSupport
 import Testing
 
 /// The JSON of figures, segments, periods and variants. Expected numbers of statistics were computed apart from the program,
@@ -89,9 +90,7 @@ struct FigureTests {
         _ counts: [PropertyValue: [UInt64]], absent: [UInt64] = [0, 0], control: PropertyValue? = nil,
         expected: [(value: ByteString, share: Double)]? = nil, exposure: VariantSplit.Exposure = .attempt(.step(1))
     ) throws -> JSONValue {
-        var groups = ValueGroups(steps: 2)
-        groups.counts = counts
-        groups.absent = absent
+        let groups = ValueGroups(absent: absent, counts)
         let asked = PropertyVariants(VariantSplit(property: "v", exposure: exposure), control: control, expected: expected)
         return try VariantsReport(asked, groups, several: 3, Self.funnel, immature: true).json
     }
@@ -134,10 +133,13 @@ struct FigureTests {
         let counts: [PropertyValue: [UInt64]] = [.string("b"): [4, 1], .string("a"): [40, 8]]
         #expect(try variants(counts)["control"] == "a")
         #expect(try variants(counts, control: .string("b"))["groups"]?.asArray?.map { $0["value"] } == ["b", "a"])
-        // Nobody was given it: there is nothing to compare with.
-        let none = try variants(counts, control: .string("z"))
+        // Nobody has it yet, but it is planned: there is nothing to compare with.
+        let none = try variants(counts, control: .string("z"), expected: [("z", 1), ("a", 1), ("b", 1)])
         #expect(none["groups"]?.asArray?.map { $0["value"] } == ["z", "a", "b"])
         #expect(none["groups"]?.asArray?[1]["comparison"]?["p_value"] == .null && none["sample_ratio"]?["mismatch"] == true)
+        // Nobody has any value.
+        let early = try variants([:], control: .string("z"))
+        #expect(early["groups"]?.asArray?.map { $0["value"] } == ["z"] && early["groups"]?.asArray?[0]["entered"] == 0)
         let nobody = try variants([:])
         #expect(nobody["control"] == .null && nobody["groups"] == [] && nobody["sample_ratio"]?["p_value"] == .null)
     }
@@ -149,13 +151,26 @@ struct FigureTests {
         #expect(json["sample_ratio"]?["mismatch"] == true)
     }
 
-    private func fault(_ body: () throws -> JSONValue) -> [String] {
+    private func fault(_ body: () throws -> JSONValue) -> [String] { faults(body).map(\.field) }
+
+    private func faults(_ body: () throws -> JSONValue) -> [FieldFault] {
         do {
             _ = try body()
             return []
         } catch {
-            return (error as? InvalidDocument)?.faults.map(\.field) ?? ["\(error)"]
+            return (error as? InvalidDocument)?.faults ?? [FieldFault("", "\(error)")]
         }
+    }
+
+    @Test(arguments: [
+        (PropertyValue.string("controll"), #"no user has the value "controll" of "v"; users have 1, "a", "b""#),
+        (.string("1"), #"no user has the value "1" of "v"; users have 1, "a", "b""#),
+        (.bool(true), #"no user has the value true of "v"; users have 1, "a", "b""#),
+    ])
+    func aControlThatNobodyHasIsAnError(control: PropertyValue, reason: String) {
+        let counts: [PropertyValue: [UInt64]] = [.string("b"): [4, 1], .string("a"): [40, 8], .integer(1): [2, 0]]
+        #expect(faults { try variants(counts, control: control) } == [FieldFault("variants.control", reason)])
+        #expect(faults { try variants(counts, control: .integer(1)) } == [])
     }
 
     @Test func whatWasNotPlannedIsAnError() {

@@ -7,15 +7,12 @@ struct ReportTests {
     private static let steps: [FunnelDefinition.Step] = [.init("view"), .init("buy")]
 
     private func groups(_ counts: [PropertyValue: [UInt64]], absent: [UInt64] = [0, 0]) -> ValueGroups {
-        var groups = ValueGroups(steps: 2)
-        groups.absent = absent
-        groups.counts = counts
-        return groups
+        ValueGroups(absent: absent, counts)
     }
 
     /// - Parameter left: users by step of values that the groups don't tell.
     private func report(_ groups: ValueGroups, k: Int = 10, left: [UInt64] = [0, 0]) -> JSONValue {
-        let whole = groups.counts.values.reduce(zip(groups.absent, left).map(+)) { zip($0, $1).map(+) }
+        let whole = groups.byValue.values.reduce(zip(groups.absent, left).map(+)) { zip($0, $1).map(+) }
         let request = BreakdownRequest(Breakdown(property: "plan", touch: .step(2)), rows: k)
         return BreakdownReport(request, groups, of: whole, FunnelDefinition(steps: Self.steps)).json
     }
@@ -100,14 +97,15 @@ struct ReportTests {
             }
             func tally(_ users: [(PropertyValue?, Int)]) -> PartialResult {
                 var result = PartialResult(steps: 2, times: false)
-                var groups = ValueGroups(steps: 2)
+                var groups: [PropertyValue: [UInt64]] = [:]
+                var absent: [UInt64] = [0, 0]
                 for (value, depth) in users {
                     for i in 0..<depth {
                         result.counts[i] += 1
-                        if let value { groups.counts[value, default: [0, 0]][i] += 1 } else { groups.absent[i] += 1 }
+                        if let value { groups[value, default: [0, 0]][i] += 1 } else { absent[i] += 1 }
                     }
                 }
-                result.report = .breakdown(groups)
+                result.report = .breakdown(ValueGroups(absent: absent, groups))
                 return result
             }
             let whole = tally(users)

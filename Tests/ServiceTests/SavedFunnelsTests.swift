@@ -24,7 +24,7 @@ struct SavedFunnelsTests {
 
     @Test func oneThatCannotBeReadCostsNobodyElse() async throws {
         try await withStore { store, savedFunnels in
-            _ = try await savedFunnels.put(definition(["a", "b"]), id: "good", expected: nil, project: 1)
+            _ = try await savedFunnels.put(definition(["a", "b"]), id: "good", project: 1)
             _ = try await store.compareAndSet(
                 "funnel/1/later", expected: 0, value: Array(#"{"steps":["a"],"standing":true,"window_duration":"1y"}"#.utf8))
             #expect(try await savedFunnels.list(project: 1).map(\.definition.id) == ["good"])
@@ -33,17 +33,17 @@ struct SavedFunnelsTests {
             #expect(error?.code == .invalidQuery && error?.message.contains("\"later\"") == true)
             #expect(error?.faults.map(\.field).contains("window_duration") == true)
             // Nor is it in the way of its own repair, or end.
-            _ = try await savedFunnels.put(definition(["c"], isDefault: true), id: "later", expected: nil, project: 1)
+            _ = try await savedFunnels.put(definition(["c"], isDefault: true), id: "later", project: 1)
             #expect(try await savedFunnels.defaultFunnel(project: 1).id == "later")
-            #expect(try await savedFunnels.delete("later", expected: nil, project: 1))
+            #expect(try await savedFunnels.delete("later", project: 1))
             #expect(try await savedFunnels.defaultFunnel(project: 1).id == "good")
         }
     }
 
     @Test func aDefaultThatCannotBeReadIsNotReplacedInSilence() async throws {
         try await withStore { store, savedFunnels in
-            _ = try await savedFunnels.put(definition(["a", "b"]), id: "good", expected: nil, project: 1)
-            _ = try await savedFunnels.put(definition(["a"], isDefault: true), id: "later", expected: nil, project: 1)
+            _ = try await savedFunnels.put(definition(["a", "b"]), id: "good", project: 1)
+            _ = try await savedFunnels.put(definition(["a"], isDefault: true), id: "later", project: 1)
             _ = try await store.compareAndSet("funnel/1/later", expected: nil, value: Array("{".utf8))
             await #expect(throws: ProtocolError.self) { try await savedFunnels.defaultFunnel(project: 1) }
             #expect(try await savedFunnels.list(project: 1).map(\.definition.id) == ["good"])
@@ -68,13 +68,49 @@ struct SavedFunnelsTests {
         }
     }
 
+    /// RFC 9110 sections 8.8.3 and 13.1: by header and revision (0 = not saved), whether a change is allowed.
+    @Test(
+        arguments: [
+            ("*", nil, 0, false), ("*", nil, 4, true), (" * ", nil, 0, false), (#""4""#, nil, 4, true), (#""4""#, nil, 5, false),
+            (#""4""#, nil, 0, false), (#""3", "4" ,"9""#, nil, 4, true), (#""3","9""#, nil, 4, false), ("4", nil, 4, true),
+            (#"W/"4""#, nil, 4, false), (#""a,4""#, nil, 4, false), (#""a","4""#, nil, 4, true), ("text", nil, 4, false),
+            ("", nil, 4, false), ("+4", nil, 4, false), (#""0""#, nil, 0, false), (nil, "*", 0, true), (nil, "*", 4, false),
+            (nil, #""4""#, 4, false), (nil, #"W/"4""#, 4, false), (nil, #""4""#, 5, true), (nil, #""4""#, 0, true), ("*", "*", 0, false),
+            (#""4""#, #""5""#, 4, true), (nil, nil, 0, true), (nil, nil, 4, true),
+        ] as [(String?, String?, UInt64, Bool)])
+    func preconditions(ifMatch: String?, ifNoneMatch: String?, revision: UInt64, isAllowed: Bool) {
+        let reason = FunnelPrecondition(ifMatch: ifMatch, ifNoneMatch: ifNoneMatch).conflict(at: revision)
+        #expect((reason == nil) == isAllowed, "\(reason ?? "")")
+    }
+
+    /// `If-Match: *` needs a saved funnel, of any revision.
+    @Test func anyRevisionIsOneThatExists() async throws {
+        try await withStore { store, savedFunnels in
+            let any = FunnelPrecondition(ifMatch: "*")
+            let missing = await #expect(throws: ProtocolError.self) {
+                try await savedFunnels.put(definition(["a"]), id: "f", if: any, project: 1)
+            }
+            #expect(missing?.code == .conflict && missing?.message == "no funnel is saved under this id, and If-Match: * needs one")
+            #expect(try await savedFunnels.get("f", project: 1) == nil)
+            #expect(try await savedFunnels.delete("f", if: any, project: 1) == false)
+            let first = try await savedFunnels.put(definition(["a"]), id: "f", project: 1)
+            #expect(first.created)
+            let second = try await savedFunnels.put(definition(["b"]), id: "f", if: any, project: 1)
+            #expect(!second.created && second.saved.revision > first.saved.revision)
+            let stale = FunnelPrecondition(ifMatch: "\"\(first.saved.revision)\"")
+            await #expect(throws: ProtocolError.self) { try await savedFunnels.delete("f", if: stale, project: 1) }
+            #expect(try await savedFunnels.delete("f", if: any, project: 1))
+            #expect(try await store.get("funnel/1/f") == nil)
+        }
+    }
+
     @Test func onlyOneIsTheDefaultWhoeverIsFaster() async throws {
         try await withStore { _, savedFunnels in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for i in 0..<20 {
                     group.addTask {
                         _ = try await savedFunnels.put(
-                            definition(["a"], isDefault: i % 2 == 0), id: ByteString("f\(i)"), expected: 0, project: 1)
+                            definition(["a"], isDefault: i % 2 == 0), id: ByteString("f\(i)"), if: .init(ifNoneMatch: "*"), project: 1)
                     }
                 }
                 try await group.waitForAll()
@@ -82,7 +118,7 @@ struct SavedFunnelsTests {
             #expect(try await savedFunnels.list(project: 1).count { $0.definition.isDefault } == 1)
             let before = try await savedFunnels.list(project: 1).first { $0.definition.isDefault }
             let stale = await #expect(throws: ProtocolError.self) {
-                try await savedFunnels.put(definition(["b"], isDefault: true), id: "f1", expected: 0, project: 1)
+                try await savedFunnels.put(definition(["b"], isDefault: true), id: "f1", if: .init(ifNoneMatch: "*"), project: 1)
             }
             #expect(stale?.code == .conflict)
             #expect(try await savedFunnels.list(project: 1).first { $0.definition.isDefault }?.definition.id == before?.definition.id)

@@ -1,3 +1,4 @@
+import FunnelModel
 import FunnelProtocol
 import HTTPTypes
 import Hummingbird
@@ -15,7 +16,7 @@ struct Callers: Sendable {
 
     init(keys: KeyRing, guesses: KeyGuesses, cluster: UInt64) {
         door = KeyDoor(guesses: guesses) { keys }
-        cookie = "sluice_session_\(String(cluster, radix: 16))"
+        cookie = "sluice_session_\(idText(cluster))"
     }
 
     var keys: KeyRing { door.keys }

@@ -54,8 +54,7 @@ package struct CoordinatorRoutes: Sendable {
         },
         Row(.put, "/v1/funnels/{id}", role: .admin, bodyBytesMax: { _ in Limits.definitionBytes }) { try await $0.put($1) },
         Row(.delete, "/v1/funnels/{id}", role: .admin) { routes, call in
-            let expected = try ifMatch(call.request)
-            let deleted = try await routes.savedFunnels.delete(try id(call), expected: expected, project: try call.project)
+            let deleted = try await routes.savedFunnels.delete(try id(call), if: condition(of: call), project: try call.project)
             guard deleted else { throw unknown }
             return Response(status: .noContent)
         },
@@ -67,8 +66,7 @@ package struct CoordinatorRoutes: Sendable {
         if let named = definition.id, named != id {
             throw InvalidDocument([FieldFault("funnel_id", "is \"\(named.string)\" in the body, \"\(id.string)\" in the path")])
         }
-        let expected = try Self.ifMatch(call.request)
-        let (saved, created) = try await savedFunnels.put(definition, id: id, expected: expected, project: try call.project)
+        let (saved, created) = try await savedFunnels.put(definition, id: id, if: Self.condition(of: call), project: try call.project)
         return JSONResponse.json(
             saved.definition.json, status: created ? .created : .ok, headers: [.eTag: Self.tag(saved.revision)])
     }
@@ -85,14 +83,8 @@ package struct CoordinatorRoutes: Sendable {
 
     private static func tag(_ revision: UInt64) -> String { "\"\(revision)\"" }
 
-    /// The revision that the funnel must have; 0 = not saved yet (`If-None-Match: *`), nil = any.
-    private static func ifMatch(_ request: Request) throws -> UInt64? {
-        if request.headers[.ifNoneMatch] == "*" { return 0 }
-        guard let text = request.headers[.ifMatch], text != "*" else { return nil }
-        guard let revision = UInt64(text.drop { $0 == "\"" }.prefix { $0 != "\"" }) else {
-            throw ProtocolError(.conflict, "If-Match must be an ETag of this funnel")
-        }
-        return revision
+    private static func condition(of call: EndpointCall) -> FunnelPrecondition {
+        FunnelPrecondition(ifMatch: call.request.headers[.ifMatch], ifNoneMatch: call.request.headers[.ifNoneMatch])
     }
 
     /// The counts of a saved funnel as a flat list. Bad dates have the shape that FastAPI services send: 422 with `detail`.

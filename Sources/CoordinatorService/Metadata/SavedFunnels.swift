@@ -52,22 +52,22 @@ package final class SavedFunnels: Sendable {
     }
 
     /// Saves a definition. Whether it is the default is written in the same transaction.
-    /// - Parameter expected: revision that it must have (0 = not saved yet); nil = any. Another one throws `.conflict`.
+    /// - Parameter precondition: throws `.conflict` if the funnel saved before does not meet it.
     /// - Returns: the saved funnel, and whether it is new.
     package func put(
-        _ definition: FunnelDefinition, id: ByteString, expected: UInt64?, project: UInt32
+        _ definition: FunnelDefinition, id: ByteString, if precondition: FunnelPrecondition = .init(), project: UInt32
     ) async throws -> (saved: Saved, created: Bool) {
         var definition = definition
         definition.id = id
         let before = try await store.get(key(id, project))
-        let revision = try await write(id, definition.json.encode(), isDefault: definition.isDefault, expected: expected, project)
+        let revision = try await write(id, definition.json.encode(), isDefault: definition.isDefault, if: precondition, project)
         return (Saved(definition: definition, revision: revision), before == nil)
     }
 
-    /// Deletes a saved funnel; false if there was none. `expected` is as in `put`.
-    package func delete(_ id: ByteString, expected: UInt64?, project: UInt32) async throws -> Bool {
-        guard let entry = try await store.get(key(id, project)) else { return false }
-        _ = try await write(id, nil, isDefault: false, expected: expected ?? entry.revision, project)
+    /// Deletes a saved funnel; false if there was none, with any precondition (RFC 9110 section 13.2.1).
+    package func delete(_ id: ByteString, if precondition: FunnelPrecondition = .init(), project: UInt32) async throws -> Bool {
+        guard try await store.get(key(id, project)) != nil else { return false }
+        _ = try await write(id, nil, isDefault: false, if: precondition, project)
         return true
     }
 
@@ -88,9 +88,15 @@ package final class SavedFunnels: Sendable {
     }
 
     private func write(
-        _ id: ByteString, _ value: [UInt8]?, isDefault: Bool, expected: UInt64?, _ project: UInt32
+        _ id: ByteString, _ value: [UInt8]?, isDefault: Bool, if precondition: FunnelPrecondition, _ project: UInt32
     ) async throws -> UInt64 {
         while true {
+            var expected: UInt64?
+            if !precondition.isEmpty {
+                let current = try await store.get(key(id, project))?.revision ?? 0
+                if let reason = precondition.conflict(at: current) { throw ProtocolError(.conflict, reason) }
+                expected = current
+            }
             var writes = [MetadataWrite(key: key(id, project), expected: expected, value: value)]
             let mark = try await store.get(defaultKey(project))
             let isMarked = mark.map { ByteString($0.value) } == id
@@ -102,10 +108,9 @@ package final class SavedFunnels: Sendable {
                 let revision = try await store.compareAndSet(writes)
                 changed.wrappingAdd(1, ordering: .releasing)
                 return revision
-            } catch let conflict as RevisionConflict {
-                // Another funnel became the default meanwhile.
-                if conflict.key == defaultKey(project) { continue }
-                throw ProtocolError(.conflict, "the funnel is at revision \(conflict.current), not at the one named by If-Match")
+            } catch is RevisionConflict {
+                // This funnel was changed meanwhile, or another one became the default: all is decided again.
+                continue
             }
         }
     }

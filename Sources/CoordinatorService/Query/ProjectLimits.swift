@@ -17,11 +17,14 @@ struct ProjectLimits: Sendable {
     var events = Use()
     var properties = Use()
     var warnings: [String] = []
+    /// By shard number, the bytes that its last start cut off its log; nil if it did not answer.
+    var tornBytes: [UInt64?] = []
 
     /// Adds up the names of the shards, in order of their numbers; a shard that did not answer is nil. Nil if none did.
     init?(_ shards: [ProjectNames?]) {
         var sum: ProjectNames?
         for (number, names) in shards.enumerated() {
+            tornBytes.append(names?.tornBytes)
             guard let names else { continue }
             sum = sum?.merging(names) ?? names
             events.mostOnAShard = max(events.mostOnAShard, names.events.count)

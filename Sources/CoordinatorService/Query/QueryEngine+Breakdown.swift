@@ -15,9 +15,8 @@ extension QueryEngine {
         }
         if groups.allSatisfy({ $0.untold.values == 0 }) { return }
         let (found, values) = try await aside.run(project) {
-            var whole = ValueGroups(steps: query.definition.steps.count)
-            for part in groups { whole.merge(part) }
-            return (whole.question(for: asked.rows, shards: groups.count), whole.counts.count + whole.untold.values)
+            let whole = groups.mergedInPairs { $0.merge($1) } ?? ValueGroups(steps: query.definition.steps.count)
+            return (whole.question(for: asked.rows, shards: groups.count), whole.count + whole.untold.values)
         }
         guard let share = found else { return }
         if share == .all, values > Limits.wholeGroups {

@@ -22,7 +22,7 @@ extension PartialResult {
     var isLarge: Bool {
         let size =
             switch report {
-            case .breakdown(let groups)?, .variants(let groups, _)?: groups.counts.count
+            case .breakdown(let groups)?, .variants(let groups, _)?: groups.count
             case .paths(let paths)?: paths.users.count
             case .predictors(let found)?: found.events.count + found.properties.values.reduce(0) { $0 + $1.count }
             case .trend(let buckets)?: buckets.count * counts.count

@@ -13,7 +13,7 @@ extension QueryEngine {
             try await fanOut(deadline, start) { link, left, number in
                 let body = try await link.call(.partialDiscovery, query.body, project: project, request: number, timeout: left)
                 return try await self.aside.run(project, isLong: body.count > Self.shortBytes) {
-                    try decoding("discovery result") { () throws(ByteError) in try Discovery(body: body) }
+                    try decodingAnswer("discovery result", of: link.name) { () throws(ByteError) in try Discovery(body: body) }
                 }
             }
         }

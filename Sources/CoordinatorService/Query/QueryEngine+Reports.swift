@@ -80,7 +80,7 @@ extension QueryEngine {
             var whole = PartialResult(steps: question.definition.steps.count, times: question.times)
             if i == 0 { whole.report = emptyReport(query, bounds) }
             if question.stillOpen { whole.stillOpen = whole.open }
-            for results in answers { whole.merge(results[i]) }
+            if let answer = answers.map({ $0[i] }).mergedInPairs({ $0.merge($1) }) { whole.merge(answer) }
             return whole
         }
     }
@@ -145,7 +145,7 @@ extension PartialQuery {
             guard case .breakdown(let groups)? = result.report else { return false }
             switch share {
             case .leading: return true
-            case .named(let values): return values.allSatisfy { groups.counts[$0] != nil }
+            case .named(let values): return values.allSatisfy { groups.values.index(of: $0) != nil }
             case .all: return groups.untold.values == 0
             }
         case .trend(let bounds)?:

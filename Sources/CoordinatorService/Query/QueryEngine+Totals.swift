@@ -39,7 +39,7 @@ extension QueryEngine {
         await withTaskGroup(of: ShardTotals.self) { group in
             for (link, shard) in zip(fleet.links, fleet.map.shards) {
                 group.addTask {
-                    var found = ShardTotals(id: link.id, address: "\(shard.host):\(shard.port)")
+                    var found = ShardTotals(id: link.id, address: shard.address)
                     do {
                         let body = try await link.call(
                             .partialDiscovery, DiscoveryQuery.totals.body, project: project, timeout: totalsDeadline)

@@ -61,7 +61,7 @@ final class QueryEngine: Sendable {
                 var found = UserList(users: [])
                 do {
                     for body in try await link.list(.partialUsers, query.body, project: project, request: number, timeout: left) {
-                        let part = try decoding("user list") { () throws(ByteError) in try UserList(body: body) }
+                        let part = try decodingAnswer("user list", of: link.name) { () throws(ByteError) in try UserList(body: body) }
                         found.users += part.users
                         found.heavyUsers = part.heavyUsers ?? found.heavyUsers
                     }
@@ -113,19 +113,11 @@ final class QueryEngine: Sendable {
                 switch result {
                 case .success(let answer): gathered.answers.append(answer)
                 case .failure(let error):
-                    guard Self.meansMissing(error.code) else { throw error }
+                    guard error.meansMissingShard else { throw error }
                     gathered.missing.append((links[i], error))
                 }
             }
             return gathered
-        }
-    }
-
-    /// True if the shard could not answer now; false if the question itself is at fault.
-    private static func meansMissing(_ code: ProtocolError.Code) -> Bool {
-        switch code {
-        case .workBudget, .invalidQuery, .invalidMessage, .tooLarge, .cancelled: return false
-        default: return true
         }
     }
 
@@ -158,6 +150,21 @@ final class QueryEngine: Sendable {
         guard query.leavesOutHeavy, error.code == .invalidMessage else { return error }
         let reason = "\(link.name) is of a release that can't leave users out; upgrade it, or ask without heavy_users"
         return ProtocolError(.invalidQuery, "heavy_users: \(reason)", faults: [FieldFault("heavy_users", reason)], shards: [link.name])
+    }
+}
+
+extension ProtocolError {
+    /// Of the error of a shard: true if the shard could not answer, or its answer is damaged; false if the question itself is at
+    /// fault. A message that one side cannot read is no fault of the question, which the coordinator has read.
+    package var meansMissingShard: Bool {
+        switch code {
+        case .workBudget, .invalidQuery, .tooLarge, .cancelled: false
+        case .malformedFrame, .unsupportedVersion, .badChecksum, .damagedCompression, .unknownKind, .invalidMessage, .truncatedAnswer,
+            .foreignCluster, .wrongEpoch, .wrongBucket, .notAuthenticated, .forbidden, .unknownFunnel, .overloaded, .notReady,
+            .shardUnavailable, .deadlineExceeded, .sequenceExpired, .storageFull, .storageFailed, .connectionLost, .unknownError,
+            .conflict, .unreachable, .ambiguousFunnel, .sequenceReused:
+            true
+        }
     }
 }
 

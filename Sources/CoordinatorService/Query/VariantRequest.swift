@@ -89,6 +89,23 @@ package struct PropertyVariants: Sendable {
             VariantSplit(property: breakdown.property, exposure: exposure), control: control, expected: expected)
     }
 
+    /// Throws if users have values and none has the control, which is then more likely a typing error than a variant. A control with
+    /// a share in `expected` is a variant.
+    func checkControl(among values: Set<PropertyValue>) throws(InvalidDocument) {
+        guard let control, !values.isEmpty, !values.contains(control) else { return }
+        if let expected, expected.contains(where: { $0.value.bytes == control.textBytes }) { return }
+        let found = values.sortedAsText().map(Self.shown).joined(separator: ", ")
+        let reason = "no user has the value \(Self.shown(control)) of \"\(split.property.string)\"; users have \(found)"
+        throw InvalidDocument([FieldFault("variants.control", reason)])
+    }
+
+    /// A value in an error: text in quotes, cut to 60 bytes.
+    private static func shown(_ value: PropertyValue) -> String {
+        let text = String(decoding: value.textBytes.prefix(60), as: UTF8.self)
+        if case .string = value { return "\"\(text)\"" }
+        return text
+    }
+
     private static func readExpected(_ reader: inout FieldReader) -> [(value: ByteString, share: Double)]? {
         guard let value = reader.value("expected") else { return nil }
         guard let members = value.asObject, (2...Limits.variants).contains(members.count) else {

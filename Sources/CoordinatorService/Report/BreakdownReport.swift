@@ -15,7 +15,7 @@ package struct BreakdownReport: Sendable {
         self.request = request
         self.definition = definition
         absent = groups.absent
-        rows = groups.largest(request.rows).map { ($0, groups.counts[$0] ?? groups.absent) }
+        rows = groups.largest(request.rows).map { (groups.value(at: $0), groups.counts(at: $0)) }
         let values = groups.distinct
         guard values.upperBound > rows.count else {
             other = nil

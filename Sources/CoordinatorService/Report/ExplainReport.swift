@@ -72,33 +72,57 @@ struct ExplainReport: Sendable {
         return ". Still open: the conversion window ends at \(Timestamp.format(end))"
     }
 
+    /// A sentence on the rule that the event failed: the event first, with its time, then the step.
     private func text(_ miss: UserExplanation.Miss) -> String {
-        let step = definition.steps[miss.position].name.string
-        let candidate = Self.text(miss.candidate)
-        let blocker = Self.text(miss.blocker)
+        let step = Self.quoted(definition.steps[miss.position].name)
+        let event = "The event \(Self.text(miss.candidate))"
         let distance = Self.duration(miss.distance)
         switch miss.reason {
-        case .noEvent:
-            guard let last = explanation?.chosen.last else { return "no event of \"\(step)\"" }
-            return "no event of \"\(step)\" after \(Timestamp.format(last.moment.time))"
-        case .condition: return "a condition on \"\(miss.property.string)\" did not hold for \(candidate)"
-        case .held: return "\"\(miss.property.string)\" was missing or had another value in \(candidate)"
-        case .range: return "\(candidate) is outside the range of the query"
-        case .used: return "\(candidate) had done another step already"
-        case .sameTime: return "\(candidate) has the same \(definition.clock.rawValue) as the step before"
-        case .order: return "in the wrong order: \(candidate) came \(distance) before the step that it should follow"
-        case .window: return "the window had passed \(distance) earlier when \(candidate) came"
-        case .stepWindow: return "the step's window had passed \(distance) earlier when \(candidate) came"
-        case .between: return "another event between (strict): \(blocker) came before \(candidate)"
-        case .excluded: return "excluded by \(blocker), before \(candidate)"
-        case .leftOut: return "left out by an exclusion that drops users"
-        case .notInCohort: return "not in the cohort of the query"
+        case .noEvent: return "The user has no event of step \(step)" + (last.map { " after \(text($0))" } ?? "")
+        case .condition:
+            let property = miss.property.isEmpty ? "" : " on the property \(Self.quoted(miss.property))"
+            return "\(event) does not meet the condition of step \(step)\(property)"
+        case .held:
+            let lacks = "\(event) has no property \(Self.quoted(miss.property))"
+            return lacks + (first.map { ", or not the value of it that \(text($0)) has" } ?? ", whose value the funnel holds constant")
+        case .range: return "\(event) is outside the time range of the query"
+        case .used: return "\(event) did another step of this attempt, and an event can do only one"
+        case .sameTime: return "\(event) has the same \(definition.clock.rawValue) as \(text(last)), which it must follow"
+        case .order:
+            switch definition.order {
+            case .flexible(let limit):
+                return "\(event) came \(distance) before \(text(last)), and may precede it by less than \(limit) only"
+            case .any: return "\(event) came \(distance) before the attempt began with \(text(first))"
+            case .sequential, .strict: return "\(event) came \(distance) before \(text(last)), which it must follow"
+            }
+        case .window: return "\(event) came \(distance) after the conversion window of \(definition.window) had ended"
+        case .stepWindow:
+            let window = definition.steps[miss.position].window.map { " of \($0)" } ?? ""
+            return "\(event) came \(distance) after the window\(window) of step \(step) had ended"
+        case .between:
+            let places = "between \(text(last)) and \(Self.text(miss.candidate))"
+            return "The event \(Self.text(miss.blocker)) came \(places), where strict order allows no other event"
+        case .excluded:
+            return "\(event) cannot be step \(step): the excluded event \(Self.text(miss.blocker)) came before it"
+        case .leftOut: return "An exclusion leaves the user out of the funnel"
+        case .notInCohort: return "The user is not in the cohort of the query"
         }
     }
 
-    private static func text(_ moment: UserExplanation.Moment?) -> String {
-        moment.map { "\"\($0.event.string)\" at \(Timestamp.format($0.time))" } ?? "an event"
+    private var first: UserExplanation.Chosen? { explanation?.chosen.first }
+
+    private var last: UserExplanation.Chosen? { explanation?.chosen.last }
+
+    private func text(_ chosen: UserExplanation.Chosen?) -> String {
+        guard let chosen else { return "the step before it" }
+        return "step \(Self.quoted(definition.steps[chosen.position].name)) at \(Timestamp.format(chosen.moment.time))"
     }
+
+    private static func text(_ moment: UserExplanation.Moment?) -> String {
+        moment.map { "\(quoted($0.event)) at \(Timestamp.format($0.time))" } ?? "of the step"
+    }
+
+    private static func quoted(_ name: ByteString) -> String { "\"\(name.string)\"" }
 
     /// The two largest units of a length of time in microseconds.
     private static func duration(_ microseconds: UInt64) -> String {

@@ -18,7 +18,7 @@ package struct VariantsReport: Sendable {
         """
 
     /// `several` is the number of users who entered and saw several values.
-    /// - Throws: `InvalidDocument` if the property has too many values, or others than were planned.
+    /// - Throws: `InvalidDocument` if the property has too many values, or others than were planned, or if nobody has the control.
     package init(
         _ request: PropertyVariants, _ groups: ValueGroups, several: UInt64, _ definition: FunnelDefinition, immature: Bool
     ) throws(InvalidDocument) {
@@ -27,12 +27,13 @@ package struct VariantsReport: Sendable {
         self.immature = immature
         self.several = several
         absent = groups.absent
-        var values = Set(groups.counts.keys)
-        guard values.count <= Limits.variants else {
+        guard groups.count <= Limits.variants else {
             let reason = "\"\(request.split.property.string)\" has more than \(Limits.variants) values, the limit of an experiment"
             throw InvalidDocument([FieldFault("variants.property", reason)])
         }
-        // A planned variant, or the control, is shown even if no user has it.
+        var values = Set(groups.values.indices.map(groups.value))
+        try request.checkControl(among: values)
+        // A planned variant is shown even if no user has it.
         let texts = Set(values.map(\.textBytes))
         for (value, _) in request.expected ?? [] where !texts.contains(value.bytes) { values.insert(.string(value)) }
         if let control = request.control { values.insert(control) }
@@ -41,7 +42,7 @@ package struct VariantsReport: Sendable {
         let ordered = (control.map { [$0] } ?? []) + sorted.filter { $0 != control }
         shares = try Self.shares(request.expected, ordered)
         let none = Array(repeating: UInt64(0), count: groups.absent.count)
-        self.groups = ordered.map { ($0, groups.counts[$0] ?? none) }
+        self.groups = ordered.map { ($0, groups.counts(of: $0) ?? none) }
     }
 
     private static func shares(_ expected: [(value: ByteString, share: Double)]?, _ values: [PropertyValue]) throws(InvalidDocument)

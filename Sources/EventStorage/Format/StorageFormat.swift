@@ -103,7 +103,7 @@ struct FilePrefix {
             return (FilePrefix(version: version, clusterID: cluster), reader)
         }
         throw .corrupt(
-            file, offset: 0, expected: "a file of cluster \(owner.identity.clusterID), shard \(owner.identity.shard)",
+            file, offset: 0, expected: "a file of cluster \(idText(owner.identity.clusterID)), shard \(owner.identity.shard)",
             found: "a file of another store")
     }
 

@@ -3,14 +3,17 @@ import FunnelModel
 /// Names and properties of a view, found without reading the rows of users. Rows are counted as they are stored: duplicates
 /// count until they are merged, and rows of suppressed users count.
 extension StoreView {
-    /// Event names that begin with a prefix, with their rows and times.
+    /// Event names that begin with a prefix, with their rows and times. Profile records are left out.
     package func eventRows(prefix: ByteString) -> [ByteString: EventRows] {
         var found: [ByteString: EventRows] = [:]
+        func isListed(_ name: ByteString) -> Bool {
+            name.bytes.starts(with: prefix.bytes) && !EventName.profiles.contains(name) && !EventName.isReserved(name)
+        }
         func add(_ name: ByteString, _ entry: EventRows) { found[name] = found[name]?.merging(entry) ?? entry }
-        for run in segments.flatMap(\.footer.runs) where run.name.bytes.starts(with: prefix.bytes) {
+        for run in segments.flatMap(\.footer.runs) where isListed(run.name) {
             add(run.name, EventRows(rows: UInt64(run.rows), times: run.minTime...run.maxTime))
         }
-        for (name, code) in nameCodes where name.bytes.starts(with: prefix.bytes) {
+        for (name, code) in nameCodes where isListed(name) {
             for run in memtable.runs {
                 let rows = run.rows(ofName: code)
                 let times = run.time[rows]
@@ -33,7 +36,7 @@ extension StoreView {
             if rows.isEmpty { continue }
             for column in segment.footer.columns {
                 if isCancelled() { throw StoreError(.cancelled, "cancelled") }
-                guard case .property(let key) = column.key else { continue }
+                guard case .property(let key) = column.key, key != Claim.parentKey else { continue }
                 let entry = try segment.kinds(of: column.key, rows: rows)
                 if entry.rows > 0 { found[key] = found[key]?.merging(entry) ?? entry }
             }
@@ -56,6 +59,7 @@ extension StoreView {
             }
             for (code, entry) in entries.enumerated() where entry.rows > 0 {
                 let key = batch.keys[code]
+                if key == Claim.parentKey { continue }
                 found[key] = found[key]?.merging(entry) ?? entry
             }
         }

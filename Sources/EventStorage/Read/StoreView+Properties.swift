@@ -10,6 +10,7 @@ extension StoreView {
         for stored in memtable.batches {
             for i in 0..<stored.batch.keys.count { names.insert(stored.batch.keys[i]) }
         }
+        names.remove(Claim.parentKey)
         return names.sorted()
     }
 }

@@ -17,11 +17,11 @@ package struct StoreView: Sendable {
     /// Called by readers at intervals: true ends the reading with `.cancelled`.
     package var isCancelled: @Sendable () -> Bool = { false }
 
-    /// All event names, in ascending byte order.
-    package func eventNames() -> [ByteString] { names }
+    /// The names of all events, in ascending byte order. Claims have none.
+    package func eventNames() -> [ByteString] { names.filter { !EventName.isReserved($0) } }
 
-    /// Prepares reading the rows of some names; nil is all names.
-    package func selection(_ wanted: [ByteString]?) -> RowSelection { RowSelection(self, wanted ?? names) }
+    /// Prepares reading the rows of some names; nil is all of `eventNames()`.
+    package func selection(_ wanted: [ByteString]?) -> RowSelection { RowSelection(self, wanted ?? eventNames()) }
 
     /// The ids of users by their places, in the order of `wanted`.
     package func ids(ofPlaces wanted: some Collection<Int>) -> [ByteString] {

@@ -81,6 +81,11 @@ struct ProjectSchema: Equatable, Sendable {
 
     private mutating func take(name: ByteString, _ admission: Admission) -> RejectedRow.Code? {
         if names.contains(name) { return nil }
+        // A claim must not be lost to the names of events.
+        if EventName.isReserved(name) {
+            names.insert(name)
+            return nil
+        }
         switch admission.hasRoom(names.count, most: admission.options.eventNamesMax, &nameRate) {
         case .full: return .tooManyEventNames
         case .tooFast: return .eventNamesTooFast
@@ -91,7 +96,9 @@ struct ProjectSchema: Equatable, Sendable {
 
     private mutating func take(key: ByteString, _ admission: Admission) -> Bool {
         if keys.contains(key) { return true }
-        guard admission.hasRoom(keys.count, most: admission.options.propertyKeysMax, &keyRate) == .free else { return false }
+        guard key == Claim.parentKey || admission.hasRoom(keys.count, most: admission.options.propertyKeysMax, &keyRate) == .free else {
+            return false
+        }
         keys.insert(key)
         return true
     }

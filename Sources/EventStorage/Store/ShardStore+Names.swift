@@ -3,10 +3,11 @@ import Synchronization
 
 /// Event names and property keys, whose number is limited for each project and shard.
 extension ShardStore {
-    /// The project's event names and property keys, their limits, and its damaged files.
+    /// The project's event names and property keys, their limits, its damaged files, and what the start cut off the log.
     package func names(project: UInt32) -> ProjectNames {
-        let schema = shared.withLock { $0.projects[project]?.schema } ?? ProjectSchema()
+        let (schema, torn) = shared.withLock { ($0.projects[project]?.schema ?? ProjectSchema(), $0.stats.tornBytesCut) }
         var names = ProjectNames()
+        names.tornBytes = UInt64(torn)
         (names.events, names.properties) = (schema.names, schema.keys)
         (names.eventsMax, names.propertiesMax) = (options.eventNamesMax, options.propertyKeysMax)
         names.damaged = damagedFiles.filter { $0.project == project }.prefix(ProjectNames.damagedMax).map {

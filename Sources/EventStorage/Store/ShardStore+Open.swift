@@ -167,7 +167,7 @@ extension StoreIdentity {
     /// Whether a directory with this identity may be opened under `wanted`.
     fileprivate func check(_ wanted: StoreIdentity) throws(StoreError) {
         guard clusterID == wanted.clusterID else {
-            throw StoreError(.foreignCluster, "the directory belongs to cluster \(clusterID), not \(wanted.clusterID)")
+            throw StoreError(.foreignCluster, "the directory belongs to cluster \(idText(clusterID)), not \(idText(wanted.clusterID))")
         }
         guard shardCount == wanted.shardCount else {
             throw StoreError(.foreignLayout, "the directory is of \(shardCount) shards, not \(wanted.shardCount)")

@@ -41,7 +41,7 @@ package enum StoreVerifier {
                 throw StoreError(.corrupt, "\(directory): no \(FileName.identity)")
             }
             report(
-                "\(FileName.identity): cluster \(identity.clusterID), shard \(identity.shard) of "
+                "\(FileName.identity): cluster \(idText(identity.clusterID)), shard \(identity.shard) of "
                     + "\(identity.shardCount), epoch \(identity.epoch), format \(format)")
             let bytes = try io { () throws(FileError) in try files.readWhole("\(directory)/\(FileName.manifest)") }
             let manifest = try Manifest.decode(bytes, FileOwner(identity: identity))

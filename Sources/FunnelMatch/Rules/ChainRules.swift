@@ -96,4 +96,18 @@ extension Int64 {
 extension Array where Element: FixedWidthInteger {
     /// Index of the first element greater than `bound` in an ascending range; its end if there is none.
     func firstIndex(after bound: Element, in range: Range<Int>) -> Int { range.partitioningIndex { self[$0] > bound } }
+
+    /// Index of the first element greater than `bound` from `start` on, in an ascending array; its end if there is none. Takes the
+    /// logarithm of the distance.
+    func firstIndex(after bound: Element, from start: Int) -> Int {
+        var low = start
+        var step = 1
+        while low < count, self[low] <= bound {
+            let next = Swift.min(low + step, count)
+            if next == count || self[next] > bound { return firstIndex(after: bound, in: (low + 1)..<next) }
+            low = next
+            step *= 2
+        }
+        return low
+    }
 }

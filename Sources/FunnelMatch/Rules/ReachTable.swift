@@ -18,6 +18,8 @@ struct ReachTable: Sendable {
     /// By skipped steps and row: clock value of the first event that stops the chain; no next step can be after it. Empty if
     /// there are none.
     private var stops: [Int64] = []
+    /// Of one pair of positions, by event: clock value of the first event from it on that stops a chain; `Int64.max` if there is none.
+    private var stopsFrom: [Int64] = []
     private var queue: [Int] = []
     /// Whether only the window from step 1 bounds a next step; then a later row never leads further than an earlier one.
     private let hasNoEnds: Bool
@@ -40,32 +42,39 @@ struct ReachTable: Sendable {
         let active = rules.isMonotone ? excluding & unit.excluded : ExclusionSet()
         guard rules.isStrict || !active.isEmpty else { return }
         stops.append(contentsOf: repeatElement(Int64.max, count: rows * (rules.gapMax + 1)))
-        for group in 0..<unit.groups {
-            for position in 0..<(rules.steps - 1) {
-                for next in (position + 1)..<rules.steps {
-                    try budget.pass(unit.list(group, position).count + unit.clock.count)
-                    fillStops(unit, group, position, next, active)
-                    if !rules.optional.contains(next) { break }
-                }
+        for position in 0..<(rules.steps - 1) {
+            for next in (position + 1)..<rules.steps {
+                try fillStops(unit, position, next, active, &budget)
+                if !rules.optional.contains(next) { break }
             }
         }
     }
 
-    private mutating func fillStops(_ unit: UnitRows, _ group: Int, _ position: Int, _ next: Int, _ active: ExclusionSet) {
-        let plane = (next - position - 1) * rows
+    /// Fills the stops of the rows at one position before a step at another one: O(events + rows), however many groups there are.
+    private mutating func fillStops(
+        _ unit: UnitRows, _ position: Int, _ next: Int, _ active: ExclusionSet, _ budget: inout WorkBudget
+    ) throws(MatchError) {
         let watching = active & rules.watching(position, next)
         if !rules.isStrict, watching.isEmpty { return }
+        let plane = (next - position - 1) * rows
         let both = StepSet(only: position) | StepSet(only: next)
-        let count = rules.isStrict ? unit.clock.count : unit.excludedClock.count
-        var x = 0
-        for j in unit.list(group, position) {
-            let t = unit.time[j]
-            if rules.isStrict {
-                while x < count, unit.clock[x] <= t || !(unit.mask[x] & both).isEmpty { x += 1 }
-                if x < count { stops[plane + j] = unit.clock[x] }
-            } else {
-                while x < count, unit.excludedClock[x] <= t || (unit.excludedBits[x] & watching).isEmpty { x += 1 }
-                if x < count { stops[plane + j] = unit.excludedClock[x] }
+        let clock = rules.isStrict ? unit.clock : unit.excludedClock
+        try budget.pass(clock.count)
+        stopsFrom.resize(to: clock.count, Int64.max)
+        var first = Int64.max
+        for x in clock.indices.reversed() {
+            let isStop = rules.isStrict ? (unit.mask[x] & both).isEmpty : !(unit.excludedBits[x] & watching).isEmpty
+            if isStop { first = clock[x] }
+            stopsFrom[x] = first
+        }
+        for group in 0..<unit.groups {
+            let list = unit.list(group, position)
+            try budget.pass(list.count + 1)
+            var x = 0
+            for j in list {
+                x = clock.firstIndex(after: unit.time[j], from: x)
+                if x == clock.count { break }
+                stops[plane + j] = stopsFrom[x]
             }
         }
     }
@@ -117,6 +126,7 @@ struct ReachTable: Sendable {
         entries.removeAll(keepingCapacity: true)
         entries.append(contentsOf: repeatElement(Int64.max, count: rows * planes))
         for group in 0..<unit.groups {
+            try budget.pass(1)
             if (0..<depth).contains(where: { !rules.optional.contains($0) && unit.list(group, $0).isEmpty }) { continue }
             for j in unit.list(group, depth - 1) where isGood(j) { entries[j] = unit.time[j] }
             for position in (0..<(depth - 1)).reversed() {

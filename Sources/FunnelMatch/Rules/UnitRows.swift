@@ -128,7 +128,7 @@ struct UnitRows: Sendable {
                 }
             }
         }
-        if groups > 1 || rules.isAny { starts.sort { ($0.row, $0.index) < ($1.row, $1.index) } }
+        if groups > 1 || rules.isAny { try starts.sort(&budget) { ($0.row, $0.index) < ($1.row, $1.index) } }
     }
 
     /// Chooses the starts in a range of microseconds.
@@ -175,6 +175,7 @@ struct UnitRows: Sendable {
     private mutating func arrangeHeld(_ history: UserHistory, _ budget: inout WorkBudget) throws(MatchError) {
         entries.removeAll(keepingCapacity: true)
         for i in mask.indices {
+            try budget.pass(1)
             for position in mask[i] {
                 guard fills(i, position, history) else { continue }
                 var values: [3 of Int32] = [0, 0, 0]

@@ -51,7 +51,7 @@ package struct ProjectTotals: Equatable, Sendable {
     }
 }
 
-/// The event names and property keys of a project on a shard, with their limits.
+/// The event names and property keys of a project on a shard, with their limits, and what is wrong with the shard's files.
 package struct ProjectNames: Equatable, Sendable {
     package var events: Set<ByteString> = []
     package var properties: Set<ByteString> = []
@@ -59,6 +59,8 @@ package struct ProjectNames: Equatable, Sendable {
     package var propertiesMax = 0
     /// Damaged files of the project, each with what was found; the first 100.
     package var damaged: [ByteString] = []
+    /// Bytes that the shard's last start cut off its log, of an append that was never acknowledged. Of no single project.
+    package var tornBytes: UInt64 = 0
 
     package static let damagedMax = 100
 
@@ -72,6 +74,7 @@ package struct ProjectNames: Equatable, Sendable {
         sum.eventsMax = min(eventsMax, other.eventsMax)
         sum.propertiesMax = min(propertiesMax, other.propertiesMax)
         sum.damaged += other.damaged
+        sum.tornBytes += other.tornBytes
         return sum
     }
 
@@ -171,6 +174,9 @@ extension PropertyValue {
     /// Max bytes that the value takes in a message.
     package var wireBytes: Int {
         if case .string(let text) = self { return text.count + 4 }
-        return 11
+        return Self.scalarWireBytes
     }
+
+    /// `wireBytes` of a number or boolean.
+    static let scalarWireBytes = 11
 }

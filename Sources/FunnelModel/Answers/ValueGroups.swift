@@ -2,12 +2,14 @@
 /// for the others (`PROTOCOL.md` section 11).
 package struct ValueGroups: Equatable, Sendable {
     /// Element i: users without a value with a depth of at least i + 1.
-    package var absent: [UInt64]
-    /// The same for each reported value; the values are `canonical`.
-    package var counts: [PropertyValue: [UInt64]]
-    /// By value of `counts`: max number of users at step 1 on the shards that did not report it. Without an entry, its counts
-    /// are complete.
-    package private(set) var missing: [PropertyValue: UInt64] = [:]
+    package private(set) var absent: [UInt64]
+    /// The reported values, ascending as text.
+    package private(set) var values: ValueTable
+    /// The same as `absent` for each value, one after the other.
+    private var counts: [UInt64]
+    /// By value: max number of users at step 1 on the shards that did not report it; 0 if its counts are complete. Empty if all
+    /// are.
+    private var missing: [UInt64] = []
     package private(set) var untold = Untold()
     /// Lower bound of the number of distinct values.
     private var valuesMin = 0
@@ -20,12 +22,43 @@ package struct ValueGroups: Equatable, Sendable {
         package var users: UInt64 = 0
     }
 
-    package init(steps: Int) {
-        absent = Array(repeating: 0, count: steps)
-        counts = [:]
+    /// - Parameters:
+    ///   - absent: see the property; has an element for each step.
+    ///   - values: distinct values in any order.
+    ///   - counts: the same for each of the values, one after the other.
+    package init(absent: [UInt64], _ values: ValueTable, counts: [UInt64]) {
+        self.absent = absent
+        if values.isAscending() {
+            self.values = values
+            self.counts = counts
+        } else {
+            let order = values.sorted()
+            self.values = values.gather(order)
+            self.counts = order.flatMap { counts[($0 * absent.count)..<(($0 + 1) * absent.count)] }
+        }
     }
 
-    /// Notes the values that one shard does not report, after its `counts` are set.
+    /// No groups and no users.
+    package init(steps: Int) { self.init(absent: Array(repeating: 0, count: steps), ValueTable(), counts: []) }
+
+    /// The number of reported values.
+    package var count: Int { values.count }
+    package var steps: Int { absent.count }
+
+    package func value(at index: Int) -> PropertyValue { values[index] }
+
+    /// Element i: users of the value at `index` with a depth of at least i + 1.
+    package func counts(at index: Int) -> [UInt64] { Array(counts[(index * steps)..<((index + 1) * steps)]) }
+
+    package func users(at index: Int, position: Int = 0) -> UInt64 { counts[index * steps + position] }
+
+    /// `counts(at:)` of a value; nil if it was not reported.
+    package func counts(of value: PropertyValue) -> [UInt64]? { values.index(of: value).map(counts) }
+
+    /// Max number of users at step 1 of the value at `index` on the shards that did not report it.
+    package func missing(at index: Int) -> UInt64 { missing.isEmpty ? 0 : missing[index] }
+
+    /// Notes the values that one shard does not report.
     /// - Parameters:
     ///   - values: the number of these values.
     ///   - users: max number of users at step 1 of one of them.
@@ -41,83 +74,42 @@ package struct ValueGroups: Equatable, Sendable {
     }
 
     /// The number of reported values, without those that nobody has: a shard can be asked about such a value.
-    private var toldValues: Int { counts.values.reduce(0) { $0 + ($1.first == 0 ? 0 : 1) } }
+    private var toldValues: Int { steps == 0 ? 0 : values.indices.count { users(at: $0) > 0 } }
 
     package mutating func merge(_ other: ValueGroups) {
-        addMissing(other)
-        absent = zip(absent, other.absent).map(+)
-        counts.merge(other.counts) { mine, others in zip(mine, others).map(+) }
+        let users = zip(absent, other.absent).map(+)
+        if count == 0, untold.values == 0 { self = other } else { mergeValues(other) }
+        absent = users
+    }
+
+    private mutating func mergeValues(_ other: ValueGroups) {
+        let (left, right) = (count, other.count)
+        var merged = ValueTable()
+        var (sums, missing): ([UInt64], [UInt64]) = ([], [])
+        merged.reserve(values: max(left, right), bytes: max(values.heap.count, other.values.heap.count))
+        sums.reserveCapacity(max(counts.count, other.counts.count))
+        var (i, j) = (0, 0)
+        while i < left || j < right {
+            let order = i == left ? 1 : j == right ? -1 : values.compare(i, with: other.values, j)
+            let (isMine, isOthers) = (order <= 0, order >= 0)
+            if isMine { merged.append(i, of: values) } else { merged.append(j, of: other.values) }
+            for step in 0..<steps {
+                sums.append((isMine ? users(at: i, position: step) : 0) + (isOthers ? other.users(at: j, position: step) : 0))
+            }
+            missing.append((isMine ? self.missing(at: i) : untold.users) + (isOthers ? other.missing(at: j) : other.untold.users))
+            if isMine { i += 1 }
+            if isOthers { j += 1 }
+        }
+        (values, counts) = (merged, sums)
+        self.missing = missing.contains { $0 > 0 } ? missing : []
         untold.values += other.untold.values
         untold.users += other.untold.users
         valuesMin = max(valuesMin, other.valuesMin)
     }
 
-    private mutating func addMissing(_ other: ValueGroups) {
-        if other.untold.users > 0 {
-            for value in counts.keys where other.counts[value] == nil { missing[value, default: 0] += other.untold.users }
-        }
-        if untold.users > 0 {
-            for value in other.counts.keys where counts[value] == nil { missing[value, default: 0] += untold.users }
-        }
-        for (value, users) in other.missing { missing[value, default: 0] += users }
-    }
-
-    /// The first `k` values in the order of a breakdown, of those whose counts are complete.
-    package func largest(_ k: Int) -> [PropertyValue] {
-        counts.compactMap { missing[$0.key] == nil && $0.value[0] > 0 ? ($0.key, $0.value[0]) : nil }.leading(k)
-    }
-}
-
-extension PropertyValue {
-    /// One form for values that are equal as numbers: a double that is a 64-bit integer becomes an integer.
-    package var canonical: PropertyValue {
-        guard case .double(let value) = self, let whole = Int64(exactly: value) else { return self }
-        return .integer(whole)
-    }
-
-    /// The bytes that order groups of one size: a string's own, or those of the JSON text of a number or boolean.
-    package var textBytes: [UInt8] {
-        if case .string(let text) = self { return text.bytes }
-        return json.encode()
-    }
-}
-
-extension Sequence<PropertyValue> {
-    /// Ascending by `textBytes`; a string comes after a number or boolean with the same text.
-    package func sortedAsText() -> [PropertyValue] { map(ValueText.init).sorted().map(\.value) }
-}
-
-extension [(PropertyValue, UInt64)] {
-    /// The first `n` in the order of a breakdown: by users, descending, then by the values as text.
-    package func leading(_ n: Int) -> [PropertyValue] {
-        guard let least = map({ $0.1 }).sorted(by: >).prefix(n).last else { return [] }
-        // Only values that can be among the first n are sorted by text.
-        let candidates = filter { $0.1 >= least }.map { (users: $0.1, text: ValueText($0.0)) }
-        let sorted = candidates.sorted { a, b in a.users != b.users ? a.users > b.users : a.text < b.text }
-        return sorted.prefix(n).map(\.text.value)
-    }
-}
-
-private struct ValueText: Comparable {
-    let value: PropertyValue
-    let text: [UInt8]
-    /// The first eight bytes as a big-endian number: most texts differ there.
-    let head: UInt64
-
-    init(_ value: PropertyValue) {
-        self.value = value
-        text = value.textBytes
-        head = (0..<8).reduce(0) { [text] head, i in head << 8 | (i < text.count ? UInt64(text[i]) : 0) }
-    }
-
-    static func < (a: ValueText, b: ValueText) -> Bool {
-        if a.head != b.head { return a.head < b.head }
-        let order = compareBytes(a.text, b.text)
-        return order != 0 ? order < 0 : !a.isString && b.isString
-    }
-
-    private var isString: Bool {
-        if case .string = value { return true }
-        return false
+    /// The indexes of the first `k` values in the order of a breakdown, of those whose counts are complete.
+    package func largest(_ k: Int) -> [Int] {
+        let complete = values.indices.map { missing(at: $0) == 0 ? users(at: $0) : 0 }
+        return Array(complete.leading(k).prefix { complete[$0] > 0 })
     }
 }

@@ -32,6 +32,11 @@
         bytes.append(contentsOf: value.bytes)
     }
 
+    package mutating func string(_ value: Span<UInt8>) {
+        varint(UInt64(value.count))
+        bytes.append(value)
+    }
+
     @inlinable
     package mutating func append(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
 

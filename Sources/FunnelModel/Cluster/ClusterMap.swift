@@ -1,3 +1,9 @@
+/// An address for people and URLs: an IPv6 address is in brackets.
+package func addressText(_ host: String, _ port: Int) -> String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+/// The form of a cluster id, lineage or data id that people read: hexadecimal, without leading zeros.
+package func idText(_ id: UInt64) -> String { String(id, radix: 16) }
+
 /// Which shard owns which bucket. An epoch is the number of one assignment; an answer never mixes epochs.
 package struct ClusterMap: Equatable, Sendable {
     package var clusterID: UInt64
@@ -10,6 +16,8 @@ package struct ClusterMap: Equatable, Sendable {
         package var port: Int
 
         package var name: String { Self.name(id) }
+        /// Where it listens for wire calls, `host:port`.
+        package var address: String { addressText(host, port) }
 
         /// The name of a shard in answers, errors, logs and metrics.
         package static func name(_ id: Int) -> String { "shard-\(id)" }

@@ -1,5 +1,5 @@
 extension FunnelDefinition {
-    /// Parses and checks a definition. Unknown keys are faults; all faults are reported at once.
+    /// Parses and checks a definition. Unknown members are faults; all faults are reported at once.
     package static func parse(_ value: JSONValue, path: String = "") throws(InvalidDocument) -> FunnelDefinition {
         var reader = FieldReader(value, path: path)
         var definition = FunnelDefinition(steps: [])
@@ -117,7 +117,9 @@ extension FunnelDefinition {
             reader.faultAt("events", "must be a list of 1 to \(Limits.eventsPerStep) event names")
         }
         for name in names { if let reason = nameFault(name) { reader.faultAt("events", reason) } }
-        return names.contains("*") ? .any : .named(names)
+        guard names.contains("*") else { return .named(names) }
+        if names.count > 1 { reader.faultAt("events", "\"*\" is any event and can't be in a list with others: give [\"*\"] or the names") }
+        return .any
     }
 
     /// The conditions in the member `where` of a step, an exclusion or a segment; empty if absent.
@@ -207,6 +209,7 @@ extension FunnelDefinition {
     }
 
     private static func nameFault(_ name: ByteString) -> String? {
-        (1...Limits.eventNameBytes).contains(name.count) ? nil : "a name must have 1 to \(Limits.eventNameBytes) bytes"
+        if EventName.isReserved(name) { return "a name " + EventName.reservedReason }
+        return (1...Limits.eventNameBytes).contains(name.count) ? nil : "a name must have 1 to \(Limits.eventNameBytes) bytes"
     }
 }

@@ -1,6 +1,12 @@
 extension FunnelDefinition {
     /// The effective definition with every default written out; parsing it gives an equal definition.
-    package var json: JSONValue {
+    package var json: JSONValue { json(leavesOutCounting: false) }
+
+    /// The definition in messages between services: as `json`, without `count_by` and `session_gap` where they are the defaults.
+    /// Its bytes are those of release 0.1.
+    package var wireJSON: JSONValue { json(leavesOutCounting: true) }
+
+    private func json(leavesOutCounting: Bool) -> JSONValue {
         var members: [JSONValue.Member] = []
         if let id { members.append(.init("funnel_id", .string(id))) }
         members.append(.init("steps", .array(steps.map(\.json))))
@@ -11,11 +17,13 @@ extension FunnelDefinition {
         members.append(.init("conversion_order", order.json))
         members.append(.init("clock", .text(clock.rawValue)))
         members.append(.init("entry", .text(entry.rawValue)))
-        // Further rules are written only if the definition has them.
+        // Exclusions and held properties are written only if the definition has them.
         if !exclusions.isEmpty { members.append(.init("exclude", .array(exclusions.map(\.json)))) }
         if !held.isEmpty { members.append(.init("hold_constant", .array(held.map(\.json)))) }
-        if countBy != .users || preset == .mixpanelTotals1 { members.append(.init("count_by", .string(countBy.text))) }
-        if sessionGap != Self.defaultSessionGap {
+        if !leavesOutCounting || countBy != .users || preset == .mixpanelTotals1 {
+            members.append(.init("count_by", .string(countBy.text)))
+        }
+        if !leavesOutCounting || sessionGap != Self.defaultSessionGap {
             members.append(.init("session_gap", .text(sessionGap.description)))
         }
         members.append(.init("default", .bool(isDefault)))

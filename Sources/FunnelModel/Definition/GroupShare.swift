@@ -14,13 +14,13 @@ extension ValueGroups {
     ///   - namedMax: max number of values that can be asked about by name.
     package func question(for k: Int, shards: Int, namedMax: Int = Limits.namedGroups) -> GroupShare? {
         // A single shard's leading groups are the leading ones.
-        if untold.values == 0 || shards == 1 && counts.count >= k { return nil }
-        let leading = counts.map { ($0.key, $0.value[0]) }.leading(k)
+        if untold.values == 0 || shards == 1 && count >= k { return nil }
         // The k-th of all groups has at least as many users as the k-th of the known parts.
-        guard leading.count == k, let least = leading.last.flatMap({ counts[$0]?[0] }), untold.users < least else { return .all }
-        let candidates = counts.filter { $0.value[0] + (missing[$0.key] ?? 0) >= least }.map(\.key)
-        if candidates.allSatisfy({ missing[$0] == nil }) { return nil }
-        let bytes = candidates.reduce(0) { $0 + $1.wireBytes }
-        return candidates.count <= namedMax && bytes <= Limits.namedBytes ? .named(candidates.sortedAsText()) : .all
+        let known = values.indices.map { users(at: $0) }
+        guard count >= k, let least = known.nthLargest(k), untold.users < least else { return .all }
+        let candidates = values.indices.filter { known[$0] + missing(at: $0) >= least }
+        if candidates.allSatisfy({ missing(at: $0) == 0 }) { return nil }
+        let bytes = candidates.reduce(0) { $0 + values.wireBytes($1) }
+        return candidates.count <= namedMax && bytes <= Limits.namedBytes ? .named(candidates.map(value)) : .all
     }
 }

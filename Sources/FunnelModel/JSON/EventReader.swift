@@ -47,6 +47,7 @@ package struct EventReader: Sendable {
         let user = try text(value, "user_id", max: Limits.userIDBytes)
         let nameField: ByteString = value["event_type"] == nil && value["event"] != nil ? "event" : "event_type"
         let name = try text(value, nameField, max: Limits.eventNameBytes)
+        if EventName.isReserved(name) { throw EventFault(nameField.string, EventName.reservedReason) }
         let time = try timestamp(JSONElements.exactly(value["timestamp"], at: ["timestamp"], in: source, range))
         let id = try eventID(value["event_id"])
         return Event(user: user, name: name, time: time, id: id, properties: try properties(value["properties"]))
@@ -104,6 +105,7 @@ package struct EventReader: Sendable {
         let name = batch.names.slice(Int(batch.name[row]))
         if batch.users.isEmpty(Int(batch.user[row])) { return EventFault("user_id", "must not be empty") }
         if name.isEmpty { return EventFault("event", "must not be empty") }
+        if name.first == 0 { return EventFault("event", EventName.reservedReason) }
         do {
             try Timestamp.checkRange(batch.time[row], now: now)
         } catch {

@@ -164,6 +164,8 @@ extension EventScanner {
             }
         } while try !cursor.ends(with: UInt8(ascii: "}"))
         guard seen.contains(.user), seen.contains(.event) || seen.contains(.eventType), seen.contains(.timestamp) else { throw .unusual }
+        // Only an escape can begin a name with U+0000.
+        if row.name.isDecoded { throw .unusual }
         // In a file, `event` is the name, and `event_type` is then a property.
         if takesOtherMembers, seen.contains(.event), seen.contains(.eventType) { throw .unusual }
         row.isRecalled = shapes.recall(&row)

@@ -10,7 +10,10 @@ package struct FieldReader {
     package let path: String
     package private(set) var faults: [FieldFault] = []
     private let members: [JSONValue.Member]
+    /// Names of members that were read.
     private var known: Set<ByteString> = []
+    /// Unknown members whose fault lists the known ones; further ones only have the fault, so that an answer stays short.
+    private static let listedMax = 3
 
     /// A reader of an object's members; another value and names given twice are faults.
     /// - Parameter path: prefix of field names in faults, such as `steps[1].`; empty at the top.
@@ -28,7 +31,7 @@ package struct FieldReader {
 
     package mutating func merge(_ more: [FieldFault]) { faults += more }
 
-    /// The value of a member; nil if absent or null. Marks the key as known.
+    /// The value of a member; nil if absent or null. Marks the member as known.
     package mutating func value(_ key: ByteString) -> JSONValue? {
         known.insert(key)
         guard let value = members.last(where: { $0.key == key })?.value, value != .null else { return nil }
@@ -81,13 +84,19 @@ package struct FieldReader {
         return value
     }
 
-    /// Adds a fault for each of some keys that is given: this version does not support them, but they are no typing errors.
-    package mutating func refuse(_ keys: [ByteString]) {
-        for key in keys where value(key) != nil { faultAt(key, "is not supported by this version") }
+    /// Adds a fault for each member that was not read, with the known ones, the most similar first.
+    /// - Parameter noun: what a member is for the author, such as a parameter.
+    package mutating func rejectUnknown(_ noun: String = "member") {
+        let unknown = members.map(\.key).filter { !known.contains($0) }
+        for (i, key) in unknown.enumerated() {
+            let list = i < Self.listedMax ? knownNames(nearest: key) : []
+            faultAt(key, "is not a known \(noun)" + (list.isEmpty ? "" : "; known are \(list.joined(separator: ", "))"))
+        }
     }
 
-    /// Adds a fault for each key that was not read.
-    package mutating func rejectUnknown() {
-        for member in members where !known.contains(member.key) { faultAt(member.key, "is not a known key") }
+    private func knownNames(nearest key: ByteString) -> [String] {
+        let names = known.map(\.string).sorted()
+        let nearest = NearestNames.of(key.string, among: names)
+        return nearest + names.filter { !nearest.contains($0) }
     }
 }

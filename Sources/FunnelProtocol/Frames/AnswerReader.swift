@@ -5,7 +5,8 @@ import FunnelModel
 package struct AnswerReader: Sendable {
     private var decoder = FrameDecoder()
     private var checksum: UInt32 = 0
-    private var failure: ProtocolError?
+    /// The error frame of the answer.
+    package private(set) var failure: ProtocolError?
     package private(set) var trailer: Trailer?
 
     package init() {}
@@ -47,5 +48,21 @@ package func decoding<T>(_ what: String, _ body: () throws(ByteError) -> T) thro
         return try body()
     } catch {
         throw ProtocolError(.invalidMessage, "\(what): byte \(error.offset): \(error.reason)")
+    }
+}
+
+/// Runs a decoder of one message of an answer. An error is a fault of the peer that answered, so it is never one that blames this
+/// side's own caller, such as `.invalidMessage`.
+package func decodingAnswer<T>(_ what: String, of peer: String, _ body: () throws(ByteError) -> T) throws(ProtocolError) -> T {
+    do throws(ProtocolError) { return try decoding(what, body) } catch { throw error.asFaultOfAnswer(of: peer) }
+}
+
+extension ProtocolError {
+    /// An error that was found while an answer was read, as a fault of the peer.
+    package func asFaultOfAnswer(of peer: String) -> ProtocolError {
+        switch code {
+        case .badChecksum, .truncatedAnswer: ProtocolError(code, message, shards: [peer])
+        default: ProtocolError(.malformedFrame, message, shards: [peer])
+        }
     }
 }

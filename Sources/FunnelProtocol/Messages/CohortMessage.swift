@@ -40,8 +40,8 @@ extension Cohort {
 }
 
 extension FunnelDefinition {
-    /// Writes the definition as JSON, with every default written out.
-    func write(to out: inout ByteWriter) { out.string(ByteString(json.encode())) }
+    /// Writes the definition as JSON.
+    func write(to out: inout ByteWriter) { out.string(ByteString(wireJSON.encode())) }
 
     static func read(_ reader: inout ByteReader) throws(ByteError) -> FunnelDefinition {
         let text = try reader.string(limit: Limits.effectiveDefinitionBytes, "definition")

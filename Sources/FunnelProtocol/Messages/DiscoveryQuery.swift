@@ -108,6 +108,7 @@ extension Discovery {
             }
             out.varint(UInt64(found.damaged.count))
             for file in found.damaged { out.string(file) }
+            out.varint(found.tornBytes)
         }
         return out.bytes
     }
@@ -176,6 +177,8 @@ extension Discovery {
         for _ in 0..<(try reader.count(limit: ProjectNames.damagedMax, "damaged files")) {
             found.damaged.append(try reader.string(limit: ProtocolError.textMax, "damaged file"))
         }
+        found.tornBytes = try reader.varint("bytes cut off")
+        guard found.tornBytes < 1 << 48 else { throw ByteError(offset: reader.offset, reason: "bytes cut off are out of range") }
         return found
     }
 

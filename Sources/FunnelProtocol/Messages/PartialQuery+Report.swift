@@ -148,13 +148,18 @@ extension ByteReader {
     mutating func counts(steps: Int) throws(ByteError) -> [UInt64] {
         var counts: [UInt64] = []
         counts.reserveCapacity(steps)
-        for _ in 0..<steps {
+        try append(steps: steps, to: &counts)
+        return counts
+    }
+
+    /// Reads the same and appends them to `counts`.
+    mutating func append(steps: Int, to counts: inout [UInt64]) throws(ByteError) {
+        var most: UInt64 = 1 << 48 - 1
+        for step in 0..<steps {
             let count = try varint("count")
-            guard count <= counts.first ?? (1 << 48 - 1) else {
-                throw ByteError(offset: offset, reason: "count \(count) is out of range")
-            }
+            guard count <= most else { throw ByteError(offset: offset, reason: "count \(count) is out of range") }
+            if step == 0 { most = count }
             counts.append(count)
         }
-        return counts
     }
 }

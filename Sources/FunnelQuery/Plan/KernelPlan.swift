@@ -59,7 +59,7 @@ struct KernelPlan: Sendable {
         let plan = query.plan
         let isSerial = plan.definition.countBy == .attempts
         guard plan.hasPlainChains, plan.definition.countBy == .users || isSerial && !plan.isNarrowed else { return nil }
-        let wanted = plan.events ?? query.view.eventNames()
+        let wanted = plan.events(of: query.view.eventNames())
         let keys = query.view.selection(wanted)
         guard let times = keys.times else { return nil }
         self.query = query

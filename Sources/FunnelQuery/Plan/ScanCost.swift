@@ -26,7 +26,7 @@ package struct ScanCost: Sendable {
 
     package init(_ query: ShardQuery, _ kind: Kind) {
         let (plan, view) = (query.plan, query.view)
-        var rows = view.rows(of: plan.events ?? view.eventNames())
+        var rows = view.rows(of: plan.events(of: view.eventNames()))
         var isGeneral = !plan.hasPlainChains || plan.slack.count > 1 || plan.sharesEvents || plan.definition.anchor != .firstStep
         switch plan.definition.countBy {
         case .users, .attempts: break

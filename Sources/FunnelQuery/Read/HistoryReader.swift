@@ -54,7 +54,7 @@ final class HistoryReader {
         self.starting = starting ?? (plan.definition.order == .any ? .all : StepSet(only: 0))
         properties = plan.heldProperties + (plan.unitProperty.map { [$0] } ?? [])
         self.ordersTies = ordersTies || !properties.isEmpty || plan.readsProperties || plan.exclusionsReadProperties
-        let wanted = plan.events ?? view.eventNames()
+        let wanted = plan.events(of: view.eventNames())
         let keys = view.selection(wanted)
         keyReader = keys.exactLayout.map(keys.reader)
         users = UserFlags(query)

@@ -5,7 +5,7 @@ import FunnelModel
 /// One thread's reader of user properties: for each, the value in the user's latest `$identify` or `$set` event that has the
 /// property (`FUNNEL.md` section 7, "User properties").
 final class UserColumns {
-    private static let events: [ByteString] = ["$identify", "$set"]
+    private static let events: [ByteString] = [EventName.identify, EventName.set]
 
     private let keyReader: KeyReader?
     private let rowsMax: Int

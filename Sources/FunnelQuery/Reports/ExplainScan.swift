@@ -20,9 +20,10 @@ extension ShardQuery {
         }
         let values = try query.userValues(plan.userProperties, place: place)
         var explanation: UserExplanation?
-        let rows = view.userRows(nil, rowsMax: heavy.rowsMax)
+        let names = Set(view.eventNames().behaviour()).union(plan.events(of: [])).sorted()
+        let rows = view.userRows(names, rowsMax: heavy.rowsMax)
         _ = try rows.each(in: place..<(place + 1), tooMany: { try heavy.meetCrowd($0) }) { rows in
-            explanation = try found.explanation(rows, view.eventNames(), values)
+            explanation = try found.explanation(rows, names, values)
             return true
         }
         // The user's events were not matched, so there is no other reason to give.

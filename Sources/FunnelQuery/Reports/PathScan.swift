@@ -18,11 +18,11 @@ package struct PathScan: Sendable {
         self.question = question
         let names: [ByteString]
         switch question.events {
-        case .all: names = query.view.eventNames()
-        case .only(let wanted): names = Set(wanted).sorted()
+        case .all: names = query.view.eventNames().behaviour()
+        case .only(let wanted): names = Set(wanted).filter { !EventName.isReserved($0) }.sorted()
         case .except(let unwanted):
             let unwanted = Set(unwanted)
-            names = query.view.eventNames().filter { !unwanted.contains($0) }
+            names = query.view.eventNames().behaviour().filter { !unwanted.contains($0) }
         }
         timelines = AttemptTimelines(query, names: names)
     }

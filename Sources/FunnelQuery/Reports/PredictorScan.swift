@@ -28,7 +28,7 @@ package struct PredictorScan: Sendable {
         plan = query.plan
         view = query.view
         self.question = question
-        timelines = AttemptTimelines(query, names: query.view.eventNames())
+        timelines = AttemptTimelines(query, names: query.view.eventNames().behaviour())
         properties = question.properties ? query.view.propertyNames() : []
         var wildcards = StepSet()
         for (i, step) in plan.definition.steps.enumerated() where step.events == .any { wildcards.insert(i) }

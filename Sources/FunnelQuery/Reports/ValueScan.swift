@@ -22,7 +22,7 @@ package struct ValueScan: Sendable {
         self.view = view
         self.property = property
         self.prefix = prefix
-        let wanted = event.map { [$0] } ?? view.eventNames()
+        let wanted = event.map { EventName.isReserved($0) ? [] : [$0] } ?? view.eventNames().behaviour()
         selection = view.selection(wanted)
         names = wanted.count
         queue = SliceQueue([0..<view.places.users], size: Self.slicePlaces, HeavyUsers(areNoted: true))

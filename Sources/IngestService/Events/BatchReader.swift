@@ -2,23 +2,33 @@ import FunnelModel
 import FunnelProtocol
 
 /// The events of a request as columns, with their indexes in the request, and the events that were rejected.
-struct ReadBatch {
-    var batch: EventBatch
+package struct ReadBatch {
+    package var batch: EventBatch
     /// By row of the batch, the index in the request.
-    var index: [Int]
-    var rejected: [(index: Int, fault: EventFault)]
+    package var index: [Int]
+    package var rejected: [(index: Int, fault: EventFault)]
+    /// Claims, with the indexes of the events that they came with.
+    var claims: [(index: Int, claim: Claim)] = []
+    /// Whether rows of the batch are claims: then an index may have several rows.
+    var hasClaimRows = false
     /// Rows of the batch whose time is too far ahead of the clock. Only for batches from the wire: the shard remembers these
     /// rejections under the request's number, so that a retry gets the same answer when the clock has moved on.
     var ahead: Set<Int> = []
 }
 
 /// Reads the forms of a batch: JSON array, `{"events": [...]}`, NDJSON, and columns from the wire.
-struct BatchReader {
+package struct BatchReader {
     /// Microseconds since 1970 UTC.
     let now: Int64
     /// Events without an id get the id `KEY/INDEX`; empty = no key.
     let idempotencyKey: ByteString
     let eventsMax: Int
+
+    package init(now: Int64, idempotencyKey: ByteString, eventsMax: Int) {
+        self.now = now
+        self.idempotencyKey = idempotencyKey
+        self.eventsMax = eventsMax
+    }
 
     /// Reads a JSON body event by event, so that its values are never in memory as a whole. Throws `JSONError` or `ProtocolError`.
     func array(_ bytes: [UInt8]) throws -> ReadBatch {
@@ -47,7 +57,7 @@ struct BatchReader {
     }
 
     /// Checks rows from the wire. Under an idempotency key, rows without an id get one.
-    func columns(_ batch: EventBatch) -> ReadBatch {
+    package func columns(_ batch: EventBatch) -> ReadBatch {
         let events = EventReader(now: now)
         var rejected: [(index: Int, fault: EventFault)] = []
         let users = (0..<batch.users.count).map { isValidUTF8(batch.users.slice($0)) }
@@ -67,8 +77,10 @@ struct BatchReader {
             if batch.flags[row] != 0 {
                 // A flag makes the row another event; only services that set the time themselves may use one.
                 rejected.append((row, EventFault("flags", "must be 0")))
-            } else if !users[Int(batch.user[row])] || !names[Int(batch.name[row])] {
-                rejected.append((row, EventFault("user_id", "user id or event name is not UTF-8")))
+            } else if !users[Int(batch.user[row])] {
+                rejected.append((row, EventFault("user_id", "is not UTF-8")))
+            } else if !names[Int(batch.name[row])] {
+                rejected.append((row, EventFault("event", "is not UTF-8")))
             } else if !isValidUTF8(batch.ids.slice(row)) {
                 rejected.append((row, EventFault("event_id", "is not UTF-8")))
             } else if !hasGoodText(row) {

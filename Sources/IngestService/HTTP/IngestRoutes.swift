@@ -12,11 +12,23 @@ package struct IngestRoutes: Sendable {
     let intake: Intake
     let door: KeyDoor
     let bodies: BodyMemory
+    /// Answers CloudEvents, which come to the path of native events.
+    let sdks: SDKRoutes
 
     package static let endpoints = Form.allCases.map { form in
-        Endpoint<IngestRoutes>(.post, form.path, role: .write, bodyBytesMax: { form == .trackEvent ? 1 << 20 : $0.intake.bodyBytesMax }) {
-            try await $0.answer(form, $1).response
+        Endpoint<IngestRoutes>(
+            .post, form.path, role: .write, findsKey: true,
+            bodyBytesMax: { form == .trackEvent ? 1 << 20 : $0.intake.bodyBytesMax }
+        ) {
+            if form == .events, Self.isCloudEvent($1.request.head) { return try await $0.sdks.answer($1) }
+            return try await $0.answer(form, $1.of($0.door.admit($1.request, for: .write))).response
         }
+    }
+
+    /// Whether a request to the path of native events has CloudEvents.
+    private static func isCloudEvent(_ head: HTTPRequest) -> Bool {
+        head.headerFields[.ceSpecVersion] != nil
+            || head.headerFields[.contentType]?.lowercased().hasPrefix("application/cloudevents") == true
     }
 
     func add(to router: ServiceRouter) {
@@ -44,7 +56,7 @@ package struct IngestRoutes: Sendable {
             let body = try await ReceivedBody.read(call.request, limit: call.bodyBytesMax, lease: lease)
             switch try await intake.parsing.run(principal.project, { read(form, head, try body.content(), key) }) {
             case .failure(let answer, let fault):
-                if let fault { intake.noteRejected(fault, project: principal.project, logger: call.context.logger) }
+                if let fault { intake.noteRejected(fault, project: principal.project) }
                 return answer
             case .success(let batch):
                 let outcome = try await intake.store(batch, delivery: nil, sender: Sender(principal), logger: call.context.logger)
@@ -58,7 +70,8 @@ package struct IngestRoutes: Sendable {
     func small(account: HTTPAccount, logger: Logger) -> SmallRequests {
         func path(_ form: Form) -> SmallRequests.Begin {
             { head in
-                guard let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head) else { return nil }
+                guard !Self.isCloudEvent(head), let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head)
+                else { return nil }
                 return { bytes, done in answerSmall(form, head, bytes, key, Sender(principal), logger, done) }
             }
         }
@@ -72,7 +85,7 @@ package struct IngestRoutes: Sendable {
     ) -> Bool {
         switch read(form, head, bytes, key) {
         case .failure(let answer, let fault):
-            if let fault { intake.noteRejected(fault, project: sender.project, logger: logger) }
+            if let fault { intake.noteRejected(fault, project: sender.project) }
             done(answer)
             return true
         case .success(let batch):
@@ -175,4 +188,8 @@ package struct IngestRoutes: Sendable {
 
 extension Sender {
     init(_ principal: KeyRing.Principal) { self.init(project: principal.project, isNameRateFree: principal.role == .admin) }
+}
+
+extension HTTPField.Name {
+    fileprivate static let ceSpecVersion = HTTPField.Name("ce-specversion")!
 }

@@ -12,6 +12,7 @@ struct Intake: Sendable {
     let eventsMax: Int
     let parsing: WorkThreads
     private let figures: IngestMetrics
+    private let claims = ClaimMemory()
     private let requests = RequestNumbers()
 
     init(router: ShardRouter, bodyBytesMax: Int, eventsMax: Int, parsing: WorkThreads, metrics: Metrics) {
@@ -28,12 +29,21 @@ struct Intake: Sendable {
     func store(
         _ read: ReadBatch, delivery: ShardRouter.Delivery?, sender: Sender, logger: Logger
     ) async throws(ProtocolError) -> AppendOutcome {
+        let new = claims.missing(read.claims, project: sender.project)
+        if !new.isEmpty {
+            var read = read
+            read.add(rowsOf: new)
+            let outcome = try await store(read, delivery: delivery, sender: sender, logger: logger)
+            // If some rows are not stored, these may be claims.
+            if outcome.retry.isEmpty { claims.note(new, project: sender.project) }
+            return outcome
+        }
         guard read.rejected.count > Self.rejectedAtOnceMax else { return try await storeAtOnce(read, delivery, sender, logger) }
         var good = read
         good.rejected = []
         let outcome = try await storeAtOnce(good, delivery, sender, logger)
         do {
-            return try await parsing.run(sender.project) { adding(read.rejected, to: outcome, sender.project, logger) }
+            return try await parsing.run(sender.project) { adding(read.rejected, to: outcome, sender.project) }
         } catch {
             throw ProtocolError(of: error)
         }
@@ -85,30 +95,39 @@ struct Intake: Sendable {
 
     /// Counts the outcome, and adds the events that ingest rejected.
     private func finish(_ outcome: AppendOutcome, _ read: ReadBatch, _ project: UInt32, _ logger: Logger) -> AppendOutcome {
-        figures.note(
-            accepted: outcome.accepted, faults: [], refusedByShards: outcome.rejected.count, handedBack: outcome.retry.count,
-            project: project,
-            logger: logger)
-        return adding(read.rejected, to: outcome, project, logger)
+        var outcome = outcome
+        if read.hasClaimRows {
+            // Events are counted, and an event is stored if all of its rows are.
+            outcome.retry = Set(outcome.retry).sorted()
+            outcome.accepted = Set(read.index).subtracting(outcome.retry).subtracting(outcome.rejected.map(\.row)).count
+        }
+        figures.note(outcome, project: project, logger: logger)
+        return adding(read.rejected, to: outcome, project)
     }
 
     private func adding(
-        _ rejected: [(index: Int, fault: EventFault)], to outcome: AppendOutcome, _ project: UInt32, _ logger: Logger
+        _ rejected: [(index: Int, fault: EventFault)], to outcome: AppendOutcome, _ project: UInt32
     ) -> AppendOutcome {
         guard !rejected.isEmpty else { return outcome }
         var outcome = outcome
         outcome.rejected += rejected.map { .init(row: $0.index, reason: $0.fault.reason) }
         outcome.rejected.sort { $0.row < $1.row }
-        figures.note(accepted: 0, faults: rejected.map(\.fault), refusedByShards: 0, handedBack: 0, project: project, logger: logger)
+        figures.note(rejected.lazy.map(\.fault), project: project)
         return outcome
     }
 
     /// Counts a single event that was rejected before it became a batch.
-    func noteRejected(_ fault: EventFault, project: UInt32, logger: Logger) {
-        figures.note(accepted: 0, faults: [fault], refusedByShards: 0, handedBack: 0, project: project, logger: logger)
-    }
+    func noteRejected(_ fault: EventFault, project: UInt32) { figures.note(CollectionOfOne(fault), project: project) }
 }
 
 extension ReadBatch {
     fileprivate var rows: ShardRouter.Rows { .init(batch: batch, index: index, ahead: ahead) }
+
+    /// Replaces the claims by rows.
+    fileprivate mutating func add(rowsOf new: [(index: Int, claim: Claim)]) {
+        batch = .joined([batch, EventBatchBuilder(new.map(\.claim.row)).finish()])
+        index += new.map(\.index)
+        claims = []
+        hasClaimRows = true
+    }
 }

@@ -56,11 +56,11 @@ package final class ShardLink: Sendable {
         while true {
             do throws(ProtocolError) {
                 let left = end - ContinuousClock.now
-                guard left > .zero else { throw ProtocolError(.deadlineExceeded, "\(name): no answer in time", shards: [name]) }
+                guard left > .zero else { throw ProtocolError(.deadlineExceeded, "no answer in time", shards: [name]) }
                 let answer = try await watch.run { [client] () async throws(ProtocolError) in
                     try await client.call(.shardAppend, body, project: project, request: request, timeout: left)
                 }
-                return try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
+                return try decodingAnswer("append result", of: name) { () throws(ByteError) in try AppendOutcome(body: answer) }
             } catch {
                 let isLate = error.code == .deadlineExceeded
                 let isWorthIt = error.retryable && error.code != .storageFull && !isLate && problem == nil

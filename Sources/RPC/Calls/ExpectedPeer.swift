@@ -1,3 +1,4 @@
+import FunnelModel
 import FunnelProtocol
 import Logging
 import Synchronization
@@ -33,7 +34,7 @@ package final class ExpectedPeer: Sendable {
             throw ProtocolError(.wrongBucket, "\(Self.name(peer.role, peer.shard)) answers there, not \(Self.name(role, shard))")
         }
         guard own.id == 0 || peer.cluster.id == 0 || own.id == peer.cluster.id else {
-            throw ProtocolError(.foreignCluster, "cluster \(Self.hex(peer.cluster.id)) answers there, not \(Self.hex(own.id))")
+            throw ProtocolError(.foreignCluster, "cluster \(idText(peer.cluster.id)) answers there, not \(idText(own.id))")
         }
         let known = dataID()
         if known != 0, peer.dataID != known {
@@ -42,14 +43,14 @@ package final class ExpectedPeer: Sendable {
             }
             throw ProtocolError(
                 .foreignCluster,
-                "\(Self.name(role, shard)) has other data open (data id \(Self.hex(peer.dataID))) than the cluster knows (\(Self.hex(known))): put the right disk back, or, if it is lost, start the coordinator with --new-shards \(shard ?? 0)"
+                "\(Self.name(role, shard)) has other data open (data id \(idText(peer.dataID))) than the cluster knows (\(idText(known))): put the right disk back, or, if it is lost, start the coordinator with --new-shards \(shard ?? 0)"
             )
         }
         // A coordinator sends its lineage with its snapshot, from which others learn a new one.
         guard role != .coordinator, own.lineage != 0, peer.cluster.lineage != 0, own.lineage != peer.cluster.lineage else { return }
         throw ProtocolError(
             .foreignCluster,
-            "the peer acts by metadata of lineage \(Self.hex(peer.cluster.lineage)), this side by \(Self.hex(own.lineage)): one of them has not heard from the cluster's coordinator, or belongs to a copy of the cluster"
+            "the peer acts by metadata of lineage \(idText(peer.cluster.lineage)), this side by \(idText(own.lineage)): one of them has not heard from the cluster's coordinator, or belongs to a copy of the cluster"
         )
     }
 
@@ -60,6 +61,4 @@ package final class ExpectedPeer: Sendable {
     }
 
     private static func name(_ role: Role, _ shard: Int?) -> String { shard.map { "shard \($0)" } ?? "\(role)" }
-
-    private static func hex(_ value: UInt64) -> String { String(value, radix: 16) }
 }

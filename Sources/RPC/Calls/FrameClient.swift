@@ -7,7 +7,7 @@ import Synchronization
 /// Makes wire calls to one peer, as a service of the cluster or as a client, and turns every failure into a
 /// `ProtocolError` that says what may be concluded.
 package final class FrameClient: Sendable {
-    /// Shown in errors.
+    /// In `shards` of the errors that this side finds. Their messages do not have it, since callers put it before them.
     package let name: String
     private let transport: TransportClient
     private let service: ServiceSelf
@@ -49,7 +49,7 @@ package final class FrameClient: Sendable {
         try await call(path, body, project: project, request: request, authorization: authorization, timeout: timeout) {
             result = $0
         }
-        guard let result else { throw ProtocolError(.malformedFrame, "\(name): answer without a result") }
+        guard let result else { throw ProtocolError(.malformedFrame, "answer without a result", shards: [name]) }
         return result
     }
 
@@ -68,7 +68,7 @@ package final class FrameClient: Sendable {
                 let ahead = time - wallMilliseconds()
                 offset.withLock { $0 = .milliseconds(ahead) }
             }
-            try await Self.read(response, expecting: path.answers, each: each)
+            try await Self.read(response, of: name, expecting: path.answers, each: each)
         } catch let error as ProtocolError {
             throw error
         } catch {
@@ -77,38 +77,48 @@ package final class FrameClient: Sendable {
     }
 
     private static func read(
-        _ response: ClientResponse, expecting kinds: Set<FrameKind>, each: ([UInt8]) throws(ProtocolError) -> Void
+        _ response: ClientResponse, of peer: String, expecting kinds: Set<FrameKind>, each: ([UInt8]) throws(ProtocolError) -> Void
     ) async throws {
         guard response.status == 200 else {
             let text = try await response.collect(upTo: 4_096)
-            throw ProtocolError(
-                response.status == 404 ? .unknownKind : .invalidMessage, "HTTP \(response.status): \(String(buffer: text).prefix(200))")
+            let code: ProtocolError.Code = response.status == 404 ? .unknownKind : response.status == 413 ? .tooLarge : .malformedFrame
+            throw ProtocolError(code, "HTTP \(response.status): \(String(buffer: text).prefix(200))", shards: [peer])
         }
         var reader = AnswerReader()
         while let chunk = try await response.next() {
             reader.feed(chunk.readableBytesView)
-            while let frame = try reader.next() {
+            while let frame = try next(&reader, peer) {
                 guard kinds.contains(frame.kind) else {
-                    throw ProtocolError(.malformedFrame, "answer holds \(frame.kind), which is not expected there")
+                    throw ProtocolError(.malformedFrame, "answer holds \(frame.kind), which is not expected there", shards: [peer])
                 }
                 try each(frame.body)
             }
         }
-        try reader.finish()
+        do throws(ProtocolError) { try reader.finish() } catch { throw error.asFaultOfAnswer(of: peer) }
+    }
+
+    /// The next result frame. Throws the peer's own error, or a fault of its answer.
+    private static func next(_ reader: inout AnswerReader, _ peer: String) throws(ProtocolError) -> Frame? {
+        do throws(ProtocolError) {
+            return try reader.next()
+        } catch {
+            throw error == reader.failure ? error : error.asFaultOfAnswer(of: peer)
+        }
     }
 
     /// Hello in both phases; the peer must prove the secret too, and be of our cluster once we know it.
     private static func prove(_ service: ServiceSelf, on connection: ClientConnection, peer: String) async throws {
         let nonce = randomBytes(Hello.nonceBytes)
-        let first = try await hello(Hello(role: service.role, phase: 1, nonce: nonce), service, on: connection)
+        let first = try await hello(Hello(role: service.role, phase: 1, nonce: nonce), service, on: connection, peer: peer)
         guard service.accepts(first.proof, side: "server", clientNonce: nonce, serverNonce: first.nonce, role: service.role)
-        else { throw ProtocolError(.notAuthenticated, "\(peer) does not have our cluster secret") }
+        else { throw ProtocolError(.notAuthenticated, "the peer does not have the cluster secret of this side", shards: [peer]) }
         let known = service.cluster().id
         if known != 0, first.cluster != 0, first.cluster != known {
-            throw ProtocolError(.foreignCluster, "\(peer) is of cluster \(first.cluster), we are of \(known)")
+            throw ProtocolError(
+                .foreignCluster, "the peer is of cluster \(idText(first.cluster)), this side of \(idText(known))", shards: [peer])
         }
         let proof = service.proof(side: "client", clientNonce: nonce, serverNonce: first.nonce, role: service.role)
-        _ = try await hello(Hello(role: service.role, phase: 2, nonce: nonce, proof: proof), service, on: connection)
+        _ = try await hello(Hello(role: service.role, phase: 2, nonce: nonce, proof: proof), service, on: connection, peer: peer)
     }
 
     /// Throws unless the connection reached the expected process: otherwise events of one shard's users could go to another.
@@ -120,8 +130,8 @@ package final class FrameClient: Sendable {
             path: CallPath.identity.rawValue, authorization: nil, body: ByteBuffer(bytes: frame.encode()), timeout: .seconds(5))
         var identity: PeerIdentity?
         do {
-            try await read(response, expecting: [.identity]) { body throws(ProtocolError) in
-                identity = try decoding("identity") { () throws(ByteError) in try PeerIdentity(body: body) }
+            try await read(response, of: peer, expecting: [.identity]) { body throws(ProtocolError) in
+                identity = try decodingAnswer("identity", of: peer) { () throws(ByteError) in try PeerIdentity(body: body) }
             }
         } catch let error as ProtocolError where error.isUnknownPath {
             return expected.warnOfOldPeer(peer, logger)
@@ -131,24 +141,24 @@ package final class FrameClient: Sendable {
     }
 
     private static func hello(
-        _ message: Hello, _ service: ServiceSelf, on connection: ClientConnection
+        _ message: Hello, _ service: ServiceSelf, on connection: ClientConnection, peer: String
     ) async throws -> HelloResult {
         let frame = Frame(.hello, FrameContext(cluster: service.cluster().id), body: message.body)
         let response = try await connection.call(
             path: CallPath.hello.rawValue, authorization: nil, body: ByteBuffer(bytes: frame.encode()), timeout: .seconds(5))
         var result: HelloResult?
-        try await read(response, expecting: [.helloResult]) { body throws(ProtocolError) in
-            result = try decoding("hello result") { () throws(ByteError) in try HelloResult(body: body) }
+        try await read(response, of: peer, expecting: [.helloResult]) { body throws(ProtocolError) in
+            result = try decodingAnswer("hello result", of: peer) { () throws(ByteError) in try HelloResult(body: body) }
         }
         guard let result else { throw ProtocolError(.malformedFrame, "hello without a result") }
         return result
     }
 
-    /// Turns an error below the level of answers into a `ProtocolError` that names the peer.
+    /// Turns an error below the level of answers into a `ProtocolError`.
     static func translate(_ error: any Error, peer: String) -> ProtocolError {
         guard let error = error as? TransportError else {
             let code: ProtocolError.Code = error is CancellationError ? .cancelled : .unknownError
-            return ProtocolError(code, "\(peer): \(words(error))", shards: [peer])
+            return ProtocolError(code, words(error), shards: [peer])
         }
         let code: ProtocolError.Code
         if error.isDeadline {
@@ -158,6 +168,6 @@ package final class FrameClient: Sendable {
         } else {
             code = error.outcome == .refused ? .unreachable : .connectionLost
         }
-        return ProtocolError(code, "\(peer): \(error.message)", shards: [peer])
+        return ProtocolError(code, error.message, shards: [peer])
     }
 }

@@ -217,7 +217,8 @@ package final class FrameServer: CallHandler {
             throw ProtocolError(.invalidMessage, "\(route.path.rawValue) takes \(route.path.request), not \(frame.kind)")
         }
         if frame.context.cluster != 0, context.cluster != 0, frame.context.cluster != context.cluster {
-            throw ProtocolError(.foreignCluster, "this is cluster \(context.cluster), the call is for \(frame.context.cluster)")
+            throw ProtocolError(
+                .foreignCluster, "this is cluster \(idText(context.cluster)), the call is for \(idText(frame.context.cluster))")
         }
         let peer = call.connection.attachment() as? PeerState
         if route.path == .health, !frame.body.isEmpty { throw ProtocolError(.invalidMessage, "a health call has no body") }

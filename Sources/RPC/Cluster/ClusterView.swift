@@ -126,7 +126,9 @@ package final class ClusterView: Sendable {
         let body = try await request(SnapshotRequest(known: known, waitMilliseconds: wait, origin: origin), coordinator, &ask)
         let next = try decoding("snapshot") { () throws(ByteError) in try ClusterSnapshot(body: body) }
         if let current, current.map.clusterID != next.map.clusterID {
-            throw ProtocolError(.foreignCluster, "coordinator is of cluster \(next.map.clusterID), we are of \(current.map.clusterID)")
+            throw ProtocolError(
+                .foreignCluster,
+                "coordinator is of cluster \(idText(next.map.clusterID)), this side of \(idText(current.map.clusterID))")
         }
         let isOfOtherLineage = next.lineage != 0 && next.lineage != current?.lineage
         noteBehind(next, known, isOfOtherLineage, &ask)
@@ -168,7 +170,7 @@ package final class ClusterView: Sendable {
         logger.info(
             "cluster map",
             metadata: [
-                "revision": "\(next.revision)", "lineage": "\(String(next.lineage, radix: 16))", "epoch": "\(next.map.epoch)",
+                "revision": "\(next.revision)", "lineage": "\(idText(next.lineage))", "epoch": "\(next.map.epoch)",
                 "shards": "\(next.map.shards.count)",
             ])
     }

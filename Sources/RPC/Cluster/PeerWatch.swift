@@ -104,7 +104,7 @@ package final class PeerWatch: Sendable {
     }
 
     private func unavailable(_ reason: String) -> ProtocolError {
-        ProtocolError(.shardUnavailable, "\(name): it is down: \(reason)", shards: [name])
+        ProtocolError(.shardUnavailable, "it is down: \(reason)", shards: [name])
     }
 
     private func ask() async {

@@ -14,17 +14,21 @@ package struct Endpoint<Host: Sendable>: Sendable {
     package let path: String
     /// The role of the key; nil for an endpoint without one.
     package let role: KeyRole?
+    /// Whether `answer` checks the key, which may be elsewhere than in `Authorization: Bearer`.
+    package let findsKey: Bool
     /// The maximum length of a request's body, decompressed; 0 if none is read.
     let bodyBytesMax: @Sendable (Host) -> Int
     let answer: @Sendable (Host, EndpointCall) async throws -> Response
 
     package init(
-        _ method: HTTPRequest.Method, _ path: String, role: KeyRole?, bodyBytesMax: @escaping @Sendable (Host) -> Int = { _ in 0 },
+        _ method: HTTPRequest.Method, _ path: String, role: KeyRole?, findsKey: Bool = false,
+        bodyBytesMax: @escaping @Sendable (Host) -> Int = { _ in 0 },
         answer: @escaping @Sendable (Host, EndpointCall) async throws -> Response
     ) {
         self.method = method
         self.path = path
         self.role = role
+        self.findsKey = findsKey
         self.bodyBytesMax = bodyBytesMax
         self.answer = answer
     }
@@ -52,6 +56,11 @@ package struct EndpointCall: Sendable {
         }
     }
 
+    /// The same call, with its caller found by the endpoint.
+    package func of(_ principal: KeyRing.Principal) -> EndpointCall {
+        EndpointCall(request, context, bodyBytesMax: bodyBytesMax, principal)
+    }
+
     package var project: UInt32 { get throws(ProtocolError) { try caller.project } }
 
     /// The body as JSON.
@@ -68,7 +77,7 @@ extension ServiceRouter {
     ) {
         for endpoint in endpoints {
             on(RouterPath(endpoint.path), method: endpoint.method) { request, context in
-                let principal = try endpoint.role.map { try admit(request, $0) }
+                let principal = endpoint.findsKey ? nil : try endpoint.role.map { try admit(request, $0) }
                 let call = EndpointCall(request, context, bodyBytesMax: endpoint.bodyBytesMax(host), principal)
                 return try await endpoint.answer(host, call)
             }

@@ -56,6 +56,18 @@ package struct KeyDoor: Sendable {
         }
     }
 
+    /// Throws `.forbidden` if there are no keys, and the host name or the page that sent the request is not on this machine. A page
+    /// under development may send events to a service on the same machine.
+    package func requireLocalPage(_ request: Request) throws(ProtocolError) {
+        guard keys.isOpen else { return }
+        let page =
+            request.headers[.origin].map { Self.isLocal($0.split(separator: "/").last.map(String.init) ?? "") }
+            ?? (request.headers[Self.fetchSite] != "cross-site")
+        guard page, Self.isLocal(request.head.authority ?? "localhost") else {
+            throw ProtocolError(.forbidden, "without keys this service answers to localhost, 127.0.0.1 and [::1], and pages of these, only")
+        }
+    }
+
     /// Whether an authority is `localhost`, `[::1]` or `127.x.x.x`, with or without a port.
     static func isLocal(_ authority: String) -> Bool {
         let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }

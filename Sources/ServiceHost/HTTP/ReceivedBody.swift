@@ -14,22 +14,29 @@ package struct ReceivedBody: Sendable {
     private let limit: Int
     private let lease: BodyLease?
 
+    private static let compressed = ["gzip", "x-gzip", "deflate"]
+
+    /// Whether bodies with this `Content-Encoding` can be read.
+    package static func canRead(_ encoding: String) -> Bool { (compressed + ["", "identity"]).contains(encoding.lowercased()) }
+
     /// Reads the body to its end, within limits.
     /// - Parameters:
+    ///   - isCompressed: whether the body is gzip without a `Content-Encoding` that says so.
     ///   - limit: max bytes, before and after decompression. Above it the error is 413, at once if `Content-Length` announces more.
     ///   - lease: takes the memory as bytes arrive; nil for small documents, which are not counted.
     /// - Throws: `ProtocolError`, or `HTTPError` with 408 if the body comes too slowly.
-    package static func read(_ request: Request, limit: Int, lease: BodyLease? = nil) async throws -> ReceivedBody {
+    package static func read(_ request: Request, limit: Int, isCompressed: Bool = false, lease: BodyLease? = nil) async throws
+        -> ReceivedBody
+    {
         let encoding = request.headers[.contentEncoding]?.lowercased() ?? "identity"
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge(limit) }
-        let isCompressed = ["gzip", "x-gzip", "deflate"].contains(encoding)
-        guard isCompressed || ["", "identity"].contains(encoding) else {
+        guard canRead(encoding) else {
             throw ProtocolError(.invalidMessage, "Content-Encoding \(encoding.prefix(40)) is not supported; use gzip")
         }
         do {
             let bytes = try await whole(request, limit, lease)
             guard lease?.finish() ?? true else { throw BodyCut.evicted }
-            return ReceivedBody(bytes: bytes, isCompressed: isCompressed, limit: limit, lease: lease)
+            return ReceivedBody(bytes: bytes, isCompressed: isCompressed || compressed.contains(encoding), limit: limit, lease: lease)
         } catch let error as ProtocolError {
             throw error
         } catch BodyCut.evicted {

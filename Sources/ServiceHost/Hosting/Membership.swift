@@ -20,8 +20,9 @@ package struct Membership: Sendable {
 
     /// Takes the lock of the data directory. Throws `InvalidDocument` if a setting is invalid or another process holds the lock.
     package init(_ node: Node) async throws {
-        guard let address = parseAddress(node.settings.text("coordinator")) else {
-            throw InvalidDocument([FieldFault("--coordinator", "must be host:port, not \"\(node.settings.text("coordinator"))\"")])
+        let place = node.settings.text("coordinator")
+        guard let address = parseAddress(place) else {
+            throw InvalidDocument([FieldFault("--coordinator", addressFault(place) ?? "")])
         }
         let directory = node.settings.text("data")
         guard !directory.isEmpty else { throw InvalidDocument([FieldFault("--data", "is required")]) }

@@ -109,12 +109,11 @@ package final class Node: Sendable {
             return bound.http.flatMap { http in bound.wire.map { (http, $0) } }
         }
         guard let both else { return }
-        logger.info("listening", metadata: ["http": "\(host):\(both.0)", "wire": "\(host):\(both.1)"])
+        let (http, wire) = (addressText(host, both.0), addressText(host, both.1))
+        logger.info("listening", metadata: ["http": "\(http)", "wire": "\(wire)"])
         let path = settings.text("addresses-file")
         guard !path.isEmpty else { return }
-        let addresses: JSONValue = [
-            "http": .text("\(host):\(both.0)"), "wire": .text("\(host):\(both.1)"), "pid": .count(Int(getpid())),
-        ]
+        let addresses: JSONValue = ["http": .text(http), "wire": .text(wire), "pid": .count(Int(getpid()))]
         do {
             try DurableFile.replace(path, with: addresses.encode())
         } catch {
@@ -176,7 +175,7 @@ package final class Node: Sendable {
         let server = try ServiceServer.application(
             router, small: small, door: door, host: host, port: port, tls: serverTLS, group: group, logger: logger
         ) { port in self.didBind(http: port) }
-        return HTTPService(server: server, address: "\(host):\(port)")
+        return HTTPService(server: server, address: addressText(host, port))
     }
 
     /// A router with the common routes, to which the service adds its own.

@@ -165,20 +165,6 @@ extension StringProtocol {
     }
 }
 
-/// Reads `host:port` or `[v6]:port`; nil if it is neither or the port is not from 0 to 65,535.
-package func parseAddress(_ text: String) -> (host: String, port: Int)? {
-    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port)
-    else { return nil }
-    var host = text[..<colon]
-    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-    return host.isEmpty ? nil : (String(host), port)
-}
-
-/// True for addresses of the machine itself. `127.example.com` is an ordinary host name.
-package func isLoopback(_ host: String) -> Bool {
-    host == "localhost" || host == "::1" || host.hasPrefix("127.") && host.utf8.allSatisfy { (48...57).contains($0) || $0 == 46 }
-}
-
 extension Setting {
     /// The text of a YAML value; nil if it has the wrong shape. A scalar's own characters are taken, since parsing it as a number,
     /// a date or null could change it.

@@ -46,7 +46,7 @@ extension RejectedRow.Code {
     }
 
     /// The reason in the client's answer; it begins with the limit's name.
-    func reason(_ options: StoreOptions) -> String {
+    package func reason(_ options: StoreOptions) -> String {
         switch self {
         case .tooManyEventNames: "event_names_max: the project has \(options.eventNamesMax) event names on this shard"
         case .eventNamesTooFast:

@@ -30,13 +30,13 @@ struct Fork: AsyncParsableCommand {
         for part in parts where part != directory { locks.append(try Self.lock(part)) }
         defer { withExtendedLifetime(locks) {} }
         let id = try newID()
-        try DurableFile.replace(directory + "/" + Self.note, with: Array(CoordinatorDirectory.hex(id).utf8))
+        try DurableFile.replace(directory + "/" + Self.note, with: Array(idText(id).utf8))
         for part in parts {
             try await Self.fork(part, to: id, lock: locks.first { $0.isOf(part) })
-            Terminal.out("\(part): cluster \(CoordinatorDirectory.hex(id))")
+            Terminal.out("\(part): cluster \(idText(id))")
         }
         try FileManager.default.removeItem(atPath: directory + "/" + Self.note)
-        if parts == [directory] { Terminal.out("the other services of this cluster need --cluster-id \(CoordinatorDirectory.hex(id))") }
+        if parts == [directory] { Terminal.out("the other services of this cluster need --cluster-id \(idText(id))") }
     }
 
     private func newID() throws -> UInt64 {
@@ -46,7 +46,7 @@ struct Fork: AsyncParsableCommand {
             throw ValidationError("--cluster-id must be 1 to 16 hexadecimal digits and not 0, not \"\(clusterId)\"")
         }
         if let begun, begun != id {
-            throw ValidationError("a fork to cluster \(CoordinatorDirectory.hex(begun)) was begun here; finish it without --cluster-id")
+            throw ValidationError("a fork to cluster \(idText(begun)) was begun here; finish it without --cluster-id")
         }
         return id
     }

@@ -26,7 +26,9 @@ struct KnownShard {
     static func find(_ place: String) async throws -> KnownShard {
         var isDirectory: ObjCBool = false
         if FileManager.default.fileExists(atPath: place, isDirectory: &isDirectory), isDirectory.boolValue { return try read(place) }
-        guard let address = parseAddress(place) else { throw ValidationError("\"\(place)\" is neither host:port nor a shard's directory") }
+        guard let address = parseAddress(place) else {
+            throw ValidationError("--shards: there is no such directory, and an address \(addressFault(place) ?? "")")
+        }
         return try await ask(place, address)
     }
 
@@ -71,7 +73,7 @@ struct KnownShard {
                 place: place, shard: shard, shardCount: identity.shardCount, cluster: identity.cluster, dataID: identity.dataID,
                 address: address)
         } catch let error as ProtocolError {
-            throw Failure("\(place): \(error.message)")
+            throw Failure(error.text(from: place))
         }
     }
 }

@@ -10,10 +10,10 @@ struct Recover: AsyncParsableCommand {
         abstract: "Rebuild a lost coordinator directory from the shards.",
         discussion: """
             The cluster's id, its lineage and its map come from the shards. Saved funnels and API keys were only in the lost \
-            directory: give the keys to the coordinator again, and apply the definitions again. Give the wire address of a shard \
+            directory: give the API keys to the coordinator again, and apply the definitions again. Give the wire address of a shard \
             that runs: it is asked with SLUICE_CLUSTER_SECRET, over TLS if SLUICE_TLS_CERT, SLUICE_TLS_KEY and SLUICE_TLS_CA are \
             set. Give the data directory of a shard that is stopped. Name shards whose data are lost too in --lost-shards: they \
-            start empty, and the events of their users are gone.
+            start empty, without --new-shards, and the events of their users are gone.
 
             Examples:
               sluice cluster recover --shards 10.0.0.6:8100,10.0.0.7:8101 \\
@@ -28,6 +28,9 @@ struct Recover: AsyncParsableCommand {
         String
     @Option(help: "Numbers of shards whose data are lost, comma-separated.") var lostShards = ""
     @Option(help: "The coordinator's data directory, to be rebuilt; it must hold no metadata.") var data: String
+
+    /// The host of a shard whose address is not known, until the coordinator starts.
+    static let unknownHost = "unknown.invalid"
 
     func run() async throws {
         let places = shards.split(separator: ",").map { String($0.trimmingSpaces) }
@@ -45,11 +48,15 @@ struct Recover: AsyncParsableCommand {
         let shards = try Self.check(found, lost: lost)
         let snapshot = try await write(shards)
         Terminal.out(
-            "cluster \(CoordinatorDirectory.hex(snapshot.map.clusterID)), lineage \(CoordinatorDirectory.hex(snapshot.lineage)), \(shards.count) shards"
+            "cluster \(idText(snapshot.map.clusterID)), lineage \(idText(snapshot.lineage)), \(shards.count) shards"
         )
         for shard in shards { Terminal.out("  shard \(shard.shard): \(shard.place)") }
         Terminal.out(
-            "\(data) is rebuilt. Not there: saved funnels (apply them again) and keys (give them to the coordinator at its start).")
+            "\(data) is rebuilt. Not there: saved funnels (apply them again) and API keys (give them to the coordinator at its start).")
+        if !lost.isEmpty {
+            let names = lost.map(ClusterMap.Shard.name).joined(separator: ", ")
+            Terminal.out("Start the cluster as usual, without --new-shards: \(names) will begin empty.")
+        }
     }
 
     /// Checks that each shard is there once and that all are of one cluster, and returns them in order of their numbers.
@@ -57,7 +64,7 @@ struct Recover: AsyncParsableCommand {
     static func check(_ found: [KnownShard], lost: [Int] = []) throws -> [KnownShard] {
         let gone = found.first.map { known in
             lost.map {
-                KnownShard(place: "lost, may begin empty", shard: $0, shardCount: 0, cluster: ClusterState(id: known.cluster.id), dataID: 0)
+                KnownShard(place: "lost, begins empty", shard: $0, shardCount: 0, cluster: ClusterState(id: known.cluster.id), dataID: 0)
             }
         }
         let shards = (found + (gone ?? [])).sorted { $0.shard < $1.shard }
@@ -66,7 +73,7 @@ struct Recover: AsyncParsableCommand {
             guard shard.cluster.id != 0 else { throw Failure("\(shard.place) does not know its cluster: it has never had data") }
             guard shard.cluster.id == first.cluster.id else {
                 throw Failure(
-                    "\(shard.place) is of cluster \(CoordinatorDirectory.hex(shard.cluster.id)), \(first.place) of \(CoordinatorDirectory.hex(first.cluster.id))"
+                    "\(shard.place) is of cluster \(idText(shard.cluster.id)), \(first.place) of \(idText(first.cluster.id))"
                 )
             }
             guard shard.shardCount == 0 || shard.shardCount == shards.count else {
@@ -102,13 +109,13 @@ struct Recover: AsyncParsableCommand {
         }
         if let marked = directory.marked, marked != shards[0].cluster.id {
             throw Failure(
-                "\(data) is of cluster \(CoordinatorDirectory.hex(marked)), the shards of \(CoordinatorDirectory.hex(shards[0].cluster.id)); nothing was changed"
+                "\(data) is of cluster \(idText(marked)), the shards of \(idText(shards[0].cluster.id)); nothing was changed"
             )
         }
         let newest = shards.max { $0.cluster.revision < $1.cluster.revision }?.cluster ?? ClusterState()
         let listed = shards.map { shard in
             // A directory may not have the address; --shards of the coordinator replaces it at the next start.
-            ClusterMap.Shard(id: shard.shard, host: shard.address?.host ?? "unknown.invalid", port: shard.address?.port ?? 1)
+            ClusterMap.Shard(id: shard.shard, host: shard.address?.host ?? Self.unknownHost, port: shard.address?.port ?? 1)
         }
         let map = ClusterMap(clusterID: newest.id, epoch: max(1, shards.map(\.cluster.epoch).max() ?? 1), shards: listed)
         let snapshot = ClusterSnapshot(

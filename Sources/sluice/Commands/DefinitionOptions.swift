@@ -21,7 +21,7 @@ struct DefinitionOptions: ParsableArguments {
         help: ArgumentHelp(
             "Order of the steps: sequential (the default), strict, any, or flexible:LIMIT with a duration of at most 1d.",
             valueName: "order"),
-        completion: .list(["sequential", "strict", "any", "flexible:1h"]))
+        completion: .list(orders + ["flexible:1h"]))
     var order: String?
     @Option(help: ArgumentHelp("Granularity of order and times; second by default.", valueName: "clock"))
     var clock: FunnelDefinition.Clock?
@@ -50,6 +50,23 @@ struct DefinitionOptions: ParsableArguments {
         } else if file == nil, stepNames.isEmpty {
             throw ValidationError("no funnel is given: name a saved funnel by its id, or give --steps, --step or --file")
         }
+        try checkOrder()
+    }
+
+    private static let orders = ["sequential", "strict", "any"]
+
+    /// Checked here, since the coordinator names orders as a definition spells them.
+    private func checkOrder() throws {
+        guard let order, !Self.orders.contains(order) else { return }
+        if order == "flexible" || order == "flexible:" {
+            throw ValidationError(
+                "--order flexible needs a limit, such as --order flexible:1h: a step may precede the step before it by less than that")
+        }
+        guard !order.hasPrefix("flexible:") else { return }
+        let nearest = NearestNames.of(order, among: Self.orders + ["flexible:1h"], count: 1)
+        throw ValidationError(
+            "--order must be sequential, strict, any or flexible:LIMIT, such as flexible:1h, not \"\(order.printable)\""
+                + (nearest.first.map { "; did you mean \($0)?" } ?? ""))
     }
 
     /// The options given that a saved funnel has no use for: it has its own steps and rules.

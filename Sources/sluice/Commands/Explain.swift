@@ -21,12 +21,16 @@ struct Explain: AsyncParsableCommand {
               sluice explain shop --user ann --format json
             """)
 
-    @Option(help: ArgumentHelp("User id, exactly as it was sent.", valueName: "user")) var user: String
+    struct Own: ParsableArguments {
+        @Option(help: ArgumentHelp("User id, exactly as it was sent.", valueName: "user")) var user: String
+    }
+
+    @OptionGroup(title: "Report") var own: Own
     @OptionGroup var question: QuestionOptions
 
     func validate() throws {
-        guard (1...Limits.userIDBytes).contains(user.utf8.count) else {
-            throw ValidationError("--user must have 1 to \(Limits.userIDBytes) bytes, not \(user.utf8.count)")
+        guard (1...Limits.userIDBytes).contains(own.user.utf8.count) else {
+            throw ValidationError("--user must have 1 to \(Limits.userIDBytes) bytes, not \(own.user.utf8.count)")
         }
         try Self.check(question.answer.format)
     }
@@ -35,7 +39,7 @@ struct Explain: AsyncParsableCommand {
         if format == .csv { throw ValidationError("--format csv is not available for the explanation of a user: use table or json") }
     }
 
-    func run() async throws { try await Self.show(question, user: user) }
+    func run() async throws { try await Self.show(question, user: own.user) }
 
     static func show(_ question: QuestionOptions, user: String) async throws {
         var document = try question.document()

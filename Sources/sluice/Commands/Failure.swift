@@ -6,6 +6,9 @@ extension ProtocolError {
     var lines: String {
         ([message.printable] + faults.map { "  " + "\($0.field): \($0.reason)".printable }).joined(separator: "\n")
     }
+
+    /// The message, after the address of the service that it is about, unless the message has the address.
+    func text(from address: String) -> String { message.contains(address) ? message : "\(address): \(message)" }
 }
 
 /// Ends the command with a message and exit code 1.

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import FoundationNetworking
 import FunnelModel
 import ServiceRuntime
 
@@ -20,7 +19,7 @@ struct Funnels: AsyncParsableCommand {
 
     struct Target: ParsableArguments {
         @Option(help: ArgumentHelp("HTTP address of the coordinator: host:port, or https://host:port.", valueName: "address"))
-        var to = "127.0.0.1:8090"
+        var to = CalledService.coordinator.http
         @OptionGroup var key: KeyOptions
 
         func validate() throws {
@@ -28,40 +27,12 @@ struct Funnels: AsyncParsableCommand {
                 throw ValidationError(
                     "--tls-ca is not available for sluice funnels: give --to https://HOST:PORT, with a certificate that the system trusts")
             }
-            if base?.host == nil { throw ValidationError("--to must be host:port or https://host:port, not \"\(to.printable)\"") }
+            if client.base == nil {
+                throw ValidationError("--to " + (addressFault(to) ?? "must be host:port or https://host:port, not \"\(to.printable)\""))
+            }
         }
 
-        /// Of all paths.
-        private var base: URL? { URL(string: to.hasPrefix("https://") || to.hasPrefix("http://") ? to : "http://\(to)") }
-
-        /// - Returns: the body, which may be empty; problems of the server become errors with their detail.
-        func call(_ method: String, _ path: String, _ body: [UInt8]? = nil) async throws -> [UInt8] {
-            guard let url = base.flatMap({ URL(string: $0.absoluteString + path) }), let host = url.host else {
-                throw Failure("\(path.printable) cannot be a path of an address")
-            }
-            try key.check(host: host, encrypted: url.scheme == "https")
-            var request = URLRequest(url: url, timeoutInterval: 30)
-            request.httpMethod = method
-            request.httpBody = body.map { Data($0) }
-            if let authorization = try key.authorization() { request.setValue(authorization, forHTTPHeaderField: "Authorization") }
-            let (data, response): (Data, URLResponse)
-            do {
-                (data, response) = try await URLSession.shared.data(for: request)
-            } catch {
-                throw Failure("\(to): \(error.localizedDescription)")
-            }
-            let status = (response as? HTTPURLResponse)?.statusCode ?? 0
-            guard (200..<300).contains(status) else { throw Failure(Self.problem(Array(data), status)) }
-            return Array(data)
-        }
-
-        private static func problem(_ body: [UInt8], _ status: Int) -> String {
-            guard let document = try? JSONParser.parse(body) else { return "HTTP \(status)" }
-            let faults = (document["errors"]?.asArray ?? []).map {
-                "\n  " + "\($0["field"]?.asString?.string ?? ""): \($0["reason"]?.asString?.string ?? "")".printable
-            }
-            return (document["detail"]?.asString?.string ?? "HTTP \(status)").printable + faults.joined()
-        }
+        var client: HTTPClient { HTTPClient(to, key) }
     }
 
     struct List: AsyncParsableCommand {
@@ -75,7 +46,7 @@ struct Funnels: AsyncParsableCommand {
         @OptionGroup var target: Target
 
         func run() async throws {
-            let list = try JSONParser.parse(try await target.call("GET", "/v1/funnels"))["funnels"]?.asArray ?? []
+            let list = try JSONParser.parse(try await target.client.call("GET", "/v1/funnels"))["funnels"]?.asArray ?? []
             for funnel in list {
                 let names = (funnel["steps"]?.asArray ?? []).map { $0.asString?.string ?? $0["name"]?.asString?.string ?? "" }
                 let mark = funnel["default"] == true ? " (default)" : ""
@@ -96,7 +67,7 @@ struct Funnels: AsyncParsableCommand {
         @OptionGroup var target: Target
 
         func run() async throws {
-            Terminal.out(json: try await target.call("GET", "/v1/funnels/\(funnelID)"))
+            Terminal.out(json: try await target.client.call("GET", "/v1/funnels/\(funnelID)"))
         }
     }
 
@@ -126,7 +97,7 @@ struct Funnels: AsyncParsableCommand {
             guard let id = document["funnel_id"]?.asString?.string else {
                 throw Failure("\(file) has no \"funnel_id\": add the id to save it under")
             }
-            _ = try await target.call("PUT", "/v1/funnels/\(id)", bytes)
+            _ = try await target.client.call("PUT", "/v1/funnels/\(id)", bytes)
             Terminal.note("saved \(id)")
         }
     }
@@ -142,7 +113,7 @@ struct Funnels: AsyncParsableCommand {
         @OptionGroup var target: Target
 
         func run() async throws {
-            _ = try await target.call("DELETE", "/v1/funnels/\(funnelID)")
+            _ = try await target.client.call("DELETE", "/v1/funnels/\(funnelID)")
             Terminal.note("deleted \(funnelID)")
         }
     }

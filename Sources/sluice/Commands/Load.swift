@@ -1,7 +1,5 @@
 import ArgumentParser
-import Crypto
 import EventFiles
-import EventShapes
 import Foundation
 import FunnelModel
 import ServiceRuntime
@@ -16,7 +14,11 @@ struct Load: AsyncParsableCommand {
 
             An event without an id gets one from what was read: user, event, time and \
             properties. So loading a file again adds nothing, and a file that grew adds only \
-            its new rows. Other reading options make other events.
+            its new rows: rows that were stored before are accepted, and counted once. Other \
+            reading options make other events.
+
+            While nothing is stored, for example because a shard is down, the command tries \
+            again, and fails after 120 s. Run it again, also after Ctrl-C: it loads the rest.
 
             Rejected rows go to FILE.rejected.ndjson, each with its lines and the reason. \
             The exit status is 0 if all rows were stored, 3 if rows were rejected, and 1 if \
@@ -30,64 +32,59 @@ struct Load: AsyncParsableCommand {
               zcat events.ndjson.gz | sluice load -
             """)
 
-    enum RowIDs: String, ExpressibleByArgument, CaseIterable { case content, file }
-    enum Format: String, ExpressibleByArgument, CaseIterable { case table, json }
-
     @Argument(help: ArgumentHelp("Files to load; - reads standard input.", valueName: "file"), completion: .file()) var files: [String]
+    @OptionGroup(title: "Loading") var loading: LoadingOptions
     @OptionGroup(title: "Reading") var reading: ReadingOptions
-    @Option(
-        help: ArgumentHelp(
-            "Ids of events without one: content makes them from what was read, file from the SHA-256 of the file and the row, as 0.1 did.",
-            valueName: "rule"))
-    var rowIds: RowIDs = .content
-    @Option(
-        help: ArgumentHelp("Ids of events without one are KEY/0, KEY/1 and so on, by row. At most 128 bytes.", valueName: "key"))
-    var idempotencyKey: String?
-    @Flag(help: "Show how the files are read, and send nothing. Needs no cluster.") var dryRun = false
-    @Option(
-        help: ArgumentHelp("Output of --dry-run: a table of the first rows, or json with one line for each record.", valueName: "format"))
-    var format: Format = .table
-    @Option(help: ArgumentHelp("Wire address of ingest.", valueName: "host:port")) var to = "127.0.0.1:8081"
-    @OptionGroup(title: "Connection") var key: KeyOptions
+    @OptionGroup(title: "Connection") var connection: Connection
+
+    struct Connection: ParsableArguments {
+        @Option(help: ArgumentHelp("Wire address of ingest.", valueName: "host:port")) var to = CalledService.ingest.wire
+        @OptionGroup var key: KeyOptions
+    }
 
     func validate() throws {
         guard !files.isEmpty else { throw ValidationError("no file is given: name one or more files, or - for standard input") }
-        if format == .json, !dryRun { throw ValidationError("--format json needs --dry-run") }
-        if let idempotencyKey {
-            guard (1...Limits.idempotencyKeyBytes).contains(idempotencyKey.utf8.count) else {
-                throw ValidationError(
-                    "--idempotency-key must have 1 to \(Limits.idempotencyKeyBytes) bytes, not \(idempotencyKey.utf8.count)")
-            }
-            if rowIds == .file { throw ValidationError("--idempotency-key and --row-ids file exclude each other: give one of them") }
-        }
         _ = try reading.fileOptions()
     }
 
     func run() async throws {
         let options = try reading.fileOptions()
         var outcome = Outcome.complete
-        if dryRun {
-            let dryRun = DryRun(options: options, format: format)
-            for file in files { outcome = max(outcome, try attempt(file) { try dryRun.show(file, try identity(of: file)) }) }
+        if loading.dryRun {
+            let dryRun = DryRun(options: options, format: loading.format)
+            for file in files { outcome = max(outcome, try attempt(file) { try dryRun.show(file, try loading.identity(of: file)) }) }
         } else {
-            let client = try WireClient(to, key, connections: 2)
+            let client = try WireClient(connection.to, of: .ingest, connection.key, connections: 2)
             var random = SystemRandomNumberGenerator()
-            let loader = Loader(client: client, producer: random.next(), address: to)
-            var sequence: UInt64 = 1
-            for file in files {
-                do {
-                    outcome = max(outcome, try await load(file, options, loader, &sequence))
-                } catch let fault as FileFault {
-                    Self.report(fault, of: file)
-                    outcome = .failed
-                } catch {
-                    await client.shutdown()
-                    throw error
-                }
+            let loader = Loader(client: client, producer: random.next())
+            let watching = Task { await loader.progress.watch() }
+            defer { watching.cancel() }
+            do {
+                outcome = try await load(options, loader)
+            } catch {
+                await client.shutdown()
+                throw error
             }
             await client.shutdown()
         }
         if outcome != .complete { throw ExitCode(outcome == .failed ? 1 : 3) }
+    }
+
+    /// Loads one file after the other; a fault of one costs no other.
+    private func load(_ options: FileOptions, _ loader: Loader) async throws -> Outcome {
+        var outcome = Outcome.complete
+        var sequence: UInt64 = 1
+        var accepted = 0
+        for file in files {
+            do {
+                outcome = max(outcome, try await load(file, options, loader, &sequence, &accepted))
+            } catch let fault as FileFault {
+                Self.report(fault, of: file)
+                outcome = .failed
+            }
+        }
+        if accepted > 0 { Terminal.note("Rows that were stored before are counted once.") }
+        return outcome
     }
 
     /// What became of a file, from good to bad.
@@ -110,33 +107,14 @@ struct Load: AsyncParsableCommand {
     private static func report(_ fault: FileFault, of file: String) {
         let words = fault.description
         Terminal.note("Error: \((file == "-" || words.contains(file) ? words : "\(file): \(words)").printable)")
+        if let hint = FormatHint.text(file) { Terminal.note(hint) }
     }
 
-    private func identity(of file: String) throws -> RowIdentity {
-        if let idempotencyKey { return try RowIdentity(.numbered(prefix: ByteString(idempotencyKey))) }
-        guard rowIds == .file else { return try RowIdentity(.content) }
-        return try RowIdentity(.numbered(prefix: ByteString(file == "-" ? UUID().uuidString : try Self.hash(file))))
-    }
-
-    /// SHA-256 of a file's bytes, in hex.
-    private static func hash(_ path: String) throws -> String {
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw FileFault("\(path): --row-ids file needs a file that can be read twice")
-        }
-        guard let handle = FileHandle(forReadingAtPath: path) else { throw FileFault("\(path) cannot be read: \(SystemWords.last)") }
-        var hasher = SHA256()
-        do {
-            while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty { hasher.update(data: chunk) }
-        } catch {
-            throw FileFault("\(path) cannot be read: \(SystemWords.last)")
-        }
-        return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
-    private func load(_ file: String, _ options: FileOptions, _ loader: Loader, _ sequence: inout UInt64) async throws -> Outcome {
+    private func load(
+        _ file: String, _ options: FileOptions, _ loader: Loader, _ sequence: inout UInt64, _ accepted: inout Int
+    ) async throws -> Outcome {
         let source = try EventFile(path: file, options: options, now: WallClock.now())
-        var identity = try identity(of: file)
+        var identity = try loading.identity(of: file)
         let rejects = RejectedRows(of: file)
         let bar = ProgressBar(file == "-" ? "stdin" : (file as NSString).lastPathComponent.printable)
         var totals = LoadTotals()
@@ -172,9 +150,12 @@ struct Load: AsyncParsableCommand {
             bar.show(rows: totals.rows, fraction: 1, force: true)
         }
         bar.end()
-        Terminal.note(totals.line(file, rejects))
+        accepted += totals.accepted
+        // A file that could not be read at all has no totals.
+        if fault == nil || totals.records > 0 { Terminal.note(totals.line(file, rejects)) }
         for note in ColumnNotes.notes(source, isSent: true) { Terminal.note(note) }
         if let fault { throw fault }
+        if totals.records == totals.rejected, totals.rejected > 0, let hint = FormatHint.text(file) { Terminal.note(hint) }
         if totals.rejected > 0, rejects.fault != nil { return .failed }
         return totals.rejected > 0 ? .rejectedRows : .complete
     }

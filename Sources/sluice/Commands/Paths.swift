@@ -26,18 +26,24 @@ struct Paths: AsyncParsableCommand {
     static let rowsAllowed = 1...Limits.pathRows
     static let usualRows = 20
 
-    @Option(
-        help: ArgumentHelp(
-            "Users who dropped at this step: they reached the step before it and not the step. A name, or a number from 1.",
-            valueName: "step"))
-    var after: String?
-    @Option(
-        help: ArgumentHelp(
-            "Users who did both steps: names or numbers, the earlier one first. A name with a comma needs its number.",
-            valueName: "step,step"))
-    var between: String?
-    @Option(help: ArgumentHelp("Events of a path: 1 to 5.", valueName: "number")) var length = usualLength
-    @Option(name: .customLong("k"), help: ArgumentHelp("Paths shown: 1 to 100.", valueName: "number")) var rows = usualRows
+    struct Own: ParsableArguments {
+        @Option(
+            help: ArgumentHelp(
+                "Users who dropped at this step: they reached the step before it and not the step. A name, or a number from 1.",
+                valueName: "step"))
+        var after: String?
+        @Option(
+            help: ArgumentHelp(
+                "Users who did both steps: names or numbers, the earlier one first. A name with a comma needs its number.",
+                valueName: "step,step"))
+        var between: String?
+        @Option(help: ArgumentHelp("Events of a path: 1 to 5.", valueName: "number")) var length = Paths.usualLength
+        @Option(name: .customLong("k"), help: ArgumentHelp("Paths shown: 1 to 100.", valueName: "number")) var rows = Paths.usualRows
+
+        func origin() throws -> Origin? { try Origin(after: after, between: between, option: "--between") }
+    }
+
+    @OptionGroup(title: "Report") var own: Own
     @OptionGroup var question: QuestionOptions
 
     /// Where the paths begin and end.
@@ -59,12 +65,12 @@ struct Paths: AsyncParsableCommand {
     }
 
     func validate() throws {
-        if after != nil, between != nil { throw ValidationError("--after and --between exclude each other: give one of them") }
-        guard try Origin(after: after, between: between, option: "--between") != nil else {
+        if own.after != nil, own.between != nil { throw ValidationError("--after and --between exclude each other: give one of them") }
+        guard try own.origin() != nil else {
             throw ValidationError("no step is given: give --after STEP, or --between STEP,STEP")
         }
-        try checkNumber("--length", length, in: Self.lengthsAllowed)
-        try checkNumber("--k", rows, in: Self.rowsAllowed)
+        try checkNumber("--length", own.length, in: Self.lengthsAllowed)
+        try checkNumber("--k", own.rows, in: Self.rowsAllowed)
     }
 
     /// Two steps, separated by a comma.
@@ -77,8 +83,8 @@ struct Paths: AsyncParsableCommand {
     }
 
     func run() async throws {
-        guard let origin = try Origin(after: after, between: between, option: "--between") else { return }
-        try await Self.show(question, origin, length: length, rows: rows)
+        guard let origin = try own.origin() else { return }
+        try await Self.show(question, origin, length: own.length, rows: own.rows)
     }
 
     static func show(_ question: QuestionOptions, _ origin: Origin, length: Int, rows: Int) async throws {

@@ -24,15 +24,21 @@ struct Predict: AsyncParsableCommand {
     static let rowsAllowed = 1...Limits.predictorRows
     static let usualRows = 20
 
-    @Option(
-        help: ArgumentHelp("Step whose conversion is predicted: a name, or a number from 2; the last step by default.", valueName: "step"))
-    var reaching: String?
-    @Option(name: .customLong("k"), help: ArgumentHelp("Predictors shown: 1 to 1,000.", valueName: "number")) var rows = usualRows
+    struct Own: ParsableArguments {
+        @Option(
+            help: ArgumentHelp(
+                "Step whose conversion is predicted: a name, or a number from 2; the last step by default.", valueName: "step"))
+        var reaching: String?
+        @Option(name: .customLong("k"), help: ArgumentHelp("Predictors shown: 1 to 1,000.", valueName: "number"))
+        var rows = Predict.usualRows
+    }
+
+    @OptionGroup(title: "Report") var own: Own
     @OptionGroup var question: QuestionOptions
 
-    func validate() throws { try checkNumber("--k", rows, in: Self.rowsAllowed) }
+    func validate() throws { try checkNumber("--k", own.rows, in: Self.rowsAllowed) }
 
-    func run() async throws { try await Self.show(question, reaching: reaching, rows: rows) }
+    func run() async throws { try await Self.show(question, reaching: own.reaching, rows: own.rows) }
 
     static func show(_ question: QuestionOptions, reaching: String?, rows: Int) async throws {
         var document = try question.document()

@@ -17,16 +17,21 @@ struct QueryDocument {
         if let option { name(key.string, by: option) }
     }
 
+    /// The definition, if the command gives one; nil for a saved funnel.
+    var funnel: JSONValue? { members.first { $0.key == "funnel" }?.value }
+
     /// Records the option that gave a field, such as `funnel.clock`.
     mutating func name(_ field: String, by option: String) { options.append((field, option)) }
 
     /// An error of the coordinator, its faults by option.
-    func failure(_ error: ProtocolError) -> Failure {
+    /// - Parameter hint: what to do about it, if that is known.
+    func failure(_ error: ProtocolError, _ hint: String?) -> Failure {
         var named = error
         let faults = error.faults.filter { $0 != FieldFault("funnel_id", error.message) }
         named.faults = faults.map { FieldFault(place(of: $0.field), $0.reason) }
         if error.code == .invalidQuery, !named.faults.isEmpty { named.message = "the coordinator rejects the query:" }
         if error.code == .unknownFunnel { named.message += "; sluice funnels list shows the saved ones" }
+        if let hint { named.message = error.code == .unknownKind ? hint : "\(named.message); \(hint)" }
         return Failure(named)
     }
 

@@ -31,5 +31,6 @@ struct QuestionOptions: ParsableArguments {
             if let missing = PartialAnswer.line(report) { Terminal.note(missing) }
         case .table: Terminal.out(table(report))
         }
+        await EmptySteps(of: report)?.warn(answer.http)
     }
 }

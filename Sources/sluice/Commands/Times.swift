@@ -21,20 +21,24 @@ struct Times: AsyncParsableCommand {
               sluice times shop --from-step 2 --to-step 3 --bins 50 --format csv
             """)
 
-    @Option(help: ArgumentHelp("Step where the time begins: a name, or a number from 1; the first step by default.", valueName: "step"))
-    var fromStep: String?
-    @Option(help: ArgumentHelp("Step where the time ends, after --from-step; the last step by default.", valueName: "step"))
-    var toStep: String?
-    @Option(help: ArgumentHelp("Bars of the histogram, at most: 5 to 100.", valueName: "number")) var bins = 20
+    struct Own: ParsableArguments {
+        @Option(help: ArgumentHelp("Step where the time begins: a name, or a number from 1; the first step by default.", valueName: "step"))
+        var fromStep: String?
+        @Option(help: ArgumentHelp("Step where the time ends, after --from-step; the last step by default.", valueName: "step"))
+        var toStep: String?
+        @Option(help: ArgumentHelp("Bars of the histogram, at most: 5 to 100.", valueName: "number")) var bins = 20
+    }
+
+    @OptionGroup(title: "Report") var own: Own
     @OptionGroup var question: QuestionOptions
 
-    func validate() throws { try checkNumber("--bins", bins, in: 5...100) }
+    func validate() throws { try checkNumber("--bins", own.bins, in: 5...100) }
 
     func run() async throws {
         var document = try question.document()
-        if let fromStep { document.set("from", QueryDocument.step(fromStep), by: "--from-step") }
-        if let toStep { document.set("to", QueryDocument.step(toStep), by: "--to-step") }
-        document.set("bins", .count(bins), by: "--bins")
+        if let fromStep = own.fromStep { document.set("from", QueryDocument.step(fromStep), by: "--from-step") }
+        if let toStep = own.toStep { document.set("to", QueryDocument.step(toStep), by: "--to-step") }
+        document.set("bins", .count(own.bins), by: "--bins")
         try await question.show(.times, document, table: { TimesTable($0).text }, csv: { ReportCSV.times($0) })
     }
 }

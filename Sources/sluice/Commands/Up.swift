@@ -49,7 +49,13 @@ struct Up: AsyncParsableCommand {
             """)
     var newShards = false
 
-    func validate() throws { try checkNumber("--shards", shards, in: 1...Limits.shards) }
+    func validate() throws {
+        try checkNumber("--shards", shards, in: 1...Limits.shards)
+        for (option, port) in [
+            ("--ingest-http", ingestHttp), ("--ingest-wire", ingestWire), ("--coordinator-http", coordinatorHttp),
+            ("--coordinator-wire", coordinatorWire), ("--shard-wire", shardWire), ("--shard-http", shardHttp),
+        ] { try checkNumber(option, port, in: 0...65_535) }
+    }
 
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
@@ -62,17 +68,7 @@ struct Up: AsyncParsableCommand {
         }
         let directory = URL(fileURLWithPath: data).path
         let logs = directory + "/logs"
-        do {
-            try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
-        } catch {
-            var isDirectory: ObjCBool = false
-            if FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory), !isDirectory.boolValue {
-                throw Failure("\(directory) is not a directory")
-            }
-            let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-            let words = cause.flatMap { $0.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32($0.code))) : nil }
-            throw Failure("cannot make \(logs): \(words ?? error.localizedDescription)")
-        }
+        try Self.make(logs, in: directory)
         let lock: DirectoryLock
         do throws(DirectoryLock.Fault) {
             lock = try DirectoryLock(directory)
@@ -87,6 +83,7 @@ struct Up: AsyncParsableCommand {
         let plan = try ClusterPlan(
             shards: shards, data: directory, ports: ports, newShards: newShards ? await earlier.others() : [],
             extra: sealRows.map { ["--seal-rows", "\($0)"] } ?? [])
+        try await Self.awaitPorts(of: plan, directory)
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let supervisor = Supervisor(plan, programs: URL(fileURLWithPath: own).deletingLastPathComponent(), logs: logs) { pids in
             if isReady.withLock({ $0 }) { Self.write(plan, pids, to: info) }
@@ -105,12 +102,48 @@ struct Up: AsyncParsableCommand {
         }
         isReady.withLock { $0 = true }
         Self.write(plan, supervisor.pids, to: info)
-        Terminal.note(
-            "ready: dashboard http://127.0.0.1:\(plan.coordinator.http)/, events to http://127.0.0.1:\(plan.ingest.http)/v1/events")
+        let origin = (environment["SLUICE_TLS_CERT"]?.isEmpty ?? true ? "http" : "https") + "://127.0.0.1"
+        Terminal.note("ready: dashboard \(origin):\(plan.coordinator.http)/, events to \(origin):\(plan.ingest.http)/v1/events")
         await stop.wait()
         await supervisor.stop()
         if let info { try? FileManager.default.removeItem(atPath: info) }
         Terminal.note("stopped")
+    }
+
+    private static func make(_ logs: String, in directory: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: logs, withIntermediateDirectories: true)
+        } catch {
+            var isDirectory: ObjCBool = false
+            if FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory), !isDirectory.boolValue {
+                throw Failure("\(directory) is not a directory")
+            }
+            let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+            let words = cause.flatMap { $0.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32($0.code))) : nil }
+            throw Failure("cannot make \(logs): \(words ?? error.localizedDescription)")
+        }
+    }
+
+    /// Throws if a port is in use. Waits for services of an earlier run that was killed: they end within seconds.
+    private static func awaitPorts(of plan: ClusterPlan, _ directory: String) async throws {
+        let end = ContinuousClock.now + .seconds(15)
+        while let problem = plan.portProblem() {
+            let isEnding = plan.members.contains { isLocked("\(directory)/\($0.name)") }
+            guard isEnding, ContinuousClock.now < end else { throw Failure(problem) }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    /// Whether a service has the data directory open.
+    private static func isLocked(_ directory: String) -> Bool {
+        guard FileManager.default.fileExists(atPath: directory) else { return false }
+        do throws(DirectoryLock.Fault) {
+            _ = try DirectoryLock(directory)
+            return false
+        } catch {
+            guard case .held = error else { return false }
+            return true
+        }
     }
 
     private var ports: ClusterPlan.Ports {

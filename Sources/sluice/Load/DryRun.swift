@@ -6,7 +6,7 @@ import ServiceRuntime
 /// Shows how files are read, and sends nothing.
 struct DryRun {
     let options: FileOptions
-    let format: Load.Format
+    let format: LoadingOptions.Format
 
     /// Max events, and max rejected records, shown in a table.
     private static let shown = 10
@@ -96,6 +96,7 @@ struct DryRun {
             Terminal.out("  … and \(Terminal.number(counts.rejected - rejected.count)) more; --format json shows all")
         }
         for note in ColumnNotes.notes(source, isSent: false) { Terminal.out(note) }
+        if isWhole, counts.rejected > 0, counts.events + counts.skipped == 0, let hint = FormatHint.text(file) { Terminal.out(hint) }
         return counts.rejected > 0 ? .rejectedRows : .complete
     }
 }

@@ -9,6 +9,9 @@ struct LoadTotals {
     private var skipped: [String: Int] = [:]
     private let start = ContinuousClock.now
 
+    /// Number of records with an outcome.
+    var records: Int { accepted + rejected + skipped.values.reduce(0, +) }
+
     mutating func note(_ outcomes: [RecordOutcome], _ rejects: RejectedRows) {
         for outcome in outcomes {
             switch outcome.kind {
@@ -28,7 +31,7 @@ struct LoadTotals {
             line += ", \(Terminal.number(count)) skipped (\(reason.printable))"
         }
         line += " (\(Terminal.number(Int(Double(accepted) / seconds)))/s)"
-        if accepted + rejected + skipped.count == 0 { line += "; the file holds no events" }
+        if records == 0 { line += "; the file holds no events" }
         if let fault = rejects.fault {
             line += "; \(rejects.path.printable) cannot be written: \(fault)"
         } else if rejected > 0 {

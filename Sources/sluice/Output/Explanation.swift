@@ -16,7 +16,7 @@ struct Explanation {
             "\(text("user_id")): \(text("outcome").replacing("_", with: " ")), step \(report["depth"]?.asInteger ?? 0) of \(steps)"
         ]
         if let stopped = report["stopped"], stopped != .null {
-            lines.append("not step \(number(stopped, "index")) (\(text(stopped, "step"))): \(text(stopped, "text"))")
+            lines.append("step \(number(stopped, "index")) (\(text(stopped, "step"))) was not reached: \(text(stopped, "text"))")
         }
         lines.append("")
         // An event is known by its time and name; of several equal ones the first is marked.
@@ -34,11 +34,19 @@ struct Explanation {
         let attempts = report["attempts"]?.asArray ?? []
         if !attempts.isEmpty { lines += ["", "other attempts:"] }
         for attempt in attempts {
-            let why = text(attempt, "not_chosen").replacing("_", with: " ")
-            lines.append("      \(pad(text(attempt, "time"), 28)) step \(number(attempt, "depth")), \(why)")
+            let why = text(attempt, "not_chosen")
+            lines.append(
+                "      \(pad(text(attempt, "time"), 28)) reached step \(number(attempt, "depth")); not chosen, because "
+                    + (Self.notChosen[why] ?? why.replacing("_", with: " ")))
         }
         return (lines + PartialAnswer.lines(report)).joined(separator: "\n")
     }
+
+    /// Why an attempt does not represent the user, in words.
+    private static let notChosen = [
+        "shallower": "another attempt got further", "fewer_optional_steps": "another attempt did more optional steps",
+        "slower": "another attempt was faster", "later": "another attempt came earlier", "left_out": "an exclusion applies",
+    ]
 
     private func text(_ key: ByteString) -> String { text(report, key) }
 

@@ -27,7 +27,7 @@ struct FunnelTable {
             let left = step["dropout_rate"]?.asDouble.map { "-\(Self.decimal($0)) %" } ?? ""
             lines.append(
                 row(
-                    name.padded(to: nameWidth), bar(share ?? 0, barWidth), Terminal.number(Int(step["count"]?.asInteger ?? 0)),
+                    name.padded(to: nameWidth), Bar.text(share ?? 0, width: barWidth), Terminal.number(Int(step["count"]?.asInteger ?? 0)),
                     share.map { "\(Self.decimal($0 * 100)) %" } ?? "–", left, duration(step["median_seconds"]?.asDouble),
                     showsOpen ? step["open"]?.asInteger.map { Terminal.number(Int($0)) } ?? "" : nil) + mark)
         }
@@ -86,12 +86,6 @@ struct FunnelTable {
     ) -> String {
         "\(name)  \(bar)  \(padLeft(users, 10)) \(padLeft(share, 9)) \(padLeft(left, 9)) \(padLeft(median, 9))"
             + (open.map { " " + padLeft($0, 10) } ?? "")
-    }
-
-    private func bar(_ share: Double, _ width: Int) -> String {
-        let eighths = Int((min(1, max(0, share)) * Double(width * 8)).rounded())
-        let parts = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
-        return (String(repeating: "█", count: eighths / 8) + parts[eighths % 8]).padded(to: width)
     }
 
     private func duration(_ seconds: Double?) -> String {

@@ -31,7 +31,7 @@ struct PathsTable {
 
     private func line(_ name: String, _ row: JSONValue) -> String {
         let share = row["share"]?.asDouble ?? 0
-        return "  \(bar(share)) \(pad(count(row["users"]), 9)) \(pad(percent(share), 7))  \(name)"
+        return "  \(Bar.text(share, width: Self.barWidth)) \(pad(count(row["users"]), 9)) \(pad(percent(share), 7))  \(name)"
     }
 
     private func rest(_ row: JSONValue?, _ what: ByteString) -> [String] {
@@ -56,11 +56,6 @@ struct PathsTable {
         return lines + [
             "", "\(count(report["tested"])) were tested; q is the share of false finds among those as strong. None of it says why.",
         ]
-    }
-
-    private func bar(_ share: Double) -> String {
-        let filled = Int((min(1, max(0, share)) * Double(Self.barWidth)).rounded())
-        return String(repeating: "█", count: filled) + String(repeating: "·", count: Self.barWidth - filled)
     }
 
     private func count(_ value: JSONValue?) -> String { Terminal.number(Int(value?.asInteger ?? 0)) }

@@ -18,7 +18,10 @@ enum Terminal {
         }
     }
 
-    static func note(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8)) }
+    /// Writes a line to standard error, in place of a progress bar's.
+    static func note(_ text: String) {
+        try? FileHandle.standardError.write(contentsOf: Data(((isInteractive ? "\r\u{1B}[K" : "") + text + "\n").utf8))
+    }
 
     static var width: Int {
         var size = winsize()
@@ -66,8 +69,7 @@ final class ProgressBar: Sendable {
         let seconds = max(0.001, Double((now - start) / .seconds(1)))
         var line = "\r\(label) "
         if let fraction {
-            let filled = Int(min(1, max(0, fraction)) * 30)
-            line += "[" + String(repeating: "█", count: filled) + String(repeating: "·", count: 30 - filled) + "] "
+            line += "[\(Bar.text(fraction, width: 30))] "
             line += "\(Int(min(1, fraction) * 100)) % "
         }
         line += "\(Terminal.number(rows)) events, \(Terminal.number(Int(Double(rows) / seconds)))/s"

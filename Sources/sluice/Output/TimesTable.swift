@@ -43,8 +43,7 @@ struct TimesTable {
         return ["\(Self.pad("from", 9)) \(Self.pad("to", 9))  \(String(repeating: " ", count: Self.barWidth)) \(Self.pad("users", 10))"]
             + rows.map { row in
                 let share = Double(row.users) / Double(users)
-                let filled = Int((share * Double(Self.barWidth)).rounded())
-                let bar = String(repeating: "█", count: filled) + String(repeating: "·", count: Self.barWidth - filled)
+                let bar = Bar.text(share, width: Self.barWidth)
                 let number = Self.pad(Terminal.number(row.users), 10)
                 let percent = Self.pad("\(FunnelTable.decimal(share * 100)) %", 8)
                 return "\(Self.pad(row.from, 9)) \(Self.pad(row.to, 9))  \(bar) \(number) \(percent)"

@@ -40,6 +40,9 @@ struct UserListOutput {
 
     init(_ format: AnswerOptions.Format) { self.format = format }
 
+    /// Whether there are no users, and no shard or user is missing.
+    var isEmpty: Bool { count == 0 && missing == nil }
+
     mutating func write(_ page: UserListPage) {
         switch format {
         case .json: users += page.users.map { .string($0) }

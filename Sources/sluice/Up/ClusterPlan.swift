@@ -30,7 +30,11 @@ struct ClusterPlan {
     init(shards count: Int, data: String, ports: Ports, newShards: [Int], extra: [String]) throws {
         var free = FreePorts()
         func port(_ wanted: Int, _ offset: Int = 0) throws -> Int { wanted == 0 ? try free.next() : wanted + offset }
-        let coordinatorWire = try port(ports.coordinatorWire)
+        // As by default, HTTP is before wire.
+        func pair(_ http: Int, _ wire: Int) throws -> (http: Int, wire: Int) {
+            http == 0 && wire == 0 ? try free.pair() : (try port(http), try port(wire))
+        }
+        let (coordinatorHTTP, coordinatorWire) = try pair(ports.coordinatorHTTP, ports.coordinatorWire)
         let coordinator = "127.0.0.1:\(coordinatorWire)"
         var members: [Member] = []
         for id in 0..<count {
@@ -42,14 +46,13 @@ struct ClusterPlan {
                     http: http, wire: wire, shard: id))
         }
         let list = members.map { "127.0.0.1:\($0.wire)" }.joined(separator: ",")
-        let coordinatorHTTP = try port(ports.coordinatorHTTP)
         members.append(
             Member(
                 name: "coordinator", program: "sluice-coordinator",
                 arguments: Self.common("\(data)/coordinator", coordinatorHTTP, coordinatorWire) + ["--shards", list]
                     + (newShards.isEmpty ? [] : ["--new-shards", newShards.map(String.init).joined(separator: ",")]),
                 http: coordinatorHTTP, wire: coordinatorWire, shard: nil))
-        let (ingestHTTP, ingestWire) = (try port(ports.ingestHTTP), try port(ports.ingestWire))
+        let (ingestHTTP, ingestWire) = try pair(ports.ingestHTTP, ports.ingestWire)
         members.append(
             Member(
                 name: "ingest", program: "sluice-ingest",
@@ -86,18 +89,36 @@ private struct FreePorts {
     /// Each port is given to one member only.
     private var given: Set<Int> = []
 
-    mutating func next() throws -> Int {
+    mutating func next() throws -> Int { try next(1) }
+
+    /// A port, and the one behind it.
+    mutating func pair() throws -> (Int, Int) {
+        let first = try next(2)
+        return (first, first + 1)
+    }
+
+    /// The first of some ports in a row.
+    private mutating func next(_ count: Int) throws -> Int {
         for _ in 0..<1_000 {
-            let port = Int.random(in: Self.range)
-            if Self.isFree(port), given.insert(port).inserted { return port }
+            let first = Int.random(in: Self.range)
+            let ports = first..<first + count
+            guard ports.allSatisfy({ !given.contains($0) && LocalPort.isFree($0) }) else { continue }
+            given.formUnion(ports)
+            return first
         }
         throw Failure("cannot find a free port from \(Self.range.lowerBound) to \(Self.range.upperBound)")
     }
+}
 
-    private static func isFree(_ port: Int) -> Bool {
+enum LocalPort {
+    /// Whether a program could listen on the port of 127.0.0.1.
+    static func isFree(_ port: Int) -> Bool {
         let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard socket >= 0 else { return false }
         defer { close(socket) }
+        // As services do: connections that have ended do not keep the port.
+        var isReused: Int32 = 1
+        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &isReused, socklen_t(MemoryLayout<Int32>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = inet_addr("127.0.0.1")

@@ -43,7 +43,8 @@ struct EarlierData {
                 sluice cluster recover --shards \(there)\(gone) --data \(coordinator)
                 """
         }
-        guard let one = lost.first, !newShards else { return nil }
+        let mayBeginEmpty = await recoveredAsLost()
+        guard let one = lost.first(where: { !mayBeginEmpty.contains($0) }), !newShards else { return nil }
         return "\(path(one)) is missing or empty, and \(path(first)) holds events: \(Self.advice(one))"
     }
 
@@ -56,16 +57,28 @@ struct EarlierData {
     }
 
     private static func advice(_ shard: Int) -> String {
-        "answers would lack users of shard \(shard). Put the right data back, or use --new-shards to go on with what is there"
+        "answers would lack users of shard \(shard). Put the right data back, or start once with --new-shards to go on with what is there"
+    }
+
+    /// What the coordinator knows of the cluster; nil without a database, or if the cluster has another number of shards.
+    private func snapshot() async -> ClusterSnapshot? {
+        let database = "\(directory)/coordinator/metadata.sqlite"
+        guard FileManager.default.fileExists(atPath: database), let store = try? SQLiteMetadataStore(path: database) else { return nil }
+        defer { try? store.close() }
+        // The coordinator itself reports a fault of the database.
+        guard let snapshot = try? await ClusterRegistry(store).stored(), snapshot.map.shards.count == shards else { return nil }
+        return snapshot
+    }
+
+    /// Shards of `sluice cluster recover --lost-shards`, until the coordinator has started.
+    private func recoveredAsLost() async -> [Int] {
+        guard let snapshot = await snapshot() else { return [] }
+        return snapshot.map.shards.filter { $0.host == Recover.unknownHost && snapshot.dataID(ofShard: $0.id) == 0 }.map(\.id)
     }
 
     /// Shards whose data are missing, or are not those that the coordinator knows.
     func others() async -> [Int] {
-        let database = "\(directory)/coordinator/metadata.sqlite"
-        guard FileManager.default.fileExists(atPath: database), let store = try? SQLiteMetadataStore(path: database) else { return [] }
-        defer { try? store.close() }
-        // The coordinator itself reports a fault of the database.
-        guard let snapshot = try? await ClusterRegistry(store).stored(), snapshot.map.shards.count == shards else { return [] }
+        guard let snapshot = await snapshot() else { return [] }
         let lost = lost
         return (0..<shards).filter { shard in
             let known = snapshot.dataID(ofShard: shard)

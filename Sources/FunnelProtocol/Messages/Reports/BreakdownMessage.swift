@@ -92,11 +92,11 @@ extension GroupShare {
 extension ValueGroups {
     func write(to out: inout ByteWriter) {
         for count in absent { out.varint(count) }
-        out.varint(UInt64(counts.count))
-        // Sorted, so that the same users give the same bytes.
-        for value in counts.keys.sortedAsText() {
-            value.write(to: &out)
-            for count in counts[value] ?? [] { out.varint(count) }
+        out.varint(UInt64(count))
+        // In order, so that the same users give the same bytes.
+        for i in 0..<count {
+            values.write(i, to: &out)
+            for position in 0..<steps { out.varint(users(at: i, position: position)) }
         }
         out.varint(UInt64(untold.values))
         if untold.values > 0 { out.varint(untold.users) }
@@ -105,22 +105,23 @@ extension ValueGroups {
     /// Reads the groups.
     /// - Parameter counts: those of the result, to which groups must add up.
     static func read(_ reader: inout ByteReader, _ counts: [UInt64]) throws(ByteError) -> ValueGroups {
-        var groups = ValueGroups(steps: counts.count)
-        groups.absent = try reader.counts(steps: counts.count)
-        var total = groups.absent
+        let steps = counts.count
+        let absent = try reader.counts(steps: steps)
+        var total = absent
         guard zip(total, counts).allSatisfy({ $0 <= $1 }) else { throw doNotAddUp(reader.offset) }
-        for _ in 0..<(try reader.count(limit: Limits.breakdownValues, "values")) {
-            let value = try PropertyValue.read(&reader)
-            let own = try reader.counts(steps: counts.count)
-            guard groups.counts.updateValue(own, forKey: value) == nil else {
-                throw ByteError(offset: reader.offset, reason: "a value is given twice")
-            }
+        var values = ValueTable()
+        var users: [UInt64] = []
+        for i in 0..<(try reader.count(limit: Limits.breakdownValues, "values")) {
+            try values.read(&reader)
+            try reader.append(steps: steps, to: &users)
             // Compared after each value, so that a total is over its count long before 2^64.
-            for i in total.indices {
-                total[i] += own[i]
-                guard total[i] <= counts[i] else { throw Self.doNotAddUp(reader.offset) }
+            for step in 0..<steps {
+                total[step] += users[i * steps + step]
+                guard total[step] <= counts[step] else { throw Self.doNotAddUp(reader.offset) }
             }
         }
+        var groups = ValueGroups(absent: absent, values, counts: users)
+        guard groups.values.isAscending() else { throw ByteError(offset: reader.offset, reason: "a value is given twice") }
         let left = try reader.count(limit: Limits.breakdownValues, "values left out")
         guard left > 0 else {
             guard total == counts else { throw doNotAddUp(reader.offset) }

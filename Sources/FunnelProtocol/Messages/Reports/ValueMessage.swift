@@ -22,8 +22,13 @@ extension PropertyValue {
     static func read(_ reader: inout ByteReader) throws(ByteError) -> PropertyValue {
         let start = reader.offset
         let tag: UInt8 = try reader.integer("value tag")
+        return tag == EventBatch.Tag.string
+            ? .string(try reader.string(limit: Limits.propertyValueBytes, "value")) : try read(tag, &reader, start)
+    }
+
+    /// Reads a number or boolean, of which only the tag was read.
+    fileprivate static func read(_ tag: UInt8, _ reader: inout ByteReader, _ start: Int) throws(ByteError) -> PropertyValue {
         switch tag {
-        case EventBatch.Tag.string: return .string(try reader.string(limit: Limits.propertyValueBytes, "value"))
         case EventBatch.Tag.integer: return .integer(try reader.zigzag("value"))
         case EventBatch.Tag.double:
             let value = Double(bitPattern: try reader.integer("value"))
@@ -35,5 +40,22 @@ extension PropertyValue {
         default: break
         }
         throw ByteError(offset: start, reason: "not a canonical property value")
+    }
+}
+
+extension ValueTable {
+    func write(_ index: Int, to out: inout ByteWriter) {
+        guard isString(index) else { return self[index].write(to: &out) }
+        out.integer(EventBatch.Tag.string)
+        out.string(heap.span.extracting(range(index)))
+    }
+
+    /// Reads a value, as `PropertyValue.read` does, and appends it.
+    mutating func read(_ reader: inout ByteReader) throws(ByteError) {
+        let start = reader.offset
+        let tag: UInt8 = try reader.integer("value tag")
+        guard tag == EventBatch.Tag.string else { return append(try PropertyValue.read(tag, &reader, start)) }
+        let text = try reader.take(try reader.count(limit: Limits.propertyValueBytes, "value"), "value")
+        append(string: reader.bytes.span.extracting(text))
     }
 }

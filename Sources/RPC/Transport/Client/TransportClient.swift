@@ -1,3 +1,4 @@
+import FunnelModel
 import HTTP2
 import Logging
 import NIOCore
@@ -145,9 +146,9 @@ package final class TransportClient: Sendable {
             }
         } catch {
             let reason = connectionWords(error)
-            logger.debug("connect failed", metadata: ["target": "\(host):\(port)", "error": "\(reason)"])
+            logger.debug("connect failed", metadata: ["target": "\(addressText(host, port))", "error": "\(reason)"])
             let waiters = state.withLock { $0.pool.failed(reason, now: .now()) }
-            let refusal = TransportError(.refused, "cannot connect to \(host):\(port): \(reason)")
+            let refusal = TransportError(.refused, "cannot connect to \(addressText(host, port)): \(reason)")
             for waiter in waiters { waiter.resume(throwing: refusal) }
         }
     }
@@ -156,7 +157,7 @@ package final class TransportClient: Sendable {
         let context = try tls?.makeContext()
         let hostname = tls?.verifyHostname ?? host
         let limits = limits
-        let authority = hostname.contains(":") ? "[\(hostname)]:\(port)" : "\(hostname):\(port)"
+        let authority = addressText(hostname, port)
         let timeout = TimeAmount.nanoseconds(limits.connectTimeout.boundedNanoseconds)
         let connection = try await ClientBootstrap(group: group)
             .connectTimeout(timeout)

@@ -1,3 +1,4 @@
+import FunnelModel
 import HTTP2
 import Logging
 import NIOCore
@@ -49,7 +50,7 @@ package final class TransportServer: Sendable {
         do {
             channel = try await bootstrap.bind(host: host, port: port).get()
         } catch {
-            throw TransportError(.failed, "cannot listen on \(host):\(port): \(connectionWords(error))")
+            throw TransportError(.failed, "cannot listen on \(addressText(host, port)): \(connectionWords(error))")
         }
         listener.withLock { $0 = channel }
         return (channel.localAddress?.ipAddress ?? host, channel.localAddress?.port ?? port)

@@ -1,0 +1,56 @@
+/// Why a request is not answered with success. `SDKEndpoint.answer(_:to:)` puts it in the words that the SDK understands.
+package enum SDKFault: Error, Equatable, Sendable {
+    case malformed(String)
+    /// A readable body of a kind that is not supported.
+    case unsupported(String)
+    /// The content encoding of the body, such as `br`.
+    case unsupportedEncoding(String)
+    case missingKey
+    case wrongKey
+    /// The limit of the body in bytes.
+    case tooLarge(limit: Int)
+    case tooManyEvents(limit: Int)
+    /// Seconds to wait.
+    case rateLimited(retryAfter: Int)
+    /// Nothing was stored, or not all: seconds to wait before the whole request is sent again.
+    case overloaded(retryAfter: Int)
+}
+
+extension SDKFault: CustomStringConvertible {
+    package var description: String { message }
+
+    var message: String {
+        switch self {
+        case .malformed(let reason), .unsupported(let reason): reason
+        case .unsupportedEncoding(let name): "the content encoding \"\(name.prefix(60))\" is not supported; use gzip or none"
+        case .missingKey: "the request has no API key"
+        case .wrongKey: "the API key is not valid for writing events"
+        case .tooLarge(let limit): "the body is larger than \(limit) bytes, the limit"
+        case .tooManyEvents(let limit): "the request has more than \(limit) events, the limit"
+        case .rateLimited(let seconds): "too many requests; try again in \(seconds) s"
+        case .overloaded(let seconds): "some events are not stored; send the request again in \(seconds) s"
+        }
+    }
+
+    /// A name for programs.
+    var code: String {
+        switch self {
+        case .malformed: "invalid_request"
+        case .unsupported: "unsupported"
+        case .unsupportedEncoding: "unsupported_encoding"
+        case .missingKey: "missing_api_key"
+        case .wrongKey: "invalid_api_key"
+        case .tooLarge: "payload_too_large"
+        case .tooManyEvents: "too_many_events"
+        case .rateLimited: "rate_limited"
+        case .overloaded: "overloaded"
+        }
+    }
+
+    var retryAfter: Int? {
+        switch self {
+        case .rateLimited(let seconds), .overloaded(let seconds): max(seconds, 1)
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import FunnelModel
+
+extension SDKEndpoint {
+    /// Reads a request.
+    ///
+    /// - Parameters:
+    ///   - now: the server's time in microseconds, for records without a time and for the range of times.
+    ///   - limit: max number of records.
+    /// - Throws: if the body cannot be read as a whole. A record that cannot be read is rejected alone.
+    package func read(_ request: SDKRequest, now: Int64, limit: Int) throws(SDKFault) -> SDKBatch {
+        let reader = RequestReader(endpoint: self, request: request, now: now, limit: limit)
+        switch call {
+        case .segmentBatch: return try reader.segmentBatch()
+        case .segmentCall(let call): return try reader.segmentCall(call)
+        case .posthogCapture, .posthogResults: return try reader.posthog()
+        case .mixpanelTrack, .mixpanelImport: return try reader.mixpanelEvents()
+        case .mixpanelEngage: return try reader.mixpanelProfiles(groups: false)
+        case .mixpanelGroups: return try reader.mixpanelProfiles(groups: true)
+        case .amplitudeUpload: return try reader.amplitude()
+        case .snowplowPayload, .snowplowPixel: return try reader.snowplow()
+        case .cloudEvents: return try reader.cloudEvents()
+        case .segmentSettings, .posthogFlags, .posthogConfig, .posthogScript, .posthogRecording, .snowplowHealth: return SDKBatch()
+        }
+    }
+}
+
+/// Reads one request; an extension for each product has its calls.
+struct RequestReader {
+    let endpoint: SDKEndpoint
+    let request: SDKRequest
+    let now: Int64
+    let limit: Int
+
+    /// Reads the records of a body one by one, and finds the API key.
+    /// - Parameter form: the form around the body.
+    func batch(
+        _ body: BodyRecords, form: FormFields? = nil, _ read: (SourceRecord) throws(EventFault) -> SDKRecord
+    ) throws(SDKFault) -> SDKBatch {
+        var batch = SDKBatch()
+        var eventKeys: [ByteString?] = []
+        for index in 0..<body.count {
+            let (record, key) = try record(index, of: body, read)
+            batch.records.append(record)
+            eventKeys.append(key)
+        }
+        batch.key = endpoint.key(inHeadOf: request) ?? endpoint.key(in: body.envelope) ?? form.flatMap(endpoint.key(inForm:))
+        if batch.key == nil { batch.takeKey(ofEvents: eventKeys) }
+        return batch
+    }
+
+    private func record(
+        _ index: Int, of body: BodyRecords, _ read: (SourceRecord) throws(EventFault) -> SDKRecord
+    ) throws(SDKFault) -> (record: SDKRecord, key: ByteString?) {
+        let source: SourceRecord
+        do throws(EventFault) {
+            source = try body.record(index)
+        } catch {
+            if body.isSingle { throw .malformed(error.message) }
+            return (SDKRecord(rejected: error), nil)
+        }
+        var record: SDKRecord
+        do throws(EventFault) {
+            record = try read(source)
+        } catch {
+            record = SDKRecord(rejected: error)
+        }
+        record.messageID = endpoint.messageIDs.text(in: source.value) ?? ""
+        return (record, endpoint.key(ofEvent: source.value))
+    }
+}
+
+extension SDKBatch {
+    /// Takes the first key of the events. Events with another one, or without, are rejected.
+    fileprivate mutating func takeKey(ofEvents keys: [ByteString?]) {
+        key = keys.lazy.compactMap { $0 }.first
+        if key == nil { return }
+        for index in records.indices where keys[index] != key && records[index].rejected == nil {
+            let messageID = records[index].messageID
+            records[index] = SDKRecord(rejected: EventFault("token", "is missing, or is not the API key of the request's first event"))
+            records[index].messageID = messageID
+        }
+    }
+}
+
+extension SDKEndpoint {
+    /// Places of the ids by which answers name events.
+    fileprivate var messageIDs: [MemberPlace] {
+        switch product {
+        case .posthog: ["uuid"]
+        case .mixpanel: ["properties.$insert_id"]
+        case .segment, .amplitude, .snowplow, .cloudEvents: []
+        }
+    }
+
+    /// The key as a field of a form.
+    fileprivate func key(inForm form: FormFields) -> ByteString? {
+        for case .body(let name) in keys {
+            if let key = form.value(name.string), !key.isEmpty { return ByteString(key) }
+        }
+        return nil
+    }
+}

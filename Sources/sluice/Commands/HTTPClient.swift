@@ -1,0 +1,66 @@
+import Foundation
+import FoundationNetworking
+import FunnelModel
+
+/// HTTP calls of the command line to the coordinator.
+struct HTTPClient {
+    /// host:port, or a URL without a path.
+    let address: String
+    let key: KeyOptions
+
+    init(_ address: String, _ key: KeyOptions) {
+        self.address = address
+        self.key = key
+    }
+
+    /// Of all paths; nil if the address is none.
+    var base: URL? {
+        let url = URL(string: address.hasPrefix("https://") || address.hasPrefix("http://") ? address : "http://\(address)")
+        return url?.host == nil ? nil : url
+    }
+
+    /// - Returns: the body, which may be empty; problems of the server become errors with their detail.
+    func call(_ method: String, _ path: String, _ body: [UInt8]? = nil, seconds: Double = 30) async throws -> [UInt8] {
+        guard let base, let url = URL(string: base.absoluteString + path), let host = url.host else {
+            throw Failure("\(path.printable) cannot be a path of an address")
+        }
+        // URLSession rejects them.
+        if host.contains(":") { throw Failure("\(address): give a host name or an IPv4 address; IPv6 addresses are for wire ports only") }
+        try key.check(host: host, encrypted: url.scheme == "https")
+        var request = URLRequest(url: url, timeoutInterval: seconds)
+        request.httpMethod = method
+        request.httpBody = body.map { Data($0) }
+        if let authorization = try key.authorization() { request.setValue(authorization, forHTTPHeaderField: "Authorization") }
+        let (data, response): (Data, URLResponse)
+        do {
+            (data, response) = try await URLSession.shared.data(for: request)
+        } catch {
+            throw Failure("\(address): \(error.localizedDescription)\(hint(url, host))")
+        }
+        let status = (response as? HTTPURLResponse)?.statusCode ?? 0
+        guard (200..<300).contains(status) else { throw Failure(problem(Array(data), status)) }
+        return Array(data)
+    }
+
+    /// What to do about a port of another kind; empty if it is none.
+    private func hint(_ url: URL, _ host: String) -> String {
+        let isEncrypted = url.scheme == "https"
+        switch PortKind.of(host: host, port: url.port ?? (isEncrypted ? 443 : 80)) {
+        case .wire: return "; \(address) looks like a wire port: \(CalledService.coordinator.needsHTTP)"
+        case .tls where !isEncrypted: return "; the port uses TLS: give --to https://HOST:PORT"
+        case .http where isEncrypted: return "; the port does not use TLS: leave https:// out"
+        case .http, .tls, .unknown: return ""
+        }
+    }
+
+    private func problem(_ body: [UInt8], _ status: Int) -> String {
+        let document = try? JSONParser.parse(body)
+        let faults = (document?["errors"]?.asArray ?? []).map {
+            "\n  " + "\($0["field"]?.asString?.string ?? ""): \($0["reason"]?.asString?.string ?? "")".printable
+        }
+        let detail = (document?["detail"]?.asString?.string ?? "HTTP \(status)").printable
+        // Every path that commands call exists on the coordinator.
+        let isElsewhere = status == 404 && document?["type"]?.asString != "urn:sluice:unknown_funnel"
+        return detail + (isElsewhere ? "; \(CalledService.coordinator.needsHTTP)" : "") + faults.joined()
+    }
+}

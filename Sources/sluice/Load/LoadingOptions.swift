@@ -1,0 +1,58 @@
+import ArgumentParser
+import Crypto
+import EventFiles
+import Foundation
+import FunnelModel
+import ServiceRuntime
+
+/// What `sluice load` does with the records that it reads.
+struct LoadingOptions: ParsableArguments {
+    enum RowIDs: String, ExpressibleByArgument, CaseIterable { case content, file }
+    enum Format: String, ExpressibleByArgument, CaseIterable { case table, json }
+
+    @Flag(help: "Show how the files are read, and send nothing. Needs no cluster.") var dryRun = false
+    @Option(
+        help: ArgumentHelp("Output of --dry-run: a table of the first rows, or json with one line for each record.", valueName: "format"))
+    var format: Format = .table
+    @Option(
+        help: ArgumentHelp(
+            "Ids of events without one: content makes them from what was read, file from the SHA-256 of the file and the row, as 0.1 did.",
+            valueName: "rule"))
+    var rowIds: RowIDs = .content
+    @Option(
+        help: ArgumentHelp("Ids of events without one are KEY/0, KEY/1 and so on, by row. At most 128 bytes.", valueName: "key"))
+    var idempotencyKey: String?
+
+    func validate() throws {
+        if format == .json, !dryRun { throw ValidationError("--format json needs --dry-run") }
+        if let idempotencyKey {
+            guard (1...Limits.idempotencyKeyBytes).contains(idempotencyKey.utf8.count) else {
+                throw ValidationError(
+                    "--idempotency-key must have 1 to \(Limits.idempotencyKeyBytes) bytes, not \(idempotencyKey.utf8.count)")
+            }
+            if rowIds == .file { throw ValidationError("--idempotency-key and --row-ids file exclude each other: give one of them") }
+        }
+    }
+
+    func identity(of file: String) throws -> RowIdentity {
+        if let idempotencyKey { return try RowIdentity(.numbered(prefix: ByteString(idempotencyKey))) }
+        guard rowIds == .file else { return try RowIdentity(.content) }
+        return try RowIdentity(.numbered(prefix: ByteString(file == "-" ? UUID().uuidString : try Self.hash(file))))
+    }
+
+    /// SHA-256 of a file's bytes, in hex.
+    private static func hash(_ path: String) throws -> String {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw FileFault("\(path): --row-ids file needs a file that can be read twice")
+        }
+        guard let handle = FileHandle(forReadingAtPath: path) else { throw FileFault("\(path) cannot be read: \(SystemWords.last)") }
+        var hasher = SHA256()
+        do {
+            while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty { hasher.update(data: chunk) }
+        } catch {
+            throw FileFault("\(path) cannot be read: \(SystemWords.last)")
+        }
+        return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
