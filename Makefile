@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-contract test-files test-traits test-tsan test-hostile hostile kills-all test-prometheus test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-contract test-sdks test-files test-traits test-tsan test-hostile hostile kills-all test-prometheus test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -78,6 +78,13 @@ verify-reports: build
 # Every operation of Protocol/openapi.yaml on a real cluster, each answer validated against the document; about half a minute.
 test-contract: build
 	Tests/Reports/python.sh Tests/Reports/contract_test.py --programs $(build_dir)
+
+# make test-sdks SIZE=short ONLY=segment,browser SEED=1 LOGS=DIRECTORY: published SDKs of other products against a real cluster, with
+# faults on the way; about three minutes, short ones less than one.
+test-sdks: build
+	@sh deploy/install-deps.sh chromium:chromium openssl:openssl python3:python3
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/SDKs/run.sh --seed $(SEED) $(if $(filter short,$(SIZE)),--short) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(LOGS),--logs $(LOGS))
 
 # Calls, HTTP/2 and the services under the thread sanitizer, built in .build-tsan.
 test-tsan:

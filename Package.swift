@@ -122,7 +122,7 @@ let package = Package(
                 "Dashboard",
                 "TestSupport", nioCore, nioPosix, logging,
             ]),
-        tests("ClusterTests", ["Codec", "EventSDKs", "FunnelModel", "TestSupport", crypto]),
+        tests("ClusterTests", ["Codec", "EventSDKs", "EventStorage", "FunnelModel", "TestSupport", crypto]),
         tests("FunnelMatchTests", ["FunnelMatch", "TestSupport"]),
         tests("HTTP2Tests", ["HTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
         tests(

@@ -36,3 +36,4 @@ for shell in bash zsh fish; do
     chmod 0644 "$out/share/completions/sluice.$shell"
 done
 install -D -m 0644 "$(dirname "${BASH_SOURCE[0]}")/demo-funnel.json" "$out/share/demo-funnel.json"
+install -D -m 0644 -t "$out/share/funnels" "$(dirname "${BASH_SOURCE[0]}")"/funnels/*.json

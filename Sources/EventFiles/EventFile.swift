@@ -38,6 +38,8 @@ package struct FileBatch: Sendable {
     package var isAnonymous: [Bool]
     /// By record: its outcome.
     package var outcomes: [RecordOutcome]
+    /// Of records with both ids; the index is the row of the batch.
+    package var claims = ClaimList()
 }
 
 /// Reads the records of one file as events, or with the reason why they are none. Memory does not grow with the file.
@@ -95,7 +97,8 @@ package final class EventFile {
     /// - Throws: `FileFault` for faults of the file as a whole.
     package func next(rows: Int, bytes: Int) throws -> FileBatch? {
         if let fault { throw fault }
-        var collector = RecordCollector(EventScanner(now: now, takesOtherMembers: true), first: count)
+        let scanner = EventScanner(now: now, takesOtherMembers: true, takesAnonymous: !options.shape.anonymous.isEmpty)
+        var collector = RecordCollector(scanner, first: count)
         do {
             while collector.count < rows, collector.approximateBytes < bytes {
                 if reader == nil, try !begin() { break }

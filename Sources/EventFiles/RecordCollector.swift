@@ -103,6 +103,8 @@ struct RecordCollector {
         let scanned = scanner.finish()
         var faults: [Int: EventFault] = [:]
         for (place, fault) in scanned.rejected { faults[place] = fault }
+        var rows: [Int: Int] = [:]
+        if !scanned.claims.isEmpty { for (row, place) in scanned.index.enumerated() { rows[place] = row } }
         var out = FileBatch(batch: scanned.batch, records: [], lines: [], isAnonymous: [], outcomes: [])
         for (i, (lines, outcome)) in outcomes.enumerated() {
             switch outcome {
@@ -118,6 +120,9 @@ struct RecordCollector {
                 out.lines.append(lines)
                 out.isAnonymous.append(anonymous[place] ?? false)
             }
+        }
+        for i in 0..<scanned.claims.count {
+            if let row = rows[scanned.claims.indexes[i]] { out.claims.append(scanned.claims[i], index: row) }
         }
         return out
     }

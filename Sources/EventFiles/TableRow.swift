@@ -144,6 +144,7 @@ struct TableRow {
         text.append(UInt8(ascii: "}"))
         isAnonymous = user == nil && anonymous != nil
         if let place = user ?? anonymous { writeField("user_id", record.cell(place)) }
+        if user != nil, let anonymous { writeField("anonymous_id", record.cell(anonymous)) }
         if let constantEvent {
             writeField("event_type", constantEvent.bytes.span)
         } else if let event {

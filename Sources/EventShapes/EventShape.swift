@@ -6,6 +6,8 @@ package struct EventShape: Sendable {
     /// Places of the user id. Of each field, the first place with a value that is neither null nor empty counts.
     package var user: [MemberPath] = ["user_id"]
     package var anonymous: [MemberPath] = []
+    /// What an export writes before the anonymous id where that is the user: no claim that one id is another spelling of itself.
+    package var anonymousPrefix: ByteString = ""
     package var event: [MemberPath] = ["event", "event_type"]
     /// Whether the places of the event's name that do not count become properties.
     package var keepsOtherEventNames = true

@@ -27,6 +27,7 @@ package struct FilePreset: Sendable {
     private static let mixpanelExport = FilePreset("mixpanel-export", "Mixpanel raw export, NDJSON") { shape, _ in
         shape.user = ["properties.distinct_id"]
         shape.anonymous = ["properties.$device_id"]
+        shape.anonymousPrefix = "$device:"
         shape.event = ["event"]
         shape.time = ["properties.time"]
         shape.id = ["properties.$insert_id"]

@@ -1,8 +1,8 @@
 import FunnelModel
 import TimeZones
 
-/// Converts documents of a shape to native events, `{"user_id", "event_type", "timestamp", "event_id", "properties"}`, which
-/// `EventReader` then checks.
+/// Converts documents of a shape to native events, `{"user_id", "anonymous_id", "event_type", "timestamp", "event_id", "properties"}`,
+/// which `EventReader` then checks.
 package struct ShapeReader: Sendable {
     package let shape: EventShape
     /// Whether documents are native events without conversion.
@@ -34,8 +34,10 @@ package struct ShapeReader: Sendable {
         let whole = shape.jsonText.isEmpty ? document : JSONValue.object(members)
 
         let user = try id(of: shape.user, in: whole, text, range)
-        let anonymous = user == nil ? try id(of: shape.anonymous, in: whole, text, range) : nil
-        if user == nil, anonymous == nil { throw EventFault("user_id", "is missing or empty; the record has \(Self.names(members))") }
+        let anonymous = try id(of: shape.anonymous, in: whole, text, range)
+        if user == nil, anonymous == nil {
+            throw EventFault("user_id", "is missing or empty; the record has \(Self.names(members))", "missing")
+        }
         let event: JSONValue
         switch shape.naming {
         case .constant(let name): event = .string(name)
@@ -48,6 +50,7 @@ package struct ShapeReader: Sendable {
         }
         var native: [JSONValue.Member] = [.init("properties", .object(try properties(members)))]
         if let user = user ?? anonymous { native.append(.init("user_id", user)) }
+        if let user, let anonymous, !isSpelling(user, of: anonymous) { native.append(.init("anonymous_id", anonymous)) }
         if event != .null { native.append(.init("event_type", event)) }
         if let found = first(of: shape.time, in: whole) {
             let exact =
@@ -86,6 +89,11 @@ package struct ShapeReader: Sendable {
             let name = steps.map(\.string).joined(separator: ".")
             throw EventFault(name, "must be text or an integer, not \(value.typeName == "a number" ? "a fraction" : value.typeName)")
         }
+    }
+
+    private func isSpelling(_ user: JSONValue, of anonymous: JSONValue) -> Bool {
+        guard !shape.anonymousPrefix.isEmpty, let user = user.asString, let anonymous = anonymous.asString else { return false }
+        return user.bytes == shape.anonymousPrefix.bytes + anonymous.bytes
     }
 
     private static func names(_ members: [JSONValue.Member]) -> String {

@@ -53,6 +53,11 @@ def test_stale_numbers_say_so(cluster, web, path, place):
     expect(raw).not_to_be_visible()
     page.locator(".stale-notice summary").click()
     expect(raw).to_be_visible()
+    # They stay open when the stream breaks and fails again.
+    with page.expect_request("**/v1/live", timeout=30_000):
+        pass
+    expect(mark).to_have_text(re.compile(r"^Stale since"))
+    expect(raw).to_be_visible()
     # The shards are back.
     page.unroute("**/v1/status")
     page.unroute("**/v1/live")

@@ -32,11 +32,11 @@ extension ClusterSuite {
                     merges += (try? await cluster.metric("sluice_store_merges_total")) ?? 0
                     let pid = cluster.pid(ByteString(victim))
                     if pid > 0 { kill(pid, SIGKILL) }
-                    try await untilReady(cluster)
+                    try await cluster.untilReady()
                 }
                 stop.set()
                 let ledger = try await load.value
-                try await untilReady(cluster)
+                try await cluster.untilReady()
                 #expect(ledger.acknowledged.count > 100, "the load must have got somewhere")
                 #expect(seals > 0 && merges > 0, "\(seals) seals, \(merges) merges")
                 let there = Set(try await cluster.users(["steps": ["a", "b"]], step: 2, outcome: "reached"))
@@ -68,18 +68,6 @@ extension ClusterSuite {
                 if stored { ledger.acknowledged += users } else { ledger.unknown += users }
             }
             return ledger
-        }
-
-        private func untilReady(_ cluster: Cluster) async throws {
-            for _ in 0..<600 {
-                try? cluster.reread()
-                let addresses = [cluster.ingestHTTP, cluster.shardHTTP(0), cluster.shardHTTP(1)]
-                var ready = true
-                for address in addresses where (try? await HTTP.call("GET", address, "/readyz"))?.status != 200 { ready = false }
-                if ready, (try? await cluster.query(["funnel": ["steps": ["a"]]])) != nil { return }
-                try await Task.sleep(for: .milliseconds(25))
-            }
-            throw Trouble("the cluster did not come back")
         }
 
         @Test func aMissingShardIsNamedAndConcernsNobodyElse() async throws {

@@ -95,7 +95,7 @@ extension ClusterSuite {
             defer { try? FileManager.default.removeItem(at: folder) }
             let object = String(decoding: event("u", "a", 0).encode(), as: UTF8.self) + "\n"
             let cases = [
-                ("note.ndjson", "events of May\n" + object, 1, "Line 1 is no JSON object, so the file was read as CSV, but line 2 is one."),
+                ("note.ndjson", "events of May\n" + object, 1, "is not a JSON object, so the file was read as CSV, but line 2 is one."),
                 ("head.ndjson", "user_id,event,timestamp\n\n" + object, 3, "If the file is NDJSON: tail -n +3 "),
                 ("table.ndjson", "who;what;when\nu;a;2026-01-01\n", 1, "was read as CSV in spite of its name. For CSV, --user-id, "),
                 ("bare.csv", "u,a,2026-01-01T10:00:00Z\n", 1, "If the file has no header, name the columns: --no-header --columns a,b,c"),

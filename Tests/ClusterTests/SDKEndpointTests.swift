@@ -187,7 +187,10 @@ extension ClusterSuite {
                     var encodings: [(name: String, field: String?, query: String, encode: ([UInt8]) -> [UInt8]?)] = [
                         ("gzip", "gzip", "", Gzip.encode), ("deflate", "deflate", "", zlib), ("identity", "identity", "", { $0 }),
                     ]
-                    if endpoint.product == .posthog { encodings.append(("gzip-js", nil, "compression=gzip-js&ip=0", Gzip.encode)) }
+                    if endpoint.product == .posthog {
+                        encodings.append(("gzip-js", nil, "compression=gzip-js&ip=0", Gzip.encode))
+                        encodings.append(("announced", nil, "compression=gzip-js", { $0 }))
+                    }
                     for encoding in encodings {
                         let user = "\(endpoint.product) \(encoding.name)"
                         var packed = try self.call(endpoint, user)

@@ -40,7 +40,8 @@ struct AmplitudeTests {
             #expect(
                 reading.answer().line
                     == #"200 application/json {"code":200,"events_ingested":5,"payload_size_bytes":\#(body.utf8.count),"#
-                    + #""server_upload_time":1767268800000,"events_with_invalid_fields":{"user_id":[5],"time":[6]}}"#)
+                    + #""server_upload_time":1767268800000,"events_with_missing_fields":{"user_id":[5]},"events_with_invalid_fields":{"time":[6]}}"#
+            )
         }
     }
 

@@ -23,7 +23,7 @@ struct CloudEventTests {
         #expect(try read("application/cloudevents-batch+json", "[]").answer().line == #"200 application/json {"accepted":0,"rejected":[]}"#)
         #expect(
             two.answer(SDKOutcome(rejected: [0: EventFault("timestamp", "is old")], retry: [1])).line
-                == #"503 application/json Retry-After: 1 {"accepted":0,"retry":[1],"rejected":[{"index":0,"reason":"timestamp: is old"}],"#
+                == #"503 application/json Retry-After: 1 {"accepted":0,"retry":[1],"rejected":[{"index":0,"reason":"time: is old"}],"#
                 + #""detail":"some events are not stored: send those of \"retry\" again"}"#)
     }
 

@@ -118,7 +118,7 @@ struct MutationTests {
             #expect(!found.isEmpty)
             _ = SDKEndpoint.owner(of: request)
             for endpoint in found {
-                _ = endpoint.encoding(of: request)
+                _ = endpoint.mayBeGzip(request)
                 do throws(SDKFault) {
                     let batch = try endpoint.read(request, now: serverTime, limit: 50)
                     accepted += batch.records.count { $0.rejected == nil }

@@ -99,7 +99,7 @@ struct PostHogTests {
         #expect(reading.events[0] == "u a 2026-01-01T10:00:00Z i0")
         #expect(
             reading.answer().line
-                == #"200 application/json {"results":{"i0":{"result":"ok"},"i1":{"result":"drop","details":"user_id: is missing or empty; "#
+                == #"200 application/json {"results":{"i0":{"result":"ok"},"i1":{"result":"drop","details":"distinct_id: is missing or empty; "#
                 + #"the record has \"event\", \"uuid\", \"timestamp\""},"i2":{"result":"warning","details":"$unset is not "#
                 + #"supported"},"i4":{"result":"ok"}}}"#
         )
@@ -107,9 +107,9 @@ struct PostHogTests {
         #expect(
             reading.answer(part).line
                 == #"200 application/json {"results":{"i0":{"result":"retry","details":"not stored"},"i1":{"result":"drop","#
-                + #""details":"user_id: is missing or empty; "#
+                + #""details":"distinct_id: is missing or empty; "#
                 + #"the record has \"event\", \"uuid\", \"timestamp\""},"i2":{"result":"retry","details":"not stored"},"#
-                + #""i4":{"result":"drop","details":"event_type: is too long"}}}"#)
+                + #""i4":{"result":"drop","details":"event: is too long"}}}"#)
     }
 
     @Test func failures() throws {

@@ -21,11 +21,11 @@ struct SDKReading {
     let request: SDKRequest
     let batch: SDKBatch
 
-    init(_ request: SDKRequest, limit: Int = 1_000) throws {
+    init(_ request: SDKRequest, limit: Int = 1_000, keyInBody: Bool = false) throws {
         guard let endpoint = SDKEndpoint.owner(of: request) else { throw SDKFault.unsupported("no endpoint") }
         self.endpoint = endpoint
         self.request = request
-        batch = try endpoint.read(request, now: serverTime, limit: limit)
+        batch = try endpoint.read(request, now: serverTime, limit: limit, keyInBody: keyInBody)
     }
 
     func answer(_ outcome: SDKOutcome = SDKOutcome()) -> SDKAnswer { endpoint.answer(batch, outcome, to: request, now: serverTime) }

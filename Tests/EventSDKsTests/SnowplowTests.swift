@@ -75,6 +75,8 @@ struct SnowplowTests {
                 ])
             #expect(reading.batch.key == "shop" && reading.answer().contentType == "image/gif" && reading.answer().status == 200)
         }
+        // Everyone who may read the project would see the key.
+        #expect(!(try SDKReading(.get("/i", query: query), keyInBody: true).events.joined().contains("shop\"")))
         let empty = try SDKReading(.get("/i"))
         #expect(empty.records.isEmpty && empty.answer().contentType == "image/gif")
         for broken in ["e=%", "e=pv&x=%FF", "%z=1"] { #expect(throws: SDKFault.self) { try SDKReading(.get("/i", query: broken)) } }

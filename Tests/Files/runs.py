@@ -10,6 +10,7 @@ import threading
 
 MOST_MEMORY = 200 << 20
 # What Swift prints of an error or a trap by itself, in place of words for a user.
+HINT = re.compile(r"Line \d+ (is not a JSON object, so the file was read as CSV|looks like an event\.)")
 SWIFT = re.compile(r"Fatal error|Error Domain|NSCocoa|Swift\.|Foundation\.|\bOptional\(|\w+Error\.\w+|\w+\(\w+: |\berrno\b|Stack dump|\*\*\* ")
 
 
@@ -34,12 +35,14 @@ def dry_run(sluice, arguments, paths, feed=None, seconds=300):
 
 
 def words_fault(errors):
-    """What is wrong with the words of an error, if anything is."""
+    """What is wrong with the words of an error, if anything is: one line, and one more where the file may be of another format."""
     lines = [line for line in errors.split("\n") if line.strip()]
+    if len(lines) == 2 and HINT.match(lines[1]):
+        lines.pop()
     if len(lines) != 1:
         return f"{len(lines)} lines of words in place of one: {errors.strip()[:500]}"
-    if SWIFT.search(lines[0]):
-        return f"words of Swift's own: {lines[0][:500]}"
+    if SWIFT.search(errors):
+        return f"words of Swift's own: {errors.strip()[:500]}"
     return None
 
 

@@ -99,6 +99,8 @@ private struct EventTextWriter {
         if random.chance(85) { fields.append("properties") }
         if random.chance(30) { fields.append("event_id") }
         if random.chance(10) { fields.append("context") }
+        if random.chance(15) { fields.append("anonymous_id") }
+        if random.chance(3) { fields = ["type", "previous_id", "user_id", "timestamp"] }
         if random.chance(3) { fields.append(random.pick(fields)) }
         if random.chance(3) { fields.append(random.pick(["event", "event_type", "user\\u005fid"])) }
         if random.chance(3) { fields.remove(at: random.below(fields.count)) }
@@ -125,6 +127,10 @@ private struct EventTextWriter {
         if random.chance(2) { return scalar() }
         switch field {
         case "user_id": text("\"u-\(random.below(20))\"")
+        case "type": text("\"alias\"")
+        case "anonymous_id", "previous_id":
+            let number = random.below(20)
+            text(random.pick(["\"u-\(number)\"", "\"d-\(number)\"", "\"d\\u002d\(number)\"", "null", "\"\""]))
         case "event", "event_type": text(random.pick(["\"view\"", "\"buy\"", "\"caf\u{E9}\"", "\"a\\tb\"", "\"sign up\""]))
         case "timestamp": timestamp()
         case "event_id": random.chance(80) ? text("\"id-\(random.below(1_000))\"") : text(random.pick(["null", "\"\"", "7"]))

@@ -16,10 +16,16 @@ enum ScannerComparison {
                 if range.count > Limits.eventTextBytes {
                     throw EventFault("body", "the event's text has \(range.count) bytes; the limit is \(Limits.eventTextBytes)", "too_long")
                 }
-                var event = try reader.read(try JSONParser.parseStrictly(bytes, range: range), text: bytes, range)
-                if event.id.isEmpty, !key.isEmpty { event.id = ByteString(key.bytes + Array("/\(place)".utf8)) }
-                builder.append(event)
-                out.index.append(place)
+                switch try reader.record(try JSONParser.parseStrictly(bytes, range: range), text: bytes, range) {
+                case .alias(let claim):
+                    out.claims.append(claim, index: place)
+                    out.aliases.append(place)
+                case .event(var event, let claim):
+                    if let claim { out.claims.append(claim, index: place) }
+                    if event.id.isEmpty, !key.isEmpty { event.id = ByteString(key.bytes + Array("/\(place)".utf8)) }
+                    builder.append(event)
+                    out.index.append(place)
+                }
             } catch let fault as EventFault {
                 out.rejected.append((place, fault))
             } catch let error as JSONError where !error.field.isEmpty {
@@ -73,7 +79,7 @@ enum ScannerComparison {
         case (.success(let a), .success(let b)):
             same =
                 a.batch == b.batch && a.index == b.index && a.rejected.map(\.index) == b.rejected.map(\.index)
-                && a.rejected.map(\.fault) == b.rejected.map(\.fault)
+                && a.rejected.map(\.fault) == b.rejected.map(\.fault) && a.claims == b.claims && a.aliases == b.aliases
         case (.failure(let a), .failure(let b)): same = a == b
         default: same = false
         }

@@ -52,7 +52,7 @@ struct StrictEventTests {
             #expect(read.index == [0, 2])
             #expect(read.rejected.map(\.index) == [1] && read.rejected.map(\.fault.reason) == [reason])
         }
-        let fault = #expect(throws: EventFault.self) { try EventReader(now: ScannerComparison.now).read(Array(text.utf8)) }
+        let fault = #expect(throws: EventFault.self) { try EventReader(now: ScannerComparison.now).record(Array(text.utf8)) }
         #expect(fault?.reason == reason)
         ScannerComparison.compare(Array(text.utf8), asList: false)
     }

@@ -88,7 +88,7 @@ struct World {
     private static func event(
         _ user: ByteString, _ units: [Int64], _ months: [Int64], serverTimed: Bool, _ random: inout SplitMix64
     ) -> Event {
-        let name = random.chance(12) ? 5 + random.below(2) : random.below(5)
+        let name = random.chance(12) ? 5 + random.below(3) : random.below(5)
         // A name keeps to one unit, beside names of others.
         let unit = units[name % units.count]
         let month = random.pick(months) * 1_000_000
@@ -96,7 +96,7 @@ struct World {
         // One name's events come from a client without a clock, in some stores.
         let id: ByteString = random.chance(50) ? ByteString("i\(random.next())") : ""
         return Event(
-            user: user, name: ["a", "b", "c", "d", "e", "$identify", "$set"][name], time: (month + offset) / unit * unit,
+            user: user, name: ["a", "b", "c", "d", "e", "$identify", "$set", "$set_once"][name], time: (month + offset) / unit * unit,
             id: id, serverTimed: serverTimed && name == 1 && !id.isEmpty && random.chance(50), properties: properties(name, &random))
     }
 

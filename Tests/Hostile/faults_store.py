@@ -108,7 +108,7 @@ def many_months(case: Case):
     months = case.pick(671, 120)
     start = wire.parse_timestamp("1971-01-15T00:00:00Z")
     batch = Encoded([event(f"s{n % 97}", "Spread", start + (n * 7919 % months) * MONTH + n) for n in range(2_000)])
-    most = 0
+    most = most_bytes = 0
     counts = [0, 0]
 
     def load(number):
@@ -122,7 +122,9 @@ def many_months(case: Case):
         deadline = time.monotonic() + case.pick(40, 10)
         while time.monotonic() < deadline:
             time.sleep(0.5)
-            most = max(most, case.metrics("shard-0")["sluice_store_memtable_rows"])
+            now = case.metrics("shard-0")
+            most = max(most, now["sluice_store_memtable_rows"])
+            most_bytes = max(most_bytes, now["sluice_store_memtable_bytes"])
         seals = case.metrics("shard-0")["sluice_store_seals_total"]
         case.stopping.set()
         case.join(threads, 60)
@@ -132,7 +134,9 @@ def many_months(case: Case):
     now = case.metrics("shard-0")
     case.say(f"{sent:,} rows, {seals:.0f} seals meanwhile, {most:,.0f} rows in memory at most; all sealed {time.monotonic() - started:.0f} s "
              f"after the last; {now['sluice_store_segments']:.0f} segments")
-    case.check("seals keep up", seals >= 3 and most < 4_000_000, f"{seals:.0f} seals, {most:,.0f} rows in memory")
+    # Above that, SEGMENT.md says, the project's appends are refused; two senders are faster than seals with what they leave of two cores.
+    case.check("seals go on, and memory stays below 768 MiB", seals >= 3 and most_bytes < 768 << 20,
+               f"{seals:.0f} seals, {most:,.0f} rows and {most_bytes / 2**20:.0f} MiB in memory")
     case.check("memory is sealed within 60 s", time.monotonic() - started < 60)
     case.stopping.clear()
     threads = case.threads(2, load)

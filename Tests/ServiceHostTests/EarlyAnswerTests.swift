@@ -26,7 +26,7 @@ struct EarlyAnswerTests {
     private let auth = "Authorization: Bearer \(key)"
 
     @Test func aRefusedBodyIsNotReadToItsEnd() async throws {
-        let door = HTTPDoor()
+        let door = HTTPPortState()
         let read = Counter()
         try await withEdge(door, Self.routes(read)) { [auth] port in
             for (status, path, fields) in [
@@ -54,7 +54,7 @@ struct EarlyAnswerTests {
 
     @Test func continueComesOnlyAfterTheChecks() async throws {
         let read = Counter()
-        try await withEdge(HTTPDoor(), Self.routes(read)) { [auth] port in
+        try await withEdge(HTTPPortState(), Self.routes(read)) { [auth] port in
             for (statuses, fields) in [
                 ([401], "Content-Length: 5"), ([413], "\(auth)\r\nContent-Length: 1048577"), ([100], "\(auth)\r\nContent-Length: 5"),
             ] {
@@ -78,7 +78,7 @@ struct EarlyAnswerTests {
     }
 
     @Test func aSmallRefusedRequestKeepsItsConnection() async throws {
-        try await withEdge(HTTPDoor(), Self.routes(Counter())) { [auth] port in
+        try await withEdge(HTTPPortState(), Self.routes(Counter())) { [auth] port in
             let peer = try await RawHTTP(port)
             for _ in 0..<3 { await peer.send("POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi") }
             await peer.send("POST /upload HTTP/1.1\r\nHost: localhost\r\n\(auth)\r\nContent-Length: 2\r\n\r\nhi")
@@ -89,7 +89,7 @@ struct EarlyAnswerTests {
     }
 
     @Test func otherMethodsOfKnownPathsAre405() async throws {
-        try await withEdge(HTTPDoor()) { router in
+        try await withEdge(HTTPPortState()) { router in
             router.get("/things/{id}") { _, _ in JSONResponse.text("one\n") }
             router.put("/things/{id}") { _, _ in JSONResponse.text("two\n") }
             router.on("/files/**", method: .get) { _, _ in JSONResponse.text("three\n") }

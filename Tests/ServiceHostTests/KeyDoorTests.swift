@@ -27,7 +27,7 @@ struct KeyDoorTests {
     }
 
     @Test func withoutKeysNoForeignPageComesIn() async throws {
-        try await withEdge(HTTPDoor(), Self.routes(KeyRing([]))) { port in
+        try await withEdge(HTTPPortState(), Self.routes(KeyRing([]))) { port in
             for host in ["localhost", "localhost:\(port)", "127.0.0.1:\(port)", "127.1.2.3", "[::1]:\(port)", "[::1]"] {
                 let status1 = try await Self.status(port, host: host).status
                 #expect(status1 == 200, "\(host)")
@@ -50,7 +50,7 @@ struct KeyDoorTests {
 
     @Test func wrongKeysAreSlowedAndRightOnesAreNot() async throws {
         let keys = KeyRing([.init(role: .write, project: 1, hash: KeyRing.hash("a write key that is long"))])
-        try await withEdge(HTTPDoor(), Self.routes(keys)) { port in
+        try await withEdge(HTTPPortState(), Self.routes(keys)) { port in
             var statuses: [Int] = []
             for number in 0..<40 {
                 let answer = try await Self.status(port, "Authorization: Bearer guess \(number)")

@@ -18,15 +18,16 @@ let quiet: Logger = {
 
 /// Starts an HTTP service with the routes given, runs the body with its port, and stops it.
 func withEdge<R: Sendable>(
-    _ door: HTTPDoor = HTTPDoor(), small: SmallRequests? = nil, _ routes: (ServiceRouter) -> Void,
+    _ shared: HTTPPortState = HTTPPortState(), small: SmallRequests? = nil, _ routes: (ServiceRouter) -> Void,
     _ body: @Sendable @escaping (Int) async throws -> R
 ) async throws -> R {
     let metrics = Metrics()
-    let router = ServiceServer.router(metrics: metrics, account: HTTPAccount(metrics)) { (nil, []) }
+    let router = ServiceServer.router(metrics: metrics, account: HTTPRequestLog(metrics)) { (nil, []) }
     routes(router)
     let (ports, told) = AsyncStream.makeStream(of: Int.self)
     let application = try ServiceServer.application(
-        router, small: small, door: door, host: "127.0.0.1", port: 0, tls: nil, group: MultiThreadedEventLoopGroup.singleton, logger: quiet
+        router, small: small, shared: shared, host: "127.0.0.1", port: 0, tls: nil, group: MultiThreadedEventLoopGroup.singleton,
+        logger: quiet
     ) { port in told.yield(port) }
     return try await withThrowingTaskGroup(of: R?.self) { group in
         group.addTask {

@@ -10,8 +10,8 @@ import Testing
 /// Requests that trickle, memory that they hold, and connections that do nothing.
 @Suite(.timeLimit(.minutes(2)))
 struct SlowRequestTests {
-    private static func limits() -> HTTPDoor.Limits {
-        var limits = HTTPDoor.Limits()
+    private static func limits() -> HTTPPortState.Limits {
+        var limits = HTTPPortState.Limits()
         limits.head = .seconds(1)
         limits.body.window = .seconds(1)
         limits.body.bytesPerSecond = 8_192
@@ -31,7 +31,7 @@ struct SlowRequestTests {
     }
 
     @Test func aTrickleEndsAndAnHonestSlowSenderDoesNot() async throws {
-        let door = HTTPDoor(limits: Self.limits())
+        let door = HTTPPortState(limits: Self.limits())
         let bodies = BodyMemory(bytes: 64 << 20)
         try await withEdge(door, Self.routes(bodies)) { port in
             let (trickle, phone) = (try await RawHTTP(port), try await RawHTTP(port))
@@ -54,7 +54,7 @@ struct SlowRequestTests {
 
     @Test(arguments: ["", "GET /healthz HTTP/1.1\r\nHost: local"])
     func aHeadThatDoesNotComeEndsTheConnection(begun: String) async throws {
-        let door = HTTPDoor(limits: Self.limits())
+        let door = HTTPPortState(limits: Self.limits())
         try await withEdge(door, { _ in }) { port in
             let first = try await RawHTTP(port)
             await first.send(begun)
@@ -78,7 +78,7 @@ struct SlowRequestTests {
     }
 
     @Test func slowBodiesOfOneProjectLeaveRoomToAnother() async throws {
-        let door = HTTPDoor()
+        let door = HTTPPortState()
         let bodies = BodyMemory(bytes: 8 << 20)
         try await withEdge(door, Self.routes(bodies)) { port in
             var attackers: [RawHTTP] = []
@@ -109,7 +109,7 @@ struct SlowRequestTests {
     }
 
     @Test func idleConnectionsShutNobodyOut() async throws {
-        let door = HTTPDoor(connections: 20, connectionsPerAddress: 12, reserved: 4)
+        let door = HTTPPortState(connections: 20, connectionsPerAddress: 12, reserved: 4)
         try await withEdge(door, { _ in }) { port in
             var idle: [RawHTTP] = []
             for _ in 0..<60 { idle.append(try await RawHTTP(port)) }
@@ -127,7 +127,7 @@ struct SlowRequestTests {
     }
 
     @Test func busyConnectionsLeaveHealthChecksAPlace() async throws {
-        let door = HTTPDoor(connections: 10, connectionsPerAddress: 10, reserved: 4)
+        let door = HTTPPortState(connections: 10, connectionsPerAddress: 10, reserved: 4)
         try await withEdge(
             door,
             { router in
@@ -161,7 +161,7 @@ struct SlowRequestTests {
         let zeros = try Self.gzipOfZeros(12 << 20)
         let bodies = BodyMemory(bytes: 8 << 20)
         try await withEdge(
-            HTTPDoor(),
+            HTTPPortState(),
             { router in
                 Self.routes(bodies)(router)
                 router.post("/limited/{project}") { request, _ in
@@ -196,7 +196,7 @@ struct SlowRequestTests {
     /// The answer that has waited for longest goes; whoever reads gets theirs.
     @Test func answersThatNobodyReadsMakeRoom() async throws {
         let size = 16 << 20
-        let door = HTTPDoor(answers: AnswerBudget(bytes: 24 << 20))
+        let door = HTTPPortState(answers: AnswerBudget(bytes: 24 << 20))
         let whole = String(repeating: "x", count: size)
         try await withEdge(door, { $0.get("/large") { _, _ in JSONResponse.text(whole) } }) { port in
             let get = "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"

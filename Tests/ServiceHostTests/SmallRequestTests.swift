@@ -31,7 +31,7 @@ struct SmallRequestTests {
                         return true
                     }
                 }
-            ], account: HTTPAccount(metrics), logger: quiet)
+            ], account: HTTPRequestLog(metrics), logger: quiet)
         try await withEdge(
             small: small,
             { router in

@@ -4,7 +4,12 @@ import Testing
 struct EventReaderTests {
     private let reader = EventReader(now: 1_700_000_000_000_000)
 
-    private func read(_ text: String) throws -> Event { try reader.read(Array(text.utf8)) }
+    private func read(_ text: String) throws -> Event {
+        guard case .event(let event, nil) = try reader.record(Array(text.utf8)) else {
+            throw EventFault("", "is an event with a claim, or an alias")
+        }
+        return event
+    }
 
     private func fault(_ text: String) -> String? {
         do {

@@ -291,7 +291,7 @@ struct ShardRouterTests {
                 try await router.append(rows, delivery: nil, sender: Sender(project: 1), request: 1)
             }
             #expect(error?.code == .notReady && error?.message.contains("nothing was stored") == true)
-            let gathered = Shared<Gatherer.Result?>(nil)
+            let gathered = Shared<AppendGatherer.Result?>(nil)
             let isTaken = router.gather(rows, sender: Sender(project: 1)) { result in gathered.change { $0 = result } }
             #expect(isTaken)
             #expect { try gathered.value?.get() } throws: { ($0 as? ProtocolError)?.code == .notReady }

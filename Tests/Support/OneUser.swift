@@ -60,9 +60,15 @@ package struct OneUser {
         property.userPropertyName.map(userValue) ?? Self.value(event, property)
     }
 
-    /// What the latest event that identifies the user or sets something says, of those that have the property.
+    /// What the latest event that identifies the user or sets something says, of those that have the property, or else the first that
+    /// sets it once.
     package func userValue(_ property: ByteString) -> PropertyValue? {
         let said = records.filter { ["$identify", "$set"].contains($0.name) && Self.value($0, property) != nil }
+        if said.isEmpty {
+            let once = records.filter { $0.name == "$set_once" && Self.value($0, property) != nil }
+            let first = once.map { ($0.time, $0.id) }.min { $0 < $1 }
+            return once.first { event in first.map { $0 == (event.time, event.id) } ?? false }.flatMap { Self.value($0, property) }
+        }
         let latest = said.map { ($0.time, $0.id) }.max { $0 < $1 }
         return said.last { event in latest.map { $0 == (event.time, event.id) } ?? false }.flatMap { Self.value($0, property) }
     }

@@ -184,7 +184,7 @@ package enum IntegerColumn {
         unsafe values.withUnsafeMutableBufferPointer { target in
             unsafe bytes.withUnsafeBytes { source in
                 guard let base = source.baseAddress, let out = target.baseAddress else { return }
-                if unsafe range.upperBound + PackedIntegers.slack <= source.count {
+                if range.upperBound + PackedIntegers.slack <= source.count {
                     unsafe PackedIntegers.unpack(base + range.lowerBound, width: width, to: out + start)
                 } else {
                     // Too near to the end, since the unpacker reads ahead.

@@ -50,6 +50,8 @@ export function follow(place, state, body, on) {
   let doubt = null;
   let cause = null;
   let notice = null;
+  // Whether the reader has opened the notice's details.
+  let isOpen = false;
   start();
   return { mark: mark.node, start, stop };
 
@@ -114,10 +116,14 @@ export function follow(place, state, body, on) {
   function showNotice(isStill) {
     const key = isStill ? cause?.message ?? "" : null;
     if (notice?.isConnected && notice.dataset.key === key) return;
+    const opened = notice?.querySelector("details");
+    if (opened) isOpen = opened.open;
     notice?.remove();
     notice = null;
     if (!isStill) return;
     notice = staleNotice(cause, asOf, zone, start, () => patch({ partial: "1" }));
+    // A server that comes and goes, or a message that changes, does not close what was opened.
+    notice.querySelector("details")?.toggleAttribute("open", isOpen);
     notice.dataset.key = key;
     place.prepend(notice);
   }

@@ -52,6 +52,7 @@ extension SDKFault {
     /// | fault | status | other |
     /// |---|---|---|
     /// | malformed, unsupported | 400 | 415 for a format of CloudEvents |
+    /// | page or host name | 403 | Amplitude 400 |
     /// | key | 401 | Amplitude 400 |
     /// | too large | 413 | 400: analytics-swift keeps a file after 413, and Snowplow's trackers send it for ever |
     /// | encoding | 415 | 400 likewise; Amplitude's SDKs repeat a 415 too |
@@ -61,6 +62,7 @@ extension SDKFault {
         switch self {
         case .malformed: 400
         case .unsupported: product == .cloudEvents ? 415 : 400
+        case .forbidden: product == .amplitude ? 400 : 403
         case .missingKey, .wrongKey: product == .amplitude ? 400 : 401
         case .tooLarge, .tooManyEvents: product == .segment || product == .snowplow ? 400 : 413
         case .unsupportedEncoding: product == .segment || product == .snowplow || product == .amplitude ? 400 : 415
@@ -71,7 +73,7 @@ extension SDKFault {
 
     fileprivate var posthogType: String {
         switch self {
-        case .missingKey, .wrongKey: "authentication_error"
+        case .missingKey, .wrongKey, .forbidden: "authentication_error"
         case .rateLimited: "throttled_error"
         case .overloaded: "server_error"
         case .malformed, .unsupported, .unsupportedEncoding, .tooLarge, .tooManyEvents: "validation_error"
@@ -85,7 +87,8 @@ extension SDKFault {
         let message = JSONValue.text(self.message)
         switch self {
         case .missingKey: return ["code": code, "error": message, "missing_field": "api_key"]
-        case .malformed, .unsupported, .unsupportedEncoding: return ["code": code, "error": message, "missing_field": "events"]
+        case .malformed, .unsupported, .unsupportedEncoding, .forbidden:
+            return ["code": code, "error": message, "missing_field": "events"]
         case .wrongKey: return ["code": code, "error": .text("Invalid API key: \(self.message)")]
         case .tooLarge, .tooManyEvents, .rateLimited, .overloaded: return ["code": code, "error": message]
         }

@@ -10,7 +10,7 @@ extension SDKEndpoint {
         switch call {
         case .segmentBatch, .segmentCall: return SDKAnswer(json: ["success": true])
         case .posthogCapture: return SDKAnswer(json: ["status": 1])
-        case .posthogResults: return SDKAnswer(json: ["results": .object(report.resultsByID(batch))])
+        case .posthogResults: return SDKAnswer(json: ["results": .object(report.resultsByID(batch, PostHog.mapping.shape))])
         case .mixpanelTrack, .mixpanelImport, .mixpanelEngage, .mixpanelGroups: return mixpanelAnswer(report, batch)
         case .amplitudeUpload:
             var members: [JSONValue.Member] = [
@@ -25,7 +25,7 @@ extension SDKEndpoint {
         case .snowplowPayload: return SDKAnswer(text: "ok")
         case .snowplowPixel: return .pixel
         case .cloudEvents:
-            return SDKAnswer(json: ["accepted": .count(report.stored), "rejected": .array(report.reasons)])
+            return SDKAnswer(json: ["accepted": .count(report.stored), "rejected": .array(report.reasons(CloudEvents.mapping.shape))])
         case .segmentSettings, .posthogFlags, .posthogConfig, .posthogScript, .posthogRecording, .snowplowHealth:
             return fixedAnswer(to: request) ?? SDKAnswer(text: "ok")
         }
@@ -41,7 +41,7 @@ extension SDKEndpoint {
                 503,
                 json: [
                     "accepted": .count(report.stored), "retry": .array(outcome.retry.map { .count($0) }),
-                    "rejected": .array(report.reasons),
+                    "rejected": .array(report.reasons(CloudEvents.mapping.shape)),
                     "detail": "some events are not stored: send those of \"retry\" again",
                 ])
         default: return plainAnswer(.overloaded(retryAfter: outcome.retryAfter))
@@ -89,7 +89,9 @@ private struct BatchReport {
         stored = batch.records.count - rejected.count - retry.count
     }
 
-    var reasons: [JSONValue] { rejected.map { ["index": .count($0.index), "reason": .text($0.fault.reason)] } }
+    func reasons(_ shape: EventShape) -> [JSONValue] {
+        rejected.map { ["index": .count($0.index), "reason": .text($0.fault.reason(shape))] }
+    }
 
     /// Indexes of rejected records by the product's name of the field at fault.
     func fields(isMissing: Bool, _ shape: EventShape) -> [JSONValue.Member] {
@@ -104,7 +106,7 @@ private struct BatchReport {
     }
 
     /// PostHog's result of each event with an id. If two events have one id, the one to send again counts.
-    func resultsByID(_ batch: SDKBatch) -> [JSONValue.Member] {
+    func resultsByID(_ batch: SDKBatch, _ shape: EventShape) -> [JSONValue.Member] {
         let faults = Dictionary(rejected.map { ($0.index, $0.fault) }) { first, _ in first }
         var places: [ByteString: Int] = [:]
         var members: [JSONValue.Member] = []
@@ -113,7 +115,7 @@ private struct BatchReport {
                 if retry.contains(index) {
                     ["result": "retry", "details": "not stored"]
                 } else if let fault = faults[index] {
-                    ["result": "drop", "details": .text(fault.reason)]
+                    ["result": "drop", "details": .text(fault.reason(shape))]
                 } else if !record.ignored.isEmpty {
                     ["result": "warning", "details": .text(record.ignored.joined(separator: "; "))]
                 } else {
@@ -128,4 +130,9 @@ private struct BatchReport {
         }
         return members
     }
+}
+
+extension EventFault {
+    /// The reason by the product's name of the field.
+    fileprivate func reason(_ shape: EventShape) -> String { EventFault(shape.name(ofField: field), message, type).reason }
 }

@@ -7,9 +7,11 @@ extension SDKEndpoint {
 
     private static let segment: [SDKEndpoint] = {
         let keys: [KeyPlace] = [.basic, .body("writeKey"), .event("writeKey")]
-        let batches = ["/v1/batch", "/v1/import", "/b", "/v1/b", "/beacon/v1/batch"]
+        let batches = ["/v1/batch", "/v1/import", "/b", "/v1/b"]
         let settings = ["/v1/projects/{key}/settings", "/projects/{key}/settings"]
         return rows(.segment, .post, batches, .segmentBatch, [.json], keys, .plain)
+            // A page that is left sends by `sendBeacon`, which has no header fields.
+            + rows(.segment, .post, ["/beacon/v1/batch"], .segmentBatch, [.json], [.query("writeKey")] + keys, .plain)
             + SegmentCall.allCases.flatMap { call in
                 let letter = call.rawValue.prefix(1)
                 return rows(.segment, .post, ["/v1/\(call)", "/\(letter)", "/v1/\(letter)"], .segmentCall(call), [.json], keys, .plain)

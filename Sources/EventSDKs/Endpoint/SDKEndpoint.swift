@@ -106,7 +106,7 @@ extension SDKEndpoint {
     /// | POST /s | Segment, PostHog | Segment's body is an object with a member of a Segment call |
     /// | POST /v1/events | native, CloudEvents | `ce-specversion` or a content type `application/cloudevents…`; native: nil |
     ///
-    /// The body must be decompressed before (`encoding(of:)`).
+    /// The body must be decompressed before (`mayBeGzip`).
     package static func owner(of request: SDKRequest) -> SDKEndpoint? {
         let found = at(request.method, request.path)
         return found.count < 2 ? found.first { $0.isOwner(of: request) } : found.first { $0.isOwner(of: request) } ?? found.first
@@ -181,15 +181,10 @@ extension SDKEndpoint {
 // MARK: - Compression
 
 extension SDKEndpoint {
-    /// How a body is compressed although no `Content-Encoding` says so.
-    package enum HiddenEncoding: Sendable { case gzip }
-
-    /// The compression that must be undone before anything else reads the body; nil if there is none. PostHog announces gzip in
-    /// the query (`compression=gzip-js`). A body without gzip's first bytes is not compressed; an empty one is judged by the head.
-    package func encoding(of request: SDKRequest) -> HiddenEncoding? {
-        guard product == .posthog, request.header("content-encoding") == nil, let name = request.queryValue("compression"),
-            name == "gzip-js" || name == "gzip"
-        else { return nil }
-        return request.body.isEmpty || request.body.starts(with: [0x1F, 0x8B]) ? .gzip : nil
+    /// Whether a body that begins with gzip's first bytes is gzip, although no `Content-Encoding` says so: PostHog announces it in the
+    /// query (`compression=gzip-js`).
+    package func mayBeGzip(_ request: SDKRequest) -> Bool {
+        guard product == .posthog, request.header("content-encoding") == nil else { return false }
+        return ["gzip-js", "gzip"].contains(request.queryValue("compression"))
     }
 }

@@ -5,6 +5,8 @@ package enum SDKFault: Error, Equatable, Sendable {
     case unsupported(String)
     /// The content encoding of the body, such as `br`.
     case unsupportedEncoding(String)
+    /// A page or a host name that may not call, and why.
+    case forbidden(String)
     case missingKey
     case wrongKey
     /// The limit of the body in bytes.
@@ -21,7 +23,7 @@ extension SDKFault: CustomStringConvertible {
 
     var message: String {
         switch self {
-        case .malformed(let reason), .unsupported(let reason): reason
+        case .malformed(let reason), .unsupported(let reason), .forbidden(let reason): reason
         case .unsupportedEncoding(let name): "the content encoding \"\(name.prefix(60))\" is not supported; use gzip or none"
         case .missingKey: "the request has no API key"
         case .wrongKey: "the API key is not valid for writing events"
@@ -38,6 +40,7 @@ extension SDKFault: CustomStringConvertible {
         case .malformed: "invalid_request"
         case .unsupported: "unsupported"
         case .unsupportedEncoding: "unsupported_encoding"
+        case .forbidden: "forbidden"
         case .missingKey: "missing_api_key"
         case .wrongKey: "invalid_api_key"
         case .tooLarge: "payload_too_large"

@@ -91,7 +91,7 @@ enum Snowplow {
 extension RequestReader {
     func snowplow() throws(SDKFault) -> SDKBatch {
         var reader = RecordReader(Snowplow.mapping, now: now)
-        return try batch(try snowplowBody()) { source throws(EventFault) in try Self.snowplowRecord(source, &reader) }
+        return try batch(try snowplowBody()) { source throws(EventFault) in try snowplowRecord(source, &reader) }
     }
 
     private func snowplowBody() throws(SDKFault) -> BodyRecords {
@@ -100,9 +100,11 @@ extension RequestReader {
         return members.isEmpty ? try .lines([], limit: limit) : BodyRecords(single: .object(members))
     }
 
-    private static func snowplowRecord(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
+    private func snowplowRecord(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
         let event = source.value
         var draft = try reader.draft(source)
+        // The app id that serves as the API key.
+        if keyInBody { draft.properties.removeAll { $0.key == "aid" } }
         draft.properties = draft.properties.flatMap(SnowplowParameters.properties)
         switch event["e"]?.asString {
         case "pv": draft.name = "page_view"

@@ -6,9 +6,10 @@ extension SDKEndpoint {
     /// - Parameters:
     ///   - now: the server's time in microseconds, for records without a time and for the range of times.
     ///   - limit: max number of records.
+    ///   - keyInBody: whether the API key is a member of the records. It is not stored.
     /// - Throws: if the body cannot be read as a whole. A record that cannot be read is rejected alone.
-    package func read(_ request: SDKRequest, now: Int64, limit: Int) throws(SDKFault) -> SDKBatch {
-        let reader = RequestReader(endpoint: self, request: request, now: now, limit: limit)
+    package func read(_ request: SDKRequest, now: Int64, limit: Int, keyInBody: Bool = false) throws(SDKFault) -> SDKBatch {
+        let reader = RequestReader(endpoint: self, request: request, now: now, limit: limit, keyInBody: keyInBody)
         switch call {
         case .segmentBatch: return try reader.segmentBatch()
         case .segmentCall(let call): return try reader.segmentCall(call)
@@ -30,6 +31,7 @@ struct RequestReader {
     let request: SDKRequest
     let now: Int64
     let limit: Int
+    let keyInBody: Bool
 
     /// Reads the records of a body one by one, and finds the API key.
     /// - Parameter form: the form around the body.

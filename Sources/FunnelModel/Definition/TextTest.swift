@@ -27,7 +27,7 @@ package struct TextTest: Sendable {
         case .contains, .startsWith:
             guard let part = first?.bytes, part.count <= text.count else { return false }
             let last = comparison == .contains ? text.count - part.count : 0
-            for start in 0...last where equalBytes(text.extracting(start..<(start + part.count)).bytes, part.span.bytes) { return true }
+            for start in 0...last where text.extracting(start..<(start + part.count)).equals(part.span) { return true }
             return false
         }
     }
@@ -39,7 +39,7 @@ package struct TextTest: Sendable {
 
     private func order(_ text: Span<UInt8>) -> Int? {
         guard let first else { return nil }
-        return compareBytes(text.bytes, first.bytes.span.bytes)
+        return text.compare(first.bytes.span)
     }
 }
 

@@ -205,7 +205,7 @@ extension StringInterner {
 }
 
 extension StringTable {
-    fileprivate mutating func append(_ string: TextRange, _ scratch: borrowing [UInt8], _ text: Span<UInt8>) {
+    mutating func append(_ string: TextRange, _ scratch: borrowing [UInt8], _ text: Span<UInt8>) {
         if string.isDecoded { append(scratch.span.extracting(string.range)) } else { append(text.extracting(string.range)) }
     }
 }

@@ -8,7 +8,7 @@ package enum EventName {
     /// Names of profile records: they say who a user is, not what the user did.
     package static let profiles: Set<ByteString> = [identify, set, setOnce, groupIdentify]
 
-    /// The name of the rows that store claims. Names that begin with U+0000 are reserved: no client can send one.
+    /// The name of the rows that store claims. Names that begin with U+0000 are reserved: no event has one.
     package static func claim(_ kind: Claim.Kind) -> ByteString {
         switch kind {
         case .identify: "\u{0}identify"

@@ -18,6 +18,12 @@ package struct EventFault: Error, Equatable, Sendable {
     package var reason: String { field.isEmpty ? message : "\(field): \(message)" }
 }
 
+/// What a client sends: an event, perhaps with the claim that its two ids are one person, or such a claim alone.
+package enum EventRecord: Sendable {
+    case event(Event, Claim?)
+    case alias(Claim)
+}
+
 /// Reads one event from JSON and checks it against every limit. Unknown fields are ignored.
 package struct EventReader: Sendable {
     /// The server's time in microseconds, which timestamps are checked against.
@@ -25,9 +31,9 @@ package struct EventReader: Sendable {
 
     package init(now: Int64) { self.now = now }
 
-    /// Reads the event that is the whole of `bytes`.
+    /// Reads the record that is the whole of `bytes`.
     /// - Throws: `JSONError` or `EventFault`.
-    package func read(_ bytes: [UInt8]) throws -> Event {
+    package func record(_ bytes: [UInt8]) throws -> EventRecord {
         let range = ByteOrderMark.length(in: bytes)..<bytes.count
         let document: JSONValue
         do {
@@ -36,21 +42,45 @@ package struct EventReader: Sendable {
             if error.field.isEmpty { throw error }
             throw EventFault(error)
         }
-        return try read(document, text: bytes, range)
+        return try record(document, text: bytes, range)
     }
 
     /// Reads an event that was parsed already.
     /// - Parameter source: the text that `value` was parsed from in `range`, so that the digits of a fractional time are read
     ///   exactly.
     package func read(_ value: JSONValue, text source: [UInt8], _ range: Range<Int>) throws(EventFault) -> Event {
+        try read(value, user: "user_id", text: source, range)
+    }
+
+    private func read(
+        _ value: JSONValue, user userField: ByteString, text source: [UInt8], _ range: Range<Int>
+    ) throws(EventFault) -> Event {
         guard value.asObject != nil else { throw EventFault("body", "an event must be an object, not \(value.typeName)", "object_type") }
-        let user = try text(value, "user_id", max: Limits.userIDBytes)
+        let user = try text(value, userField, max: Limits.userIDBytes)
         let nameField: ByteString = value["event_type"] == nil && value["event"] != nil ? "event" : "event_type"
         let name = try text(value, nameField, max: Limits.eventNameBytes)
         if EventName.isReserved(name) { throw EventFault(nameField.string, EventName.reservedReason) }
         let time = try timestamp(JSONElements.exactly(value["timestamp"], at: ["timestamp"], in: source, range))
         let id = try eventID(value["event_id"])
         return Event(user: user, name: name, time: time, id: id, properties: try properties(value["properties"]))
+    }
+
+    /// Reads a record as clients send it: an event with `user_id`, `anonymous_id` or both, or an alias.
+    package func record(_ value: JSONValue, text source: [UInt8], _ range: Range<Int>) throws(EventFault) -> EventRecord {
+        if value["type"] == "alias", value["event"] == nil, value["event_type"] == nil {
+            let child = try text(value, "previous_id", max: Limits.userIDBytes)
+            let parent = try text(value, "user_id", max: Limits.userIDBytes)
+            let time = try timestamp(JSONElements.exactly(value["timestamp"], at: ["timestamp"], in: source, range))
+            return .alias(Claim(kind: .alias, child: child, parent: parent, time: time))
+        }
+        if value.has("anonymous_id"), !value.has("user_id") {
+            return .event(try read(value, user: "anonymous_id", text: source, range), nil)
+        }
+        let event = try read(value, text: source, range)
+        // The event does not need the other id, so one that cannot be an id is ignored.
+        guard let child = value["anonymous_id"]?.asString, !child.isEmpty, child.count <= Limits.userIDBytes, child != event.user
+        else { return .event(event, nil) }
+        return .event(event, Claim(kind: .identify, child: child, parent: event.user, time: event.time))
     }
 
     private func text(_ event: JSONValue, _ key: ByteString, max: Int) throws(EventFault) -> ByteString {
@@ -98,6 +128,12 @@ package struct EventReader: Sendable {
         var flat = PropertyFlattener()
         try flat.add(members, prefix: .init(), depth: 1)
         return flat.properties
+    }
+
+    /// Whether a row is that of a claim, whose ids and time an event could have too.
+    package func isClaim(_ row: Event) -> Bool {
+        guard let claim = Claim(row: row), claim.row == row, (try? Timestamp.checkRange(claim.time, now: now)) != nil else { return false }
+        return [claim.child, claim.parent].allSatisfy { (1...Limits.userIDBytes).contains($0.count) && isValidUTF8($0.bytes) }
     }
 
     /// Checks a row of a batch that arrived as columns by the same limits; nil if it has no fault.
@@ -195,4 +231,9 @@ private struct PropertyFlattener {
         properties.append(.init(key, value))
         depths.append(depth)
     }
+}
+
+extension JSONValue {
+    /// Whether the member is there and not null.
+    fileprivate func has(_ name: ByteString) -> Bool { (self[name] ?? .null) != .null }
 }

@@ -1,14 +1,21 @@
-/// The events of one body as columns, with each row's place in the body, and the rejected events.
+/// The events of one body as columns, with each row's place in the body, the rejected events, and the claims.
 package struct ScannedEvents: Sendable {
     package var batch: EventBatch
     /// By row of the batch: 0-based place in the body.
     package var index: [Int]
     package var rejected: [(index: Int, fault: EventFault)]
+    package var claims: ClaimList
+    /// Places of records that are a claim and no event.
+    package var aliases: [Int]
 
-    package init(batch: EventBatch, index: [Int], rejected: [(index: Int, fault: EventFault)]) {
+    package init(
+        batch: EventBatch, index: [Int], rejected: [(index: Int, fault: EventFault)], claims: ClaimList = ClaimList(), aliases: [Int] = []
+    ) {
         self.batch = batch
         self.index = index
         self.rejected = rejected
+        self.claims = claims
+        self.aliases = aliases
     }
 }
 
@@ -26,12 +33,16 @@ package struct EventScanner: Sendable {
     private let fields = FieldNames()
     /// Whether other members than an event's fields are properties, as in files; else they are ignored.
     private let takesOtherMembers: Bool
+    /// Whether `anonymous_id` is the id of a device or visitor, as in native events; in a file only if the caller writes it.
+    private let takesAnonymous: Bool
 
     private var builder = EventBatchBuilder()
     private var row = ScannedRow()
     private var shapes = KeyShapes()
     private var index: [Int] = []
     private var rejected: [(index: Int, fault: EventFault)] = []
+    private var claims = ClaimList()
+    private var aliases: [Int] = []
     /// Number of events so far, with rejected ones.
     package private(set) var count = 0
     /// Whether there are more events than the limit.
@@ -43,9 +54,11 @@ package struct EventScanner: Sendable {
     ///   - idempotencyKey: `K`; events without an id get `K/<place in the body>`. Empty: they get none.
     ///   - takesOtherMembers: whether other members than an event's fields become properties, in events that `isRead(_:_:)`
     ///     reads.
-    package init(now: Int64, idempotencyKey: ByteString = "", takesOtherMembers: Bool = false) {
+    ///   - takesAnonymous: whether `anonymous_id` is a field of an event.
+    package init(now: Int64, idempotencyKey: ByteString = "", takesOtherMembers: Bool = false, takesAnonymous: Bool = true) {
         self.now = now
         self.takesOtherMembers = takesOtherMembers
+        self.takesAnonymous = takesAnonymous
         reader = EventReader(now: now)
         idPrefix = idempotencyKey.isEmpty ? [] : idempotencyKey.bytes + [UInt8(ascii: "/")]
     }
@@ -54,7 +67,7 @@ package struct EventScanner: Sendable {
     package var approximateBytes: Int { builder.approximateBytes }
 
     package consuming func finish() -> ScannedEvents {
-        ScannedEvents(batch: builder.finish(), index: index, rejected: rejected)
+        ScannedEvents(batch: builder.finish(), index: index, rejected: rejected, claims: claims, aliases: aliases)
     }
 
     /// Adds a rejected event.
@@ -82,18 +95,29 @@ package struct EventScanner: Sendable {
         return true
     }
 
-    /// Reads an event that was parsed already: adds a row, or a rejected event.
+    /// Reads a record that was parsed already: adds a row, a claim, or a rejected event.
     /// - Parameter text: the text that the document was parsed from in `range`, for its time.
     package mutating func take(_ document: JSONValue, text: [UInt8] = [], _ range: Range<Int> = 0..<0) {
         do {
-            var event = try reader.read(document, text: text, range)
-            if event.id.isEmpty, !idPrefix.isEmpty { event.id = ByteString(idPrefix + Array(String(count).utf8)) }
-            builder.append(event)
-            index.append(count)
-            count += 1
+            take(try reader.record(document, text: text, range))
         } catch {
             reject(error)
         }
+    }
+
+    /// Adds a record that was read already.
+    package mutating func take(_ record: EventRecord) {
+        switch record {
+        case .alias(let claim):
+            claims.append(claim, index: count)
+            aliases.append(count)
+        case .event(var event, let claim):
+            if let claim { claims.append(claim, index: count) }
+            if event.id.isEmpty, !idPrefix.isEmpty { event.id = ByteString(idPrefix + Array(String(count).utf8)) }
+            builder.append(event)
+            index.append(count)
+        }
+        count += 1
     }
 
     static func tooLong(_ count: Int) -> EventFault {
@@ -114,6 +138,7 @@ package struct EventScanner: Sendable {
     mutating func store(_ text: Span<UInt8>) {
         if row.id.count == 0, !idPrefix.isEmpty { row.id = idFromPlace() }
         builder.append(&row, text)
+        if row.anonymous.count > 0 { claims.append(row, text, index: count) }
         if !row.isRecalled { shapes.keep(row) }
         index.append(count)
         count &+= 1
@@ -154,7 +179,8 @@ extension EventScanner {
             let key = try cursor.string(&row.scratch)
             if key.isDecoded { throw .unusual }
             try cursor.colon()
-            let field = fields.field(cursor.bytes, key)
+            var field = fields.field(cursor.bytes, key)
+            if field == .anonymous, !takesAnonymous { field = .other }
             if field != .other, !seen.insert(field) { throw .unusual }
             if field == .other, takesOtherMembers {
                 try readProperty(key, code: ScannedRow.unknown, &cursor, prefix: .none, depth: 1, &last)
@@ -163,7 +189,9 @@ extension EventScanner {
                 try read(field, &cursor, seen, &last)
             }
         } while try !cursor.ends(with: UInt8(ascii: "}"))
-        guard seen.contains(.user), seen.contains(.event) || seen.contains(.eventType), seen.contains(.timestamp) else { throw .unusual }
+        if !seen.contains(.user) { (row.user, row.anonymous) = (row.anonymous, .none) }
+        guard row.user.count > 0, seen.contains(.event) || seen.contains(.eventType), seen.contains(.timestamp) else { throw .unusual }
+        if row.anonymous.count > 0, row.isSame(row.anonymous, row.user, cursor.bytes) { row.anonymous = .none }
         // Only an escape can begin a name with U+0000.
         if row.name.isDecoded { throw .unusual }
         // In a file, `event` is the name, and `event_type` is then a property.
@@ -188,6 +216,7 @@ extension EventScanner {
         case .timestamp: row.time = try timestamp(&cursor)
         case .id: row.id = try text(&cursor, 0...Limits.eventIDBytes, orNull: true)
         case .properties: try readProperties(&cursor, &last)
+        case .anonymous: row.anonymous = try text(&cursor, 1...Limits.userIDBytes)
         case .other: try cursor.skipValue(&row.scratch, &row.names, depth: 1)
         }
     }
@@ -304,7 +333,7 @@ extension EventScanner {
 // MARK: - Fields
 
 enum EventField: UInt8 {
-    case user, eventType, event, timestamp, id, properties, other
+    case user, eventType, event, timestamp, id, properties, anonymous, other
 }
 
 private struct FieldSet {
@@ -328,6 +357,7 @@ private struct FieldNames: Sendable {
     private let timestamp = Self.ends("timestamp")
     private let id = Self.ends("event_id")
     private let properties = Self.ends("properties")
+    private let anonymous = Self.ends("anonymous_id")
 
     /// The first and the last eight bytes of a name, which at these lengths cover all of it.
     private static func ends(_ name: ByteString) -> (UInt64, UInt64) { ends(name.bytes.span) }
@@ -339,7 +369,7 @@ private struct FieldNames: Sendable {
 
     @inline(__always)
     func field(_ text: Span<UInt8>, _ key: TextRange) -> EventField {
-        guard key.count >= 5, key.count <= 10 else { return .other }
+        guard key.count >= 5, key.count <= 12 else { return .other }
         let name = Self.ends(text.extracting(key.range))
         switch key.count {
         case 5: return name == event ? .event : .other
@@ -347,6 +377,7 @@ private struct FieldNames: Sendable {
         case 8: return name == id ? .id : .other
         case 9: return name == timestamp ? .timestamp : .other
         case 10: return name == eventType ? .eventType : name == properties ? .properties : .other
+        case 12: return name == anonymous ? .anonymous : .other
         default: return .other
         }
     }

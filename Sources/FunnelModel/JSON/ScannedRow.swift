@@ -11,6 +11,8 @@ struct ScannedRow: Sendable {
     static let unknown = UInt32.max
 
     var user = TextRange.none
+    /// The id of the device, if the event has both ids.
+    var anonymous = TextRange.none
     var name = TextRange.none
     var id = TextRange.none
     /// Microseconds.
@@ -34,6 +36,7 @@ struct ScannedRow: Sendable {
 
     mutating func clear() {
         user = .none
+        anonymous = .none
         name = .none
         id = .none
         propertyCount = 0
@@ -70,7 +73,7 @@ struct ScannedRow: Sendable {
     }
 
     @inline(__always)
-    private func isSame(_ a: TextRange, _ b: TextRange, _ text: Span<UInt8>) -> Bool {
+    func isSame(_ a: TextRange, _ b: TextRange, _ text: Span<UInt8>) -> Bool {
         a.count == b.count && compareKeys(a, b, text) == 0
     }
 

@@ -3,17 +3,29 @@ import FunnelMatch
 import FunnelModel
 
 /// One thread's reader of user properties: for each, the value in the user's latest `$identify` or `$set` event that has the
-/// property (`FUNNEL.md` section 7, "User properties").
+/// property, or else in the earliest `$set_once` (`FUNNEL.md` section 7, "User properties").
 final class UserColumns {
-    private static let events: [ByteString] = [EventName.identify, EventName.set]
+    private static let events: [ByteString] = [EventName.identify, EventName.set, EventName.setOnce]
+
+    /// Rows of the slice, oldest first for each user.
+    private struct Rows {
+        /// By row: the user's place in the slice.
+        var users: [Int] = []
+        var rows: [RowRef] = []
+
+        mutating func removeAll() {
+            users.removeAll(keepingCapacity: true)
+            rows.removeAll(keepingCapacity: true)
+        }
+    }
 
     private let keyReader: KeyReader?
     private let rowsMax: Int
     private var columns: [PropertyCodes]
     private var places = 0..<0
-    /// The rows of the slice, oldest first for each user: the user's place in the slice, and the row.
-    private var users: [Int] = []
-    private var rows: [RowRef] = []
+    /// Rows of `$identify` and `$set`, and rows of `$set_once`.
+    private var latest = Rows()
+    private var first = Rows()
 
     /// A reader of some user properties, whose names are without `user.`.
     /// - Parameter rowsMax: max number of rows of users read together, and so of one user.
@@ -26,24 +38,29 @@ final class UserColumns {
 
     func load(_ places: Range<Int>) throws(StoreError) {
         self.places = places
-        users.removeAll(keepingCapacity: true)
-        rows.removeAll(keepingCapacity: true)
+        latest.removeAll()
+        first.removeAll()
         guard let keyReader else { return }
         for start in stride(from: places.lowerBound, to: places.upperBound, by: keyReader.layout.placesMax) {
             let part = start..<min(places.upperBound, start + keyReader.layout.placesMax)
             keyReader.begin(rowsMax: rowsMax)
-            let list = RowList.merging(try keyReader.loadRows(0, places: part), try keyReader.loadRows(1, places: part))
-            var i = 0
-            while i < list.count {
-                var end = i + 1
-                while end < list.count, list.keys[end] == list.keys[i] { end += 1 }
-                let user = min(part.upperBound - 1, start + keyReader.layout.place(list.keys[i])) - places.lowerBound
-                for row in try ordered((i..<end).map(list.ref), keyReader.reader) {
-                    users.append(user)
-                    rows.append(row)
-                }
-                i = end
+            try add(
+                .merging(try keyReader.loadRows(0, places: part), try keyReader.loadRows(1, places: part)), part, keyReader, to: &latest)
+            try add(try keyReader.loadRows(2, places: part), part, keyReader, to: &first)
+        }
+    }
+
+    private func add(_ list: RowList, _ part: Range<Int>, _ keyReader: KeyReader, to found: inout Rows) throws(StoreError) {
+        var i = 0
+        while i < list.count {
+            var end = i + 1
+            while end < list.count, list.keys[end] == list.keys[i] { end += 1 }
+            let user = min(part.upperBound - 1, part.lowerBound + keyReader.layout.place(list.keys[i])) - places.lowerBound
+            for row in try ordered((i..<end).map(list.ref), keyReader.reader) {
+                found.users.append(user)
+                found.rows.append(row)
             }
+            i = end
         }
     }
 
@@ -62,9 +79,13 @@ final class UserColumns {
     ///   - code: see `PropertyCodes.codes`.
     func codes(_ property: Int, _ code: (PropertyValue) throws -> Int32) throws -> [Int32] {
         var codes = [Int32](repeating: PropertyCodes.none, count: places.count)
-        let found = try columns[property].codes(of: rows, code)
+        if !first.rows.isEmpty {
+            let found = try columns[property].codes(of: first.rows, code)
+            for (i, code) in found.enumerated().reversed() where code != PropertyCodes.none { codes[first.users[i]] = code }
+        }
+        let found = try columns[property].codes(of: latest.rows, code)
         // An event without the property does not remove the value of an earlier event.
-        for (i, code) in found.enumerated() where code != PropertyCodes.none { codes[users[i]] = code }
+        for (i, code) in found.enumerated() where code != PropertyCodes.none { codes[latest.users[i]] = code }
         return codes
     }
 }

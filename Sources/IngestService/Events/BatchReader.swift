@@ -7,8 +7,10 @@ package struct ReadBatch {
     /// By row of the batch, the index in the request.
     package var index: [Int]
     package var rejected: [(index: Int, fault: EventFault)]
-    /// Claims, with the indexes of the events that they came with.
-    var claims: [(index: Int, claim: Claim)] = []
+    /// Claims, with the indexes of the records that they came with.
+    package var claims = ClaimList()
+    /// Indexes of records that are a claim and no event.
+    package var aliases: [Int] = []
     /// Whether rows of the batch are claims: then an index may have several rows.
     var hasClaimRows = false
     /// Rows of the batch whose time is too far ahead of the clock. Only for batches from the wire: the shard remembers these
@@ -70,11 +72,15 @@ package struct BatchReader {
                     && (batch.propertyTag[p] != EventBatch.Tag.string || strings[Int(batch.propertyBits[p])])
             }
         }
+        let isReserved = (0..<batch.names.count).map { EventName.isReserved(batch.names[$0]) }
         var good: [Int] = []
         var ahead: Set<Int> = []
         good.reserveCapacity(batch.count)
         for row in 0..<batch.count {
-            if batch.flags[row] != 0 {
+            if isReserved[Int(batch.name[row])], hasGoodText(row), events.isClaim(batch.event(row)) {
+                // Stays in its place, so that a retry of the request has the same slices.
+                good.append(row)
+            } else if batch.flags[row] != 0 {
                 // A flag makes the row another event; only services that set the time themselves may use one.
                 rejected.append((row, EventFault("flags", "must be 0")))
             } else if !users[Int(batch.user[row])] {
@@ -114,7 +120,8 @@ package struct BatchReader {
 }
 
 extension ReadBatch {
-    fileprivate init(_ events: ScannedEvents) {
-        self.init(batch: events.batch, index: events.index, rejected: events.rejected)
+    init(_ events: ScannedEvents) {
+        self.init(
+            batch: events.batch, index: events.index, rejected: events.rejected, claims: events.claims, aliases: events.aliases)
     }
 }

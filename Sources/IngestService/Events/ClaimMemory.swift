@@ -4,62 +4,90 @@ import Synchronization
 /// Claims that shards have stored lately, with their times. Many SDKs send both ids with every event; a row for each would double the
 /// log. A claim that is not remembered is stored again, which changes nothing.
 package final class ClaimMemory: Sendable {
-    /// Two hashes of project, kind, child and parent: claims that share both would be taken for one.
-    private struct Key: Hashable {
-        let first: UInt64
-        let second: UInt64
+    /// A hash table with a fixed number of places for each hash. Two claims of one project that share 64 bits of a hash with a secret
+    /// seed would be taken for one; with a million claims that happens once in 10^13.
+    private struct Table {
+        /// Places for the hashes with the same lowest bits: one cache line.
+        static let ways = 8
+        /// 0 is a free place.
+        var hashes: [UInt64]
+        var times: [Int64]
+        var count = 0
+        /// Which of the places is taken next if none is free.
+        var turn = 0
 
-        init(_ claim: Claim, _ project: UInt32) {
-            var bytes = ByteWriter()
-            bytes.integer(project)
-            bytes.integer(UInt8(claim.kind == .identify ? 0 : 1))
-            bytes.string(claim.child)
-            bytes.string(claim.parent)
-            first = XXH64.hash(bytes.bytes)
-            second = XXH64.hash(bytes.bytes, seed: 1)
+        init(_ places: Int) {
+            hashes = [UInt64](repeating: 0, count: places)
+            times = [Int64](repeating: 0, count: places)
+        }
+
+        private func first(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash) & (hashes.count - 1) & ~(Self.ways - 1) }
+
+        func place(of hash: UInt64) -> Int? {
+            let first = first(hash)
+            return (first..<first + Self.ways).first { hashes[$0] == hash }
+        }
+
+        mutating func set(_ hash: UInt64, _ time: Int64) {
+            let first = first(hash)
+            var place = (first..<first + Self.ways).first { hashes[$0] == hash || hashes[$0] == 0 }
+            if place == nil {
+                place = first + turn
+                turn = (turn + 1) % Self.ways
+            }
+            let at = place ?? first
+            if hashes[at] == 0 { count += 1 }
+            times[at] = hashes[at] == hash ? min(times[at], time) : time
+            hashes[at] = hash
+        }
+
+        /// The same entries in a table of twice the size.
+        func doubled() -> Table {
+            var table = Table(hashes.count * 2)
+            for i in hashes.indices where hashes[i] != 0 { table.set(hashes[i], times[i]) }
+            return table
         }
     }
 
-    private struct State {
-        var recent: [Key: Int64] = [:]
-        var older: [Key: Int64] = [:]
-    }
+    private static let leastPlaces = 4_096
+    /// Max number of places, of 16 bytes each; a power of 2.
+    private let placesMax: Int
+    private let seed = UInt64.random(in: .min ... .max)
+    /// Nil until the first claim: most projects have none.
+    private let state = Mutex<Table?>(nil)
 
-    /// Claims of a generation: two take about 8 MiB.
-    private let most: Int
-    private let state = Mutex(State())
-
-    package init(most: Int = 65_536) { self.most = most }
+    package init(placesMax: Int = 1 << 20) { self.placesMax = placesMax }
 
     /// Number of claims that are remembered.
-    package var count: Int { state.withLock { $0.recent.count + $0.older.count } }
+    package var count: Int { state.withLock { $0?.count ?? 0 } }
 
     /// The claims that a shard has to store: of equal ones the earliest, unless an earlier one is stored.
-    package func missing(_ claims: [(index: Int, claim: Claim)], project: UInt32) -> [(index: Int, claim: Claim)] {
-        if claims.isEmpty { return [] }
-        var earliest: [Key: (index: Int, claim: Claim)] = [:]
-        for entry in claims {
-            let key = Key(entry.claim, project)
-            if let known = earliest[key], known.claim.time <= entry.claim.time { continue }
-            earliest[key] = entry
+    package func missing(_ claims: ClaimList, project: UInt32) -> ClaimList {
+        if claims.isEmpty { return claims }
+        let hashes = hashes(claims, project)
+        let new = state.withLock { table in
+            guard let table else { return Array(hashes.indices) }
+            return hashes.indices.filter { i in table.place(of: hashes[i]).map { claims.times[i] < table.times[$0] } ?? true }
         }
-        return state.withLock { state in
-            earliest.filter { key, entry in
-                (state.recent[key] ?? state.older[key]).map { entry.claim.time < $0 } ?? true
-            }.values.sorted { $0.index < $1.index }
-        }
+        return new.isEmpty ? ClaimList() : claims.earliest(hashes, among: new)
     }
 
     /// Remembers claims that shards have stored.
-    package func note(_ stored: [(index: Int, claim: Claim)], project: UInt32) {
+    package func note(_ stored: ClaimList, project: UInt32) {
         if stored.isEmpty { return }
-        state.withLock { state in
-            for entry in stored {
-                let key = Key(entry.claim, project)
-                let known = state.recent[key] ?? state.older[key] ?? .max
-                state.recent[key] = min(known, entry.claim.time)
+        let hashes = hashes(stored, project)
+        state.withLock { table in
+            for (hash, time) in zip(hashes, stored.times) {
+                var changed = table.take() ?? Table(min(Self.leastPlaces, placesMax))
+                if changed.count > changed.hashes.count / 2, changed.hashes.count < placesMax { changed = changed.doubled() }
+                changed.set(hash, time)
+                table = consume changed
             }
-            if state.recent.count > most { (state.older, state.recent) = (state.recent, [:]) }
         }
+    }
+
+    private func hashes(_ claims: ClaimList, _ project: UInt32) -> [UInt64] {
+        let seed = XXH64.hash(withUnsafeBytes(of: project.littleEndian) { Array($0) }, seed: seed)
+        return (0..<claims.count).map { max(1, claims.hash($0, seed: seed)) }
     }
 }

@@ -67,7 +67,7 @@ package struct IngestRoutes: Sendable {
     }
 
     /// The fast path for short requests, on the event loop of their connection.
-    func small(account: HTTPAccount, logger: Logger) -> SmallRequests {
+    func small(account: HTTPRequestLog, logger: Logger) -> SmallRequests {
         func path(_ form: Form) -> SmallRequests.Begin {
             { head in
                 guard !Self.isCloudEvent(head), let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head)
@@ -129,9 +129,9 @@ package struct IngestRoutes: Sendable {
     /// Reads one event; errors are 422 with `{"detail": [{"loc", "msg", "type"}]}`.
     private func readOne(_ bytes: [UInt8], _ key: ByteString) -> Read {
         do {
-            var event = try EventReader(now: WallClock.now()).read(bytes)
-            if !key.isEmpty, event.id.isEmpty { event.id = BatchReader(now: 0, idempotencyKey: key, eventsMax: 1).id(0) }
-            return .success(ReadBatch(batch: EventBatchBuilder([event]).finish(), index: [0], rejected: []))
+            var scanner = EventScanner(now: WallClock.now(), idempotencyKey: key)
+            scanner.take(try EventReader(now: WallClock.now()).record(bytes))
+            return .success(ReadBatch(scanner.finish()))
         } catch let error as JSONError {
             let fault = EventFault("body", error.description, "json_invalid")
             return .failure(Self.unprocessable(fault), fault)

@@ -12,16 +12,17 @@ struct SDKRead: Sendable {
     let rows: ReadBatch
 
     /// Reads a body. Throws `SDKFault`.
-    init(_ head: SDKRequest, _ body: [UInt8], eventsMax: Int) throws {
+    /// - Parameter keyInBody: whether the API key is needed, and not in the head.
+    init(_ head: SDKRequest, _ body: [UInt8], keyInBody: Bool, eventsMax: Int) throws {
         var request = head
         request.body = body
         guard let endpoint = SDKEndpoint.owner(of: request) else { throw SDKFault.malformed("the body has no events of a known form") }
         let now = WallClock.now()
-        var batch = try endpoint.read(request, now: now, limit: eventsMax)
+        var batch = try endpoint.read(request, now: now, limit: eventsMax, keyInBody: keyInBody)
         let reader = EventReader(now: now)
         var builder = EventBatchBuilder()
         var index: [Int] = []
-        var claims: [(index: Int, claim: Claim)] = []
+        var claims = ClaimList()
         for i in batch.records.indices where batch.records[i].rejected == nil {
             let record = batch.records[i]
             for (place, document) in record.events.enumerated() {
@@ -36,7 +37,7 @@ struct SDKRead: Sendable {
                     break
                 }
             }
-            if batch.records[i].rejected == nil { claims += record.claims.map { (i, $0) } }
+            if batch.records[i].rejected == nil { for claim in record.claims { claims.append(claim, index: i) } }
         }
         let faults = batch.records.indices.compactMap { i in batch.records[i].rejected.map { (index: i, fault: $0) } }
         self.endpoint = endpoint

@@ -53,7 +53,7 @@ package struct SDKRoutes: Sendable {
         var (endpoint, request) = (first, head)
         var limit = call.bodyBytesMax
         do {
-            try door.requireLocalPage(call.request)
+            try requireLocalPage(call.request)
             let candidates = SDKEndpoint.at(head.method, head.path)
             if !candidates.contains(where: \.takesEvents), let answer = first.fixedAnswer(to: head) { return (answer, first) }
             if let encoding = head.header("content-encoding"), !ReceivedBody.canRead(encoding) {
@@ -67,8 +67,10 @@ package struct SDKRoutes: Sendable {
             let bytesMax = limit
             return try await bodies.with(project, call.context) { lease in
                 let body = try await ReceivedBody.read(
-                    call.request, limit: bytesMax, isCompressed: first.encoding(of: head) != nil, lease: lease)
-                let read = try await intake.parsing.run(project) { try SDKRead(head, body.content(), eventsMax: intake.eventsMax) }
+                    call.request, limit: bytesMax, mayBeGzip: first.mayBeGzip(head), lease: lease)
+                let read = try await intake.parsing.run(project) {
+                    try SDKRead(head, body.content(), keyInBody: known == nil, eventsMax: intake.eventsMax)
+                }
                 (endpoint, request) = (read.endpoint, read.request)
                 if let answer = endpoint.fixedAnswer(to: request) { return (answer, endpoint) }
                 let sender = Sender(try known ?? admit(read.batch.key))
@@ -77,6 +79,14 @@ package struct SDKRoutes: Sendable {
             }
         } catch {
             return (endpoint.answer(SDKFault(error, bytesMax: limit), to: request), endpoint)
+        }
+    }
+
+    private func requireLocalPage(_ request: Request) throws(SDKFault) {
+        do throws(ProtocolError) {
+            try door.requireLocalPage(request)
+        } catch {
+            throw .forbidden(error.message)
         }
     }
 

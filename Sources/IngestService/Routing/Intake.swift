@@ -74,19 +74,25 @@ struct Intake: Sendable {
     /// Stores a few events together with those of other callers.
     /// - Parameter done: called once, on any thread, perhaps before this returns.
     /// - Returns: false if there are too many events for that; then nothing was done.
-    func gather(_ read: ReadBatch, sender: Sender, logger: Logger, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
+    func gather(_ read: ReadBatch, sender: Sender, logger: Logger, done: @escaping @Sendable (AppendGatherer.Result) -> Void) -> Bool {
+        var read = read
+        let new = claims.missing(read.claims, project: sender.project)
+        if !new.isEmpty { read.add(rowsOf: new) }
         if read.batch.count == 0 {
             done(.success(finish(AppendOutcome(accepted: 0), read, sender.project, logger)))
             return true
         }
-        return router.gather(read.rows, sender: sender) { result in
-            if case .failure(let error) = result { figures.note(error, project: sender.project, logger: logger) }
+        return router.gather(read.rows, sender: sender) { [read] result in
+            switch result {
+            case .success(let outcome): if outcome.retry.isEmpty { claims.note(new, project: sender.project) }
+            case .failure(let error): figures.note(error, project: sender.project, logger: logger)
+            }
             done(result.map { finish($0, read, sender.project, logger) })
         }
     }
 
     /// `gather` as an async call; nil if there are too many events for that.
-    private func gathered(_ read: ReadBatch, sender: Sender, logger: Logger) async -> Gatherer.Result? {
+    private func gathered(_ read: ReadBatch, sender: Sender, logger: Logger) async -> AppendGatherer.Result? {
         await withCheckedContinuation { continuation in
             let isTaken = gather(read, sender: sender, logger: logger) { continuation.resume(returning: $0) }
             if !isTaken { continuation.resume(returning: nil) }
@@ -96,10 +102,10 @@ struct Intake: Sendable {
     /// Counts the outcome, and adds the events that ingest rejected.
     private func finish(_ outcome: AppendOutcome, _ read: ReadBatch, _ project: UInt32, _ logger: Logger) -> AppendOutcome {
         var outcome = outcome
-        if read.hasClaimRows {
-            // Events are counted, and an event is stored if all of its rows are.
+        if read.hasClaimRows || !read.aliases.isEmpty {
+            // Records are counted, and one is stored if all of its rows are.
             outcome.retry = Set(outcome.retry).sorted()
-            outcome.accepted = Set(read.index).subtracting(outcome.retry).subtracting(outcome.rejected.map(\.row)).count
+            outcome.accepted = Set(read.index).union(read.aliases).subtracting(outcome.retry).subtracting(outcome.rejected.map(\.row)).count
         }
         figures.note(outcome, project: project, logger: logger)
         return adding(read.rejected, to: outcome, project)
@@ -124,10 +130,10 @@ extension ReadBatch {
     fileprivate var rows: ShardRouter.Rows { .init(batch: batch, index: index, ahead: ahead) }
 
     /// Replaces the claims by rows.
-    fileprivate mutating func add(rowsOf new: [(index: Int, claim: Claim)]) {
-        batch = .joined([batch, EventBatchBuilder(new.map(\.claim.row)).finish()])
-        index += new.map(\.index)
-        claims = []
+    fileprivate mutating func add(rowsOf new: ClaimList) {
+        batch = .joined([batch, EventBatchBuilder((0..<new.count).map { new[$0].row }).finish()])
+        index += new.indexes
+        claims = ClaimList()
         hasClaimRows = true
     }
 }

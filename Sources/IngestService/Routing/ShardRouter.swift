@@ -33,7 +33,7 @@ package final class ShardRouter: Sendable {
         var map: ClusterMap
         var links: [ShardLink]
         /// One for each link.
-        var gatherers: [Gatherer]
+        var gatherers: [AppendGatherer]
         var budget: InFlightBudget
     }
 
@@ -169,7 +169,7 @@ package final class ShardRouter: Sendable {
     /// - Parameter done: gets the outcome, whose rows are indexes of the request, or an error if nothing was sent. Called once, on
     ///   any thread, perhaps before this returns.
     /// - Returns: false if the rows or bytes are too many for that; then nothing was done.
-    package func gather(_ read: Rows, sender: Sender, done: @escaping @Sendable (Gatherer.Result) -> Void) -> Bool {
+    package func gather(_ read: Rows, sender: Sender, done: @escaping @Sendable (AppendGatherer.Result) -> Void) -> Bool {
         guard read.batch.count <= Self.gatheredRowsMax else { return false }
         let admitted: Admitted
         do throws(ProtocolError) { admitted = try admit(read.batch) } catch {
@@ -207,9 +207,9 @@ package final class ShardRouter: Sendable {
         return true
     }
 
-    private func gatherer(_ link: ShardLink, _ shard: ClusterMap.Shard, of map: ClusterMap) -> Gatherer {
+    private func gatherer(_ link: ShardLink, _ shard: ClusterMap.Shard, of map: ClusterMap) -> AppendGatherer {
         let buckets = BucketSet(ClusterMap.buckets(ofShard: shard.id, of: map.shards.count))
-        return Gatherer { [self] batch, sender in
+        return AppendGatherer { [self] batch, sender in
             let (producer, sequence) = newNumber()
             let append = ShardAppend(
                 producer: producer, sequence: sequence, part: 0, isShort: true, isNameRateFree: sender.isNameRateFree, fingerprint: 0,
@@ -312,7 +312,7 @@ package final class ShardRouter: Sendable {
 
     private func send(
         _ append: ShardAppend, to link: ShardLink, _ sender: Sender, request: UInt64, end: ContinuousClock.Instant
-    ) async -> Gatherer.Result {
+    ) async -> AppendGatherer.Result {
         do throws(ProtocolError) {
             return .success(try await link.send(append, project: sender.project, request: request, timeout: end - now()))
         } catch {
@@ -327,9 +327,9 @@ package final class ShardRouter: Sendable {
 /// Joins the outcomes of the parts of one small append.
 private final class Sum: Sendable {
     private let state: Mutex<(waiting: Int, outcomes: [AppendOutcome])>
-    private let done: @Sendable (Gatherer.Result) -> Void
+    private let done: @Sendable (AppendGatherer.Result) -> Void
 
-    init(waiting: Int, done: @escaping @Sendable (Gatherer.Result) -> Void) {
+    init(waiting: Int, done: @escaping @Sendable (AppendGatherer.Result) -> Void) {
         state = Mutex((waiting, []))
         self.done = done
     }

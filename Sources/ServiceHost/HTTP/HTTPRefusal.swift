@@ -6,7 +6,7 @@ import RPC
 package enum HTTPRefusal: String, RefusalReason {
     /// No place was free for the connection.
     case connections
-    /// Only a reserved place was free, and its time is over (`HTTPDoor.Limits.probation`).
+    /// Only a reserved place was free, and its time is over (`HTTPPortState.Limits.probation`).
     case probation
     /// TLS or a request's head was not complete in time.
     case slowHead = "slow_head"

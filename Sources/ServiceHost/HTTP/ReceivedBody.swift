@@ -21,11 +21,11 @@ package struct ReceivedBody: Sendable {
 
     /// Reads the body to its end, within limits.
     /// - Parameters:
-    ///   - isCompressed: whether the body is gzip without a `Content-Encoding` that says so.
+    ///   - mayBeGzip: whether a body that begins as gzip does is gzip without a `Content-Encoding` that says so.
     ///   - limit: max bytes, before and after decompression. Above it the error is 413, at once if `Content-Length` announces more.
     ///   - lease: takes the memory as bytes arrive; nil for small documents, which are not counted.
     /// - Throws: `ProtocolError`, or `HTTPError` with 408 if the body comes too slowly.
-    package static func read(_ request: Request, limit: Int, isCompressed: Bool = false, lease: BodyLease? = nil) async throws
+    package static func read(_ request: Request, limit: Int, mayBeGzip: Bool = false, lease: BodyLease? = nil) async throws
         -> ReceivedBody
     {
         let encoding = request.headers[.contentEncoding]?.lowercased() ?? "identity"
@@ -36,7 +36,8 @@ package struct ReceivedBody: Sendable {
         do {
             let bytes = try await whole(request, limit, lease)
             guard lease?.finish() ?? true else { throw BodyCut.evicted }
-            return ReceivedBody(bytes: bytes, isCompressed: isCompressed || compressed.contains(encoding), limit: limit, lease: lease)
+            let isCompressed = compressed.contains(encoding) || mayBeGzip && bytes.starts(with: [0x1F, 0x8B])
+            return ReceivedBody(bytes: bytes, isCompressed: isCompressed, limit: limit, lease: lease)
         } catch let error as ProtocolError {
             throw error
         } catch BodyCut.evicted {

@@ -12,7 +12,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
-    private let door: HTTPDoor
+    private let shared: HTTPPortState
     private let looksEvery: TimeAmount
     private var place: ConnectionPlaces.Place?
     private var isOnProbation = false
@@ -31,10 +31,10 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var isEnding = false
     private var restBytes: Int
 
-    init(_ door: HTTPDoor) {
-        self.door = door
-        restBytes = door.limits.restBytes
-        let shortest = min(door.limits.head.boundedNanoseconds, door.limits.body.window.boundedNanoseconds)
+    init(_ shared: HTTPPortState) {
+        self.shared = shared
+        restBytes = shared.limits.restBytes
+        let shortest = min(shared.limits.head.boundedNanoseconds, shared.limits.body.window.boundedNanoseconds)
         looksEvery = .nanoseconds(min(1_000_000_000, max(10_000_000, shortest / 4)))
     }
 
@@ -43,14 +43,15 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         let channel = context.channel
         let now = context.eventLoop.now
-        switch door.places.admit(limitAddress(channel.remoteAddress), now: now.uptimeNanoseconds, close: { channel.close(promise: nil) }) {
+        let address = limitAddress(channel.remoteAddress)
+        switch shared.places.admit(address, now: now.uptimeNanoseconds, close: { channel.close(promise: nil) }) {
         case .place(let place):
             take(place, context)
         case .onProbation(let place):
             take(place, context)
             isOnProbation = true
             let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-            context.eventLoop.scheduleTask(in: .nanoseconds(door.limits.probation.boundedNanoseconds)) {
+            context.eventLoop.scheduleTask(in: .nanoseconds(shared.limits.probation.boundedNanoseconds)) {
                 if channel.isActive { bound.value.refuse(.probation, channel) }
             }
         case .refused:
@@ -58,17 +59,17 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             // Only once the channel is set up.
             context.eventLoop.execute { bound.value.refuse(.connections, channel) }
         }
-        headEnd = now + .nanoseconds(door.limits.head.boundedNanoseconds)
+        headEnd = now + .nanoseconds(shared.limits.head.boundedNanoseconds)
         look(context)
     }
 
     private func take(_ place: ConnectionPlaces.Place, _ context: ChannelHandlerContext) {
         self.place = place
-        context.channel.closeFuture.whenComplete { [door] _ in door.places.leave(place) }
+        context.channel.closeFuture.whenComplete { [shared] _ in shared.places.leave(place) }
     }
 
     private func refuse(_ reason: HTTPRefusal, _ channel: any Channel) {
-        door.refusals.count(reason)
+        shared.refusals.count(reason)
         channel.close(promise: nil)
     }
 
@@ -85,7 +86,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             headEnd = nil
             place?.setBusy()
             clock = BodyClock(
-                door.limits.body, expected: head.headerFields[.contentLength].flatMap { Int($0) } ?? .max,
+                shared.limits.body, expected: head.headerFields[.contentLength].flatMap { Int($0) } ?? .max,
                 now: context.eventLoop.now.uptimeNanoseconds)
         case .body(let bytes):
             clock?.arrived(bytes.readableBytes)
@@ -100,7 +101,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         wantsRead = false
         // Bytes came without a complete part, and no request is running: a head has begun.
         if !hasParts, !isReading, unanswered == 0, headEnd == nil {
-            headEnd = context.eventLoop.now + .nanoseconds(door.limits.head.boundedNanoseconds)
+            headEnd = context.eventLoop.now + .nanoseconds(shared.limits.head.boundedNanoseconds)
         }
         hasParts = false
         if isReading || headEnd != nil { look(context) }
@@ -126,7 +127,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Gives up the body: its reader gets `reason` as an error.
     func cut(_ reason: BodyCut, _ context: ChannelHandlerContext) {
         guard isReading, !isEnding else { return }
-        door.refusals.count(reason == .slow ? .slow : .evicted)
+        shared.refusals.count(reason == .slow ? .slow : .evicted)
         isEnding = true
         context.fireErrorCaught(reason)
     }
@@ -144,7 +145,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             // The answer is early if it is for the only request whose body has not ended.
             let ends = head.headerFields[.connection]?.lowercased() == "close"
             if isReading && unanswered == 1 || isOnProbation || ends { isEnding = true }
-            if let reason = HTTPRefusal(status: head.status.code) { door.refusals.count(reason) }
+            if let reason = HTTPRefusal(status: head.status.code) { shared.refusals.count(reason) }
             guard isEnding, !ends else { return context.write(data, promise: promise) }
             head.headerFields[.connection] = "close"
             context.write(wrapOutboundOut(.head(head)), promise: promise)
@@ -165,20 +166,20 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Counts the memory of a body part of an answer until it is sent.
     private func hold(_ bytes: Int, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) -> EventLoopPromise<Void> {
-        let (door, channel) = (door, context.channel)
-        let ticket = door.answers.take(bytes, ticket: nil) {
-            door.refusals.count(.unread)
+        let (shared, channel) = (shared, context.channel)
+        let ticket = shared.answers.take(bytes, ticket: nil) {
+            shared.refusals.count(.unread)
             channel.close(promise: nil)
         }
         let promise = promise ?? context.eventLoop.makePromise()
-        promise.futureResult.whenComplete { _ in door.answers.release(ticket) }
+        promise.futureResult.whenComplete { _ in shared.answers.release(ticket) }
         return promise
     }
 
     /// Closes the connection. After an early answer it waits, since closing with unread bytes makes the kernel drop the answer.
     private func close(_ channel: any Channel, _ isWhole: Bool) {
         guard !isWhole else { return channel.close(promise: nil) }
-        channel.eventLoop.scheduleTask(in: .nanoseconds(door.limits.linger.boundedNanoseconds)) { channel.close(promise: nil) }
+        channel.eventLoop.scheduleTask(in: .nanoseconds(shared.limits.linger.boundedNanoseconds)) { channel.close(promise: nil) }
     }
 
     // MARK: Clocks

@@ -12,11 +12,11 @@ import ServiceRuntime
 package struct ServiceMiddleware: RouterMiddleware {
     package typealias Context = ServiceContext
 
-    private let account: HTTPAccount
+    private let account: HTTPRequestLog
     private let demandsTLS: Bool
 
     /// `demandsTLS` adds `Strict-Transport-Security` to all answers.
-    package init(account: HTTPAccount, demandsTLS: Bool) {
+    package init(account: HTTPRequestLog, demandsTLS: Bool) {
         self.demandsTLS = demandsTLS
         self.account = account
     }

@@ -19,7 +19,7 @@ package enum ServiceServer {
     /// - Parameter readiness: `problem` is why the service can't work, nil if it can; `remarks` are lesser problems that `/readyz`
     ///   lists.
     package static func router(
-        metrics: Metrics, account: HTTPAccount, demandsTLS: Bool = false,
+        metrics: Metrics, account: HTTPRequestLog, demandsTLS: Bool = false,
         readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
     ) -> ServiceRouter {
         let router = ServiceRouter(context: ServiceContext.self, options: .autoGenerateHeadEndpoints)
@@ -60,13 +60,13 @@ package enum ServiceServer {
     ///   - small: answers some requests before the router sees them; nil for none.
     ///   - bound: called with the actual port once the socket listens.
     package static func application(
-        _ router: ServiceRouter, small: SmallRequests? = nil, door: HTTPDoor, host: String, port: Int, tls: TLSServerConfig?,
+        _ router: ServiceRouter, small: SmallRequests? = nil, shared: HTTPPortState, host: String, port: Int, tls: TLSServerConfig?,
         group: any EventLoopGroup, logger: Logger,
         bound: @escaping @Sendable (Int) async -> Void
     ) throws -> some ApplicationProtocol {
         refuseOtherMethods(router)
         let configuration = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [RequestGuard(door), CallerWatch()], idleTimeout: .seconds(60))
+            additionalChannelHandlers: [RequestGuard(shared), CallerWatch()], idleTimeout: .seconds(60))
         let plain = HTTPServerBuilder { ServiceChannel(HTTP1Channel(responder: $0, configuration: configuration), small) }
         return Application(
             responder: router.buildResponder(),

@@ -20,11 +20,11 @@ package struct SmallRequests: Sendable {
     /// Max bytes of a body; longer ones go to the router.
     let bytesMax: Int
     let paths: [String: Begin]
-    let account: HTTPAccount
+    let account: HTTPRequestLog
     let logger: Logger
 
     /// `paths` are those of POST requests.
-    package init(bytesMax: Int = 16 << 10, paths: [String: Begin], account: HTTPAccount, logger: Logger) {
+    package init(bytesMax: Int = 16 << 10, paths: [String: Begin], account: HTTPRequestLog, logger: Logger) {
         self.bytesMax = bytesMax
         self.paths = paths
         self.account = account

@@ -17,7 +17,7 @@ package final class Node: Sendable {
     package let metrics: Metrics
     package let group: MultiThreadedEventLoopGroup
     package let host: String
-    package let account: HTTPAccount
+    package let account: HTTPRequestLog
     /// Counts failed keys by address, over both ports.
     package let guesses = KeyGuesses()
     private let limit = LogLimit(lines: 5)
@@ -33,7 +33,7 @@ package final class Node: Sendable {
         settings = run.settings
         logger = run.logger
         metrics = run.metrics
-        account = HTTPAccount(run.metrics, isVerbose: run.logger.logLevel <= .debug)
+        account = HTTPRequestLog(run.metrics, isVerbose: run.logger.logLevel <= .debug)
         host = run.settings.text("host")
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(2, System.coreCount))
         waiting = Mutex(("starting", []))
@@ -165,15 +165,15 @@ package final class Node: Sendable {
 
     /// The HTTP server of this node as a service of the process.
     package func httpService(_ router: ServiceRouter, small: SmallRequests? = nil) throws -> any Service {
-        let door = HTTPDoor(connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: HTTPDoor.connectionsMax))
-        metrics.refusals("sluice_http_refused_total", "HTTP connections and requests refused, by reason", door.refusals)
-        metrics.gauge("sluice_http_connections", "open HTTP connections") { Double(door.places.count) }
+        let shared = HTTPPortState(connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: HTTPPortState.connectionsMax))
+        metrics.refusals("sluice_http_refused_total", "HTTP connections and requests refused, by reason", shared.refusals)
+        metrics.gauge("sluice_http_connections", "open HTTP connections") { Double(shared.places.count) }
         metrics.counter("sluice_http_connections_displaced_total", "idle HTTP connections closed to make room for others") {
-            Double(door.places.displaced)
+            Double(shared.places.displaced)
         }
         let port = CommonSettings.port(settings, "http-port")
         let server = try ServiceServer.application(
-            router, small: small, door: door, host: host, port: port, tls: serverTLS, group: group, logger: logger
+            router, small: small, shared: shared, host: host, port: port, tls: serverTLS, group: group, logger: logger
         ) { port in self.didBind(http: port) }
         return HTTPService(server: server, address: addressText(host, port))
     }

@@ -1,3 +1,5 @@
+import FunnelModel
+
 /// The environment variables that the programs of this release know. Unknown `SLUICE_` names are reported at the start: a misspelt
 /// name would otherwise go unnoticed, and a cluster could run without its keys.
 package enum KnownVariables {
@@ -16,7 +18,8 @@ package enum KnownVariables {
         "CONFIG", "KEY", "INSTANCE", "PARENT_PID", "LOG_FILE", "PROGRAMS", "IMAGE", "BENCH", "HOSTILE", "LOGS", "VECTORS", "BROWSER_SLACK",
         "DASHBOARD_COMMAND", "DEMO_ONCE", "DEMO_PORTS", "DEMO_USERS",
     ]
-    private static let all = settings.map { Setting($0, .text, "").variable } + others.map { "SLUICE_" + $0 }
+    private static let prefix = "SLUICE_"
+    private static let all = settings.map { Setting($0, .text, "").variable } + others.map { prefix + $0 }
 
     /// True for the variables by which Kubernetes and old Docker links describe services, such as `SLUICE_SHARD_0_SERVICE_HOST` and
     /// `SLUICE_INGEST_PORT_8080_TCP_ADDR`.
@@ -26,13 +29,12 @@ package enum KnownVariables {
             || name.contains("_PORT_") || name.hasSuffix("_ENV") || name.contains("_ENV_") || name.hasSuffix("_NAME")
     }
 
-    /// The variables that begin with `SLUICE_` and that no program knows, sorted by name. `nearest` is the most similar known name;
-    /// nil if none is within an edit distance of 3.
+    /// The variables that begin with `SLUICE_` and that no program knows, sorted by name, with the known name most like each.
     package static func unknown(in environment: [String: String]) -> [(name: String, nearest: String?)] {
-        let names = environment.filter { $0.key.hasPrefix("SLUICE_") && !all.contains($0.key) && !isOfService($0.key, $0.value) }.keys
+        let names = environment.filter { $0.key.hasPrefix(prefix) && !all.contains($0.key) && !isOfService($0.key, $0.value) }.keys
+        let known = all.map { $0.dropFirst(prefix.count) }.map(String.init)
         return names.sorted().map { name in
-            let nearest = all.map { (distance(name, $0), $0) }.min { $0.0 < $1.0 }
-            return (name, nearest.flatMap { $0.0 <= 3 ? $0.1 : nil })
+            (name, NearestNames.of(String(name.dropFirst(prefix.count)), among: known, count: 1).first.map { prefix + $0 })
         }
     }
 
@@ -41,22 +43,6 @@ package enum KnownVariables {
         unknown(in: environment).map { name, nearest in
             "\(name) is not known to any program and is ignored" + (nearest.map { "; is \($0) meant?" } ?? "")
         }
-    }
-
-    /// The edit distance (Levenshtein), in bytes.
-    private static func distance(_ a: String, _ b: String) -> Int {
-        let (a, b) = (Array(a.utf8), Array(b.utf8))
-        var row = Array(0...b.count)
-        for i in a.indices {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for j in b.indices {
-                let change = diagonal + (a[i] == b[j] ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(change, diagonal + 1, row[j] + 1)
-            }
-        }
-        return row[b.count]
     }
 
     /// Whether the variable is known. A test compares the list with the settings of the services.

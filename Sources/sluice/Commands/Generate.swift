@@ -4,20 +4,29 @@ import FunnelModel
 
 struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Generate events of a web shop, for tests and demos.",
+        abstract: "Generate events of a scenario, for tests and demos.",
         discussion: """
-            Writes NDJSON: 30 days of visits, carts and purchases, with equal timestamps, \
-            late events and repeated deliveries. The same options give the same bytes.
+            Writes NDJSON with late events and repeated deliveries. The same options give \
+            the same bytes. The folder deploy/funnels has a definition for each scenario.
+
+              signup    home page, form, e-mail verified, first project; an experiment
+              shop      visits, carts and purchases, some with equal timestamps
+              leads     form, qualification, demo, proposal, deal won or lost; months
+              campaign  landing pages with utm_source and others, trials, subscriptions
 
             Examples:
               sluice generate --users 1000 | sluice load -
               sluice generate --users 20000 --seed 7 --out shop.ndjson
+              sluice generate --scenario signup | sluice load -
+              sluice generate --scenario leads --users 800 | sluice load -
+              sluice generate --scenario campaign --out campaign.ndjson
             """)
 
+    @Option(help: ArgumentHelp("What the events are about.", valueName: "name")) var scenario = Scenario.shop
     @Option(help: ArgumentHelp("Number of users, from 1.", valueName: "number")) var users = 5_000
     @Option(help: ArgumentHelp("Seed of the random numbers.", valueName: "number")) var seed: UInt64 = 1
     @Option(help: ArgumentHelp("Maximum number of events; 0 is no limit.", valueName: "number")) var events = 0
-    @Option(help: ArgumentHelp("First of the 30 days.", valueName: "date")) var from = "2026-01-01"
+    @Option(help: ArgumentHelp("First of the days on which users begin: 30, of leads 60.", valueName: "date")) var from = "2026-01-01"
     @Option(help: ArgumentHelp("File to write; standard output by default.", valueName: "file"), completion: .file()) var out: String?
 
     func validate() throws {
@@ -43,11 +52,12 @@ struct Generate: ParsableCommand {
             if let file { try file.write(contentsOf: Data(bytes)) } else { Terminal.write(bytes) }
         }
         let bar = ProgressBar("generating")
-        var traffic = ShopTraffic(seed: seed, start: start)
+        var traffic = scenario.traffic(seed: seed, start: start)
         var buffer: [UInt8] = []
         var lines = 0
         outer: for user in 0...users {
-            for event in user < users ? traffic.user(user) : traffic.stragglers() {
+            if user < users { traffic.addUser(user) }
+            for event in traffic.deliveries.take(isEnd: user == users) {
                 if events > 0, lines == events { break outer }
                 event.write(to: &buffer)
                 buffer.append(10)

@@ -17,8 +17,8 @@ struct Load: AsyncParsableCommand {
             its new rows: rows that were stored before are accepted, and counted once. Other \
             reading options make other events.
 
-            While nothing is stored, for example because a shard is down, the command tries \
-            again, and fails after 120 s. Run it again, also after Ctrl-C: it loads the rest.
+            If ingest cannot store events, for example because a shard is down, the command \
+            retries for 120 s and then fails. Run it again, also after Ctrl-C: it loads the rest.
 
             Rejected rows go to FILE.rejected.ndjson, each with its lines and the reason. \
             The exit status is 0 if all rows were stored, 3 if rows were rejected, and 1 if \
@@ -133,7 +133,7 @@ struct Load: AsyncParsableCommand {
                     totals.note(read.outcomes, rejects)
                     if read.batch.count == 0 { continue }
                     try identity.complete(&read)
-                    let batch = Loader.Batch(sequence: sequence, batch: read.batch, lines: read.lines)
+                    let batch = Loader.Batch(read, sequence: sequence)
                     sequence += 1
                     if running == Loader.inFlight, let done = try await group.next() {
                         take(done)

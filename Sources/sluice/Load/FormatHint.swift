@@ -21,8 +21,8 @@ enum FormatHint {
         let name = shellWord(path)
         if let object = found.firstIndex(where: { $0.hasPrefix("{\"") }) {
             return """
-                Line \(header + 1) is no JSON object, so the file was read as CSV, but line \(object + 1) is one. If the file is NDJSON: \
-                tail -n +\(object + 1) \(name) | sluice load -
+                Line \(header + 1) is not a JSON object, so the file was read as CSV, but line \(object + 1) is one. If the file is \
+                NDJSON: tail -n +\(object + 1) \(name) | sluice load -
                 """.printable
         }
         if found[header].split(whereSeparator: { ",;\t|".contains($0) }).contains(where: isTime) {
@@ -31,7 +31,7 @@ enum FormatHint {
         let plain = path.hasSuffix(".gz") ? String(path.dropLast(3)) : path
         guard [".ndjson", ".jsonl", ".json"].contains(where: plain.hasSuffix) else { return nil }
         return """
-            Line \(header + 1) is no JSON object, so the file was read as CSV in spite of its name. For CSV, --user-id, --event and \
+            Line \(header + 1) is not a JSON object, so the file was read as CSV in spite of its name. For CSV, --user-id, --event and \
             --timestamp name the columns, --separator the separator, and --preset the format of another product.
             """
     }

@@ -26,6 +26,19 @@ struct Loader: Sendable {
         var batch: EventBatch
         /// By row, its lines in the file.
         var lines: [FileLines]
+        /// The last rows of the batch, which are no events.
+        var claims: Int
+
+        /// The events of a file, with the earliest of equal claims as rows behind them.
+        init(_ read: FileBatch, sequence: UInt64) {
+            let all = 0..<read.claims.count
+            let claims = read.claims.earliest(all.map { read.claims.hash($0, seed: 0) }, among: all)
+            self.sequence = sequence
+            self.claims = claims.count
+            lines = read.lines + claims.indexes.map { read.lines[$0] }
+            batch =
+                claims.isEmpty ? read.batch : .joined([read.batch, EventBatchBuilder((0..<claims.count).map { claims[$0].row }).finish()])
+        }
     }
 
     struct Done: Sendable {
@@ -49,9 +62,11 @@ struct Loader: Sendable {
                 let outcome = try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
                 if outcome.retry.isEmpty {
                     progress.store()
+                    let events = batch.lines.count - batch.claims
+                    let refused = outcome.rejected.count { $0.row >= events }
                     return Done(
-                        accepted: outcome.accepted, rejected: outcome.rejected.map { (batch.lines[$0.row], $0.reason) },
-                        rows: batch.lines.count)
+                        accepted: outcome.accepted - (batch.claims - refused),
+                        rejected: outcome.rejected.map { (batch.lines[$0.row], $0.reason) }, rows: events)
                 }
                 reason = "no answer from \(outcome.shards.joined(separator: ", "))"
             } catch {

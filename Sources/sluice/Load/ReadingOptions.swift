@@ -12,8 +12,12 @@ struct ReadingOptions: ParsableArguments {
             "File format: \(FilePreset.all.map(\.name).joined(separator: ", ")). Other options change parts of it.", valueName: "name"))
     var preset: String?
     @Option(help: "Column or member with the user id; a.b is member b of object a. (default: user_id)") var userID: String?
-    @Option(help: "Column or member with the id of users without one, such as a device id; used where the first is empty.") var anonymousID:
-        String?
+    @Option(
+        help: """
+            Column or member with the id of a device or visitor: the user of a record without one. With both, a claim is stored that they are \
+            one person.
+            """)
+    var anonymousID: String?
     @Option(help: "Column or member with the event name. (default: event, or else event_type)") var event: String?
     @Option(help: "Column or member with the time. (default: timestamp)") var timestamp: String?
     @Option(help: "Column or member with the event id; \"\" ignores the file's ids. (default: event_id)") var eventID: String?

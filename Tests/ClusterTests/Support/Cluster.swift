@@ -83,6 +83,19 @@ final class Cluster: @unchecked Sendable {
         if process.terminationStatus != 0 { throw Trouble("sluice up ended with \(process.terminationStatus)") }
     }
 
+    /// Waits until members that were killed are back, and answer.
+    func untilReady() async throws {
+        for _ in 0..<600 {
+            try? reread()
+            var ready = true
+            for address in [ingestHTTP] + (0..<shards).map(shardHTTP)
+            where (try? await HTTP.call("GET", address, "/readyz"))?.status != 200 { ready = false }
+            if ready, (try? await query(["funnel": ["steps": ["a"]]])) != nil { return }
+            try await Task.sleep(for: .milliseconds(25))
+        }
+        throw Trouble("the cluster did not come back")
+    }
+
     func reread() throws {
         info = try JSONParser.parse(Array(try Data(contentsOf: directory.appendingPathComponent("info.json"))))
     }

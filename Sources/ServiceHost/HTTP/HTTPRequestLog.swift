@@ -8,7 +8,7 @@ import NIOHTTPTypes
 import ServiceRuntime
 
 /// Counts and logs the HTTP requests of a process.
-package struct HTTPAccount: Sendable {
+package struct HTTPRequestLog: Sendable {
     private let requests: Counter
     private let failures: Counter
     private let latency: LatencyHistogram

@@ -6,19 +6,19 @@ import Testing
 
 /// Small appends that go out together: each caller gets what became of its own rows.
 @Suite(.timeLimit(.minutes(1)))
-struct GathererTests {
+struct AppendGathererTests {
     /// Sends that wait for the test, and what they were sent.
     private final class Sends: Sendable {
         private let state = Mutex((batches: [EventBatch](), waiting: [CheckedContinuation<Void, Never>](), isOpen: false))
-        let answer: @Sendable (EventBatch) -> Gatherer.Result
+        let answer: @Sendable (EventBatch) -> AppendGatherer.Result
 
-        init(_ answer: @escaping @Sendable (EventBatch) -> Gatherer.Result = { .success(AppendOutcome(accepted: $0.count)) }) {
+        init(_ answer: @escaping @Sendable (EventBatch) -> AppendGatherer.Result = { .success(AppendOutcome(accepted: $0.count)) }) {
             self.answer = answer
         }
 
         var batches: [[String]] { state.withLock { $0.batches.map { batch in batch.events.map { $0.user.string } } } }
 
-        func send(_ batch: EventBatch) async -> Gatherer.Result {
+        func send(_ batch: EventBatch) async -> AppendGatherer.Result {
             await withCheckedContinuation { waiting in
                 let isOpen = state.withLock { state in
                     state.batches.append(batch)
@@ -44,15 +44,15 @@ struct GathererTests {
     }
 
     private final class Results: Sendable {
-        private let all = Mutex<[String: Gatherer.Result]>([:])
-        func note(_ name: String, _ result: Gatherer.Result) { all.withLock { $0[name] = result } }
+        private let all = Mutex<[String: AppendGatherer.Result]>([:])
+        func note(_ name: String, _ result: AppendGatherer.Result) { all.withLock { $0[name] = result } }
         var count: Int { all.withLock { $0.count } }
-        subscript(name: String) -> Gatherer.Result? { all.withLock { $0[name] } }
+        subscript(name: String) -> AppendGatherer.Result? { all.withLock { $0[name] } }
     }
 
     @Test func aloneItGoesAtOnceAndOthersWaitForIt() async throws {
         let sends = Sends()
-        let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
+        let gatherer = AppendGatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
         let results = Results()
         func append(_ name: String, project: UInt32 = 1) {
             gatherer.append(Self.batch([name]), sender: Sender(project: project)) { results.note(name, $0) }
@@ -72,7 +72,7 @@ struct GathererTests {
 
     @Test func nobodyWaitsForLong() async throws {
         let sends = Sends()
-        let gatherer = Gatherer(linger: .milliseconds(2)) { batch, _ in await sends.send(batch) }
+        let gatherer = AppendGatherer(linger: .milliseconds(2)) { batch, _ in await sends.send(batch) }
         for name in ["a", "b"] { gatherer.append(Self.batch([name]), sender: Sender(project: 1)) { _ in } }
         // The first is still on its way.
         try await eventually { sends.batches == [["a"], ["b"]] }
@@ -81,7 +81,7 @@ struct GathererTests {
 
     @Test func manyRowsDoNotWait() async throws {
         let sends = Sends()
-        let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
+        let gatherer = AppendGatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
         for _ in 0..<21 { gatherer.append(Self.batch((0..<100).map { "u\($0)" }), sender: Sender(project: 1)) { _ in } }
         try await eventually { sends.batches.map(\.count) == [100, 2_000] }
         sends.open()
@@ -94,7 +94,7 @@ struct GathererTests {
             }
             return .success(AppendOutcome(accepted: batch.count - rejected.count, rejected: rejected))
         }
-        let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
+        let gatherer = AppendGatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
         let results = Results()
         let callers = [["first"], ["x", "bad 1"], ["y"], ["bad 2", "z", "bad 3"], ["bad 4"]]
         for users in callers { gatherer.append(Self.batch(users), sender: Sender(project: 1)) { results.note(users[0], $0) } }
@@ -116,7 +116,7 @@ struct GathererTests {
             if users.contains("down") { return .failure(ProtocolError(.unreachable, "gone")) }
             return .success(AppendOutcome(accepted: batch.count))
         }
-        let gatherer = Gatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
+        let gatherer = AppendGatherer(linger: .seconds(50)) { batch, _ in await sends.send(batch) }
         let results = Results()
         for name in ["first", "a", "poison", "b"] {
             gatherer.append(Self.batch([name]), sender: Sender(project: 1)) { results.note(name, $0) }

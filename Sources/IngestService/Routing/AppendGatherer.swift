@@ -16,7 +16,7 @@ package struct Sender: Hashable, Sendable {
 
 /// Joins small appends of a sender to one shard. An append is sent at once if none of the sender is on the way. Others are sent as
 /// one group when that one ends, after 2 ms, or at 2,000 rows.
-package final class Gatherer: Sendable {
+package final class AppendGatherer: Sendable {
     package typealias Result = Swift.Result<AppendOutcome, ProtocolError>
 
     fileprivate struct Waiting {
@@ -129,9 +129,9 @@ package final class Gatherer: Sendable {
     }
 }
 
-extension Gatherer.Own {
+extension AppendGatherer.Own {
     /// Takes all waiting appends as one group.
-    fileprivate mutating func take() -> [Gatherer.Waiting] {
+    fileprivate mutating func take() -> [AppendGatherer.Waiting] {
         defer { (waiting, rows) = ([], 0) }
         groups += 1
         number += 1

@@ -3,7 +3,7 @@ import NIOCore
 import RPC
 
 /// The state that all connections of one HTTP port share: limits, places, memory of answers, counts of refusals.
-package final class HTTPDoor: Sendable {
+package final class HTTPPortState: Sendable {
     package static let connectionsMax = 4_096
 
     /// Limits of one connection.
