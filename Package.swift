@@ -68,6 +68,7 @@ let package = Package(
         .target(name: "CShims"),
         core("FunnelModel"),
         core("FunnelMatch", ["FunnelModel"]),
+        core("EventRules", ["FunnelModel"]),
         core("Codec", ["FunnelModel", "CLZ4", "CZlib", "CShims"]),
         core("FunnelProtocol", ["FunnelModel", "Codec"]),
         core("EventStorage", ["FunnelModel", "Codec", "CShims"]),
@@ -103,13 +104,17 @@ let package = Package(
         program("sluice-coordinator", ["CoordinatorService", "ServiceHost", "ServiceRuntime"]),
         program(
             "sluice",
-            ["RPC", "ServiceRuntime", "Metadata", "EventStorage", "Codec", "EventFiles", "EventShapes", "TimeZones", arguments, crypto]),
+            [
+                "RPC", "ServiceRuntime", "Metadata", "EventStorage", "Codec", "EventFiles", "EventRules", "EventShapes", "TimeZones",
+                arguments, crypto,
+            ]),
         .target(
             name: "TestSupport", dependencies: ["FunnelModel", "FunnelMatch"], path: "Tests/Support",
             swiftSettings: strict),
         tests("FunnelModelTests", ["FunnelModel", "TestSupport"]),
         tests("EventFilesTests", ["EventFiles", "EventShapes", "TimeZones", "Codec", "FunnelModel", "TestSupport"]),
         tests("EventSDKsTests", ["EventSDKs", "EventShapes", "FunnelModel", "TestSupport"]),
+        tests("EventRulesTests", ["EventRules", "FunnelModel", "TestSupport"]),
         tests("CodecTests", ["Codec", "TestSupport"]),
         tests("FunnelProtocolTests", ["FunnelProtocol", "TestSupport"]),
         tests("EventStorageTests", ["EventStorage"]),

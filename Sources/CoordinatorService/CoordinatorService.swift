@@ -36,7 +36,8 @@ package final class CoordinatorService: Sendable {
     private let fleet: ShardFleet
     private let engine: QueryEngine
     private let savedFunnels: SavedFunnels
-    private let keys: KeyRing
+    private let apiKeys: APIKeys
+    private let projects: ProjectStore
     private let live: LiveHub
 
     /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.
@@ -47,44 +48,54 @@ package final class CoordinatorService: Sendable {
         try service.addRoutes(to: http)
         let routes: [FrameServer.Route] = [
             .init(.snapshot, .services([.ingest, .shard])) { try await service.giveSnapshot($0) },
+            .init(.keys, .services([.ingest])) { try await service.giveKeys($0) },
             .init(.users, service.readers) { try await service.users($0) },
         ]
         return [
-            AtShutdown { service.close() },
+            AtShutdown { service.close() }, AtShutdown { await service.apiKeys.keepUses() },
             AtShutdown {
                 await service.fleet.shutdown()
                 await service.engine.aside.shutdown()
             },
             Background { await service.tellReadiness() }, Background { await service.followData() },
+            Background { await service.apiKeys.run() },
             IdleTrim { service.engine.gate.load.running > 0 }, try node.httpService(http),
             node.wireService(routes + service.reportRoutes, as: service.identity) { service.map.shards.count },
             // Stops first, so that calls that wait for a newer snapshot don't delay the stop.
-            AtShutdown { service.directory.registry.endWaiting() },
+            AtShutdown {
+                service.directory.registry.endWaiting()
+                service.apiKeys.endWaiting()
+            },
             Background { await service.live.run() },
         ]
     }
 
     private func addRoutes(to router: ServiceRouter) throws {
-        let callers = Callers(keys: keys, guesses: node.guesses, cluster: map.clusterID)
+        let callers = Callers(keys: { [apiKeys] in apiKeys.ring }, guesses: node.guesses, cluster: map.clusterID)
         let site = try DashboardSite(chartLibrary: node.settings.text("chart-library"))
         if site.lacksCharts {
             node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js")
         }
         let routes = CoordinatorRoutes(
-            engine: engine, savedFunnels: savedFunnels, callers: callers, hub: live, site: site, isSecure: node.serverTLS != nil)
+            engine: engine, savedFunnels: savedFunnels, apiKeys: apiKeys, projects: projects, callers: callers, hub: live, site: site,
+            isSecure: node.serverTLS != nil)
         routes.add(to: router)
     }
 
     private init(_ node: Node) async throws {
         self.node = node
         let (shards, keyList) = try Self.configuration(node.settings)
-        keys = KeyRing(keyList)
-        try requireKeys(node, keys)
+        try requireKeys(node, KeyRing(keyList))
         Self.warnOfShortKeys(node)
         let path = node.settings.text("data")
         let directory = try await CoordinatorDirectory(path, lock: try await node.lockDirectory(path))
         self.directory = directory
+        apiKeys = try await APIKeys(
+            KeyStore(directory.store), environment: keyList, operators: KeyRing.operators(node.settings.list("admin-keys")),
+            logger: node.logger)
         map = try await Self.takeConfiguration(shards, keyList, directory, node)
+        projects = ProjectStore(directory.store)
+        try await projects.ensure(Set(keyList.map(\.project)).union([1]), now: WallClock.now() / 1_000_000)
         let savedFunnels = SavedFunnels(directory.store, logger: node.logger)
         self.savedFunnels = savedFunnels
         let identity = node.identity { directory.registry.state }
@@ -243,7 +254,7 @@ package final class CoordinatorService: Sendable {
 
     // MARK: - Wire calls
 
-    private var readers: FrameServer.Callers { .keys(.read) { [keys] in keys } }
+    private var readers: FrameServer.Callers { .keys(.read) { [apiKeys] in apiKeys.ring } }
 
     private var reportRoutes: [FrameServer.Route] {
         ReportEndpoint.all.compactMap { report in
@@ -270,6 +281,14 @@ package final class CoordinatorService: Sendable {
         if request.origin == nil { snapshot.lineage = 0 }
         var answer = call.writer()
         try await answer.send(.snapshot, snapshot.body)
+        try await answer.end(rows: 1)
+    }
+
+    private func giveKeys(_ call: FrameCall) async throws {
+        let request = try decoding("key list request") { () throws(ByteError) in try KeyListRequest(body: call.frame.body) }
+        let list = await apiKeys.answer(request, now: WallClock.now() / 1_000_000)
+        var answer = call.writer()
+        try await answer.send(.keyList, list.body)
         try await answer.end(rows: 1)
     }
 
@@ -318,7 +337,7 @@ package final class CoordinatorService: Sendable {
     }
 
     private func admit(_ call: FrameCall) throws -> UInt32 {
-        let principal = try keys.admit(call.authorization, for: .read)
+        let principal = try apiKeys.ring.admit(call.authorization, for: .read)
         let named = call.frame.context.project
         guard named == 0 || named == principal.project else {
             throw ProtocolError(.forbidden, "the key is of project \(principal.project), the frame names \(named)")

@@ -19,8 +19,8 @@ struct Sluice: AsyncParsableCommand {
             """,
         version: Program.version,
         subcommands: [
-            Up.self, Load.self, Query.self, Paths.self, Predict.self, Times.self, Explain.self, Users.self, Funnels.self, Generate.self,
-            Verify.self, Compact.self, ClusterCommand.self,
+            Up.self, Load.self, Query.self, Paths.self, Predict.self, Times.self, Explain.self, Users.self, Funnels.self, Keys.self,
+            Generate.self, Verify.self, Compact.self, Rules.self, ClusterCommand.self,
         ])
 
     static func main() async {

@@ -112,7 +112,11 @@ extension ClusterSuite {
                     for form in endpoint.bodies {
                         try await send(endpoint, form, nil, nil)
                         for place in endpoint.keys where SDKCall.canHold(place, endpoint, form) {
-                            for key in Self.keys { try await send(endpoint, form, .init(place: place, text: key.text), key.project) }
+                            for key in Self.keys {
+                                // An admin key in a URL would be in the logs of proxies.
+                                let project = place.isInURL && key.text.hasPrefix("admin") ? nil : key.project
+                                try await send(endpoint, form, .init(place: place, text: key.text), project)
+                            }
                         }
                     }
                 }

@@ -104,6 +104,8 @@ extension Message {
                 [.init("known", number(m.known)), .init("wait_ms", number(m.waitMilliseconds))]
                     + (m.origin.map { [.init("lineage", number($0.lineage)), .init("checksum", number($0.checksum))] } ?? []))
         case .identity(let m): return Self.json(m)
+        case .keyListRequest(let m): return m.meaning
+        case .keyList(let m): return m.meaning
         case .snapshot(let m): return Self.json(m)
         case .error(let m):
             return [
@@ -181,6 +183,8 @@ extension Message {
                     known: try m.int("known"), waitMilliseconds: try m.int("wait_ms"),
                     origin: m["lineage"] == nil ? nil : .init(lineage: try m.int("lineage"), checksum: try m.int("checksum"))))
         case .identity: self = .identity(try Self.identity(m))
+        case .keyListRequest: self = .keyListRequest(try KeyListRequest(meaning: m))
+        case .keyList: self = .keyList(try KeyListMessage(meaning: m))
         case .snapshot: self = .snapshot(try Self.snapshot(m))
         case .error:
             guard let code = ProtocolError.Code(rawValue: try m.int("code")) else { throw MeaningError(field: "code") }

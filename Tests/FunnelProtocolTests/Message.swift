@@ -23,6 +23,8 @@ enum Message: Equatable, Sendable {
     case discoveryQuery(DiscoveryQuery)
     case discoveryResult(Discovery)
     case identity(PeerIdentity)
+    case keyListRequest(KeyListRequest)
+    case keyList(KeyListMessage)
 
     static func decode(_ kind: FrameKind, _ body: [UInt8]) throws(ProtocolError) -> Message {
         if kind == .error { return .error(try ProtocolError.decode(body)) }
@@ -47,6 +49,8 @@ enum Message: Equatable, Sendable {
             case .discoveryQuery: return .discoveryQuery(try DiscoveryQuery(body: body))
             case .discoveryResult: return .discoveryResult(try Discovery(body: body))
             case .identity: return .identity(try PeerIdentity(body: body))
+            case .keyListRequest: return .keyListRequest(try KeyListRequest(body: body))
+            case .keyList: return .keyList(try KeyListMessage(body: body))
             case .query, .mergedResult, .usersQuery, .error:
                 do {
                     return .document(try JSONParser.parse(body))
@@ -78,6 +82,8 @@ enum Message: Equatable, Sendable {
         case .discoveryQuery(let message): return message.body
         case .discoveryResult(let message): return message.body
         case .identity(let message): return message.body
+        case .keyListRequest(let message): return message.body
+        case .keyList(let message): return message.body
         }
     }
 }

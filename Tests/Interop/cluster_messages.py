@@ -79,3 +79,61 @@ def read_identity(reader):
     if identity["data_id"] and identity["role"] != "shard":
         raise invalid(f"a data id of role {role}")
     return identity
+
+
+KEY_ID = set("0123456789abcdefghijklmnopqrstuvwxyz")
+
+
+def read_key_id(reader):
+    name = reader.text(16)
+    if not name or set(name) - KEY_ID:
+        raise invalid(f"{name!r} is no id of a key")
+    return name
+
+
+def encode_key_list_request(request):
+    uses = b"".join(string(use["id"]) + varint(use["minute"]) for use in request["uses"])
+    return struct.pack("<QI", request["known"], request["wait_ms"]) + varint(len(request["uses"])) + uses
+
+
+def read_key_list_request(reader):
+    request = {"known": reader.number(8), "wait_ms": reader.number(4)}
+    request["uses"] = [{"id": read_key_id(reader), "minute": reader.varint((1 << 32) - 1)} for _ in range(reader.varint(2000))]
+    return request
+
+
+def encode_key_list(answer):
+    keys = answer["keys"]
+    out = struct.pack("<QB", answer["version"], keys is not None)
+    if keys is None:
+        return out
+    out += varint(len(keys))
+    for key in keys:
+        role = next(code for code, name in KEY_ROLES.items() if name == key["role"])
+        out += string(key["id"]) + struct.pack("<BI", role, key["project"]) + bytes.fromhex(key["sha256"])
+        out += varint(key["expires"] or 0) + varint(len(key["origins"])) + b"".join(map(string, key["origins"]))
+    return out
+
+
+def read_key_list(reader):
+    answer = {"version": reader.number(8), "keys": None}
+    if not answer["version"]:
+        raise invalid("version 0 of a key list")
+    if not reader.flag():
+        return answer
+    answer["keys"] = [read_key(reader) for _ in range(reader.varint(10_000))]
+    if len({key["id"] for key in answer["keys"]}) < len(answer["keys"]):
+        raise invalid("a key is given twice")
+    return answer
+
+
+def read_key(reader):
+    key = {"id": read_key_id(reader), "role": reader.u8(), "project": reader.number(4), "sha256": reader.take(32).hex(),
+           "expires": reader.varint((1 << 63) - 1) or None}
+    key["origins"] = [reader.text(255) for _ in range(reader.varint(20))]
+    if key["role"] not in KEY_ROLES or not key["project"]:
+        raise invalid(f"role {key['role']}, project {key['project']} of a key")
+    key["role"] = KEY_ROLES[key["role"]]
+    if key["origins"] and key["role"] != "write" or "" in key["origins"]:
+        raise invalid("origins of a key that cannot have them, or an empty one")
+    return key

@@ -111,6 +111,7 @@ DECODE = {
     sluice.SNAPSHOT_REQUEST: reading(cluster.read_snapshot_request),
     sluice.SHARD_APPEND: reading(service.read_shard_append),
     sluice.IDENTITY_REQUEST: decode_health, sluice.IDENTITY: reading(cluster.read_identity),
+    sluice.KEY_LIST_REQUEST: reading(cluster.read_key_list_request), sluice.KEY_LIST: reading(cluster.read_key_list),
 }
 
 ENCODE = {
@@ -132,12 +133,13 @@ ENCODE = {
     "discoveryResult": lambda m: people.encode_discovery(m, service.encode_value),
     "snapshotRequest": cluster.encode_snapshot_request,
     "identityRequest": lambda m: b"", "identity": cluster.encode_identity,
+    "keyListRequest": cluster.encode_key_list_request, "keyList": cluster.encode_key_list,
 }
 # JSON has no fixed order of keys: these are compared after decoding again
 TEXTS = {"query", "usersQuery", "mergedResult", "partialQuery", "partialUsersQuery"}
 
 MESSAGES = ["append.json", "discovery.json", "error.json", "frame.json", "health.json", "hello.json", "identity.json",
-            "partial-query.json", "partial-result.json", "query.json", "snapshot.json", "user-list.json"]
+            "keys.json", "partial-query.json", "partial-result.json", "query.json", "snapshot.json", "user-list.json"]
 
 
 class Vectors(unittest.TestCase):

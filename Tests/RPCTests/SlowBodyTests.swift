@@ -9,7 +9,7 @@ struct SlowBodyTests {
     /// The real rules with shorter windows. Honest senders are far above the rate, so that a busy machine does not matter.
     private var limits: TransportLimits {
         var limits = TransportLimits()
-        limits.body.window = .seconds(1)
+        limits.body.window = .seconds(2)
         limits.body.bytesPerSecond = 8_192
         // Clocks are looked at as often as the shortest of the connection needs.
         limits.http2.headerTimeout = .milliseconds(200)
@@ -31,7 +31,7 @@ struct SlowBodyTests {
                     for piece in 0..<60 {
                         try await phone.send(slow, 16_384, ends: piece == 59)
                         if piece % 10 == 0 { for stream in trickles { try await attacker.send(stream, 1) } }
-                        try await Task.sleep(for: .milliseconds(50))
+                        try await Task.sleep(for: .milliseconds(100))
                     }
                     let isAnswered = await eventually { phone.seen.bodies[slow]?.count == 60 * 16_384 }
                     #expect(isAnswered)

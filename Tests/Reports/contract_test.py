@@ -55,7 +55,16 @@ def query(**more):
     return {"funnel": STEPS, **SPAN, **more}
 
 
-# By operation id, in this order: the path and the body of a request that is answered as the first status says.
+def new_key(place):
+    """A path with the id of an API key that is made for it."""
+    def path(run):
+        _, _, text = run.ask("coordinator", "POST", "/v1/keys", 201, {"role": "read"}, KEYS["admin"])
+        return place + json.loads(text).get("id", "")
+    return path
+
+
+# By operation id, in this order: the path, or a function of the run that makes it, and the body of a request that is answered as the
+# first status says.
 GOOD = {
     "trackEvent": ("/track-event", event("user-99", "Visit", "2026-01-05T10:00:00Z", plan={"name": "pro"}), 200),
     "appendEvents": ("/v1/events", story(), 200),
@@ -73,6 +82,14 @@ GOOD = {
     "queryTimes": ("/v1/query/times", query(bins=5), 200),
     "explainUser": ("/v1/query/explain", query(user_id="user-01"), 200),
     "followFunnel": ("/v1/live", query(), 200),
+    "createProject": ("/v1/projects", {"name": "Shop", "settings": {}}, 201),
+    "listProjects": ("/v1/projects", None, 200),
+    "getProject": ("/v1/projects/1", None, 200),
+    "saveProject": ("/v1/projects/1", {"name": "Main"}, 200),
+    "createKey": ("/v1/keys", {"role": "write", "name": "web", "expires_in": "90d", "origins": ["https://shop.example"]}, 201),
+    "listKeys": ("/v1/keys", None, 200),
+    "revokeKeyByParameter": (new_key("/v1/keys?id="), None, 204),
+    "revokeKey": (new_key("/v1/keys/"), None, 204),
     "getStatus": ("/v1/status", None, 200),
     "getSession": ("/v1/session", None, 200),
     "signIn": ("/v1/session", {"key": KEYS["read"]}, 200),
@@ -151,6 +168,22 @@ FAULTS = [
     ("coordinator", "DELETE", "/v1/funnels/rich", None, {"if-match": "text"}, 412),
     ("coordinator", "GET", "/funnel-performance?start_date=yesterday", None, {}, 422),
     ("coordinator", "GET", "/funnel-performance?funnel_id=none", None, {}, 404),
+    ("coordinator", "POST", "/v1/keys", {}, {}, 422),
+    ("coordinator", "POST", "/v1/keys", {"role": "owner", "origins": ["shop.example"], "name": "", "expires_in": "1s", "x": 1}, {}, 422),
+    ("coordinator", "POST", "/v1/keys", {"role": "read", "origins": ["https://shop.example"]}, {}, 422),
+    ("coordinator", "POST", "/v1/keys", {"role": "read", "project": 4000000000}, {}, 404),
+    ("coordinator", "POST", "/v1/keys", b"{", {}, 400),
+    ("coordinator", "POST", "/v1/keys", b"{", TOO_LONG, 413),
+    ("coordinator", "GET", "/v1/keys?project=4000000000", None, {}, 404),
+    ("coordinator", "GET", "/v1/keys?project=first&other=1", None, {}, 422),
+    ("coordinator", "DELETE", "/v1/keys", None, {}, 422),
+    ("coordinator", "DELETE", "/v1/keys?id=none", None, {}, 404),
+    ("coordinator", "DELETE", "/v1/keys/none", None, {}, 404),
+    ("coordinator", "POST", "/v1/projects", {"name": "Shop"}, {}, 409),
+    ("coordinator", "POST", "/v1/projects", {"name": " ", "settings": {"unknown": 1}}, {}, 422),
+    ("coordinator", "PUT", "/v1/projects/1", {"name": "Shop"}, {}, 409),
+    ("coordinator", "PUT", "/v1/projects/4000000000", {"name": "None"}, {}, 404),
+    ("coordinator", "GET", "/v1/projects/none", None, {}, 404),
     ("coordinator", "POST", "/v1/session", {"key": 1}, {}, 422),
     ("coordinator", "POST", "/v1/session", {"key": KEYS["write"]}, {}, 403),
     ("coordinator", "POST", "/v1/session", {"key": KEYS["read"]}, {"origin": "http://elsewhere.example"}, 403),
@@ -205,6 +238,7 @@ class Run:
             self.fail(f"{name}: asked for in GOOD, and not in the document")
         for name, (path, body, status) in GOOD.items():
             if name in known:
+                path = path(self) if callable(path) else path
                 for service in known[name].services:
                     self.operation(known[name], service, path, body, status)
 

@@ -16,12 +16,8 @@ extension CoordinatorRoutes {
     private func follow(_ call: EndpointCall) async throws -> Response {
         let document = try await call.document()
         _ = try QueryRequest.parse(document, now: WallClock.now())
-        let hasKey = call.request.headers[.authorization] != nil || callers.keys.isOpen
-        let token = callers.token(call.request)
-        let events = try hub.watch(.init(project: try call.project, body: document.encode())) { [callers] in
-            guard !hasKey else { return true }
-            return callers.sessions.hash(of: token) != nil
-        }
+        let events = try hub.watch(
+            .init(project: try call.project, body: document.encode()), mayLook: callers.validity(of: call.request, for: .read))
         return Response(
             status: .ok,
             headers: [

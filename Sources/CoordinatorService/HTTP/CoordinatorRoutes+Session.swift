@@ -29,11 +29,11 @@ extension CoordinatorRoutes {
         if key == nil { reader.fault("key", "is required") }
         reader.rejectUnknown()
         guard let key, reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
-        let hash = KeyRing.hash(key.string)
         let principal = try callers.door.admit(key: key.string, for: .read)
         callers.sessions.end(callers.token(call.request))
         var response = JSONResponse.json(state(principal))
-        response.setCookie(cookie(callers.sessions.begin(hash: hash), seconds: Int(Sessions.lifetime.components.seconds)))
+        let token = callers.sessions.begin(KeyRing.Credential(key.string))
+        response.setCookie(cookie(token, seconds: Int(Sessions.lifetime.components.seconds)))
         return response
     }
 

@@ -2,6 +2,7 @@ import FunnelModel
 import FunnelProtocol
 import HTTPTypes
 import Hummingbird
+import Metadata
 import RPC
 import ServiceHost
 import ServiceRuntime
@@ -10,6 +11,8 @@ import ServiceRuntime
 package struct CoordinatorRoutes: Sendable {
     let engine: QueryEngine
     let savedFunnels: SavedFunnels
+    let apiKeys: APIKeys
+    let projects: ProjectStore
     let callers: Callers
     let hub: LiveHub
     let site: DashboardSite
@@ -20,7 +23,7 @@ package struct CoordinatorRoutes: Sendable {
     typealias Row = Endpoint<CoordinatorRoutes>
 
     package static let endpoints: [Endpoint<CoordinatorRoutes>] =
-        reports + discovery + funnels + live + session + status + DashboardSite.endpoints
+        reports + discovery + funnels + keys + projectRows + live + session + status + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {
         router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }

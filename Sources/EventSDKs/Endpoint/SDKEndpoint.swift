@@ -57,6 +57,14 @@ package struct SDKEndpoint: Sendable, Equatable {
         case body(ByteString)
         /// A member of each event. All events must have the same one; others are rejected.
         case event(MemberPlace)
+
+        /// Whether it is part of the URL, which browsers and proxies write down.
+        package var isInURL: Bool {
+            switch self {
+            case .path, .query: true
+            case .bearer, .basic, .body, .event: false
+            }
+        }
     }
 
     /// Whether web pages call the endpoint, so that it needs CORS.
@@ -126,7 +134,10 @@ extension SDKEndpoint {
 
 extension SDKEndpoint {
     /// The API key in a request's head; nil if it can only be in the body (`SDKBatch.key`), or is missing.
-    package func key(inHeadOf request: SDKRequest) -> ByteString? {
+    package func key(inHeadOf request: SDKRequest) -> ByteString? { keyAndPlace(inHeadOf: request)?.key }
+
+    /// The same, and where it is.
+    package func keyAndPlace(inHeadOf request: SDKRequest) -> (key: ByteString, place: KeyPlace)? {
         for place in keys {
             let found: ByteString? =
                 switch place {
@@ -136,7 +147,7 @@ extension SDKEndpoint {
                 case .query(let name): request.queryValue(name)
                 case .body, .event: nil
                 }
-            if let found, !found.isEmpty { return found }
+            if let found, !found.isEmpty { return (found, place) }
         }
         return nil
     }

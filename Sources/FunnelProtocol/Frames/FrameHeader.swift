@@ -25,6 +25,8 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     case identityRequest = 20
     case identity = 21
     case shardAppend = 22
+    case keyListRequest = 23
+    case keyList = 24
 
     /// Max bytes of a body of this kind, encoded or decoded.
     package var bodyMax: Int {
@@ -38,7 +40,8 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
         case .userList, .snapshot: return 8 << 20
         case .hello, .helloResult, .health, .healthResult, .snapshotRequest, .identityRequest: return 4_096
         case .identity: return 8_192
-        case .error: return 64 << 10
+        case .error, .keyListRequest: return 64 << 10
+        case .keyList: return 1 << 20
         case .trailer: return 64
         case .discoveryQuery: return 16_384
         // 65,536 values with 32 MiB of text, and a number each.

@@ -60,8 +60,11 @@ package struct SDKRoutes: Sendable {
                 throw SDKFault.unsupportedEncoding(encoding)
             }
             // A key in the head is checked before the body is read.
-            let keys = candidates.lazy.compactMap { $0.key(inHeadOf: head) }
-            let known = try door.keys.isOpen ? door.keys.admit(nil, for: .write) : keys.first.map(admit)
+            let found = candidates.lazy.compactMap { $0.keyAndPlace(inHeadOf: head) }.first
+            let known =
+                try door.keys.isOpen
+                ? door.keys.admit(nil, for: .write)
+                : found.map { try admit($0.key, in: $0.place.isInURL ? .url : .header, of: call.request) }
             let project = known?.project ?? Self.noProject
             if known == nil { limit = min(limit, Self.bodyBytesWithoutKey) }
             let bytesMax = limit
@@ -73,7 +76,7 @@ package struct SDKRoutes: Sendable {
                 }
                 (endpoint, request) = (read.endpoint, read.request)
                 if let answer = endpoint.fixedAnswer(to: request) { return (answer, endpoint) }
-                let sender = Sender(try known ?? admit(read.batch.key))
+                let sender = Sender(try known ?? admit(read.batch.key, in: .body, of: call.request))
                 let outcome = try await intake.store(read.rows, delivery: nil, sender: sender, logger: call.context.logger)
                 return (endpoint.answer(read.batch, read.outcome(outcome), to: request, now: WallClock.now()), endpoint)
             }
@@ -94,9 +97,9 @@ package struct SDKRoutes: Sendable {
     private static let noProject: UInt32 = 0
     private static let bodyBytesWithoutKey = 20 << 20
 
-    private func admit(_ key: ByteString?) throws -> KeyRing.Principal {
+    private func admit(_ key: ByteString?, in place: KeyDoor.KeyPlace, of request: Request) throws -> KeyRing.Principal {
         guard let key else { throw SDKFault.missingKey }
-        return try door.admit(key: key.string, for: .write)
+        return try door.admit(key: key.string, in: place, of: request, for: .write)
     }
 
     // MARK: - Pages of other sites

@@ -17,6 +17,7 @@ package enum CallPath: String, CaseIterable, Sendable {
     case snapshot = "/sluice/v1/snapshot"
     case identity = "/sluice/v1/identity"
     case shardAppend = "/sluice/v1/shard-append"
+    case keys = "/sluice/v1/keys"
 
     package var request: FrameKind {
         switch self {
@@ -31,6 +32,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         case .snapshot: return .snapshotRequest
         case .identity: return .identityRequest
         case .shardAppend: return .shardAppend
+        case .keys: return .keyListRequest
         }
     }
 
@@ -47,6 +49,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         case .health: return [.healthResult]
         case .snapshot: return [.snapshot]
         case .identity: return [.identity]
+        case .keys: return [.keyList]
         }
     }
 }

@@ -19,6 +19,8 @@ package struct SnapshotFile: Sendable {
 package final class ClusterView: Sendable {
     private struct State {
         var snapshot: ClusterSnapshot?
+        /// Nil until the list has arrived; see `KeyListView`.
+        var created: CreatedKeys?
         var keys = KeyRing([])
         /// When the coordinator last answered.
         var heard: ContinuousClock.Instant?
@@ -175,10 +177,18 @@ package final class ClusterView: Sendable {
             ])
     }
 
+    /// Puts another list of created keys in force. Both kinds of keys are one ring, so that a request takes one lock.
+    package func use(_ created: CreatedKeys) {
+        state.withLock { state in
+            state.created = created
+            state.keys = KeyRing(state.snapshot?.keys ?? [], created: created)
+        }
+    }
+
     private func take(_ snapshot: ClusterSnapshot) {
         let waiting = state.withLock { state in
             state.snapshot = snapshot
-            state.keys = KeyRing(snapshot.keys)
+            state.keys = KeyRing(snapshot.keys, created: state.created)
             defer { state.waiting = [] }
             return state.waiting
         }

@@ -32,23 +32,27 @@ package final class KeyGuesses: Sendable {
     package var addressCount: Int { addresses.withLock { $0.count } }
 
     /// Admits a caller by key.
-    /// - Parameter authorization: the header, `Bearer KEY`.
+    /// - Parameters:
+    ///   - authorization: the header, `Bearer KEY`.
+    ///   - origin: the page that sent the request; called only for a key that demands one.
     /// - Throws: what `KeyRing.admit` throws; after too many failures `.notAuthenticated` with a time to wait.
     package func admit(
-        _ keys: KeyRing, _ authorization: String?, for role: KeyRole, from address: String
+        _ keys: KeyRing, _ authorization: String?, for role: KeyRole, from address: String, origin: () -> String? = { nil }
     ) throws(ProtocolError) -> KeyRing.Principal {
         if keys.isOpen { return try keys.admit(nil, for: role) }
-        return try admit(keys, key: try KeyRing.key(in: authorization), for: role, from: address)
+        return try admit(keys, key: try KeyRing.key(in: authorization), for: role, from: address, origin: origin)
     }
 
     package func admit(
-        _ keys: KeyRing, key: String, for role: KeyRole, from address: String, now: UInt64 = NIODeadline.now().uptimeNanoseconds
+        _ keys: KeyRing, key: String, for role: KeyRole, from address: String, origin: () -> String? = { nil },
+        now: UInt64 = NIODeadline.now().uptimeNanoseconds
     ) throws(ProtocolError) -> KeyRing.Principal {
-        let hash = KeyRing.hash(key)
+        let credential = KeyRing.Credential(key)
+        let hash = credential.hash
         let isShort = key.utf8.count < KeyRing.shortKeyBytes
         if isShort, mustWait(address, hash, now) { throw Self.slowDown }
         do {
-            let principal = try keys.admit(hash: hash, for: role)
+            let principal = try keys.admit(credential, for: role, origin: origin)
             if isShort { remember(address, hash, now) }
             return principal
         } catch {

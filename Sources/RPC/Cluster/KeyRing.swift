@@ -2,27 +2,67 @@ import Crypto
 import FunnelModel
 import FunnelProtocol
 
-/// The keys of a cluster, as hashes. Keys are long random texts, so one fast hash is enough. Nobody can choose a key by the
-/// bits of its hash, so the time of a lookup reveals only whether the key is known.
+/// The API keys of a cluster, as hashes: those of the environment, and created ones.
+///
+/// Keys of the environment are looked up by their hash. They are long random texts, so one fast hash is enough. Nobody can choose a key
+/// by the bits of its hash, so the time of a lookup reveals only whether the key is known.
 package struct KeyRing: Sendable {
-    private let keys: [[UInt8]: [ClusterSnapshot.Key]]
+    private let configured: [[UInt8]: [ClusterSnapshot.Key]]
+    private let operators: Set<[UInt8]>
+    private let created: CreatedKeys?
 
-    package init(_ keys: [ClusterSnapshot.Key]) { self.keys = Dictionary(grouping: keys, by: \.hash) }
+    /// - Parameters:
+    ///   - keys: those of the environment.
+    ///   - operators: hashes of the admin keys that rule the whole cluster. Only the coordinator needs them.
+    ///   - created: nil while the list of created keys has not arrived.
+    package init(_ keys: [ClusterSnapshot.Key], operators: Set<[UInt8]> = [], created: CreatedKeys? = CreatedKeys()) {
+        configured = Dictionary(grouping: keys, by: \.hash)
+        self.operators = operators
+        self.created = created
+    }
 
-    /// Whether there are no keys: then every caller may do everything, on loopback only.
-    package var isOpen: Bool { keys.isEmpty }
+    /// Whether the environment has no keys: then every caller may do everything, on loopback only. Without keys of the environment none
+    /// can be created.
+    package var isOpen: Bool { configured.isEmpty }
 
     /// What a caller may do, and in which project.
     package struct Principal: Equatable, Sendable {
         package var role: KeyRole
         package var project: UInt32
+        /// Whether the caller rules all projects.
+        package var isOperator = false
+        /// Id of the created key; nil for keys of the environment.
+        package var keyID: String?
+
+        /// Throws `.forbidden` unless the caller rules all projects.
+        package func requireOperator() throws(ProtocolError) {
+            guard isOperator else {
+                throw ProtocolError(.forbidden, "this needs an operator's API key: one of SLUICE_ADMIN_KEYS without PROJECT:")
+            }
+        }
+    }
+
+    /// What is kept of a key that a caller sent.
+    package struct Credential: Equatable, Sendable {
+        package let hash: [UInt8]
+        /// Id of the created key that it may be; nil if the text has not the form of one.
+        fileprivate let id: String?
+
+        package init(_ key: String) {
+            hash = KeyRing.hash(key)
+            id = APIKeyText(key)?.id
+        }
     }
 
     /// Admits a caller by key.
-    /// - Parameter authorization: the header, `Bearer KEY`.
-    package func admit(_ authorization: String?, for needed: KeyRole) throws(ProtocolError) -> Principal {
-        if isOpen { return Principal(role: .admin, project: 1) }
-        return try admit(hash: Self.hash(try Self.key(in: authorization)), for: needed)
+    /// - Parameters:
+    ///   - authorization: the header, `Bearer KEY`.
+    ///   - origin: the page that sent the request; called only for a key that demands one.
+    package func admit(
+        _ authorization: String?, for needed: KeyRole, origin: () -> String? = { nil }
+    ) throws(ProtocolError) -> Principal {
+        if isOpen { return Self.everybody }
+        return try admit(Credential(try Self.key(in: authorization)), for: needed, origin: origin)
     }
 
     /// The key in the `Authorization` header.
@@ -34,18 +74,57 @@ package struct KeyRing: Sendable {
         return String(authorization.dropFirst(scheme.count))
     }
 
-    /// The same for a key whose hash is known.
-    package func admit(hash: [UInt8], for needed: KeyRole) throws(ProtocolError) -> Principal {
-        if isOpen { return Principal(role: .admin, project: 1) }
-        guard let same = keys[hash], let first = same.first else { throw ProtocolError(.notAuthenticated, "the key is not known") }
-        // One key may have several roles: the one that allows the call counts.
-        let found = same.last { $0.role == needed || $0.role == .admin } ?? first
-        guard found.role == needed || found.role == .admin else {
-            let wanted = needed == .admin ? "admin" : "\(needed) or admin"
-            throw ProtocolError(.forbidden, "the API key has the role \(found.role); this needs the role \(wanted)")
+    /// The same for a key that was hashed before.
+    /// - Parameter now: seconds since 1970.
+    package func admit(
+        _ credential: Credential, for needed: KeyRole, origin: () -> String? = { nil },
+        now: @autoclosure () -> Int64 = Int64(wallMilliseconds() / 1_000)
+    ) throws(ProtocolError) -> Principal {
+        if isOpen { return Self.everybody }
+        // A service with keys of the environment alone ends here, or at the next line: created keys cost it no clock, no lock and no
+        // second lookup.
+        if let same = configured[credential.hash] { return try admit(same, credential.hash, for: needed) }
+        guard let id = credential.id else { throw Self.unknown }
+        guard let created else {
+            throw ProtocolError(.notReady, "the list of created API keys has not arrived from the coordinator yet; nothing was done")
         }
-        return Principal(role: found.role, project: found.project)
+        guard let entry = created.find(id, hash: credential.hash) else { throw Self.unknown }
+        return try admit(entry, for: needed, origin, now())
     }
+
+    private func admit(_ same: [ClusterSnapshot.Key], _ hash: [UInt8], for needed: KeyRole) throws(ProtocolError) -> Principal {
+        // One key may have several roles: the one that allows the call counts.
+        guard let found = same.last(where: { $0.role.allows(needed) }) ?? same.first else { throw Self.unknown }
+        try Self.require(needed, found.role)
+        return Principal(role: found.role, project: found.project, isOperator: found.role == .admin && operators.contains(hash))
+    }
+
+    private func admit(
+        _ entry: CreatedKeys.Entry, for needed: KeyRole, _ origin: () -> String?, _ now: Int64
+    ) throws(ProtocolError) -> Principal {
+        let key = entry.key
+        guard !key.isExpired(at: now) else { throw ProtocolError(.notAuthenticated, "the API key has expired") }
+        try Self.require(needed, key.role)
+        if !key.origins.isEmpty {
+            let page = origin()
+            guard let page, key.origins.contains(page) else {
+                let sender = page.map { "of \($0.prefix(Limits.originBytes)), which is not one of them" } ?? "not a page"
+                throw ProtocolError(.forbidden, "the API key is for pages of some origins; the sender is \(sender)")
+            }
+        }
+        entry.use(at: now)
+        return Principal(role: key.role, project: key.project, keyID: key.id)
+    }
+
+    private static func require(_ needed: KeyRole, _ role: KeyRole) throws(ProtocolError) {
+        guard role.allows(needed) else {
+            let wanted = needed == .admin ? "admin" : "\(needed) or admin"
+            throw ProtocolError(.forbidden, "the API key has the role \(role); this needs the role \(wanted)")
+        }
+    }
+
+    private static let everybody = Principal(role: .admin, project: 1, isOperator: true)
+    private static let unknown = ProtocolError(.notAuthenticated, "the key is not known")
 
     package static func hash(_ key: String) -> [UInt8] { Array(SHA256.hash(data: Array(key.utf8))) }
 
@@ -61,6 +140,11 @@ package struct KeyRing: Sendable {
     /// Places, from 1, of the short keys in a configured list. Callers accept them, with a warning.
     package static func shortEntries(_ list: [String]) -> [Int] {
         list.indices.filter { (parts(list[$0]).last ?? "").utf8.count < shortKeyBytes }.map { $0 + 1 }
+    }
+
+    /// Hashes of the admin keys that rule the whole cluster: those that name no project.
+    package static func operators(_ adminKeys: [String]) -> Set<[UInt8]> {
+        Set(adminKeys.filter { parts($0).count == 1 }.map(hash))
     }
 
     /// Reads keys as configured, each `KEY` or `PROJECT:KEY`, and keeps only their hashes.
@@ -80,4 +164,8 @@ package struct KeyRing: Sendable {
         if !faults.isEmpty { throw InvalidDocument(faults) }
         return keys
     }
+}
+
+extension KeyRole {
+    fileprivate func allows(_ needed: KeyRole) -> Bool { self == needed || self == .admin }
 }

@@ -22,7 +22,7 @@ package struct KeyDoor: Sendable {
     package func admit(_ request: Request, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
         let keys = keys
         if keys.isOpen { try requireOwnPage(request) }
-        return try guesses.admit(keys, request.headers[.authorization], for: role, from: Peer.address)
+        return try guesses.admit(keys, request.headers[.authorization], for: role, from: Peer.address) { Self.origin(of: request.head) }
     }
 
     /// The caller of a request whose key is right and too long to be a guess; nil for all others, which `admit` must check and
@@ -31,17 +31,40 @@ package struct KeyDoor: Sendable {
         let keys = keys
         if keys.isOpen {
             guard (try? requireOwnPage(head)) != nil else { return nil }
-        } else {
-            guard let key = try? KeyRing.key(in: head.headerFields[.authorization]), key.utf8.count >= KeyRing.shortKeyBytes else {
-                return nil
-            }
+            return try? keys.admit(nil, for: role)
         }
-        return try? keys.admit(head.headerFields[.authorization], for: role)
+        guard let key = try? KeyRing.key(in: head.headerFields[.authorization]), key.utf8.count >= KeyRing.shortKeyBytes else {
+            return nil
+        }
+        return try? keys.admit(KeyRing.Credential(key), for: role) { Self.origin(of: head) }
     }
 
-    /// The caller with a key that is not in the `Authorization` header.
-    package func admit(key: String, for role: KeyRole) throws(ProtocolError) -> KeyRing.Principal {
-        try guesses.admit(keys, key: key, for: role, from: Peer.address)
+    /// Where a request has its key.
+    package enum KeyPlace: Sendable {
+        case header, body
+        /// The path or the query, which browsers and proxies write down.
+        case url
+    }
+
+    /// The caller with a key that is not in the `Authorization` header in its usual form.
+    /// - Parameter request: nil if the sender is no page, so that keys with a list of origins are refused.
+    package func admit(
+        key: String, in place: KeyPlace = .body, of request: Request? = nil, for role: KeyRole
+    ) throws(ProtocolError) -> KeyRing.Principal {
+        let head = request?.head
+        let principal = try guesses.admit(keys, key: key, for: role, from: Peer.address) { head.flatMap(Self.origin) }
+        guard place != .url || principal.role == .write || keys.isOpen else {
+            throw ProtocolError(.forbidden, "an API key in a URL must have the role write; this one has the role \(principal.role)")
+        }
+        return principal
+    }
+
+    /// The origin of the page that sent a request; nil if its headers name none. Browsers leave `Origin` out of some `GET` requests,
+    /// such as those for pixels, but not `Referer`.
+    static func origin(of head: HTTPRequest) -> String? {
+        if let origin = head.headerFields[.origin] { return origin }
+        guard let referer = head.headerFields[.referer], let scheme = referer.firstRange(of: "://") else { return nil }
+        return String(referer[..<(referer[scheme.upperBound...].firstIndex { "/?#".contains($0) } ?? referer.endIndex)])
     }
 
     /// Throws `.forbidden` if a page of another site sent the request or, without keys, if the host name is not local.

@@ -5,9 +5,12 @@ import RPC
 import ServiceLifecycle
 import ServiceRuntime
 
-/// A service's connection to the coordinator: it follows the cluster snapshot and keeps the last one in the data directory.
+/// A service's connection to the coordinator: it follows the cluster snapshot, and ingest also the list of created API keys. The last
+/// ones are kept in the data directory.
 package struct Membership: Sendable {
     package let view: ClusterView
+    /// Nil for a shard, which checks no API keys.
+    private let keys: KeyListView?
     /// True if the data directory is a copy: then the stored snapshot may belong to another cluster, which uses the original.
     package var isCopy: Bool { lock.isCopy }
     private let coordinator: FrameClient
@@ -27,11 +30,13 @@ package struct Membership: Sendable {
         let directory = node.settings.text("data")
         guard !directory.isEmpty else { throw InvalidDocument([FieldFault("--data", "is required")]) }
         lock = try await node.lockDirectory(directory)
-        let path = directory + "/cluster.snapshot"
-        let file = SnapshotFile(
-            read: { DurableFile.read(path) }, write: { bytes in try DurableFile.replace(path, with: bytes) })
-        let view = ClusterView(file: file, mayBeOpen: isLoopback(node.host), logger: node.logger)
+        let view = ClusterView(
+            file: Self.file(directory + "/cluster.snapshot"), mayBeOpen: isLoopback(node.host), logger: node.logger)
         self.view = view
+        keys =
+            node.role == .ingest
+            ? KeyListView(file: Self.file(directory + "/cluster.keys"), cluster: { view.cluster.id }, logger: node.logger) { view.use($0) }
+            : nil
         coordinator = FrameClient(
             name: "coordinator", host: address.host, port: address.port, service: node.identity { view.cluster },
             expecting: .coordinator, group: node.group, tls: node.clientTLS, connections: 1, logger: node.logger)
@@ -48,10 +53,17 @@ package struct Membership: Sendable {
         }
     }
 
+    private static func file(_ path: String) -> SnapshotFile {
+        SnapshotFile(read: { DurableFile.read(path) }, write: { bytes in try DurableFile.replace(path, with: bytes) })
+    }
+
     /// Follows the coordinator until the process stops.
     package var service: any Service {
         Background { [self] in
-            await view.follow(coordinator)
+            await withDiscardingTaskGroup { group in
+                group.addTask { await view.follow(coordinator) }
+                if let keys { group.addTask { await keys.follow(coordinator) } }
+            }
             await coordinator.shutdown()
         }
     }

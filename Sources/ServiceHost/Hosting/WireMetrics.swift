@@ -19,7 +19,8 @@ final class WireMetrics: CallObserver {
     init(_ paths: [CallPath], _ metrics: Metrics) {
         let calls = Dictionary(
             uniqueKeysWithValues: Set(paths + [.hello]).map { path in
-                let help = "time of a wire call, in seconds, from the complete request to the end of the answer; snapshot is a long poll"
+                let help =
+                    "time of a wire call, in seconds, from the complete request to the end of the answer; snapshot and keys are long polls"
                 return (path, Figures(latency: metrics.latency("sluice_wire_request_seconds", help, labels: [("call", path.name)])))
             })
         self.calls = calls

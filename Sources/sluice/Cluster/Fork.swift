@@ -81,7 +81,7 @@ struct Fork: AsyncParsableCommand {
             try opened.claim(id)
             try opened.store.close()
         }
-        // It has the other cluster's id and addresses; the coordinator sends new ones.
-        try? FileManager.default.removeItem(atPath: directory + "/cluster.snapshot")
+        // They have the other cluster's id and addresses; the coordinator sends new ones.
+        for name in ["cluster.snapshot", "cluster.keys"] { try? FileManager.default.removeItem(atPath: directory + "/" + name) }
     }
 }

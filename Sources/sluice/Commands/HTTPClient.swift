@@ -59,8 +59,9 @@ struct HTTPClient {
             "\n  " + "\($0["field"]?.asString?.string ?? ""): \($0["reason"]?.asString?.string ?? "")".printable
         }
         let detail = (document?["detail"]?.asString?.string ?? "HTTP \(status)").printable
-        // Every path that commands call exists on the coordinator.
-        let isElsewhere = status == 404 && document?["type"]?.asString != "urn:sluice:unknown_funnel"
+        // Every path that commands call exists on the coordinator. Its other errors of this status are about a thing that it lacks.
+        let type = document?["type"]?.asString
+        let isElsewhere = status == 404 && (type == nil || type == "urn:sluice:not_found")
         return detail + (isElsewhere ? "; \(CalledService.coordinator.needsHTTP)" : "") + faults.joined()
     }
 }

@@ -1,0 +1,56 @@
+import FunnelModel
+import FunnelProtocol
+
+/// Why a change of API keys or projects is not made. Only over HTTP: these errors have no code of the binary protocol.
+package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
+    case unknownKey
+    case unknownProject(String)
+    case nameTaken(String, project: UInt32)
+    case keysOfProject(UInt32)
+    case keysOfCluster
+    case keyListBytes
+    case projects
+    /// The environment has no API keys.
+    case keysNeeded
+
+    package var description: String {
+        switch self {
+        // Without the id, in whose place someone may have sent a key.
+        case .unknownKey: "no API key of this project has this id"
+        case .unknownProject(let number): "there is no project \(ProtocolError.cut(number, to: 64).string)"
+        case .nameTaken(let name, let project): "project \(project) has the name \"\(name)\""
+        case .keysOfProject(let project):
+            "project \(project) has \(Limits.keysPerProject) API keys, the limit: revoke those that are not used"
+        case .keysOfCluster: "the cluster has \(Limits.keys) API keys, the limit: revoke those that are not used"
+        case .keyListBytes:
+            """
+            all API keys together would take more than \(Limits.keyListBytes) bytes, the limit: revoke those that are not used, \
+            or give shorter lists of origins
+            """
+        case .projects: "the cluster has \(Limits.projects) projects, the limit"
+        case .keysNeeded:
+            """
+            this cluster has no API keys, so everybody on its machine may do everything: start it with SLUICE_ADMIN_KEYS before \
+            you create API keys
+            """
+        }
+    }
+
+    /// The end of `type` in a problem document.
+    package var name: String {
+        switch self {
+        case .unknownKey: "unknown_key"
+        case .unknownProject: "unknown_project"
+        case .nameTaken: "name_taken"
+        case .keysOfProject, .keysOfCluster, .keyListBytes, .projects: "limit_reached"
+        case .keysNeeded: "keys_needed"
+        }
+    }
+
+    package var httpStatus: Int {
+        switch self {
+        case .unknownKey, .unknownProject: 404
+        case .nameTaken, .keysOfProject, .keysOfCluster, .keyListBytes, .projects, .keysNeeded: 409
+        }
+    }
+}
