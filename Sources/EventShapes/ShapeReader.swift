@@ -34,7 +34,9 @@ package struct ShapeReader: Sendable {
         let whole = shape.jsonText.isEmpty ? document : JSONValue.object(members)
 
         let user = try id(of: shape.user, in: whole, text, range)
-        let anonymous = try id(of: shape.anonymous, in: whole, text, range)
+        // A record with a user does not need the other id, so one that cannot be an id is ignored.
+        let anonymous =
+            user == nil ? try id(of: shape.anonymous, in: whole, text, range) : try? id(of: shape.anonymous, in: whole, text, range)
         if user == nil, anonymous == nil {
             throw EventFault("user_id", "is missing or empty; the record has \(Self.names(members))", "missing")
         }

@@ -5,10 +5,11 @@ import FunnelProtocol
 package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
     case unknownKey
     case unknownProject(String)
-    case nameTaken(String, project: UInt32)
+    case nameTaken(String)
     case keysOfProject(UInt32)
     case keysOfCluster
     case keyListBytes
+    case keyListBytesOfProject(UInt32)
     case projects
     /// The environment has no API keys.
     case keysNeeded
@@ -18,7 +19,8 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
         // Without the id, in whose place someone may have sent a key.
         case .unknownKey: "no API key of this project has this id"
         case .unknownProject(let number): "there is no project \(ProtocolError.cut(number, to: 64).string)"
-        case .nameTaken(let name, let project): "project \(project) has the name \"\(name)\""
+        // Without the number: the caller may not know of the other project.
+        case .nameTaken(let name): "another project has the name \"\(name)\""
         case .keysOfProject(let project):
             "project \(project) has \(Limits.keysPerProject) API keys, the limit: revoke those that are not used"
         case .keysOfCluster: "the cluster has \(Limits.keys) API keys, the limit: revoke those that are not used"
@@ -26,6 +28,11 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
             """
             all API keys together would take more than \(Limits.keyListBytes) bytes, the limit: revoke those that are not used, \
             or give shorter lists of origins
+            """
+        case .keyListBytesOfProject(let project):
+            """
+            the API keys of project \(project) would take more than \(Limits.keyListBytesPerProject) bytes, the limit: revoke those that \
+            are not used, or give shorter lists of origins
             """
         case .projects: "the cluster has \(Limits.projects) projects, the limit"
         case .keysNeeded:
@@ -42,7 +49,7 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
         case .unknownKey: "unknown_key"
         case .unknownProject: "unknown_project"
         case .nameTaken: "name_taken"
-        case .keysOfProject, .keysOfCluster, .keyListBytes, .projects: "limit_reached"
+        case .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects: "limit_reached"
         case .keysNeeded: "keys_needed"
         }
     }
@@ -50,7 +57,7 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
     package var httpStatus: Int {
         switch self {
         case .unknownKey, .unknownProject: 404
-        case .nameTaken, .keysOfProject, .keysOfCluster, .keyListBytes, .projects, .keysNeeded: 409
+        case .nameTaken, .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects, .keysNeeded: 409
         }
     }
 }

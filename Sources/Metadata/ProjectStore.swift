@@ -50,7 +50,7 @@ package struct ProjectStore: Sendable {
         name: String, settings: ProjectSettings, now: Int64, isUsed: (UInt32) async throws -> Bool
     ) async throws -> Project {
         while true {
-            if let owner = try await owner(of: name) { throw AccessRefusal.nameTaken(name, project: owner.project) }
+            if try await owner(of: name) != nil { throw AccessRefusal.nameTaken(name) }
             let taken = Set(try await list().map(\.number))
             guard taken.count < Limits.projects else { throw AccessRefusal.projects }
             let last = try await store.get(Self.lastKey)
@@ -93,7 +93,7 @@ package struct ProjectStore: Sendable {
             var writes = [MetadataWrite(key: Self.key(number), expected: entry.revision, value: project.value)]
             if name != before {
                 let owner = try await owner(of: name)
-                if let owner, owner.project != number { throw AccessRefusal.nameTaken(name, project: owner.project) }
+                if let owner, owner.project != number { throw AccessRefusal.nameTaken(name) }
                 writes.append(MetadataWrite(key: Self.nameKey(name), expected: owner?.revision ?? 0, value: Array("\(number)".utf8)))
                 if let earlier = try await self.owner(of: before), earlier.project == number {
                     writes.append(MetadataWrite(key: Self.nameKey(before), expected: earlier.revision, value: nil))

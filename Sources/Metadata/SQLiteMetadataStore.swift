@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Glibc
 import Synchronization
 
 /// Metadata in one SQLite file, synced on every write. Between writes all data is in that file: there is no write-ahead log beside
@@ -15,6 +16,12 @@ package final class SQLiteMetadataStore: MetadataStore {
             // Release 0.1 had a write-ahead log; this merges it into the file.
             try db.execute(sql: "PRAGMA journal_mode = DELETE")
             try db.execute(sql: "PRAGMA synchronous = EXTRA")
+        }
+        // It has hashes of keys; SQLite itself would make it readable by everybody.
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        if file >= 0 {
+            _ = fchmod(file, 0o600)
+            _ = Glibc.close(file)
         }
         database = try DatabaseQueue(path: path, configuration: configuration)
         try Self.migrator.migrate(database)

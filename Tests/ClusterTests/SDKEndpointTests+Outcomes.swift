@@ -195,6 +195,8 @@ extension ClusterSuite.SDKEndpointTests {
                     return (try await call.send(to: cluster), call)
                 }
                 var others = [["Origin": "http://evil.example"], ["Origin": "null"], ["Host": "evil.example:8080"]]
+                // An old browser sends an image's page in this header alone.
+                others.append(["Referer": "http://evil.example/page?q=1"])
                 var own = [["Origin": "http://localhost:3000"]]
                 // An image has no Origin.
                 if endpoint.method != .post {

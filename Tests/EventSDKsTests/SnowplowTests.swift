@@ -75,6 +75,8 @@ struct SnowplowTests {
                 ])
             #expect(reading.batch.key == "shop" && reading.answer().contentType == "image/gif" && reading.answer().status == 200)
         }
+        let withKey = SDKRequest(.get, "/i", query: query, headers: [SDKRequest.basic("shop:")])
+        #expect(!(try SDKReading(withKey).events.joined().contains("shop\"")))
         // Everyone who may read the project would see the key.
         #expect(!(try SDKReading(.get("/i", query: query), keyInBody: true).events.joined().contains("shop\"")))
         let empty = try SDKReading(.get("/i"))

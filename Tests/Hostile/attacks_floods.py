@@ -4,9 +4,9 @@ import json
 import struct
 import time
 
+import wire
 from case import attempt
 from raw import DATA, HEADERS, PING, RESET, SETTINGS, Http2, connect, http_head, read_answer
-from rows import wire
 from servers import READ, WRITE, ask
 
 EVENT = b'[{"user_id":"x","event":"X","timestamp":"2026-01-01T00:00:00Z"}]'

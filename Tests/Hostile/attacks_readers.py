@@ -9,9 +9,10 @@ import subprocess
 import time
 
 import servers
+import wire
 from case import attempt
 from raw import HEADERS, SETTINGS, DATA, Http2, connect, http_head, is_open, read_answer
-from rows import DAY, event, now_us, send, wire
+from rows import DAY, event, now_us, send
 from servers import READ, WRITE, ask
 
 

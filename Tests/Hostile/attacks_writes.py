@@ -5,8 +5,9 @@ import os
 import secrets
 import time
 
+import wire
 from case import attempt
-from rows import DAY, Encoded, SluiceError, event, now_us, wire
+from rows import DAY, Encoded, SluiceError, event, now_us
 
 MIB = 1 << 20
 

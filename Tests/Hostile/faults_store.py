@@ -6,8 +6,9 @@ import os
 import time
 
 import servers
+import wire
 from case import Case, attempt
-from rows import DAY, Client, Encoded, event, now_us, wire
+from rows import DAY, Client, Encoded, event, now_us
 from servers import WRITE, Members
 
 MONTH = int(30.44 * DAY)

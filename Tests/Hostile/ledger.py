@@ -29,7 +29,8 @@ import threading
 import time
 
 import servers
-from rows import DAY, Client, SluiceError, event, now_us, wire
+import wire
+from rows import DAY, Client, SluiceError, event, now_us
 from servers import READ, WRITE, Members, ask, note, send_signal
 
 

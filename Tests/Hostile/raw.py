@@ -5,7 +5,7 @@ import struct
 import threading
 import time
 
-from rows import wire
+import wire
 
 DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, WINDOW = 0, 1, 3, 4, 6, 7, 8
 

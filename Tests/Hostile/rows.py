@@ -1,22 +1,11 @@
 """Events for the clusters under test: batches for the wire, encoded once and sent often, and what was sent."""
 
-import os
 import struct
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Interop"))
-import sluice_client as wire  # noqa: E402
+import wire
+from wire import Client, SluiceError
 
-try:
-    import google_crc32c
-
-    # The client's own is pure Python, too slow for batches of megabytes.
-    wire.crc32c = lambda data, crc=0: google_crc32c.extend(crc, bytes(data))
-except ImportError:
-    pass
-
-Client, SluiceError = wire.Client, wire.SluiceError
 MINUTE, DAY = 60_000_000, 86_400_000_000
 
 

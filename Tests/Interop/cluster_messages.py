@@ -2,7 +2,9 @@
 
 import struct
 
-from sluice_client import ROLE_CODES, ROLES, invalid, string, varint
+from client_messages import ROLE_CODES, ROLES
+from errors import invalid
+from notation import string, varint
 
 
 KEY_ROLES = {1: "write", 2: "read", 3: "admin"}

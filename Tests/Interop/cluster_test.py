@@ -13,14 +13,19 @@ import sys
 import time
 import traceback
 
-import sluice_client as sluice
-from sluice_client import Client, SluiceError
+import frames
+from answers import decode_answer
+from client_messages import encode_append, encode_hello
+from errors import ERROR_CODES, ERRORS, SluiceError
+from frames import Frame, encode_frame
+from sluice_client import Client
+from timestamps import parse_timestamp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VECTORS = os.environ.get("SLUICE_VECTORS") or os.path.join(HERE, "..", "..", "Protocol", "vectors")
 RUN = secrets.token_hex(4)
 SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
-T0 = sluice.parse_timestamp("2024-03-20T14:00:00Z")
+T0 = parse_timestamp("2024-03-20T14:00:00Z")
 
 passed = failed = 0
 
@@ -44,7 +49,7 @@ def fails(what, name, call, **fields):
         result = call()
     except SluiceError as error:
         equal(what, error.name, name)
-        known = sluice.ERRORS[sluice.ERROR_CODES[name]]
+        known = ERRORS[ERROR_CODES[name]]
         equal(what + ": outcome", error.outcome, fields.pop("outcome", known[1]))
         equal(what + ": retryable", error.retryable, fields.pop("retryable", known[2]))
         for field, want in fields.items():
@@ -91,9 +96,9 @@ def hello_and_health(c):
     with Client(c.ingest.address, cluster=c.cluster_id) as client:
         equal("health with the right cluster id", client.health()["ready"], True)
     for role, client in c.services():
-        body = sluice.encode_hello(bytes(16), lowest=2, highest=9)
+        body = encode_hello(bytes(16), lowest=2, highest=9)
         fails(f"{role}: hello of versions 2 to 9", "unsupported_version",
-              lambda: client.call("hello", sluice.HELLO, body, sluice.HELLO_RESULT))
+              lambda: client.call("hello", frames.HELLO, body, frames.HELLO_RESULT))
 
 
 def append_and_repeats(c):
@@ -158,7 +163,7 @@ def append_and_repeats(c):
 
 def rejected_rows(c):
     name, user = f"rejected {RUN}", f"rejected-{RUN}"
-    now = sluice.parse_timestamp("2024-03-20")
+    now = parse_timestamp("2024-03-20")
     future = 1 << 59  # in the year 20237
     rows = [event(user, name, now, "0"), event("", name, now, "1"), event(user, "", now, "2"),
             event(b"\xff\xfe", name, now, "3"), event(user, b"\xc0\x80", now, "4"), event(user, name, 0, "5"),
@@ -190,7 +195,7 @@ def funnels(c):
     """FUNNEL.md section 10, worked out by hand."""
     start, load = f"Start App {RUN}", f"Download App {RUN}"
     sub, create = f"Subscribe {RUN}", f"Create Profile {RUN}"
-    at = lambda text: sluice.parse_timestamp("2024-03-20T" + text + "Z")  # noqa: E731
+    at = lambda text: parse_timestamp("2024-03-20T" + text + "Z")  # noqa: E731
     rows = []
 
     def user(name, *events):
@@ -290,7 +295,7 @@ def worked_cases(c):
     for number, case in enumerate(cases):
         for place, user in enumerate(case["users"]):
             for index, (name, when, *properties) in enumerate(user["events"]):
-                rows.append(event(f"case-{RUN}-{number:03}-{place}", own(number, name), sluice.parse_timestamp(when),
+                rows.append(event(f"case-{RUN}-{number:03}-{place}", own(number, name), parse_timestamp(when),
                                   f"{index}", **(properties[0] if properties else {})))
     equal("worked cases: append", c.ingest.append(rows)["accepted"], len(rows))
     for number, case in enumerate(cases):
@@ -393,12 +398,12 @@ def errors(c):
         faults(f"a bad {key}", {"funnel": steps, key: "x"}, key)
     fails("end before start", "invalid_query", lambda: query({"funnel": steps, "start": "2024-03-02", "end": "2024-02-28"}))
     fails("a probability beyond all doubles", "invalid_query", lambda: c.coordinator.call(
-        "query", sluice.QUERY, b'{"funnel":{"steps":["a"],"probability":1e999}}', sluice.MERGED_RESULT))
+        "query", frames.QUERY, b'{"funnel":{"steps":["a"],"probability":1e999}}', frames.MERGED_RESULT))
     deep = b'{"funnel":{"steps":["a"],"extra":' + b"[" * 62 + b"]" * 62 + b"}}"
     fails("nested 64 deep is read", "invalid_query", lambda: c.coordinator.call(
-        "query", sluice.QUERY, deep, sluice.MERGED_RESULT))
+        "query", frames.QUERY, deep, frames.MERGED_RESULT))
     fails("nested 65 deep is not", "invalid_message", lambda: c.coordinator.call(
-        "query", sluice.QUERY, deep.replace(b"[]", b"[[]]"), sluice.MERGED_RESULT))
+        "query", frames.QUERY, deep.replace(b"[]", b"[[]]"), frames.MERGED_RESULT))
     fails("neither funnel nor id", "invalid_query", lambda: query({}))
     fails("both", "invalid_query", lambda: query({"funnel": steps, "funnel_id": "x"}))
     fails("an unknown funnel", "unknown_funnel", lambda: query({"funnel_id": f"none-{RUN}"}))
@@ -408,36 +413,36 @@ def errors(c):
     faults("limit 0", {"funnel": steps, "step": 1, "limit": 0}, "limit", call=users)
 
     call = c.coordinator.call
-    fails("no JSON", "invalid_message", lambda: call("query", sluice.QUERY, b"{", sluice.MERGED_RESULT))
+    fails("no JSON", "invalid_message", lambda: call("query", frames.QUERY, b"{", frames.MERGED_RESULT))
     fails("another kind than the path's", "invalid_message",
-          lambda: call("query", sluice.USERS_QUERY, b"{}", sluice.MERGED_RESULT))
+          lambda: call("query", frames.USERS_QUERY, b"{}", frames.MERGED_RESULT))
     fails("the answer's kind as a request", "invalid_message",
-          lambda: call("health", sluice.HEALTH_RESULT, bytes(6), sluice.HEALTH_RESULT))
-    fails("health with a body", "invalid_message", lambda: call("health", sluice.HEALTH, b"x", sluice.HEALTH_RESULT))
+          lambda: call("health", frames.HEALTH_RESULT, bytes(6), frames.HEALTH_RESULT))
+    fails("health with a body", "invalid_message", lambda: call("health", frames.HEALTH, b"x", frames.HEALTH_RESULT))
     for role, client in c.services():
         with Client(client.address, cluster=c.cluster_id ^ 1) as foreign:
             fails(f"{role}: a foreign cluster", "foreign_cluster", foreign.health)
     fails("part over 65,535", "invalid_message", lambda: c.ingest.call(
-        "append", sluice.APPEND, sluice.encode_append(1, 1, [], part=65_536), sluice.APPEND_RESULT))
+        "append", frames.APPEND, encode_append(1, 1, [], part=65_536), frames.APPEND_RESULT))
     fails("key over 128 bytes", "invalid_message", lambda: c.ingest.append([], "k" * 129))
     fails("a batch with bytes after it", "invalid_message", lambda: c.ingest.call(
-        "append", sluice.APPEND, sluice.encode_append(1, 1, []) + b"x", sluice.APPEND_RESULT))
+        "append", frames.APPEND, encode_append(1, 1, []) + b"x", frames.APPEND_RESULT))
     rows = [event("u", f"never {RUN}", T0)]
-    for client, path, kind in ((c.coordinator, "append", sluice.APPEND), (c.ingest, "query", sluice.QUERY),
-                               (c.ingest, "nothing", sluice.HEALTH), (c.shards[0], "users", sluice.USERS_QUERY)):
-        equal(f"{path} where it is not served", client.call_raw(path, sluice.encode_frame(sluice.Frame(kind)))[0], 404)
-    frame = sluice.encode_frame(sluice.Frame(sluice.HEALTH))
+    for client, path, kind in ((c.coordinator, "append", frames.APPEND), (c.ingest, "query", frames.QUERY),
+                               (c.ingest, "nothing", frames.HEALTH), (c.shards[0], "users", frames.USERS_QUERY)):
+        equal(f"{path} where it is not served", client.call_raw(path, encode_frame(Frame(kind)))[0], 404)
+    frame = encode_frame(Frame(frames.HEALTH))
     equal("another content type", c.ingest.call_raw("health", frame, "application/json")[0], 415)
     # a shard takes appends only from services that have proved themselves
     fails("append at a shard", "not_authenticated", lambda: c.shards[0].append(rows))
     fails("partial query at a shard", "not_authenticated", lambda: c.shards[0].call(
-        "partial-query", sluice.PARTIAL_QUERY, b"\0\0\0\2\0\2{}", sluice.PARTIAL_RESULT))
+        "partial-query", frames.PARTIAL_QUERY, b"\0\0\0\2\0\2{}", frames.PARTIAL_RESULT))
     equal("nothing of that is stored", c.counts(f"never {RUN}"), [0])
 
     def refused(data, path="health"):
         status, answer = c.ingest.call_raw(path, data)
         equal("errors have status 200", status, 200)
-        return sluice.decode_answer(answer, request=0)
+        return decode_answer(answer, request=0)
 
     fails("no frame at all", "malformed_frame", lambda: refused(b""))
     fails("no magic", "malformed_frame", lambda: refused(b"x" * 64))
@@ -445,13 +450,13 @@ def errors(c):
         paths = {1: "hello", 3: "append", 5: "query", 12: "health"}
         for vector in json.load(file):
             data = bytes.fromhex(vector["hex"])
-            kind = data[6] if len(data) > 64 else sluice.APPEND
-            client = c.coordinator if kind == sluice.QUERY else c.ingest
+            kind = data[6] if len(data) > 64 else frames.APPEND
+            client = c.coordinator if kind == frames.QUERY else c.ingest
             if vector["as"] == "request" and (kind in paths or vector["error"] == "unknown_kind"):
                 def send():
                     status, answer = client.call_raw(paths.get(kind, "append"), data)
                     equal(f"reject {vector['name']!r}: status", status, 200)
-                    return sluice.decode_answer(answer)
+                    return decode_answer(answer)
                 fails(f"reject {vector['name']!r}", vector["error"], send)
 
 

@@ -1,6 +1,7 @@
 """Messages of PROTOCOL.md section 11 on single users, times between steps and discovery."""
 
-from sluice_client import invalid, string, varint, zigzag
+from errors import invalid
+from notation import string, varint, zigzag
 
 REASONS, NOT_CHOSEN = 13, 5
 

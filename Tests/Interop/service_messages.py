@@ -3,8 +3,10 @@
 import struct
 
 import people_messages as people
-from sluice_client import (Reader, decode_batch, decode_json, encode_batch, encode_json, invalid, string, varint,  # noqa: F401
-                           zigzag)
+from batches import decode_batch, encode_batch
+from client_messages import decode_json, encode_json
+from errors import invalid
+from notation import Reader, string, varint, zigzag
 
 ALL = (-(1 << 63), (1 << 63) - 1)
 BUCKETS = 1024

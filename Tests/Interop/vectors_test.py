@@ -9,10 +9,20 @@ import os
 import struct
 import unittest
 
+import client_messages as client
 import cluster_messages as cluster
+import frames
 import people_messages as people
 import service_messages as service
-import sluice_client as sluice
+from answers import decode_answer, decode_error, encode_answer, encode_error
+from batches import decode_batch, encode_batch
+from checksums import crc32c
+from errors import ERRORS, SluiceError, invalid
+from frames import Frame, decode_request, encode_frame
+from http2_headers import hpack_status
+from json_events import event_of_json
+from lz4_block import lz4_decode, lz4_encode
+from timestamps import parse_timestamp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VECTORS = os.environ.get("SLUICE_VECTORS") or os.path.join(HERE, "..", "..", "Protocol", "vectors")
@@ -75,7 +85,7 @@ def normal(kind, meaning):
 
 def decode_health(body):
     if body:
-        raise sluice.invalid("a health request with a body")
+        raise invalid("a health request with a body")
     return {}
 
 
@@ -86,8 +96,8 @@ def told(error):
 
 
 def error_of(meaning):
-    return sluice.SluiceError(meaning["name"], meaning["message"], retry_after_ms=meaning["retry_after_ms"],
-                              faults=[(f["field"], f["reason"]) for f in meaning["faults"]], shards=meaning["shards"])
+    return SluiceError(meaning["name"], meaning["message"], retry_after_ms=meaning["retry_after_ms"],
+                       faults=[(f["field"], f["reason"]) for f in meaning["faults"]], shards=meaning["shards"])
 
 
 def reading(read):
@@ -95,38 +105,38 @@ def reading(read):
 
 
 DECODE = {
-    sluice.HELLO: sluice.decode_hello, sluice.HELLO_RESULT: sluice.decode_hello_result,
-    sluice.APPEND: sluice.decode_append, sluice.APPEND_RESULT: sluice.decode_append_result,
-    sluice.QUERY: sluice.decode_json, sluice.MERGED_RESULT: sluice.decode_json,
-    sluice.USERS_QUERY: sluice.decode_json,
-    sluice.USER_LIST: reading(service.read_user_list),
-    sluice.HEALTH: decode_health, sluice.HEALTH_RESULT: sluice.decode_health_result,
-    sluice.ERROR: lambda body: told(sluice.decode_error(body)),
-    sluice.PARTIAL_QUERY: reading(service.read_partial_query),
-    sluice.PARTIAL_USERS_QUERY: reading(service.read_partial_users_query),
-    sluice.PARTIAL_RESULT: reading(service.read_partial_result),
-    sluice.SNAPSHOT: reading(cluster.read_snapshot),
-    sluice.DISCOVERY_QUERY: reading(people.read_discovery_query),
-    sluice.DISCOVERY_RESULT: reading(lambda reader: people.read_discovery(reader, service.read_value)),
-    sluice.SNAPSHOT_REQUEST: reading(cluster.read_snapshot_request),
-    sluice.SHARD_APPEND: reading(service.read_shard_append),
-    sluice.IDENTITY_REQUEST: decode_health, sluice.IDENTITY: reading(cluster.read_identity),
-    sluice.KEY_LIST_REQUEST: reading(cluster.read_key_list_request), sluice.KEY_LIST: reading(cluster.read_key_list),
+    frames.HELLO: client.decode_hello, frames.HELLO_RESULT: client.decode_hello_result,
+    frames.APPEND: client.decode_append, frames.APPEND_RESULT: client.decode_append_result,
+    frames.QUERY: client.decode_json, frames.MERGED_RESULT: client.decode_json,
+    frames.USERS_QUERY: client.decode_json,
+    frames.USER_LIST: reading(service.read_user_list),
+    frames.HEALTH: decode_health, frames.HEALTH_RESULT: client.decode_health_result,
+    frames.ERROR: lambda body: told(decode_error(body)),
+    frames.PARTIAL_QUERY: reading(service.read_partial_query),
+    frames.PARTIAL_USERS_QUERY: reading(service.read_partial_users_query),
+    frames.PARTIAL_RESULT: reading(service.read_partial_result),
+    frames.SNAPSHOT: reading(cluster.read_snapshot),
+    frames.DISCOVERY_QUERY: reading(people.read_discovery_query),
+    frames.DISCOVERY_RESULT: reading(lambda reader: people.read_discovery(reader, service.read_value)),
+    frames.SNAPSHOT_REQUEST: reading(cluster.read_snapshot_request),
+    frames.SHARD_APPEND: reading(service.read_shard_append),
+    frames.IDENTITY_REQUEST: decode_health, frames.IDENTITY: reading(cluster.read_identity),
+    frames.KEY_LIST_REQUEST: reading(cluster.read_key_list_request), frames.KEY_LIST: reading(cluster.read_key_list),
 }
 
 ENCODE = {
-    "hello": lambda m: sluice.encode_hello(bytes.fromhex(m["nonce"]), m["role"], m["phase"], m["version_min"],
+    "hello": lambda m: client.encode_hello(bytes.fromhex(m["nonce"]), m["role"], m["phase"], m["version_min"],
                                            m["version_max"], bytes.fromhex(m["proof"])),
-    "helloResult": lambda m: sluice.encode_hello_result(m["role"], m["version"], m["cluster"], m["epoch"],
+    "helloResult": lambda m: client.encode_hello_result(m["role"], m["version"], m["cluster"], m["epoch"],
                                                         bytes.fromhex(m["nonce"]), bytes.fromhex(m["proof"])),
-    "append": lambda m: sluice.encode_append(m["producer"], m["sequence"], m["events"], m["idempotency_key"], m["part"]),
+    "append": lambda m: client.encode_append(m["producer"], m["sequence"], m["events"], m["idempotency_key"], m["part"]),
     "shardAppend": service.encode_shard_append,
-    "appendResult": sluice.encode_append_result,
+    "appendResult": client.encode_append_result,
     "userList": service.encode_user_list,
     "health": lambda m: b"",
-    "healthResult": lambda m: sluice.encode_health_result(m["role"], m["ready"], m["epoch"]),
-    "error": lambda m: sluice.encode_error(error_of(m)),
-    "query": sluice.encode_json, "usersQuery": sluice.encode_json, "mergedResult": sluice.encode_json,
+    "healthResult": lambda m: client.encode_health_result(m["role"], m["ready"], m["epoch"]),
+    "error": lambda m: encode_error(error_of(m)),
+    "query": client.encode_json, "usersQuery": client.encode_json, "mergedResult": client.encode_json,
     "partialQuery": service.encode_partial_query, "partialUsersQuery": service.encode_partial_users_query,
     "partialResult": service.encode_partial_result, "snapshot": cluster.encode_snapshot,
     "discoveryQuery": people.encode_discovery_query,
@@ -155,7 +165,7 @@ class Vectors(unittest.TestCase):
     def test_frames_and_messages_are_decoded(self):
         for name, vector, meaning in self.messages():
             with self.subTest(name):
-                frame = sluice.decode_request(bytes.fromhex(vector["hex"]))
+                frame = decode_request(bytes.fromhex(vector["hex"]))
                 self.assertEqual(
                     (frame.kind, frame.cluster, frame.request, frame.project, frame.epoch, frame.compressed),
                     (vector["kind_code"], number(vector["cluster"]), number(vector["request"]), vector["project"],
@@ -169,11 +179,11 @@ class Vectors(unittest.TestCase):
     def test_outcomes_of_errors(self):
         seen = set()
         for vector in load("error.json"):
-            error = sluice.decode_error(sluice.decode_request(bytes.fromhex(vector["hex"])).body)
-            name, outcome, retryable = sluice.ERRORS[error.code]
+            error = decode_error(decode_request(bytes.fromhex(vector["hex"])).body)
+            name, outcome, retryable = ERRORS[error.code]
             self.assertEqual((error.name, error.outcome, error.retryable), (name, outcome, retryable))
             seen.add(error.code)
-        self.assertEqual(seen, set(sluice.ERRORS))
+        self.assertEqual(seen, set(ERRORS))
 
     def test_messages_are_encoded(self):
         for name, vector, meaning in self.messages():
@@ -182,11 +192,11 @@ class Vectors(unittest.TestCase):
                 body = ENCODE[vector["kind"]](meaning)
                 head = (vector["kind_code"], body, number(vector["cluster"]), number(vector["request"]),
                         vector["project"], vector["epoch"])
-                ours = sluice.encode_frame(sluice.Frame(*head), compress=vector["compressed"])
+                ours = encode_frame(Frame(*head), compress=vector["compressed"])
                 if vector["kind"] in TEXTS:
-                    self.assertEqual(DECODE[vector["kind_code"]](sluice.decode_request(ours).body), meaning)
+                    self.assertEqual(DECODE[vector["kind_code"]](decode_request(ours).body), meaning)
                 elif vector["compressed"]:  # any valid block will do
-                    self.assertEqual(sluice.decode_request(ours).body, sluice.decode_request(theirs).body)
+                    self.assertEqual(decode_request(ours).body, decode_request(theirs).body)
                     self.assertLess(len(ours), 64 + len(body))
                 else:
                     self.assertEqual(ours.hex(), theirs.hex())
@@ -196,33 +206,33 @@ class Vectors(unittest.TestCase):
             with self.subTest(vector["name"]):
                 data, meaning = bytes.fromhex(vector["hex"]), vector["meaning"]
                 if meaning["error"] is None:
-                    results, rows = sluice.decode_answer(data)
+                    results, rows = decode_answer(data)
                     self.assertEqual(rows, meaning["rows"])
                     for frame, result in zip(results, meaning["results"]):
                         self.assertEqual(DECODE[frame.kind](frame.body), normal(result["kind"], result["meaning"]))
                     self.assertEqual(len(results), len(meaning["results"]))
                 else:
-                    with self.assertRaises(sluice.SluiceError) as caught:
-                        sluice.decode_answer(data)
+                    with self.assertRaises(SluiceError) as caught:
+                        decode_answer(data)
                     self.assertEqual(told(caught.exception), meaning["error"])
-                kinds = {"appendResult": sluice.APPEND_RESULT, "userList": sluice.USER_LIST}
-                frames = [(kinds[r["kind"]], ENCODE[r["kind"]](r["meaning"])) for r in meaning["results"]]
+                kinds = {"appendResult": frames.APPEND_RESULT, "userList": frames.USER_LIST}
+                parts = [(kinds[r["kind"]], ENCODE[r["kind"]](r["meaning"])) for r in meaning["results"]]
                 if meaning["error"]:
-                    frames.append((sluice.ERROR, ENCODE["error"](meaning["error"])))
+                    parts.append((frames.ERROR, ENCODE["error"](meaning["error"])))
                 head = dict(cluster=0x1122334455667788, request=42, epoch=1)
-                ours = sluice.encode_answer([sluice.Frame(kind, body, **head) for kind, body in frames],
-                                            meaning["rows"], sluice.Frame(sluice.TRAILER, **head))
+                ours = encode_answer([Frame(kind, body, **head) for kind, body in parts], meaning["rows"],
+                                     Frame(frames.TRAILER, **head))
                 self.assertEqual(ours.hex(), data.hex())
 
     def test_rejects(self):
         for vector in load("rejects.json"):
             with self.subTest(vector["name"]):
                 data = bytes.fromhex(vector["hex"])
-                with self.assertRaises(sluice.SluiceError) as caught:
+                with self.assertRaises(SluiceError) as caught:
                     if vector["as"] == "answer":
-                        sluice.decode_answer(data)
+                        decode_answer(data)
                     else:
-                        frame = sluice.decode_request(data)
+                        frame = decode_request(data)
                         DECODE[frame.kind](frame.body)
                 self.assertEqual(caught.exception.name, vector["error"])
 
@@ -230,8 +240,8 @@ class Vectors(unittest.TestCase):
         for name, vector, _ in self.messages():
             data = bytes.fromhex(vector["hex"])
             for cut in {0, 1, 63, 64, len(data) // 2, len(data) - 1} - {len(data)}:
-                with self.subTest(f"{name} cut to {cut}"), self.assertRaises(sluice.SluiceError):
-                    frame = sluice.decode_request(data[:cut])
+                with self.subTest(f"{name} cut to {cut}"), self.assertRaises(SluiceError):
+                    frame = decode_request(data[:cut])
                     DECODE[frame.kind](frame.body)
 
     def test_hash(self):
@@ -246,10 +256,10 @@ class Vectors(unittest.TestCase):
         vectors = load("timestamps.json")
         for vector in vectors["accepted"]:
             with self.subTest(vector["text"]):
-                self.assertEqual(sluice.parse_timestamp(vector["text"]), vector["microseconds"])
+                self.assertEqual(parse_timestamp(vector["text"]), vector["microseconds"])
         for text in vectors["refused"]:
             with self.subTest(text), self.assertRaises(ValueError):
-                sluice.parse_timestamp(text)
+                parse_timestamp(text)
 
     def test_every_file_is_used(self):
         used = set(MESSAGES) | {"trailer-and-answer.json", "rejects.json", "hash.json", "timestamps.json",
@@ -259,46 +269,46 @@ class Vectors(unittest.TestCase):
 
 class Client(unittest.TestCase):
     def test_checksum(self):
-        self.assertEqual(sluice.crc32c(b"123456789"), 0xE3069283)
-        self.assertEqual(sluice.crc32c(b"56789", sluice.crc32c(b"1234")), 0xE3069283)
+        self.assertEqual(crc32c(b"123456789"), 0xE3069283)
+        self.assertEqual(crc32c(b"56789", crc32c(b"1234")), 0xE3069283)
 
     def test_the_last_of_two_properties_with_one_key_counts(self):
         event = {"user": "u", "event": "e", "microseconds": 1, "properties": {"a": 1, "b": "x", "c": True}}
-        data = sluice.encode_batch([event])
+        data = encode_batch([event])
 
         def with_keys(text):
             """The batch with another table of three property keys of a byte each."""
             section = data.index(b"\x03\x01\x01\x01abc")
             bytes_ = int.from_bytes(data[section - 8:section - 4], "little")
             part = data[section:section + bytes_].replace(b"abc", text)
-            return data[:section - 4] + struct.pack("<I", sluice.crc32c(part)) + part + data[section + bytes_:]
+            return data[:section - 4] + struct.pack("<I", crc32c(part)) + part + data[section + bytes_:]
 
-        self.assertEqual(sluice.decode_batch(data)[0]["properties"], event["properties"])
-        self.assertEqual(sluice.decode_batch(with_keys(b"aab"))[0]["properties"], {"a": "x", "b": True})
-        self.assertEqual(sluice.decode_batch(with_keys(b"aba"))[0]["properties"], {"a": True, "b": "x"})
-        self.assertEqual(sluice.decode_batch(with_keys(b"aaa"))[0]["properties"], {"a": True})
+        self.assertEqual(decode_batch(data)[0]["properties"], event["properties"])
+        self.assertEqual(decode_batch(with_keys(b"aab"))[0]["properties"], {"a": "x", "b": True})
+        self.assertEqual(decode_batch(with_keys(b"aba"))[0]["properties"], {"a": True, "b": "x"})
+        self.assertEqual(decode_batch(with_keys(b"aaa"))[0]["properties"], {"a": True})
 
     def test_compression_there_and_back(self):
-        noise = bytes(sluice.crc32c(struct.pack("<I", n)) & 255 for n in range(5000))
+        noise = bytes(crc32c(struct.pack("<I", n)) & 255 for n in range(5000))
         for data in (b"", b"a", b"abcd" * 3, b"a" * 13, b"a" * 70_000, noise, noise[:900] * 90, b"ab" * 300 + noise[:300]):
-            block = sluice.lz4_encode(data)
-            self.assertEqual(sluice.lz4_decode(block, len(data)), data)
+            block = lz4_encode(data)
+            self.assertEqual(lz4_decode(block, len(data)), data)
 
     def test_status_of_header_blocks(self):
         for block, status in (("88", 200), ("8d", 404), ("203fe11f88", 200), ("4803343135", 415),
                               ("00073a73746174757303343133", 413), ("5f0161" "8c", 400)):
-            self.assertEqual(sluice.hpack_status(bytes.fromhex(block)), status)
+            self.assertEqual(hpack_status(bytes.fromhex(block)), status)
         bits = "011010" + "00000" + "011011" + "1" * 7  # 405
         huffman = int(bits, 2).to_bytes(3, "big")
-        self.assertEqual(sluice.hpack_status(b"\x08\x83" + huffman), 405)
+        self.assertEqual(hpack_status(b"\x08\x83" + huffman), 405)
         for block in ("be", "48", "4803", "0f", ""):
-            with self.assertRaises(sluice.SluiceError):
-                sluice.hpack_status(bytes.fromhex(block))
+            with self.assertRaises(SluiceError):
+                hpack_status(bytes.fromhex(block))
 
     def test_events_of_the_command_line(self):
-        event = sluice.event_of_json({"user_id": "u", "event": "e", "timestamp": "2024-03-20T00:00:00.5Z",
-                                      "properties": {"a": {"b": 1, "c": None}, "a.b": 2, "l": [1, "x"],
-                                                     "big": 1 << 70, "nan": float("nan")}})
+        event = event_of_json({"user_id": "u", "event": "e", "timestamp": "2024-03-20T00:00:00.5Z",
+                               "properties": {"a": {"b": 1, "c": None}, "a.b": 2, "l": [1, "x"],
+                                              "big": 1 << 70, "nan": float("nan")}})
         self.assertEqual(event, {"user": "u", "event": "e", "microseconds": 1710892800500000, "id": "",
                                  "properties": {"a.b": 2, "l": '[1,"x"]', "big": float(1 << 70)}})
 

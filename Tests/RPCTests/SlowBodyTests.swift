@@ -86,7 +86,11 @@ struct SlowBodyTests {
         // Time in which we did not read is not the sender's.
         var held = BodyClock(BodyClock.Limits(), expected: 0, now: 0)
         for now in 1...100 { held.hold(now: UInt64(now) * second) }
-        let verdicts = [held.isLate(now: 129 * second), held.isLate(now: 130 * second)]
-        #expect(verdicts == [false, true])
+        let verdicts = (101...130).map { held.isLate(now: UInt64($0) * second) }
+        #expect(verdicts == [Bool](repeating: false, count: 19) + [true] + [Bool](repeating: false, count: 9) + [true])
+        // A process that stood still for a minute has not read what came meanwhile.
+        var stopped = BodyClock(BodyClock.Limits(), expected: 0, now: 0)
+        let after = ([1] + Array(61...81)).map { stopped.isLate(now: UInt64($0) * second) }
+        #expect(after == [Bool](repeating: false, count: 21) + [true])
     }
 }

@@ -4,14 +4,18 @@ import hashlib
 import hmac
 import struct
 
+import frames
 import service_messages as service
-import sluice_client as sluice
 import story
+from answers import decode_answer
+from client_messages import ROLE_CODES, decode_hello_result, decode_json, encode_append, encode_hello, encode_json
+from frames import Frame, encode_frame
 from people_messages import encode_discovery_query
 from questions import CART, SPRING
-from sluice_client import Client, Frame, encode_json
+from sluice_client import Client
+from timestamps import parse_timestamp
 
-AS_OF = sluice.parse_timestamp(SPRING["as_of"])
+AS_OF = parse_timestamp(SPRING["as_of"])
 WEEK = 7 * 86_400_000_000
 
 
@@ -38,10 +42,10 @@ class Wire:
         """Request and answer of one phase."""
         if phase == 1:
             client.nonce = hashlib.sha256(f"{role} {client.address}".encode()).digest()[:16]
-        request = sluice.encode_frame(Frame(sluice.HELLO, hello_body(client, role, phase), request=phase))
+        request = encode_frame(Frame(frames.HELLO, hello_body(client, role, phase), request=phase))
         status, answer = client.call_raw("hello", request)
-        (result,), _ = sluice.decode_answer(answer, sluice.HELLO_RESULT)
-        client.met = sluice.decode_hello_result(result.body)
+        (result,), _ = decode_answer(answer, frames.HELLO_RESULT)
+        client.met = decode_hello_result(result.body)
         return request, answer
 
     def close(self):
@@ -51,9 +55,9 @@ class Wire:
 
 def hello_body(client, role, phase):
     if phase == 1:
-        return sluice.encode_hello(client.nonce, role)
-    text = b"sluice/1 client\n" + client.nonce + bytes.fromhex(client.met["nonce"]) + bytes([sluice.ROLE_CODES[role]])
-    return sluice.encode_hello(client.nonce, role, 2, proof=hmac.digest(story.SECRET.encode(), text, "sha256"))
+        return encode_hello(client.nonce, role)
+    text = b"sluice/1 client\n" + client.nonce + bytes.fromhex(client.met["nonce"]) + bytes([ROLE_CODES[role]])
+    return encode_hello(client.nonce, role, 2, proof=hmac.digest(story.SECRET.encode(), text, "sha256"))
 
 
 class Recorder:
@@ -71,7 +75,7 @@ class Recorder:
         frame = Frame(kind, body, request=len(self.entries) + 1)
         if role != "client":
             frame.cluster, frame.epoch, frame.project = self.cluster, self.epoch, 1
-        request = sluice.encode_frame(frame, compress)
+        request = encode_frame(frame, compress)
         answer = self.wire.send(to, role, key, path, request)
         self.keep(name, to, role, key, path, request, answer)
         return answer
@@ -79,37 +83,37 @@ class Recorder:
     def appends(self):
         """Appends of clients and one of ingest; few rows, so that they stay in the log."""
         rows = story.wire(story.chunk("wire", 3, 240))[:6]
-        new = sluice.encode_append(0x5101, 1, rows)
-        self.call("append", "ingest", "append", sluice.APPEND, new, key=story.WRITE[1])
-        self.call("append repeated", "ingest", "append", sluice.APPEND, new, key=story.WRITE[1])
-        keyed = sluice.encode_append(0x5101, 2, [{**row, "id": "", "microseconds": row["microseconds"] + 1} for row in rows[:3]], "key-1")
-        self.call("append with an idempotency key, compressed", "ingest", "append", sluice.APPEND, keyed, key=story.WRITE[1], compress=True)
+        new = encode_append(0x5101, 1, rows)
+        self.call("append", "ingest", "append", frames.APPEND, new, key=story.WRITE[1])
+        self.call("append repeated", "ingest", "append", frames.APPEND, new, key=story.WRITE[1])
+        keyed = encode_append(0x5101, 2, [{**row, "id": "", "microseconds": row["microseconds"] + 1} for row in rows[:3]], "key-1")
+        self.call("append with an idempotency key, compressed", "ingest", "append", frames.APPEND, keyed, key=story.WRITE[1], compress=True)
         bad = [rows[0], {**rows[1], "user": ""}, {**rows[2], "microseconds": 1}, {**rows[3], "server_timed": True}, {**rows[4], "event": ""}]
-        self.call("append with rejected rows", "ingest", "append", sluice.APPEND, sluice.encode_append(0x5101, 3, bad), key=story.WRITE[1])
-        self.call("append of other rows under a used sequence", "ingest", "append", sluice.APPEND, sluice.encode_append(0x5101, 1, rows[:2]),
+        self.call("append with rejected rows", "ingest", "append", frames.APPEND, encode_append(0x5101, 3, bad), key=story.WRITE[1])
+        self.call("append of other rows under a used sequence", "ingest", "append", frames.APPEND, encode_append(0x5101, 1, rows[:2]),
                   key=story.WRITE[1])
-        self.call("append with a read key", "ingest", "append", sluice.APPEND, new, key=story.READ[1])
+        self.call("append with a read key", "ingest", "append", frames.APPEND, new, key=story.READ[1])
         # Only a service may mark rows as timed by the server.
         mine = [user for user in story.users() if service.xxh64(user.encode()) % 1024 < 512]
         timed = [{"user": mine[n % 2], "event": "Beat", "microseconds": AS_OF - WEEK * (8 - n), "id": f"beat {n // 2}", "server_timed": True}
                  for n in range(4)]
         for name in ("append from ingest", "append from ingest repeated"):
-            self.call(name, "shard-0", "append", sluice.APPEND, sluice.encode_append(0x5102, 1, timed, part=1 << 16), "ingest")
+            self.call(name, "shard-0", "append", frames.APPEND, encode_append(0x5102, 1, timed, part=1 << 16), "ingest")
 
     def client_calls(self):
         read = story.READ[1]
         for number, to in enumerate(self.wire.addresses):
-            self.call(f"hello of {to}", to, "hello", sluice.HELLO, sluice.encode_hello(bytes([number]) * 16))
-            self.call(f"health of {to}", to, "health", sluice.HEALTH, b"")
+            self.call(f"hello of {to}", to, "hello", frames.HELLO, encode_hello(bytes([number]) * 16))
+            self.call(f"health of {to}", to, "health", frames.HEALTH, b"")
 
-        def ask(name, path, kind=sluice.QUERY, key=read, **document):
+        def ask(name, path, kind=frames.QUERY, key=read, **document):
             return self.call(name, "coordinator", path, kind, encode_json({**SPRING, **document}), key=key)
 
         ask("query of a saved funnel", "query", funnel_id="checkout")
         answer = ask("query with a breakdown", "query", funnel=CART, breakdown={"property": "device"})
         ask("query with a trend", "query", funnel=CART, trend={"by": "month"})
-        ask("users", "users", sluice.USERS_QUERY, funnel=CART, step=2, limit=30)
-        ask("users of nobody", "users", sluice.USERS_QUERY, funnel={"steps": ["nothing"]}, step=1)
+        ask("users", "users", frames.USERS_QUERY, funnel=CART, step=2, limit=30)
+        ask("users of nobody", "users", frames.USERS_QUERY, funnel={"steps": ["nothing"]}, step=1)
         ask("times", "times", funnel=CART, bins=5)
         ask("explain", "explain", funnel_id="checkout", user_id=story.UUID_USER)
         ask("paths", "paths", funnel=CART, **{"from": {"between": [1, 2]}}, k=5)
@@ -117,9 +121,9 @@ class Recorder:
         ask("query with faults", "query", funnel={"steps": []}, as_of="yesterday", surprise=1)
         ask("query of an unknown funnel", "query", funnel_id="none")
         ask("query without a key", "query", key=None, funnel=CART)
-        self.call("query that is no JSON", "coordinator", "query", sluice.QUERY, b"{", key=read)
-        (result,), _ = sluice.decode_answer(answer)
-        return sluice.decode_json(result.body)["funnel"]
+        self.call("query that is no JSON", "coordinator", "query", frames.QUERY, b"{", key=read)
+        (result,), _ = decode_answer(answer)
+        return decode_json(result.body)["funnel"]
 
     def service_calls(self, cart):
         """`cart`: the definition with every default, as the coordinator sends it."""
@@ -129,7 +133,7 @@ class Recorder:
                 self.keep(f"hello of {role} to {to}, phase {phase}", to, role, None, "hello", *self.wire.hello(client, role, phase))
             client.close()
         for role in ("shard", "ingest"):
-            self.call(f"snapshot for {role}", "coordinator", "snapshot", sluice.SNAPSHOT_REQUEST, struct.pack("<QI", 0, 0), role)
+            self.call(f"snapshot for {role}", "coordinator", "snapshot", frames.SNAPSHOT_REQUEST, struct.pack("<QI", 0, 0), role)
 
         def query(**more):
             return {"times": False, "as_of": AS_OF, "buckets": [[0, 512]], "definition": cart, **more}
@@ -151,20 +155,21 @@ class Recorder:
             "explanation of nobody": {"explain": {"user": "nobody"}},
         }
         for name, report in reports.items():
-            self.call(f"partial query: {name}", "shard-0", "partial-query", sluice.PARTIAL_QUERY,
+            self.call(f"partial query: {name}", "shard-0", "partial-query", frames.PARTIAL_QUERY,
                       service.encode_partial_query(query(**report)), "coordinator")
         lists = {"reached": {}, "dropped": {"outcome": "dropped", "step": 3, "after": "user-0020"},
                  "group": {"group": {**device, "value": {"string": "phone"}}}, "group without a value": {"group": {"property": "mixed", "touch": "first", "value": None}}}
         for name, more in lists.items():
             ask = {"query": query(), "step": 2, "outcome": "reached", "limit": 20, "after": "", **more}
-            self.call(f"partial users: {name}", "shard-0", "partial-users", sluice.PARTIAL_USERS_QUERY,
+            self.call(f"partial users: {name}", "shard-0", "partial-users", frames.PARTIAL_USERS_QUERY,
                       service.encode_partial_users_query(ask), "coordinator")
         for asked in ({"events": {"prefix": ""}}, {"properties": {"event": "Purchase"}}, {"totals": {}},
                       {"values": {"property": "mixed", "event": "", "prefix": ""}}):
-            self.call(f"partial discovery: {next(iter(asked))}", "shard-0", "partial-discovery", sluice.DISCOVERY_QUERY,
+            self.call(f"partial discovery: {next(iter(asked))}", "shard-0", "partial-discovery", frames.DISCOVERY_QUERY,
                       encode_discovery_query(asked), "coordinator")
-        self.call("partial query without a proof", "shard-0", "partial-query", sluice.PARTIAL_QUERY, service.encode_partial_query(query()))
+        self.call("partial query without a proof", "shard-0", "partial-query", frames.PARTIAL_QUERY, service.encode_partial_query(query()))
         wrong = service.encode_partial_query(query(buckets=[[500, 600]]))
-        self.call("partial query of foreign buckets", "shard-0", "partial-query", sluice.PARTIAL_QUERY, wrong, "coordinator")
-        self.call("partial query that is cut off", "shard-0", "partial-query", sluice.PARTIAL_QUERY, wrong[:20], "coordinator")
-        self.call("snapshot for the coordinator", "coordinator", "snapshot", sluice.SNAPSHOT_REQUEST, struct.pack("<QI", 0, 0), "coordinator")
+        self.call("partial query of foreign buckets", "shard-0", "partial-query", frames.PARTIAL_QUERY, wrong, "coordinator")
+        self.call("partial query that is cut off", "shard-0", "partial-query", frames.PARTIAL_QUERY, wrong[:20], "coordinator")
+        self.call("snapshot for the coordinator", "coordinator", "snapshot", frames.SNAPSHOT_REQUEST, struct.pack("<QI", 0, 0),
+                  "coordinator")

@@ -18,9 +18,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Interop"))
 
 import exchanges  # noqa: E402
-import malformed  # noqa: E402
 import questions  # noqa: E402
 import story  # noqa: E402
+from processes import alive  # noqa: E402
 from sluice_client import Client  # noqa: E402
 
 
@@ -67,7 +67,7 @@ class Cluster:
         for pid in (self.process.pid, *self.info["pids"].values()):
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
-        while any(malformed.alive(pid) for pid in self.info["pids"].values()):
+        while any(alive(pid) for pid in self.info["pids"].values()):
             time.sleep(0.05)
 
 

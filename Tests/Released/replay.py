@@ -15,11 +15,13 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Interop"))
 
 import cluster_messages as cluster  # noqa: E402
+import frames  # noqa: E402
 import people_messages as people  # noqa: E402
 import service_messages as service  # noqa: E402
-import sluice_client as sluice  # noqa: E402
+from answers import decode_answer  # noqa: E402
+from client_messages import decode_append_result, decode_hello_result, decode_json  # noqa: E402
+from errors import ERROR_CODES, SluiceError  # noqa: E402
 from exchanges import Wire  # noqa: E402
-from sluice_client import SluiceError  # noqa: E402
 
 
 def differences(old, new, where=""):
@@ -36,7 +38,7 @@ def differences(old, new, where=""):
 
 def append_result(body):
     """A repeat is told its first result. Of a reason the field counts, where it names one: the rest is words for people."""
-    told = sluice.decode_append_result(body)
+    told = decode_append_result(body)
     for rejected in told["rejected"]:
         field, colon, _ = rejected.pop("reason").partition(": ")
         rejected["field"] = field if colon else None
@@ -44,7 +46,7 @@ def append_result(body):
 
 
 def hello_result(body):
-    return {**sluice.decode_hello_result(body), "nonce": None, "proof": None}
+    return {**decode_hello_result(body), "nonce": None, "proof": None}
 
 
 def snapshot(body):
@@ -65,24 +67,24 @@ def discovery(body):
 
 
 # Everything else must come back byte by byte.
-READERS = {sluice.APPEND_RESULT: append_result, sluice.HELLO_RESULT: hello_result, sluice.MERGED_RESULT: sluice.decode_json,
-           sluice.SNAPSHOT: snapshot, sluice.DISCOVERY_RESULT: discovery}
+READERS = {frames.APPEND_RESULT: append_result, frames.HELLO_RESULT: hello_result, frames.MERGED_RESULT: decode_json,
+           frames.SNAPSHOT: snapshot, frames.DISCOVERY_RESULT: discovery}
 
 
 def read(answer):
     """Kinds and contents of the frames, and the rows of the trailer; or the error."""
     try:
-        frames, rows = sluice.decode_answer(answer)
+        results, rows = decode_answer(answer)
     except SluiceError as error:
         told = error.as_dict()
         # Words are for people, and a retry's delay is advice.
         return {key: told[key] for key in ("code", "outcome", "retryable")} | {"fields": [fault["field"] for fault in told["faults"]]}
-    return {"rows": rows, "frames": [[frame.kind, READERS.get(frame.kind, bytes.hex)(frame.body)] for frame in frames]}
+    return {"rows": rows, "frames": [[frame.kind, READERS.get(frame.kind, bytes.hex)(frame.body)] for frame in results]}
 
 
 # What a later release answers otherwise, on purpose: 0.1 told rows under a used number as rejected, and a client could not tell
 # them from bad ones.
-OTHERWISE = {"append of other rows under a used sequence": sluice.ERROR_CODES["sequence_expired"]}
+OTHERWISE = {"append of other rows under a used sequence": ERROR_CODES["sequence_expired"]}
 # Answers that counted profile records as events: since 0.2 these are none (FUNNEL.md section 1).
 SAW_PROFILES = {
     "explain", "paths", "predictors", "partial query: paths after a drop-off", "partial query: paths between steps", "partial query: predictors",
@@ -96,7 +98,7 @@ def ask(wire, entry):
     until = time.monotonic() + 30
     while True:
         told = read(wire.send(entry["to"], entry["role"], entry["key"], entry["path"], bytes.fromhex(entry["request"])))
-        waits = told.get("retryable") or any(kind == sluice.APPEND_RESULT and result["retry"] for kind, result in told.get("frames", []))
+        waits = told.get("retryable") or any(kind == frames.APPEND_RESULT and result["retry"] for kind, result in told.get("frames", []))
         if not waits or time.monotonic() > until:
             return told
         time.sleep(0.1)

@@ -3,7 +3,7 @@
 import random
 import uuid
 
-from sluice_client import event_of_json
+from json_events import event_of_json
 
 SECRET = "released-secret-of-the-cluster-000000001"
 WRITE = {1: "released-write-key-of-project-1", 2: "released-write-key-of-project-2"}

@@ -195,7 +195,8 @@ struct SettingOriginTests {
 
     @Test func aListIsCutAtItsCommas() throws {
         #expect(try resolve([], environment: ["SLUICE_KEYS": " a, b ,,c "]).list("keys") == ["a", "b", "c"])
-        #expect(try resolve([], environment: ["SLUICE_KEYS": " , "]).list("keys").isEmpty)
+        #expect(try resolve([], environment: ["SLUICE_KEYS": ""]).list("keys").isEmpty)
+        #expect(throws: InvalidDocument.self) { try resolve([], environment: ["SLUICE_KEYS": " , "]) }
         #expect(try resolve(["--config", "f"], files: ["f": "keys: []"]).list("keys").isEmpty)
     }
 }

@@ -46,6 +46,7 @@ struct SettingsTests {
         #expect(faults("[a]") == ["f.yaml must hold one mapping of settings"])
         #expect(faults("what: 1\nport: x").count == 2)
         #expect(try resolve("read-keys: [007, '2:b']").list("read-keys") == ["007", "2:b"])
+        #expect(faults("read-keys: ' , '") == ["f.yaml: read-keys must have an entry; it has nothing but commas"])
     }
 
     /// O B20.

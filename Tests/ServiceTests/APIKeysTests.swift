@@ -107,6 +107,17 @@ struct APIKeysTests {
         }
     }
 
+    /// Expired keys do not stand in the way of a new one.
+    @Test func expiredKeysMakeRoomAtTheLimit() async throws {
+        try await withMetadataStore { store in
+            let keys = try await open(store)
+            for _ in 0..<Limits.keysPerProject { _ = try await create(keys, expires: Self.now + 60) }
+            #expect(await refusal { _ = try await create(keys, at: Self.now + 59) } == .keysOfProject(1))
+            _ = try await create(keys, at: Self.now + 61)
+            #expect(keys.list(project: 1).count == 1)
+        }
+    }
+
     @Test func keysThatExpiredLongAgoMakeRoom() async throws {
         try await withMetadataStore { store in
             let keys = try await open(store)

@@ -157,13 +157,19 @@ package final class APIKeys: Sendable {
     private func reserve(_ record: KeyRecord, _ now: Int64) throws(AccessRefusal) -> [String] {
         try state.withLock { state throws(AccessRefusal) in
             let project = record.key.project
-            let old = state.records.values.filter { $0.key.project == project && $0.key.isExpired(at: now - Self.expiredKept) }
-                .map(\.key.id)
+            let own = state.records.values.filter { $0.key.project == project }
+            // Expired keys are kept to be seen, but not where a new one needs the place.
+            let kept = own.count + 1 > Limits.keysPerProject ? 0 : Self.expiredKept
+            let old = own.filter { $0.key.isExpired(at: now - kept) }.map(\.key.id)
             let others = state.records.values.filter { !old.contains($0.key.id) } + Array(state.reserved.values)
             guard others.count(where: { $0.key.project == project }) < Limits.keysPerProject else {
                 throw .keysOfProject(project)
             }
             guard others.count < Limits.keys else { throw .keysOfCluster }
+            let bytesOfProject = (others.filter { $0.key.project == project } + [record]).reduce(0) {
+                $0 + KeyListMessage.bytes(of: $1.key)
+            }
+            guard bytesOfProject <= Limits.keyListBytesPerProject else { throw .keyListBytesOfProject(project) }
             let bytes = (others + [record]).reduce(16) { $0 + KeyListMessage.bytes(of: $1.key) }
             guard bytes <= Limits.keyListBytes else { throw .keyListBytes }
             state.reserved[record.key.id] = record

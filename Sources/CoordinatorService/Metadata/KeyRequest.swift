@@ -47,7 +47,7 @@ package struct KeyRequest: Equatable, Sendable {
         do throws(Timestamp.Fault) {
             let time = try Timestamp.parse(text)
             guard time > now, time <= now + lifetimeMax.count else {
-                reader.fault("expires_at", "must be ahead of now, at most \(lifetimeMax)")
+                reader.fault("expires_at", "must be a time ahead of now, at most \(lifetimeMax); a duration such as 90d is expires_in")
                 return nil
             }
             return time / 1_000_000
@@ -71,7 +71,8 @@ package struct KeyRequest: Equatable, Sendable {
         var origins: [String] = []
         for (i, item) in list.enumerated() {
             guard let origin = item.asString.flatMap({ PageOrigin($0.string) }) else {
-                reader.fault("origins[\(i)]", "must be scheme, host and port of a page, such as https://shop.example")
+                reader.fault(
+                    "origins[\(i)]", "must be scheme, host and port of a page without a path, such as https://shop.example")
                 continue
             }
             if !origins.contains(origin.text) { origins.append(origin.text) }

@@ -103,8 +103,12 @@ extension RequestReader {
     private func snowplowRecord(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
         let event = source.value
         var draft = try reader.draft(source)
-        // The app id that serves as the API key.
-        if keyInBody { draft.properties.removeAll { $0.key == "aid" } }
+        // The app id that serves as the API key, or could: everyone who may read the project would see it.
+        let keyInHead = endpoint.key(inHeadOf: request)
+        draft.properties.removeAll { property in
+            guard property.key == "aid", let id = property.value.asString else { return false }
+            return keyInBody || id == keyInHead || id.bytes.starts(with: "sk_".utf8)
+        }
         draft.properties = draft.properties.flatMap(SnowplowParameters.properties)
         switch event["e"]?.asString {
         case "pv": draft.name = "page_view"

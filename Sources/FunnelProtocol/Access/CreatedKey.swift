@@ -42,6 +42,8 @@ extension Limits {
     package static let keys = 10_000
     /// Bytes of the list of all created keys. Services keep the list in a file that is read up to 1 MiB.
     package static let keyListBytes = 1_000_000
+    /// Bytes of a project's keys in that list, so that one project cannot fill it.
+    package static let keyListBytesPerProject = 100_000
     package static let keyIDBytes = 16
     package static let keyNameBytes = 100
     package static let originsPerKey = 20

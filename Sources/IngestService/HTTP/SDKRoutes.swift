@@ -76,7 +76,9 @@ package struct SDKRoutes: Sendable {
                 }
                 (endpoint, request) = (read.endpoint, read.request)
                 if let answer = endpoint.fixedAnswer(to: request) { return (answer, endpoint) }
-                let sender = Sender(try known ?? admit(read.batch.key, in: .body, of: call.request))
+                // Records of a GET are in its URL.
+                let place: KeyDoor.KeyPlace = request.method == .post ? .body : .url
+                let sender = Sender(try known ?? admit(read.batch.key, in: place, of: call.request))
                 let outcome = try await intake.store(read.rows, delivery: nil, sender: sender, logger: call.context.logger)
                 return (endpoint.answer(read.batch, read.outcome(outcome), to: request, now: WallClock.now()), endpoint)
             }

@@ -48,9 +48,14 @@ package struct BodyClock {
         restart(now)
     }
 
-    /// Whether the body is too slow, or past its deadline.
+    /// Whether the body is too slow, or past its deadline. To be called several times in a window.
     /// - Parameter sharers: bodies that arrive at the same time on the connection and share its rate.
     package mutating func isLate(now: UInt64, sharers: Int = 1) -> Bool {
+        if now > lookedAt, now - lookedAt > window / 2 {
+            // This process stood still, or its machine. What the sender has sent meanwhile was not read yet.
+            hold(now: now)
+            return false
+        }
         lookedAt = now
         guard now < end else { return true }
         guard now >= windowEnd else { return false }

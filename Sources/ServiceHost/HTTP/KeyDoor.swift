@@ -84,7 +84,7 @@ package struct KeyDoor: Sendable {
     package func requireLocalPage(_ request: Request) throws(ProtocolError) {
         guard keys.isOpen else { return }
         let page =
-            request.headers[.origin].map { Self.isLocal($0.split(separator: "/").last.map(String.init) ?? "") }
+            Self.origin(of: request.head).map { Self.isLocal($0.split(separator: "/").last.map(String.init) ?? "") }
             ?? (request.headers[Self.fetchSite] != "cross-site")
         guard page, Self.isLocal(request.head.authority ?? "localhost") else {
             throw ProtocolError(.forbidden, "without keys this service answers to localhost, 127.0.0.1 and [::1], and pages of these, only")
@@ -106,7 +106,7 @@ package struct KeyDoor: Sendable {
     private static func isOfOwnPage(_ head: HTTPRequest) -> Bool {
         if head.method == .get || head.method == .head { return true }
         if let site = head.headerFields[fetchSite] { return site == "same-origin" || site == "none" }
-        guard let origin = head.headerFields[.origin] else { return true }
+        guard let origin = origin(of: head) else { return true }
         return head.authority.map { origin == "http://\($0)" || origin == "https://\($0)" } ?? false
     }
 }

@@ -33,7 +33,11 @@ package struct Setting: Sendable {
     /// Why `text` is not a valid value; nil if it is.
     func fault(_ text: String) -> String? {
         switch kind {
-        case .text, .list: return nil
+        case .text: return nil
+        case .list:
+            // `$A,$B` with variables that are not set must not be no list at all.
+            let isEmpty = text.split(separator: ",").allSatisfy { $0.allSatisfy { $0 == " " } }
+            return text.contains(",") && isEmpty ? "must have an entry; it has nothing but commas" : nil
         case .integer(let range):
             if let value = Int(text), range.contains(value) { return nil }
             return "must be an integer from \(range.lowerBound) to \(range.upperBound), not \"\(text)\""

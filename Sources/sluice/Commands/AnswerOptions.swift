@@ -38,10 +38,10 @@ struct AnswerOptions: ParsableArguments {
     /// port that is only a guess.
     var http: HTTPClient? {
         guard let target = parseAddress(to), target.port > 1 else { return nil }
-        let hasKey = (try? key.authorization()) != nil
+        let hasKey = (try? key.base.authorization()) != nil
         if hasKey, target.port != CalledService.coordinator.wirePort { return nil }
         let host = target.host.contains(":") ? "[\(target.host)]" : target.host
-        return HTTPClient("\(key.tlsCa == nil ? "http" : "https")://\(host):\(target.port - 1)", key)
+        return HTTPClient("\(key.tlsCa == nil ? "http" : "https")://\(host):\(target.port - 1)", key.base)
     }
 
     /// The bodies of all frames of an answer.

@@ -17,24 +17,6 @@ struct Funnels: AsyncParsableCommand {
             """,
         subcommands: [List.self, Get.self, Apply.self, Delete.self])
 
-    struct Target: ParsableArguments {
-        @Option(help: ArgumentHelp("HTTP address of the coordinator: host:port, or https://host:port.", valueName: "address"))
-        var to = CalledService.coordinator.http
-        @OptionGroup var key: KeyOptions
-
-        func validate() throws {
-            if key.tlsCa != nil {
-                throw ValidationError(
-                    "--tls-ca is not available for sluice funnels: give --to https://HOST:PORT, with a certificate that the system trusts")
-            }
-            if client.base == nil {
-                throw ValidationError("--to " + (addressFault(to) ?? "must be host:port or https://host:port, not \"\(to.printable)\""))
-            }
-        }
-
-        var client: HTTPClient { HTTPClient(to, key) }
-    }
-
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List the saved funnels: id and steps, one funnel a line.",
@@ -43,7 +25,7 @@ struct Funnels: AsyncParsableCommand {
                   sluice funnels list
                   sluice funnels list --to https://sluice.example.com
                 """)
-        @OptionGroup var target: Target
+        @OptionGroup var target: HTTPTarget
 
         func run() async throws {
             let list = try JSONParser.parse(try await target.client.call("GET", "/v1/funnels"))["funnels"]?.asArray ?? []
@@ -64,7 +46,7 @@ struct Funnels: AsyncParsableCommand {
                   sluice funnels get shop > shop.json
                 """)
         @Argument(help: ArgumentHelp("Id of the funnel.", valueName: "id")) var funnelID: String
-        @OptionGroup var target: Target
+        @OptionGroup var target: HTTPTarget
 
         func run() async throws {
             Terminal.out(json: try await target.client.call("GET", "/v1/funnels/\(funnelID)"))
@@ -83,7 +65,7 @@ struct Funnels: AsyncParsableCommand {
                   sluice funnels apply - < shop.json
                 """)
         @Argument(help: "JSON file with a definition; - reads standard input.", completion: .file(extensions: ["json"])) var file: String
-        @OptionGroup var target: Target
+        @OptionGroup var target: HTTPTarget
 
         func run() async throws {
             let bytes = file == "-" ? Array(FileHandle.standardInput.readDataToEndOfFile()) : DurableFile.read(file)
@@ -110,7 +92,7 @@ struct Funnels: AsyncParsableCommand {
                   sluice funnels delete shop
                 """)
         @Argument(help: ArgumentHelp("Id of the funnel.", valueName: "id")) var funnelID: String
-        @OptionGroup var target: Target
+        @OptionGroup var target: HTTPTarget
 
         func run() async throws {
             _ = try await target.client.call("DELETE", "/v1/funnels/\(funnelID)")

@@ -6,9 +6,9 @@ import FunnelModel
 struct HTTPClient {
     /// host:port, or a URL without a path.
     let address: String
-    let key: KeyOptions
+    let key: HTTPKeyOptions
 
-    init(_ address: String, _ key: KeyOptions) {
+    init(_ address: String, _ key: HTTPKeyOptions) {
         self.address = address
         self.key = key
     }
@@ -26,7 +26,7 @@ struct HTTPClient {
         }
         // URLSession rejects them.
         if host.contains(":") { throw Failure("\(address): give a host name or an IPv4 address; IPv6 addresses are for wire ports only") }
-        try key.check(host: host, encrypted: url.scheme == "https")
+        try key.check(host: host, encrypted: url.scheme == "https", advice: "give --to https://HOST:PORT")
         var request = URLRequest(url: url, timeoutInterval: seconds)
         request.httpMethod = method
         request.httpBody = body.map { Data($0) }

@@ -4,12 +4,9 @@ import FunnelModel
 import RPC
 import ServiceRuntime
 
-/// The API key, and how the connection is protected.
+/// The API key, and how connections to wire ports are protected.
 struct KeyOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp("File with the API key. By default the key is in the variable SLUICE_KEY.", valueName: "file"),
-        completion: .file())
-    var keyFile: String?
+    @OptionGroup var base: HTTPKeyOptions
 
     @Option(
         help: ArgumentHelp("PEM file with the authority of the server's certificate. Turns TLS on.", valueName: "file"),
@@ -17,15 +14,23 @@ struct KeyOptions: ParsableArguments {
     var tlsCa: String?
 
     var tls: TLSClientConfig? { tlsCa.map { TLSClientConfig(trustRootsFile: $0) } }
+}
+
+/// The API key, and whether it may be sent without TLS.
+struct HTTPKeyOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("File with the API key. By default the key is in the variable SLUICE_KEY.", valueName: "file"),
+        completion: .file())
+    var keyFile: String?
 
     @Flag(help: "Send the key to another machine without TLS, for example in a private network.")
     var allowPlainText = false
 
     /// A key must not cross a network in plain text unless that was asked for.
-    func check(host: String, encrypted: Bool) throws {
+    /// - Parameter advice: how to use TLS.
+    func check(host: String, encrypted: Bool, advice: String) throws {
         guard !encrypted, !allowPlainText, !isLoopback(host), try authorization() != nil else { return }
-        throw Failure(
-            "the API key would cross the network to \(host) in plain text: give --tls-ca FILE to use TLS, or --allow-plain-text")
+        throw Failure("the API key would cross the network to \(host) in plain text: \(advice) to use TLS, or --allow-plain-text")
     }
 
     func authorization() throws -> String? {

@@ -19,24 +19,6 @@ struct Keys: AsyncParsableCommand {
             """,
         subcommands: [Create.self, List.self, Revoke.self])
 
-    struct Target: ParsableArguments {
-        @Option(help: ArgumentHelp("HTTP address of the coordinator: host:port, or https://host:port.", valueName: "address"))
-        var to = CalledService.coordinator.http
-        @OptionGroup var key: KeyOptions
-
-        func validate() throws {
-            if key.tlsCa != nil {
-                throw ValidationError(
-                    "--tls-ca is not available for sluice keys: give --to https://HOST:PORT, with a certificate that the system trusts")
-            }
-            if client.base == nil {
-                throw ValidationError("--to " + (addressFault(to) ?? "must be host:port or https://host:port, not \"\(to.printable)\""))
-            }
-        }
-
-        var client: HTTPClient { HTTPClient(to, key) }
-    }
-
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Create an API key and print it, this once.",
@@ -63,7 +45,7 @@ struct Keys: AsyncParsableCommand {
             help: ArgumentHelp(
                 "Only pages of this origin may use the key; only for the role write. Can be repeated.", valueName: "https://host"))
         var origins: [String] = []
-        @OptionGroup var target: Target
+        @OptionGroup var target: HTTPTarget
 
         enum Role: String, ExpressibleByArgument, CaseIterable { case write, read, admin }
 
@@ -99,7 +81,7 @@ struct Keys: AsyncParsableCommand {
             help: ArgumentHelp("Number of the project, or all. By default the project of your own API key.", valueName: "number"))
         var project: String?
         @Option(help: "How the list is printed: table or json.") var format = Format.table
-        @OptionGroup var target: Target
+        @OptionGroup var target: HTTPTarget
 
         enum Format: String, ExpressibleByArgument, CaseIterable { case table, json }
 
@@ -128,7 +110,7 @@ struct Keys: AsyncParsableCommand {
                   sluice keys revoke 7f3k9q2mzt
                 """)
         @Argument(help: ArgumentHelp("Ids of API keys.", valueName: "id")) var ids: [String]
-        @OptionGroup var target: Target
+        @OptionGroup var target: HTTPTarget
 
         func validate() throws {
             // An API key that is given in place of an id would be in the shell's history and in the logs of proxies.

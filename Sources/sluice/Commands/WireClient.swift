@@ -15,7 +15,7 @@ struct WireClient: Sendable {
 
     init(_ address: String, of service: CalledService, _ options: KeyOptions, connections: Int = 1) throws {
         guard let target = parseAddress(address) else { throw Failure("--to \(addressFault(address) ?? "")") }
-        try options.check(host: target.host, encrypted: options.tlsCa != nil)
+        try options.base.check(host: target.host, encrypted: options.tlsCa != nil, advice: "give --tls-ca FILE")
         self.address = address
         self.service = service
         usesTLS = options.tls != nil
@@ -25,7 +25,7 @@ struct WireClient: Sendable {
         client = FrameClient(
             name: address, host: target.host, port: target.port, service: own,
             group: MultiThreadedEventLoopGroup.singleton, tls: options.tls, connections: connections, logger: logger)
-        authorization = try options.authorization()
+        authorization = try options.base.authorization()
     }
 
     func call(_ path: CallPath, _ body: [UInt8], timeout: Duration) async throws(ProtocolError) -> [UInt8] {

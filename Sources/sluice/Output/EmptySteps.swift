@@ -10,6 +10,8 @@ struct EmptySteps {
     private let steps: [Step]
     /// Whether the report has no users at all, so that any step may be the cause.
     private let isWhole: Bool
+    /// Whether two events in one second cannot be two steps, one after the other.
+    private var isSecondClock: Bool
     /// Max event names that the coordinator lists.
     private static let namesMax = 10_000
     private static let warningsMax = 5
@@ -18,12 +20,15 @@ struct EmptySteps {
     init?(of report: JSONValue) {
         guard report["completeness"]?["exact"] == true, let funnel = report["funnel"] else { return nil }
         self.init(Self.numbers(report, isAny: funnel["conversion_order"] == "any"), of: funnel)
+        // Of one user, the explanation itself says why.
+        if report["user_id"] != nil { isSecondClock = false }
     }
 
     /// Nil without such steps.
     /// - Parameter numbers: of the steps, from 1; nil is all.
     init?(_ numbers: [Int]?, of funnel: JSONValue) {
         isWhole = numbers == nil
+        isSecondClock = ["second", nil].contains(funnel["clock"]) && ["sequential", nil].contains(funnel["conversion_order"])
         let list = funnel["steps"]?.asArray ?? []
         steps = list.enumerated().filter { numbers?.contains($0.offset + 1) ?? true }.compactMap { i, step in
             let events = Self.events(of: step, in: funnel)
@@ -71,6 +76,11 @@ struct EmptySteps {
                 ? "the most frequent ones are \(texts.prefix(5).joined(separator: ", "))"
                 : "did you mean \(NearestNames.alternatives(nearest.map { "\"\($0)\"" }))?"
             Terminal.note("Warning: no event is named \"\(event.string)\" (step \(step)); \(advice)".printable)
+        }
+        if unknown.isEmpty, !isWhole, isSecondClock, let first = steps.first, first.number > 1 {
+            Terminal.note(
+                "Note: no user reached step \(first.number). An event in the same second as the step before does not count; "
+                    + "--order flexible:1s counts it, in either order")
         }
     }
 

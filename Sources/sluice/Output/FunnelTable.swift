@@ -24,7 +24,7 @@ struct FunnelTable {
         for (step, name) in zip(steps, names) {
             let share = step["conversion_from_first"]?.asDouble
             let mark = worst != nil && worst == step["index"]?.asInteger ? "  ◀ biggest drop-off" : ""
-            let left = step["dropout_rate"]?.asDouble.map { "-\(Self.decimal($0)) %" } ?? ""
+            let left = step["dropout_rate"]?.asDouble.map { ($0 == 0 ? "" : "-") + "\(Self.decimal($0)) %" } ?? ""
             lines.append(
                 row(
                     name.padded(to: nameWidth), Bar.text(share ?? 0, width: barWidth), Terminal.number(Int(step["count"]?.asInteger ?? 0)),

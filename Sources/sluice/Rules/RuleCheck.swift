@@ -70,7 +70,8 @@ struct RuleCheck {
     private mutating func take(_ line: [UInt8], _ number: Int) {
         counts.events += 1
         do throws(EventFault) {
-            let (event, hasServerTime) = try read(line)
+            // An alias is no event, and no rule changes it.
+            guard let (event, hasServerTime) = try read(line) else { return }
             batch.builder.append(event)
             batch.lines.append(number)
             batch.hasServerTime.append(hasServerTime)
@@ -80,17 +81,25 @@ struct RuleCheck {
         }
     }
 
-    private func read(_ line: [UInt8]) throws(EventFault) -> (event: Event, hasServerTime: Bool) {
+    /// Nil for a record that is an alias.
+    private func read(_ line: [UInt8]) throws(EventFault) -> (event: Event, hasServerTime: Bool)? {
         if line.count > Limits.eventTextBytes {
             throw EventFault("body", "the event's text has more than \(Limits.eventTextBytes) bytes, the limit", "too_long")
         }
-        let document: JSONValue
+        var document: JSONValue
         do throws(JSONError) {
             document = try JSONParser.parseStrictly(line, range: 0..<line.count)
         } catch {
             throw error.field.isEmpty
                 ? EventFault("body", "malformed JSON at byte \(error.offset) of the event: \(error.reason)", "json_invalid")
                 : EventFault(error.field, error.reason, "json_invalid")
+        }
+        if document["type"] == "alias", document["event"] == nil, document["event_type"] == nil {
+            _ = try EventReader(now: now).record(document, text: line, 0..<line.count)
+            return nil
+        }
+        if document["user_id"] ?? .null == .null, let anonymous = document["anonymous_id"], anonymous != .null {
+            document = .object((document.asObject ?? []).filter { $0.key != "user_id" } + [.init("user_id", anonymous)])
         }
         return try tables.read(document, text: line, 0..<line.count, at: endpoint, now: now)
     }

@@ -92,6 +92,10 @@ final class Supervisor: Sendable {
         environment["SLUICE_PARENT_PID"] = "\(getpid())"
         environment["SLUICE_LOG_FILE"] = path
         for name in ["SLUICE_CONFIG", "SLUICE_NEW_SHARDS"] { environment[name] = nil }
+        // The coordinator alone needs API keys; others get their hashes from it.
+        if member.name != "coordinator" {
+            for name in ["SLUICE_WRITE_KEYS", "SLUICE_READ_KEYS", "SLUICE_ADMIN_KEYS", "SLUICE_KEY"] { environment[name] = nil }
+        }
         environment["SLUICE_CLUSTER_SECRET"] = secret
         let instance = Self.random(16)
         environment["SLUICE_INSTANCE"] = instance
