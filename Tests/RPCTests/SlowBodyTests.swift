@@ -1,6 +1,7 @@
 import HTTP2
 import NIOCore
 import RPC
+import Synchronization
 import Testing
 
 /// Bodies that trickle, and honest senders on slow links.
@@ -9,7 +10,7 @@ struct SlowBodyTests {
     /// The real rules with shorter windows. Honest senders are far above the rate, so that a busy machine does not matter.
     private var limits: TransportLimits {
         var limits = TransportLimits()
-        limits.body.window = .seconds(2)
+        limits.body.window = .seconds(1)
         limits.body.bytesPerSecond = 8_192
         // Clocks are looked at as often as the shortest of the connection needs.
         limits.http2.headerTimeout = .milliseconds(200)
@@ -17,6 +18,13 @@ struct SlowBodyTests {
     }
 
     @Test func aTrickleLosesItsStreamAndAnHonestSlowSenderDoesNot() async throws {
+        for _ in 0..<20 { if try await isAnHonestSenderServed() { return } }
+        Issue.record("the senders of this test were held up by other tests every time")
+    }
+
+    /// False if the senders were held up for long: then they were no honest ones.
+    private func isAnHonestSenderServed() async throws -> Bool {
+        let longest = Mutex(Duration.zero)
         try await withServer(ClosureHandler.echo, limits: limits) { server, port in
             try await withPeer(port) { attacker in
                 try await withPeer(port) { phone in
@@ -29,10 +37,13 @@ struct SlowBodyTests {
                     let slow = try await phone.open("/slow")
                     // In small pieces, for three windows.
                     for piece in 0..<60 {
+                        let begun = ContinuousClock.now
                         try await phone.send(slow, 16_384, ends: piece == 59)
                         if piece % 10 == 0 { for stream in trickles { try await attacker.send(stream, 1) } }
-                        try await Task.sleep(for: .milliseconds(100))
+                        try await Task.sleep(for: .milliseconds(50))
+                        longest.withLock { $0 = max($0, .now - begun) }
                     }
+                    guard longest.withLock({ $0 }) < .milliseconds(500) else { return }
                     let isAnswered = await eventually { phone.seen.bodies[slow]?.count == 60 * 16_384 }
                     #expect(isAnswered)
                     let areCut = await eventually { trickles.allSatisfy { attacker.seen.closed[$0] == .cancel } }
@@ -43,6 +54,7 @@ struct SlowBodyTests {
                 }
             }
         }
+        return longest.withLock { $0 } < .milliseconds(500)
     }
 
     @Test(.enabled(if: runsAlone, "make test-hostile runs it, with the machine to itself"))

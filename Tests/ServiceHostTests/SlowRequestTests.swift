@@ -5,6 +5,7 @@ import Hummingbird
 import NIOCore
 import RPC
 import ServiceHost
+import Synchronization
 import Testing
 
 /// Requests that trickle, memory that they hold, and connections that do nothing.
@@ -31,6 +32,13 @@ struct SlowRequestTests {
     }
 
     @Test func aTrickleEndsAndAnHonestSlowSenderDoesNot() async throws {
+        for _ in 0..<20 { if try await isAnHonestSenderServed() { return } }
+        Issue.record("the senders of this test were held up by other tests every time")
+    }
+
+    /// False if the senders were held up for long: then they were no honest ones.
+    private func isAnHonestSenderServed() async throws -> Bool {
+        let longest = Mutex(Duration.zero)
         let door = HTTPPortState(limits: Self.limits())
         let bodies = BodyMemory(bytes: 64 << 20)
         try await withEdge(door, Self.routes(bodies)) { port in
@@ -39,10 +47,13 @@ struct SlowRequestTests {
             await trickle.send(String(repeating: "x", count: 200_000))
             await phone.post("/1", "Content-Length: \(60 * 16_384)")
             for piece in 0..<60 {
+                let begun = ContinuousClock.now
                 await phone.send(String(repeating: "x", count: 16_384))
                 if piece % 10 == 0 { await trickle.send("x") }
                 try await Task.sleep(for: .milliseconds(50))
+                longest.withLock { $0 = max($0, .now - begun) }
             }
+            guard longest.withLock({ $0 }) < .milliseconds(500) else { return }
             let isDone = await eventually { phone.statuses == [200] }
             #expect(isDone, "\(phone.text)")
             let isCut = await eventually { trickle.statuses == [408] && trickle.isOver }
@@ -50,6 +61,7 @@ struct SlowRequestTests {
             #expect(door.refusals[.slow] == 1)
             #expect(bodies.bytes == 0)
         }
+        return longest.withLock { $0 } < .milliseconds(500)
     }
 
     @Test(arguments: ["", "GET /healthz HTTP/1.1\r\nHost: local"])
