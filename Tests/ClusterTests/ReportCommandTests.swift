@@ -262,7 +262,7 @@ extension ClusterSuite {
                 let far = try await err(["query"], "view,signup,add")
                 let frequent = "the most frequent ones are view, add, help, buy\n"
                 #expect(far == "Warning: no event is named \"signup\" (step 2); \(frequent)", "\(far)")
-                // A name that exists is not warned of, whatever its count. Often the events are in one second.
+                // A name that exists is not warned of. Step 2 is often empty because its events are in the same second.
                 let none = try await err(["query"], "buy,view")
                 #expect(none.hasPrefix("Note: no user reached step 2. An event in the same second"), "\(none)")
                 #expect(try await err(["query", "--clock", "microsecond"], "buy,view").isEmpty)

@@ -70,7 +70,7 @@ class Proxy:
     def __init__(self, ingest, product, faults, hold=1.6, gate=None, certificate=None):
         self.ingest, self.product, self.faults, self.hold, self.gate = ingest, product, faults, hold, gate
         self.lock, self.at_gate = threading.Lock(), threading.Event()
-        # In order: (events, fault, status of ingest or None, events that the SDK was told are stored).
+        # In order: (events, fault, status of ingest or None, events whose storage was confirmed to the SDK).
         self.exchanges, self.others = [], []
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.server.daemon_threads = True

@@ -54,7 +54,7 @@ package struct Settings: Sendable {
         do {
             document = try Yams.compose(yaml: text)
         } catch {
-            return faults.append(FieldFault(path, "is not YAML: \(Self.words(error as? YamlError))"))
+            return faults.append(FieldFault(path, "is not YAML: \((error as? YamlError)?.place ?? "it cannot be read")"))
         }
         // The file is empty or has only comments.
         guard let document, document.scalar?.string != "" else { return }
@@ -71,18 +71,6 @@ package struct Settings: Sendable {
                 continue
             }
             set(setting, text, from: "\(path): \(name)", &faults)
-        }
-    }
-
-    /// The fault of a file, without its text: the error's own message quotes the text, which may contain secrets.
-    private static func words(_ error: YamlError?) -> String {
-        switch error {
-        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
-            .composer(let context, let problem, let mark, _):
-            "line \(mark.line), column \(mark.column): \(context.map { $0.text + ", " } ?? "")\(problem)"
-        case .duplicatedKeysInMapping(let keys, let context): "line \(context.mark.line): \(keys.joined(separator: ", ")) is given twice"
-        case .reader(let problem, _, _, _): problem
-        default: "it cannot be read"
         }
     }
 

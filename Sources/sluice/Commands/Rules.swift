@@ -7,8 +7,8 @@ struct Rules: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check normalisation rules.",
         discussion: """
-            Rules rename, merge and drop events and properties when ingest takes them. \
-            RULES.md describes them.
+            Rules rename, merge and drop events and properties. This release checks them \
+            only: ingest does not apply rules yet. RULES.md describes them.
 
             Examples:
               sluice rules check rules.yaml events.ndjson
