@@ -86,11 +86,13 @@ test-sdks: build
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/SDKs/run.sh --seed $(SEED) $(if $(filter short,$(SIZE)),--short) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(LOGS),--logs $(LOGS))
 
-# Calls, HTTP/2 and the services under the thread sanitizer, built in .build-tsan.
+# make test-tsan ONLY=RPCTests: calls, HTTP/2 and the services under the thread sanitizer, built in .build-tsan.
 test-tsan:
 	@sh deploy/install-deps.sh h2load:nghttp2-client nghttpd:nghttp2-server
 	swift build --build-tests --sanitize thread --scratch-path .build-tsan
-	swift test --skip-build --sanitize thread --scratch-path .build-tsan --filter 'HTTP2Tests|RPCTests|ServiceHostTests|ServiceTests'
+	clang -O2 -fPIC -shared -Wall Tests/Sanitizer/mutex.c -o .build-tsan/mutex.so -ldl
+	LD_PRELOAD=$(CURDIR)/.build-tsan/mutex.so swift test --skip-build --sanitize thread --scratch-path .build-tsan \
+		--experimental-maximum-parallelization-width 4 --filter '$(or $(ONLY),HTTP2Tests|RPCTests|ServiceHostTests|ServiceTests)'
 
 # make kills N=50: kill -9 of shards and of ingest under load, with a ledger.
 N ?= 50

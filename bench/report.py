@@ -1,6 +1,7 @@
 """The report: goals with what was reached, then every number behind them, as Markdown."""
 
 import cases
+import two_versions
 
 # label, goal, floor, unit, True where more is better, how to find the value in the results
 GOALS = [
@@ -245,6 +246,14 @@ def sections(results):
             + table(
                 ["program", "connections", "requests/s, median", "mean ms", "CPU us a request, ingest", "all services"], rows
             ),
+        )
+    if results.get("two versions"):
+        yield (
+            "Two versions of Sluice",
+            "By turns over the same events, in one run; medians. A ratio is this build's figure by the other's.\n\n"
+            + table(["", "this build", "the other", "ratio"], [
+                [what, number(this), number(other), f"{ratio:.2f}"] for what, this, other, ratio in two_versions.rows(results["two versions"])
+            ]),
         )
     if "latency" in results:
         found = results["latency"]

@@ -5,7 +5,7 @@
     bench/run.sh --events 10000000 --only queries,storage   some phases
     bench/run.sh --growth 1000000,10000000,100000000        growth besides
 
-Phases: queries, storage, load, files, latency, restart, memory; --only takes some of them. Sluice runs as real processes under
+Phases: queries, storage, load, files, small, latency, restart, memory, versions; --only takes some of them. Sluice runs as real processes under
 `sluice up --shards 2`; the peers run in this process. If two engines count differently, the run ends and says which.
 Progress goes to stderr, the report to stdout and to bench/REPORT.md.
 """
@@ -35,9 +35,10 @@ import queries
 import report
 import rules
 import small
+import two_versions
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PHASES = ("queries", "storage", "load", "files", "small", "latency", "restart", "memory")
+PHASES = ("queries", "storage", "load", "files", "small", "latency", "restart", "memory", "versions")
 
 
 class Bench:
@@ -163,6 +164,8 @@ def run_all(bench):
             results["files"] = files.measure(bench)
         if bench.wants("small"):
             results["small"] = small.measure(bench)
+        if bench.wants("versions"):
+            results["two versions"] = two_versions.measure(bench)
         if options.growth:
             results["growth"] = phases.growth(bench, chdb, [int(size) for size in options.growth.split(",")])
     finally:
@@ -184,7 +187,7 @@ def main():
     )
     default = os.environ.get("SLUICE_PROGRAMS") or os.path.join(HERE, "..", ".build", "release")
     parser.add_argument("--programs", default=default, help="directory of Sluice's programs (SLUICE_PROGRAMS)")
-    parser.add_argument("--against", metavar="DIR", help="programs of another version, for the phases files and small")
+    parser.add_argument("--against", metavar="DIR", help="programs of another version, for the phases files, small and versions")
     parser.add_argument("--work", default=os.path.join(HERE, ".work"), help="directory for data, emptied at the end")
     parser.add_argument("--keep", action="store_true", help="leave the data there")
     parser.add_argument(

@@ -80,6 +80,9 @@ extension ClusterSuite {
                     ["user_id": "u10", "start": "2023-11-15", "time_zone": "Europe/Berlin"]
                 ),
             ]
+            let description = try await HTTP.call("GET", cluster.coordinatorHTTP, "/openapi.json").json
+            let separate = (description["paths"]?.asObject ?? []).map(\.key.string).filter { $0.hasPrefix("/v1/query/") }
+            #expect(Set(cases.map { "/v1/query/" + $0.report }) == Set(separate), "a report without a command")
             for (command, arguments, report, body) in cases {
                 let printed = try await out(cluster, command, arguments + ["--format", "json"])
                 #expect(try await JSONParser.parse(Array(printed.utf8)) == ask(cluster, report, body), "\(command) \(arguments)")

@@ -78,6 +78,9 @@ struct SplitTests {
             let joined = EventBatch.joined(batches)
             #expect(joined.events == batches.flatMap(\.events))
             #expect(joined == EventBatchBuilder(joined.events).finish() || batches.count == 1)
+            var appended = batches.first ?? EventBatch()
+            for few in batches.dropFirst() { appended.append(few: few) }
+            #expect(appended == joined)
         }
     }
 

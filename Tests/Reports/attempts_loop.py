@@ -9,7 +9,7 @@ from itertools import count
 import pandas
 
 import any_order
-from definition import matches
+from definition import IS_BEHAVIOUR, matches
 
 
 class Event:
@@ -235,7 +235,8 @@ def histories(con, funnel):
         FROM events e LEFT JOIN user_properties u USING (user_id)
         LEFT JOIN (SELECT row, list(step) AS steps FROM fills GROUP BY row) f USING (row)
         WHERE e.user_id IN (SELECT user_id FROM fills WHERE step = 1 OR {funnel.order == "any"})
-            AND (f.steps IS NOT NULL OR list_contains({marks}, true) OR {funnel.order == "strict" or funnel.count_by == "sessions"})
+            AND (f.steps IS NOT NULL OR list_contains({marks}, true) 
+                OR {funnel.order == "strict" or funnel.count_by == "sessions"} AND {IS_BEHAVIOUR})
         ORDER BY e.row""").fetchall()
     user = []
     for row, user_id, us, sec, fills, marked, held, value in found:

@@ -6,7 +6,7 @@ import figures
 import reports
 import spans
 import tests_of_rates as tests
-from definition import quoted
+from definition import IS_BEHAVIOUR, quoted
 from figures import ALWAYS, rate
 
 # One row a chosen attempt: the time of A, of its latest event, and the last microsecond of its window.
@@ -56,7 +56,7 @@ def paths(con, body):
             "WHERE low IS NOT NULL AND high IS NOT NULL"
         origin = {"between": [i, j]}
     wanted = f"e.event IN ({', '.join(map(quoted, body['events']))})" if "events" in body else \
-        f"e.event NOT IN ({', '.join(map(quoted, body['exclude_events']))})" if "exclude_events" in body else "true"
+        f"{IS_BEHAVIOUR} AND e.event NOT IN ({', '.join(map(quoted, body['exclude_events']))})" if "exclude_events" in body else IS_BEHAVIOUR
     length, k = body.get("length", 3), body.get("k", 20)
     found = con.execute(PATHS.format(users=users, wanted=wanted, length=length)).fetchall()
     found = sorted(found, key=lambda f: (-f[1], [e.encode() for e in f[0]]))
@@ -80,7 +80,7 @@ CREATE OR REPLACE TEMP TABLE looked AS
 WITH users AS (SELECT attempt, user_id, a_us, until, {of} AS done, {step} AS reached FROM chosen c)
 SELECT u.attempt, u.reached IS NOT NULL AS converted, e.*
 FROM users u LEFT JOIN events e ON e.user_id = u.user_id AND e.us >= u.a_us AND e.us < coalesce(u.reached, u.until + 1)
-    AND (NOT ({later}) OR e.us <= u.done)
+    AND {behaviour} AND (NOT ({later}) OR e.us <= u.done)
 WHERE u.done IS NOT NULL
 """
 FEATURES = """
@@ -102,7 +102,7 @@ def predictors(con, body, columns):
     step = number(funnel, body.get("step", len(funnel.steps)))
     of = number(funnel, body.get("of", funnel.before(step)))
     later = funnel.steps if funnel.order == "any" else funnel.steps[of:]
-    con.execute(LOOKED.format(of=AT.format(step=of), step=AT.format(step=step), later=names(later)))
+    con.execute(LOOKED.format(behaviour=IS_BEHAVIOUR, of=AT.format(step=of), step=AT.format(step=step), later=names(later)))
     users, converted = con.execute("SELECT count(*), count(*) FILTER (converted) FROM (SELECT DISTINCT attempt, converted FROM looked)").fetchone()
     found = con.execute(FEATURES.format(named=names(funnel.steps).replace("e.event", "event"), columns=", ".join(columns))).fetchall()
     of_property = lambda name: sum(f[0] == name for f in found)

@@ -94,9 +94,13 @@ def quoted(text):
     return "'" + text.replace("'", "''") + "'"
 
 
+# SQL of whether an event `e` says what a user did, not who the user is.
+IS_BEHAVIOUR = "e.event NOT IN ('$identify', '$set', '$set_once', '$groupidentify')"
+
+
 def matches(events, where):
     """SQL of whether an event `e` is one of these."""
-    names = "true" if events == ["*"] or "*" in events else f"e.event IN ({', '.join(map(quoted, events))})"
+    names = IS_BEHAVIOUR if events == ["*"] or "*" in events else f"e.event IN ({', '.join(map(quoted, events))})"
     return " AND ".join([names] + [condition(c) for c in where])
 
 
@@ -123,11 +127,13 @@ def condition(c):
     return f"coalesce({test}, false)"
 
 
-# Of each property of a user the latest that a `$set` or `$identify` gave, by time and then id.
+# Of each property of a user the latest that a `$set` or `$identify` gave, by time and then id; else the earliest of a `$set_once`.
 USER_PROPERTIES = """
 CREATE OR REPLACE TEMP TABLE user_properties AS
-SELECT user_id, arg_max(tier, (us, event_id)) FILTER (tier IS NOT NULL) AS tier
-FROM events WHERE event IN ('$set', '$identify') GROUP BY user_id
+SELECT user_id, coalesce(
+    arg_max(tier, (us, event_id)) FILTER (tier IS NOT NULL AND event IN ('$set', '$identify')),
+    arg_min(tier, (us, event_id)) FILTER (tier IS NOT NULL AND event = '$set_once')) AS tier
+FROM events GROUP BY user_id
 """
 
 

@@ -61,6 +61,8 @@ def write_own_events(directory, file):
             if n % 5:  # the later of two values is the user's
                 rows += [("$set", "2011-09-01T00:00:00Z", {"tier": ["gold", 2][n // 32 % 2]})]
                 rows += [("$identify", "2012-01-01T00:00:00Z", {"tier": ["gold", "silver", 2, None][n // 64 % 4]})]
+            if n % 3 == 0:  # counts where neither of the two says a tier
+                rows += [("$set_once", f"2011-{9 + n % 4:02}-01T00:00:00Z", {"tier": "bronze"}), ("$set_once", "2012-01-02T00:00:00Z", {"tier": 2})]
             for i, (event, at, properties) in enumerate(rows):
                 out.write(json.dumps({"event_id": f"own-{user}-{i}", "user_id": user, "event": event, "timestamp": at,
                                       "properties": properties}) + "\n")

@@ -6,7 +6,7 @@ from itertools import accumulate
 import figures
 import reports
 import spans
-from definition import matches
+from definition import IS_BEHAVIOUR, matches
 from figures import ALWAYS
 
 # In ticks, of users who did both steps; NULL of those who got as far but skipped one of the two.
@@ -79,12 +79,13 @@ def with_sums(answer):
 # ---- what there is
 
 EVENTS = """
-SELECT event, count(*), min(us), max(us) FROM events WHERE starts_with(event, $prefix) GROUP BY event ORDER BY count(*) DESC, event
+SELECT event, count(*), min(us), max(us) FROM events e WHERE {behaviour} AND starts_with(event, $prefix)
+GROUP BY event ORDER BY count(*) DESC, event
 """
 
 
 def events(con, prefix="", limit=1000):
-    rows = con.execute(EVENTS, {"prefix": prefix}).fetchall()
+    rows = con.execute(EVENTS.format(behaviour=IS_BEHAVIOUR), {"prefix": prefix}).fetchall()
     return {"total": len(rows), "events": [{"event": e, "rows": n, "first": low, "last": high} for e, n, low, high in rows[:limit]]}
 
 
@@ -106,7 +107,9 @@ def properties(con, names, event=""):
 
 
 def values(con, name, event="", prefix="", limit=100):
-    found = con.execute(f"SELECT {name}, count(*) FROM events WHERE {name} IS NOT NULL AND ? IN ('', event) GROUP BY 1", [event]).fetchall()
+    found = con.execute(f"""
+        SELECT {name}, count(*) FROM events e
+        WHERE {name} IS NOT NULL AND ($event = event OR $event = '' AND {IS_BEHAVIOUR}) GROUP BY 1""", {"event": event}).fetchall()
     found = [(json.loads(value), n) for value, n in found]
     found = sorted(((v, n) for v, n in found if reports.as_text(v)[0].startswith(prefix.encode())), key=lambda f: (-f[1], reports.as_text(f[0])))
     return {"property": name, "event": event or None, "total": len(found), "truncated": False, "note": None,

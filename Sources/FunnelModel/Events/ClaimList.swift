@@ -15,7 +15,12 @@ package struct ClaimList: Sendable, Equatable {
         Claim(kind: kinds[i], child: children[i], parent: parents[i], time: times[i])
     }
 
+    /// Appends a claim. If the one before is equal, as those of one person's events in a request are, only the earlier of the two stays.
     package mutating func append(_ claim: Claim, index: Int) {
+        let last = count - 1
+        if last >= 0, kinds[last] == claim.kind, children.equals(last, claim.child.bytes.span), parents.equals(last, claim.parent.bytes.span) {
+            return keepEarlier(claim.time, index)
+        }
         children.append(claim.child)
         parents.append(claim.parent)
         append(claim.kind, claim.time, index)
@@ -23,9 +28,22 @@ package struct ClaimList: Sendable, Equatable {
 
     /// Appends the claim of an event with both ids.
     mutating func append(_ row: borrowing ScannedRow, _ text: Span<UInt8>, index: Int) {
+        let last = count &- 1
+        if last >= 0, kinds[last] == .identify, children.equals(last, row.anonymous, row.scratch, text),
+            parents.equals(last, row.user, row.scratch, text)
+        {
+            return keepEarlier(row.time, index)
+        }
         children.append(row.anonymous, row.scratch, text)
         parents.append(row.user, row.scratch, text)
         append(.identify, row.time, index)
+    }
+
+    private mutating func keepEarlier(_ time: Int64, _ index: Int) {
+        let last = count - 1
+        guard time < times[last] else { return }
+        times[last] = time
+        indexes[last] = index
     }
 
     private mutating func append(_ kind: Claim.Kind, _ time: Int64, _ index: Int) {
@@ -55,6 +73,9 @@ package struct ClaimList: Sendable, Equatable {
         }
         return gather(earliest.values.sorted())
     }
+
+    /// The claims as rows, in their order.
+    package var rows: EventBatch { EventBatchBuilder((0..<count).lazy.map { self[$0].row }).finish() }
 
     /// A hash of what a claim says, without its time.
     package func hash(_ i: Int, seed: UInt64) -> UInt64 {

@@ -208,4 +208,8 @@ extension StringTable {
     mutating func append(_ string: TextRange, _ scratch: borrowing [UInt8], _ text: Span<UInt8>) {
         if string.isDecoded { append(scratch.span.extracting(string.range)) } else { append(text.extracting(string.range)) }
     }
+
+    func equals(_ index: Int, _ string: TextRange, _ scratch: borrowing [UInt8], _ text: Span<UInt8>) -> Bool {
+        string.isDecoded ? equals(index, scratch.span.extracting(string.range)) : equals(index, text.extracting(string.range))
+    }
 }

@@ -25,7 +25,9 @@ package final class ClaimMemory: Sendable {
 
         func place(of hash: UInt64) -> Int? {
             let first = first(hash)
-            return (first..<first + Self.ways).first { hashes[$0] == hash }
+            let places = hashes.span
+            for place in first..<first &+ Self.ways where places[place] == hash { return place }
+            return nil
         }
 
         mutating func set(_ hash: UInt64, _ time: Int64) {

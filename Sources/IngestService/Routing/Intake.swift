@@ -105,7 +105,7 @@ struct Intake: Sendable {
         if read.hasClaimRows || !read.aliases.isEmpty {
             // Records are counted, and one is stored if all of its rows are.
             outcome.retry = Set(outcome.retry).sorted()
-            outcome.accepted = Set(read.index).union(read.aliases).subtracting(outcome.retry).subtracting(outcome.rejected.map(\.row)).count
+            outcome.accepted = read.records(without: outcome)
         }
         figures.note(outcome, project: project, logger: logger)
         return adding(read.rejected, to: outcome, project)
@@ -127,11 +127,20 @@ struct Intake: Sendable {
 }
 
 extension ReadBatch {
+    /// Number of records of which no row is in an outcome's lists.
+    fileprivate func records(without outcome: AppendOutcome) -> Int {
+        var isStored = [Bool](repeating: false, count: max(index.max() ?? -1, aliases.max() ?? -1) + 1)
+        for i in index { isStored[i] = true }
+        for i in aliases { isStored[i] = true }
+        for i in outcome.retry + outcome.rejected.map(\.row) where isStored.indices.contains(i) { isStored[i] = false }
+        return isStored.count(where: \.self)
+    }
+
     fileprivate var rows: ShardRouter.Rows { .init(batch: batch, index: index, ahead: ahead) }
 
     /// Replaces the claims by rows.
     fileprivate mutating func add(rowsOf new: ClaimList) {
-        batch = .joined([batch, EventBatchBuilder((0..<new.count).map { new[$0].row }).finish()])
+        batch.append(few: new.rows)
         index += new.indexes
         claims = ClaimList()
         hasClaimRows = true

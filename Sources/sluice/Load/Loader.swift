@@ -36,8 +36,8 @@ struct Loader: Sendable {
             self.sequence = sequence
             self.claims = claims.count
             lines = read.lines + claims.indexes.map { read.lines[$0] }
-            batch =
-                claims.isEmpty ? read.batch : .joined([read.batch, EventBatchBuilder((0..<claims.count).map { claims[$0].row }).finish()])
+            batch = read.batch
+            if !claims.isEmpty { batch.append(few: claims.rows) }
         }
     }
 
