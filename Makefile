@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-contract test-sdks test-files test-traits test-tsan test-hostile hostile kills-all test-prometheus test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-contract test-sdks test-files test-traits test-tsan test-hostile hostile kills-all test-prometheus test-proxies test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -48,6 +48,11 @@ test-hostile:
 test-prometheus: build
 	@sh deploy/install-deps.sh promtool:prometheus faketime:faketime openssl:openssl python3:python3 cc:gcc
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Prometheus/run.sh
+
+# Certificates that change under load, roles by certificate, and nginx and Caddy with the examples of deploy in front; about a minute.
+test-proxies: build
+	@sh deploy/install-deps.sh nginx:nginx caddy:caddy openssl:openssl python3:python3
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Proxies/run.sh
 
 # make hostile SIZE=short ONLY=S1,B7 OUT=DIRECTORY: attacks and faults on real clusters, with honest callers beside them; a table at the
 # end. The findings' own sizes take about an hour and a half, short ones a quarter of an hour.

@@ -91,7 +91,6 @@ let package = Package(
                 "ServiceRuntime", "RPC", "HTTP2", hummingbird, .product(name: "HTTPTypes", package: "swift-http-types"), nioCore, nioPosix,
                 yams,
                 nioSSL, logging,
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ], swiftSettings: strict, plugins: ["EmbedFiles"]),
         library("EventSDKs", ["EventShapes", "FunnelModel", "TimeZones"]),

@@ -77,8 +77,7 @@ package final class CoordinatorService: Sendable {
             node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js")
         }
         let routes = CoordinatorRoutes(
-            engine: engine, savedFunnels: savedFunnels, apiKeys: apiKeys, projects: projects, callers: callers, hub: live, site: site,
-            isSecure: node.serverTLS != nil)
+            engine: engine, savedFunnels: savedFunnels, apiKeys: apiKeys, projects: projects, callers: callers, hub: live, site: site)
         routes.add(to: router)
     }
 

@@ -79,6 +79,21 @@ extension ClusterSuite {
             #expect(!FileManager.default.fileExists(atPath: folder.appendingPathComponent("x/cluster.snapshot").path))
         }
 
+        /// Certificates that change, and roles by certificate, on real processes; `make test-proxies` has proxies in front of them too.
+        @Test(
+            .enabled(if: openssl != nil && InteropTests.python != nil, "needs openssl and python3"),
+            arguments: [
+                "certificates_change_under_load", "a_service_is_what_its_certificate_says",
+                "a_certificate_is_replaced_while_a_service_starts_late",
+            ])
+        func certificatesChange(name: String) async throws {
+            let script = Repository.root.appendingPathComponent("Tests/Proxies/run.py").path
+            let run = try await Command.run(
+                InteropTests.python ?? "", [script, name],
+                environment: ["SLUICE_PROGRAMS": Cluster.programs.path, "PYTHONDONTWRITEBYTECODE": "1"])
+            #expect(run.status == 0, "\(run.out.suffix(4_000)) \(run.err.suffix(2_000))")
+        }
+
         private func makeCertificate(_ folder: URL) async throws -> (cert: String, key: String) {
             let (cert, key) = (folder.appendingPathComponent("cert.pem").path, folder.appendingPathComponent("key.pem").path)
             let made = try await Command.run(

@@ -256,8 +256,8 @@ def there_is_no_place_for_queries(folder, story):
         cluster.stop()
 
 
-@cause("SluiceCertificateExpires")
-def a_certificate_ends_soon(folder, story):
+@cause("SluiceCertificateExpires", "SluiceTLSFilesRefused")
+def a_certificate_ends_soon_and_the_next_is_bad(folder, story):
     key, certificate = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3", "-subj", "/CN=sluice", "-addext",
@@ -268,6 +268,12 @@ def a_certificate_ends_soon(folder, story):
     try:
         scrapes(story, cluster.all, 2)
         check_metrics(cluster.all)
+        os.truncate(key, 100)
+        end = time.time() + 30
+        while any(sample(service, "sluice_tls_reload_failed") != 1 for service in cluster.all):
+            assert time.time() < end, "the change of the key was not noticed"
+            time.sleep(0.2)
+        scrapes(story, cluster.all, 1)
     finally:
         cluster.stop()
 

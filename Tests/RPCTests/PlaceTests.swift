@@ -17,9 +17,11 @@ struct PlaceTests {
             places = ConnectionPlaces(.init(most: most, perAddress: perAddress, reserved: reserved))
         }
 
-        func come(_ number: Int, from address: String = "10.0.0.1", at now: UInt64) -> ConnectionPlaces.Admission {
+        func come(
+            _ number: Int, from address: String = "10.0.0.1", isOfMany: Bool = false, at now: UInt64
+        ) -> ConnectionPlaces.Admission {
             nonisolated(unsafe) let guests = self
-            return places.admit(address, now: now) { guests.closed.withLock { _ = $0.insert(number) } }
+            return places.admit(address, isOfMany: isOfMany, now: now) { guests.closed.withLock { _ = $0.insert(number) } }
         }
 
         var gone: Set<Int> { closed.withLock { $0 } }
@@ -47,6 +49,15 @@ struct PlaceTests {
         #expect(place(guests.come(5, at: 301)) != nil && place(guests.come(6, at: 302)) != nil)
         #expect(guests.gone == [1, 2, 3])
         #expect(guests.places.count == 4 && guests.places.displaced == 3)
+    }
+
+    @Test func anAddressOfManyCallersHasNone() {
+        let guests = Guests(most: 20, perAddress: 2, reserved: 4)
+        for number in 1...16 { #expect(place(guests.come(number, isOfMany: true, at: UInt64(number))) != nil) }
+        #expect(guests.gone.isEmpty)
+        // The limit of the port holds for it too.
+        #expect(place(guests.come(17, isOfMany: true, at: 17)) != nil)
+        #expect(guests.gone == [1])
     }
 
     @Test func anAddressHasItsOwnLimit() {

@@ -28,7 +28,7 @@ func withServer<R>(
     _ body: (TransportServer, Int) async throws -> R
 ) async throws -> R {
     let server = TransportServer(
-        group: MultiThreadedEventLoopGroup.singleton, host: "127.0.0.1", port: 0, tls: tls, limits: limits,
+        group: MultiThreadedEventLoopGroup.singleton, host: "127.0.0.1", port: 0, tls: try tls.map { try TLSFiles($0) }, limits: limits,
         logger: quiet, handler: handler)
     let address = try await server.start()
     do {

@@ -18,11 +18,12 @@ let quiet: Logger = {
 
 /// Starts an HTTP service with the routes given, runs the body with its port, and stops it.
 func withEdge<R: Sendable>(
-    _ shared: HTTPPortState = HTTPPortState(), small: SmallRequests? = nil, _ routes: (ServiceRouter) -> Void,
+    _ shared: HTTPPortState = HTTPPortState(), small: SmallRequests? = nil, edge: ServiceEdge = ServiceEdge(),
+    _ routes: (ServiceRouter) -> Void,
     _ body: @Sendable @escaping (Int) async throws -> R
 ) async throws -> R {
     let metrics = Metrics()
-    let router = ServiceServer.router(metrics: metrics, account: HTTPRequestLog(metrics)) { (nil, []) }
+    let router = ServiceServer.router(metrics: metrics, account: HTTPRequestLog(metrics), edge: edge) { (nil, []) }
     routes(router)
     let (ports, told) = AsyncStream.makeStream(of: Int.self)
     let application = try ServiceServer.application(

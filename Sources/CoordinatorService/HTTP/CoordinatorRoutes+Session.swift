@@ -45,6 +45,6 @@ extension CoordinatorRoutes {
     }
 
     private func cookie(_ value: String, seconds: Int) -> Cookie {
-        Cookie(name: callers.cookie, value: value, maxAge: seconds, path: "/", secure: isSecure, httpOnly: true, sameSite: .strict)
+        Cookie(name: callers.cookie, value: value, maxAge: seconds, path: "/", secure: Peer.isSecure, httpOnly: true, sameSite: .strict)
     }
 }

@@ -16,8 +16,6 @@ package struct CoordinatorRoutes: Sendable {
     let callers: Callers
     let hub: LiveHub
     let site: DashboardSite
-    /// Whether cookies are sent over TLS only.
-    let isSecure: Bool
     let started = ContinuousClock.now
 
     typealias Row = Endpoint<CoordinatorRoutes>

@@ -10,7 +10,7 @@ extension ProtocolError {
 
 /// The peer that must answer at an address before the address is used.
 package final class ExpectedPeer: Sendable {
-    private let role: Role
+    let role: Role
     private let shard: Int?
     /// Id of the data that the shard must have open, as this side knows it; 0 if it may be any.
     private let dataID: @Sendable () -> UInt64

@@ -26,6 +26,11 @@ package final class FrameClient: Sendable {
         var handshake: (@Sendable (ClientConnection) async throws -> Void)?
         if service.role != .client {
             handshake = { connection in
+                if let expected, let names = connection.certificateNames, !names.contains(expected.role.certificateName) {
+                    throw ProtocolError(
+                        .foreignCluster, "the certificate of the peer does not have the DNS name \(expected.role.certificateName)",
+                        shards: [name])
+                }
                 try await FrameClient.prove(service, on: connection, peer: name)
                 if let expected { try await FrameClient.check(expected, service, on: connection, peer: name, logger) }
             }

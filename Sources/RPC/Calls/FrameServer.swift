@@ -239,6 +239,7 @@ package final class FrameServer: CallHandler {
 
     private func hello(_ frame: Frame, _ call: ServerCall, _ context: FrameContext) async throws {
         let message = try decoding("hello") { () throws(ByteError) in try Hello(body: frame.body) }
+        try Self.checkCertificate(message.role, call.connection)
         var peer = call.connection.attachment() as? PeerState
         if peer == nil {
             peer = PeerState()
@@ -249,5 +250,12 @@ package final class FrameServer: CallHandler {
         var answer = FrameAnswer(call: call, context: context)
         try await answer.send(.helloResult, result.body)
         try await answer.end(rows: 1)
+    }
+
+    /// Where certificates name roles, a service's must name the one that it says it has.
+    private static func checkCertificate(_ role: Role, _ connection: ServerConnection) throws(ProtocolError) {
+        guard role != .client, let names = connection.certificateNames, !names.contains(role.certificateName) else { return }
+        throw ProtocolError(
+            .forbidden, "the caller has no certificate with the DNS name \(role.certificateName), which the role \(role) needs here")
     }
 }

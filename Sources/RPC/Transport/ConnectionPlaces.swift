@@ -94,14 +94,16 @@ package final class ConnectionPlaces: Sendable {
     package var displaced: Int { closed.load(ordering: .relaxed) }
 
     /// Gives a connection a place, if need be by closing another one.
-    /// - Parameter close: closes the connection, on any thread; it is not called from inside `admit` of its own.
-    package func admit(_ address: String, now: UInt64, close: @escaping @Sendable () -> Void) -> Admission {
+    /// - Parameters:
+    ///   - isOfMany: whether many callers share the address, so that it has no limit.
+    ///   - close: closes the connection, on any thread; it is not called from inside `admit` of its own.
+    package func admit(_ address: String, isOfMany: Bool = false, now: UInt64, close: @escaping @Sendable () -> Void) -> Admission {
         let (admission, victim) = state.withLock { state -> (Admission, Place?) in
             guard state.isOpen else { return (.refused, nil) }
             state.last += 1
             let place = Place(number: state.last, address: address, now: now, close: close)
             var victim: Place?
-            let isOver = state.ordinaryOfAddress[address, default: 0] >= limits.perAddress
+            let isOver = !isOfMany && state.ordinaryOfAddress[address, default: 0] >= limits.perAddress
             if isOver || state.ordinary >= limits.most - limits.reserved || state.places.count >= limits.most {
                 victim = state.longestIdle(of: isOver ? address : nil)
                 guard let victim else { return Self.admitOnProbation(place, &state, limits) }

@@ -1,3 +1,4 @@
+import FunnelProtocol
 import NIOSSL
 
 /// A server's side of TLS: PEM files, ALPN `h2` only, TLS 1.2 or later.
@@ -6,8 +7,12 @@ package struct TLSServerConfig: Sendable {
     package var certificateChainFile: String
     /// The private key.
     package var privateKeyFile: String
-    /// If set, clients must show a certificate signed by one of these.
+    /// If set, the certificates of clients must be signed by one of these.
     package var clientRootsFile: String?
+    /// Whether clients may connect without a certificate although `clientRootsFile` is set.
+    package var mayLackCertificate = false
+    /// If set, certificates name roles: our own must name this one, and a service's must name its role.
+    package var namedRole: Role?
 
     /// Paths of PEM files.
     package init(certificateChainFile: String, privateKeyFile: String, clientRootsFile: String? = nil) {
@@ -16,42 +21,37 @@ package struct TLSServerConfig: Sendable {
         self.clientRootsFile = clientRootsFile
     }
 
-    /// Reads the files; throws if they cannot be used.
-    package func check() throws(TransportError) {
-        do {
-            _ = try makeContext()
-        } catch {
-            throw error as? TransportError ?? TransportError(.failed, connectionWords(error))
-        }
-    }
-
-    /// The earliest expiry of a certificate of the chain, in seconds since 1970.
-    package func expiry() throws -> Double {
-        let chain = try reading([certificateChainFile]) { try NIOSSLCertificate.fromPEMFile(certificateChainFile) }
-        return chain.map { Double($0.notValidAfter) }.min() ?? 0
-    }
-
-    /// The same certificate for an HTTP/1.1 listener; no client certificate is asked for there.
-    package func httpConfiguration() throws -> TLSConfiguration {
-        var configuration = try reading([certificateChainFile, privateKeyFile]) {
-            TLSConfiguration.makeServerConfiguration(
-                certificateChain: try NIOSSLCertificate.fromPEMFile(certificateChainFile).map { .certificate($0) },
-                privateKey: .privateKey(try NIOSSLPrivateKey(file: privateKeyFile, format: .pem)))
-        }
+    /// The configuration of an HTTP/1.1 listener. It asks for no client certificate.
+    func http(_ pair: TLSPair) -> TLSConfiguration {
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: pair.chain.map { .certificate($0) }, privateKey: .privateKey(pair.key))
         configuration.minimumTLSVersion = .tlsv12
         configuration.cipherSuites = forwardSecretSuites
         configuration.applicationProtocols = ["http/1.1"]
         return configuration
     }
 
-    func makeContext() throws -> NIOSSLContext {
-        var configuration = try httpConfiguration()
+    /// The configuration of a wire port.
+    func wire(_ pair: TLSPair) -> TLSConfiguration {
+        var configuration = http(pair)
         configuration.applicationProtocols = ["h2"]
         if let clientRootsFile {
             configuration.trustRoots = .file(clientRootsFile)
-            configuration.certificateVerification = .noHostnameVerification
+            configuration.certificateVerification = mayLackCertificate ? .optionalVerification : .noHostnameVerification
         }
-        return try reading([certificateChainFile, privateKeyFile, clientRootsFile]) { try NIOSSLContext(configuration: configuration) }
+        return configuration
+    }
+}
+
+/// A certificate chain and its private key.
+struct TLSPair {
+    let chain: [NIOSSLCertificate]
+    let key: NIOSSLPrivateKey
+
+    init(chainFile: String, keyFile: String) throws(TransportError) {
+        chain = try reading([chainFile]) { try NIOSSLCertificate.fromPEMFile(chainFile) }
+        key = try reading([keyFile]) { try NIOSSLPrivateKey(file: keyFile, format: .pem) }
+        if chain.isEmpty { throw TransportError(.failed, "a file has no certificate that can be read (\(chainFile))") }
     }
 }
 

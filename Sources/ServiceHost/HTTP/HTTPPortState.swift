@@ -23,17 +23,19 @@ package final class HTTPPortState: Sendable {
     }
 
     let limits: Limits
+    let proxies: TrustedProxies
     package let places: ConnectionPlaces
     package let answers: AnswerBudget
     package let refusals = Refusals<HTTPRefusal>()
 
     /// The port takes `connections` connections. `reserved` of them are for short stays, such as health checks, when all others are
-    /// taken.
+    /// taken. Trusted `proxies` have no limit of an address.
     package init(
         connections: Int = connectionsMax, connectionsPerAddress: Int = connectionsMax / 2, reserved: Int = 64, limits: Limits = Limits(),
-        answers: AnswerBudget = AnswerBudget()
+        answers: AnswerBudget = AnswerBudget(), proxies: TrustedProxies = TrustedProxies()
     ) {
         self.limits = limits
+        self.proxies = proxies
         self.answers = answers
         places = ConnectionPlaces(.init(most: connections, perAddress: connectionsPerAddress, reserved: reserved))
     }

@@ -28,9 +28,10 @@ package struct HTTPRequestLog: Sendable {
     /// - Parameters:
     ///   - failure: the protocol error in the answer; nil for others.
     ///   - route: the pattern of the path; nil for an unknown path.
+    ///   - sender: the sender's address.
     func record(
         _ status: HTTPResponse.Status, _ failure: ProtocolError?, _ took: Duration, method: HTTPRequest.Method, route: String?,
-        logger: @autoclosure () -> Logger
+        sender: @autoclosure () -> String, logger: @autoclosure () -> Logger
     ) {
         requests.add()
         latency.record(took)
@@ -40,6 +41,9 @@ package struct HTTPRequestLog: Sendable {
         }
         guard isVerbose else { return }
         logger().debug(
-            "request", metadata: ["method": "\(method)", "route": "\(route ?? "-")", "status": "\(status.code)", "took": "\(took)"])
+            "request",
+            metadata: [
+                "method": "\(method)", "route": "\(route ?? "-")", "status": "\(status.code)", "took": "\(took)", "address": "\(sender())",
+            ])
     }
 }

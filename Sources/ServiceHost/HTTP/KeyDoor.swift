@@ -1,7 +1,6 @@
 import FunnelProtocol
 import HTTPTypes
 import Hummingbird
-import NIOCore
 import RPC
 
 /// Admits HTTP requests by their key. If no key is configured, it admits requests to a local host name that no page of another site
@@ -109,12 +108,4 @@ package struct KeyDoor: Sendable {
         guard let origin = origin(of: head) else { return true }
         return head.authority.map { origin == "http://\($0)" || origin == "https://\($0)" } ?? false
     }
-}
-
-/// The sender of the request that the current task answers.
-enum Peer {
-    @TaskLocal static var channel: (any Channel)?
-
-    /// The part of the address to which limits apply; see `limitAddress`.
-    static var address: String { limitAddress(channel?.remoteAddress) }
 }

@@ -44,7 +44,10 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         let channel = context.channel
         let now = context.eventLoop.now
         let address = limitAddress(channel.remoteAddress)
-        switch shared.places.admit(address, now: now.uptimeNanoseconds, close: { channel.close(promise: nil) }) {
+        let isProxy = shared.proxies.contains(channel.remoteAddress)
+        switch shared.places.admit(
+            address, isOfMany: isProxy, now: now.uptimeNanoseconds, close: { channel.close(promise: nil) })
+        {
         case .place(let place):
             take(place, context)
         case .onProbation(let place):

@@ -13,12 +13,11 @@ package struct ServiceMiddleware: RouterMiddleware {
     package typealias Context = ServiceContext
 
     private let account: HTTPRequestLog
-    private let demandsTLS: Bool
+    private let edge: ServiceEdge
 
-    /// `demandsTLS` adds `Strict-Transport-Security` to all answers.
-    package init(account: HTTPRequestLog, demandsTLS: Bool) {
-        self.demandsTLS = demandsTLS
+    package init(account: HTTPRequestLog, edge: ServiceEdge) {
         self.account = account
+        self.edge = edge
     }
 
     package func handle(
@@ -27,6 +26,7 @@ package struct ServiceMiddleware: RouterMiddleware {
         let start = ContinuousClock.now
         var context = context
         if let id = RequestID.given(request.headers) { context.logger[metadataKey: "hb.request.id"] = "\(id)" }
+        let sender = RequestSender(request.head, on: context.channel, edge.proxies, usesTLS: edge.usesTLS)
         var response: Response
         var failure: ProtocolError?
         do {
@@ -34,7 +34,7 @@ package struct ServiceMiddleware: RouterMiddleware {
             if request.headers[.expect]?.lowercased() == "100-continue" {
                 request.body = RequestBody(asyncSequence: ContinuedBody(base: request.body, channel: context.channel))
             }
-            response = try await Peer.$channel.withValue(context.channel) { [request, context] in
+            response = try await Peer.$sender.withValue(sender) { [request, context] in
                 try await next(request, context)
             }
         } catch let error as HTTPError {
@@ -46,10 +46,10 @@ package struct ServiceMiddleware: RouterMiddleware {
             failure = problem
         }
         response.headers[.requestID] = context.id.description
-        if demandsTLS { response.headers[.strictTransportSecurity] = "max-age=31536000" }
+        if edge.hasPages, sender.isSecure { response.headers[.strictTransportSecurity] = "max-age=31536000" }
         account.record(
             response.status, failure, ContinuousClock.now - start, method: request.method, route: context.endpointPath,
-            logger: context.logger)
+            sender: sender.address, logger: context.logger)
         return response
     }
 

@@ -3,12 +3,26 @@ import FunnelProtocol
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import HummingbirdTLS
 import Logging
 import NIOCore
 import RPC
 import ServiceRuntime
 import Synchronization
+
+/// What an HTTP port has in front of its routes.
+package struct ServiceEdge: Sendable {
+    /// Whether the port speaks TLS.
+    package var usesTLS = false
+    package var proxies = TrustedProxies()
+    /// Whether it serves pages: then answers over TLS have `Strict-Transport-Security`.
+    package var hasPages = false
+
+    package init(usesTLS: Bool = false, proxies: TrustedProxies = TrustedProxies(), hasPages: Bool = false) {
+        self.usesTLS = usesTLS
+        self.proxies = proxies
+        self.hasPages = hasPages
+    }
+}
 
 /// The HTTP server of every service: its own routes, and health, readiness and metrics.
 package enum ServiceServer {
@@ -19,11 +33,11 @@ package enum ServiceServer {
     /// - Parameter readiness: `problem` is why the service can't work, nil if it can; `remarks` are lesser problems that `/readyz`
     ///   lists.
     package static func router(
-        metrics: Metrics, account: HTTPRequestLog, demandsTLS: Bool = false,
+        metrics: Metrics, account: HTTPRequestLog, edge: ServiceEdge = ServiceEdge(),
         readiness: @escaping @Sendable () -> (problem: String?, remarks: [String])
     ) -> ServiceRouter {
         let router = ServiceRouter(context: ServiceContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: ServiceMiddleware(account: account, demandsTLS: demandsTLS))
+        router.add(middleware: ServiceMiddleware(account: account, edge: edge))
         router.get("/healthz") { _, _ in JSONResponse.text("ok\n") }
         router.get("/readyz") { _, _ in
             let (problem, remarks) = readiness()
@@ -60,17 +74,19 @@ package enum ServiceServer {
     ///   - small: answers some requests before the router sees them; nil for none.
     ///   - bound: called with the actual port once the socket listens.
     package static func application(
-        _ router: ServiceRouter, small: SmallRequests? = nil, shared: HTTPPortState, host: String, port: Int, tls: TLSServerConfig?,
+        _ router: ServiceRouter, small: SmallRequests? = nil, shared: HTTPPortState, host: String, port: Int, tls: TLSFiles?,
         group: any EventLoopGroup, logger: Logger,
         bound: @escaping @Sendable (Int) async -> Void
     ) throws -> some ApplicationProtocol {
         refuseOtherMethods(router)
         let configuration = HTTP1Channel.Configuration(
             additionalChannelHandlers: [RequestGuard(shared), CallerWatch()], idleTimeout: .seconds(60))
-        let plain = HTTPServerBuilder { ServiceChannel(HTTP1Channel(responder: $0, configuration: configuration), small) }
+        let server = HTTPServerBuilder {
+            ServiceChannel(HTTP1Channel(responder: $0, configuration: configuration), small, shared.proxies, tls: tls)
+        }
         return Application(
             responder: router.buildResponder(),
-            server: try tls.map { try .tls(plain, tlsConfiguration: try $0.httpConfiguration()) } ?? plain,
+            server: server,
             configuration: .init(
                 address: .hostname(host, port: port), serverName: SmallRequests.serverName),
             onServerRunning: { channel in await bound(channel.localAddress?.port ?? port) },

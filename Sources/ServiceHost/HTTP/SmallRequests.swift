@@ -4,6 +4,8 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTPTypes
+import NIOSSL
+import RPC
 import ServiceRuntime
 
 /// A fast path: answers POST requests with a short body to some paths on the connection's event loop, before the router sees them.
@@ -41,27 +43,39 @@ package struct SmallRequests: Sendable {
     }
 }
 
-/// Hummingbird's channel, with small requests answered before its task sees them.
+/// Hummingbird's channel, with TLS below it, and small requests answered before its task sees them.
 struct ServiceChannel: HTTPChannelHandler {
     typealias Value = HTTP1Channel.Value
 
     private let base: HTTP1Channel
     private let small: SmallRequests?
+    private let proxies: TrustedProxies
+    private let tls: TLSFiles?
 
-    init(_ base: HTTP1Channel, _ small: SmallRequests?) {
+    init(_ base: HTTP1Channel, _ small: SmallRequests?, _ proxies: TrustedProxies, tls: TLSFiles?) {
         self.base = base
         self.small = small
+        self.proxies = proxies
+        self.tls = tls
     }
 
     var responder: Responder { base.responder }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        base.setup(channel: channel, logger: logger).flatMapThrowing { [small] value in
+        if let tls {
+            do {
+                // Made for each connection, since the certificate may be another one than before.
+                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.http))
+            } catch {
+                return channel.eventLoop.makeFailedFuture(error)
+            }
+        }
+        return base.setup(channel: channel, logger: logger).flatMapThrowing { [small, proxies] value in
             guard let small else { return value }
             // After the handler that closes idle connections, and all idle ones when the server stops.
             let operations = channel.pipeline.syncOperations
             let state = try operations.handler(type: HTTPConnectionStateHandler.self)
-            try operations.addHandler(SmallRequestHandler(small), position: .after(state))
+            try operations.addHandler(SmallRequestHandler(small, proxies), position: .after(state))
             return value
         }
     }
@@ -84,13 +98,17 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
     }
 
     private let small: SmallRequests
+    private let proxies: TrustedProxies
     private var state = State.passing
     /// Requests that the router has but has not answered.
     private var passed = 0
     private var waiting: [HTTPRequestPart] = []
     private var wantsRead = false
 
-    init(_ small: SmallRequests) { self.small = small }
+    init(_ small: SmallRequests, _ proxies: TrustedProxies) {
+        self.small = small
+        self.proxies = proxies
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { take(unwrapInboundIn(data), context) }
 
@@ -162,7 +180,8 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
         if !answer.bytes.isEmpty { context.write(wrapOutboundOut(.body(ByteBuffer(bytes: answer.bytes))), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         small.account.record(
-            answer.status, answer.failure, ContinuousClock.now - start, method: .post, route: request.path, logger: logger(id))
+            answer.status, answer.failure, ContinuousClock.now - start, method: .post, route: request.path,
+            sender: RequestSender(request, on: context.channel, proxies).address, logger: logger(id))
         if ends { return context.close(promise: nil) }
         goOn(context)
     }

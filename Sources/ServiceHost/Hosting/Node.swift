@@ -20,6 +20,10 @@ package final class Node: Sendable {
     package let account: HTTPRequestLog
     /// Counts failed keys by address, over both ports.
     package let guesses = KeyGuesses()
+    /// Nil if the ports speak plain text.
+    package let tls: TLSFiles?
+    private let tlsWatch: TLSWatch?
+    private let proxies: TrustedProxies
     private let limit = LogLimit(lines: 5)
     private let bound = Mutex<(http: Int?, wire: Int?)>((nil, nil))
     private let waiting: Mutex<(problem: String?, remarks: [String])>
@@ -37,34 +41,52 @@ package final class Node: Sendable {
         host = run.settings.text("host")
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(2, System.coreCount))
         waiting = Mutex(("starting", []))
-        if faults.isEmpty, let tls = serverTLS {
-            do { try tls.check() } catch { faults.append(FieldFault("--tls-cert", error.message)) }
+        var proxies = TrustedProxies()
+        do throws(TrustedProxies.Fault) {
+            proxies = try TrustedProxies(run.settings.list("trusted-proxies"))
+        } catch {
+            faults.append(FieldFault("--trusted-proxies", error.reason))
+        }
+        self.proxies = proxies
+        var tls: TLSFiles?
+        if faults.isEmpty, let server = Self.serverTLS(role, run.settings) {
+            let roots = run.settings.text("tls-ca")
+            do throws(TransportError) {
+                tls = try TLSFiles(server, trustRootsFile: roots.isEmpty ? nil : roots)
+            } catch {
+                faults.append(FieldFault("--tls-cert", error.message))
+            }
         }
         if !faults.isEmpty { throw InvalidDocument(faults) }
-        if let expiry = try? serverTLS?.expiry() {
-            // The expiry of the file as read now. A new certificate is used, and its expiry reported, after the next start.
+        self.tls = tls
+        tlsWatch = tls.map { TLSWatch($0, logger: run.logger) }
+        if let tls {
             metrics.gauge(
                 "sluice_certificate_expiry_timestamp_seconds", "expiry time of the TLS certificate in use, in seconds since 1970 UTC"
-            ) { expiry }
+            ) { Double(tls.expiry) }
+            metrics.gauge(
+                "sluice_tls_reload_failed", "1 if the TLS files were changed and can't be used, so that those before stay in use; else 0"
+            ) { tls.fault == nil ? 0 : 1 }
         }
         metrics.gauge("sluice_ready", "1 if ready; 0 if not, see /readyz") { [weak self] in self?.notReady == nil ? 1 : 0 }
     }
 
-    package var serverTLS: TLSServerConfig? {
+    private static func serverTLS(_ role: Role, _ settings: Settings) -> TLSServerConfig? {
         guard !settings.text("tls-cert").isEmpty else { return nil }
-        let roots = settings.text("tls-ca")
-        return TLSServerConfig(
-            certificateChainFile: settings.text("tls-cert"), privateKeyFile: settings.text("tls-key"),
-            clientRootsFile: role == .shard && !roots.isEmpty ? roots : nil)
+        var server = TLSServerConfig(certificateChainFile: settings.text("tls-cert"), privateKeyFile: settings.text("tls-key"))
+        let (roots, clientRoots) = (settings.text("tls-ca"), settings.text("tls-client-ca"))
+        if !clientRoots.isEmpty {
+            server.clientRootsFile = clientRoots
+            server.namedRole = role
+            // Holders of API keys call these, and have no certificate.
+            server.mayLackCertificate = role != .shard
+        } else if role == .shard, !roots.isEmpty {
+            server.clientRootsFile = roots
+        }
+        return server
     }
 
-    package var clientTLS: TLSClientConfig? {
-        guard !settings.text("tls-cert").isEmpty else { return nil }
-        let roots = settings.text("tls-ca")
-        return TLSClientConfig(
-            trustRootsFile: roots.isEmpty ? nil : roots, certificateChainFile: settings.text("tls-cert"),
-            privateKeyFile: settings.text("tls-key"))
-    }
+    package var clientTLS: TLSClientConfig? { tls.map { TLSClientConfig($0) } }
 
     /// How this service identifies itself in wire calls.
     package func identity(_ cluster: @escaping @Sendable () -> ClusterState) -> ServiceSelf {
@@ -151,7 +173,7 @@ package final class Node: Sendable {
         limits.maxBodyBytes = Limits.frameBytes + FrameHeader.size
         limits.maxConnectionsPerAddress = CommonSettings.connectionsPerAddress(settings, of: limits.maxConnections)
         let server = TransportServer(
-            group: group, host: host, port: CommonSettings.port(settings, "wire-port"), tls: serverTLS, limits: limits,
+            group: group, host: host, port: CommonSettings.port(settings, "wire-port"), tls: tls, limits: limits,
             logger: logger, handler: handler)
         metrics.gauge("sluice_wire_connections", "open wire connections") { Double(server.stats.connections) }
         metrics.gauge("sluice_wire_calls_running", "wire calls being answered now") { Double(server.stats.callsRunning) }
@@ -165,7 +187,8 @@ package final class Node: Sendable {
 
     /// The HTTP server of this node as a service of the process.
     package func httpService(_ router: ServiceRouter, small: SmallRequests? = nil) throws -> any Service {
-        let shared = HTTPPortState(connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: HTTPPortState.connectionsMax))
+        let shared = HTTPPortState(
+            connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: HTTPPortState.connectionsMax), proxies: proxies)
         metrics.refusals("sluice_http_refused_total", "HTTP connections and requests refused, by reason", shared.refusals)
         metrics.gauge("sluice_http_connections", "open HTTP connections") { Double(shared.places.count) }
         metrics.counter("sluice_http_connections_displaced_total", "idle HTTP connections closed to make room for others") {
@@ -173,7 +196,7 @@ package final class Node: Sendable {
         }
         let port = CommonSettings.port(settings, "http-port")
         let server = try ServiceServer.application(
-            router, small: small, shared: shared, host: host, port: port, tls: serverTLS, group: group, logger: logger
+            router, small: small, shared: shared, host: host, port: port, tls: tls, group: group, logger: logger
         ) { port in self.didBind(http: port) }
         return HTTPService(server: server, address: addressText(host, port))
     }
@@ -181,8 +204,8 @@ package final class Node: Sendable {
     /// A router with the common routes, to which the service adds its own.
     package func router() -> ServiceRouter {
         // Only the coordinator serves a page, for whose host browsers may remember that it uses TLS.
-        let demandsTLS = role == .coordinator && serverTLS != nil
-        return ServiceServer.router(metrics: metrics, account: account, demandsTLS: demandsTLS) { (self.notReady, self.remarks) }
+        let edge = ServiceEdge(usesTLS: tls != nil, proxies: proxies, hasPages: role == .coordinator)
+        return ServiceServer.router(metrics: metrics, account: account, edge: edge) { (self.notReady, self.remarks) }
     }
 }
 

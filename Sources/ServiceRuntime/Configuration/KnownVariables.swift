@@ -6,6 +6,7 @@ package enum KnownVariables {
     /// Settings of all services; a container's environment is often shared by several.
     private static let settings = [
         "host", "http-port", "wire-port", "connections-per-address", "cluster-secret", "allow-plain-text", "tls-cert", "tls-key", "tls-ca",
+        "tls-client-ca", "trusted-proxies",
         "addresses-file", "log-level", "coordinator", "data", "body-mb", "bodies-mb", "events-per-request", "in-flight-mb", "shard",
         "seal-rows", "merge-mb", "reserve-mb", "query-threads", "query-queue", "event-names-max", "property-keys-max",
         "users-per-bucket-max",

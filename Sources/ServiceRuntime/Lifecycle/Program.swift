@@ -142,6 +142,12 @@ package enum CommonSettings {
             Setting("tls-cert", .text, default: "", "PEM file with the certificate chain, for HTTP and the binary protocol"),
             Setting("tls-key", .text, default: "", "PEM file with the private key of --tls-cert"),
             Setting("tls-ca", .text, default: "", "PEM file with the CA of the peers' certificates; by default the system's CAs"),
+            Setting(
+                "tls-client-ca", .text, default: "",
+                "PEM file with the CA of the services' certificates; each must then name its role, as in shard.sluice"),
+            Setting(
+                "trusted-proxies", .list, default: "",
+                "addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, such as 10.1.0.0/16"),
             Setting("addresses-file", .text, default: "", "write the addresses to this file, as JSON, once both ports are open"),
             Setting("log-level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), default: "info", "min level to log"),
         ]
@@ -167,6 +173,7 @@ package enum CommonSettings {
         let local = isLoopback(settings.text("host"))
         let tls = !settings.text("tls-cert").isEmpty
         if tls != !settings.text("tls-key").isEmpty { faults.append(FieldFault("--tls-cert", "and --tls-key go together")) }
+        if !tls, !settings.text("tls-client-ca").isEmpty { faults.append(FieldFault("--tls-client-ca", "needs --tls-cert")) }
         if !local, settings.text("cluster-secret").utf8.count < secretBytesMin {
             faults.append(
                 FieldFault(

@@ -13,6 +13,7 @@ package final class ClientConnection: Sendable {
     private struct State {
         var isUsable = true
         var onUnusable: (@Sendable () -> Void)?
+        var certificateNames: [String]?
     }
     private let state = Mutex(State())
 
@@ -42,6 +43,11 @@ package final class ClientConnection: Sendable {
         let head = try await stream.head()
         return ClientResponse(status: head.status, contentType: head.contentType, time: head.time, stream: stream)
     }
+
+    /// The DNS names of the server's certificate, where certificates must name the roles of services; otherwise nil.
+    var certificateNames: [String]? { state.withLock { $0.certificateNames } }
+
+    func setCertificateNames(_ names: [String]) { state.withLock { $0.certificateNames = names } }
 
     var isUsable: Bool { state.withLock { $0.isUsable } }
 

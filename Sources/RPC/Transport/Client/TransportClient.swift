@@ -155,6 +155,7 @@ package final class TransportClient: Sendable {
 
     private func connect() async throws -> ClientConnection {
         let context = try tls?.makeContext()
+        let namesRoles = tls?.namesRoles ?? false
         let hostname = tls?.verifyHostname ?? host
         let limits = limits
         let authority = addressText(hostname, port)
@@ -167,7 +168,7 @@ package final class TransportClient: Sendable {
             .connect(host: host, port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try Self.configure(
-                        channel, tls: context, hostname: hostname, authority: authority, limits: limits)
+                        channel, tls: context, namesRoles: namesRoles, hostname: hostname, authority: authority, limits: limits)
                 }
             }
         register(connection)
@@ -200,7 +201,7 @@ package final class TransportClient: Sendable {
     }
 
     private static func configure(
-        _ channel: any Channel, tls: NIOSSLContext?, hostname: String, authority: String, limits: TransportLimits
+        _ channel: any Channel, tls: NIOSSLContext?, namesRoles: Bool, hostname: String, authority: String, limits: TransportLimits
     ) throws -> ClientConnection {
         let mailbox = TransportMailbox<ClientOperation>(eventLoop: channel.eventLoop)
         let ready = channel.eventLoop.makePromise(of: Void.self)
@@ -214,7 +215,9 @@ package final class TransportClient: Sendable {
                 // An address is no name: TLS then verifies the address itself.
                 let isAddress = (try? SocketAddress(ipAddress: hostname, port: 0)) != nil
                 let ssl = try NIOSSLClientHandler(context: tls, serverHostname: isAddress ? nil : hostname)
-                try channel.pipeline.syncOperations.addHandlers([ssl, ALPNGate()])
+                if namesRoles { connection.setCertificateNames([]) }
+                let gate = ALPNGate(certificateNames: namesRoles ? { connection.setCertificateNames($0) } : nil)
+                try channel.pipeline.syncOperations.addHandlers([ssl, gate])
             }
             let handler = try HTTP2Handler(role: .client, limits: limits.http2, delegate: driver)
             try channel.pipeline.syncOperations.addHandler(handler)

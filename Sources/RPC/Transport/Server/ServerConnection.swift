@@ -9,6 +9,7 @@ package final class ServerConnection: Sendable {
     /// The part of it that limits use.
     package let limitAddress: String
     private let slot = Mutex<(any Sendable)?>(nil)
+    private let names = Mutex<[String]?>(nil)
     private let proven = Atomic<Bool>(false)
     private let onProof: @Sendable () -> Void
 
@@ -31,6 +32,11 @@ package final class ServerConnection: Sendable {
     package func attachment() -> (any Sendable)? {
         slot.withLock { $0 }
     }
+
+    /// The DNS names of the peer's certificate, where certificates must name the roles of services; otherwise nil.
+    package var certificateNames: [String]? { names.withLock { $0 } }
+
+    func setCertificateNames(_ names: [String]) { self.names.withLock { $0 = names } }
 
     /// Call when the peer has proven to be a service of the cluster: from now on it has a reserved place, and its bodies do
     /// not count against the share of others.

@@ -11,13 +11,13 @@ package final class TransportServer: Sendable {
     private let group: any EventLoopGroup
     private let host: String
     private let port: Int
-    private let tls: TLSServerConfig?
+    private let tls: TLSFiles?
     private let shared: ServerShared
     private let listener = Mutex<(any Channel)?>(nil)
 
     /// Nothing happens before `start`.
     package init(
-        group: any EventLoopGroup, host: String, port: Int, tls: TLSServerConfig?, limits: TransportLimits,
+        group: any EventLoopGroup, host: String, port: Int, tls: TLSFiles?, limits: TransportLimits,
         logger: Logger, handler: any CallHandler
     ) {
         self.group = group
@@ -35,8 +35,7 @@ package final class TransportServer: Sendable {
 
     /// Binds and accepts; returns the address, useful with port 0.
     package func start() async throws -> (host: String, port: Int) {
-        let context = try tls?.makeContext()
-        let shared = shared
+        let (tls, shared) = (tls, shared)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.backlog, value: 256)
@@ -44,7 +43,7 @@ package final class TransportServer: Sendable {
             .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 * 1024))
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try Self.configure(channel, tls: context, shared: shared) }
+                channel.eventLoop.makeCompletedFuture { try Self.configure(channel, tls: tls, shared: shared) }
             }
         let channel: any Channel
         do {
@@ -78,7 +77,7 @@ package final class TransportServer: Sendable {
         patience.cancel()
     }
 
-    private static func configure(_ channel: any Channel, tls: NIOSSLContext?, shared: ServerShared) throws {
+    private static func configure(_ channel: any Channel, tls: TLSFiles?, shared: ServerShared) throws {
         let mailbox = TransportMailbox<ServerOperation>(eventLoop: channel.eventLoop)
         let address = limitAddress(channel.remoteAddress)
         let place = try admit(channel, address, shared)
@@ -95,7 +94,9 @@ package final class TransportServer: Sendable {
             shared: shared, connection: connection, place: place, bodies: admitted.bodies, mailbox: mailbox,
             eventLoop: channel.eventLoop)
         if let tls {
-            try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: tls), ALPNGate()])
+            if tls.namesRoles { connection.setCertificateNames([]) }
+            let gate = ALPNGate(certificateNames: tls.namesRoles ? { connection.setCertificateNames($0) } : nil)
+            try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: tls.wire), gate])
         }
         let handler = try HTTP2Handler(role: .server, limits: shared.limits.http2, delegate: driver)
         try channel.pipeline.syncOperations.addHandler(handler)
