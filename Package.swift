@@ -92,6 +92,7 @@ let package = Package(
                 yams,
                 nioSSL, logging,
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict, plugins: ["EmbedFiles"]),
         library("EventSDKs", ["EventShapes", "FunnelModel", "TimeZones"]),
         library("IngestService", ["RPC", "ServiceHost", "EventSDKs"]),

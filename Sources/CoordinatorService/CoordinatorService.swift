@@ -28,7 +28,7 @@ package final class CoordinatorService: Sendable {
                 "chart-library", .text, default: "", "path of Chart.js for the dashboard; by default that of Debian's libjs-chart.js"),
             Setting(
                 "queries-queued", .integer(0...10_000), default: "64", "max queries that wait, half of them for one project"),
-        ])
+        ] + PortSettings.all)
 
     private let node: Node
     private let directory: CoordinatorDirectory

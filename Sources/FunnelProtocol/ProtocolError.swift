@@ -9,12 +9,17 @@ package struct ProtocolError: Error, Equatable, Sendable, CustomStringConvertibl
     /// Names of the shards concerned.
     package var shards: [String] = []
     package var retryAfterMilliseconds: UInt32 = 0
+    /// The limit that refused the request, if it has a name. Not sent on the wire.
+    package var limit: RequestLimit?
 
-    package init(_ code: Code, _ message: String, faults: [FieldFault] = [], shards: [String] = []) {
+    package init(
+        _ code: Code, _ message: String, faults: [FieldFault] = [], shards: [String] = [], limit: RequestLimit? = nil
+    ) {
         self.code = code
         self.message = message
         self.faults = faults
         self.shards = shards
+        self.limit = limit
         if code == .overloaded || code == .notReady { retryAfterMilliseconds = 1_000 }
     }
 
@@ -64,8 +69,10 @@ package struct ProtocolError: Error, Equatable, Sendable, CustomStringConvertibl
 
     package var outcome: Outcome { code.traits.outcome }
     package var retryable: Bool { code.traits.retryable }
-    /// 429 if the caller must wait before it tries another key.
-    package var httpStatus: Int { code == .notAuthenticated && retryAfterMilliseconds > 0 ? 429 : code.traits.httpStatus }
+    /// 429 if the caller exceeds a rate, or must wait before it tries another key.
+    package var httpStatus: Int {
+        limit?.isRate == true || code == .notAuthenticated && retryAfterMilliseconds > 0 ? 429 : code.traits.httpStatus
+    }
 
     package var description: String { "\(code.traits.name): \(message)" }
 

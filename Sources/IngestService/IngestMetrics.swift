@@ -10,6 +10,7 @@ package struct IngestMetrics: Sendable {
     private let rejected: ProjectCounters
     private let handedBack: Counter
     private let refused: ProjectCounters
+    private let limited: [RequestLimit: Counter]
     private let limit = LogLimit()
 
     package init(_ metrics: Metrics) {
@@ -22,6 +23,11 @@ package struct IngestMetrics: Sendable {
         refused = metrics.counters(
             "sluice_ingest_batches_refused_total", "batches refused as a whole, by error code; nothing or an unknown part was stored",
             by: ProtocolError.Code.allCases.map { [("code", $0.traits.name)] })
+        limited = Dictionary(
+            uniqueKeysWithValues: RequestLimit.allCases.map { limit in
+                let help = "requests that a limit refused as a whole, over HTTP and the wire, those of SDKs too"
+                return (limit, metrics.counter("sluice_ingest_limited_total", help, labels: [("limit", limit.rawValue)]))
+            })
     }
 
     /// Counts the events of one request as the shards answered, before those that ingest itself rejected are added.
@@ -46,6 +52,12 @@ package struct IngestMetrics: Sendable {
     /// Counts events that ingest rejected.
     package func note(_ faults: some Sequence<EventFault>, project: UInt32) {
         for fault in faults { rejected.add(1, RejectReason(fault).place, project: project) }
+    }
+
+    /// Counts and logs a request that a named limit refused as a whole.
+    func note(_ refused: RequestLimit, logger: Logger) {
+        limited[refused]?.add()
+        limit.log(logger, .warning, refused.rawValue, "requests refused by a limit", ["limit": "\(refused.rawValue)"])
     }
 
     /// Counts and logs a batch that was refused as a whole.

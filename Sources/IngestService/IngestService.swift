@@ -20,7 +20,7 @@ package final class IngestService: Sendable {
                 "max memory of all HTTP request bodies, in MiB, half of it for one project; above it the slowest is refused"),
             Setting("events-per-request", .integer(1...1_000_000), default: "200000", "max events of one request"),
             Setting("in-flight-mb", .integer(1...65_536), default: "256", "max data on the way to shards, in MiB; one shard may hold half"),
-        ])
+        ] + SenderLimits.settings + PortSettings.all)
 
     private let node: Node
     private let membership: Membership
@@ -45,6 +45,7 @@ package final class IngestService: Sendable {
         let identity = node.identity { service.membership.view.cluster }
         return [
             AtShutdown { await service.parsing.shutdown() }, service.membership.service, Background { try await service.followMap() },
+            DayFile(service.intake.limits, node.settings, node.logger),
             try node.httpService(http, small: small), IdleTrim { bodies.bytes > 0 || service.router.inFlightBytes > 0 },
             node.wireService([.init(.append, .keys(.write, service.wireKeys)) { try await service.append($0) }], as: identity) {
                 service.router.shards.count
@@ -70,7 +71,14 @@ package final class IngestService: Sendable {
         }
         intake = Intake(
             router: router, bodyBytesMax: settings.integer("body-mb") << 20,
-            eventsMax: min(Limits.rowsPerBatch, settings.integer("events-per-request")), parsing: parsing, metrics: node.metrics)
+            eventsMax: min(Limits.rowsPerBatch, settings.integer("events-per-request")), parsing: parsing,
+            limits: SenderLimits(settings, days: DayFile.read(settings)), metrics: node.metrics)
+        if let limits = intake.limits {
+            node.metrics.gauge(
+                "sluice_ingest_rows_per_day_max_used_ratio",
+                "events stored on this UTC day for the project with the most, divided by rows-per-day-max; 0 without the limit"
+            ) { limits.usedOfDay }
+        }
         node.metrics.gauge("sluice_ingest_in_flight_bytes", "bytes on the way to shards") { [router] in Double(router.inFlightBytes) }
         node.metrics.gauge("sluice_ingest_shards_down", "shards known to take no appends") { [router] in
             Double(router.shards.count { $0.problem != nil })
@@ -179,7 +187,14 @@ package final class IngestService: Sendable {
         let (read, delivery) =
             try await body.count <= Self.shortBytes
             ? self.read(body, project) : parsing.run(project) { [self] in try self.read(body, project) }
-        let outcome = try await intake.store(read, delivery: delivery, sender: Sender(principal), logger: node.logger)
+        let outcome: AppendOutcome
+        do {
+            try Toll(intake.limits, whole: body.count, principal, from: call.address).admitWhole(read, principal)
+            outcome = try await intake.store(read, delivery: delivery, sender: Sender(principal), logger: node.logger)
+        } catch {
+            intake.noteRefused(error.limit, node.logger)
+            throw error
+        }
         var answer = call.writer()
         try await answer.send(.appendResult, outcome.body)
         try await answer.end(rows: outcome.accepted)

@@ -1,4 +1,5 @@
 import Foundation
+import FunnelProtocol
 import GRDB
 import Glibc
 import Synchronization
@@ -8,14 +9,18 @@ import Synchronization
 package final class SQLiteMetadataStore: MetadataStore {
     private let database: DatabaseQueue
     private let revision: Mutex<UInt64>
+    private let path: String
 
     /// Opens the file, and creates or migrates it if needed.
-    package init(path: String) throws {
+    /// - Parameter pagesMax: max pages of the file, after which the disk counts as full; nil for no limit.
+    package init(path: String, pagesMax: Int? = nil) throws {
+        self.path = path
         var configuration = Configuration()
         configuration.prepareDatabase { db in
             // Release 0.1 had a write-ahead log; this merges it into the file.
             try db.execute(sql: "PRAGMA journal_mode = DELETE")
             try db.execute(sql: "PRAGMA synchronous = EXTRA")
+            if let pagesMax { try db.execute(sql: "PRAGMA max_page_count = \(pagesMax)") }
         }
         // It has hashes of keys; SQLite itself would make it readable by everybody.
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
@@ -60,19 +65,34 @@ package final class SQLiteMetadataStore: MetadataStore {
     }
 
     package func compareAndSet(_ writes: [MetadataWrite]) async throws -> UInt64 {
-        let written = try await database.write { db -> UInt64 in
-            try db.execute(sql: "UPDATE counter SET value = value + 1")
-            let next = try Int64.fetchOne(db, sql: "SELECT value FROM counter") ?? 0
-            for write in writes { try Self.apply(write, next, db) }
-            return UInt64(next)
+        let written = try await onDisk {
+            try await database.write { db -> UInt64 in
+                try db.execute(sql: "UPDATE counter SET value = value + 1")
+                let next = try Int64.fetchOne(db, sql: "SELECT value FROM counter") ?? 0
+                for write in writes { try Self.apply(write, next, db) }
+                return UInt64(next)
+            }
         }
         revision.withLock { $0 = max($0, written) }
         return written
     }
 
     package func raise(above revision: UInt64) async throws {
-        try await database.write { db in
-            try db.execute(sql: "UPDATE counter SET value = max(value, ?)", arguments: [Int64(clamping: revision)])
+        try await onDisk {
+            try await database.write { db in
+                try db.execute(sql: "UPDATE counter SET value = max(value, ?)", arguments: [Int64(clamping: revision)])
+            }
+        }
+    }
+
+    /// Runs a write. A disk that is full or fails is named in the error, which callers may retry.
+    private func onDisk<T>(_ write: () async throws -> T) async throws -> T {
+        do {
+            return try await write()
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+            throw ProtocolError(.storageFailed, "the disk of \(path) is full; nothing was changed")
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_IOERR {
+            throw ProtocolError(.storageFailed, "\(path) cannot be written: \(error.message ?? "the disk failed")")
         }
     }
 

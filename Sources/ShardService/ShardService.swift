@@ -39,7 +39,7 @@ package final class ShardService: Sendable {
                 Setting("query-threads", .integer(1...256), default: "2", "max scans that run at a time; projects take turns"),
                 Setting(
                     "query-queue", .integer(0...10_000), default: "64", "max queries that wait, half of them for one project"),
-            ])
+            ] + PortSettings.all)
 
     private struct Open {
         var store: ShardStore<POSIXFileSystem>

@@ -101,7 +101,7 @@ struct PostHogTests {
             reading.answer().line
                 == #"200 application/json {"results":{"i0":{"result":"ok"},"i1":{"result":"drop","details":"distinct_id: is missing or empty; "#
                 + #"the record has \"event\", \"uuid\", \"timestamp\""},"i2":{"result":"warning","details":"$unset is not "#
-                + #"supported"},"i4":{"result":"ok"}}}"#
+                + ##"supported"},"#3":{"result":"ok"},"i4":{"result":"ok"}}}"##
         )
         let part = SDKOutcome(rejected: [4: EventFault("event_type", "is too long")], retry: [2, 5])
         #expect(
@@ -109,7 +109,21 @@ struct PostHogTests {
                 == #"200 application/json {"results":{"i0":{"result":"retry","details":"not stored"},"i1":{"result":"drop","#
                 + #""details":"distinct_id: is missing or empty; "#
                 + #"the record has \"event\", \"uuid\", \"timestamp\""},"i2":{"result":"retry","details":"not stored"},"#
-                + #""i4":{"result":"drop","details":"event: is too long"}}}"#)
+                + ##""#3":{"result":"ok"},"i4":{"result":"drop","details":"event: is too long"}}}"##)
+    }
+
+    /// A record that is too long to be parsed, or no JSON, is named by its uuid all the same; without one by its index.
+    @Test func resultsOfRecordsThatAreNotParsed() throws {
+        let long = String(repeating: "x", count: Limits.eventTextBytes)
+        let body = #"""
+            {"batch": [{"event": "a", "distinct_id": "u", "timestamp": "2026-01-01T10:00:00Z", "uuid": "i0", "properties": {"p": "\#(long)"}},
+              {"event": "a", "uuid": "i1", "x": tru}, {"uuid": 5, "event": }, {"event": "a", "uuid": "i3", "distinct_id": "u"}]}
+            """#
+        let reading = try SDKReading(.post("/i/v1/analytics/events", body, [("Authorization", "Bearer phc_1")]))
+        let results = try JSONParser.parse(reading.answer().body)["results"]
+        #expect((results?.asObject ?? []).map { $0.key.string } == ["i0", "i1", "#2", "i3"])
+        #expect(["i0", "i1", "#2"].allSatisfy { results?[$0]?["result"] == "drop" } && results?["i3"]?["result"] == "ok")
+        #expect(results?["i0"]?["details"]?.asString?.string.contains("the limit is 1048576") == true)
     }
 
     @Test func failures() throws {

@@ -21,7 +21,7 @@ struct SmallRequestTests {
         let small = SmallRequests(
             bytesMax: 16,
             paths: [
-                "/echo": { head in
+                "/echo": { head, _ in
                     if head.headerFields[.accept] == "router" { return nil }
                     return { bytes, done in
                         let text = String(decoding: bytes, as: UTF8.self)

@@ -23,6 +23,30 @@ struct KeyStoreTests {
             name: name, created: 1_700_000_000, creator: full ? "abcdefghij" : KeyRecord.environment)
     }
 
+    /// The error of a full disk is one that callers retry, and names the file.
+    @Test func aFullDiskIsNamed() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sluice-metadata-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appendingPathComponent("metadata.sqlite").path
+        let keys = KeyStore(try SQLiteMetadataStore(path: path, pagesMax: 16))
+        var stored = 0
+        do {
+            for number in 0..<1_000 {
+                // Letters alone, which every id may have.
+                let id = "aaaaaa" + String("\(1_000 + number)".utf8.map { Character(Unicode.Scalar($0 - 48 + 97)) })
+                try await keys.add(Self.record(id, full: true), removing: [])
+                stored += 1
+            }
+            Issue.record("the disk is not full")
+        } catch let error as ProtocolError {
+            #expect(error.code == .storageFailed && error.retryable && error.httpStatus == 503)
+            #expect(error.message == "the disk of \(path) is full; nothing was changed")
+        }
+        #expect(stored > 0)
+        #expect(try await keys.all().keys.count == stored)
+    }
+
     @Test func keysAreReadAsTheyWereStored() async throws {
         try await withMetadataStore { store in
             let keys = KeyStore(store)

@@ -105,12 +105,13 @@ private struct BatchReport {
         return order.map { .init(ByteString($0), .array(indexes[$0] ?? [])) }
     }
 
-    /// PostHog's result of each event with an id. If two events have one id, the one to send again counts.
+    /// PostHog's result of each event, by its id; without one by `#` and its index. If two events have one id, the one to send again counts.
     func resultsByID(_ batch: SDKBatch, _ shape: EventShape) -> [JSONValue.Member] {
         let faults = Dictionary(rejected.map { ($0.index, $0.fault) }) { first, _ in first }
         var places: [ByteString: Int] = [:]
         var members: [JSONValue.Member] = []
-        for (index, record) in batch.records.enumerated() where !record.messageID.isEmpty {
+        for (index, record) in batch.records.enumerated() {
+            let id = record.messageID.isEmpty ? ByteString("#\(index)") : record.messageID
             let result: JSONValue =
                 if retry.contains(index) {
                     ["result": "retry", "details": "not stored"]
@@ -121,11 +122,11 @@ private struct BatchReport {
                 } else {
                     ["result": "ok"]
                 }
-            if let place = places[record.messageID] {
+            if let place = places[id] {
                 if retry.contains(index) { members[place].value = result }
             } else {
-                places[record.messageID] = members.count
-                members.append(.init(record.messageID, result))
+                places[id] = members.count
+                members.append(.init(id, result))
             }
         }
         return members

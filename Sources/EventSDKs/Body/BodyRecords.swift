@@ -94,6 +94,9 @@ package struct BodyRecords {
         return BodyRecords(text, ranges, isSingle: false, envelope: .null)
     }
 
+    /// The text at a place of a record that is not parsed, such as one that is too long.
+    func text(at place: MemberPlace, of index: Int) -> ByteString? { place.text(in: text, ranges[index]) }
+
     /// Parses a record. Of members with one name the last counts; `NaN` and infinities read as null.
     package func record(_ index: Int) throws(EventFault) -> SourceRecord {
         let range = ranges[index]

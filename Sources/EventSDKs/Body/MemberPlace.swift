@@ -23,6 +23,9 @@ package struct MemberPlace: Hashable, Sendable, ExpressibleByStringLiteral {
         return value
     }
 
+    /// The text in a document that is not parsed.
+    func text(in json: [UInt8], _ range: Range<Int>) -> ByteString? { JSONElements.text(at: names, in: json, range) }
+
     /// The value, or the digits of a number that a double does not hold exactly.
     fileprivate func exactly(_ value: JSONValue, in source: SourceRecord) -> JSONValue {
         JSONElements.exactly(value, at: names, in: source.text, source.range) ?? value

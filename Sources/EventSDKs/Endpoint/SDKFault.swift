@@ -12,8 +12,8 @@ package enum SDKFault: Error, Equatable, Sendable {
     /// The limit of the body in bytes.
     case tooLarge(limit: Int)
     case tooManyEvents(limit: Int)
-    /// Seconds to wait.
-    case rateLimited(retryAfter: Int)
+    /// Seconds to wait, and the name of the limit if it has one.
+    case rateLimited(retryAfter: Int, limit: String = "")
     /// Nothing was stored, or not all: seconds to wait before the whole request is sent again.
     case overloaded(retryAfter: Int)
 }
@@ -29,7 +29,8 @@ extension SDKFault: CustomStringConvertible {
         case .wrongKey: "the API key is not valid for writing events"
         case .tooLarge(let limit): "the body is larger than \(limit) bytes, the limit"
         case .tooManyEvents(let limit): "the request has more than \(limit) events, the limit"
-        case .rateLimited(let seconds): "too many requests; try again in \(seconds) s"
+        case .rateLimited(let seconds, let limit):
+            (limit.isEmpty ? "too many requests" : "\(limit): the limit is reached, nothing was stored") + "; try again in \(seconds) s"
         case .overloaded(let seconds): "some events are not stored; send the request again in \(seconds) s"
         }
     }
@@ -52,7 +53,7 @@ extension SDKFault: CustomStringConvertible {
 
     var retryAfter: Int? {
         switch self {
-        case .rateLimited(let seconds), .overloaded(let seconds): max(seconds, 1)
+        case .rateLimited(let seconds, _), .overloaded(let seconds): max(seconds, 1)
         default: nil
         }
     }

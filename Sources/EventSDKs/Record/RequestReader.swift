@@ -58,16 +58,33 @@ struct RequestReader {
             source = try body.record(index)
         } catch {
             if body.isSingle { throw .malformed(error.message) }
-            return (SDKRecord(rejected: error), nil)
+            var record = SDKRecord(rejected: error)
+            record.messageID = endpoint.messageIDs.lazy.compactMap { body.text(at: $0, of: index) }.first ?? ""
+            return (record, nil)
         }
         var record: SDKRecord
         do throws(EventFault) {
             record = try read(source)
+            try source.checkIDs(of: record)
         } catch {
             record = SDKRecord(rejected: error)
         }
         record.messageID = endpoint.messageIDs.text(in: source.value) ?? ""
         return (record, endpoint.key(ofEvent: source.value))
+    }
+}
+
+extension SourceRecord {
+    /// Throws if the name or an id has half of a surrogate pair: as U+FFFD it would be that of others too.
+    fileprivate func checkIDs(of record: SDKRecord) throws(EventFault) {
+        var ids = record.claims.flatMap { [("user_id", $0.child), ("user_id", $0.parent)] }
+        for event in record.events {
+            for (field, name) in [("user_id", "user_id"), ("event", "event_type"), ("event_id", "event_id")] as [(String, ByteString)] {
+                if let id = event[name]?.asString { ids.append((field, id)) }
+            }
+        }
+        guard let found = ids.first(where: { HalfSurrogate.maybeIn($0.1) }), HalfSurrogate.isIn(text, range) else { return }
+        throw .halfSurrogate(found.0)
     }
 }
 

@@ -11,6 +11,9 @@ package struct EventFault: Error, Equatable, Sendable {
     }
 
     package static let tooFarAhead = EventFault("timestamp", Timestamp.Fault.tooFarAhead.reason)
+    package static func halfSurrogate(_ field: String) -> EventFault {
+        EventFault(field, JSONFault.halfSurrogate.description, "json_invalid")
+    }
     /// For well-formed text with an ambiguous member (`FUNNEL.md` section 1, "Ambiguous JSON").
     init(_ error: JSONError) { self.init(error.field, error.reason, "json_invalid") }
 

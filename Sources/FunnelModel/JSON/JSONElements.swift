@@ -48,6 +48,12 @@ package struct JSONElements: ~Escapable {
         return text.allSatisfy { (48...57).contains($0) || $0 == UInt8(ascii: ".") } ? .string(ByteString(text)) : value
     }
 
+    /// The text at a place of a document that is not parsed; nil if there is none, or one of more than 4 KiB.
+    package static func text(at path: [ByteString], in bytes: [UInt8], _ range: Range<Int>) -> ByteString? {
+        guard let found = try? place(of: path[...], in: bytes, range), found.count <= 4_096 else { return nil }
+        return (try? JSONParser.parse(bytes, range: found))?.asString
+    }
+
     private static func place(of path: ArraySlice<ByteString>, in bytes: [UInt8], _ range: Range<Int>) throws(JSONFault) -> Range<Int>? {
         guard let name = path.first else {
             let text = bytes[range].drop { $0 <= 32 }

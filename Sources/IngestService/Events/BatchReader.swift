@@ -115,7 +115,9 @@ package struct BatchReader {
     func id(_ index: Int) -> ByteString { ByteString(idempotencyKey.bytes + Array("/\(index)".utf8)) }
 
     private var tooMany: ProtocolError {
-        ProtocolError(.tooLarge, "the request has more than \(eventsMax) events, the limit; nothing was stored")
+        ProtocolError(
+            .tooLarge, "the request has more than \(eventsMax) events, the limit (events-per-request); nothing was stored",
+            limit: .eventsPerRequest)
     }
 }
 

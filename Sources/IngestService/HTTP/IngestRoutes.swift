@@ -21,7 +21,13 @@ package struct IngestRoutes: Sendable {
             bodyBytesMax: { form == .trackEvent ? 1 << 20 : $0.intake.bodyBytesMax }
         ) {
             if form == .events, Self.isCloudEvent($1.request.head) { return try await $0.sdks.answer($1) }
-            return try await $0.answer(form, $1.of($0.door.admit($1.request, for: .write))).response
+            do {
+                let toll = try Toll($0.intake.limits, $1)
+                return try await $0.answer(form, $1.of($0.door.admit($1.request, for: .write)), toll).response
+            } catch {
+                $0.intake.noteRefused((error as? ProtocolError)?.limit, $1.context.logger)
+                throw error
+            }
         }
     }
 
@@ -49,16 +55,20 @@ package struct IngestRoutes: Sendable {
         }
     }
 
-    private func answer(_ form: Form, _ call: EndpointCall) async throws -> WholeAnswer {
+    private func answer(_ form: Form, _ call: EndpointCall, _ toll: Toll) async throws -> WholeAnswer {
         let (principal, head) = (try call.caller, call.request.head)
         let key = try Self.key(of: head)
+        try toll.admit(principal)
         return try await bodies.with(principal.project, call.context) { lease in
             let body = try await ReceivedBody.read(call.request, limit: call.bodyBytesMax, lease: lease)
+            toll.read(body.receivedBytes, principal)
             switch try await intake.parsing.run(principal.project, { read(form, head, try body.content(), key) }) {
             case .failure(let answer, let fault):
                 if let fault { intake.noteRejected(fault, project: principal.project) }
+                intake.noteRefused(answer.failure?.limit, call.context.logger)
                 return answer
             case .success(let batch):
+                try toll.admit(batch, principal)
                 let outcome = try await intake.store(batch, delivery: nil, sender: Sender(principal), logger: call.context.logger)
                 guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return answer(form, outcome, key) }
                 return try await intake.parsing.run(principal.project) { answer(form, outcome, key) }
@@ -69,10 +79,20 @@ package struct IngestRoutes: Sendable {
     /// The fast path for short requests, on the event loop of their connection.
     func small(account: HTTPRequestLog, logger: Logger) -> SmallRequests {
         func path(_ form: Form) -> SmallRequests.Begin {
-            { head in
+            { head, sender in
                 guard !Self.isCloudEvent(head), let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head)
                 else { return nil }
-                return { bytes, done in answerSmall(form, head, bytes, key, Sender(principal), logger, done) }
+                return { bytes, done in
+                    do throws(ProtocolError) {
+                        let address = intake.limits == nil ? "" : sender.address
+                        let toll = try Toll(intake.limits, whole: bytes.count, principal, from: address)
+                        return try answerSmall(form, head, bytes, key, principal, toll, logger, done)
+                    } catch {
+                        intake.noteRefused(error.limit, logger)
+                        done(WholeAnswer(error))
+                        return true
+                    }
+                }
             }
         }
         let paths = Dictionary(uniqueKeysWithValues: Form.allCases.map { ($0.path, path($0)) })
@@ -80,19 +100,26 @@ package struct IngestRoutes: Sendable {
     }
 
     private func answerSmall(
-        _ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ sender: Sender, _ logger: Logger,
-        _ done: @escaping @Sendable (WholeAnswer) -> Void
-    ) -> Bool {
+        _ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ principal: KeyRing.Principal, _ toll: Toll,
+        _ logger: Logger, _ done: @escaping @Sendable (WholeAnswer) -> Void
+    ) throws(ProtocolError) -> Bool {
+        let sender = Sender(principal)
         switch read(form, head, bytes, key) {
         case .failure(let answer, let fault):
             if let fault { intake.noteRejected(fault, project: sender.project) }
+            intake.noteRefused(answer.failure?.limit, logger)
             done(answer)
             return true
         case .success(let batch):
+            // The router answers it, and asks the limits then.
+            guard batch.batch.count <= ShardRouter.gatheredRowsMax else { return false }
+            try toll.admitWhole(batch, principal)
             return intake.gather(batch, sender: sender, logger: logger) { result in
                 switch result {
                 case .success(let outcome): done(answer(form, outcome, key))
-                case .failure(let error): done(WholeAnswer(error))
+                case .failure(let error):
+                    intake.noteRefused(error.limit, logger)
+                    done(WholeAnswer(error))
                 }
             }
         }

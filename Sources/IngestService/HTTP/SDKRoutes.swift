@@ -41,21 +41,26 @@ package struct SDKRoutes: Sendable {
         guard let first = SDKEndpoint.owner(of: head) ?? SDKEndpoint.at(head.method, head.path).first else {
             throw HTTPError(.notFound)
         }
-        let (answer, endpoint) = await answer(call, head, first)
+        let (answer, endpoint, limit) = await answer(call, head, first)
         var response = Response(answer)
+        if let limit { response.headers[.limit] = limit.rawValue }
         cors(endpoint.browsers, call.request).map { response.headers.append(contentsOf: $0) }
         return response
     }
 
     /// - Parameter first: the endpoint by the head alone.
-    /// - Returns: also the endpoint by the body.
-    private func answer(_ call: EndpointCall, _ head: SDKRequest, _ first: SDKEndpoint) async -> (SDKAnswer, SDKEndpoint) {
+    /// - Returns: also the endpoint by the body, and the limit that refused the request.
+    private func answer(
+        _ call: EndpointCall, _ head: SDKRequest, _ first: SDKEndpoint
+    ) async -> (SDKAnswer, SDKEndpoint, RequestLimit?) {
         var (endpoint, request) = (first, head)
+        var batch: SDKBatch?
         var limit = call.bodyBytesMax
         do {
             try requireLocalPage(call.request)
             let candidates = SDKEndpoint.at(head.method, head.path)
-            if !candidates.contains(where: \.takesEvents), let answer = first.fixedAnswer(to: head) { return (answer, first) }
+            if !candidates.contains(where: \.takesEvents), let answer = first.fixedAnswer(to: head) { return (answer, first, nil) }
+            let toll = try Toll(intake.limits, call)
             if let encoding = head.header("content-encoding"), !ReceivedBody.canRead(encoding) {
                 throw SDKFault.unsupportedEncoding(encoding)
             }
@@ -67,24 +72,35 @@ package struct SDKRoutes: Sendable {
                 : found.map { try admit($0.key, in: $0.place.isInURL ? .url : .header, of: call.request) }
             let project = known?.project ?? Self.noProject
             if known == nil { limit = min(limit, Self.bodyBytesWithoutKey) }
+            if let known { try toll.admit(known) }
             let bytesMax = limit
             return try await bodies.with(project, call.context) { lease in
                 let body = try await ReceivedBody.read(
                     call.request, limit: bytesMax, mayBeGzip: first.mayBeGzip(head), lease: lease)
+                toll.read(body.receivedBytes, known)
                 let read = try await intake.parsing.run(project) {
                     try SDKRead(head, body.content(), keyInBody: known == nil, eventsMax: intake.eventsMax)
                 }
                 (endpoint, request) = (read.endpoint, read.request)
-                if let answer = endpoint.fixedAnswer(to: request) { return (answer, endpoint) }
+                batch = read.batch
+                if let answer = endpoint.fixedAnswer(to: request) { return (answer, endpoint, nil) }
                 // Records of a GET are in its URL.
                 let place: KeyDoor.KeyPlace = request.method == .post ? .body : .url
-                let sender = Sender(try known ?? admit(read.batch.key, in: place, of: call.request))
-                let outcome = try await intake.store(read.rows, delivery: nil, sender: sender, logger: call.context.logger)
-                return (endpoint.answer(read.batch, read.outcome(outcome), to: request, now: WallClock.now()), endpoint)
+                let caller = try known ?? admit(read.batch.key, in: place, of: call.request)
+                try toll.admit(read.rows, caller, keyBytes: known == nil ? body.receivedBytes : nil)
+                let outcome = try await intake.store(read.rows, delivery: nil, sender: Sender(caller), logger: call.context.logger)
+                return (endpoint.answer(read.batch, read.outcome(outcome), to: request, now: WallClock.now()), endpoint, nil)
             }
         } catch {
-            return (endpoint.answer(SDKFault(error, bytesMax: limit), to: request), endpoint)
+            let refusedBy = Self.limit(of: error)
+            intake.noteRefused(refusedBy, call.context.logger)
+            return (endpoint.answer(SDKFault(error, bytesMax: limit), to: request, batch: batch), endpoint, refusedBy)
         }
+    }
+
+    private static func limit(of error: any Error) -> RequestLimit? {
+        if case .tooManyEvents? = error as? SDKFault { return .eventsPerRequest }
+        return (error as? ProtocolError)?.limit
     }
 
     private func requireLocalPage(_ request: Request) throws(SDKFault) {
@@ -167,6 +183,10 @@ extension SDKFault {
         }
         let error = ProtocolError(of: error)
         let wait = max(1, Int(error.retryAfterMilliseconds) / 1_000)
+        if let limit = error.limit, limit.isRate {
+            self = .rateLimited(retryAfter: wait, limit: limit.rawValue)
+            return
+        }
         switch error.code {
         case .notAuthenticated: self = error.retryAfterMilliseconds > 0 ? .rateLimited(retryAfter: wait) : .wrongKey
         case .forbidden: self = .wrongKey

@@ -11,15 +11,18 @@ struct Intake: Sendable {
     let bodyBytesMax: Int
     let eventsMax: Int
     let parsing: WorkThreads
+    /// Nil if none is set.
+    let limits: SenderLimits?
     private let figures: IngestMetrics
     private let claims = ClaimMemory()
     private let requests = RequestNumbers()
 
-    init(router: ShardRouter, bodyBytesMax: Int, eventsMax: Int, parsing: WorkThreads, metrics: Metrics) {
+    init(router: ShardRouter, bodyBytesMax: Int, eventsMax: Int, parsing: WorkThreads, limits: SenderLimits?, metrics: Metrics) {
         self.router = router
         self.bodyBytesMax = bodyBytesMax
         self.eventsMax = eventsMax
         self.parsing = parsing
+        self.limits = limits
         figures = IngestMetrics(metrics)
     }
 
@@ -108,6 +111,7 @@ struct Intake: Sendable {
             outcome.accepted = read.records(without: outcome)
         }
         figures.note(outcome, project: project, logger: logger)
+        if !outcome.repeated { limits?.note(stored: outcome.accepted, project: project) }
         return adding(read.rejected, to: outcome, project)
     }
 
@@ -120,6 +124,11 @@ struct Intake: Sendable {
         outcome.rejected.sort { $0.row < $1.row }
         figures.note(rejected.lazy.map(\.fault), project: project)
         return outcome
+    }
+
+    /// Counts and logs a request that a named limit refused as a whole.
+    func noteRefused(_ limit: RequestLimit?, _ logger: Logger) {
+        if let limit { figures.note(limit, logger: logger) }
     }
 
     /// Counts a single event that was rejected before it became a batch.

@@ -26,7 +26,7 @@ package final class ShardRouter: Sendable {
     private static let sliceBytes = 8 << 20
     private static let timeout: Duration = .seconds(20)
     /// Appends of more rows or bytes are sent alone.
-    private static let gatheredRowsMax = 200
+    static let gatheredRowsMax = 200
     private static let gatheredBytesMax = 64 << 10
 
     private struct Links {
@@ -158,7 +158,7 @@ package final class ShardRouter: Sendable {
             let who = reserved.shard.map { links.links[$0].name }
             throw ProtocolError(
                 .overloaded, "\(who.map { "\($0) is slow: its half" } ?? "the whole") of in-flight-mb is used up; nothing was stored",
-                shards: who.map { [$0] } ?? [])
+                shards: who.map { [$0] } ?? [], limit: .inFlight)
         }
         return Admitted(links: links, slices: slices, bytes: bytes)
     }

@@ -20,6 +20,8 @@ package struct FrameCall: Sendable {
         self.answer = answer
     }
 
+    /// The part of the caller's address to which limits apply.
+    package var address: String { call.connection.limitAddress }
     package var isCancelled: Bool { call.isCancelled }
 
     package func onCancel(_ body: @escaping @Sendable () -> Void) { call.onCancel(body) }

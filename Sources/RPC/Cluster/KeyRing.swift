@@ -33,6 +33,16 @@ package struct KeyRing: Sendable {
         package var isOperator = false
         /// Id of the created key; nil for keys of the environment.
         package var keyID: String?
+        /// The first bytes of the key's hash, by which limits distinguish keys; 0 without keys.
+        package var keyMark: UInt64
+
+        package init(role: KeyRole, project: UInt32, isOperator: Bool = false, keyID: String? = nil, keyMark: UInt64 = 0) {
+            self.role = role
+            self.project = project
+            self.isOperator = isOperator
+            self.keyID = keyID
+            self.keyMark = keyMark
+        }
 
         /// Throws `.forbidden` unless the caller rules all projects.
         package func requireOperator() throws(ProtocolError) {
@@ -96,7 +106,9 @@ package struct KeyRing: Sendable {
         // One key may have several roles: the one that allows the call counts.
         guard let found = same.last(where: { $0.role.allows(needed) }) ?? same.first else { throw Self.unknown }
         try Self.require(needed, found.role)
-        return Principal(role: found.role, project: found.project, isOperator: found.role == .admin && operators.contains(hash))
+        return Principal(
+            role: found.role, project: found.project, isOperator: found.role == .admin && operators.contains(hash), keyMark: Self.mark(hash)
+        )
     }
 
     private func admit(
@@ -113,8 +125,10 @@ package struct KeyRing: Sendable {
             }
         }
         entry.use(at: now)
-        return Principal(role: key.role, project: key.project, keyID: key.id)
+        return Principal(role: key.role, project: key.project, keyID: key.id, keyMark: Self.mark(key.hash))
     }
+
+    private static func mark(_ hash: [UInt8]) -> UInt64 { hash.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } }
 
     private static func require(_ needed: KeyRole, _ role: KeyRole) throws(ProtocolError) {
         guard role.allows(needed) else {

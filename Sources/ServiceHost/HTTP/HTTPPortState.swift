@@ -10,12 +10,14 @@ package final class HTTPPortState: Sendable {
     package struct Limits: Sendable {
         /// Max time of TLS and the first request's head together, and of any later head from its first byte on.
         package var head: Duration = .seconds(10)
+        /// Max bytes of a head: names and values of its header fields, and its target.
+        package var headBytes = 32 << 10
         /// Min rate and max time of a request body.
         package var body = BodyClock.Limits()
         /// Max bytes of a body that are still read after an early answer.
-        package var restBytes = 64 << 10
-        /// How long a connection stays open after an early answer, so that the answer arrives.
-        package var linger: Duration = .seconds(1)
+        package var restBytes = 1 << 20
+        /// How long a connection stays open after an early answer, so that the answer arrives before the connection is reset.
+        package var linger: Duration = .seconds(2)
         /// Max time of a connection on a reserved place.
         package var probation: Duration = .seconds(5)
 

@@ -1,4 +1,5 @@
 import HTTP2
+import HTTPTypes
 import NIOCore
 import RPC
 
@@ -16,18 +17,22 @@ package enum HTTPRefusal: String, RefusalReason {
     case evicted
     /// The answer had waited longest for its reader when memory was short.
     case unread
+    /// The head has more bytes than `header-kb`.
+    case head
     /// Requests answered with status 401, 429, 403 or 413.
     case notAuthenticated = "not_authenticated"
     case guesses
     case forbidden
     case tooLarge = "too_large"
+    /// 429 for a rate of events or bytes, or for events a day.
+    case rate
 
-    init?(status: Int) {
-        switch status {
+    init?(_ head: HTTPResponse) {
+        switch head.status.code {
         case 401: self = .notAuthenticated
         case 403: self = .forbidden
         case 413: self = .tooLarge
-        case 429: self = .guesses
+        case 429: self = head.headerFields[.limit] == nil ? .guesses : .rate
         default: return nil
         }
     }

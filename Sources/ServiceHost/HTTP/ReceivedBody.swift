@@ -14,6 +14,9 @@ package struct ReceivedBody: Sendable {
     private let limit: Int
     private let lease: BodyLease?
 
+    /// Bytes as received.
+    package var receivedBytes: Int { bytes.count }
+
     private static let compressed = ["gzip", "x-gzip", "deflate"]
 
     /// Whether bodies with this `Content-Encoding` can be read.
@@ -92,10 +95,10 @@ package struct ReceivedBody: Sendable {
     }
 
     private static var full: ProtocolError {
-        ProtocolError(.overloaded, "the memory for request bodies is used up; nothing was stored")
+        ProtocolError(.overloaded, "the memory for request bodies (bodies-mb) is used up; nothing was stored", limit: .bodies)
     }
 
     private static func tooLarge(_ limit: Int) -> ProtocolError {
-        ProtocolError(.tooLarge, "the body is over the limit of \(limit) bytes, also after decompression")
+        ProtocolError(.tooLarge, "the body is over the limit of \(limit) bytes, as received or after decompression", limit: .body)
     }
 }

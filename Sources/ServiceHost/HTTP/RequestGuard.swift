@@ -1,6 +1,8 @@
+import FunnelModel
 import HTTP2
 import HTTPTypes
 import NIOCore
+import NIOHTTP1
 import NIOHTTPTypes
 import RPC
 
@@ -88,6 +90,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             unanswered += 1
             headEnd = nil
             place?.setBusy()
+            if head.isLonger(than: shared.limits.headBytes) { return refuseHead(context) }
             clock = BodyClock(
                 shared.limits.body, expected: head.headerFields[.contentLength].flatMap { Int($0) } ?? .max,
                 now: context.eventLoop.now.uptimeNanoseconds)
@@ -127,6 +130,35 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
+    /// Answers a head that is too long, and closes the connection.
+    private func refuseHead(_ context: ChannelHandlerContext) {
+        shared.refusals.count(.head)
+        isEnding = true
+        // The answer to an earlier request comes first, and ends the connection.
+        guard unanswered <= 1 else { return unanswered -= 1 }
+        unanswered = 1
+        let reason = "the head of the request is over the limit of \(shared.limits.headBytes) bytes (header-kb); nothing was done"
+        let problem: JSONValue = [
+            "type": "urn:sluice:head_too_large", "title": "head too large", "status": 431, "detail": .text(reason), "limit": "header_kb",
+        ]
+        let answer = WholeAnswer(
+            problem.encode(), type: "application/problem+json", status: .requestHeaderFieldsTooLarge, headers: [.limit: "header_kb"])
+        var head = HTTPResponse(status: answer.status, headerFields: answer.headers)
+        head.headerFields[.contentLength] = "\(answer.bytes.count)"
+        write(context: context, data: wrapOutboundOut(.head(head)), promise: nil)
+        write(context: context, data: wrapOutboundOut(.body(ByteBuffer(bytes: answer.bytes))), promise: nil)
+        write(context: context, data: wrapOutboundOut(.end(nil)), promise: nil)
+    }
+
+    /// A head so long that the decoder gives up is answered in the same way.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard case HTTPParserError.headerOverflow? = error as? HTTPParserError, !isEnding else { return context.fireErrorCaught(error) }
+        isReading = true
+        unanswered += 1
+        headEnd = nil
+        refuseHead(context)
+    }
+
     /// Gives up the body: its reader gets `reason` as an error.
     func cut(_ reason: BodyCut, _ context: ChannelHandlerContext) {
         guard isReading, !isEnding else { return }
@@ -148,7 +180,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             // The answer is early if it is for the only request whose body has not ended.
             let ends = head.headerFields[.connection]?.lowercased() == "close"
             if isReading && unanswered == 1 || isOnProbation || ends { isEnding = true }
-            if let reason = HTTPRefusal(status: head.status.code) { shared.refusals.count(reason) }
+            if let reason = HTTPRefusal(head) { shared.refusals.count(reason) }
             guard isEnding, !ends else { return context.write(data, promise: promise) }
             head.headerFields[.connection] = "close"
             context.write(wrapOutboundOut(.head(head)), promise: promise)
@@ -215,3 +247,12 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
 @available(*, unavailable)
 extension RequestGuard: Sendable {}
+
+extension HTTPRequest {
+    /// Whether target and header fields have more bytes than this.
+    fileprivate func isLonger(than most: Int) -> Bool {
+        var bytes = path?.utf8.count ?? 0
+        for field in headerFields { bytes += field.name.rawName.utf8.count + field.value.utf8.count }
+        return bytes > most
+    }
+}

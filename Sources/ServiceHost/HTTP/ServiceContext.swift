@@ -26,14 +26,16 @@ package typealias ServiceRouter = Router<ServiceContext>
 extension HTTPField.Name {
     package static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
     package static let requestID = HTTPField.Name("X-Request-Id")!
+    /// The name of the limit by which a request was refused, also where the body has the form of another product's SDK.
+    package static let limit = HTTPField.Name("Sluice-Limit")!
 }
 
 extension ProtocolError {
     /// RFC 9457 problem details.
     package var problem: JSONValue {
         var members: [JSONValue.Member] = [
-            .init("type", .text("urn:sluice:\(code.traits.name)")),
-            .init("title", .text(code.traits.name.replacing("_", with: " "))),
+            .init("type", .text("urn:sluice:\(name)")),
+            .init("title", .text(name.replacing("_", with: " "))),
             .init("status", .count(httpStatus)), .init("detail", .text(message)),
         ]
         if !faults.isEmpty {
@@ -42,6 +44,7 @@ extension ProtocolError {
             members.append(.init("errors", .array(told.map { ["field": text($0.field), "reason": text($0.reason)] })))
             if faults.count > told.count { members.append(.init("errors_left_out", .count(faults.count - told.count))) }
         }
+        if let limit { members.append(.init("limit", .text(limit.rawValue))) }
         if !shards.isEmpty { members.append(.init("shards", .array(shards.map { .text($0) }))) }
         return .object(members)
     }

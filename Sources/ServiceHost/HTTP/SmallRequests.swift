@@ -13,8 +13,8 @@ import ServiceRuntime
 package struct SmallRequests: Sendable {
     static let serverName = "sluice"
 
-    /// Looks at a head; nil leaves the request to the router.
-    package typealias Begin = @Sendable (HTTPRequest) -> Answer?
+    /// Looks at a head that came on a connection; nil leaves the request to the router.
+    package typealias Begin = @Sendable (HTTPRequest, RequestSender) -> Answer?
     /// Answers a request: returns true and calls `done` once, on any thread, before or after it returns. Or returns false and has
     /// done nothing: then the router answers.
     package typealias Answer = @Sendable (_ body: [UInt8], _ done: @escaping @Sendable (WholeAnswer) -> Void) -> Bool
@@ -34,12 +34,12 @@ package struct SmallRequests: Sendable {
     }
 
     /// Nil if the router has to answer.
-    fileprivate func answer(for head: HTTPRequest) -> Answer? {
+    fileprivate func answer(for head: HTTPRequest, of sender: @autoclosure () -> RequestSender) -> Answer? {
         guard head.method == .post, let path = head.path, let begin = paths[path],
             let length = head.headerFields[.contentLength].flatMap({ Int($0) }), length <= bytesMax, length >= 0,
             head.headerFields[.contentEncoding] == nil, head.headerFields[.expect] == nil, head.headerFields[.transferEncoding] == nil
         else { return nil }
-        return begin(head)
+        return begin(head, sender())
     }
 }
 
@@ -117,7 +117,7 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
         case (.answering, _): waiting.append(part)
         case (.passing, .head(let head)):
             // Answers must keep the order of requests, so none may be open at the router.
-            if passed == 0, let answer = small.answer(for: head) {
+            if passed == 0, let answer = small.answer(for: head, of: RequestSender(head, on: context.channel, proxies)) {
                 state = .reading(head, [], answer)
             } else {
                 passed += 1

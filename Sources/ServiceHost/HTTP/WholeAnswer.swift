@@ -33,6 +33,7 @@ package struct WholeAnswer: Sendable {
         var fields: HTTPFields = [:]
         let status = HTTPResponse.Status(code: error.httpStatus)
         if error.retryAfterMilliseconds > 0 { fields[.retryAfter] = "\(max(1, error.retryAfterMilliseconds / 1_000))" }
+        if let limit = error.limit { fields[.limit] = limit.rawValue }
         if status == .unauthorized { fields[.wwwAuthenticate] = "Bearer" }
         self.init(error.problem.encode(), type: "application/problem+json", status: status, headers: fields)
         failure = error

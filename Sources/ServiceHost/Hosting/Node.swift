@@ -169,9 +169,8 @@ package final class Node: Sendable {
         let all = routes + [health, who]
         let handler = FrameServer(
             identity, routes: all, guesses: guesses, observer: WireMetrics(all.map(\.path), metrics), logger: logger)
-        var limits = TransportLimits()
+        var limits = PortSettings.wire(settings)
         limits.maxBodyBytes = Limits.frameBytes + FrameHeader.size
-        limits.maxConnectionsPerAddress = CommonSettings.connectionsPerAddress(settings, of: limits.maxConnections)
         let server = TransportServer(
             group: group, host: host, port: CommonSettings.port(settings, "wire-port"), tls: tls, limits: limits,
             logger: logger, handler: handler)
@@ -187,8 +186,7 @@ package final class Node: Sendable {
 
     /// The HTTP server of this node as a service of the process.
     package func httpService(_ router: ServiceRouter, small: SmallRequests? = nil) throws -> any Service {
-        let shared = HTTPPortState(
-            connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: HTTPPortState.connectionsMax), proxies: proxies)
+        let shared = PortSettings.http(settings, proxies)
         metrics.refusals("sluice_http_refused_total", "HTTP connections and requests refused, by reason", shared.refusals)
         metrics.gauge("sluice_http_connections", "open HTTP connections") { Double(shared.places.count) }
         metrics.counter("sluice_http_connections_displaced_total", "idle HTTP connections closed to make room for others") {

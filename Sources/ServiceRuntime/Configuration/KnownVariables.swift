@@ -11,7 +11,9 @@ package enum KnownVariables {
         "seal-rows", "merge-mb", "reserve-mb", "query-threads", "query-queue", "event-names-max", "property-keys-max",
         "users-per-bucket-max",
         "new-names-per-hour", "shards", "new-shards", "write-keys", "read-keys", "admin-keys",
-        "queries-running", "queries-queued", "chart-library",
+        "http-connections", "wire-connections", "header-kb", "head-seconds", "body-seconds-max", "body-bytes-per-second",
+        "key-events-per-second", "key-kb-per-second", "address-events-per-second", "address-kb-per-second", "rate-burst-seconds",
+        "rows-per-day-max", "queries-running", "queries-queued", "chart-library",
     ]
     /// Variables that are not settings: some are for the programs (`CONFIG` to `LOG_FILE`), the others for scripts and tests of the
     /// repository.

@@ -20,6 +20,16 @@ enum PlainHTTP {
         return try answer(bytes, to: method)
     }
 
+    /// Sends bytes, which need not be a whole request, and returns what the peer sends until it closes the connection.
+    static func exchange(_ text: String, with address: String, from source: String? = nil) async throws -> String {
+        let bytes = try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue.global().async {
+                continuation.resume(with: Result { try exchange(Array(text.utf8), with: address, from: source) })
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     private static func answer(_ bytes: [UInt8], to method: String) throws -> HTTP.Answer {
         guard let end = bytes.indices.dropLast(3).first(where: { bytes[$0..<($0 + 4)].elementsEqual("\r\n\r\n".utf8) }) else {
             throw Trouble("no answer to \(method): \(bytes.count) bytes")

@@ -17,6 +17,24 @@ final class OpenRequest {
         }
     }
 
+    /// A connection on which nothing is sent.
+    /// - Parameter source: an address of 127.0.0.0/8 that it comes from.
+    init(to address: String, from source: String) throws {
+        let port = UInt16(address.split(separator: ":").last ?? "") ?? 0
+        socket = try loopback { descriptor, target, size in
+            var own = sockaddr_in()
+            own.sin_family = sa_family_t(AF_INET)
+            own.sin_addr.s_addr = inet_addr(source)
+            let bytes = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let bound = withUnsafePointer(to: &own) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, bytes) }
+            }
+            return bound == 0 ? connect(descriptor, target, size) : bound
+        } port: {
+            port
+        }
+    }
+
     func close() { Glibc.close(socket) }
 }
 
