@@ -80,7 +80,8 @@ screenshots: build
 verify-reports: build
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Reports/python.sh Tests/Reports/verify_reports.py $(if $(LOGS),--logs $(LOGS))
 
-# Every operation of Protocol/openapi.yaml on a real cluster, each answer validated against the document; about half a minute.
+# Every operation of Protocol/openapi.yaml and openapi-sdks.yaml on a real cluster, each answer validated against them; about half a
+# minute.
 test-contract: build
 	Tests/Reports/python.sh Tests/Reports/contract_test.py --programs $(build_dir)
 
@@ -115,6 +116,7 @@ fuzz:
 EVENTS ?= 10000000
 ROUNDS ?= 5
 bench: build
+	@sh deploy/install-deps.sh wrk:wrk h2load:nghttp2-client || echo "without wrk and h2load the phases doors and small are left out"
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) bench/run.sh --events $(EVENTS) --rounds $(ROUNDS) $(if $(GROWTH),--growth $(GROWTH))
 
 # The counting kernel and its twin in C over the same keys: counts, ns and instructions a key.

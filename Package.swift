@@ -123,11 +123,17 @@ let package = Package(
         tests(
             "ServiceTests",
             [
-                "ServiceRuntime", "ServiceHost", "Metadata", "IngestService", "CoordinatorService", "ShardService", "EventStorage",
+                "ServiceRuntime", "ServiceHost", "Metadata", "EventSDKs", "IngestService", "CoordinatorService", "ShardService",
+                "EventStorage",
                 "Dashboard",
                 "TestSupport", nioCore, nioPosix, logging,
             ]),
-        tests("ClusterTests", ["Codec", "EventSDKs", "EventStorage", "FunnelModel", "TestSupport", crypto]),
+        tests(
+            "ClusterTests",
+            [
+                "Codec", "CoordinatorService", "EventSDKs", "EventStorage", "FunnelModel", "FunnelProtocol", "IngestService", "RPC",
+                "ServiceHost", "TestSupport", crypto, nioPosix, logging,
+            ]),
         tests("FunnelMatchTests", ["FunnelMatch", "TestSupport"]),
         tests("HTTP2Tests", ["HTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
         tests(

@@ -16,9 +16,10 @@ class Unsupported(Exception):
 class Cluster:
     """`sluice up` on any free ports, over one data directory."""
 
-    def __init__(self, programs, data, shards=2, seal_rows=None):
+    def __init__(self, programs, data, shards=2, seal_rows=None, environment=None):
         self.programs, self.data, self.shards = os.path.abspath(programs), os.path.abspath(data), shards
         self.seal_rows = seal_rows  # None: the product's default
+        self.environment = environment or {}  # beside that of this process
         self.info_file = self.data + ".info.json"
         self.log_file = self.data + ".log"
         self.process = self.info = None
@@ -38,7 +39,7 @@ class Cluster:
         if self.seal_rows:
             command += ["--seal-rows", str(self.seal_rows)]
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, **self.environment})
         deadline = time.monotonic() + patience + 5
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

@@ -19,6 +19,9 @@ GOALS = [
     ("durable load, JSON 1k, vs chDB", 20, 8, "x", True, lambda r: load(r, "JSON 1k")),
     ("durable load, JSON 100k, vs chDB", 3, 1, "x", True, lambda r: load(r, "JSON 100k")),
     ("requests of one event, HTTP, a second", 25_000, 10_000, "", True, lambda r: small(r, 64)),
+    ("ingest: memory of 1,000 idle and 1,000 busy connections", 64, 64, "MiB", False, lambda r: beside(r, -1, "cost_bytes") / 2**20),
+    ("p99 of an honest caller beside them at half rate, vs alone", 3, 3, "x", False, lambda r: beside(r, -2, "ratio")),
+    ("p99 of an honest caller beside them at full rate, vs alone", 3, 3, "x", False, lambda r: beside(r, -1, "ratio")),
     ("query p99 under load, vs idle median", 3, 6, "x", False, lambda r: r["latency"]["ratio"]),
     ("restart to first answer", 2, 10, "s", False, lambda r: median(r["restart"]["first_answer"])),
     (
@@ -53,6 +56,11 @@ def load(results, form):
 
 def small(results, connections):
     return median([run["rate"] for run in results["small"]["this"][connections]])
+
+
+def beside(results, stage, figure):
+    """Of a caller beside many connections: -1 is at their full rate, -2 at half of it."""
+    return median([stages[stage][figure] for stages in results["doors"]["beside"]])
 
 
 def number(value):
@@ -118,6 +126,42 @@ def query_table(rows):
             ratios.append(f"{number(ms['ratio'])}x" if ms and "ratio" in ms else "-")
         body.append([*found, "  ".join(ratios)])
     return table(head, body)
+
+
+def doors_text(found):
+    """Two tables: forms of requests, and a caller beside many connections."""
+    rows, figures = [], ("requests_s", "events_s", "events_cpu_s", "p50_ms", "p99_ms")
+    for form, by_connections in found["forms"].items():
+        for connections, runs in by_connections.items():
+            row = [form, connections, *(number(median([run[key] for run in runs])) for key in figures)]
+            rows.append([*row, *(sum(run[key] for run in runs) for key in ("refused", "broken"))])
+    forms = table(
+        ["form x events", "connections", "requests/s", "events/s", "events per CPU second of ingest", "p50 ms", "p99 ms", "refused",
+         "broken"],
+        rows,
+    )
+    rows = []
+    for stages in zip(*found["beside"]):
+        middle = lambda key: number(median([stage[key] for stage in stages]))
+        row = [stages[0]["name"], middle("p50_ms"), middle("p99_ms"), middle("ratio")]
+        row += [number(median([stage[key] for stage in stages]) / 2**20) for key in ("bytes", "cost_bytes")]
+        busy = "requests_s" in stages[0]
+        row += [middle("requests_s"), sum(stage["refused"] for stage in stages)] if busy else ["-", "-"]
+        rows.append([*row, min(stage["idle_open"] for stage in stages)])
+    return (
+        "HTTP/1.1 with keep-alive, answered once the events are synced; the sender (wrk, one thread) runs on the same cores. Every "
+        "event has an id of its own. Medians of the rounds; `refused` counts answers other than 2xx, `broken` connections that "
+        "failed and requests without an answer within 30 s, of all rounds.\n\n"
+        + forms
+        + "\n\nOne honest caller of another project sends 50 events, waits for the answer, and again 20 ms later. Busy "
+        "connections send 50 events of NDJSON each: at full rate as soon as the last request is answered. Memory is the maximum of "
+        "anonymous resident bytes of ingest.\n\n"
+        + table(
+            ["honest caller", "p50 ms", "p99 ms", "p99 vs alone", "ingest MiB", "more than alone", "busy requests/s", "refused",
+             "idle still open"],
+            rows,
+        )
+    )
 
 
 def sections(results):
@@ -255,6 +299,8 @@ def sections(results):
                 [what, number(this), number(other), f"{ratio:.2f}"] for what, this, other, ratio in two_versions.rows(results["two versions"])
             ]),
         )
+    if results.get("doors"):
+        yield "What ingest takes over HTTP", doors_text(results["doors"])
     if "latency" in results:
         found = results["latency"]
         rows = []

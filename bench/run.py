@@ -5,8 +5,8 @@
     bench/run.sh --events 10000000 --only queries,storage   some phases
     bench/run.sh --growth 1000000,10000000,100000000        growth besides
 
-Phases: queries, storage, load, files, small, latency, restart, memory, versions; --only takes some of them. Sluice runs as real processes under
-`sluice up --shards 2`; the peers run in this process. If two engines count differently, the run ends and says which.
+Phases: queries, storage, load, files, small, doors, latency, restart, memory, versions; --only takes some of them.
+Sluice runs as real processes under `sluice up --shards 2`; the peers run in this process. If two engines count differently, the run ends and says which.
 Progress goes to stderr, the report to stdout and to bench/REPORT.md.
 """
 
@@ -26,6 +26,7 @@ os.environ["POLARS_MAX_THREADS"] = "2"  # before anybody imports it
 
 import cases
 import cluster
+import doors
 import files
 import generate
 import loading
@@ -38,7 +39,7 @@ import small
 import two_versions
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PHASES = ("queries", "storage", "load", "files", "small", "latency", "restart", "memory", "versions")
+PHASES = ("queries", "storage", "load", "files", "small", "doors", "latency", "restart", "memory", "versions")
 
 
 class Bench:
@@ -111,6 +112,13 @@ def run_queries(bench, running, chdb, engines):
 
 def run_all(bench):
     options, results = bench.options, bench.results
+    if bench.wants("small"):
+        results["small"] = small.measure(bench)
+    if bench.wants("doors"):
+        results["doors"] = doors.measure(bench)
+    # These two need neither data nor peers.
+    if bench.only - {"none"} <= {"small", "doors"} and not options.growth:
+        return
     bench.say("generating")
     generate.write_parquet(bench.events, bench.parts, bench.seed, progress=bench.say)
     chdb = peers.Chdb(os.path.join(bench.work, "chdb"))
@@ -162,8 +170,6 @@ def run_all(bench):
                 results["load"] = measured.run(bench.rounds)
         if bench.wants("files"):
             results["files"] = files.measure(bench)
-        if bench.wants("small"):
-            results["small"] = small.measure(bench)
         if bench.wants("versions"):
             results["two versions"] = two_versions.measure(bench)
         if options.growth:
@@ -195,6 +201,9 @@ def main():
     )
     parser.add_argument("--latency-seconds", type=float, default=20, help="seconds of queries, idle and under load")
     parser.add_argument(
+        "--doors-seconds", type=int, default=4, help="seconds of each form and number of connections in the phase doors"
+    )
+    parser.add_argument(
         "--query-minutes", type=float, default=30, help="after so long no further round of queries begins"
     )
     parser.add_argument("--report", default=os.path.join(HERE, "REPORT.md"), help="file for the report")
@@ -202,8 +211,8 @@ def main():
     unknown = set((options.only or "").split(",")) - set(PHASES) - {"", "none"}
     if unknown:
         parser.error(f"--only: {', '.join(sorted(unknown))} is no phase; there are {', '.join(PHASES)}")
-    if options.events < 10_000 or options.rounds < 1:
-        parser.error("at least 10000 events and 1 round")
+    if options.events < 10_000 or options.rounds < 1 or options.doors_seconds < 1:
+        parser.error("at least 10000 events, 1 round and 1 second")
     if not os.access(os.path.join(options.programs, "sluice"), os.X_OK):
         parser.error(f"no programs in {options.programs}: run make build, or say --programs DIR")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes are ended on this way out, too

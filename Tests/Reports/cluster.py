@@ -101,7 +101,7 @@ def exchange(address, method, path, body=None, headers=None):
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
-        return response.status, response.headers, response.read().decode()
+        return response.status, response.headers, response.read().decode(errors="replace")  # of images
     finally:
         connection.close()
 

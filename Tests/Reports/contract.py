@@ -1,4 +1,4 @@
-"""Answers of the services against the HTTP API's document, Protocol/openapi.yaml.
+"""Answers of the services against the HTTP API's document: Protocol/openapi.yaml, with the members of openapi-sdks.yaml.
 
     contract = Contract()
     contract.check("coordinator", "POST", "/v1/query", 200, headers, text, request_document)
@@ -16,7 +16,8 @@ from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "Protocol", "openapi.yaml")
+PROTOCOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "Protocol")
+DOCUMENTS = [os.path.join(PROTOCOL, name) for name in ("openapi.yaml", "openapi-sdks.yaml")]
 URI = "urn:sluice:openapi"
 METHODS = ("get", "put", "post", "delete")
 # Answers of the router, which belong to no operation.
@@ -29,9 +30,11 @@ class Operation:
 
     def __init__(self, path, method, item, document):
         self.path, self.method, self.document = path, method.upper(), document
+        # Paths of SDKs share their items, so that these have no ids.
+        item, pointer = resolved(document, item, f"#/paths/{escaped(path)}")
         self.body = item[method]
-        self.id, self.services = self.body["operationId"], self.body["tags"]
-        self.pointer = f"#/paths/{escaped(path)}/{method}"
+        self.id, self.services = self.body.get("operationId", self.name), self.body["tags"]
+        self.pointer = f"{pointer}/{method}"
         self.pattern = re.compile(re.sub(r"\\\{[^/]*?\\\}", "[^/]+", re.escape(path)))
 
     @property
@@ -42,6 +45,16 @@ class Operation:
         """Roles of the keys that open it; empty where it needs none."""
         asked = self.body.get("security", self.document["security"])
         return {role for entry in asked for role in entry.get("key", ())}
+
+    def keys(self):
+        """The places of an SDK's API key; None where the operation is not one of SDKs."""
+        return self.body.get("x-keys")
+
+    def examples(self):
+        """(content type, example) of its request bodies."""
+        for kind, media in self.body.get("requestBody", {}).get("content", {}).items():
+            for example in resolved(self.document, media["schema"], "")[0].get("examples", []):
+                yield kind, example
 
     def response(self, status):
         """The response for a status and its pointer; None where the document has none."""
@@ -55,19 +68,20 @@ class Operation:
 class Contract:
     """Validates answers, and counts them by operation."""
 
-    def __init__(self, path=DOCUMENT):
+    def __init__(self, paths=DOCUMENTS):
         self.document, self.operations = None, []
         self.seen = collections.defaultdict(collections.Counter)
         self.answers = self.failed = 0
         self.validators = {}
-        if not os.path.exists(path):
+        if not all(map(os.path.exists, paths)):
             return
-        with open(path) as file:
-            self.document = yaml.safe_load(file)
+        for path in paths:
+            with open(path) as file:
+                self.document = joined(self.document or {}, yaml.safe_load(file))
         self.registry = Registry().with_resource(URI, Resource(contents=self.document, specification=DRAFT202012))
         self.operations = [
             Operation(path, method, item, self.document)
-            for path, item in self.document["paths"].items() for method in METHODS if method in item]
+            for path, item in self.document["paths"].items() for method in METHODS if method in resolved(self.document, item, "")[0]]
 
     def operation(self, service, method, path):
         """The operation that a service must answer by; None where the document has none."""
@@ -179,6 +193,18 @@ class Contract:
         if self.unseen():
             lines.append("  without a validated answer: " + ", ".join(self.unseen()))
         return "\n".join(lines)
+
+
+def joined(first, second):
+    """A document with the members of both; no other member may be in both than objects, which are joined too."""
+    for key, value in second.items():
+        if isinstance(value, dict) and isinstance(first.get(key), dict):
+            joined(first[key], value)
+        elif key in first:
+            raise SystemExit(f"{key} is in both documents")
+        else:
+            first[key] = value
+    return first
 
 
 def resolved(document, value, pointer):

@@ -1,4 +1,5 @@
-"""Every operation of Protocol/openapi.yaml, asked of a real cluster: with the right key, without, with a wrong one, with faults.
+"""Every operation of Protocol/openapi.yaml and openapi-sdks.yaml, asked of a real cluster: with the right key, without, with a wrong
+one, with faults.
 
     Tests/Reports/python.sh Tests/Reports/contract_test.py --programs .build/release
 
@@ -8,6 +9,7 @@ Takes about 20 seconds. Exit status 0 where all is well.
 """
 
 import argparse
+import base64
 import gzip
 import http.client
 import json
@@ -16,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+import urllib.parse
 
 from cluster import Cluster, exchange
 from contract import Contract
@@ -26,12 +29,12 @@ EVENTS = ["Visit", "Cart", "Purchase"]
 STEPS = {"steps": EVENTS, "window_duration": "30d"}
 SPAN = {"start": "2026-01-01", "end": "2026-01-31", "as_of": "2026-03-01T00:00:00Z"}
 # Maps whose members have names of the users' own.
-FREE = {"event_types", "probability"}
+FREE = {"event_types", "probability", "results", "events_with_missing_fields", "events_with_invalid_fields"}
 # Members that an answer need not have.
 OPTIONAL = {
     "funnel_id", "exclude", "hold_constant", "preset", "events", "where", "optional", "window_duration",
     "value", "order", "breakdown", "trend", "variants", "newest_event", "heavy_users", "errors", "errors_left_out", "shards", "retry",
-    "string", "number", "boolean"}
+    "string", "number", "boolean", "details", "missing_field", "events_with_missing_fields", "events_with_invalid_fields"}
 
 
 def event(user, name, at, **properties):
@@ -192,6 +195,41 @@ FAULTS = [
 ]
 
 
+FORM, LINES = "application/x-www-form-urlencoded", "application/x-ndjson"
+AVRO = {"content-type": "application/cloudevents+avro"}
+# Requests of SDKs that have their event and their key in the URL.
+IN_URL = {
+    "/track": lambda key: "/track?data=" + urllib.parse.quote(json.dumps(
+        {"event": "Signup", "properties": {"distinct_id": "u1", "time": 1769860860, **({"token": key} if key else {})}})),
+    "/i": lambda key: f"/i?e=se&se_ca=shop&se_ac=Signup&uid=u1&aid={key or ''}",
+}
+# What the answer depends on besides the path: (method, path, body, status).
+SDK_MORE = [
+    ("POST", "/track?verbose=1", [{"event": "Signup", "properties": {"distinct_id": "u1", "time": 1769860860}}], 200),
+    ("POST", "/track?img=1", [{"event": "Signup", "properties": {"distinct_id": "u1", "time": 1769860860}}], 200),
+    ("POST", "/import?strict=1", [{"event": "Signup", "properties": {}}], 400),
+    ("POST", "/batch", {"api_key": KEYS["write"], "events": [{"event_type": "Signup", "user_id": "u1"}, {"user_id": "u1"}]}, 200),
+    ("POST", "/batch", {"api_key": "wrong", "events": []}, 400),
+]
+
+
+def sdk_request(keys, kind, example, key):
+    """Body and headers of an SDK's request, with the key in the first place that is in the head, or else in the body."""
+    headers = {"content-type": kind}
+    place = next((place for place in keys if place in ("bearer", "basic")), None)
+    if key and place == "bearer":
+        headers["authorization"] = f"Bearer {key}"
+    elif key and place == "basic":
+        headers["authorization"] = "Basic " + base64.b64encode(f"{key}:".encode()).decode()
+    elif key:
+        example = {**example, keys[0].removeprefix("body "): key}
+    if kind == FORM:
+        return ("data=" + urllib.parse.quote(json.dumps(example))).encode(), headers
+    if kind == LINES:
+        return "\n".join(map(json.dumps, example)).encode(), headers
+    return example, headers
+
+
 class Run:
     def __init__(self, contract, cluster):
         self.contract, self.cluster = contract, cluster
@@ -231,7 +269,7 @@ class Run:
 
     def operations(self):
         """Every operation of the document, in the order of GOOD."""
-        known = {operation.id: operation for operation in self.contract.operations}
+        known = {operation.id: operation for operation in self.contract.operations if operation.keys() is None}
         for name in known.keys() - GOOD.keys():
             self.fail(f"{known[name].name}: documented, and there is no request for it in GOOD")
         for name in GOOD.keys() - known.keys():
@@ -253,6 +291,52 @@ class Run:
             _, _, text = self.ask(service, "HEAD", path, status, key=key, validate=False)
             if text:
                 self.fail(f"HEAD {path}: a body")
+
+    def sdks(self):
+        """Every operation of SDKs, with the examples of the document: without an API key, with one of another role, with the right one."""
+        for operation in self.contract.operations:
+            keys, path = operation.keys(), operation.path.replace("{key}", "any")
+            if keys is None:
+                continue
+            if not keys:
+                self.ask("ingest", operation.method, path, 200)
+                continue
+            # Amplitude's SDKs do not look at 401. Without a key, a call with `event` is a recording that is dropped.
+            refused = {"/2/httpapi": 400, "/batch": (400, 401)}.get(path, 401)
+            unknown = 200 if path == "/s" else refused
+            given = ((None, unknown), (KEYS["read"], refused), (KEYS["write"], 200))
+            if operation.method == "GET":
+                for key, status in given:
+                    self.ask("ingest", "GET", IN_URL[path](key), status)
+                continue
+            requests = [(kind, example) for kind, example in operation.examples()]
+            if not requests:
+                self.fail(f"{operation.name}: the document has no example of its body")
+            for kind in (FORM, LINES):
+                if kind in operation.body["requestBody"]["content"]:
+                    requests.append((kind, requests[0][1]))
+            for kind, example in requests:
+                for key, status in given:
+                    body, headers = sdk_request(keys, kind, example, key)
+                    self.ask("ingest", "POST", path, status, body, headers=headers)
+            _, headers = sdk_request(keys, requests[0][0], {}, KEYS["write"])
+            self.ask("ingest", "POST", path, 400, b"{", headers=headers)
+            self.ask("ingest", "POST", path, (400, 415), b"{", headers={**headers, "content-encoding": "br"})
+        for method, path, body, status in SDK_MORE:
+            _, headers = sdk_request(["basic"], "application/json", {}, KEYS["write"])
+            self.ask("ingest", method, path, status, body, headers=headers)
+
+    def cloud_events(self):
+        """Those that come to the path of native events."""
+        example = self.contract.document["components"]["schemas"]["CloudEvent"]["examples"][0]
+        one, many = ({"content-type": f"application/cloudevents{kind}+json"} for kind in ("", "-batch"))
+        for key, status in ((None, 401), (KEYS["read"], 401), (KEYS["write"], 200)):
+            self.ask("ingest", "POST", "/v1/events", status, json.dumps(example).encode(), key, one)
+        for body, headers, status in (
+            (json.dumps([example, {}]).encode(), many, 200), (b"[{", many, 400), (b"", AVRO, 415),
+            (b"{}", {**one, "content-encoding": "br"}, 415), (b"{}", {**one, "content-length": str((64 << 20) + 1)}, 413),
+        ):
+            self.ask("ingest", "POST", "/v1/events", status, body, KEYS["write"], headers)
 
     def more(self):
         """What depends on state, and reports of all kinds."""
@@ -306,6 +390,7 @@ class Run:
             if status == 503 and not json.loads(text).get("retry"):
                 self.fail(f"no events to retry while a shard hangs: {text:.200}")
             ask("ingest", "POST", "/v1/events", 503, events, write, {"idempotency-key": "outage"})
+            self.partly_stored()
             ask("coordinator", "POST", "/v1/query", 503, query(), read)
             ask("coordinator", "POST", "/v1/query", 200, query(allow_partial=True), read)
             ask("coordinator", "POST", "/v1/query/users", 200, query(step=1, allow_partial=True), read)
@@ -316,9 +401,34 @@ class Run:
             self.wait("coordinator", 503, "shard-0")
             ask("ingest", "POST", "/track-event", 503, events[0], write)
             ask("ingest", "POST", "/v1/events", 503, events, write)
+            self.sdk_outage()
         finally:
             for shard in ("shard-0", "shard-1"):
                 os.kill(pids[shard], signal.SIGCONT)
+
+    def partly_stored(self):
+        """SDKs whose answer names the events that they must send again, while one shard hangs."""
+        users, write = [f"part-{i:02}" for i in range(40)], KEYS["write"]
+        amplitude = {"api_key": write, "events": [{"event_type": "Signup", "user_id": user, "insert_id": user} for user in users]}
+        posthog = {"api_key": write, "batch": [{"event": "Signup", "distinct_id": user, "uuid": user} for user in users]}
+        cloud = [{"specversion": "1.0", "id": user, "source": "/shop", "type": "Signup", "userid": user} for user in users]
+        self.ask("ingest", "POST", "/2/httpapi", 429, amplitude)
+        _, _, text = self.ask("ingest", "POST", "/i/v1/analytics/events", 200, posthog)
+        if '"retry"' not in text:
+            self.fail(f"no event to retry while a shard hangs: {text:.200}")
+        headers = {"content-type": "application/cloudevents-batch+json"}
+        self.ask("ingest", "POST", "/v1/events", 503, json.dumps(cloud).encode(), write, headers)
+
+    def sdk_outage(self):
+        """One request to each group of paths while no shard answers."""
+        seen = set()
+        for operation in self.contract.operations:
+            if not operation.keys() or operation.method != "POST" or operation.pointer in seen:
+                continue
+            seen.add(operation.pointer)
+            kind, example = next(operation.examples())
+            body, headers = sdk_request(operation.keys(), kind, example, KEYS["write"])
+            self.ask("ingest", "POST", operation.path, 503, body, headers=headers)
 
     def wait(self, service, status, name):
         """Until /readyz has the status, and names a shard."""
@@ -437,7 +547,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sluice-contract-") as directory:
         with Cluster(given.programs, directory, environment=keys) as cluster:
             run = Run(contract, cluster)
-            for part in (run.operations, run.more, run.faults, run.outage, run.guesses):
+            for part in (run.operations, run.more, run.sdks, run.cloud_events, run.faults, run.outage, run.guesses):
                 part()
     for name in contract.unseen():
         run.fail(f"{name}: no validated answer")

@@ -1,4 +1,5 @@
 import CoordinatorService
+import EventSDKs
 import Foundation
 import FunnelModel
 import FunnelProtocol
@@ -18,8 +19,9 @@ struct OpenAPITests {
         #expect(Set(paths.map(\.key)).count == paths.count)
         for path in paths {
             #expect(path.key.bytes.first == UInt8(ascii: "/"))
-            let shared = try parameters(path.value)
-            for operation in path.value.asObject ?? [] where operation.key != "parameters" {
+            let item = try #require(Self.resolve(path.value))
+            let shared = try parameters(item)
+            for operation in Self.operations(of: item) {
                 let what: Comment = "\(operation.key.string) \(path.key.string)"
                 #expect(["get", "put", "post", "delete"].contains(operation.key.string), what)
                 #expect(operation.value["summary"]?.asString?.isEmpty == false, what)
@@ -39,18 +41,23 @@ struct OpenAPITests {
     }
 
     private func parameters(_ value: JSONValue) throws -> [JSONValue] {
-        try (value["parameters"]?.asArray ?? []).map { try #require(resolve($0)) }
+        try (value["parameters"]?.asArray ?? []).map { try #require(Self.resolve($0)) }
     }
 
-    private func resolve(_ value: JSONValue) -> JSONValue? {
+    private static func resolve(_ value: JSONValue) -> JSONValue? {
         guard let reference = value["$ref"]?.asString?.string else { return value }
         guard reference.hasPrefix("#/") else { return nil }
-        return reference.dropFirst(2).split(separator: "/").reduce(Optional(Self.document)) { $0?[ByteString(String($1))] }
+        return reference.dropFirst(2).split(separator: "/").reduce(Optional(document)) { $0?[ByteString(String($1))] }
+    }
+
+    /// The operations of a path by method.
+    private static func operations(of item: JSONValue) -> [JSONValue.Member] {
+        (item.asObject ?? []).filter { $0.key != "parameters" && $0.key != "servers" }
     }
 
     @Test func everyReferenceLeadsSomewhereAndNoKeyIsGivenTwice() {
         func walk(_ value: JSONValue, _ path: String) {
-            if value["$ref"] != nil { #expect(resolve(value) != nil, "\(path)") }
+            if value["$ref"] != nil { #expect(Self.resolve(value) != nil, "\(path)") }
             for item in value.asArray ?? [] { walk(item, path) }
             let members = value.asObject ?? []
             #expect(Set(members.map(\.key)).count == members.count, "\(path)")
@@ -63,9 +70,11 @@ struct OpenAPITests {
     @Test func theDocumentAndTheEndpointsAgree() {
         var described: Set<String> = []
         for path in Self.document["paths"]?.asObject ?? [] {
-            for operation in path.value.asObject ?? [] where operation.key != "parameters" {
+            for operation in Self.operations(of: Self.resolve(path.value) ?? .null) {
                 let security = operation.value["security"] ?? Self.document["security"]
-                let roles = (security?.asArray ?? []).compactMap { $0["key"]?.asArray?.first?.asString?.string }
+                var roles = (security?.asArray ?? []).compactMap { $0["key"]?.asArray?.first?.asString?.string }
+                // The API key of an SDK may be in other places.
+                if let keys = operation.value["x-keys"]?.asArray { roles = keys.isEmpty ? [] : ["write"] }
                 for service in operation.value["tags"]?.asArray ?? [] where service != "shard" {
                     described.insert(Self.line(service.asString?.string, operation.key.string, path.key.string, roles.first))
                 }
@@ -78,10 +87,62 @@ struct OpenAPITests {
         for endpoint in IngestRoutes.endpoints {
             served.insert(Self.line("ingest", "\(endpoint.method)", endpoint.path, endpoint.role.map { "\($0)" }))
         }
+        // Preflights are described as a whole.
+        for endpoint in SDKRoutes.endpoints where "\(endpoint.method)" != "OPTIONS" {
+            served.insert(Self.line("ingest", "\(endpoint.method)", endpoint.path, endpoint.role.map { "\($0)" }))
+        }
         for service in ["coordinator", "ingest"] {
             for path in ServiceServer.paths { served.insert(Self.line(service, "GET", path, nil)) }
         }
         #expect(described.subtracting(served).sorted() == [] && served.subtracting(described).sorted() == [])
+    }
+
+    /// The document has the places of keys and the forms of bodies of every endpoint of SDKs. Products that share one have those of all.
+    @Test func theDocumentAndTheEndpointsOfSDKsAgree() throws {
+        func added<T: Equatable>(_ new: [T], to all: [T]) -> [T] { all + new.filter { !all.contains($0) } }
+        var keys: [String: [SDKEndpoint.KeyPlace]] = [:]
+        var types: [String: Set<String>] = [:]
+        for endpoint in SDKEndpoint.all where endpoint.method != .head && endpoint.call != .cloudEvents {
+            let operation = "\(endpoint.method.rawValue) \(endpoint.path)"
+            keys[operation] = added(endpoint.takesEvents ? endpoint.keys : [], to: keys[operation] ?? [])
+            types[operation, default: []].formUnion(endpoint.bodies.compactMap(Self.contentType))
+        }
+        for path in Self.document["paths"]?.asObject ?? [] {
+            for operation in Self.operations(of: Self.resolve(path.value) ?? .null) {
+                guard let described = operation.value["x-keys"]?.asArray else { continue }
+                let name = "\(operation.key.string.uppercased()) \(path.key.string)"
+                let places = described.compactMap { $0.asString.flatMap { Self.place($0.string) } }
+                #expect(places.count == described.count && places == keys.removeValue(forKey: name), "\(name)")
+                let content = operation.value["requestBody"]?["content"]?.asObject ?? []
+                #expect(Set(content.map(\.key.string)) == types[name], "\(name)")
+                let schemes = operation.value["security"]?.asArray?.compactMap { $0.asObject?.first?.key.string } ?? []
+                #expect(schemes.contains("key") == places.contains(.bearer), "\(name)")
+                #expect(schemes.contains("basic") == places.contains(.basic), "\(name)")
+            }
+        }
+        #expect(keys.keys.sorted() == [])
+    }
+
+    private static func contentType(_ form: SDKEndpoint.BodyForm) -> String? {
+        switch form {
+        case .json: "application/json"
+        case .lines: "application/x-ndjson"
+        case .form: "application/x-www-form-urlencoded"
+        case .query, .data: nil
+        }
+    }
+
+    /// A place as the document writes it: `basic`, `body api_key`.
+    private static func place(_ text: String) -> SDKEndpoint.KeyPlace? {
+        let words = text.split(separator: " ").map(String.init)
+        switch (words.first, words.count) {
+        case ("bearer", 1): return .bearer
+        case ("basic", 1): return .basic
+        case ("query", 2): return .query(words[1])
+        case ("body", 2): return .body(ByteString(words[1]))
+        case ("event", 2): return .event(MemberPlace(stringLiteral: words[1]))
+        default: return nil
+        }
     }
 
     private static func line(_ service: String?, _ method: String, _ path: String, _ role: String?) -> String {

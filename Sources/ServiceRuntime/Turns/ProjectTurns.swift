@@ -105,14 +105,23 @@ package struct ProjectTurns {
         return woken
     }
 
-    /// Index of the work whose turn is next.
+    /// Index of the work whose turn is next. Called for every piece of work, so its time must not grow faster than the queue.
     private func next() -> Int? {
-        let ready = waiting.indices.filter { !waiting[$0].isNew || begun < begunMax }
-        func isFree(_ work: Work) -> Bool {
-            running(of: work.project) < half || !waiting.contains { $0.project != work.project }
+        guard let first = waiting.first?.project else { return nil }
+        // Whether work of another project waits: the same for every project in the queue.
+        let areSeveral = waiting.indices.contains { waiting[$0].project != first }
+        var best: (isHeld: Int, served: UInt64, index: Int)?
+        var last: UInt32?
+        for i in waiting.indices where waiting[i].project != last && (!waiting[i].isNew || begun < begunMax) {
+            let project = waiting[i].project
+            // Of one project, the first that is ready is the next.
+            last = project
+            // If the rules allow no waiting work, a free place is filled all the same.
+            let isHeld = areSeveral && running(of: project) >= half ? 1 : 0
+            let order = served[project] ?? 0
+            if let best, (best.isHeld, best.served) <= (isHeld, order) { continue }
+            best = (isHeld, order, i)
         }
-        func order(_ i: Int) -> (UInt64, Int) { (served[waiting[i].project] ?? 0, i) }
-        // If the rules allow no waiting work, a free place is filled all the same.
-        return ready.filter { isFree(waiting[$0]) }.min { order($0) < order($1) } ?? ready.min { order($0) < order($1) }
+        return best?.index
     }
 }
