@@ -105,7 +105,8 @@ let package = Package(
         program(
             "sluice",
             [
-                "RPC", "ServiceRuntime", "Metadata", "EventStorage", "Codec", "EventFiles", "EventRules", "EventShapes", "TimeZones",
+                "RPC", "ServiceRuntime", "Metadata", "EventStorage", "Codec", "EventFiles", "EventRules", "EventSDKs", "EventShapes",
+                "TimeZones",
                 arguments, crypto,
             ]),
         .target(

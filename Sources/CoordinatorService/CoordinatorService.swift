@@ -39,6 +39,7 @@ package final class CoordinatorService: Sendable {
     private let apiKeys: APIKeys
     private let projects: ProjectStore
     private let live: LiveHub
+    private let ingests: IngestList
 
     /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.
     package static func services(_ run: Program.Run) async throws -> [any Service] {
@@ -50,15 +51,17 @@ package final class CoordinatorService: Sendable {
             .init(.snapshot, .services([.ingest, .shard])) { try await service.giveSnapshot($0) },
             .init(.keys, .services([.ingest])) { try await service.giveKeys($0) },
             .init(.users, service.readers) { try await service.users($0) },
+            .init(.announce, .services([.ingest])) { try await service.hearIngest($0) },
         ]
         return [
             AtShutdown { service.close() }, AtShutdown { await service.apiKeys.keepUses() },
             AtShutdown {
                 await service.fleet.shutdown()
+                await service.ingests.shutdown()
                 await service.engine.aside.shutdown()
             },
             Background { await service.tellReadiness() }, Background { await service.followData() },
-            Background { await service.apiKeys.run() },
+            Background { await service.apiKeys.run() }, Background { await service.ingests.follow() },
             IdleTrim { service.engine.gate.load.running > 0 }, try node.httpService(http),
             node.wireService(routes + service.reportRoutes, as: service.identity) { service.map.shards.count },
             // Stops first, so that calls that wait for a newer snapshot don't delay the stop.
@@ -77,7 +80,8 @@ package final class CoordinatorService: Sendable {
             node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js")
         }
         let routes = CoordinatorRoutes(
-            engine: engine, savedFunnels: savedFunnels, apiKeys: apiKeys, projects: projects, callers: callers, hub: live, site: site)
+            engine: engine, savedFunnels: savedFunnels, apiKeys: apiKeys, projects: projects, callers: callers, hub: live, ingests: ingests,
+            site: site)
         routes.add(to: router)
     }
 
@@ -102,6 +106,11 @@ package final class CoordinatorService: Sendable {
             map, service: identity, dataID: { directory.registry.dataID(ofShard: $0) }, group: node.group, tls: node.clientTLS,
             logger: node.logger)
         fleet.addMetrics(to: node.metrics)
+        ingests = IngestList { host, port in
+            FrameClient(
+                name: "ingest", host: host, port: port, service: identity, expecting: .ingest, group: node.group, tls: node.clientTLS,
+                connections: 1, logger: node.logger)
+        }
         node.addClusterMetrics { directory.registry.state }
         let gate = AdmissionGate(
             running: node.settings.integer("queries-running"), queued: node.settings.integer("queries-queued"))
@@ -289,6 +298,12 @@ package final class CoordinatorService: Sendable {
         var answer = call.writer()
         try await answer.send(.keyList, list.body)
         try await answer.end(rows: 1)
+    }
+
+    private func hearIngest(_ call: FrameCall) async throws {
+        let address = try JSONParser.parse(call.frame.body)["address"]?.asString?.string ?? ""
+        try ingests.hear(address, from: call.callerAddress)
+        try await send([:], call)
     }
 
     /// Answers with the report that a document asks for.

@@ -9,8 +9,18 @@ package struct FileOptions: Sendable {
     /// Time zone of times without one; nil is UTC.
     package var zone: NamedZone?
     package var required: [RequiredColumn] = []
+    /// What a line of JSON stands for, in a file of rejected events; nil in any other file.
+    package var unwrap: (@Sendable (JSONValue) throws(EventFault) -> Unwrapped)?
 
     package init() {}
+
+    /// The contents of a line.
+    package enum Unwrapped: Sendable {
+        /// Native events.
+        case events([JSONValue])
+        /// A record of the form that the other options describe.
+        case record(JSONValue)
+    }
 }
 
 /// The outcome of one record.
@@ -25,6 +35,9 @@ package struct RecordOutcome: Sendable {
 
     package var lines: FileLines
     package var kind: Kind
+    /// A rejected record, so that it can be repaired: the member `event` with a native event, or `text`. Nil for a row of a table that
+    /// has not become an event.
+    package var record: JSONValue.Member?
 }
 
 /// Consecutive records of a file as a batch.
@@ -173,6 +186,7 @@ package final class EventFile {
         case UInt8(ascii: "[") where isList(after: first):
             throw FileFault("the file is one JSON list; events are read one a line: jq -c '.[]' \(name) | sluice load -")
         default:
+            if options.unwrap != nil { throw FileFault("the file does not begin with a JSON object, as a file of rejected events does") }
             return try beginTable()
         }
     }
@@ -282,7 +296,7 @@ package final class EventFile {
             }
             guard window.passLineEnd(at: end) else { return false }
             if window.bytes[range].allSatisfy(Blank.isBlank) { continue }
-            collector.take(line: line, window.bytes, range, &shapes)
+            collector.take(line: line, window.bytes, range, &shapes, options.unwrap)
             return true
         }
         return false

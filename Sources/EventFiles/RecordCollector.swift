@@ -14,6 +14,9 @@ struct RecordCollector {
     private let first: Int
     private var outcomes: [(lines: FileLines, outcome: Outcome)] = []
     private var anonymous: [Int: Bool] = [:]
+    /// By record: what was rejected.
+    private var kept: [Int: JSONValue.Member] = [:]
+    private var keptBytes = 0
 
     /// Begins a batch; `first` is the 0-based number of its first record in the file.
     init(_ scanner: EventScanner, first: Int) {
@@ -23,7 +26,8 @@ struct RecordCollector {
 
     var count: Int { outcomes.count }
 
-    var approximateBytes: Int { scanner.approximateBytes }
+    /// Of the batch on the wire and of the rejected records, so that memory is bounded if every record is rejected.
+    var approximateBytes: Int { scanner.approximateBytes + keptBytes }
 
     mutating func reject(_ lines: FileLines, _ fault: EventFault) { outcomes.append((lines, .rejected(fault))) }
 
@@ -38,7 +42,11 @@ struct RecordCollector {
 
     // MARK: - Lines
 
-    mutating func take(line: Int, _ bytes: [UInt8], _ range: Range<Int>, _ shapes: inout ShapeReader) {
+    mutating func take(
+        line: Int, _ bytes: [UInt8], _ range: Range<Int>, _ shapes: inout ShapeReader,
+        _ unwrap: (@Sendable (JSONValue) throws(EventFault) -> FileOptions.Unwrapped)?
+    ) {
+        if let unwrap { return take(wrapped: line, bytes, range, &shapes, unwrap) }
         let place = scanner.count
         if shapes.isNative, scanner.isRead(bytes, range) {
             outcomes.append((line...line, .scanned(place)))
@@ -49,9 +57,55 @@ struct RecordCollector {
         } catch {
             var reason = "malformed JSON at byte \(error.offset - range.lowerBound + 1) of the line: \(error.reason)"
             if !isValidUTF8(bytes[range]) { reason += Self.encodingAdvice }
+            keep(text: bytes, range)
             reject(line...line, EventFault("", reason))
         }
     }
+
+    /// A line of a file of rejected events.
+    private mutating func take(
+        wrapped line: Int, _ bytes: [UInt8], _ range: Range<Int>, _ shapes: inout ShapeReader,
+        _ unwrap: (JSONValue) throws(EventFault) -> FileOptions.Unwrapped
+    ) {
+        let document: JSONValue
+        do throws(JSONError) {
+            document = try JSONParser.parse(bytes, range: range)
+        } catch {
+            // The process that wrote the file may have been killed within a line.
+            outcomes.append((line...line, .skipped("no whole line of a file of rejected events")))
+            return
+        }
+        do throws(EventFault) {
+            switch try unwrap(document) {
+            case .events(let events): for event in events { take(native: event, line...line) }
+            case .record(let record): take(record, text: [], 0..<0, line...line, &shapes)
+            }
+        } catch {
+            for name in ["event", "record", "text"] as [ByteString] {
+                if let value = document[name] { keep(name, value) }
+            }
+            reject(line...line, error)
+        }
+    }
+
+    private mutating func take(native event: JSONValue, _ lines: FileLines) {
+        let place = scanner.count
+        scanner.take(event)
+        if scanner.isLastRejected { keep("event", event) }
+        outcomes.append((lines, .scanned(place)))
+    }
+
+    private mutating func keep(text bytes: [UInt8], _ range: Range<Int>) {
+        keep("text", .string(ByteString(bytes[range].prefix(Self.keptMax))))
+    }
+
+    private mutating func keep(_ name: ByteString, _ value: JSONValue) {
+        kept[outcomes.count] = .init(name, value)
+        keptBytes += value.encode().count
+    }
+
+    /// Max bytes of a rejected line's text that are kept.
+    private static let keptMax = 64 << 10
 
     private mutating func take(
         _ document: JSONValue, text: [UInt8], _ range: Range<Int>, _ lines: FileLines, _ shapes: inout ShapeReader
@@ -61,11 +115,11 @@ struct RecordCollector {
             case .skipped(let reason): outcomes.append((lines, .skipped(reason)))
             case .event(let event, let isAnonymous):
                 let place = scanner.count
-                scanner.take(event)
-                outcomes.append((lines, .scanned(place)))
+                take(native: event, lines)
                 if isAnonymous { anonymous[place] = true }
             }
         } catch {
+            if !range.isEmpty { keep(text: text, range) }
             reject(lines, error)
         }
     }
@@ -91,6 +145,7 @@ struct RecordCollector {
         }
         let place = scanner.count
         scanner.scan(row.text, 0..<row.text.count)
+        if scanner.isLastRejected, let event = try? JSONParser.parse(row.text) { keep("event", event) }
         outcomes.append((lines, .scanned(place)))
         if row.isAnonymous { anonymous[place] = true }
     }
@@ -108,11 +163,11 @@ struct RecordCollector {
         var out = FileBatch(batch: scanned.batch, records: [], lines: [], isAnonymous: [], outcomes: [])
         for (i, (lines, outcome)) in outcomes.enumerated() {
             switch outcome {
-            case .rejected(let fault): out.outcomes.append(.init(lines: lines, kind: .rejected(Self.fault(fault, shape))))
+            case .rejected(let fault): out.outcomes.append(.init(lines: lines, kind: .rejected(Self.fault(fault, shape)), record: kept[i]))
             case .skipped(let reason): out.outcomes.append(.init(lines: lines, kind: .skipped(reason)))
             case .scanned(let place):
                 if let fault = faults[place] {
-                    out.outcomes.append(.init(lines: lines, kind: .rejected(Self.fault(fault, shape))))
+                    out.outcomes.append(.init(lines: lines, kind: .rejected(Self.fault(fault, shape)), record: kept[i]))
                     continue
                 }
                 out.outcomes.append(.init(lines: lines, kind: .row(out.records.count)))

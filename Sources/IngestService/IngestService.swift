@@ -20,12 +20,19 @@ package final class IngestService: Sendable {
                 "max memory of all HTTP request bodies, in MiB, half of it for one project; above it the slowest is refused"),
             Setting("events-per-request", .integer(1...1_000_000), default: "200000", "max events of one request"),
             Setting("in-flight-mb", .integer(1...65_536), default: "256", "max data on the way to shards, in MiB; one shard may hold half"),
+            Setting(
+                "rejected-mb", .integer(0...65_536), default: "64",
+                "max size of the files of rejected events, in MiB, half of it for one project; 0 = none are kept"),
+            Setting(
+                "advertise", .text, default: "",
+                "wire address at which the coordinator reaches this service, host:port; by default the one that its calls come from"),
         ] + SenderLimits.settings + PortSettings.all)
 
     private let node: Node
     private let membership: Membership
     private let router: ShardRouter
     private let intake: Intake
+    private let incoming: IncomingEvents
     private let parsing = WorkThreads(isBackground: false)
     private let makeClient: @Sendable (ClusterMap.Shard, ExpectedPeer?, _ connections: Int) -> FrameClient
 
@@ -37,17 +44,23 @@ package final class IngestService: Sendable {
         let bodies = BodyMemory(bytes: node.settings.integer("bodies-mb") << 20)
         node.metrics.gauge("sluice_ingest_body_bytes", "memory of HTTP request bodies now, in bytes") { Double(bodies.bytes) }
         let door = KeyDoor(guesses: node.guesses) { service.membership.view.keys }
-        let sdks = SDKRoutes(intake: service.intake, door: door, bodies: bodies)
+        let sdks = SDKRoutes(intake: service.intake, door: door, bodies: bodies, incoming: service.incoming)
         sdks.add(to: http)
-        let routes = IngestRoutes(intake: service.intake, door: door, bodies: bodies, sdks: sdks)
+        let routes = IngestRoutes(intake: service.intake, door: door, bodies: bodies, sdks: sdks, incoming: service.incoming)
         routes.add(to: http)
         let small = routes.small(account: node.account, logger: node.logger)
         let identity = node.identity { service.membership.view.cluster }
         return [
-            AtShutdown { await service.parsing.shutdown() }, service.membership.service, Background { try await service.followMap() },
-            DayFile(service.intake.limits, node.settings, node.logger),
+            AtShutdown { await service.incoming.finish() }, AtShutdown { await service.parsing.shutdown() }, service.membership.service,
+            Background { try await service.followMap() }, Background { await service.incoming.sweep() },
+            Background { await service.announce() }, DayFile(service.intake.limits, node.settings, node.logger),
             try node.httpService(http, small: small), IdleTrim { bodies.bytes > 0 || service.router.inFlightBytes > 0 },
-            node.wireService([.init(.append, .keys(.write, service.wireKeys)) { try await service.append($0) }], as: identity) {
+            node.wireService(
+                [
+                    .init(.append, .keys(.write, service.wireKeys)) { try await service.append($0) },
+                    .init(.incoming, .services([.coordinator])) { try await service.incoming.answer($0) },
+                ], as: identity
+            ) {
                 service.router.shards.count
             },
         ]
@@ -58,6 +71,16 @@ package final class IngestService: Sendable {
         let membership = try await Membership(node)
         self.membership = membership
         let settings = node.settings
+        if !settings.text("advertise").isEmpty, let fault = addressFault(settings.text("advertise")) {
+            throw InvalidDocument([FieldFault("--advertise", fault)])
+        }
+        let files = settings.integer("rejected-mb") << 20
+        incoming = IncomingEvents(
+            files == 0
+                ? nil
+                : DeadLetters(
+                    DeadLetterFiles(directory: settings.text("data") + "/rejected", bytesMax: files), metrics: node.metrics,
+                    logger: node.logger))
         let identity = node.identity { membership.view.cluster }
         makeClient = { shard, expected, connections in
             FrameClient(
@@ -195,9 +218,34 @@ package final class IngestService: Sendable {
             intake.noteRefused(error.limit, node.logger)
             throw error
         }
+        if incoming.wants(outcome) { noteIncoming(outcome, read, body, principal) }
         var answer = call.writer()
         try await answer.send(.appendResult, outcome.body)
         try await answer.end(rows: outcome.accepted)
+    }
+
+    private func noteIncoming(_ outcome: AppendOutcome, _ read: ReadBatch, _ body: [UInt8], _ principal: KeyRing.Principal) {
+        // Rows that were rejected are not in the batch that was read, so it is decoded once more.
+        let sent = outcome.rejected.isEmpty ? nil : try? Append(body: body).batch
+        incoming.note(outcome, of: read, from: RequestOrigin(principal, "append")) { row in
+            guard let sent, row < sent.count else { return RejectedEvent.Content([]) }
+            return RejectedEvent.Content(sent.event(row).json.encode())
+        }
+    }
+
+    /// Until cancelled: tells the coordinator the wire address of this process (`PROTOCOL.md` section 11, "Addresses of ingests").
+    private func announce() async {
+        while !Task.isCancelled {
+            if let port = node.wirePort {
+                let set = node.settings.text("advertise")
+                // Without a host it is the one that the call comes from.
+                let isAny = ["0.0.0.0", "::", "[::]", ""].contains(node.host)
+                let address = !set.isEmpty ? set : isAny ? ":\(port)" : addressText(node.host, port)
+                let document: JSONValue = ["address": .text(address)]
+                _ = try? await membership.call(.announce, document.encode(), timeout: .seconds(5))
+            }
+            try? await Task.sleep(for: .seconds(5))
+        }
     }
 
     /// Max bytes of a batch that is read on the calling thread; longer ones use a thread of `parsing`.

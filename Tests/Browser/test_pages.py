@@ -20,6 +20,7 @@ PAGES = {
     "experiments": "/?page=experiments&funnel=shop&variant=device",
     "pair": "/?page=experiments&funnel=shop&against=shop-3",
     "users": "/?page=users&funnel=shop&user=user-1",
+    "incoming": "/?page=incoming",
     "status": "/?page=status",
 }
 

@@ -94,6 +94,7 @@ GOOD = {
     "revokeKeyByParameter": (new_key("/v1/keys?id="), None, 204),
     "revokeKey": (new_key("/v1/keys/"), None, 204),
     "getStatus": ("/v1/status", None, 200),
+    "listIncoming": ("/v1/rejected?kind=all&limit=5", None, 200),
     "getSession": ("/v1/session", None, 200),
     "signIn": ("/v1/session", {"key": KEYS["read"]}, 200),
     "signOut": ("/v1/session", None, 204),

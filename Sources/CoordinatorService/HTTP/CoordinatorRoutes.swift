@@ -15,13 +15,14 @@ package struct CoordinatorRoutes: Sendable {
     let projects: ProjectStore
     let callers: Callers
     let hub: LiveHub
+    let ingests: IngestList
     let site: DashboardSite
     let started = ContinuousClock.now
 
     typealias Row = Endpoint<CoordinatorRoutes>
 
     package static let endpoints: [Endpoint<CoordinatorRoutes>] =
-        reports + discovery + funnels + keys + projectRows + live + session + status + DashboardSite.endpoints
+        reports + discovery + funnels + keys + projectRows + live + session + status + incoming + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {
         router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }

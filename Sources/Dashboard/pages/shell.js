@@ -6,7 +6,7 @@ import { drawBar } from "./filter-bar.js";
 
 const PAGES = [
   ["funnel", "Funnel"], ["trends", "Trends"], ["times", "Time to convert"], ["paths", "Paths"], ["experiments", "Experiments"],
-  ["users", "Find a user"], ["status", "Status"],
+  ["users", "Find a user"], ["incoming", "Incoming"], ["status", "Status"],
 ];
 
 /** Created once, so that they keep the focus. */

@@ -82,11 +82,11 @@ export function notice(kind, title, text, actions) {
 }
 
 /** Says how to send the first event. */
-export function noEvents() {
+export function noEvents(title = "No events yet") {
   const line = "curl -X POST http://INGEST_HOST:8080/v1/events \\\n  -H 'content-type: application/json' \\\n"
     + (session.keys_needed ? "  -H 'authorization: Bearer WRITE_KEY' \\\n" : "")
     + `  -d '[{"user_id":"u1","event":"Visit","timestamp":"${new Date().toISOString()}"}]'`;
-  return notice("empty", "No events yet", [
+  return notice("empty", title, [
     h("p", {}, `Send a first event to the ingest service. Replace INGEST_HOST with its host name${
       session.keys_needed ? " and WRITE_KEY with a write key" : ""}. The event appears here within seconds.`),
     h("pre", { tabindex: "0", "aria-label": "Command that sends an event" }, h("code", {}, line)),

@@ -26,6 +26,16 @@ package struct MemberPlace: Hashable, Sendable, ExpressibleByStringLiteral {
     /// The text in a document that is not parsed.
     func text(in json: [UInt8], _ range: Range<Int>) -> ByteString? { JSONElements.text(at: names, in: json, range) }
 
+    /// The document without the value.
+    func removed(from document: JSONValue) -> JSONValue { Self.removing(names[...], from: document) }
+
+    private static func removing(_ names: ArraySlice<ByteString>, from document: JSONValue) -> JSONValue {
+        guard let name = names.first, let members = document.asObject else { return document }
+        let rest = names.dropFirst()
+        if rest.isEmpty { return .object(members.filter { $0.key != name }) }
+        return .object(members.map { $0.key == name ? .init(name, removing(rest, from: $0.value)) : $0 })
+    }
+
     /// The value, or the digits of a number that a double does not hold exactly.
     fileprivate func exactly(_ value: JSONValue, in source: SourceRecord) -> JSONValue {
         JSONElements.exactly(value, at: names, in: source.text, source.range) ?? value

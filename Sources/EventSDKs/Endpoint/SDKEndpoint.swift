@@ -189,6 +189,19 @@ extension SDKEndpoint {
     }
 }
 
+extension SDKEndpoint {
+    /// A record without the members that may be the API key.
+    func withoutKey(_ record: JSONValue) -> JSONValue {
+        keys.reduce(record) { record, place in
+            switch place {
+            case .event(let place): place.removed(from: record)
+            case .body(let name): MemberPlace(name: name).removed(from: record)
+            case .bearer, .basic, .path, .query: record
+            }
+        }
+    }
+}
+
 // MARK: - Compression
 
 extension SDKEndpoint {

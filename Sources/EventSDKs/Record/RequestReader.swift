@@ -58,6 +58,7 @@ struct RequestReader {
             source = try body.record(index)
         } catch {
             if body.isSingle { throw .malformed(error.message) }
+            // Its text may hold the API key, so it is not kept.
             var record = SDKRecord(rejected: error)
             record.messageID = endpoint.messageIDs.lazy.compactMap { body.text(at: $0, of: index) }.first ?? ""
             return (record, nil)
@@ -68,6 +69,7 @@ struct RequestReader {
             try source.checkIDs(of: record)
         } catch {
             record = SDKRecord(rejected: error)
+            record.source = endpoint.withoutKey(source.value).encode()
         }
         record.messageID = endpoint.messageIDs.text(in: source.value) ?? ""
         return (record, endpoint.key(ofEvent: source.value))
@@ -94,9 +96,9 @@ extension SDKBatch {
         key = keys.lazy.compactMap { $0 }.first
         if key == nil { return }
         for index in records.indices where keys[index] != key && records[index].rejected == nil {
-            let messageID = records[index].messageID
+            let (messageID, events) = (records[index].messageID, records[index].events)
             records[index] = SDKRecord(rejected: EventFault("token", "is missing, or is not the API key of the request's first event"))
-            records[index].messageID = messageID
+            (records[index].messageID, records[index].events) = (messageID, events)
         }
     }
 }

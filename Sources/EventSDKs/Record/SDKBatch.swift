@@ -33,6 +33,8 @@ package struct SDKRecord: Sendable, Equatable {
     /// Parts that are not stored, and why.
     package var ignored: [String] = []
     package var rejected: EventFault?
+    /// The JSON of a record that is rejected before its events are known, without the API key; else empty.
+    package var source: [UInt8] = []
     /// The client's id of the record, where answers name events by it; empty if there is none.
     var messageID: ByteString = ""
 

@@ -66,6 +66,9 @@ package struct EventScanner: Sendable {
     /// Approximate bytes of the batch on the wire.
     package var approximateBytes: Int { builder.approximateBytes }
 
+    /// Whether the last record was rejected.
+    package var isLastRejected: Bool { rejected.last.map { $0.index == count - 1 } ?? false }
+
     package consuming func finish() -> ScannedEvents {
         ScannedEvents(batch: builder.finish(), index: index, rejected: rejected, claims: claims, aliases: aliases)
     }

@@ -14,6 +14,7 @@ package struct IngestRoutes: Sendable {
     let bodies: BodyMemory
     /// Answers CloudEvents, which come to the path of native events.
     let sdks: SDKRoutes
+    let incoming: IncomingEvents
 
     package static let endpoints = Form.allCases.map { form in
         Endpoint<IngestRoutes>(
@@ -62,14 +63,25 @@ package struct IngestRoutes: Sendable {
         return try await bodies.with(principal.project, call.context) { lease in
             let body = try await ReceivedBody.read(call.request, limit: call.bodyBytesMax, lease: lease)
             toll.read(body.receivedBytes, principal)
-            switch try await intake.parsing.run(principal.project, { read(form, head, try body.content(), key) }) {
+            let (events, bytes) = try await intake.parsing.run(principal.project) {
+                let bytes = try body.content()
+                return (read(form, head, bytes, key), bytes)
+            }
+            let origin = RequestOrigin(principal, form.path)
+            switch events {
             case .failure(let answer, let fault):
-                if let fault { intake.noteRejected(fault, project: principal.project) }
+                noteRejected(answer, fault, bytes, origin)
                 intake.noteRefused(answer.failure?.limit, call.context.logger)
                 return answer
             case .success(let batch):
                 try toll.admit(batch, principal)
                 let outcome = try await intake.store(batch, delivery: nil, sender: Sender(principal), logger: call.context.logger)
+                if incoming.wants(outcome) {
+                    // The events are stored, so a thread that has ended must not fail the request.
+                    try? await intake.parsing.run(principal.project, isLong: bytes.count > Self.longBytes) {
+                        note(form, head, bytes, batch, outcome, origin)
+                    }
+                }
                 guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return answer(form, outcome, key) }
                 return try await intake.parsing.run(principal.project) { answer(form, outcome, key) }
             }
@@ -103,10 +115,9 @@ package struct IngestRoutes: Sendable {
         _ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ principal: KeyRing.Principal, _ toll: Toll,
         _ logger: Logger, _ done: @escaping @Sendable (WholeAnswer) -> Void
     ) throws(ProtocolError) -> Bool {
-        let sender = Sender(principal)
         switch read(form, head, bytes, key) {
         case .failure(let answer, let fault):
-            if let fault { intake.noteRejected(fault, project: sender.project) }
+            noteRejected(answer, fault, bytes, RequestOrigin(principal, form.path))
             intake.noteRefused(answer.failure?.limit, logger)
             done(answer)
             return true
@@ -114,9 +125,11 @@ package struct IngestRoutes: Sendable {
             // The router answers it, and asks the limits then.
             guard batch.batch.count <= ShardRouter.gatheredRowsMax else { return false }
             try toll.admitWhole(batch, principal)
-            return intake.gather(batch, sender: sender, logger: logger) { result in
+            return intake.gather(batch, sender: Sender(principal), logger: logger) { result in
                 switch result {
-                case .success(let outcome): done(answer(form, outcome, key))
+                case .success(let outcome):
+                    if incoming.wants(outcome) { note(form, head, bytes, batch, outcome, RequestOrigin(principal, form.path)) }
+                    done(answer(form, outcome, key))
                 case .failure(let error):
                     intake.noteRefused(error.limit, logger)
                     done(WholeAnswer(error))
@@ -178,9 +191,41 @@ package struct IngestRoutes: Sendable {
     /// Reads many events; a bad event is rejected alone.
     private func readMany(_ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) throws -> ReadBatch {
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: key, eventsMax: intake.eventsMax)
+        return Self.isLines(head) ? try reader.lines(bytes) : try reader.array(bytes)
+    }
+
+    private static func isLines(_ head: HTTPRequest) -> Bool {
         let type = head.headerFields[.contentType]?.lowercased() ?? ""
-        let isLines = type.hasPrefix("application/x-ndjson") || type.hasPrefix("application/ndjson") || type.hasPrefix("application/jsonl")
-        return isLines ? try reader.lines(bytes) : try reader.array(bytes)
+        return type.hasPrefix("application/x-ndjson") || type.hasPrefix("application/ndjson") || type.hasPrefix("application/jsonl")
+    }
+
+    // MARK: - Incoming events
+
+    /// A longer body is searched for its rejected events on a thread of `parsing`.
+    private static let longBytes = 64 << 10
+
+    /// Keeps a body that was rejected as a whole.
+    /// - Parameter fault: that of a single event; nil if the body could not be read as events.
+    private func noteRejected(_ answer: WholeAnswer, _ fault: EventFault?, _ bytes: [UInt8], _ origin: RequestOrigin) {
+        if let fault { intake.noteRejected(fault, project: origin.project) }
+        guard let fault = fault ?? answer.failure.map({ EventFault("body", $0.message) }) else { return }
+        incoming.note(fault, bytes, from: origin)
+    }
+
+    private func note(
+        _ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ batch: ReadBatch, _ outcome: AppendOutcome, _ origin: RequestOrigin
+    ) {
+        let ranges: [Range<Int>]
+        if outcome.rejected.isEmpty {
+            ranges = []
+        } else if form == .trackEvent {
+            ranges = [0..<bytes.count]
+        } else {
+            ranges = Self.isLines(head) ? RecordRanges.lines(bytes) : RecordRanges.list(bytes)
+        }
+        incoming.note(outcome, of: batch, from: origin) { index in
+            RejectedEvent.Content(ranges.indices.contains(index) ? Array(bytes[ranges[index]]) : [])
+        }
     }
 
     // MARK: - Answers

@@ -46,6 +46,13 @@ struct SDKRead: Sendable {
         rows = ReadBatch(batch: builder.finish(), index: index, rejected: faults, claims: claims)
     }
 
+    /// A record that was rejected: its native event or, if that is not known, the record itself.
+    func content(_ index: Int) -> RejectedEvent.Content {
+        let record = batch.records[index]
+        guard let event = record.events.first else { return RejectedEvent.Content(record.source, product: "\(endpoint.product)") }
+        return RejectedEvent.Content(event.encode())
+    }
+
     /// What became of the records.
     func outcome(_ stored: AppendOutcome) -> SDKOutcome {
         var rejected: [Int: EventFault] = [:]

@@ -13,6 +13,7 @@ package struct SDKRoutes: Sendable {
     let intake: Intake
     let door: KeyDoor
     let bodies: BodyMemory
+    let incoming: IncomingEvents
 
     /// One for each method and path; products that share one are distinguished by the request. CloudEvents come to a path of native
     /// events.
@@ -89,6 +90,9 @@ package struct SDKRoutes: Sendable {
                 let caller = try known ?? admit(read.batch.key, in: place, of: call.request)
                 try toll.admit(read.rows, caller, keyBytes: known == nil ? body.receivedBytes : nil)
                 let outcome = try await intake.store(read.rows, delivery: nil, sender: Sender(caller), logger: call.context.logger)
+                if incoming.wants(outcome) {
+                    incoming.note(outcome, of: read.rows, from: RequestOrigin(caller, endpoint.path), content: read.content)
+                }
                 return (endpoint.answer(read.batch, read.outcome(outcome), to: request, now: WallClock.now()), endpoint, nil)
             }
         } catch {

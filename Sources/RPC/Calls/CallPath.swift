@@ -18,12 +18,14 @@ package enum CallPath: String, CaseIterable, Sendable {
     case identity = "/sluice/v1/identity"
     case shardAppend = "/sluice/v1/shard-append"
     case keys = "/sluice/v1/keys"
+    case announce = "/sluice/v1/announce"
+    case incoming = "/sluice/v1/incoming"
 
     package var request: FrameKind {
         switch self {
         case .hello: return .hello
         case .append: return .append
-        case .query, .times, .explain, .paths, .predictors: return .query
+        case .query, .times, .explain, .paths, .predictors, .announce, .incoming: return .query
         case .users: return .usersQuery
         case .partialQuery: return .partialQuery
         case .partialUsers: return .partialUsersQuery
@@ -41,7 +43,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         switch self {
         case .hello: return [.helloResult]
         case .append, .shardAppend: return [.appendResult]
-        case .query, .times, .explain, .paths, .predictors: return [.mergedResult]
+        case .query, .times, .explain, .paths, .predictors, .announce, .incoming: return [.mergedResult]
         case .users: return [.mergedResult, .userList]
         case .partialUsers: return [.userList]
         case .partialDiscovery: return [.discoveryResult]

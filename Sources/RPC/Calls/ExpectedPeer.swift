@@ -26,6 +26,7 @@ package final class ExpectedPeer: Sendable {
         ExpectedPeer(.shard, shard: number, dataID: dataID)
     }
     package static var coordinator: ExpectedPeer { ExpectedPeer(.coordinator, shard: nil) { 0 } }
+    package static var ingest: ExpectedPeer { ExpectedPeer(.ingest, shard: nil) { 0 } }
 
     /// Throws unless the peer is the expected one, as far as both sides know. A value that one of them does not know yet is
     /// no contradiction.

@@ -24,6 +24,9 @@ package struct FrameCall: Sendable {
     package var address: String { call.connection.limitAddress }
     package var isCancelled: Bool { call.isCancelled }
 
+    /// The IP address that the call comes from; nil if it has none.
+    package var callerAddress: String? { call.connection.ipAddress }
+
     package func onCancel(_ body: @escaping @Sendable () -> Void) { call.onCancel(body) }
 
     /// The writer of the call's answer; to be made once per call.

@@ -68,6 +68,11 @@ package struct Membership: Sendable {
         }
     }
 
+    /// Calls the coordinator.
+    package func call(_ path: CallPath, _ body: [UInt8], timeout: Duration) async throws(ProtocolError) -> [UInt8] {
+        try await coordinator.call(path, body, timeout: timeout)
+    }
+
     /// Marks a copied data directory as this cluster's own. To be called once the cluster map is confirmed.
     package func claim() { if lock.isCopy { lock.claim() } }
 }

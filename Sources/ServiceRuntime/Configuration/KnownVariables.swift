@@ -7,7 +7,8 @@ package enum KnownVariables {
     private static let settings = [
         "host", "http-port", "wire-port", "connections-per-address", "cluster-secret", "allow-plain-text", "tls-cert", "tls-key", "tls-ca",
         "tls-client-ca", "trusted-proxies",
-        "addresses-file", "log-level", "coordinator", "data", "body-mb", "bodies-mb", "events-per-request", "in-flight-mb", "shard",
+        "addresses-file", "log-level", "coordinator", "data", "body-mb", "bodies-mb", "events-per-request", "in-flight-mb", "rejected-mb",
+        "advertise", "shard",
         "seal-rows", "merge-mb", "reserve-mb", "query-threads", "query-queue", "event-names-max", "property-keys-max",
         "users-per-bucket-max",
         "new-names-per-hour", "shards", "new-shards", "write-keys", "read-keys", "admin-keys",

@@ -20,8 +20,11 @@ struct Load: AsyncParsableCommand {
             If ingest cannot store events, for example because a shard is down, the command \
             retries for 120 s and then fails. Run it again, also after Ctrl-C: it loads the rest.
 
-            Rejected rows go to FILE.rejected.ndjson, each with its lines and the reason. \
-            The exit status is 0 if all rows were stored, 3 if rows were rejected, and 1 if \
+            Rejected rows go to FILE.rejected.ndjson, each with its lines, the reason and, \
+            if it could be read, the event. Repair the events in that file, then send them by \
+            `sluice load --retry-rejected FILE.rejected.ndjson`. The files in which ingest \
+            keeps the events that it has rejected are sent in the same way. Sending a file \
+            twice counts its events once. The exit status is 0 if all rows were stored, 3 if rows were rejected, and 1 if \
             a file failed.
 
             Examples:
@@ -30,6 +33,7 @@ struct Load: AsyncParsableCommand {
                   --timestamp changed_at
               sluice load events.json --preset mixpanel-export
               zcat events.ndjson.gz | sluice load -
+              sluice load --retry-rejected export.csv.rejected.ndjson
             """)
 
     @Argument(help: ArgumentHelp("Files to load; - reads standard input.", valueName: "file"), completion: .file()) var files: [String]
@@ -42,13 +46,20 @@ struct Load: AsyncParsableCommand {
         @OptionGroup var key: KeyOptions
     }
 
+    /// How the files are read.
+    private func fileOptions() throws -> FileOptions {
+        var options = try reading.fileOptions()
+        if loading.retryRejected { options.unwrap = RejectedLines.unwrap }
+        return options
+    }
+
     func validate() throws {
         guard !files.isEmpty else { throw ValidationError("no file is given: name one or more files, or - for standard input") }
-        _ = try reading.fileOptions()
+        _ = try fileOptions()
     }
 
     func run() async throws {
-        let options = try reading.fileOptions()
+        let options = try fileOptions()
         var outcome = Outcome.complete
         if loading.dryRun {
             let dryRun = DryRun(options: options, format: loading.format)
@@ -124,7 +135,9 @@ struct Load: AsyncParsableCommand {
                 totals.accepted += done.accepted
                 totals.rejected += done.rejected.count
                 totals.rows += done.rows
-                for (lines, reason) in done.rejected { rejects.write(lines, reason) }
+                for (lines, reason, event) in done.rejected {
+                    rejects.write(lines, reason, event.map { .init("event", $0.json) })
+                }
                 bar.show(rows: totals.rows, fraction: source.fractionRead)
             }
             var running = 0

@@ -34,7 +34,7 @@ struct DryRun {
                     .init("file", .text(file)), .init("lines", [.count(outcome.lines.lowerBound), .count(outcome.lines.upperBound)]),
                 ]
                 switch outcome.kind {
-                case .row(let row): members.append(.init("event", Self.json(read.batch.event(row))))
+                case .row(let row): members.append(.init("event", read.batch.event(row).json))
                 case .rejected(let fault):
                     members.append(.init("reason", .text(fault.reason)))
                     result = .rejectedRows
@@ -46,13 +46,6 @@ struct DryRun {
             Terminal.write(out)
         }
         return result
-    }
-
-    private static func json(_ event: Event) -> JSONValue {
-        [
-            "user_id": .string(event.user), "event": .string(event.name), "timestamp": .text(Timestamp.format(event.time)),
-            "event_id": .string(event.id), "properties": .object(event.properties.map { .init($0.key, $0.value.json) }),
-        ]
     }
 
     // MARK: - Table

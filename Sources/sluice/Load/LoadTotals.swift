@@ -18,7 +18,7 @@ struct LoadTotals {
             case .row: break
             case .rejected(let fault):
                 rejected += 1
-                rejects.write(outcome.lines, fault.reason)
+                rejects.write(outcome.lines, fault.reason, outcome.record)
             case .skipped(let reason): skipped[reason, default: 0] += 1
             }
         }

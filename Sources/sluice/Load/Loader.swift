@@ -43,7 +43,8 @@ struct Loader: Sendable {
 
     struct Done: Sendable {
         var accepted: Int
-        var rejected: [(lines: FileLines, reason: String)]
+        /// `event` is nil for a claim.
+        var rejected: [(lines: FileLines, reason: String, event: Event?)]
         var rows: Int
     }
 
@@ -66,7 +67,9 @@ struct Loader: Sendable {
                     let refused = outcome.rejected.count { $0.row >= events }
                     return Done(
                         accepted: outcome.accepted - (batch.claims - refused),
-                        rejected: outcome.rejected.map { (batch.lines[$0.row], $0.reason) }, rows: events)
+                        rejected: outcome.rejected.filter { batch.lines.indices.contains($0.row) }.map {
+                            (batch.lines[$0.row], $0.reason, $0.row < events ? batch.batch.event($0.row) : nil)
+                        }, rows: events)
                 }
                 reason = "no answer from \(outcome.shards.joined(separator: ", "))"
             } catch {

@@ -11,6 +11,12 @@ struct LoadingOptions: ParsableArguments {
     enum Format: String, ExpressibleByArgument, CaseIterable { case table, json }
 
     @Flag(help: "Show how the files are read, and send nothing. Needs no cluster.") var dryRun = false
+    @Flag(
+        help: """
+            The files hold rejected events: a FILE.rejected.ndjson of an earlier load, or a file of ingest's directory rejected. Sends \
+            them again, with the API key of their project.
+            """)
+    var retryRejected = false
     @Option(
         help: ArgumentHelp("Output of --dry-run: a table of the first rows, or json with one line for each record.", valueName: "format"))
     var format: Format = .table
@@ -25,6 +31,9 @@ struct LoadingOptions: ParsableArguments {
 
     func validate() throws {
         if format == .json, !dryRun { throw ValidationError("--format json needs --dry-run") }
+        if retryRejected, rowIds == .file || idempotencyKey != nil {
+            throw ValidationError("--retry-rejected keeps the ids of events, so it takes neither --row-ids file nor --idempotency-key")
+        }
         if let idempotencyKey {
             guard (1...Limits.idempotencyKeyBytes).contains(idempotencyKey.utf8.count) else {
                 throw ValidationError(

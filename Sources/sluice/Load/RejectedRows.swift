@@ -2,7 +2,7 @@ import EventFiles
 import Foundation
 import FunnelModel
 
-/// The file of rejected records, with their lines and reasons; created when the first one comes. If it can't be written, the load
+/// The file of rejected records, with their lines, reasons and events, for its owner only; created when the first one comes. If it can't be written, the load
 /// goes on and the first reasons are printed.
 final class RejectedRows {
     let path: String
@@ -19,12 +19,17 @@ final class RejectedRows {
         if unlink(path) != 0, errno != ENOENT, errno != ENOTDIR { fault = SystemWords.last }
     }
 
-    func write(_ lines: FileLines, _ reason: String) {
+    /// - Parameter record: the event; nil if it could not be read.
+    func write(_ lines: FileLines, _ reason: String, _ record: JSONValue.Member?) {
         if fault == nil, handle == nil {
-            let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+            let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
             if descriptor < 0 { fault = SystemWords.last } else { handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true) }
         }
-        let line: JSONValue = ["line": .count(lines.lowerBound), "last_line": .count(lines.upperBound), "reason": .text(reason)]
+        var members: [JSONValue.Member] = [
+            .init("line", .count(lines.lowerBound)), .init("last_line", .count(lines.upperBound)), .init("reason", .text(reason)),
+        ]
+        if let record { members.append(record) }
+        let line = JSONValue.object(members)
         if fault == nil {
             do {
                 try handle?.write(contentsOf: Data(line.encode() + [10]))

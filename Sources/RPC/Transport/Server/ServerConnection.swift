@@ -8,6 +8,8 @@ package final class ServerConnection: Sendable {
     package let remoteAddress: String
     /// The part of it that limits use.
     package let limitAddress: String
+    /// Its IP address; nil if it has none.
+    package let ipAddress: String?
     private let slot = Mutex<(any Sendable)?>(nil)
     private let names = Mutex<[String]?>(nil)
     private let proven = Atomic<Bool>(false)
@@ -15,11 +17,13 @@ package final class ServerConnection: Sendable {
 
     /// Also a connection made by hand, for tests of handlers.
     package init(
-        id: UInt64, remoteAddress: String, limitAddress: String = "local", onProof: @escaping @Sendable () -> Void = {}
+        id: UInt64, remoteAddress: String, limitAddress: String = "local", ipAddress: String? = nil,
+        onProof: @escaping @Sendable () -> Void = {}
     ) {
         self.id = id
         self.remoteAddress = remoteAddress
         self.limitAddress = limitAddress
+        self.ipAddress = ipAddress
         self.onProof = onProof
     }
 

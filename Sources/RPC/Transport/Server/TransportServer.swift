@@ -87,7 +87,9 @@ package final class TransportServer: Sendable {
             shared.forget(admitted.id, address)
         }
         let remote = channel.remoteAddress.map { "\($0)" } ?? "unknown"
-        let connection = ServerConnection(id: admitted.id, remoteAddress: remote, limitAddress: address) {
+        let connection = ServerConnection(
+            id: admitted.id, remoteAddress: remote, limitAddress: address, ipAddress: channel.remoteAddress?.ipAddress
+        ) {
             shared.places.promote(place)
         }
         let driver = ServerDriver(

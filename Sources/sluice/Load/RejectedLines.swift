@@ -1,0 +1,45 @@
+import EventFiles
+import EventSDKs
+import FunnelModel
+
+/// Reads the lines of a file of rejected events: one of ingest, or one of an earlier load.
+enum RejectedLines {
+    static let unwrap: @Sendable (JSONValue) throws(EventFault) -> FileOptions.Unwrapped = { line throws(EventFault) in try read(line) }
+
+    private static func read(_ line: JSONValue) throws(EventFault) -> FileOptions.Unwrapped {
+        guard line["reason"] != nil else {
+            throw EventFault("", "the line has no \"reason\", so it is not of a file of rejected events: load it without --retry-rejected")
+        }
+        if let event = line["event"] { return .events([try native(event)]) }
+        if let record = line["record"] { return .events(try events(record, line)) }
+        guard let text = line["text"]?.asString else {
+            throw EventFault("", "the line has no event: repair the row in the file that was loaded, and load that file again")
+        }
+        if line["cut"]?.asBool == true { throw EventFault("text", "the event was too long to be kept as a whole") }
+        do throws(JSONError) {
+            return .record(try JSONParser.parse(text.bytes))
+        } catch {
+            throw EventFault("text", "malformed JSON at byte \(error.offset): \(error.reason)")
+        }
+    }
+
+    private static func native(_ event: JSONValue) throws(EventFault) -> JSONValue {
+        guard event["type"] != "alias" || event["event"] != nil || event["event_type"] != nil else { throw aliasFault }
+        return event
+    }
+
+    /// The events of a record of another product's SDK. A claim that two ids are one person becomes the first event's `anonymous_id`.
+    private static func events(_ record: JSONValue, _ line: JSONValue) throws(EventFault) -> [JSONValue] {
+        func text(_ name: ByteString) -> String { line[name]?.asString?.string ?? "" }
+        guard let time = line["time"]?.asString.flatMap({ try? Timestamp.parse($0) }) else {
+            throw EventFault("time", "the line has no time")
+        }
+        let read = try SDKEndpoint.readAgain(record, product: text("product"), path: text("endpoint"), time: time)
+        guard case .object(let first)? = read.events.first else { throw aliasFault }
+        let user = JSONValue.object(first)["user_id"]
+        guard let claim = read.claims.first(where: { $0.kind == .identify && .string($0.parent) == user }) else { return read.events }
+        return [.object(first + [.init("anonymous_id", .string(claim.child))])] + read.events.dropFirst()
+    }
+
+    private static let aliasFault = EventFault("", "an alias cannot be sent from a file: send it to ingest over HTTP")
+}
