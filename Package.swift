@@ -95,10 +95,12 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict, plugins: ["EmbedFiles"]),
         library("EventSDKs", ["EventShapes", "FunnelModel", "TimeZones"]),
-        library("IngestService", ["RPC", "ServiceHost", "EventSDKs"]),
+        library("IngestService", ["RPC", "ServiceHost", "EventRules", "EventSDKs"]),
         library("ShardService", ["RPC", "ServiceHost", "EventStorage", "FunnelMatch", "FunnelQuery", "Codec", "CShims"]),
         library("Metadata", ["FunnelProtocol", "FunnelModel", "ServiceRuntime", grdb]),
-        library("CoordinatorService", ["Metadata", "Dashboard", "TimeZones", "Codec", "RPC", "ServiceHost", "FunnelStatistics", crypto]),
+        library(
+            "CoordinatorService",
+            ["Metadata", "Dashboard", "EventRules", "TimeZones", "Codec", "RPC", "ServiceHost", "FunnelStatistics", crypto]),
         program("sluice-ingest", ["IngestService", "ServiceHost", "ServiceRuntime"]),
         program("sluice-shard", ["ShardService", "ServiceHost", "ServiceRuntime"]),
         program("sluice-coordinator", ["CoordinatorService", "ServiceHost", "ServiceRuntime"]),
@@ -124,7 +126,7 @@ let package = Package(
         tests(
             "ServiceTests",
             [
-                "ServiceRuntime", "ServiceHost", "Metadata", "EventSDKs", "IngestService", "CoordinatorService", "ShardService",
+                "ServiceRuntime", "ServiceHost", "Metadata", "EventRules", "EventSDKs", "IngestService", "CoordinatorService", "ShardService",
                 "EventStorage",
                 "Dashboard",
                 "TestSupport", nioCore, nioPosix, logging,

@@ -36,6 +36,7 @@ package final class CoordinatorService: Sendable {
     private let fleet: ShardFleet
     private let engine: QueryEngine
     private let savedFunnels: SavedFunnels
+    private let savedRules: SavedRules
     private let apiKeys: APIKeys
     private let projects: ProjectStore
     private let live: LiveHub
@@ -50,6 +51,7 @@ package final class CoordinatorService: Sendable {
         let routes: [FrameServer.Route] = [
             .init(.snapshot, .services([.ingest, .shard])) { try await service.giveSnapshot($0) },
             .init(.keys, .services([.ingest])) { try await service.giveKeys($0) },
+            .init(.rules, .services([.ingest])) { try await service.giveRules($0) },
             .init(.users, service.readers) { try await service.users($0) },
             .init(.announce, .services([.ingest])) { try await service.hearIngest($0) },
         ]
@@ -68,6 +70,7 @@ package final class CoordinatorService: Sendable {
             AtShutdown {
                 service.directory.registry.endWaiting()
                 service.apiKeys.endWaiting()
+                service.savedRules.endWaiting()
             },
             Background { await service.live.run() },
         ]
@@ -80,8 +83,8 @@ package final class CoordinatorService: Sendable {
             node.logger.notice("Chart.js was not found: the dashboard shows tables in place of charts; install libjs-chart.js")
         }
         let routes = CoordinatorRoutes(
-            engine: engine, savedFunnels: savedFunnels, apiKeys: apiKeys, projects: projects, callers: callers, hub: live, ingests: ingests,
-            site: site)
+            engine: engine, savedFunnels: savedFunnels, savedRules: savedRules, apiKeys: apiKeys, projects: projects, callers: callers,
+            hub: live, ingests: ingests, site: site)
         routes.add(to: router)
     }
 
@@ -101,6 +104,11 @@ package final class CoordinatorService: Sendable {
         try await projects.ensure(Set(keyList.map(\.project)).union([1]), now: WallClock.now() / 1_000_000)
         let savedFunnels = SavedFunnels(directory.store, logger: node.logger)
         self.savedFunnels = savedFunnels
+        let savedRules = try await SavedRules(directory.store, logger: node.logger)
+        self.savedRules = savedRules
+        node.metrics.gauge("sluice_coordinator_rules_revision", "newest revision of normalisation rules; 0: no project has any") {
+            Double(savedRules.newest)
+        }
         let identity = node.identity { directory.registry.state }
         fleet = ShardFleet(
             map, service: identity, dataID: { directory.registry.dataID(ofShard: $0) }, group: node.group, tls: node.clientTLS,
@@ -304,6 +312,14 @@ package final class CoordinatorService: Sendable {
         let address = try JSONParser.parse(call.frame.body)["address"]?.asString?.string ?? ""
         try ingests.hear(address, from: call.callerAddress)
         try await send([:], call)
+    }
+
+    private func giveRules(_ call: FrameCall) async throws {
+        let request = try decoding("rule list request") { () throws(ByteError) in try RuleListRequest(body: call.frame.body) }
+        let list = await savedRules.answer(request)
+        var answer = call.writer()
+        try await answer.send(.ruleList, list.body)
+        try await answer.end(rows: 1)
     }
 
     /// Answers with the report that a document asks for.

@@ -8,6 +8,9 @@ package enum Limits {
     package static let propertiesPerEvent = 256
     package static let propertyBytesPerEvent = 32 * 1024
     package static let propertyDepth = 16
+    /// Bytes of the normalisation rules of one project as JSON, and of those of all projects as services get them.
+    package static let ruleDocumentBytes = 256 << 10
+    package static let ruleListBytes = 8_000_000
     package static let eventNamesPerProject = 10_000
     package static let propertyKeysPerProject = 2_000
 

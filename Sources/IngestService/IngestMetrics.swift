@@ -11,6 +11,7 @@ package struct IngestMetrics: Sendable {
     private let handedBack: Counter
     private let refused: ProjectCounters
     private let limited: [RequestLimit: Counter]
+    private let ruled: ProjectCounters
     private let limit = LogLimit()
 
     package init(_ metrics: Metrics) {
@@ -28,6 +29,9 @@ package struct IngestMetrics: Sendable {
                 let help = "requests that a limit refused as a whole, over HTTP and the wire, those of SDKs too"
                 return (limit, metrics.counter("sluice_ingest_limited_total", help, labels: [("limit", limit.rawValue)]))
             })
+        ruled = metrics.counters(
+            "sluice_ingest_rules_events_total", "events that normalisation rules changed, dropped or rejected, those of retries included",
+            by: RuleEffect.outcomes.map { [("outcome", $0)] })
     }
 
     /// Counts the events of one request as the shards answered, before those that ingest itself rejected are added.
@@ -58,6 +62,11 @@ package struct IngestMetrics: Sendable {
     func note(_ refused: RequestLimit, logger: Logger) {
         limited[refused]?.add()
         limit.log(logger, .warning, refused.rawValue, "requests refused by a limit", ["limit": "\(refused.rawValue)"])
+    }
+
+    /// Counts what rules have made of the events of one request.
+    func note(_ effect: RuleEffect, project: UInt32) {
+        for (outcome, count) in effect.counts.enumerated() { ruled.add(count, outcome, project: project) }
     }
 
     /// Counts and logs a batch that was refused as a whole.

@@ -68,7 +68,9 @@ package final class IngestService: Sendable {
 
     private init(_ node: Node) async throws {
         self.node = node
-        let membership = try await Membership(node)
+        let rules = RulesInForce(logger: node.logger)
+        rules.addMetrics(to: node.metrics)
+        let membership = try await Membership(node) { rules.take($0) }
         self.membership = membership
         let settings = node.settings
         if !settings.text("advertise").isEmpty, let fault = addressFault(settings.text("advertise")) {
@@ -95,7 +97,7 @@ package final class IngestService: Sendable {
         intake = Intake(
             router: router, bodyBytesMax: settings.integer("body-mb") << 20,
             eventsMax: min(Limits.rowsPerBatch, settings.integer("events-per-request")), parsing: parsing,
-            limits: SenderLimits(settings, days: DayFile.read(settings)), metrics: node.metrics)
+            limits: SenderLimits(settings, days: DayFile.read(settings)), rules: rules, metrics: node.metrics)
         if let limits = intake.limits {
             node.metrics.gauge(
                 "sluice_ingest_rows_per_day_max_used_ratio",
@@ -260,6 +262,8 @@ package final class IngestService: Sendable {
         let reader = BatchReader(now: WallClock.now(), idempotencyKey: message.idempotencyKey, eventsMax: intake.eventsMax)
         let delivery = ShardRouter.Delivery(
             of: message, fingerprint: CRC32C.checksum(body, range: Append.contentStart..<body.count), project: project)
-        return (reader.columns(message.batch), delivery)
+        var read = reader.columns(message.batch)
+        if let tables = intake.rules.tables(of: project) { try read.apply(tables, isNumbered: true) }
+        return (read, delivery)
     }
 }

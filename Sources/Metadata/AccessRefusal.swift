@@ -11,6 +11,7 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
     case keyListBytes
     case keyListBytesOfProject(UInt32)
     case projects
+    case ruleListBytes
     /// The environment has no API keys.
     case keysNeeded
 
@@ -35,6 +36,8 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
             are not used, or give shorter lists of origins
             """
         case .projects: "the cluster has \(Limits.projects) projects, the limit"
+        case .ruleListBytes:
+            "the normalisation rules of all projects together would take more than \(Limits.ruleListBytes) bytes, the limit"
         case .keysNeeded:
             """
             this cluster has no API keys, so everybody on its machine may do everything: start it with SLUICE_ADMIN_KEYS before \
@@ -49,7 +52,7 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
         case .unknownKey: "unknown_key"
         case .unknownProject: "unknown_project"
         case .nameTaken: "name_taken"
-        case .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects: "limit_reached"
+        case .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects, .ruleListBytes: "limit_reached"
         case .keysNeeded: "keys_needed"
         }
     }
@@ -57,7 +60,7 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
     package var httpStatus: Int {
         switch self {
         case .unknownKey, .unknownProject: 404
-        case .nameTaken, .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects, .keysNeeded: 409
+        case .nameTaken, .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects, .ruleListBytes, .keysNeeded: 409
         }
     }
 }

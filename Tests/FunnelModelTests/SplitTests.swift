@@ -71,6 +71,22 @@ struct SplitTests {
         }
     }
 
+    /// Slices as those of another batch, of which some rows are left.
+    @Test func slicesCanBeginWhereTheCallerSays() {
+        var random = SplitMix64(seed: 21)
+        let batch = Self.batch(&random, rows: 200)
+        let map = Self.map(3)
+        let own = batch.split(over: map, sliceBytes: 300)
+        #expect(batch.sliceStarts(sliceBytes: 300) == own.map(\.rows.lowerBound))
+        #expect(batch.split(over: map, sliceBytes: 1, starts: batch.sliceStarts(sliceBytes: 300)) == own)
+        let some = batch.split(over: map, sliceBytes: 1, starts: [0, 0, 50, 200])
+        #expect(some.map(\.rows) == [0..<0, 0..<50, 50..<200, 200..<200])
+        #expect(some.map(\.shards.isEmpty) == [true, false, false, true])
+        let one = batch.gather((0..<200).filter { batch.user[$0] == batch.user[0] })
+        #expect(one.split(over: map, sliceBytes: 1, starts: [0]).map(\.rows) == [0..<one.count])
+        #expect(one.split(over: map, sliceBytes: 1 << 20, starts: [0, 0]).map(\.rows) == [0..<0, 0..<one.count])
+    }
+
     @Test func joinedBatchesAreTheSameEvents() {
         var random = SplitMix64(seed: 8)
         for _ in 0..<40 {

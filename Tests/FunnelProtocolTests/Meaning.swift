@@ -106,6 +106,8 @@ extension Message {
         case .identity(let m): return Self.json(m)
         case .keyListRequest(let m): return m.meaning
         case .keyList(let m): return m.meaning
+        case .ruleListRequest(let m): return m.meaning
+        case .ruleList(let m): return m.meaning
         case .snapshot(let m): return Self.json(m)
         case .error(let m):
             return [
@@ -185,6 +187,8 @@ extension Message {
         case .identity: self = .identity(try Self.identity(m))
         case .keyListRequest: self = .keyListRequest(try KeyListRequest(meaning: m))
         case .keyList: self = .keyList(try KeyListMessage(meaning: m))
+        case .ruleListRequest: self = .ruleListRequest(try RuleListRequest(meaning: m))
+        case .ruleList: self = .ruleList(try RuleListMessage(meaning: m))
         case .snapshot: self = .snapshot(try Self.snapshot(m))
         case .error:
             guard let code = ProtocolError.Code(rawValue: try m.int("code")) else { throw MeaningError(field: "code") }

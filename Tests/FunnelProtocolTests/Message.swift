@@ -25,6 +25,8 @@ enum Message: Equatable, Sendable {
     case identity(PeerIdentity)
     case keyListRequest(KeyListRequest)
     case keyList(KeyListMessage)
+    case ruleListRequest(RuleListRequest)
+    case ruleList(RuleListMessage)
 
     static func decode(_ kind: FrameKind, _ body: [UInt8]) throws(ProtocolError) -> Message {
         if kind == .error { return .error(try ProtocolError.decode(body)) }
@@ -51,6 +53,8 @@ enum Message: Equatable, Sendable {
             case .identity: return .identity(try PeerIdentity(body: body))
             case .keyListRequest: return .keyListRequest(try KeyListRequest(body: body))
             case .keyList: return .keyList(try KeyListMessage(body: body))
+            case .ruleListRequest: return .ruleListRequest(try RuleListRequest(body: body))
+            case .ruleList: return .ruleList(try RuleListMessage(body: body))
             case .query, .mergedResult, .usersQuery, .error:
                 do {
                     return .document(try JSONParser.parse(body))
@@ -84,6 +88,8 @@ enum Message: Equatable, Sendable {
         case .identity(let message): return message.body
         case .keyListRequest(let message): return message.body
         case .keyList(let message): return message.body
+        case .ruleListRequest(let message): return message.body
+        case .ruleList(let message): return message.body
         }
     }
 }

@@ -5,11 +5,11 @@ import struct
 import checksums
 from errors import OUTCOMES, SluiceError, invalid
 from frames import (APPEND_RESULT, DISCOVERY_RESULT, ERROR, HEALTH_RESULT, HELLO_RESULT, IDENTITY, KEY_LIST, MERGED_RESULT,
-                    PARTIAL_RESULT, SNAPSHOT, TRAILER, USER_LIST, Frame, decode_frame, encode_frame)
+                    PARTIAL_RESULT, RULE_LIST, SNAPSHOT, TRAILER, USER_LIST, Frame, decode_frame, encode_frame)
 from notation import Reader, string, varint
 
 RESULT_KINDS = (HELLO_RESULT, APPEND_RESULT, MERGED_RESULT, PARTIAL_RESULT, USER_LIST, HEALTH_RESULT, SNAPSHOT,
-                DISCOVERY_RESULT, IDENTITY, KEY_LIST)
+                DISCOVERY_RESULT, IDENTITY, KEY_LIST, RULE_LIST)
 
 
 def decode_trailer(body):

@@ -139,3 +139,35 @@ def read_key(reader):
     if key["origins"] and key["role"] != "write" or "" in key["origins"]:
         raise invalid("origins of a key that cannot have them, or an empty one")
     return key
+
+
+def encode_rule_list_request(request):
+    return struct.pack("<QI", request["known"], request["wait_ms"])
+
+
+def read_rule_list_request(reader):
+    return {"known": reader.number(8), "wait_ms": reader.number(4)}
+
+
+def encode_rule_list(answer):
+    projects = answer["projects"]
+    out = struct.pack("<QB", answer["version"], projects is not None)
+    if projects is None:
+        return out
+    entries = (struct.pack("<IQ", entry["project"], entry["revision"]) + string(entry["rules"]) for entry in projects)
+    return out + varint(len(projects)) + b"".join(entries)
+
+
+def read_rule_list(reader):
+    answer = {"version": reader.number(8), "projects": None}
+    if not answer["version"]:
+        raise invalid("version 0 of a rule list")
+    if not reader.flag():
+        return answer
+    answer["projects"] = projects = []
+    for _ in range(reader.varint()):
+        entry = {"project": reader.number(4), "revision": reader.number(8), "rules": reader.text(256 << 10)}
+        if entry["project"] <= (projects[-1]["project"] if projects else 0) or not entry["revision"]:
+            raise invalid(f"project {entry['project']}, revision {entry['revision']} of rules")
+        projects.append(entry)
+    return answer

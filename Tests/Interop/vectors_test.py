@@ -60,6 +60,8 @@ def normal(kind, meaning):
             meaning[key] = number(meaning[key])
     if "data_ids" in meaning:
         meaning["data_ids"] = [number(one) for one in meaning["data_ids"]]
+    if kind == "ruleList" and meaning["projects"]:
+        meaning["projects"] = [{**entry, "revision": number(entry["revision"])} for entry in meaning["projects"]]
     if kind in ("append", "shardAppend"):
         meaning["events"] = events_of(meaning["events"])
     if kind == "partialUsersQuery":
@@ -122,6 +124,7 @@ DECODE = {
     frames.SHARD_APPEND: reading(service.read_shard_append),
     frames.IDENTITY_REQUEST: decode_health, frames.IDENTITY: reading(cluster.read_identity),
     frames.KEY_LIST_REQUEST: reading(cluster.read_key_list_request), frames.KEY_LIST: reading(cluster.read_key_list),
+    frames.RULE_LIST_REQUEST: reading(cluster.read_rule_list_request), frames.RULE_LIST: reading(cluster.read_rule_list),
 }
 
 ENCODE = {
@@ -144,12 +147,14 @@ ENCODE = {
     "snapshotRequest": cluster.encode_snapshot_request,
     "identityRequest": lambda m: b"", "identity": cluster.encode_identity,
     "keyListRequest": cluster.encode_key_list_request, "keyList": cluster.encode_key_list,
+    "ruleListRequest": cluster.encode_rule_list_request, "ruleList": cluster.encode_rule_list,
 }
 # JSON has no fixed order of keys: these are compared after decoding again
 TEXTS = {"query", "usersQuery", "mergedResult", "partialQuery", "partialUsersQuery"}
 
 MESSAGES = ["append.json", "discovery.json", "error.json", "frame.json", "health.json", "hello.json", "identity.json",
-            "keys.json", "partial-query.json", "partial-result.json", "query.json", "snapshot.json", "user-list.json"]
+            "keys.json", "partial-query.json", "partial-result.json", "query.json", "rules.json", "snapshot.json",
+            "user-list.json"]
 
 
 class Vectors(unittest.TestCase):

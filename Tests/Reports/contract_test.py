@@ -34,7 +34,7 @@ FREE = {"event_types", "probability", "results", "events_with_missing_fields", "
 OPTIONAL = {
     "funnel_id", "exclude", "hold_constant", "preset", "events", "where", "optional", "window_duration",
     "value", "order", "breakdown", "trend", "variants", "newest_event", "heavy_users", "errors", "errors_left_out", "shards", "retry",
-    "string", "number", "boolean", "details", "missing_field", "events_with_missing_fields", "events_with_invalid_fields"}
+    "string", "number", "boolean", "match", "details", "missing_field", "events_with_missing_fields", "events_with_invalid_fields"}
 
 
 def event(user, name, at, **properties):
@@ -66,6 +66,10 @@ def new_key(place):
     return path
 
 
+RULES = {"rules": [
+    {"rename_events": ["Sign Up"], "match": "any_case", "to": "Signup"},
+    {"default_property": "plan", "value": "free", "events": ["Signup"]}]}
+
 # By operation id, in this order: the path, or a function of the run that makes it, and the body of a request that is answered as the
 # first status says.
 GOOD = {
@@ -85,6 +89,8 @@ GOOD = {
     "queryTimes": ("/v1/query/times", query(bins=5), 200),
     "explainUser": ("/v1/query/explain", query(user_id="user-01"), 200),
     "followFunnel": ("/v1/live", query(), 200),
+    "saveRules": ("/v1/rules", RULES, 200),
+    "getRules": ("/v1/rules", None, 200),
     "createProject": ("/v1/projects", {"name": "Shop", "settings": {}}, 201),
     "listProjects": ("/v1/projects", None, 200),
     "getProject": ("/v1/projects/1", None, 200),
@@ -172,6 +178,13 @@ FAULTS = [
     ("coordinator", "DELETE", "/v1/funnels/rich", None, {"if-match": "text"}, 412),
     ("coordinator", "GET", "/funnel-performance?start_date=yesterday", None, {}, 422),
     ("coordinator", "GET", "/funnel-performance?funnel_id=none", None, {}, 404),
+    ("coordinator", "PUT", "/v1/rules", {"rules": [{"rename_events": [], "x": 1}, {}]}, {}, 422),
+    ("coordinator", "PUT", "/v1/rules", {"rules": []}, {"if-match": '"999"'}, 412),
+    ("coordinator", "PUT", "/v1/rules", {"rules": [], "revision": 999}, {}, 412),
+    ("coordinator", "PUT", "/v1/rules", b"{", {}, 400),
+    ("coordinator", "PUT", "/v1/rules", b"{", TOO_LONG, 413),
+    ("coordinator", "GET", "/v1/rules?project=4000000000", None, {}, 404),
+    ("coordinator", "GET", "/v1/rules?project=all", None, {}, 422),
     ("coordinator", "POST", "/v1/keys", {}, {}, 422),
     ("coordinator", "POST", "/v1/keys", {"role": "owner", "origins": ["shop.example"], "name": "", "expires_in": "1s", "x": 1}, {}, 422),
     ("coordinator", "POST", "/v1/keys", {"role": "read", "origins": ["https://shop.example"]}, {}, 422),

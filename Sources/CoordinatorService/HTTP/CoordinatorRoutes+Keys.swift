@@ -30,8 +30,8 @@ extension CoordinatorRoutes {
         }
     }
 
-    /// The project whose keys are asked for; nil for all.
-    private func listedProject(_ call: EndpointCall) throws -> UInt32? {
+    /// The project whose keys or rules are asked for; nil for all.
+    func listedProject(_ call: EndpointCall) throws -> UInt32? {
         let caller = try call.caller
         guard let asked = try Self.parameter("project", of: call) else { return caller.project }
         if asked == "all" {

@@ -11,6 +11,7 @@ import ServiceRuntime
 package struct CoordinatorRoutes: Sendable {
     let engine: QueryEngine
     let savedFunnels: SavedFunnels
+    let savedRules: SavedRules
     let apiKeys: APIKeys
     let projects: ProjectStore
     let callers: Callers
@@ -22,7 +23,7 @@ package struct CoordinatorRoutes: Sendable {
     typealias Row = Endpoint<CoordinatorRoutes>
 
     package static let endpoints: [Endpoint<CoordinatorRoutes>] =
-        reports + discovery + funnels + keys + projectRows + live + session + status + incoming + DashboardSite.endpoints
+        reports + discovery + funnels + rules + keys + projectRows + live + session + status + incoming + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {
         router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }
@@ -83,9 +84,9 @@ package struct CoordinatorRoutes: Sendable {
 
     private static let unknown = ProtocolError(.unknownFunnel, "no funnel is saved under this id")
 
-    private static func tag(_ revision: UInt64) -> String { "\"\(revision)\"" }
+    static func tag(_ revision: UInt64) -> String { "\"\(revision)\"" }
 
-    private static func condition(of call: EndpointCall) -> FunnelPrecondition {
+    static func condition(of call: EndpointCall) -> FunnelPrecondition {
         FunnelPrecondition(ifMatch: call.request.headers[.ifMatch], ifNoneMatch: call.request.headers[.ifNoneMatch])
     }
 

@@ -14,11 +14,6 @@ package final class APIKeys: Sendable {
         /// Keys that are being stored; they count for limits.
         var reserved: [String: KeyRecord] = [:]
         var created = CreatedKeys()
-        /// Drawn anew at every change. Lists have no order, so a service can have none that is newer than this.
-        var version: UInt64 = 1
-        /// Services that wait for another version, and those that have come back with this one.
-        var waiting = 0
-        var confirmed = 0
         /// Minutes since 1970, by id: the newest of all services.
         var uses: [String: Int64] = [:]
         /// Projects whose uses are not stored.
@@ -31,14 +26,9 @@ package final class APIKeys: Sendable {
     private let logger: Logger
     private let state = Mutex(State())
     private let current: Mutex<KeyRing>
-    private let ending = Atomic<Bool>(false)
+    private let polls = ListPolls()
     private let limit = LogLimit()
 
-    private static let patienceMax = Duration.seconds(25)
-    /// How often a waiting call looks. Changes come from people only, so this is cheap; and none is missed.
-    private static let look = Duration.milliseconds(100)
-    /// How long a change waits for the services that are connected to take it.
-    private static let spreadMax = Duration.seconds(1)
     /// An expired key is deleted when another key of its project is created this many seconds after its end.
     package static let expiredKept: Int64 = 30 * 86_400
 
@@ -82,21 +72,10 @@ package final class APIKeys: Sendable {
         state.withLock { state in
             body(&state)
             state.created = CreatedKeys(state.records.values.map(\.key), replacing: state.created)
-            state.version = ClusterRegistry.draw()
-            state.confirmed = 0
             let ring = KeyRing(environment, operators: operators, created: state.created)
             current.withLock { $0 = ring }
-            return state.waiting
         }
-    }
-
-    /// Waits until as many services have taken the list, so that a caller can use a new key at once. Another change may come in between;
-    /// then this waits in vain, for `spreadMax`.
-    private func awaitServices(_ count: Int) async {
-        let end = ContinuousClock.now + Self.spreadMax
-        while state.withLock({ $0.confirmed }) < count, ContinuousClock.now < end, !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(10))
-        }
+        return polls.change()
     }
 
     // MARK: - For people
@@ -148,7 +127,7 @@ package final class APIKeys: Sendable {
             for id in old { state.records[id] = nil }
         }
         log("API key created", record, creator)
-        await awaitServices(waiting)
+        await polls.awaitServices(waiting)
         return (record, text.text)
     }
 
@@ -190,7 +169,7 @@ package final class APIKeys: Sendable {
             state.changed.insert(found.key.project)
         }
         log("API key revoked", found, caller)
-        await awaitServices(waiting)
+        await polls.awaitServices(waiting)
     }
 
     private func log(_ event: String, _ record: KeyRecord, _ caller: KeyRing.Principal) {
@@ -207,25 +186,13 @@ package final class APIKeys: Sendable {
     /// A long poll: the list, once its version differs from the one that the caller knows or the wait is over.
     package func answer(_ request: KeyListRequest, now: Int64) async -> KeyListMessage {
         note(request.uses, now)
-        let end = ContinuousClock.now + min(.milliseconds(Int(request.waitMilliseconds)), Self.patienceMax)
-        state.withLock { state in
-            state.waiting += 1
-            if state.version == request.known { state.confirmed += 1 }
-        }
-        defer { state.withLock { $0.waiting -= 1 } }
-        while true {
-            let (version, records) = state.withLock { ($0.version, $0.version == request.known ? [:] : $0.records) }
-            if version != request.known {
-                return KeyListMessage(version: version, keys: records.values.map(\.key).sorted { $0.id < $1.id })
-            }
-            let left = end - ContinuousClock.now
-            if left <= .zero || Task.isCancelled || ending.load(ordering: .relaxed) { return KeyListMessage(version: version, keys: nil) }
-            try? await Task.sleep(for: min(left, Self.look))
-        }
+        let version = await polls.wait(known: request.known, milliseconds: request.waitMilliseconds)
+        if version == request.known { return KeyListMessage(version: version, keys: nil) }
+        return KeyListMessage(version: version, keys: state.withLock { $0.records.values.map(\.key) }.sorted { $0.id < $1.id })
     }
 
     /// Ends the waits in `answer`.
-    package func endWaiting() { ending.store(true, ordering: .relaxed) }
+    package func endWaiting() { polls.endWaiting() }
 
     // MARK: - Uses
 

@@ -1,10 +1,10 @@
 import ServiceRuntime
 
-/// What `If-Match` and `If-None-Match` of a request demand of a saved funnel (RFC 9110 section 13.1). An entity tag is the revision
-/// in quotes.
+/// What `If-Match` and `If-None-Match` of a request demand of a saved funnel, or of the normalisation rules of a project
+/// (RFC 9110 section 13.1). An entity tag is the revision in quotes.
 package struct FunnelPrecondition: Equatable, Sendable {
     private enum Tags: Equatable {
-        /// `*`: of any funnel that exists.
+        /// `*`: of anything that exists.
         case any
         /// Tags that are no revision match nothing.
         case revisions(Set<UInt64>)
@@ -29,9 +29,21 @@ package struct FunnelPrecondition: Equatable, Sendable {
     /// Whether there is nothing to check.
     var isEmpty: Bool { match == nil && noneMatch == nil }
 
-    /// Why a funnel at this revision must not be changed; nil if it may. 0 means that no funnel is saved.
-    package func conflict(at revision: UInt64) -> String? {
-        let state = revision == 0 ? "no funnel is saved under this id" : "the funnel is at revision \(revision)"
+    /// What has the revision.
+    package enum Subject {
+        case funnel, rules
+
+        func state(at revision: UInt64) -> String {
+            switch self {
+            case .funnel: revision == 0 ? "no funnel is saved under this id" : "the funnel is at revision \(revision)"
+            case .rules: revision == 0 ? "the project never had rules" : "the rules are at revision \(revision)"
+            }
+        }
+    }
+
+    /// Why a funnel, or rules, at this revision must not be changed; nil if they may. 0 means that none are saved.
+    package func conflict(at revision: UInt64, of subject: Subject = .funnel) -> String? {
+        let state = subject.state(at: revision)
         if let match, !match.match(revision) {
             return state + (match == .any ? ", and If-Match: * needs one" : ", which If-Match does not name")
         }

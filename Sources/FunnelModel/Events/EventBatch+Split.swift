@@ -18,29 +18,40 @@ package struct ShardRows: Equatable, Sendable {
 
 extension EventBatch {
     /// Splits the batch into slices, and each slice by the shard that owns the row's user.
-    /// - Parameter sliceBytes: max bytes of a slice; a single larger row is a slice of its own.
+    /// - Parameters:
+    ///   - sliceBytes: max bytes of a slice; a single larger row is a slice of its own.
+    ///   - starts: the first rows of the slices, ascending from 0, in place of those by `sliceBytes`. A slice may be empty.
     /// - Returns: empty if the map has no shards.
-    package func split(over map: ClusterMap, sliceBytes: Int) -> [BatchSlice] {
+    package func split(over map: ClusterMap, sliceBytes: Int, starts given: [Int]? = nil) -> [BatchSlice] {
         guard !map.shards.isEmpty, count > 0 else { return [] }
         let owners = owners(map)
         let sizes = rowSizes()
         let total = sizes.reduce(0, +)
-        if users.count == 1, total <= sliceBytes {
+        if users.count == 1, given.map({ $0.count == 1 }) ?? (total <= sliceBytes) {
             // The usual case for requests with one event.
             return [BatchSlice(rows: 0..<count, shards: [ShardRows(shard: owners[0], rows: Array(0..<count), bytes: total)])]
         }
-        var out: [BatchSlice] = []
-        var start = 0
+        let starts = given ?? Self.sliceStarts(sizes, sliceBytes)
+        return starts.indices.map { i in
+            let end = i + 1 < starts.count ? starts[i + 1] : count
+            return slice(starts[i]..<end, owners, sizes, shards: map.shards.count)
+        }
+    }
+
+    /// The first rows of the slices into which `split` cuts the batch.
+    package func sliceStarts(sliceBytes: Int) -> [Int] { Self.sliceStarts(rowSizes(), sliceBytes) }
+
+    private static func sliceStarts(_ sizes: [Int], _ sliceBytes: Int) -> [Int] {
+        var starts = [0]
         var size = 0
-        for row in 0..<count {
+        for row in sizes.indices {
             if size + sizes[row] > sliceBytes, size > 0 {
-                out.append(slice(start..<row, owners, sizes, shards: map.shards.count))
-                (start, size) = (row, 0)
+                starts.append(row)
+                size = 0
             }
             size += sizes[row]
         }
-        out.append(slice(start..<count, owners, sizes, shards: map.shards.count))
-        return out
+        return starts
     }
 
     /// By user: the index of the owner. Each user is hashed once.

@@ -27,12 +27,25 @@ package enum EventRecord: Sendable {
     case alias(Claim)
 }
 
+/// What becomes of an event whose timestamp is absent, null or empty.
+package enum MissingTime: Sendable {
+    /// It gets the server's time and is marked as server-timed. `EventScanner` takes the mark from an event without an id.
+    case serverTime
+    /// It is rejected for this reason.
+    case reject(EventFault)
+}
+
 /// Reads one event from JSON and checks it against every limit. Unknown fields are ignored.
 package struct EventReader: Sendable {
     /// The server's time in microseconds, which timestamps are checked against.
     private let now: Int64
+    /// Nil: a missing timestamp is a fault as any other.
+    private let missingTime: MissingTime?
 
-    package init(now: Int64) { self.now = now }
+    package init(now: Int64, missingTime: MissingTime? = nil) {
+        self.now = now
+        self.missingTime = missingTime
+    }
 
     /// Reads the record that is the whole of `bytes`.
     /// - Throws: `JSONError` or `EventFault`.
@@ -63,9 +76,23 @@ package struct EventReader: Sendable {
         let nameField: ByteString = value["event_type"] == nil && value["event"] != nil ? "event" : "event_type"
         let name = try text(value, nameField, max: Limits.eventNameBytes)
         if EventName.isReserved(name) { throw EventFault(nameField.string, EventName.reservedReason) }
-        let time = try timestamp(JSONElements.exactly(value["timestamp"], at: ["timestamp"], in: source, range))
+        let (time, isServerTime) = try time(of: value, source, range)
         let id = try eventID(value["event_id"])
-        return Event(user: user, name: name, time: time, id: id, properties: try properties(value["properties"]))
+        return Event(
+            user: user, name: name, time: time, id: id, serverTimed: isServerTime,
+            properties: try properties(value["properties"]))
+    }
+
+    private func time(
+        of value: JSONValue, _ source: [UInt8], _ range: Range<Int>
+    ) throws(EventFault) -> (time: Int64, isServerTime: Bool) {
+        if let missingTime, value["timestamp"] ?? .null == .null || value["timestamp"] == .string("") {
+            switch missingTime {
+            case .serverTime: return (now, true)
+            case .reject(let fault): throw fault
+            }
+        }
+        return (try timestamp(JSONElements.exactly(value["timestamp"], at: ["timestamp"], in: source, range)), false)
     }
 
     /// Reads a record as clients send it: an event with `user_id`, `anonymous_id` or both, or an alias.
@@ -73,7 +100,7 @@ package struct EventReader: Sendable {
         if value["type"] == "alias", value["event"] == nil, value["event_type"] == nil {
             let child = try text(value, "previous_id", max: Limits.userIDBytes)
             let parent = try text(value, "user_id", max: Limits.userIDBytes)
-            let time = try timestamp(JSONElements.exactly(value["timestamp"], at: ["timestamp"], in: source, range))
+            let (time, _) = try time(of: value, source, range)
             return .alias(Claim(kind: .alias, child: child, parent: parent, time: time))
         }
         if value.has("anonymous_id"), !value.has("user_id") {

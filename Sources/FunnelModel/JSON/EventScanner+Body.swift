@@ -13,9 +13,9 @@ extension EventScanner {
     ///
     /// - Parameter limit: max number of events.
     package static func lines(
-        _ bytes: [UInt8], now: Int64, idempotencyKey: ByteString = "", limit: Int = .max
+        _ bytes: [UInt8], now: Int64, idempotencyKey: ByteString = "", missingTime: MissingTime? = nil, limit: Int = .max
     ) throws(EventBodyError) -> ScannedEvents {
-        var scanner = EventScanner(now: now, idempotencyKey: idempotencyKey)
+        var scanner = EventScanner(now: now, idempotencyKey: idempotencyKey, missingTime: missingTime)
         var start = ByteOrderMark.length(in: bytes)
         while start < bytes.count { start = try scanner.line(bytes, from: start, limit: limit) }
         return scanner.finish()
@@ -51,12 +51,12 @@ extension EventScanner {
     ///
     /// - Parameter limit: max number of events.
     package static func list(
-        _ bytes: [UInt8], now: Int64, idempotencyKey: ByteString = "", limit: Int = .max
+        _ bytes: [UInt8], now: Int64, idempotencyKey: ByteString = "", missingTime: MissingTime? = nil, limit: Int = .max
     ) throws(EventBodyError) -> ScannedEvents {
-        var scanner = EventScanner(now: now, idempotencyKey: idempotencyKey)
+        var scanner = EventScanner(now: now, idempotencyKey: idempotencyKey, missingTime: missingTime)
         if scanner.isListRead(bytes, limit: limit) { return scanner.finish() }
         if scanner.isOver { throw .tooMany(limit + 1) }
-        var again = EventScanner(now: now, idempotencyKey: idempotencyKey)
+        var again = EventScanner(now: now, idempotencyKey: idempotencyKey, missingTime: missingTime)
         try again.elements(bytes, limit: limit)
         return again.finish()
     }

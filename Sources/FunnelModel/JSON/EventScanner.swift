@@ -55,11 +55,15 @@ package struct EventScanner: Sendable {
     ///   - takesOtherMembers: whether other members than an event's fields become properties, in events that `isRead(_:_:)`
     ///     reads.
     ///   - takesAnonymous: whether `anonymous_id` is a field of an event.
-    package init(now: Int64, idempotencyKey: ByteString = "", takesOtherMembers: Bool = false, takesAnonymous: Bool = true) {
+    ///   - missingTime: what becomes of an event without a timestamp. Such an event is not an ordinary one.
+    package init(
+        now: Int64, idempotencyKey: ByteString = "", takesOtherMembers: Bool = false, takesAnonymous: Bool = true,
+        missingTime: MissingTime? = nil
+    ) {
         self.now = now
         self.takesOtherMembers = takesOtherMembers
         self.takesAnonymous = takesAnonymous
-        reader = EventReader(now: now)
+        reader = EventReader(now: now, missingTime: missingTime)
         idPrefix = idempotencyKey.isEmpty ? [] : idempotencyKey.bytes + [UInt8(ascii: "/")]
     }
 
@@ -117,6 +121,8 @@ package struct EventScanner: Sendable {
         case .event(var event, let claim):
             if let claim { claims.append(claim, index: count) }
             if event.id.isEmpty, !idPrefix.isEmpty { event.id = ByteString(idPrefix + Array(String(count).utf8)) }
+            // Without an id, repeats are recognised by their times.
+            if event.id.isEmpty { event.serverTimed = false }
             builder.append(event)
             index.append(count)
         }

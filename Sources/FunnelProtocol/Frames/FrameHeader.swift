@@ -27,6 +27,8 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     case shardAppend = 22
     case keyListRequest = 23
     case keyList = 24
+    case ruleListRequest = 25
+    case ruleList = 26
 
     /// Max bytes of a body of this kind, encoded or decoded.
     package var bodyMax: Int {
@@ -37,8 +39,8 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
         case .query, .usersQuery: return Limits.definitionBytes
         // Two definitions at their longest, or more of the usual size.
         case .partialQuery, .partialUsersQuery: return Limits.frameBytes
-        case .userList, .snapshot: return 8 << 20
-        case .hello, .helloResult, .health, .healthResult, .snapshotRequest, .identityRequest: return 4_096
+        case .userList, .snapshot, .ruleList: return 8 << 20
+        case .hello, .helloResult, .health, .healthResult, .snapshotRequest, .identityRequest, .ruleListRequest: return 4_096
         case .identity: return 8_192
         case .error, .keyListRequest: return 64 << 10
         case .keyList: return 1 << 20

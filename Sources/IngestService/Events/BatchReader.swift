@@ -16,6 +16,8 @@ package struct ReadBatch {
     /// Rows of the batch whose time is too far ahead of the clock. Only for batches from the wire: the shard remembers these
     /// rejections under the request's number, so that a retry gets the same answer when the clock has moved on.
     var ahead: Set<Int> = []
+    /// What normalisation rules have made of the events; nil: the project has none.
+    package var ruled: RuleEffect?
 }
 
 /// Reads the forms of a batch: JSON array, `{"events": [...]}`, NDJSON, and columns from the wire.
@@ -25,17 +27,22 @@ package struct BatchReader {
     /// Events without an id get the id `KEY/INDEX`; empty = no key.
     let idempotencyKey: ByteString
     let eventsMax: Int
+    /// What becomes of an event without a timestamp; nil: it is rejected. Rows from the wire have a time.
+    let missingTime: MissingTime?
 
-    package init(now: Int64, idempotencyKey: ByteString, eventsMax: Int) {
+    package init(now: Int64, idempotencyKey: ByteString, eventsMax: Int, missingTime: MissingTime? = nil) {
         self.now = now
         self.idempotencyKey = idempotencyKey
         self.eventsMax = eventsMax
+        self.missingTime = missingTime
     }
 
     /// Reads a JSON body event by event, so that its values are never in memory as a whole. Throws `JSONError` or `ProtocolError`.
     func array(_ bytes: [UInt8]) throws -> ReadBatch {
         do {
-            return ReadBatch(try EventScanner.list(bytes, now: now, idempotencyKey: idempotencyKey, limit: eventsMax))
+            return ReadBatch(
+                try EventScanner.list(
+                    bytes, now: now, idempotencyKey: idempotencyKey, missingTime: missingTime, limit: eventsMax))
         } catch EventBodyError.json(let error) {
             throw error
         } catch EventBodyError.tooMany {
@@ -49,7 +56,9 @@ package struct BatchReader {
     /// Reads NDJSON, one event per line. A line that is not JSON is rejected alone. Empty lines are not counted.
     func lines(_ bytes: [UInt8]) throws(ProtocolError) -> ReadBatch {
         do {
-            return ReadBatch(try EventScanner.lines(bytes, now: now, idempotencyKey: idempotencyKey, limit: eventsMax))
+            return ReadBatch(
+                try EventScanner.lines(
+                    bytes, now: now, idempotencyKey: idempotencyKey, missingTime: missingTime, limit: eventsMax))
         } catch .tooMany {
             throw tooMany
         } catch {

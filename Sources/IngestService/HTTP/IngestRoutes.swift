@@ -1,3 +1,4 @@
+import EventRules
 import FunnelModel
 import FunnelProtocol
 import HTTPTypes
@@ -54,10 +55,33 @@ package struct IngestRoutes: Sendable {
             case .events: "/v1/events"
             }
         }
+
+        /// As rules name it.
+        var endpoint: EventEndpoint {
+            switch self {
+            case .trackEvent: .trackEvent
+            case .events: .events
+            }
+        }
     }
 
     private func answer(_ form: Form, _ call: EndpointCall, _ toll: Toll) async throws -> WholeAnswer {
-        let (principal, head) = (try call.caller, call.request.head)
+        let principal = try call.caller
+        guard let tables = intake.rules.tables(of: principal.project) else { return try await answer(form, call, toll, principal, nil) }
+        let headers = HTTPFields(revisionOf: tables)
+        do {
+            var answer = try await answer(form, call, toll, principal, tables)
+            answer.headers.append(contentsOf: headers)
+            return answer
+        } catch {
+            throw HeadedError(error, headers)
+        }
+    }
+
+    private func answer(
+        _ form: Form, _ call: EndpointCall, _ toll: Toll, _ principal: KeyRing.Principal, _ tables: RuleTables?
+    ) async throws -> WholeAnswer {
+        let head = call.request.head
         let key = try Self.key(of: head)
         try toll.admit(principal)
         return try await bodies.with(principal.project, call.context) { lease in
@@ -65,12 +89,12 @@ package struct IngestRoutes: Sendable {
             toll.read(body.receivedBytes, principal)
             let (events, bytes) = try await intake.parsing.run(principal.project) {
                 let bytes = try body.content()
-                return (read(form, head, bytes, key), bytes)
+                return (read(form, head, bytes, key, tables), bytes)
             }
             let origin = RequestOrigin(principal, form.path)
             switch events {
-            case .failure(let answer, let fault):
-                noteRejected(answer, fault, bytes, origin)
+            case .failure(let answer, let fault, let ruled):
+                noteRejected(answer, fault, by: ruled, bytes, origin)
                 intake.noteRefused(answer.failure?.limit, call.context.logger)
                 return answer
             case .success(let batch):
@@ -82,8 +106,8 @@ package struct IngestRoutes: Sendable {
                         note(form, head, bytes, batch, outcome, origin)
                     }
                 }
-                guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return answer(form, outcome, key) }
-                return try await intake.parsing.run(principal.project) { answer(form, outcome, key) }
+                guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return answer(form, outcome, key, batch.ruled) }
+                return try await intake.parsing.run(principal.project) { answer(form, outcome, key, batch.ruled) }
             }
         }
     }
@@ -115,24 +139,32 @@ package struct IngestRoutes: Sendable {
         _ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ principal: KeyRing.Principal, _ toll: Toll,
         _ logger: Logger, _ done: @escaping @Sendable (WholeAnswer) -> Void
     ) throws(ProtocolError) -> Bool {
-        switch read(form, head, bytes, key) {
-        case .failure(let answer, let fault):
-            noteRejected(answer, fault, bytes, RequestOrigin(principal, form.path))
-            intake.noteRefused(answer.failure?.limit, logger)
+        let tables = intake.rules.tables(of: principal.project)
+        let send: @Sendable (WholeAnswer) -> Void = { answer in
+            guard let tables else { return done(answer) }
+            var answer = answer
+            answer.headers.append(contentsOf: HTTPFields(revisionOf: tables))
             done(answer)
+        }
+        switch read(form, head, bytes, key, tables) {
+        case .failure(let answer, let fault, let ruled):
+            noteRejected(answer, fault, by: ruled, bytes, RequestOrigin(principal, form.path))
+            intake.noteRefused(answer.failure?.limit, logger)
+            send(answer)
             return true
         case .success(let batch):
             // The router answers it, and asks the limits then.
             guard batch.batch.count <= ShardRouter.gatheredRowsMax else { return false }
             try toll.admitWhole(batch, principal)
+            let ruled = batch.ruled
             return intake.gather(batch, sender: Sender(principal), logger: logger) { result in
                 switch result {
                 case .success(let outcome):
                     if incoming.wants(outcome) { note(form, head, bytes, batch, outcome, RequestOrigin(principal, form.path)) }
-                    done(answer(form, outcome, key))
+                    send(answer(form, outcome, key, ruled))
                 case .failure(let error):
                     intake.noteRefused(error.limit, logger)
-                    done(WholeAnswer(error))
+                    send(WholeAnswer(error))
                 }
             }
         }
@@ -151,34 +183,38 @@ package struct IngestRoutes: Sendable {
     private enum Read {
         case success(ReadBatch)
         /// The fault is that of a single event.
-        case failure(WholeAnswer, EventFault?)
+        case failure(WholeAnswer, EventFault?, RuleEffect?)
     }
 
-    private func read(_ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) -> Read {
-        switch form {
-        case .trackEvent: return readOne(bytes, key)
-        case .events:
-            do {
-                return .success(try readMany(head, bytes, key))
-            } catch {
-                return .failure(WholeAnswer(ProtocolError(of: error)), nil)
+    private func read(_ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ tables: RuleTables?) -> Read {
+        let missingTime = tables?.missingTime(at: form.endpoint)
+        do {
+            switch form {
+            case .trackEvent: return try readOne(bytes, key, tables, missingTime)
+            case .events:
+                var batch = try readMany(head, bytes, key, missingTime)
+                if let tables { try batch.apply(tables) }
+                return .success(batch)
             }
+        } catch {
+            return .failure(WholeAnswer(ProtocolError(of: error)), nil, nil)
         }
     }
 
     /// Reads one event; errors are 422 with `{"detail": [{"loc", "msg", "type"}]}`.
-    private func readOne(_ bytes: [UInt8], _ key: ByteString) -> Read {
+    private func readOne(_ bytes: [UInt8], _ key: ByteString, _ tables: RuleTables?, _ missingTime: MissingTime?) throws -> Read {
         do {
             var scanner = EventScanner(now: WallClock.now(), idempotencyKey: key)
-            scanner.take(try EventReader(now: WallClock.now()).record(bytes))
-            return .success(ReadBatch(scanner.finish()))
+            scanner.take(try EventReader(now: WallClock.now(), missingTime: missingTime).record(bytes))
+            var batch = ReadBatch(scanner.finish())
+            if let tables { try batch.apply(tables) }
+            if let fault = batch.rejected.first?.fault { return .failure(Self.unprocessable(fault), fault, batch.ruled) }
+            return .success(batch)
         } catch let error as JSONError {
             let fault = EventFault("body", error.description, "json_invalid")
-            return .failure(Self.unprocessable(fault), fault)
+            return .failure(Self.unprocessable(fault), fault, nil)
         } catch let fault as EventFault {
-            return .failure(Self.unprocessable(fault), fault)
-        } catch {
-            return .failure(WholeAnswer(ProtocolError(of: error)), nil)
+            return .failure(Self.unprocessable(fault), fault, nil)
         }
     }
 
@@ -189,8 +225,10 @@ package struct IngestRoutes: Sendable {
     }
 
     /// Reads many events; a bad event is rejected alone.
-    private func readMany(_ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString) throws -> ReadBatch {
-        let reader = BatchReader(now: WallClock.now(), idempotencyKey: key, eventsMax: intake.eventsMax)
+    private func readMany(
+        _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ missingTime: MissingTime?
+    ) throws -> ReadBatch {
+        let reader = BatchReader(now: WallClock.now(), idempotencyKey: key, eventsMax: intake.eventsMax, missingTime: missingTime)
         return Self.isLines(head) ? try reader.lines(bytes) : try reader.array(bytes)
     }
 
@@ -206,8 +244,11 @@ package struct IngestRoutes: Sendable {
 
     /// Keeps a body that was rejected as a whole.
     /// - Parameter fault: that of a single event; nil if the body could not be read as events.
-    private func noteRejected(_ answer: WholeAnswer, _ fault: EventFault?, _ bytes: [UInt8], _ origin: RequestOrigin) {
-        if let fault { intake.noteRejected(fault, project: origin.project) }
+    /// - Parameter ruled: what rules made of the event.
+    private func noteRejected(
+        _ answer: WholeAnswer, _ fault: EventFault?, by ruled: RuleEffect?, _ bytes: [UInt8], _ origin: RequestOrigin
+    ) {
+        if let fault { intake.noteRejected(fault, by: ruled, project: origin.project) }
         guard let fault = fault ?? answer.failure.map({ EventFault("body", $0.message) }) else { return }
         incoming.note(fault, bytes, from: origin)
     }
@@ -230,13 +271,21 @@ package struct IngestRoutes: Sendable {
 
     // MARK: - Answers
 
-    private func answer(_ form: Form, _ outcome: AppendOutcome, _ key: ByteString) -> WholeAnswer {
+    private func answer(_ form: Form, _ outcome: AppendOutcome, _ key: ByteString, _ ruled: RuleEffect?) -> WholeAnswer {
         if form == .trackEvent, let refused = outcome.rejected.first {
             return Self.unprocessable(EventFault("event_type", refused.reason))
         }
-        guard outcome.retry.isEmpty else { return retryLater(outcome, key) }
+        let dropped = Self.dropped(outcome, ruled)
+        guard outcome.retry.isEmpty else { return retryLater(outcome, key, dropped) }
         if form == .trackEvent { return WholeAnswer(["status": "success", "message": "Event recorded successfully"]) }
-        return WholeAnswer(["accepted": .count(outcome.accepted), "rejected": Self.rejected(outcome)])
+        return WholeAnswer(
+            .object([.init("accepted", .count(outcome.accepted))] + dropped + [.init("rejected", Self.rejected(outcome))]))
+    }
+
+    /// The number of accepted events that rules have dropped, as a member of an answer; none if it is 0.
+    private static func dropped(_ outcome: AppendOutcome, _ ruled: RuleEffect?) -> [JSONValue.Member] {
+        let count = ruled?.settled(outcome) ?? 0
+        return count == 0 ? [] : [.init("dropped", .count(count))]
     }
 
     private static func rejected(_ outcome: AppendOutcome) -> JSONValue {
@@ -245,10 +294,10 @@ package struct IngestRoutes: Sendable {
 
     /// The answer if some events are not stored. Under a key an event's id is its index in the request, so part of the request
     /// would be other events: then `retry` is left out.
-    private func retryLater(_ outcome: AppendOutcome, _ key: ByteString) -> WholeAnswer {
+    private func retryLater(_ outcome: AppendOutcome, _ key: ByteString, _ dropped: [JSONValue.Member]) -> WholeAnswer {
         let advice = key.isEmpty ? "those of \"retry\" again" : "the whole request again under the same Idempotency-Key"
         let reasons = intake.router.reasons(of: outcome.shards).joined(separator: "; ")
-        var body: [JSONValue.Member] = [.init("accepted", .count(outcome.accepted))]
+        var body: [JSONValue.Member] = [.init("accepted", .count(outcome.accepted))] + dropped
         if key.isEmpty { body.append(.init("retry", .array(outcome.retry.map { .count($0) }))) }
         body += [
             .init("shards", .array(outcome.shards.map { .text($0) })), .init("rejected", Self.rejected(outcome)),
@@ -262,6 +311,15 @@ extension Sender {
     init(_ principal: KeyRing.Principal) { self.init(project: principal.project, isNameRateFree: principal.role == .admin) }
 }
 
+extension HTTPFields {
+    /// The header by which a sender sees which rules its events met.
+    init(revisionOf tables: RuleTables) {
+        self.init()
+        append(HTTPField(name: .rulesRevision, value: "\(tables.revision)"))
+    }
+}
+
 extension HTTPField.Name {
+    fileprivate static let rulesRevision = HTTPField.Name("sluice-rules-revision")!
     fileprivate static let ceSpecVersion = HTTPField.Name("ce-specversion")!
 }

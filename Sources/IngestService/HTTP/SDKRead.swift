@@ -1,3 +1,4 @@
+import EventRules
 import EventSDKs
 import FunnelModel
 import FunnelProtocol
@@ -7,9 +8,9 @@ import ServiceRuntime
 struct SDKRead: Sendable {
     let endpoint: SDKEndpoint
     let request: SDKRequest
-    let batch: SDKBatch
+    private(set) var batch: SDKBatch
     /// Rows have the indexes of their records. A record that was rejected is not in it.
-    let rows: ReadBatch
+    private(set) var rows: ReadBatch
 
     /// Reads a body. Throws `SDKFault`.
     /// - Parameter keyInBody: whether the API key is needed, and not in the head.
@@ -39,11 +40,45 @@ struct SDKRead: Sendable {
             }
             if batch.records[i].rejected == nil { for claim in record.claims { claims.append(claim, index: i) } }
         }
-        let faults = batch.records.indices.compactMap { i in batch.records[i].rejected.map { (index: i, fault: $0) } }
         self.endpoint = endpoint
         self.request = request
         self.batch = batch
-        rows = ReadBatch(batch: builder.finish(), index: index, rejected: faults, claims: claims)
+        rows = ReadBatch(batch: builder.finish(), index: index, rejected: [], claims: claims)
+        rows.rejected = faults
+    }
+
+    private var faults: [(index: Int, fault: EventFault)] {
+        batch.records.indices.compactMap { i in batch.records[i].rejected.map { (i, $0) } }
+    }
+
+    /// The same request after the rules of its project. A record whose first event the rules reject is rejected; a later one is a row of
+    /// a profile, and is left out alone.
+    func ruled(by tables: RuleTables) -> SDKRead {
+        var read = self
+        var effect = RuleEffect()
+        if tables.missingTimestamp(at: endpoint.product.endpoint) == .reject {
+            let fault = tables.timestampFault(at: endpoint.product.endpoint)
+            for i in batch.records.indices where batch.records[i].isServerTimed && batch.records[i].rejected == nil {
+                read.batch.records[i].rejected = fault
+                effect.rejected += 1
+            }
+        }
+        let index = rows.index
+        let result = tables.apply(to: rows.batch)
+        for (row, fault) in result.rejected where read.batch.records[index[row]].rejected == nil {
+            effect.rejected += 1
+            if row == 0 || index[row - 1] != index[row] { read.batch.records[index[row]].rejected = fault }
+        }
+        func isKept(_ record: Int) -> Bool { read.batch.records[record].rejected == nil }
+        effect.changed = result.changed.count { isKept(index[$0]) }
+        effect.dropped = result.dropped.map { index[$0.row] }.filter(isKept)
+        let kept = result.rows.indices.filter { isKept(index[result.rows[$0]]) }
+        let claims = rows.claims.gather(rows.claims.indexes.indices.filter { isKept(rows.claims.indexes[$0]) })
+        read.rows = ReadBatch(
+            batch: kept.count < result.rows.count ? result.batch.gather(kept) : result.batch, index: kept.map { index[result.rows[$0]] },
+            rejected: read.faults, claims: claims)
+        read.rows.ruled = effect
+        return read
     }
 
     /// A record that was rejected: its native event or, if that is not known, the record itself.
@@ -60,5 +95,19 @@ struct SDKRead: Sendable {
             rejected[row.row] = EventFault("event", row.reason)
         }
         return SDKOutcome(rejected: rejected, retry: Set(stored.retry).sorted())
+    }
+}
+
+extension SDKProduct {
+    /// As rules name it.
+    fileprivate var endpoint: EventEndpoint {
+        switch self {
+        case .segment: .segment
+        case .posthog: .posthog
+        case .mixpanel: .mixpanel
+        case .amplitude: .amplitude
+        case .snowplow: .snowplow
+        case .cloudEvents: .cloudevents
+        }
     }
 }

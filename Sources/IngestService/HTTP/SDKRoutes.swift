@@ -1,3 +1,4 @@
+import EventRules
 import EventSDKs
 import FunnelModel
 import FunnelProtocol
@@ -42,25 +43,27 @@ package struct SDKRoutes: Sendable {
         guard let first = SDKEndpoint.owner(of: head) ?? SDKEndpoint.at(head.method, head.path).first else {
             throw HTTPError(.notFound)
         }
-        let (answer, endpoint, limit) = await answer(call, head, first)
+        let (answer, endpoint, tables, limit) = await answer(call, head, first)
         var response = Response(answer)
         if let limit { response.headers[.limit] = limit.rawValue }
+        if let tables { response.headers.append(contentsOf: HTTPFields(revisionOf: tables)) }
         cors(endpoint.browsers, call.request).map { response.headers.append(contentsOf: $0) }
         return response
     }
 
     /// - Parameter first: the endpoint by the head alone.
-    /// - Returns: also the endpoint by the body, and the limit that refused the request.
+    /// - Returns: also the endpoint by the body, the rules of the project, and the limit that refused the request.
     private func answer(
         _ call: EndpointCall, _ head: SDKRequest, _ first: SDKEndpoint
-    ) async -> (SDKAnswer, SDKEndpoint, RequestLimit?) {
+    ) async -> (SDKAnswer, SDKEndpoint, RuleTables?, RequestLimit?) {
         var (endpoint, request) = (first, head)
         var batch: SDKBatch?
+        var tables: RuleTables?
         var limit = call.bodyBytesMax
         do {
             try requireLocalPage(call.request)
             let candidates = SDKEndpoint.at(head.method, head.path)
-            if !candidates.contains(where: \.takesEvents), let answer = first.fixedAnswer(to: head) { return (answer, first, nil) }
+            if !candidates.contains(where: \.takesEvents), let answer = first.fixedAnswer(to: head) { return (answer, first, nil, nil) }
             let toll = try Toll(intake.limits, call)
             if let encoding = head.header("content-encoding"), !ReceivedBody.canRead(encoding) {
                 throw SDKFault.unsupportedEncoding(encoding)
@@ -72,6 +75,7 @@ package struct SDKRoutes: Sendable {
                 ? door.keys.admit(nil, for: .write)
                 : found.map { try admit($0.key, in: $0.place.isInURL ? .url : .header, of: call.request) }
             let project = known?.project ?? Self.noProject
+            tables = known.flatMap { intake.rules.tables(of: $0.project) }
             if known == nil { limit = min(limit, Self.bodyBytesWithoutKey) }
             if let known { try toll.admit(known) }
             let bytesMax = limit
@@ -79,26 +83,31 @@ package struct SDKRoutes: Sendable {
                 let body = try await ReceivedBody.read(
                     call.request, limit: bytesMax, mayBeGzip: first.mayBeGzip(head), lease: lease)
                 toll.read(body.receivedBytes, known)
-                let read = try await intake.parsing.run(project) {
-                    try SDKRead(head, body.content(), keyInBody: known == nil, eventsMax: intake.eventsMax)
+                var read = try await intake.parsing.run(project) { [tables] in
+                    let read = try SDKRead(head, body.content(), keyInBody: known == nil, eventsMax: intake.eventsMax)
+                    return tables.map(read.ruled) ?? read
                 }
                 (endpoint, request) = (read.endpoint, read.request)
                 batch = read.batch
-                if let answer = endpoint.fixedAnswer(to: request) { return (answer, endpoint, nil) }
+                if let answer = endpoint.fixedAnswer(to: request) { return (answer, endpoint, tables, nil) }
                 // Records of a GET are in its URL.
                 let place: KeyDoor.KeyPlace = request.method == .post ? .body : .url
                 let caller = try known ?? admit(read.batch.key, in: place, of: call.request)
+                if known == nil, let found = intake.rules.tables(of: caller.project) {
+                    tables = found
+                    read = try await intake.parsing.run(caller.project) { [read] in read.ruled(by: found) }
+                }
                 try toll.admit(read.rows, caller, keyBytes: known == nil ? body.receivedBytes : nil)
                 let outcome = try await intake.store(read.rows, delivery: nil, sender: Sender(caller), logger: call.context.logger)
                 if incoming.wants(outcome) {
                     incoming.note(outcome, of: read.rows, from: RequestOrigin(caller, endpoint.path), content: read.content)
                 }
-                return (endpoint.answer(read.batch, read.outcome(outcome), to: request, now: WallClock.now()), endpoint, nil)
+                return (endpoint.answer(read.batch, read.outcome(outcome), to: request, now: WallClock.now()), endpoint, tables, nil)
             }
         } catch {
             let refusedBy = Self.limit(of: error)
             intake.noteRefused(refusedBy, call.context.logger)
-            return (endpoint.answer(SDKFault(error, bytesMax: limit), to: request, batch: batch), endpoint, refusedBy)
+            return (endpoint.answer(SDKFault(error, bytesMax: limit), to: request, batch: batch), endpoint, tables, refusedBy)
         }
     }
 

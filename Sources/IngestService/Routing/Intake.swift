@@ -13,16 +13,21 @@ struct Intake: Sendable {
     let parsing: WorkThreads
     /// Nil if none is set.
     let limits: SenderLimits?
+    let rules: RulesInForce
     private let figures: IngestMetrics
     private let claims = ClaimMemory()
     private let requests = RequestNumbers()
 
-    init(router: ShardRouter, bodyBytesMax: Int, eventsMax: Int, parsing: WorkThreads, limits: SenderLimits?, metrics: Metrics) {
+    init(
+        router: ShardRouter, bodyBytesMax: Int, eventsMax: Int, parsing: WorkThreads, limits: SenderLimits?, rules: RulesInForce,
+        metrics: Metrics
+    ) {
         self.router = router
         self.bodyBytesMax = bodyBytesMax
         self.eventsMax = eventsMax
         self.parsing = parsing
         self.limits = limits
+        self.rules = rules
         figures = IngestMetrics(metrics)
     }
 
@@ -105,13 +110,18 @@ struct Intake: Sendable {
     /// Counts the outcome, and adds the events that ingest rejected.
     private func finish(_ outcome: AppendOutcome, _ read: ReadBatch, _ project: UInt32, _ logger: Logger) -> AppendOutcome {
         var outcome = outcome
+        let dropped = read.ruled?.dropped ?? []
         if read.hasClaimRows || !read.aliases.isEmpty {
             // Records are counted, and one is stored if all of its rows are.
             outcome.retry = Set(outcome.retry).sorted()
-            outcome.accepted = read.records(without: outcome)
+            outcome.accepted = read.records(without: outcome, dropped)
         }
         figures.note(outcome, project: project, logger: logger)
         if !outcome.repeated { limits?.note(stored: outcome.accepted, project: project) }
+        if let ruled = read.ruled {
+            figures.note(ruled, project: project)
+            outcome.accepted += ruled.settled(outcome)
+        }
         return adding(read.rejected, to: outcome, project)
     }
 
@@ -131,21 +141,24 @@ struct Intake: Sendable {
         if let limit { figures.note(limit, logger: logger) }
     }
 
-    /// Counts a single event that was rejected before it became a batch.
-    func noteRejected(_ fault: EventFault, project: UInt32) { figures.note(CollectionOfOne(fault), project: project) }
+    /// Counts a single event that was rejected before it became a batch, or by the rules.
+    func noteRejected(_ fault: EventFault, by ruled: RuleEffect?, project: UInt32) {
+        figures.note(CollectionOfOne(fault), project: project)
+        if let ruled { figures.note(ruled, project: project) }
+    }
 }
 
 extension ReadBatch {
-    /// Number of records of which no row is in an outcome's lists.
-    fileprivate func records(without outcome: AppendOutcome) -> Int {
+    /// Number of records of which no row is in an outcome's lists, and that rules have not dropped.
+    fileprivate func records(without outcome: AppendOutcome, _ dropped: [Int]) -> Int {
         var isStored = [Bool](repeating: false, count: max(index.max() ?? -1, aliases.max() ?? -1) + 1)
         for i in index { isStored[i] = true }
         for i in aliases { isStored[i] = true }
-        for i in outcome.retry + outcome.rejected.map(\.row) where isStored.indices.contains(i) { isStored[i] = false }
+        for i in outcome.retry + outcome.rejected.map(\.row) + dropped where isStored.indices.contains(i) { isStored[i] = false }
         return isStored.count(where: \.self)
     }
 
-    fileprivate var rows: ShardRouter.Rows { .init(batch: batch, index: index, ahead: ahead) }
+    fileprivate var rows: ShardRouter.Rows { .init(batch: batch, index: index, ahead: ahead, sliceStarts: ruled?.sliceStarts) }
 
     /// Replaces the claims by rows.
     fileprivate mutating func add(rowsOf new: ClaimList) {

@@ -14,16 +14,19 @@ package final class ShardRouter: Sendable {
         package var index: [Int]
         /// Rows of the batch that are too far ahead of the clock; see `ReadBatch`.
         package var ahead: Set<Int>
+        /// The first rows of the slices; nil: slices are cut by size.
+        package var sliceStarts: [Int]?
 
-        package init(batch: EventBatch, index: [Int], ahead: Set<Int> = []) {
+        package init(batch: EventBatch, index: [Int], ahead: Set<Int> = [], sliceStarts: [Int]? = nil) {
             self.batch = batch
             self.index = index
             self.ahead = ahead
+            self.sliceStarts = sliceStarts
         }
     }
 
     /// Bytes of one slice of a batch; well under a frame's limit, since a row's size is only estimated.
-    private static let sliceBytes = 8 << 20
+    static let sliceBytes = 8 << 20
     private static let timeout: Duration = .seconds(20)
     /// Appends of more rows or bytes are sent alone.
     static let gatheredRowsMax = 200
@@ -138,10 +141,10 @@ package final class ShardRouter: Sendable {
         func isDown(_ shard: Int) -> Bool { bytes[shard] == nil }
     }
 
-    private func admit(_ batch: EventBatch) throws(ProtocolError) -> Admitted {
+    private func admit(_ read: Rows) throws(ProtocolError) -> Admitted {
         guard let links = links.withLock({ $0 }) else { throw ProtocolError(.notReady, "the cluster map is not known; nothing was stored") }
         guard !links.links.isEmpty else { throw ProtocolError(.notReady, "the cluster map has no shards; nothing was stored") }
-        let slices = batch.split(over: links.map, sliceBytes: Self.sliceBytes)
+        let slices = read.batch.split(over: links.map, sliceBytes: Self.sliceBytes, starts: read.sliceStarts)
         var bytes: [Int: Int] = [:]
         for rows in slices.lazy.flatMap(\.shards) { bytes[rows.shard, default: 0] += rows.bytes }
         let down = bytes.keys.sorted().compactMap { shard in links.links[shard].problem.map { (shard: shard, problem: $0) } }
@@ -172,7 +175,7 @@ package final class ShardRouter: Sendable {
     package func gather(_ read: Rows, sender: Sender, done: @escaping @Sendable (AppendGatherer.Result) -> Void) -> Bool {
         guard read.batch.count <= Self.gatheredRowsMax else { return false }
         let admitted: Admitted
-        do throws(ProtocolError) { admitted = try admit(read.batch) } catch {
+        do throws(ProtocolError) { admitted = try admit(read) } catch {
             done(.failure(error))
             return true
         }
@@ -226,7 +229,7 @@ package final class ShardRouter: Sendable {
     /// - Throws: an error before anything was sent, so that nothing is stored; or a fault of the client's numbering that a shard
     ///   found, even if other shards have stored their rows.
     package func append(_ read: Rows, delivery: Delivery?, sender: Sender, request: UInt64) async throws(ProtocolError) -> AppendOutcome {
-        let admitted = try admit(read.batch)
+        let admitted = try admit(read)
         let links = admitted.links
         defer { links.budget.release(admitted.bytes) }
         let shards = Set(admitted.slices.flatMap(\.shards).map(\.shard))

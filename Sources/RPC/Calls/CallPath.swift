@@ -20,6 +20,7 @@ package enum CallPath: String, CaseIterable, Sendable {
     case keys = "/sluice/v1/keys"
     case announce = "/sluice/v1/announce"
     case incoming = "/sluice/v1/incoming"
+    case rules = "/sluice/v1/rules"
 
     package var request: FrameKind {
         switch self {
@@ -35,6 +36,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         case .identity: return .identityRequest
         case .shardAppend: return .shardAppend
         case .keys: return .keyListRequest
+        case .rules: return .ruleListRequest
         }
     }
 
@@ -52,6 +54,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         case .snapshot: return [.snapshot]
         case .identity: return [.identity]
         case .keys: return [.keyList]
+        case .rules: return [.ruleList]
         }
     }
 }

@@ -37,13 +37,18 @@ package struct ServiceMiddleware: RouterMiddleware {
             response = try await Peer.$sender.withValue(sender) { [request, context] in
                 try await next(request, context)
             }
-        } catch let error as HTTPError {
-            response = Self.problem(error)
         } catch {
-            let problem = ProtocolError(of: error)
-            if problem.code == .unknownError { context.logger.error("request failed", metadata: ["error": "\(words(error))"]) }
-            response = JSONResponse.problem(problem)
-            failure = problem
+            let headed = error as? HeadedError
+            let error = headed?.base ?? error
+            if let error = error as? HTTPError {
+                response = Self.problem(error)
+            } else {
+                let problem = ProtocolError(of: error)
+                if problem.code == .unknownError { context.logger.error("request failed", metadata: ["error": "\(words(error))"]) }
+                response = JSONResponse.problem(problem)
+                failure = problem
+            }
+            if let headed { response.headers.append(contentsOf: headed.headers) }
         }
         response.headers[.requestID] = context.id.description
         if edge.hasPages, sender.isSecure { response.headers[.strictTransportSecurity] = "max-age=31536000" }

@@ -1,16 +1,19 @@
 import FunnelModel
 import FunnelProtocol
+import FunnelProtocol
 import Logging
 import RPC
 import ServiceLifecycle
 import ServiceRuntime
 
-/// A service's connection to the coordinator: it follows the cluster snapshot, and ingest also the list of created API keys. The last
-/// ones are kept in the data directory.
+/// A service's connection to the coordinator: it follows the cluster snapshot, and ingest also the lists of created API keys and of
+/// normalisation rules. The last ones are kept in the data directory.
 package struct Membership: Sendable {
     package let view: ClusterView
     /// Nil for a shard, which checks no API keys.
     private let keys: KeyListView?
+    /// Nil for a shard, which gets events after the rules.
+    private let rules: RuleListView?
     /// True if the data directory is a copy: then the stored snapshot may belong to another cluster, which uses the original.
     package var isCopy: Bool { lock.isCopy }
     private let coordinator: FrameClient
@@ -22,7 +25,8 @@ package struct Membership: Sendable {
     ]
 
     /// Takes the lock of the data directory. Throws `InvalidDocument` if a setting is invalid or another process holds the lock.
-    package init(_ node: Node) async throws {
+    /// - Parameter useRules: puts normalisation rules in force, as `RuleListView` needs it; nil for a service that needs none.
+    package init(_ node: Node, useRules: (@Sendable ([ProjectRules]) -> [ProjectRules])? = nil) async throws {
         let place = node.settings.text("coordinator")
         guard let address = parseAddress(place) else {
             throw InvalidDocument([FieldFault("--coordinator", addressFault(place) ?? "")])
@@ -37,6 +41,10 @@ package struct Membership: Sendable {
             node.role == .ingest
             ? KeyListView(file: Self.file(directory + "/cluster.keys"), cluster: { view.cluster.id }, logger: node.logger) { view.use($0) }
             : nil
+        rules = useRules.map { use in
+            RuleListView(
+                file: Self.file(directory + "/cluster.rules"), cluster: { view.cluster.id }, logger: node.logger, use: use)
+        }
         coordinator = FrameClient(
             name: "coordinator", host: address.host, port: address.port, service: node.identity { view.cluster },
             expecting: .coordinator, group: node.group, tls: node.clientTLS, connections: 1, logger: node.logger)
@@ -63,6 +71,7 @@ package struct Membership: Sendable {
             await withDiscardingTaskGroup { group in
                 group.addTask { await view.follow(coordinator) }
                 if let keys { group.addTask { await keys.follow(coordinator) } }
+                if let rules { group.addTask { await rules.follow(coordinator) } }
             }
             await coordinator.shutdown()
         }

@@ -5,16 +5,19 @@ import ServiceRuntime
 
 struct Rules: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check normalisation rules.",
+        abstract: "Check, apply and show normalisation rules.",
         discussion: """
-            Rules rename, merge and drop events and properties. This release checks them \
-            only: ingest does not apply rules yet. RULES.md describes them.
+            Rules rename, merge and drop events and properties when ingest takes them. \
+            RULES.md describes them. 'check' needs no cluster. 'apply' needs an API key of the \
+            role admin, 'get' one of the role read, in the variable SLUICE_KEY or in \
+            --key-file.
 
             Examples:
               sluice rules check rules.yaml events.ndjson
-              sluice rules check rules.yaml - < events.ndjson
+              sluice rules apply rules.yaml
+              sluice rules get
             """,
-        subcommands: [Check.self])
+        subcommands: [Check.self, Apply.self, Get.self])
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -95,7 +95,7 @@ struct RuleCheck {
                 : EventFault(error.field, error.reason, "json_invalid")
         }
         if document["type"] == "alias", document["event"] == nil, document["event_type"] == nil {
-            _ = try EventReader(now: now).record(document, text: line, 0..<line.count)
+            _ = try EventReader(now: now, missingTime: tables.missingTime(at: endpoint)).record(document, text: line, 0..<line.count)
             return nil
         }
         if document["user_id"] ?? .null == .null, let anonymous = document["anonymous_id"], anonymous != .null {
