@@ -34,9 +34,10 @@ test-files: build
 
 # What needs a package trait, built once with all of them in .build-traits.
 test-traits:
-	@sh deploy/install-deps.sh /usr/include/zstd.h:libzstd-dev zstd:zstd
-	swift build -c release --scratch-path .build-traits --enable-all-traits --product sluice
+	@sh deploy/install-deps.sh /usr/include/zstd.h:libzstd-dev zstd:zstd python3:python3
+	swift build -c release --scratch-path .build-traits --enable-all-traits
 	Tests/Files/traits.sh .build-traits/release/sluice
+	SLUICE_PROGRAMS=$(CURDIR)/.build-traits/release python3 Tests/Files/zstd_bodies.py
 
 # Callers who mean ill, or are very slow, on real sockets, with the machine to themselves. `make test` runs most of these too.
 test-hostile:

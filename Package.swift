@@ -45,7 +45,7 @@ let package = Package(
         .executable(name: "sluice-coordinator", targets: ["sluice-coordinator"]),
     ],
     traits: [
-        .trait(name: "Zstd", description: "Files compressed with zstd; needs libzstd-dev")
+        .trait(name: "Zstd", description: "Files and HTTP bodies in zstd; needs libzstd-dev")
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", .upToNextMinor(from: "2.101.2")),
@@ -69,16 +69,15 @@ let package = Package(
         core("FunnelModel"),
         core("FunnelMatch", ["FunnelModel"]),
         core("EventRules", ["FunnelModel"]),
-        core("Codec", ["FunnelModel", "CLZ4", "CZlib", "CShims"]),
+        core("Codec", ["FunnelModel", "CLZ4", "CZlib", "CShims", .target(name: "CZstd", condition: .when(traits: ["Zstd"]))]),
         core("FunnelProtocol", ["FunnelModel", "Codec"]),
         core("EventStorage", ["FunnelModel", "Codec", "CShims"]),
         core("FunnelQuery", ["FunnelModel", "FunnelMatch", "EventStorage"]),
         core("FunnelStatistics"),
         library("TimeZones", []),
         library("EventShapes", ["FunnelModel", "TimeZones"]),
-        library(
-            "EventFiles",
-            ["EventShapes", "FunnelModel", "Codec", "TimeZones", crypto, .target(name: "CZstd", condition: .when(traits: ["Zstd"]))]),
+        library("EventSDKs", ["EventShapes", "FunnelModel", "TimeZones"]),
+        library("EventFiles", ["EventSDKs", "EventShapes", "FunnelModel", "Codec", "TimeZones", crypto]),
         .plugin(name: "EmbedFiles", capability: .buildTool(), dependencies: ["embed-files"]),
         .executableTarget(name: "embed-files", path: "Plugins/embed-files", swiftSettings: strict),
         .target(name: "Dashboard", swiftSettings: strict, plugins: ["EmbedFiles"]),
@@ -94,7 +93,6 @@ let package = Package(
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict, plugins: ["EmbedFiles"]),
-        library("EventSDKs", ["EventShapes", "FunnelModel", "TimeZones"]),
         library("IngestService", ["RPC", "ServiceHost", "EventRules", "EventSDKs"]),
         library("ShardService", ["RPC", "ServiceHost", "EventStorage", "FunnelMatch", "FunnelQuery", "Codec", "CShims"]),
         library("Metadata", ["FunnelProtocol", "FunnelModel", "ServiceRuntime", grdb]),
@@ -115,7 +113,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["FunnelModel", "FunnelMatch"], path: "Tests/Support",
             swiftSettings: strict),
         tests("FunnelModelTests", ["FunnelModel", "TestSupport"]),
-        tests("EventFilesTests", ["EventFiles", "EventShapes", "TimeZones", "Codec", "FunnelModel", "TestSupport"]),
+        tests("EventFilesTests", ["EventFiles", "EventSDKs", "EventShapes", "TimeZones", "Codec", "FunnelModel", "TestSupport"]),
         tests("EventSDKsTests", ["EventSDKs", "EventShapes", "FunnelModel", "TestSupport"]),
         tests("EventRulesTests", ["EventRules", "FunnelModel", "TestSupport"]),
         tests("CodecTests", ["Codec", "TestSupport"]),

@@ -1,35 +1,22 @@
 import CZlib
 
-/// Why compressed data could not be decoded.
-package enum InflateError: Error, Equatable, CustomStringConvertible {
-    /// The data decode to more bytes than the limit.
-    case overLimit(bytes: Int)
-    case damaged(String)
-    case endsEarly
-
-    package var description: String {
-        switch self {
-        case .overLimit(let bytes): "decoded data is over the limit of \(bytes) bytes"
-        case .damaged(let reason): reason
-        case .endsEarly: "compressed data ends early"
-        }
-    }
-}
-
-/// Streaming gzip or zlib decompression with a limit on the decoded bytes.
-@safe package final class Inflate {
+/// gzip (RFC 1952) or zlib decompression. Concatenated gzip members are one stream (RFC 1952, 2.2).
+@safe package final class Inflate: Decompressor {
     private var stream = unsafe z_stream()
     private let limit: Int
     private var produced = 0
-    private var finished = false
+    private var input: [UInt8] = []
+    private var at = 0
+    /// Bytes before `input`.
+    private var base = 0
+    private var chunk = [UInt8](repeating: 0, count: Compression.stepBytes)
+    private var isFinished = false
     private let takesPadding: Bool
     private var isPadded = false
+    private var fault: DecompressionError?
 
-    /// Starts a stream.
-    /// - Parameters:
-    ///   - limit: max decoded bytes in all; more are `.overLimit`.
-    ///   - takesPadding: whether zeros after the last member are accepted; tapes and some programs leave them.
-    package init(limit: Int, takesPadding: Bool = false) throws(InflateError) {
+    /// Starts a stream; the parameters are those of `Compression.decompressor`.
+    package init(limit: Int, takesPadding: Bool = false) throws(DecompressionError) {
         self.limit = limit
         self.takesPadding = takesPadding
         // 15 window bits, +32 detects gzip or zlib by the header.
@@ -39,77 +26,76 @@ package enum InflateError: Error, Equatable, CustomStringConvertible {
 
     deinit { unsafe inflateEnd(&stream) }
 
-    /// Decodes the next bytes of the stream. Concatenated gzip members are one stream (RFC 1952, 2.2).
-    package func feed(_ bytes: [UInt8]) throws(InflateError) -> [UInt8] {
-        var out: [UInt8] = []
-        try feed(bytes, into: &out)
-        return out
+    package func feed(_ bytes: [UInt8]) {
+        base += input.count
+        input = bytes
+        at = 0
     }
 
-    /// The same; if the data are damaged, `out` has what was decoded before the damage.
-    package func feed(_ bytes: [UInt8], into out: inout [UInt8]) throws(InflateError) {
-        var input = bytes
-        let total = input.count
-        var fault: InflateError?
-        unsafe input.withUnsafeMutableBufferPointer { buffer in
-            unsafe stream.next_in = buffer.baseAddress
-            unsafe stream.avail_in = UInt32(buffer.count)
-            fault = drain(into: &out, total: total)
-            unsafe stream.next_in = nil
-            unsafe stream.avail_in = 0
-        }
-        if let fault { throw fault }
-    }
-
-    /// Throws `.endsEarly` if the stream is not complete.
-    package func finish() throws(InflateError) {
-        if !finished { throw .endsEarly }
-    }
-
-    private func drain(into out: inout [UInt8], total: Int) -> InflateError? {
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+    package func next(into out: inout [UInt8]) throws(DecompressionError) -> Bool {
         while true {
-            if finished {
-                while takesPadding, unsafe stream.avail_in > 0, unsafe stream.next_in.pointee == 0 {
-                    unsafe stream.next_in += 1
-                    unsafe stream.avail_in -= 1
-                    isPadded = true
-                }
-                if unsafe stream.avail_in == 0 { return nil }
-                if isPadded {
-                    return .damaged("data after the zeros that follow the last gzip member, at byte \(total - Int(unsafe stream.avail_in))")
-                }
-                unsafe inflateReset(&stream)
-                finished = false
+            if let fault { throw fault }
+            if isFinished {
+                guard try startMember() else { return false }
             }
-            let size = chunk.count
-            let code: CInt = unsafe chunk.withUnsafeMutableBufferPointer { buffer in
-                unsafe stream.next_out = buffer.baseAddress
-                unsafe stream.avail_out = UInt32(size)
-                return unsafe inflate(&stream, Z_NO_FLUSH)
-            }
-            let got = size - Int(unsafe stream.avail_out)
+            let (code, got) = step()
             produced += got
             if produced > limit {
-                return .overLimit(bytes: limit)
+                fault = .overLimit(bytes: limit)
+                continue
             }
             out.append(contentsOf: chunk[..<got])
             switch code {
-            case Z_STREAM_END: finished = true
-            case Z_OK:
-                if unsafe stream.avail_in == 0 && got < size { return nil }
-            case Z_BUF_ERROR: return nil
-            default:
-                return .damaged("damaged gzip data (\(code)), at byte \(total - Int(unsafe stream.avail_in))")
+            case Z_STREAM_END: isFinished = true
+            case Z_OK: if got == 0, at == input.count { return false }
+            case Z_BUF_ERROR: return false
+            default: fault = .damaged("damaged gzip data (\(code)), at byte \(base + at)")
             }
+            if got > 0 { return true }
         }
     }
 
+    package func finish() throws(DecompressionError) {
+        if !isFinished { throw .endsEarly }
+    }
+
     /// Decodes a whole gzip or zlib document.
-    package static func decode(_ bytes: [UInt8], limit: Int) throws(InflateError) -> [UInt8] {
+    package static func decode(_ bytes: [UInt8], limit: Int) throws(DecompressionError) -> [UInt8] {
         let inflate = try Inflate(limit: limit)
-        let out = try inflate.feed(bytes)
+        let out = try inflate.decode(bytes)
         try inflate.finish()
         return out
+    }
+
+    /// Starts the next member, if there is one.
+    private func startMember() throws(DecompressionError) -> Bool {
+        while takesPadding, at < input.count, input[at] == 0 {
+            at += 1
+            isPadded = true
+        }
+        if at == input.count { return false }
+        if isPadded { throw .damaged("data after the zeros that follow the last gzip member, at byte \(base + at)") }
+        unsafe inflateReset(&stream)
+        isFinished = false
+        return true
+    }
+
+    /// Decodes into `chunk`.
+    private func step() -> (code: CInt, bytes: Int) {
+        let room = chunk.count
+        return unsafe input.withUnsafeBufferPointer { source in
+            unsafe chunk.withUnsafeMutableBufferPointer { target in
+                let rest = unsafe UnsafeMutableBufferPointer(mutating: UnsafeBufferPointer(rebasing: source[at...]))
+                unsafe stream.next_in = rest.baseAddress
+                unsafe stream.avail_in = UInt32(clamping: rest.count)
+                unsafe stream.next_out = target.baseAddress
+                unsafe stream.avail_out = UInt32(room)
+                let before = unsafe stream.avail_in
+                let code = unsafe inflate(&stream, Z_NO_FLUSH)
+                at += Int(before - (unsafe stream.avail_in))
+                unsafe stream.next_in = nil
+                return (code, room - Int(unsafe stream.avail_out))
+            }
+        }
     }
 }

@@ -1,3 +1,4 @@
+import EventSDKs
 import EventShapes
 import FunnelModel
 import TimeZones
@@ -5,6 +6,8 @@ import TimeZones
 /// Options for reading a file.
 package struct FileOptions: Sendable {
     package var shape = EventShape()
+    /// The product whose SDKs send such records; nil if each record is an event by `shape` alone.
+    package var product: ExportedProduct?
     package var table = TableFormat()
     /// Time zone of times without one; nil is UTC.
     package var zone: NamedZone?
@@ -26,10 +29,10 @@ package struct FileOptions: Sendable {
 /// The outcome of one record.
 package struct RecordOutcome: Sendable {
     package enum Kind: Sendable {
-        /// An event; its row in the batch.
-        case row(Int)
+        /// Its rows in the batch: an event, or rows of a profile, or both. None if the record is claims alone.
+        case rows(Range<Int>)
         case rejected(EventFault)
-        /// A record that is known to be no event, and why.
+        /// A record that says nothing that is stored, and why.
         case skipped(String)
     }
 
@@ -38,6 +41,8 @@ package struct RecordOutcome: Sendable {
     /// A rejected record, so that it can be repaired: the member `event` with a native event, or `text`. Nil for a row of a table that
     /// has not become an event.
     package var record: JSONValue.Member?
+    /// Parts of the record that are not stored, and why.
+    package var leftOut: [String] = []
 }
 
 /// Consecutive records of a file as a batch.
@@ -51,7 +56,7 @@ package struct FileBatch: Sendable {
     package var isAnonymous: [Bool]
     /// By record: its outcome.
     package var outcomes: [RecordOutcome]
-    /// Of records with both ids; the index is the row of the batch.
+    /// The index is that of the record in `outcomes`.
     package var claims = ClaimList()
 }
 
@@ -68,7 +73,7 @@ package final class EventFile {
     private let now: Int64
     private var window = TextWindow()
     private var reader: Reader?
-    private var shapes: ShapeReader
+    private var records: FileRecordReader
     private var times: TimeReader
     /// Number of records so far.
     private var count = 0
@@ -90,7 +95,9 @@ package final class EventFile {
         self.options = options
         self.now = now
         let clock = options.zone.map { LocalClock($0) }
-        shapes = ShapeReader(options.shape, clock: clock)
+        records = FileRecordReader(
+            shapes: ShapeReader(options.shape, clock: clock),
+            product: options.product.map { ProductReader($0, shape: options.shape, clock: clock, now: now) })
         times = TimeReader(format: options.shape.timeFormat, clock: clock)
     }
 
@@ -110,8 +117,7 @@ package final class EventFile {
     /// - Throws: `FileFault` for faults of the file as a whole.
     package func next(rows: Int, bytes: Int) throws -> FileBatch? {
         if let fault { throw fault }
-        let scanner = EventScanner(now: now, takesOtherMembers: true, takesAnonymous: !options.shape.anonymous.isEmpty)
-        var collector = RecordCollector(scanner, first: count)
+        var collector = RecordCollector(now: now, takesAnonymous: !options.shape.anonymous.isEmpty, first: count)
         do {
             while collector.count < rows, collector.approximateBytes < bytes {
                 if reader == nil, try !begin() { break }
@@ -236,7 +242,9 @@ package final class EventFile {
             if choices.count > 1 { columns = try choose(among: choices, csv) }
         }
         if case .firstRecord = table.header { nameless = columns.names.indices.filter { columns.names[$0].isEmpty }.map { $0 + 1 } }
-        reader = .table(csv, try TableRow(columns.names, options.shape, required: options.required, event: columns.event))
+        let row = try TableRow(
+            columns.names, options.shape, required: options.required, event: columns.event, needsDocument: options.product != nil)
+        reader = .table(csv, row)
         return true
     }
 
@@ -296,7 +304,7 @@ package final class EventFile {
             }
             guard window.passLineEnd(at: end) else { return false }
             if window.bytes[range].allSatisfy(Blank.isBlank) { continue }
-            collector.take(line: line, window.bytes, range, &shapes, options.unwrap)
+            collector.take(line: line, window.bytes, range, &records, options.unwrap)
             return true
         }
         return false
@@ -313,7 +321,7 @@ package final class EventFile {
                 collector.reject(lines, EventFault("", reason))
                 return true
             }
-            collector.take(lines, csv, window.bytes, &row, &shapes, &times)
+            collector.take(lines, csv, window.bytes, &row, &records, &times)
         }
         return true
     }

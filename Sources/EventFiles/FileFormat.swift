@@ -1,11 +1,18 @@
+import Codec
+
 /// Recognizes formats by the first bytes: compressed text, which is read, and others, for which the error names a converter.
 enum FileFormat {
     /// The decoder of a file that starts with these bytes.
     /// - Returns: nil for plain text.
     /// - Throws: `FileFault` with the format and a command that converts the file.
-    static func decoder(for start: [UInt8], name: String) throws -> (any Decoder)? {
-        if start.starts(with: [0x1F, 0x8B]) { return try GzipDecoder(name: name) }
-        if start.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) { return try zstd(name) }
+    static func decoder(for start: [UInt8], name: String) throws -> FileDecoder? {
+        if start.starts(with: [0x1F, 0x8B]) { return try FileDecoder(.gzip, name: name) }
+        if start.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) {
+            guard Compression.zstd.isInThisBuild else {
+                throw FileFault("\(name) is compressed with zstd, which this build leaves out: zstd -dc FILE | sluice load -")
+            }
+            return try FileDecoder(.zstd, name: name)
+        }
         for (magic, format, advice) in refused where start.starts(with: magic) {
             throw FileFault("\(name) is \(format): \(advice.replacing("FILE", with: name == "the input" ? "FILE" : shellWord(name)))")
         }
@@ -21,14 +28,6 @@ enum FileFormat {
 
     private static func utf16(_ name: String) -> FileFault {
         FileFault("\(name) is UTF-16 text without a byte order mark: iconv -f UTF-16LE -t UTF-8 FILE | sluice load - (or UTF-16BE)")
-    }
-
-    private static func zstd(_ name: String) throws -> any Decoder {
-        #if Zstd
-            return try ZstdDecoder(name: name)
-        #else
-            throw FileFault("\(name) is compressed with zstd, which this build leaves out: zstd -dc FILE | sluice load -")
-        #endif
     }
 
     private static let refused: [(magic: [UInt8], format: String, advice: String)] = [

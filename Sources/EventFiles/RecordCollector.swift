@@ -1,33 +1,52 @@
+import EventSDKs
 import EventShapes
 import FunnelModel
+
+/// How the records of a file are read.
+struct FileRecordReader {
+    var shapes: ShapeReader
+    /// Nil if each record is an event by its shape alone.
+    var product: ProductReader?
+    /// Whether records are native events without conversion.
+    var isNative: Bool { shapes.isNative && product == nil }
+}
 
 /// Collects records as the rows of a batch, with the outcome of each.
 struct RecordCollector {
     private enum Outcome {
         /// An event that the scanner accepted or rejected: its place there.
         case scanned(Int)
+        /// A record of a product: the places of its rows, all accepted.
+        case read(Range<Int>, [Claim], leftOut: [String])
         case rejected(EventFault)
+        /// A line that is no record, and why.
         case skipped(String)
     }
 
     private var scanner: EventScanner
+    private let events: EventReader
     private let first: Int
     private var outcomes: [(lines: FileLines, outcome: Outcome)] = []
     private var anonymous: [Int: Bool] = [:]
     /// By record: what was rejected.
     private var kept: [Int: JSONValue.Member] = [:]
     private var keptBytes = 0
+    private var claimBytes = 0
 
-    /// Begins a batch; `first` is the 0-based number of its first record in the file.
-    init(_ scanner: EventScanner, first: Int) {
-        self.scanner = scanner
+    /// Begins a batch.
+    /// - Parameters:
+    ///   - takesAnonymous: whether events can have an `anonymous_id`.
+    ///   - first: the 0-based number of its first record in the file.
+    init(now: Int64, takesAnonymous: Bool, first: Int) {
+        scanner = EventScanner(now: now, takesOtherMembers: true, takesAnonymous: takesAnonymous)
+        events = EventReader(now: now)
         self.first = first
     }
 
     var count: Int { outcomes.count }
 
-    /// Of the batch on the wire and of the rejected records, so that memory is bounded if every record is rejected.
-    var approximateBytes: Int { scanner.approximateBytes + keptBytes }
+    /// Of the batch and the claims on the wire, and of the rejected records, so that memory is bounded if every record is rejected.
+    var approximateBytes: Int { scanner.approximateBytes + claimBytes + keptBytes }
 
     mutating func reject(_ lines: FileLines, _ fault: EventFault) { outcomes.append((lines, .rejected(fault))) }
 
@@ -43,17 +62,17 @@ struct RecordCollector {
     // MARK: - Lines
 
     mutating func take(
-        line: Int, _ bytes: [UInt8], _ range: Range<Int>, _ shapes: inout ShapeReader,
+        line: Int, _ bytes: [UInt8], _ range: Range<Int>, _ reader: inout FileRecordReader,
         _ unwrap: (@Sendable (JSONValue) throws(EventFault) -> FileOptions.Unwrapped)?
     ) {
-        if let unwrap { return take(wrapped: line, bytes, range, &shapes, unwrap) }
+        if let unwrap { return take(wrapped: line, bytes, range, &reader, unwrap) }
         let place = scanner.count
-        if shapes.isNative, scanner.isRead(bytes, range) {
+        if reader.isNative, scanner.isRead(bytes, range) {
             outcomes.append((line...line, .scanned(place)))
             return
         }
         do {
-            take(try JSONParser.parse(bytes, range: range), text: bytes, range, line...line, &shapes)
+            take(try JSONParser.parse(bytes, range: range), text: bytes, range, line...line, &reader)
         } catch {
             var reason = "malformed JSON at byte \(error.offset - range.lowerBound + 1) of the line: \(error.reason)"
             if !isValidUTF8(bytes[range]) { reason += Self.encodingAdvice }
@@ -64,7 +83,7 @@ struct RecordCollector {
 
     /// A line of a file of rejected events.
     private mutating func take(
-        wrapped line: Int, _ bytes: [UInt8], _ range: Range<Int>, _ shapes: inout ShapeReader,
+        wrapped line: Int, _ bytes: [UInt8], _ range: Range<Int>, _ reader: inout FileRecordReader,
         _ unwrap: (JSONValue) throws(EventFault) -> FileOptions.Unwrapped
     ) {
         let document: JSONValue
@@ -78,7 +97,7 @@ struct RecordCollector {
         do throws(EventFault) {
             switch try unwrap(document) {
             case .events(let events): for event in events { take(native: event, line...line) }
-            case .record(let record): take(record, text: [], 0..<0, line...line, &shapes)
+            case .record(let record): take(record, text: [], 0..<0, line...line, &reader)
             }
         } catch {
             for name in ["event", "record", "text"] as [ByteString] {
@@ -108,26 +127,45 @@ struct RecordCollector {
     private static let keptMax = 64 << 10
 
     private mutating func take(
-        _ document: JSONValue, text: [UInt8], _ range: Range<Int>, _ lines: FileLines, _ shapes: inout ShapeReader
+        _ document: JSONValue, text: [UInt8], _ range: Range<Int>, _ lines: FileLines, _ reader: inout FileRecordReader
     ) {
-        do {
-            switch try shapes.read(document, text: text, range) {
-            case .skipped(let reason): outcomes.append((lines, .skipped(reason)))
-            case .event(let event, let isAnonymous):
-                let place = scanner.count
-                take(native: event, lines)
-                if isAnonymous { anonymous[place] = true }
-            }
+        do throws(EventFault) {
+            let source = SourceRecord(value: document, text: text, range: range)
+            if let record = try reader.product?.read(source) { return try take(record, lines) }
+            let reading = try reader.shapes.read(document, text: text, range)
+            let place = scanner.count
+            take(native: reading.event, lines)
+            if reading.isAnonymous { anonymous[place] = true }
         } catch {
             if !range.isEmpty { keep(text: text, range) }
             reject(lines, error)
         }
     }
 
+    private mutating func take(_ record: SDKRecord, _ lines: FileLines) throws(EventFault) {
+        let start = scanner.count
+        var leftOut = record.ignored
+        for document in record.events {
+            let event: Event
+            do throws(EventFault) {
+                event = try events.read(document, text: [], 0..<0)
+            } catch {
+                if scanner.count == start { throw error }
+                // The rows after the first are of a profile; the event counts without them.
+                leftOut.append("values of a user property over a limit")
+                break
+            }
+            if record.isAnonymous { anonymous[scanner.count] = true }
+            scanner.take(.event(event, nil))
+        }
+        claimBytes += record.claims.reduce(0) { $0 + $1.child.count + $1.parent.count + 16 }
+        outcomes.append((lines, .read(start..<scanner.count, record.claims, leftOut: leftOut)))
+    }
+
     // MARK: - Tables
 
     mutating func take(
-        _ lines: FileLines, _ csv: borrowing CSVReader, _ bytes: [UInt8], _ row: inout TableRow, _ shapes: inout ShapeReader,
+        _ lines: FileLines, _ csv: borrowing CSVReader, _ bytes: [UInt8], _ row: inout TableRow, _ reader: inout FileRecordReader,
         _ times: inout TimeReader
     ) {
         let record = Record(window: bytes.span, scratch: csv.scratch.span, fields: csv.fields.span)
@@ -138,7 +176,7 @@ struct RecordCollector {
             }
         }
         do throws(EventFault) {
-            if row.isDocument { return take(try row.document(record), text: [], 0..<0, lines, &shapes) }
+            if row.isDocument { return take(try row.document(record), text: [], 0..<0, lines, &reader) }
             try row.write(record) { cell throws(EventFault) in try times.text(cell) }
         } catch {
             return reject(lines, error)
@@ -158,8 +196,8 @@ struct RecordCollector {
         let scanned = scanner.finish()
         var faults: [Int: EventFault] = [:]
         for (place, fault) in scanned.rejected { faults[place] = fault }
-        var rows: [Int: Int] = [:]
-        if !scanned.claims.isEmpty { for (row, place) in scanned.index.enumerated() { rows[place] = row } }
+        // Claims of events are in the order of their places.
+        var nextClaim = 0
         var out = FileBatch(batch: scanned.batch, records: [], lines: [], isAnonymous: [], outcomes: [])
         for (i, (lines, outcome)) in outcomes.enumerated() {
             switch outcome {
@@ -168,17 +206,32 @@ struct RecordCollector {
             case .scanned(let place):
                 if let fault = faults[place] {
                     out.outcomes.append(.init(lines: lines, kind: .rejected(Self.fault(fault, shape)), record: kept[i]))
-                    continue
+                } else {
+                    while nextClaim < scanned.claims.count, scanned.claims.indexes[nextClaim] < place { nextClaim += 1 }
+                    let hasClaim = nextClaim < scanned.claims.count && scanned.claims.indexes[nextClaim] == place
+                    add(place..<place + 1, hasClaim ? [scanned.claims[nextClaim]] : [], [], of: i, lines, to: &out)
                 }
-                out.outcomes.append(.init(lines: lines, kind: .row(out.records.count)))
-                out.records.append(first + i)
-                out.lines.append(lines)
-                out.isAnonymous.append(anonymous[place] ?? false)
+            case .read(let places, let claims, let leftOut): add(places, claims, leftOut, of: i, lines, to: &out)
             }
         }
-        for i in 0..<scanned.claims.count {
-            if let row = rows[scanned.claims.indexes[i]] { out.claims.append(scanned.claims[i], index: row) }
-        }
         return out
+    }
+
+    /// Adds what an accepted record has become; rows of a batch are in the order of their places.
+    private func add(
+        _ places: Range<Int>, _ claims: [Claim], _ leftOut: [String], of record: Int, _ lines: FileLines, to out: inout FileBatch
+    ) {
+        if places.isEmpty, claims.isEmpty {
+            out.outcomes.append(.init(lines: lines, kind: .skipped(leftOut.first ?? "no event and no user property")))
+            return
+        }
+        let start = out.records.count
+        for place in places {
+            out.records.append(first + record)
+            out.lines.append(lines)
+            out.isAnonymous.append(anonymous[place] ?? false)
+        }
+        out.outcomes.append(.init(lines: lines, kind: .rows(start..<out.records.count), leftOut: leftOut))
+        for claim in claims { out.claims.append(claim, index: record) }
     }
 }

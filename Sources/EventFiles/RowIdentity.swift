@@ -79,12 +79,7 @@ package struct RowIdentity {
         if tag == EventBatch.Tag.string { append(batch.strings.slice(Int(bits))) } else { append(bits) }
     }
 
-    private static func hex(_ value: UInt64) -> [UInt8] {
-        (0..<16).map { i in
-            let digit = UInt8(truncatingIfNeeded: value >> UInt64(60 - 4 * i)) & 15
-            return digit < 10 ? 48 + digit : 87 + digit
-        }
-    }
+    private static func hex(_ value: UInt64) -> [UInt8] { Hex.digits(bytes(value.byteSwapped)) }
 
     /// The first 16 bytes of a SHA-256, big-endian.
     private struct Digest {

@@ -38,9 +38,13 @@ struct TableRow {
     private(set) var isAnonymous = false
 
     /// The columns of a header.
-    /// - Parameter event: the name of all events; nil if a column has it.
+    /// - Parameters:
+    ///   - event: the name of all events; nil if a column has it.
+    ///   - needsDocument: whether a record needs all its columns, also those that are left out of the properties.
     /// - Throws: `FileFault` if a column is given twice or missing, or the header is not UTF-8.
-    init(_ names: [ByteString], _ shape: EventShape, required: [RequiredColumn], event: ByteString?) throws {
+    init(
+        _ names: [ByteString], _ shape: EventShape, required: [RequiredColumn], event: ByteString?, needsDocument: Bool
+    ) throws {
         var seen: Set<ByteString> = []
         for name in names where !name.isEmpty && !seen.insert(name).inserted {
             throw FileFault("the header has two columns \"\(name.string.prefix(60))\"; rename one of them")
@@ -59,8 +63,8 @@ struct TableRow {
         isDocument =
             shape.jsonText.contains(where: names.contains) || shape.parameterLists.contains { names.contains($0.name) }
             || (event == nil && shape.keepsOtherEventNames && shape.event.count { seen.contains($0.name) } > 1)
-            || shape.naming == .segmentCall || Set(named.map { shape.propertyName(ofColumn: $0) }).count < named.count
-        columns = names.map { Column(name: $0, role: $0.isEmpty || shape.leftOut.contains($0) ? .none : .property) }
+            || needsDocument || Set(named.map { shape.propertyName(ofColumn: $0) }).count < named.count
+        columns = names.map { Column(name: $0, role: $0.isEmpty || !needsDocument && shape.leftOut.contains($0) ? .none : .property) }
         assignRoles(shape)
         for i in columns.indices where columns[i].role == .property {
             columns[i].property = shape.propertyName(ofColumn: columns[i].name)

@@ -28,7 +28,7 @@ package func shellWord(_ text: String) -> String {
 package final class TextSource {
     private let handle: FileHandle
     private let name: String
-    private var decoder: (any Decoder)?
+    private var decoder: FileDecoder?
     private var isStarted = false
     /// Bytes that were read and are not decoded yet.
     private var encoded: [UInt8] = []
@@ -37,9 +37,9 @@ package final class TextSource {
     /// Bytes of the file as stored; nil if not known, as for standard input.
     package let size: Int?
 
-    /// Compressed bytes that are decoded at once; the text can be about a thousand times as long.
+    /// Compressed bytes that a decoder gets at once.
     private static let encodedPiece = 16 << 10
-    static let pieceBytes = 256 << 10
+    private static let pieceBytes = 256 << 10
 
     /// Opens a file; `-` is standard input.
     package init(path: String) throws {
@@ -101,48 +101,38 @@ package final class TextSource {
     }
 }
 
-/// Decompression in pieces of bounded size.
-protocol Decoder: AnyObject {
-    /// Supplies more compressed bytes, after all earlier ones were decoded.
-    func feed(_ bytes: [UInt8])
-    /// The next part of the text; nil if more bytes are needed.
-    func next() throws -> [UInt8]?
-    /// Throws if the data ended early.
-    func finish() throws
-}
+/// Decompression with the file's name in errors.
+final class FileDecoder {
+    /// As much as `zstd` itself takes without `--long`; the memory of a window is taken once.
+    private static let windowBits: Int32 = 27
 
-final class GzipDecoder: Decoder {
-    private let inflate: Inflate
+    private let decompressor: any Decompressor
+    private let compression: Compression
     private let name: String
-    private var input: [UInt8] = []
-    private var isDamaged = false
 
-    init(name: String) throws {
-        inflate = try Inflate(limit: .max, takesPadding: true)
+    init(_ compression: Compression, name: String) throws {
+        decompressor = try compression.decompressor(limit: .max, takesPadding: true, windowBits: Self.windowBits)
+        self.compression = compression
         self.name = name
     }
 
-    func feed(_ bytes: [UInt8]) { input = bytes }
+    func feed(_ bytes: [UInt8]) { decompressor.feed(bytes) }
 
+    /// The next part of the text; nil if more bytes are needed.
     func next() throws -> [UInt8]? {
-        if isDamaged { throw FileFault("\(name): the gzip data is damaged; the text before the damage was read") }
-        if input.isEmpty { return nil }
-        defer { input = [] }
         var text: [UInt8] = []
         do {
-            try inflate.feed(input, into: &text)
+            return try decompressor.next(into: &text) ? text : nil
         } catch {
-            isDamaged = true
-            if text.isEmpty { return try next() }
+            throw FileFault("\(name): \(error.description); the text before the damage was read")
         }
-        return text.isEmpty ? nil : text
     }
 
     func finish() throws {
         do {
-            try inflate.finish()
+            try decompressor.finish()
         } catch {
-            throw FileFault("\(name): the gzip data ends early; the text before that was read")
+            throw FileFault("\(name): the \(compression.rawValue) data ends early; the text before that was read")
         }
     }
 }

@@ -6,16 +6,12 @@ package struct EventShape: Sendable {
     /// Places of the user id. Of each field, the first place with a value that is neither null nor empty counts.
     package var user: [MemberPath] = ["user_id"]
     package var anonymous: [MemberPath] = []
-    /// What an export writes before the anonymous id where that is the user: no claim that one id is another spelling of itself.
-    package var anonymousPrefix: ByteString = ""
     package var event: [MemberPath] = ["event", "event_type"]
     /// Whether the places of the event's name that do not count become properties.
     package var keepsOtherEventNames = true
     package var time: [MemberPath] = ["timestamp"]
     package var id: [MemberPath] = ["event_id"]
 
-    /// How the event's name is found.
-    package var naming = Naming.asIs
     /// Objects whose members become properties under their own names, and win over other properties of equal names.
     package var spread: [ByteString] = ["properties"]
     /// Lists of `{"key", "value": {"string_value" | "int_value" | …}}`.
@@ -33,15 +29,6 @@ package struct EventShape: Sendable {
     /// Format of times, if they are neither ISO 8601 nor numbers since 1970.
     package var timeFormat: TimeFormat?
 
-    /// Where an event's name comes from.
-    package enum Naming: Sendable, Equatable {
-        case asIs
-        /// One name for all records.
-        case constant(ByteString)
-        /// Calls of the Segment specification: by `type`, track by `event`.
-        case segmentCall
-    }
-
     /// A list of properties, as in exports of Google Analytics 4.
     package struct ParameterList: Sendable {
         package var name: ByteString
@@ -49,6 +36,10 @@ package struct EventShape: Sendable {
         package var prefix: ByteString
         /// Whether its properties win over others of equal names.
         package var wins: Bool
+
+        package init(name: ByteString, prefix: ByteString, wins: Bool) {
+            (self.name, self.prefix, self.wins) = (name, prefix, wins)
+        }
     }
 
     package init() {}
@@ -56,7 +47,7 @@ package struct EventShape: Sendable {
     /// Whether lines are native events without conversion, apart from members that become properties.
     package var isNative: Bool {
         user == ["user_id"] && anonymous.isEmpty && (event == ["event", "event_type"] || event == ["event"]) && time == ["timestamp"]
-            && id == ["event_id"] && naming == .asIs && spread == ["properties"] && parameterLists.isEmpty && jsonText.isEmpty
+            && id == ["event_id"] && spread == ["properties"] && parameterLists.isEmpty && jsonText.isEmpty
             && leftOut.isEmpty && timeFormat == nil
     }
 

@@ -9,12 +9,10 @@ package struct ShapeReader: Sendable {
     package let isNative: Bool
     private var times: TimeReader
 
-    /// The result of reading a document.
-    package enum Reading: Sendable {
-        /// A native event; `isAnonymous` is whether its user id is the anonymous one.
-        case event(JSONValue, isAnonymous: Bool)
-        /// A record that is known to be no event, and why.
-        case skipped(String)
+    /// A native event, and whether its user id is the anonymous one.
+    package struct Reading: Sendable {
+        package var event: JSONValue
+        package var isAnonymous: Bool
     }
 
     /// A reader of a shape; `clock` is the zone of times without one, nil is UTC.
@@ -40,20 +38,10 @@ package struct ShapeReader: Sendable {
         if user == nil, anonymous == nil {
             throw EventFault("user_id", "is missing or empty; the record has \(Self.names(members))", "missing")
         }
-        let event: JSONValue
-        switch shape.naming {
-        case .constant(let name): event = .string(name)
-        case .asIs: event = first(of: shape.event, in: whole)?.value ?? .null
-        case .segmentCall:
-            switch try segmentEvent(whole) {
-            case .left(let name): event = name
-            case .right(let reason): return .skipped(reason)
-            }
-        }
         var native: [JSONValue.Member] = [.init("properties", .object(try properties(members)))]
         if let user = user ?? anonymous { native.append(.init("user_id", user)) }
-        if let user, let anonymous, !isSpelling(user, of: anonymous) { native.append(.init("anonymous_id", anonymous)) }
-        if event != .null { native.append(.init("event_type", event)) }
+        if user != nil, let anonymous { native.append(.init("anonymous_id", anonymous)) }
+        if let name = first(of: shape.event, in: whole)?.value { native.append(.init("event_type", name)) }
         if let found = first(of: shape.time, in: whole) {
             let exact =
                 if let inner = found.steps.first.flatMap({ texts[$0] }) {
@@ -64,7 +52,14 @@ package struct ShapeReader: Sendable {
             native.append(.init("timestamp", try times.native(exact)))
         }
         if let id = try id(of: shape.id, in: whole, text, range) { native.append(.init("event_id", id)) }
-        return .event(.object(native), isAnonymous: user == nil && anonymous != nil)
+        return Reading(event: .object(native), isAnonymous: user == nil && anonymous != nil)
+    }
+
+    /// The document with the members whose text is JSON as values.
+    package func parsed(_ document: JSONValue) throws(EventFault) -> JSONValue {
+        guard !shape.jsonText.isEmpty, var members = document.asObject else { return document }
+        for name in shape.jsonText { _ = try parseText(of: name, in: &members) }
+        return .object(members)
     }
 
     // MARK: - Fields
@@ -93,29 +88,9 @@ package struct ShapeReader: Sendable {
         }
     }
 
-    private func isSpelling(_ user: JSONValue, of anonymous: JSONValue) -> Bool {
-        guard !shape.anonymousPrefix.isEmpty, let user = user.asString, let anonymous = anonymous.asString else { return false }
-        return user.bytes == shape.anonymousPrefix.bytes + anonymous.bytes
-    }
-
     private static func names(_ members: [JSONValue.Member]) -> String {
         let shown = members.prefix(20).map { "\"\($0.key.string.prefix(60))\"" }.joined(separator: ", ")
         return members.isEmpty ? "no members" : members.count > 20 ? shown + ", …" : shown
-    }
-
-    private enum Either<Left, Right> {
-        case left(Left)
-        case right(Right)
-    }
-
-    private func segmentEvent(_ document: JSONValue) throws(EventFault) -> Either<JSONValue, String> {
-        guard let type = document["type"]?.asString else { throw EventFault("type", "is missing: track, page, screen, …") }
-        switch type {
-        case "track": return .left(first(of: shape.event, in: document)?.value ?? .null)
-        case "page", "screen": return .left(.string(type))
-        case "identify", "group", "alias": return .right("\(type.string) calls are not events")
-        default: throw EventFault("type", "\"\(type.string.prefix(60))\" is not a call of the Segment specification")
-        }
     }
 
     // MARK: - Properties

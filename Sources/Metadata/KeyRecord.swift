@@ -34,7 +34,7 @@ extension KeyRecord {
     var value: [UInt8] {
         let members: [JSONValue.Member] = [
             .init("role", .text(key.role.name)), .init("project", .integer(Int64(key.project))),
-            .init("sha256", .text(Self.hex(key.hash))), .init("name", name.map { .text($0) } ?? .null),
+            .init("sha256", .text(Hex.text(key.hash))), .init("name", name.map { .text($0) } ?? .null),
             .init("created", .integer(created)), .init("created_by", .text(creator)),
             .init("expires", key.expires.map { .integer($0) } ?? .null), .init("origins", .array(key.origins.map { .text($0) })),
         ]
@@ -52,7 +52,7 @@ extension KeyRecord {
         var reader = FieldReader(document)
         let role = reader.string("role").flatMap { KeyRole(name: $0.string) }
         let project = reader.integer("project", in: 1...Int64(UInt32.max))
-        let hash = reader.string("sha256").flatMap { Self.bytes($0.string) }
+        let hash = reader.string("sha256").flatMap { Hex.bytes($0.string) }
         let name = reader.string("name")?.string
         let created = reader.integer("created", in: 0...Int64.max)
         let creator = reader.string("created_by")?.string
@@ -69,22 +69,5 @@ extension KeyRecord {
         self.name = name
         self.created = created
         self.creator = creator
-    }
-
-    private static let digits = Array("0123456789abcdef".utf8)
-
-    private static func hex(_ bytes: [UInt8]) -> String {
-        String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
-
-    private static func bytes(_ hex: String) -> [UInt8]? {
-        let values = hex.utf8.map { digits.firstIndex(of: $0) }
-        guard values.count.isMultiple(of: 2) else { return nil }
-        var bytes: [UInt8] = []
-        for place in stride(from: 0, to: values.count, by: 2) {
-            guard let high = values[place], let low = values[place + 1] else { return nil }
-            bytes.append(UInt8(high << 4 | low))
-        }
-        return bytes
     }
 }

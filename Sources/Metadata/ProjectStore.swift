@@ -119,6 +119,6 @@ package struct ProjectStore: Sendable {
 
     /// Names may have any character, keys of a store may not.
     private static func nameKey(_ name: String) -> String {
-        "project-name/" + name.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        "project-name/" + Hex.text(name.utf8)
     }
 }

@@ -167,7 +167,7 @@ struct InflateTests {
             let inflate = try Inflate(limit: Self.text.count)
             var out: [UInt8] = []
             for start in stride(from: 0, to: packed.count, by: size) {
-                out += try inflate.feed(Array(packed[start..<min(packed.count, start + size)]))
+                out += try inflate.decode(Array(packed[start..<min(packed.count, start + size)]))
             }
             try inflate.finish()
             #expect(out == Self.text)
@@ -188,28 +188,28 @@ struct InflateTests {
         let packed = try Self.gzip(a) + Self.gzip(b) + Self.gzip([])
         #expect(try Inflate.decode(packed, limit: 100) == a + b)
         let inflate = try Inflate(limit: 100)
-        #expect(try packed.flatMap { try inflate.feed([$0]) } == a + b)
+        #expect(try packed.flatMap { try inflate.decode([$0]) } == a + b)
         try inflate.finish()
     }
 
     @Test func bombStopsAtTheLimit() throws {
         let packed = try Self.gzip([UInt8](repeating: 0, count: 8 << 20))
         #expect(packed.count < 16 << 10)
-        let error = #expect(throws: InflateError.self) { try Inflate.decode(packed, limit: 1 << 20) }
+        let error = #expect(throws: DecompressionError.self) { try Inflate.decode(packed, limit: 1 << 20) }
         #expect(error == .overLimit(bytes: 1 << 20))
         let half = try Self.gzip([UInt8](repeating: 1, count: 600_000))
-        #expect(throws: InflateError.self) { try Inflate.decode(half + half, limit: 1 << 20) }
+        #expect(throws: DecompressionError.self) { try Inflate.decode(half + half, limit: 1 << 20) }
         #expect(try Inflate.decode(half, limit: 600_000).count == 600_000)
-        #expect(throws: InflateError.self) { try Inflate.decode(half, limit: 599_999) }
+        #expect(throws: DecompressionError.self) { try Inflate.decode(half, limit: 599_999) }
     }
 
     @Test func everyCutIsAnError() throws {
         let packed = try Self.gzip(Array("a short text, a short text".utf8))
         for end in 0..<packed.count {
-            #expect(throws: InflateError.self) { try Inflate.decode(Array(packed[..<end]), limit: 100) }
+            #expect(throws: DecompressionError.self) { try Inflate.decode(Array(packed[..<end]), limit: 100) }
         }
-        #expect(throws: InflateError.self) { try Inflate.decode(packed + [0], limit: 100) }
-        #expect(throws: InflateError.self) { try Inflate.decode(packed + packed.dropLast(), limit: 100) }
+        #expect(throws: DecompressionError.self) { try Inflate.decode(packed + [0], limit: 100) }
+        #expect(throws: DecompressionError.self) { try Inflate.decode(packed + packed.dropLast(), limit: 100) }
     }
 
     @Test func damageIsAnErrorNeverATrap() throws {

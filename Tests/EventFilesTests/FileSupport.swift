@@ -27,6 +27,7 @@ struct ReadFile {
     var rejected: [(lines: FileLines, reason: String)] = []
     var skipped: [FileLines] = []
     var mixed: [MixedColumn] = []
+    var claims: [Claim] = []
 
     static let now: Int64 = 1_800_000_000_000_000
 
@@ -39,9 +40,10 @@ struct ReadFile {
             try identity.complete(&read)
             events += read.batch.events
             lines += read.lines
+            claims += (0..<read.claims.count).map { read.claims[$0] }
             for outcome in read.outcomes {
                 switch outcome.kind {
-                case .row: break
+                case .rows: break
                 case .rejected(let fault): rejected.append((outcome.lines, fault.reason))
                 case .skipped: skipped.append(outcome.lines)
                 }

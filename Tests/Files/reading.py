@@ -27,8 +27,8 @@ def expect():
         with open(expected_path(name), "w", encoding="utf-8", newline="\n") as out:
             for record in found:
                 out.write(json.dumps(record, ensure_ascii=False) + "\n")
-        kinds = [next(k for k in ("event", "rejected", "skipped") if k in record) for record in found]
-        print(f"{name}: {kinds.count('event')} events, {kinds.count('rejected')} rejected, {kinds.count('skipped')} skipped")
+        kinds = [next(k for k in ("event", "claims", "rejected", "skipped") if k in record) for record in found]
+        print(f"{name}: {kinds.count('event')} events, {kinds.count('rejected')} rejected, {kinds.count('skipped')} skipped, {kinds.count('claims')} with claims alone")
 
 
 def same(a, b):
@@ -43,12 +43,23 @@ def differences(ours, theirs):
     found = []
     if ours["lines"] != theirs.get("lines"):
         found.append(f"lines {theirs.get('lines')}, expected {ours['lines']}")
-    for kind, member in (("event", "event"), ("rejected", "reason"), ("skipped", "skipped")):
+    for kind, member in (("event", "event"), ("rejected", "reason"), ("skipped", "skipped"), ("profile", "profile"), ("claims", "claims")):
         if (kind in ours) != (member in theirs):
             found.append(f"{'no ' if kind in ours else ''}{kind}: {json.dumps(theirs, ensure_ascii=False)[:300]}")
-    if found or "event" not in ours:
+    if found:
         return found
-    a, b = ours["event"], theirs["event"]
+    if ours.get("claims") != theirs.get("claims"):
+        found.append(f"claims {theirs['claims']}, expected {ours['claims']}")
+    rows = [[*([record["event"]] if "event" in record else []), *record.get("profile", [])] for record in (ours, theirs)]
+    if len(rows[0]) != len(rows[1]):
+        found.append(f"{len(rows[1])} rows, expected {len(rows[0])}")
+    for a, b in zip(*rows):
+        found += row_differences(a, b)
+    return found
+
+
+def row_differences(a, b):
+    found = []
     for field in ("user_id", "event", "timestamp", "event_id"):
         if a[field] != b.get(field) and not (field == "event_id" and a[field] is None):
             found.append(f"{field} {b.get(field)!r}, expected {a[field]!r}")

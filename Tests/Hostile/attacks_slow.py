@@ -1,5 +1,6 @@
 """Callers who take places or memory and do nothing with them."""
 
+import signal
 import time
 
 import servers
@@ -115,7 +116,7 @@ def idle_connections(case):
         # A shard's port is full, and ingest starts anew meanwhile.
         made = fill_with_idle(case, cluster.shard(1, "wire"), 1_100, many, start_of_http2())
         before = cluster.pids()["ingest"]
-        servers.send_signal(before, servers.signal.SIGKILL)
+        servers.send_signal(before, signal.SIGKILL)
         started, stored = time.monotonic(), False
         while time.monotonic() - started < 15 and not stored:
             status, answer, _ = case.post_events(2, [{"user_id": f"again-{n}", "event": "New", "timestamp": "2026-01-01T00:00:00Z"}

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import signal
 import time
 
 import servers
@@ -146,7 +147,7 @@ def many_months(case: Case):
     case.judge_rest()
     pid = cluster.pids()["shard-0"]
     started = time.monotonic()
-    servers.send_signal(pid, servers.signal.SIGTERM)
+    servers.send_signal(pid, signal.SIGTERM)
     while os.path.exists(f"/proc/{pid}") and servers.status_field(pid, "VmSize") and time.monotonic() - started < 60:
         time.sleep(0.05)
     taken = time.monotonic() - started

@@ -1,20 +1,17 @@
 """Clusters of real processes, with keys for two projects, and what can be seen of them from outside."""
 
-import concurrent.futures
-import http.client
 import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-PROGRAMS = os.path.abspath(os.environ.get("SLUICE_PROGRAMS") or os.path.join(ROOT, ".build", "release"))
+sys.path.append(os.path.join(HERE, "..", "Support"))
+
+import members  # noqa: E402
+from members import ask, clean_environment, end, program, send_signal, start  # noqa: E402, F401
 
 SECRET = "one-secret-for-all-the-services"
 WRITE = {1: "write-key-of-project-one", 2: "write-key-of-project-two"}
@@ -23,50 +20,14 @@ ADMIN = {1: "admin-key-of-project-one", 2: "admin-key-of-project-two"}
 
 
 def environment(keys=True, write=None, secret=SECRET):
-    """Variables of the programs: nothing of the caller's own Sluice gets in."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
+    """Variables of the programs."""
+    variables = clean_environment()
     if secret:
         variables["SLUICE_CLUSTER_SECRET"] = secret
     if keys:
         for name, ring in (("WRITE", write or WRITE), ("READ", READ), ("ADMIN", ADMIN)):
             variables[f"SLUICE_{name}_KEYS"] = ",".join(f"{project}:{key}" for project, key in ring.items())
     return variables
-
-
-# Programs are started from this thread, which keeps the priority that the run began with; attempts lower theirs.
-STARTER = concurrent.futures.ThreadPoolExecutor(1)
-STARTER.submit(int).result()
-
-
-def start(command, **more):
-    return STARTER.submit(subprocess.Popen, command, stdin=more.pop("stdin", subprocess.DEVNULL), **more).result()
-
-
-def program(name):
-    return os.path.join(PROGRAMS, name)
-
-
-def end(process, patience=30):
-    """SIGTERM, and SIGKILL where that does not do. Gives the seconds it took, or None where it had to be killed."""
-    if process.poll() is not None:
-        return 0.0
-    started = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(patience)
-        return time.monotonic() - started
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)
-        return None
-
-
-def send_signal(pid, number):
-    try:
-        os.kill(pid, number)
-        return True
-    except ProcessLookupError:
-        return False
 
 
 class Up:
@@ -129,105 +90,11 @@ class Up:
         return taken
 
 
-def free_port():
-    """A port nobody listens on, below those that the kernel gives to callers."""
-    import random
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+class Members(members.Members):
+    """Single programs with the keys of two projects."""
 
-
-class Members:
-    """Single programs, each started, ended and given its settings by the caller. Addresses stay the same over restarts."""
-
-    def __init__(self, data, shards=2, keys=True, seal_rows=None):
-        self.data, self.count, self.variables = data, shards, environment(keys)
-        self.seal_rows = seal_rows
-        os.makedirs(data, exist_ok=True)
-        self.names = [f"shard-{n}" for n in range(shards)] + ["coordinator", "ingest"]
-        self.ports = {name: (free_port(), free_port()) for name in self.names}
-        self.processes = {}
-        self.order = list(range(shards))
-
-    def http(self, name):
-        return f"127.0.0.1:{self.ports[name][0]}"
-
-    def wire(self, name):
-        return f"127.0.0.1:{self.ports[name][1]}"
-
-    ingest = property(lambda self: self.http("ingest"))
-    ingest_wire = property(lambda self: self.wire("ingest"))
-    coordinator = property(lambda self: self.http("coordinator"))
-    coordinator_wire = property(lambda self: self.wire("coordinator"))
-
-    def pids(self):
-        return {name: process.pid for name, process in list(self.processes.items()) if process.poll() is None}
-
-    def restarts(self):
-        return []
-
-    def start(self, name):
-        http_port, wire_port = self.ports[name]
-        command = ["--http-port", str(http_port), "--wire-port", str(wire_port), "--data", os.path.join(self.data, name)]
-        if name == "coordinator":
-            command += ["--shards", ",".join(self.wire(f"shard-{n}") for n in self.order)]
-        else:
-            command += ["--coordinator", self.wire("coordinator")]
-        if name.startswith("shard-"):
-            command += ["--shard", name[6:]] + (["--seal-rows", str(self.seal_rows)] if self.seal_rows else [])
-        os.makedirs(os.path.join(self.data, name), exist_ok=True)
-        with open(os.path.join(self.data, name + ".log"), "ab") as log:
-            command = [program("sluice-" + name.split("-")[0])] + command
-            self.processes[name] = start(command, stdout=log, stderr=log, env=self.variables)
-
-    def start_all(self, patience=30):
-        for name in self.names:
-            self.start(name)
-        self.wait_ready(patience)
-
-    def wait_ready(self, patience=30, names=None):
-        deadline = time.monotonic() + patience
-        for name in names or self.names:
-            while ask(self.http(name), "/readyz", timeout=2)[0] != 200:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"{name} is not ready after {patience} s: {self.log(name)[-600:]}")
-                time.sleep(0.05)
-
-    def log(self, name):
-        with open(os.path.join(self.data, name + ".log"), errors="replace") as file:
-            return file.read()
-
-    def end(self, name, patience=30):
-        return end(self.processes.pop(name), patience)
-
-    def stop(self, patience=30):
-        for process in self.processes.values():
-            send_signal(process.pid, signal.SIGCONT)
-        return [self.end(name, patience) for name in list(self.processes)]
-
-
-def ask(address, path, body=None, key=None, method=None, headers=(), timeout=30):
-    """Status, body and headers of one HTTP request on a connection of its own; status 0 where there was none."""
-    host, port = address.rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
-    fields = dict(headers)
-    if key:
-        fields["Authorization"] = "Bearer " + key
-    if isinstance(body, (dict, list)):
-        body = json.dumps(body).encode()
-    try:
-        connection.request(method or ("GET" if body is None else "POST"), path, body, fields)
-        response = connection.getresponse()
-        return response.status, response.read(), dict(response.getheaders())
-    except (OSError, http.client.HTTPException) as error:
-        return 0, repr(error).encode(), {}
-    finally:
-        connection.close()
+    def __init__(self, data, shards=2, seal_rows=None):
+        super().__init__(data, environment(), shards, seal_rows)
 
 
 def metrics(address):

@@ -35,15 +35,6 @@ struct APIKeysTests {
         (try? keys.ring.admit("Bearer \(text)", for: role)) != nil
     }
 
-    private func refusal(_ body: () async throws -> Void) async -> AccessRefusal? {
-        do {
-            try await body()
-            return nil
-        } catch {
-            return error as? AccessRefusal
-        }
-    }
-
     @Test func aKeyIsInForceAtOnceAndAfterARestart() async throws {
         try await withMetadataStore { store in
             let keys = try await open(store)

@@ -9,15 +9,6 @@ struct ProjectStoreTests {
         try await projects.create(name: name, settings: ProjectSettings(), now: 100) { used.contains($0) }
     }
 
-    private func refusal(_ body: () async throws -> Void) async -> AccessRefusal? {
-        do {
-            try await body()
-            return nil
-        } catch {
-            return error as? AccessRefusal
-        }
-    }
-
     @Test func numbersThatWereEverUsedAreSkipped() async throws {
         try await withMetadataStore { store in
             let projects = ProjectStore(store)

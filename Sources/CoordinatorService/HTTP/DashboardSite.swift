@@ -40,10 +40,7 @@ struct DashboardSite: Sendable {
             hash.update(data: Array(path.utf8) + [0])
             hash.update(data: bytes)
         }
-        let name = hash.finalize().prefix(8).map { byte in
-            let text = String(byte, radix: 16)
-            return byte < 16 ? "0" + text : text
-        }.joined()
+        let name = Hex.text(hash.finalize().prefix(8))
         var lines = String(decoding: contents.removeValue(forKey: "index.html") ?? [], as: UTF8.self).split(
             separator: "\n", omittingEmptySubsequences: false)
         if chart == nil { lines.removeAll { $0.contains("/assets/@/chart.js") } }

@@ -5,6 +5,10 @@ package struct SourceRecord {
     package var value: JSONValue
     package var text: [UInt8] = []
     package var range = 0..<0
+
+    package init(value: JSONValue, text: [UInt8] = [], range: Range<Int> = 0..<0) {
+        (self.value, self.text, self.range) = (value, text, range)
+    }
 }
 
 /// The records of a body. They are found first and parsed one by one: a broken record does not break the others, and their values

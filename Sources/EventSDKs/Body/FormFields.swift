@@ -46,7 +46,7 @@ package struct FormFields: Sequence, IteratorProtocol {
             at += 1
             switch byte {
             case UInt8(ascii: "%"):
-                guard text.endIndex - at >= 2, let high = hex(text[at]), let low = hex(text[at + 1]) else { return nil }
+                guard text.endIndex - at >= 2, let high = Hex.value(text[at]), let low = Hex.value(text[at + 1]) else { return nil }
                 out.append(high << 4 | low)
                 at += 2
             case UInt8(ascii: "+") where plusIsBlank: out.append(UInt8(ascii: " "))
@@ -54,14 +54,5 @@ package struct FormFields: Sequence, IteratorProtocol {
             }
         }
         return out
-    }
-
-    private static func hex(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case 48...57: byte - 48
-        case 65...70: byte - 55
-        case 97...102: byte - 87
-        default: nil
-        }
     }
 }

@@ -8,9 +8,9 @@ enum Amplitude {
         $0.shape.user = ["user_id"]
         $0.shape.anonymous = ["device_id"]
         $0.shape.event = ["event_type"]
-        // Milliseconds.
-        $0.shape.time = ["time"]
-        $0.shape.id = ["insert_id"]
+        // Milliseconds; exports have the others.
+        $0.shape.time = ["time", "event_time"]
+        $0.shape.id = ["insert_id", "$insert_id"]
         $0.shape.spread = ["event_properties"]
         $0.shape.leftOut = ["user_properties", "group_properties", "api_key"]
         $0.claims = [ClaimRule(child: ["device_id"], parent: ["user_id"])]
@@ -19,30 +19,22 @@ enum Amplitude {
         ]
         $0.referrer = ["event_properties.referrer"]
     }
-}
 
-extension RequestReader {
-    func amplitude() throws(SDKFault) -> SDKBatch {
-        var reader = RecordReader(Amplitude.mapping, now: now)
-        return try batch(try .list(request.body, named: "events", takesSingle: false, limit: limit)) { source throws(EventFault) in
-            try amplitudeRecord(source, &reader)
-        }
-    }
-
-    private func amplitudeRecord(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
+    /// What one event becomes.
+    static func record(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
         let name = source.value["event_type"]?.asString ?? ""
-        if name == "$groupidentify" { return try amplitudeGroup(source, &reader) }
+        if name == "$groupidentify" { return try group(source, &reader) }
         let draft = try reader.draft(source)
-        let update = try Self.update(source.value, "user_properties")
+        let user = try update(source.value, "user_properties")
         var record = SDKRecord(draft)
         record.claims = try reader.claims(of: source, named: name, at: draft.instant)
         if name != "$identify" { record.events = [reader.event(draft, of: source)] }
-        record.add(update, named: "$identify", isWhole: name == "$identify", to: draft)
+        record.add(user, named: "$identify", isWhole: name == "$identify", to: draft)
         return record
     }
 
     /// A call about a group needs no user; its event does.
-    private func amplitudeGroup(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
+    private static func group(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
         let groups = source.value["groups"]?.asObject ?? []
         guard let group = groups.first, let id = try [MemberPlace(name: group.key)].id(in: SourceRecord(value: .object([group]))) else {
             throw EventFault("groups", "field required", "missing")
@@ -55,7 +47,7 @@ extension RequestReader {
         let draft = try reader.draft(source)
         var record = SDKRecord(draft)
         record.claims = try reader.claims(of: source, named: "$groupidentify", at: draft.instant)
-        record.add(try Self.update(source.value, "group_properties"), groupType: group.key, groupID: id, to: draft)
+        record.add(try update(source.value, "group_properties"), groupType: group.key, groupID: id, to: draft)
         if groups.count > 1 { record.ignored.append("groups after the first are not supported") }
         return record
     }
@@ -64,5 +56,14 @@ extension RequestReader {
         guard let given = event[name], given != .null else { return ProfileUpdate() }
         guard let members = given.asObject else { throw EventFault(name.string, "must be an object, not \(given.typeName)", "dict_type") }
         return try ProfileUpdate(members, takesValues: true)
+    }
+}
+
+extension RequestReader {
+    func amplitude() throws(SDKFault) -> SDKBatch {
+        var reader = RecordReader(Amplitude.mapping, now: now)
+        return try batch(try .list(request.body, named: "events", takesSingle: false, limit: limit)) { source throws(EventFault) in
+            try Amplitude.record(source, &reader)
+        }
     }
 }

@@ -44,8 +44,23 @@ enum Mixpanel {
         name == "user_id" ? "properties.distinct_id" : events.shape.name(ofField: name)
     }
 
+    /// What one event becomes.
+    static func record(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
+        var source = source
+        let name = source.value["event"]?.asString ?? ""
+        if name == "$merge" { source.value = withMergedIDs(source.value) }
+        let draft = try reader.draft(source)
+        var record = SDKRecord(draft)
+        record.claims = try reader.claims(of: source, named: name, at: draft.instant)
+        switch name {
+        case "$identify", "$create_alias", "$merge": break
+        default: record.events = [reader.event(draft, of: source)]
+        }
+        return record
+    }
+
     /// The two ids of a `$merge` as members of the event. Neither is the user rather than the other; the first is the parent.
-    static func withMergedIDs(_ event: JSONValue) -> JSONValue {
+    private static func withMergedIDs(_ event: JSONValue) -> JSONValue {
         guard let ids = event["properties"]?["$distinct_ids"]?.asArray, ids.count == 2, let properties = event["properties"]?.asObject
         else { return event }
         let members: [JSONValue.Member] = [
@@ -59,19 +74,7 @@ extension RequestReader {
     /// `/track` and `/import`.
     func mixpanelEvents() throws(SDKFault) -> SDKBatch {
         var reader = RecordReader(Mixpanel.events, now: now)
-        return try mixpanel { source throws(EventFault) in
-            var source = source
-            let name = source.value["event"]?.asString ?? ""
-            if name == "$merge" { source.value = Mixpanel.withMergedIDs(source.value) }
-            let draft = try reader.draft(source)
-            var record = SDKRecord(draft)
-            record.claims = try reader.claims(of: source, named: name, at: draft.instant)
-            switch name {
-            case "$identify", "$create_alias", "$merge": break
-            default: record.events = [reader.event(draft, of: source)]
-            }
-            return record
-        }
+        return try mixpanel { source throws(EventFault) in try Mixpanel.record(source, &reader) }
     }
 
     /// `/engage` and `/groups`.

@@ -23,6 +23,35 @@ enum PostHog {
 
     private static let user: [MemberPlace] = ["distinct_id", "properties.distinct_id"]
 
+    /// What one event becomes.
+    static func record(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
+        let name = source.value["event"]?.asString ?? ""
+        let properties = source.value["properties"] ?? .null
+        let draft = try reader.draft(source)
+        let update = try ProfileUpdate((source.value.asObject ?? []) + (properties.asObject ?? []))
+        var record = SDKRecord(draft)
+        record.claims = try reader.claims(of: source, named: name, at: draft.instant)
+        switch name {
+        case "$create_alias", "$merge_dangerously": break
+        case "$identify": record.add(update, named: "$identify", isWhole: true, to: draft)
+        case "$set", "$set_once": record.add(update, named: "$set", isWhole: true, to: draft)
+        case "$groupidentify": try addGroup(source, draft, &record)
+        default:
+            record.events = [reader.event(draft, of: source)]
+            record.add(update, named: "$set", isWhole: false, to: draft)
+        }
+        return record
+    }
+
+    private static func addGroup(_ source: SourceRecord, _ draft: EventDraft, _ record: inout SDKRecord) throws(EventFault) {
+        guard let id = try (["properties.$group_key"] as [MemberPlace]).id(in: source), let properties = source.value["properties"] else {
+            throw EventFault("$group_key", "field required", "missing")
+        }
+        var update = ProfileUpdate()
+        update.set = properties["$group_set"]?.asObject ?? []
+        record.add(update, groupType: properties["$group_type"]?.asString, groupID: id, to: draft)
+    }
+
     /// Whether a request to `/batch` is PostHog's rather than Amplitude's.
     static func hasBatch(_ request: SDKRequest) -> Bool {
         guard let payload = try? JSONPayload(request) else { return request.path.hasSuffix("/") }
@@ -43,34 +72,6 @@ extension RequestReader {
         let payload = try JSONPayload(request)
         var reader = RecordReader(PostHog.mapping, now: now)
         let body = try BodyRecords.list(payload.text, named: "batch", takesSingle: true, limit: limit)
-        return try batch(body, form: payload.form) { source throws(EventFault) in try posthogRecord(source, &reader) }
-    }
-
-    private func posthogRecord(_ source: SourceRecord, _ reader: inout RecordReader) throws(EventFault) -> SDKRecord {
-        let name = source.value["event"]?.asString ?? ""
-        let properties = source.value["properties"] ?? .null
-        let draft = try reader.draft(source)
-        let update = try ProfileUpdate((source.value.asObject ?? []) + (properties.asObject ?? []))
-        var record = SDKRecord(draft)
-        record.claims = try reader.claims(of: source, named: name, at: draft.instant)
-        switch name {
-        case "$create_alias", "$merge_dangerously": break
-        case "$identify": record.add(update, named: "$identify", isWhole: true, to: draft)
-        case "$set", "$set_once": record.add(update, named: "$set", isWhole: true, to: draft)
-        case "$groupidentify": try Self.addGroup(source, draft, &record)
-        default:
-            record.events = [reader.event(draft, of: source)]
-            record.add(update, named: "$set", isWhole: false, to: draft)
-        }
-        return record
-    }
-
-    private static func addGroup(_ source: SourceRecord, _ draft: EventDraft, _ record: inout SDKRecord) throws(EventFault) {
-        guard let id = try (["properties.$group_key"] as [MemberPlace]).id(in: source), let properties = source.value["properties"] else {
-            throw EventFault("$group_key", "field required", "missing")
-        }
-        var update = ProfileUpdate()
-        update.set = properties["$group_set"]?.asObject ?? []
-        record.add(update, groupType: properties["$group_type"]?.asString, groupID: id, to: draft)
+        return try batch(body, form: payload.form) { source throws(EventFault) in try PostHog.record(source, &reader) }
     }
 }

@@ -21,6 +21,44 @@ enum Segment {
         $0.referrer = ["context.page.referrer", "properties.referrer"]
     }
 
+    /// What one call becomes.
+    /// - Parameter call: the call that the path names, for a record without a type.
+    static func record(
+        _ source: SourceRecord, as call: SegmentCall?, _ reader: inout RecordReader
+    ) throws(EventFault) -> SDKRecord {
+        let type = source.value["type"]?.asString?.string ?? call?.rawValue ?? ""
+        guard let call = SegmentCall(rawValue: type) else {
+            throw EventFault("type", type.isEmpty ? "field required" : "\"\(type.prefix(60))\" is no call of the Segment specification")
+        }
+        var draft = try reader.draft(source)
+        var record = SDKRecord(draft)
+        record.claims = try reader.claims(of: source, named: ByteString(type), at: draft.instant)
+        switch call {
+        case .track: record.events = [reader.event(draft, of: source)]
+        case .page, .screen:
+            draft.name = .text(type)
+            record.events = [reader.event(draft, of: source)]
+        case .identify: record.add(try traits(source.value), named: "$identify", isWhole: true, to: draft)
+        case .group:
+            guard let id = try (["groupId"] as [MemberPlace]).id(in: source) else {
+                throw EventFault("groupId", "field required", "missing")
+            }
+            record.add(try traits(source.value), groupType: nil, groupID: id, to: draft)
+        case .alias: break
+        }
+        return record
+    }
+
+    /// RudderStack's server SDKs put the traits into the context.
+    private static func traits(_ call: JSONValue) throws(EventFault) -> ProfileUpdate {
+        var update = ProfileUpdate()
+        let given = (["traits", "context.traits"] as [MemberPlace]).lazy.compactMap { $0.value(in: call) }.first
+        guard let given else { return update }
+        guard let traits = given.asObject else { throw EventFault("traits", "must be an object, not \(given.typeName)", "dict_type") }
+        update.set = traits
+        return update
+    }
+
     /// Whether a request to a path that another product shares is a call of Segment.
     static func isCall(_ request: SDKRequest) -> Bool {
         if request.credentials("basic") != nil { return true }
@@ -38,49 +76,13 @@ extension RequestReader {
     func segmentBatch() throws(SDKFault) -> SDKBatch {
         var reader = RecordReader(Segment.mapping, now: now)
         return try batch(try .list(request.body, named: "batch", takesSingle: false, limit: limit)) { source throws(EventFault) in
-            try segmentRecord(source, as: nil, &reader)
+            try Segment.record(source, as: nil, &reader)
         }
     }
 
     /// Reads one call, whose type may be in the path alone.
     func segmentCall(_ call: SegmentCall) throws(SDKFault) -> SDKBatch {
         var reader = RecordReader(Segment.mapping, now: now)
-        return try batch(.single(request.body)) { source throws(EventFault) in try segmentRecord(source, as: call, &reader) }
-    }
-
-    private func segmentRecord(
-        _ source: SourceRecord, as call: SegmentCall?, _ reader: inout RecordReader
-    ) throws(EventFault) -> SDKRecord {
-        let type = source.value["type"]?.asString?.string ?? call?.rawValue ?? ""
-        guard let call = SegmentCall(rawValue: type) else {
-            throw EventFault("type", type.isEmpty ? "field required" : "\"\(type.prefix(60))\" is no call of the Segment specification")
-        }
-        var draft = try reader.draft(source)
-        var record = SDKRecord(draft)
-        record.claims = try reader.claims(of: source, named: ByteString(type), at: draft.instant)
-        switch call {
-        case .track: record.events = [reader.event(draft, of: source)]
-        case .page, .screen:
-            draft.name = .text(type)
-            record.events = [reader.event(draft, of: source)]
-        case .identify: record.add(try Self.traits(source.value), named: "$identify", isWhole: true, to: draft)
-        case .group:
-            guard let id = try (["groupId"] as [MemberPlace]).id(in: source) else {
-                throw EventFault("groupId", "field required", "missing")
-            }
-            record.add(try Self.traits(source.value), groupType: nil, groupID: id, to: draft)
-        case .alias: break
-        }
-        return record
-    }
-
-    /// RudderStack's server SDKs put the traits into the context.
-    private static func traits(_ call: JSONValue) throws(EventFault) -> ProfileUpdate {
-        var update = ProfileUpdate()
-        let given = (["traits", "context.traits"] as [MemberPlace]).lazy.compactMap { $0.value(in: call) }.first
-        guard let given else { return update }
-        guard let traits = given.asObject else { throw EventFault("traits", "must be an object, not \(given.typeName)", "dict_type") }
-        update.set = traits
-        return update
+        return try batch(.single(request.body)) { source throws(EventFault) in try Segment.record(source, as: call, &reader) }
     }
 }

@@ -9,6 +9,8 @@ struct EventDraft {
     /// The same in microseconds since 1970.
     let instant: Int64
     let isServerTimed: Bool
+    /// Whether the user id is the anonymous one.
+    var isAnonymous = false
     /// Empty if the record has none.
     var id: ByteString
     var properties: [JSONValue.Member]

@@ -46,6 +46,7 @@ extension SDKRecord {
     init(_ draft: EventDraft) {
         self.init()
         isServerTimed = draft.isServerTimed
+        isAnonymous = draft.isAnonymous
     }
 
     /// Adds the rows of a profile: one event `name` with the values to set, and one `$set_once`. Beside another event of the record

@@ -9,21 +9,25 @@ struct RecordReader {
     private let now: Int64
     private var shapes: ShapeReader
 
-    init(_ mapping: SDKMapping, now: Int64) {
+    /// - Parameter clock: the zone of times without one; nil is UTC.
+    init(_ mapping: SDKMapping, now: Int64, clock: LocalClock? = nil) {
         self.mapping = mapping
         self.now = now
-        shapes = ShapeReader(mapping.shape, clock: nil)
+        shapes = ShapeReader(mapping.shape, clock: clock)
     }
 
     mutating func draft(_ source: SourceRecord) throws(EventFault) -> EventDraft {
-        switch try shapes.read(source.value, text: source.text, source.range) {
-        case .skipped(let reason): throw EventFault("body", reason)
-        case .event(let event, _):
-            var draft = try EventDraft(event, now: now)
-            if let user = draft.user.asString { draft.user = .string(mapping.plain(user)) }
-            draft.properties.removeAll { $0.value == .null || mapping.notProperties.contains($0.key) }
-            return draft
-        }
+        let reading = try shapes.read(source.value, text: source.text, source.range)
+        var draft = try EventDraft(reading.event, now: now)
+        draft.isAnonymous = reading.isAnonymous
+        if let user = draft.user.asString { draft.user = .string(mapping.plain(user)) }
+        draft.properties.removeAll { $0.value == .null || mapping.notProperties.contains($0.key) }
+        return draft
+    }
+
+    /// The record with the members whose text is JSON as values.
+    func parsed(_ source: SourceRecord) throws(EventFault) -> SourceRecord {
+        SourceRecord(value: try shapes.parsed(source.value), text: source.text, range: source.range)
     }
 
     /// The event of a draft, with the fields of a campaign from the record's page.
@@ -48,7 +52,7 @@ struct RecordReader {
                 continue
             }
             let claim = Claim(kind: rule.kind, child: mapping.plain(child), parent: mapping.plain(parent), time: time)
-            if !claims.contains(claim) { claims.append(claim) }
+            if claim.child != claim.parent, !claims.contains(claim) { claims.append(claim) }
         }
         return claims
     }

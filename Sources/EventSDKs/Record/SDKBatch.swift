@@ -30,6 +30,8 @@ package struct SDKRecord: Sendable, Equatable {
     package var claims: [Claim] = []
     /// Whether the record had no time: its events and claims have the server's.
     package var isServerTimed = false
+    /// Whether the user id of its events is the anonymous one.
+    package var isAnonymous = false
     /// Parts that are not stored, and why.
     package var ignored: [String] = []
     package var rejected: EventFault?

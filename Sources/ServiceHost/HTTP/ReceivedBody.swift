@@ -10,17 +10,23 @@ import Synchronization
 /// A request's body as received, possibly compressed.
 package struct ReceivedBody: Sendable {
     private let bytes: [UInt8]
-    private let isCompressed: Bool
+    private let compression: Compression?
     private let limit: Int
     private let lease: BodyLease?
 
     /// Bytes as received.
     package var receivedBytes: Int { bytes.count }
 
-    private static let compressed = ["gzip", "x-gzip", "deflate"]
+    private static let compressions = ["gzip": Compression.gzip, "x-gzip": .gzip, "deflate": .gzip, "zstd": .zstd]
+        .filter(\.value.isInThisBuild)
+    /// Windows of zstd have at most 8 MiB in HTTP (RFC 9659).
+    private static let windowBits: Int32 = 23
 
     /// Whether bodies with this `Content-Encoding` can be read.
-    package static func canRead(_ encoding: String) -> Bool { (compressed + ["", "identity"]).contains(encoding.lowercased()) }
+    package static func canRead(_ encoding: String) -> Bool {
+        let name = encoding.lowercased()
+        return name.isEmpty || name == "identity" || compressions[name] != nil
+    }
 
     /// Reads the body to its end, within limits.
     /// - Parameters:
@@ -39,8 +45,8 @@ package struct ReceivedBody: Sendable {
         do {
             let bytes = try await whole(request, limit, lease)
             guard lease?.finish() ?? true else { throw BodyCut.evicted }
-            let isCompressed = compressed.contains(encoding) || mayBeGzip && bytes.starts(with: [0x1F, 0x8B])
-            return ReceivedBody(bytes: bytes, isCompressed: isCompressed, limit: limit, lease: lease)
+            let compression = compressions[encoding] ?? (mayBeGzip && bytes.starts(with: [0x1F, 0x8B]) ? .gzip : nil)
+            return ReceivedBody(bytes: bytes, compression: compression, limit: limit, lease: lease)
         } catch let error as ProtocolError {
             throw error
         } catch BodyCut.evicted {
@@ -65,20 +71,22 @@ package struct ReceivedBody: Sendable {
 
     /// The decompressed body. A few bytes can decode to the whole limit, which takes long: not to be called on an event loop.
     package func content() throws(ProtocolError) -> [UInt8] {
-        guard isCompressed else { return bytes }
-        let inflate = try decoding { () throws(InflateError) in try Inflate(limit: limit) }
+        guard let compression else { return bytes }
         var content: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: Self.sliceBytes) {
-            let slice = Array(bytes[start..<min(bytes.count, start + Self.sliceBytes)])
-            let before = content.count
-            try decoding { () throws(InflateError) in try inflate.feed(slice, into: &content) }
-            try Self.take(content.count - before, lease)
+        let decompressor = try decoding { () throws(DecompressionError) in
+            try compression.decompressor(limit: limit, windowBits: Self.windowBits)
         }
-        try decoding { () throws(InflateError) in try inflate.finish() }
+        decompressor.feed(bytes)
+        var taken = 0
+        while try decoding({ () throws(DecompressionError) in try decompressor.next(into: &content) }) {
+            try Self.take(content.count - taken, lease)
+            taken = content.count
+        }
+        try decoding { () throws(DecompressionError) in try decompressor.finish() }
         return content
     }
 
-    private func decoding<T>(_ body: () throws(InflateError) -> T) throws(ProtocolError) -> T {
+    private func decoding<T>(_ body: () throws(DecompressionError) -> T) throws(ProtocolError) -> T {
         do {
             return try body()
         } catch {
@@ -86,9 +94,6 @@ package struct ReceivedBody: Sendable {
             throw ProtocolError(.damagedCompression, error.description)
         }
     }
-
-    /// Compressed bytes that are decoded before memory is taken again.
-    private static let sliceBytes = 16 << 10
 
     private static func take(_ bytes: Int, _ lease: BodyLease?) throws(ProtocolError) {
         guard lease?.take(bytes, now: NIODeadline.now().uptimeNanoseconds) ?? true else { throw full }

@@ -62,7 +62,7 @@ struct Keys: AsyncParsableCommand {
             guard let key = created["key"]?.asString?.string else { throw Failure("the coordinator's answer has no API key") }
             let number = created["project"]?.asInteger ?? 1
             Terminal.note(
-                "API key \(KeyTable.text(created["id"])) of the role \(role.rawValue) for project \(number). It is shown only now.")
+                "API key \(TextTable.text(created["id"])) of the role \(role.rawValue) for project \(number). It is shown only now.")
             Terminal.out(key.printable)
         }
     }
@@ -130,32 +130,19 @@ struct Keys: AsyncParsableCommand {
 
 /// API keys as a table.
 private enum KeyTable {
-    static func text(_ value: JSONValue?) -> String { (value?.asString?.string ?? "-").printable }
+    private static let head = ["ID", "ROLE", "PROJECT", "STATE", "CREATED", "LAST USED", "EXPIRES", "NAME", "ORIGINS"]
 
     /// A header and a line for each key; one line of words if there are none.
     static func lines(_ keys: [JSONValue]) -> [String] {
-        if keys.isEmpty { return ["no API keys were created"] }
-        let head = ["ID", "ROLE", "PROJECT", "STATE", "CREATED", "LAST USED", "EXPIRES", "NAME", "ORIGINS"]
-        let rows = [head] + keys.map(cells)
-        let widths = head.indices.map { column in rows.map { $0[column].columns }.max() ?? 0 }
-        return rows.map { row in
-            let cells = zip(row, widths).map { $0.padded(to: $1) }.joined(separator: "  ")
-            return String(cells.reversed().drop { $0 == " " }.reversed())
-        }
+        keys.isEmpty ? ["no API keys were created"] : TextTable.lines([head] + keys.map(cells))
     }
 
     private static func cells(_ key: JSONValue) -> [String] {
-        let origins = (key["origins"]?.asArray ?? []).map { text($0) }.joined(separator: " ")
+        let origins = (key["origins"]?.asArray ?? []).map { TextTable.text($0) }.joined(separator: " ")
         return [
-            text(key["id"]), text(key["role"]), key["project"]?.asInteger.map { "\($0)" } ?? "-", text(key["state"]),
-            minute(key["created_at"]), minute(key["last_used_at"]), minute(key["expires_at"]), text(key["name"]),
-            origins.isEmpty ? "-" : origins,
+            TextTable.text(key["id"]), TextTable.text(key["role"]), key["project"]?.asInteger.map { "\($0)" } ?? "-",
+            TextTable.text(key["state"]), TextTable.minute(key["created_at"]), TextTable.minute(key["last_used_at"]),
+            TextTable.minute(key["expires_at"]), TextTable.text(key["name"]), origins.isEmpty ? "-" : origins,
         ]
-    }
-
-    /// A time without its seconds: `2026-01-31T12:00Z`.
-    private static func minute(_ value: JSONValue?) -> String {
-        let text = text(value)
-        return text.count > 16 ? text.prefix(16) + "Z" : text
     }
 }

@@ -144,7 +144,7 @@ struct Load: AsyncParsableCommand {
             do {
                 while var read = try source.next(rows: Loader.rowsPerBatch, bytes: Loader.bytesPerBatch) {
                     totals.note(read.outcomes, rejects)
-                    if read.batch.count == 0 { continue }
+                    if read.batch.count == 0, read.claims.isEmpty { continue }
                     try identity.complete(&read)
                     let batch = Loader.Batch(read, sequence: sequence)
                     sequence += 1

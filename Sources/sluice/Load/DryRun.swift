@@ -29,12 +29,19 @@ struct DryRun {
         while var read = try source.next(rows: Loader.rowsPerBatch, bytes: Loader.bytesPerBatch) {
             try identity.complete(&read)
             var out: [UInt8] = []
-            for outcome in read.outcomes {
+            var claims = FileClaims(read.claims)
+            for (record, outcome) in read.outcomes.enumerated() {
                 var members: [JSONValue.Member] = [
                     .init("file", .text(file)), .init("lines", [.count(outcome.lines.lowerBound), .count(outcome.lines.upperBound)]),
                 ]
                 switch outcome.kind {
-                case .row(let row): members.append(.init("event", read.batch.event(row).json))
+                case .rows(let rows):
+                    if let row = rows.first { members.append(.init("event", read.batch.event(row).json)) }
+                    let more = rows.dropFirst().map { read.batch.event($0).json }
+                    if !more.isEmpty { members.append(.init("profile", .array(more))) }
+                    let claims = claims.next(ofRecord: record).map(Self.json)
+                    if !claims.isEmpty { members.append(.init("claims", .array(claims))) }
+                    if !outcome.leftOut.isEmpty { members.append(.init("left_out", .array(outcome.leftOut.map { .text($0) }))) }
                 case .rejected(let fault):
                     members.append(.init("reason", .text(fault.reason)))
                     result = .rejectedRows
@@ -48,25 +55,33 @@ struct DryRun {
         return result
     }
 
+    private static func json(_ claim: Claim) -> JSONValue {
+        ["kind": claim.kind == .alias ? "alias" : "identify", "child": .string(claim.child), "parent": .string(claim.parent)]
+    }
+
     // MARK: - Table
 
     private func showTable(_ file: String, _ source: EventFile, _ identity: RowIdentity) throws -> Load.Outcome {
         var identity = identity
         var blocks: [String] = []
         var rejected: [String] = []
-        var counts = (events: 0, rejected: 0, skipped: 0)
+        var counts = (records: 0, events: 0, rejected: 0, skipped: 0, claims: 0)
         var isWhole = false
-        while counts.events + counts.rejected + counts.skipped < Self.sampled {
+        while counts.records < Self.sampled {
             guard var read = try source.next(rows: 1_000, bytes: Loader.bytesPerBatch) else {
                 isWhole = true
                 break
             }
             try identity.complete(&read)
+            counts.records += read.outcomes.count
+            counts.claims += read.claims.count
             for outcome in read.outcomes {
                 switch outcome.kind {
-                case .row(let row):
-                    counts.events += 1
-                    if blocks.count < Self.shown { blocks.append(EventBlock.text(read.batch.event(row), outcome.lines)) }
+                case .rows(let rows):
+                    counts.events += rows.count
+                    for row in rows where blocks.count < Self.shown {
+                        blocks.append(EventBlock.text(read.batch.event(row), outcome.lines))
+                    }
                 case .rejected(let fault):
                     counts.rejected += 1
                     if rejected.count < Self.shown { rejected.append("  \(EventBlock.text(outcome.lines)): \(fault.reason.printable)") }
@@ -83,14 +98,33 @@ struct DryRun {
         if counts.events > blocks.count { Terminal.out("… \(Terminal.number(counts.events - blocks.count)) more") }
         var line = "\(Terminal.count(counts.events, "event")), \(Terminal.number(counts.rejected)) rejected"
         if counts.skipped > 0 { line += ", \(Terminal.number(counts.skipped)) skipped" }
+        if counts.claims > 0 { line += ", \(Terminal.count(counts.claims, "claim"))" }
         Terminal.out("\(line) \(scope)")
         for text in rejected { Terminal.out(text) }
         if counts.rejected > rejected.count {
             Terminal.out("  … and \(Terminal.number(counts.rejected - rejected.count)) more; --format json shows all")
         }
         for note in ColumnNotes.notes(source, isSent: false) { Terminal.out(note) }
-        if isWhole, counts.rejected > 0, counts.events + counts.skipped == 0, let hint = FormatHint.text(file) { Terminal.out(hint) }
+        if isWhole, counts.rejected > 0, counts.rejected == counts.records, let hint = FormatHint.text(file) { Terminal.out(hint) }
         return counts.rejected > 0 ? .rejectedRows : .complete
+    }
+}
+
+/// The claims of a batch, record by record.
+private struct FileClaims {
+    private let claims: ClaimList
+    private var at = 0
+
+    init(_ claims: ClaimList) { self.claims = claims }
+
+    /// The claims of a record; records must come in order.
+    mutating func next(ofRecord record: Int) -> [Claim] {
+        var found: [Claim] = []
+        while at < claims.count, claims.indexes[at] == record {
+            found.append(claims[at])
+            at += 1
+        }
+        return found
     }
 }
 

@@ -6,16 +6,21 @@ struct LoadTotals {
     var accepted = 0
     var rejected = 0
     var rows = 0
+    /// Records that are claims and nothing else.
+    private var claims = 0
     private var skipped: [String: Int] = [:]
+    private var leftOut: [String: Int] = [:]
     private let start = ContinuousClock.now
 
     /// Number of records with an outcome.
-    var records: Int { accepted + rejected + skipped.values.reduce(0, +) }
+    var records: Int { accepted + rejected + claims + skipped.values.reduce(0, +) }
 
     mutating func note(_ outcomes: [RecordOutcome], _ rejects: RejectedRows) {
         for outcome in outcomes {
             switch outcome.kind {
-            case .row: break
+            case .rows(let rows):
+                if rows.isEmpty { claims += 1 }
+                for reason in outcome.leftOut { leftOut[reason, default: 0] += 1 }
             case .rejected(let fault):
                 rejected += 1
                 rejects.write(outcome.lines, fault.reason, outcome.record)
@@ -27,8 +32,11 @@ struct LoadTotals {
     func line(_ file: String, _ rejects: RejectedRows) -> String {
         let seconds = max(0.001, Double((ContinuousClock.now - start) / .seconds(1)))
         var line = "\(file.printable): \(Terminal.number(accepted)) accepted, \(Terminal.number(rejected)) rejected"
-        for (reason, count) in skipped.sorted(by: { $0.key < $1.key }) {
-            line += ", \(Terminal.number(count)) skipped (\(reason.printable))"
+        if claims > 0 { line += ", \(Terminal.number(claims)) with claims alone" }
+        for (counts, word) in [(skipped, "skipped"), (leftOut, "stored in part")] {
+            for (reason, count) in counts.sorted(by: { $0.key < $1.key }) {
+                line += ", \(Terminal.number(count)) \(word) (\(reason.printable))"
+            }
         }
         line += " (\(Terminal.number(Int(Double(accepted) / seconds)))/s)"
         if records == 0 { line += "; the file holds no events" }

@@ -35,7 +35,7 @@ struct Loader: Sendable {
             let claims = read.claims.earliest(all.map { read.claims.hash($0, seed: 0) }, among: all)
             self.sequence = sequence
             self.claims = claims.count
-            lines = read.lines + claims.indexes.map { read.lines[$0] }
+            lines = read.lines + claims.indexes.map { read.outcomes[$0].lines }
             batch = read.batch
             if !claims.isEmpty { batch.append(few: claims.rows) }
         }

@@ -62,6 +62,6 @@ struct LoadingOptions: ParsableArguments {
         } catch {
             throw FileFault("\(path) cannot be read: \(SystemWords.last)")
         }
-        return hasher.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return Hex.text(hasher.finalize())
     }
 }

@@ -46,6 +46,7 @@ struct ReadingOptions: ParsableArguments {
             }
             options.shape = found.shape
             options.table = found.table
+            options.product = found.product
         }
         try setPlaces(&options)
         try setTable(&options.table)
@@ -92,10 +93,7 @@ struct ReadingOptions: ParsableArguments {
         }
         if let userID { options.shape.user = [MemberPath(userID)] }
         if let anonymousID { options.shape.anonymous = [MemberPath(anonymousID)] }
-        if let event {
-            options.shape.event = [MemberPath(event)]
-            options.shape.naming = .asIs
-        }
+        if let event { options.shape.event = [MemberPath(event)] }
         if let timestamp { options.shape.time = [MemberPath(timestamp)] }
         if let eventID {
             options.shape.id = eventID.isEmpty ? [] : [MemberPath(eventID)]

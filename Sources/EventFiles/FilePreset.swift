@@ -1,3 +1,5 @@
+import EventSDKs
+import EventShapes
 import FunnelModel
 
 /// The export format of another product (`FILES.md` section 7): how its files are split, and what their columns and members
@@ -8,12 +10,18 @@ package struct FilePreset: Sendable {
     package var summary: String
     package var shape: EventShape
     package var table: TableFormat
+    /// The product whose SDKs send such records; nil if each record is an event by `shape` alone.
+    package var product: ExportedProduct?
 
     package static func named(_ name: String) -> FilePreset? { all.first { $0.name == name } }
 
     package static let all = [
-        mixpanelExport, amplitudeExport, posthog("posthog-export", "PostHog batch export, NDJSON"),
-        posthog("posthog-csv", "PostHog events, CSV"), segmentLog, ga4BigQuery, snowplowEnriched, rees46, retailrocket, yoochoose,
+        FilePreset("mixpanel-export", "Mixpanel raw export, NDJSON", .mixpanel),
+        FilePreset("amplitude-export", "Amplitude export, NDJSON", .amplitude),
+        FilePreset("posthog-export", "PostHog batch export, NDJSON", .posthog),
+        FilePreset("posthog-csv", "PostHog events, CSV", .posthog),
+        FilePreset("segment-log", "Segment or RudderStack raw calls, NDJSON", .segment), ga4BigQuery, snowplowEnriched, rees46,
+        retailrocket, yoochoose,
     ]
 
     private init(_ name: String, _ summary: String, _ fill: (inout EventShape, inout TableFormat) -> Void) {
@@ -24,40 +32,16 @@ package struct FilePreset: Sendable {
         fill(&shape, &table)
     }
 
-    private static let mixpanelExport = FilePreset("mixpanel-export", "Mixpanel raw export, NDJSON") { shape, _ in
-        shape.user = ["properties.distinct_id"]
-        shape.anonymous = ["properties.$device_id"]
-        shape.anonymousPrefix = "$device:"
-        shape.event = ["event"]
-        shape.time = ["properties.time"]
-        shape.id = ["properties.$insert_id"]
-    }
-
-    private static let amplitudeExport = FilePreset("amplitude-export", "Amplitude export, NDJSON") { shape, _ in
-        shape.user = ["user_id"]
-        shape.anonymous = ["device_id"]
-        shape.event = ["event_type"]
-        shape.time = ["event_time"]
-        shape.id = ["$insert_id"]
-        shape.spread = ["event_properties"]
-    }
-
-    private static func posthog(_ name: String, _ summary: String) -> FilePreset {
-        FilePreset(name, summary) { shape, _ in
-            shape.user = ["distinct_id"]
-            shape.event = ["event"]
-            shape.id = ["uuid"]
+    /// The records of a product's SDKs.
+    private init(_ name: String, _ summary: String, _ product: ExportedProduct) {
+        self.init(name, summary) { shape, _ in
+            shape = product.shape
+            // PostHog's exports have the properties as text, or as columns `properties.NAME`.
+            guard product == .posthog else { return }
             shape.jsonText = ["properties"]
             shape.namesMembersByPrefix = true
         }
-    }
-
-    private static let segmentLog = FilePreset("segment-log", "Segment or RudderStack raw calls, NDJSON") { shape, _ in
-        shape.user = ["userId"]
-        shape.anonymous = ["anonymousId"]
-        shape.event = ["event"]
-        shape.id = ["messageId"]
-        shape.naming = .segmentCall
+        self.product = product
     }
 
     private static let ga4BigQuery = FilePreset("ga4-bigquery", "Google Analytics 4 in BigQuery, exported as NDJSON") { shape, _ in
