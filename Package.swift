@@ -124,7 +124,8 @@ let package = Package(
         tests(
             "ServiceTests",
             [
-                "ServiceRuntime", "ServiceHost", "Metadata", "EventRules", "EventSDKs", "IngestService", "CoordinatorService", "ShardService",
+                "ServiceRuntime", "ServiceHost", "Metadata", "EventRules", "EventSDKs", "IngestService", "CoordinatorService",
+                "ShardService",
                 "EventStorage",
                 "Dashboard",
                 "TestSupport", nioCore, nioPosix, logging,

@@ -18,7 +18,9 @@ package struct ClaimList: Sendable, Equatable {
     /// Appends a claim. If the one before is equal, as those of one person's events in a request are, only the earlier of the two stays.
     package mutating func append(_ claim: Claim, index: Int) {
         let last = count - 1
-        if last >= 0, kinds[last] == claim.kind, children.equals(last, claim.child.bytes.span), parents.equals(last, claim.parent.bytes.span) {
+        if last >= 0, kinds[last] == claim.kind, children.equals(last, claim.child.bytes.span),
+            parents.equals(last, claim.parent.bytes.span)
+        {
             return keepEarlier(claim.time, index)
         }
         children.append(claim.child)

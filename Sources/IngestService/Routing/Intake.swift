@@ -110,11 +110,10 @@ struct Intake: Sendable {
     /// Counts the outcome, and adds the events that ingest rejected.
     private func finish(_ outcome: AppendOutcome, _ read: ReadBatch, _ project: UInt32, _ logger: Logger) -> AppendOutcome {
         var outcome = outcome
-        let dropped = read.ruled?.dropped ?? []
         if read.hasClaimRows || !read.aliases.isEmpty {
             // Records are counted, and one is stored if all of its rows are.
             outcome.retry = Set(outcome.retry).sorted()
-            outcome.accepted = read.records(without: outcome, dropped)
+            outcome.accepted = read.records(without: outcome)
         }
         figures.note(outcome, project: project, logger: logger)
         if !outcome.repeated { limits?.note(stored: outcome.accepted, project: project) }
@@ -149,12 +148,13 @@ struct Intake: Sendable {
 }
 
 extension ReadBatch {
-    /// Number of records of which no row is in an outcome's lists, and that rules have not dropped.
-    fileprivate func records(without outcome: AppendOutcome, _ dropped: [Int]) -> Int {
+    /// Number of records of which no row is in an outcome's lists, and no rule has dropped or rejected the event.
+    fileprivate func records(without outcome: AppendOutcome) -> Int {
         var isStored = [Bool](repeating: false, count: max(index.max() ?? -1, aliases.max() ?? -1) + 1)
         for i in index { isStored[i] = true }
         for i in aliases { isStored[i] = true }
-        for i in outcome.retry + outcome.rejected.map(\.row) + dropped where isStored.indices.contains(i) { isStored[i] = false }
+        for i in outcome.retry + outcome.rejected.map(\.row) where isStored.indices.contains(i) { isStored[i] = false }
+        if let ruled { for i in ruled.dropped + ruled.rejected where isStored.indices.contains(i) { isStored[i] = false } }
         return isStored.count(where: \.self)
     }
 

@@ -8,18 +8,19 @@ package struct RuleEffect: Sendable {
     /// Indexes of events that a rule has dropped, in the order of the request.
     package var dropped: [Int] = []
     package var changed = 0
-    /// Events that a rule rejects, or that have grown over a limit.
-    package var rejected = 0
+    /// Indexes of events that a rule rejects, or that have grown over a limit.
+    package var rejected: [Int] = []
     /// The first rows of the slices into which the batch is cut; nil: by its size.
     package var sliceStarts: [Int]?
 
     /// Outcomes as metrics name them.
     static let outcomes = ["changed", "dropped", "rejected"]
-    var counts: [Int] { [changed, dropped.count, rejected] }
+    var counts: [Int] { [changed, dropped.count, rejected.count] }
 }
 
 extension ReadBatch {
-    /// Applies the rules of the project. Claims of events that are dropped stay, those of events that are rejected do not.
+    /// Applies the rules of the project. Claims stay, also those that came with events that are dropped or rejected: one
+    /// entry is for equal claims of several events.
     /// - Parameter isNumbered: whether the client has numbered the request. Then it is cut as it would be without rules: a shard
     ///   recognises the slices of a retry, which may meet other rules.
     /// - Throws: `.tooLarge` if a slice has grown over a frame.
@@ -37,11 +38,7 @@ extension ReadBatch {
         }
         for (row, fault) in result.rejected {
             rejected.append((index[row], ahead.contains(row) ? .tooFarAhead : fault))
-            if !ahead.contains(row) { effect.rejected += 1 }
-        }
-        if !claims.isEmpty, !result.rejected.isEmpty {
-            let refused = Set(result.rejected.map { index[$0.row] })
-            claims = claims.gather(claims.indexes.indices.filter { !refused.contains(claims.indexes[$0]) })
+            if !ahead.contains(row) { effect.rejected.append(index[row]) }
         }
         batch = result.batch
         self.index = result.rows.map { index[$0] }

@@ -25,7 +25,8 @@ package enum PortSettings {
         limits.body = body(settings)
         let connections = settings.integer("http-connections")
         return HTTPPortState(
-            connections: connections, connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: connections), limits: limits,
+            connections: connections, connectionsPerAddress: CommonSettings.connectionsPerAddress(settings, of: connections),
+            limits: limits,
             proxies: proxies)
     }
 
