@@ -60,20 +60,26 @@ struct SDKRead: Sendable {
             let fault = tables.timestampFault(at: endpoint.product.endpoint)
             for i in batch.records.indices where batch.records[i].isServerTimed && batch.records[i].rejected == nil {
                 read.batch.records[i].rejected = fault
-                effect.rejected += 1
+                effect.rejected.append(i)
             }
         }
         let index = rows.index
         let result = tables.apply(to: rows.batch)
         for (row, fault) in result.rejected where read.batch.records[index[row]].rejected == nil {
-            effect.rejected += 1
-            if row == 0 || index[row - 1] != index[row] { read.batch.records[index[row]].rejected = fault }
+            guard row == 0 || index[row - 1] != index[row] else { continue }
+            read.batch.records[index[row]].rejected = fault
+            effect.rejected.append(index[row])
         }
         func isKept(_ record: Int) -> Bool { read.batch.records[record].rejected == nil }
         effect.changed = result.changed.count { isKept(index[$0]) }
         effect.dropped = result.dropped.map { index[$0.row] }.filter(isKept)
         let kept = result.rows.indices.filter { isKept(index[result.rows[$0]]) }
-        let claims = rows.claims.gather(rows.claims.indexes.indices.filter { isKept(rows.claims.indexes[$0]) })
+        var claims = rows.claims
+        if !effect.rejected.isEmpty {
+            // An entry of the list is for equal claims of several records.
+            claims = ClaimList()
+            for i in batch.records.indices where isKept(i) { for claim in batch.records[i].claims { claims.append(claim, index: i) } }
+        }
         read.rows = ReadBatch(
             batch: kept.count < result.rows.count ? result.batch.gather(kept) : result.batch, index: kept.map { index[result.rows[$0]] },
             rejected: read.faults, claims: claims)
