@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-contract test-sdks test-files test-traits test-tsan test-hostile hostile kills-all test-prometheus test-proxies test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-contract test-sdks test-bodies test-files test-traits test-tsan test-hostile hostile kills-all test-prometheus test-proxies test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -56,7 +56,7 @@ test-proxies: build
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Proxies/run.sh
 
 # make hostile SIZE=short ONLY=S1,B7 OUT=DIRECTORY: attacks and faults on real clusters, with honest callers beside them; a table at the
-# end. The findings' own sizes take about an hour and a half, short ones a quarter of an hour.
+# end. The findings' own sizes take about two hours, short ones twenty minutes.
 SIZE ?= full
 OUT ?= .build-hostile
 hostile: build
@@ -87,11 +87,19 @@ test-contract: build
 	Tests/Reports/python.sh Tests/Reports/contract_test.py --programs $(build_dir)
 
 # make test-sdks SIZE=short ONLY=segment,browser SEED=1 LOGS=DIRECTORY: published SDKs of other products against a real cluster, with
-# faults on the way; about three minutes, short ones less than one.
+# faults on the way; about three minutes. Short ones less than one, with some of `test-bodies`.
 test-sdks: build
 	@sh deploy/install-deps.sh chromium:chromium openssl:openssl python3:python3
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/SDKs/run.sh --seed $(SEED) $(if $(filter short,$(SIZE)),--short) \
 		$(if $(ONLY),--only $(ONLY)) $(if $(LOGS),--logs $(LOGS))
+	$(if $(filter short,$(SIZE)),$(if $(ONLY),,$(call send-bodies,300)))
+
+# make test-bodies COUNT=100000 SEED=1 ONLY=posthog: random and mutated bodies, COUNT for every endpoint that takes events; about 3,000
+# a second.
+send-bodies = SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) python3 Tests/Hostile/bodies.py --count $(1) --seed $(SEED)
+test-bodies: build
+	@sh deploy/install-deps.sh python3:python3
+	$(call send-bodies,$(COUNT)) $(if $(ONLY),--only $(ONLY))
 
 # make test-tsan ONLY=RPCTests: calls, HTTP/2 and the services under the thread sanitizer, built in .build-tsan.
 test-tsan:
@@ -107,7 +115,7 @@ kills:
 	swift build -c release --build-tests
 	SLUICE_KILLS=$(N) SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) swift test -c release --skip-build --filter FaultTests
 
-# make fuzz SECONDS=60 SEED=1 SURFACE="lines batch": what takes bytes from outside, under libFuzzer and the address sanitizer.
+# make fuzz SECONDS=60 SEED=1 SURFACE="segment rules": what takes bytes from outside, under libFuzzer and the address sanitizer.
 SECONDS ?= 30
 fuzz:
 	Tests/Fuzz/run.sh $(SECONDS) $(SEED) $(SURFACE)

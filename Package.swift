@@ -157,6 +157,6 @@ if ProcessInfo.processInfo.environment["SLUICE_BENCH"] != nil {
 if ProcessInfo.processInfo.environment["SLUICE_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "funnel-fuzz", dependencies: ["FunnelModel", "Codec", "FunnelProtocol", "EventStorage"], path: "Tests/Fuzz",
-            exclude: ["run.sh"], swiftSettings: strict))
+            name: "funnel-fuzz", dependencies: ["FunnelModel", "Codec", "FunnelProtocol", "EventStorage", "EventSDKs", "EventRules"],
+            path: "Tests/Fuzz", exclude: ["run.sh", "seeds.py"], swiftSettings: strict))
 }

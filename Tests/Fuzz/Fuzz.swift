@@ -1,4 +1,5 @@
 import Codec
+import EventSDKs
 import EventStorage
 import FunnelModel
 import FunnelProtocol
@@ -53,9 +54,17 @@ struct Fuzz {
             guard let result = try? PartialResult(body: bytes) else { return }
             check((try? PartialResult(body: result.body)) == result, "a result changes when it is written again")
         },
+        "native-json": NativeSurface.read,
+        "segment": { SDKSurface.read(.segment, $0) },
+        "posthog": { SDKSurface.read(.posthog, $0) },
+        "mixpanel": { SDKSurface.read(.mixpanel, $0) },
+        "amplitude": { SDKSurface.read(.amplitude, $0) },
+        "snowplow": { SDKSurface.read(.snowplow, $0) },
+        "cloudevents": { SDKSurface.read(.cloudEvents, $0) },
+        "rules": RuleSurface.read,
     ]
 
-    private static func check(_ holds: Bool, _ reason: String) {
+    static func check(_ holds: Bool, _ reason: String) {
         if holds { return }
         say(reason)
         abort()

@@ -99,6 +99,17 @@ struct AttackTests {
         #expect((cut ?? .max) < 300)
     }
 
+    /// A peer that does not acknowledge the limit of streams is refused by stream, and may be that only so often.
+    @Test func requestsBeyondTheLimitOfStreamsAreCut() throws {
+        let limits = HTTP2Limits()
+        let server = try victim(limits)
+        let cut = try #require(rounds(server, most: 5000) { Raw.request(UInt32($0 * 2 + 1)) })
+        #expect((limits.maxConcurrentStreams...limits.maxConcurrentStreams + limits.glitchBurst + 10).contains(cut))
+        #expect(server.openStreams <= limits.maxConcurrentStreams)
+        #expect(server.failure?.code == .abuse)
+        #expect(lastGoAway(server) == HTTP2ErrorCode.enhanceYourCalm.rawValue)
+    }
+
     @Test func headerBombClosesTheConnection() throws {
         let server = try victim()
         // One 3900-byte entry put into the dynamic table, then named again and again by one byte each.

@@ -5,8 +5,9 @@ import struct
 import time
 
 import wire
+from attacks_edge_http2 import flood
 from case import attempt
-from raw import DATA, HEADERS, PING, RESET, SETTINGS, Http2, connect, http_head, read_answer
+from raw import DATA, connect, http_head, read_answer
 from servers import READ, WRITE, ask
 
 EVENT = b'[{"user_id":"x","event":"X","timestamp":"2026-01-01T00:00:00Z"}]'
@@ -31,52 +32,14 @@ def other_sites(case):
     case.say("all refused with 403" if case.good else "some were taken")
 
 
-def flood(case, address, blob, seconds, prepare):
-    """Connections that send `blob` over and over, opened anew when they are closed: (bytes, connections, seconds of the first)."""
-    sent = made = 0
-    first, deadline = None, time.monotonic() + seconds
-    while time.monotonic() < deadline and not case.stopping.is_set():
-        started = time.monotonic()
-        try:
-            connection = Http2(address)
-        except OSError:
-            time.sleep(0.05)
-            continue
-        made += 1
-        prepare(connection)
-        while time.monotonic() < deadline and connection.send(blob) and not connection.goaway:
-            sent += len(blob)
-        if connection.closed or connection.goaway is not None:
-            first = first or time.monotonic() - started
-        connection.close()
-    return sent, made, first
-
-
-@attempt("S14", "floods of frames that carry nothing: DATA of one byte, resets, pings, settings, header blocks without end")
+@attempt("S14", "floods of DATA frames of one byte, without a key and with one")
 def tiny_frames(case):
     """S14: one connection without a key sends 55 million DATA frames of one byte in 6 s; a core is busy, and it is never closed."""
     cluster = case.up()
     tiny = (struct.pack(">I", 1)[1:] + struct.pack(">BBI", DATA, 0, 1) + b"x") * 20_000
-    fields = wire.hpack_encode([(":method", "POST"), (":scheme", "http"), (":path", "/sluice/v1/health"), (":authority", "x"),
-                                ("content-type", "application/x-sluice")])
-    resets = b"".join(wire.h2_frame(HEADERS, 4, n, fields) + wire.h2_frame(RESET, 0, n, struct.pack(">I", 8))
-                      for n in range(3, 4_003, 2))
-    endless = wire.h2_frame(9, 0, 3, wire.hpack_encode([("x-a", "b" * 100)])) * 200
-    kinds = [("DATA of one byte, no key", tiny, lambda c: c.open("append")),
-             ("DATA of one byte, a write key", tiny, lambda c: c.open("append", WRITE[1])),
-             ("resets", resets, lambda c: None),
-             ("pings", wire.h2_frame(PING, 0, 0, b"12345678") * 20_000, lambda c: None),
-             ("settings", wire.h2_frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 65_535)) * 20_000, lambda c: None),
-             ("header blocks without end", endless, lambda c: c.send(wire.h2_frame(HEADERS, 0, 3, fields)))]
     with case.attack():
-        for what, blob, prepare in kinds:
-            seen, before, started = [], case.cpu("ingest"), time.monotonic()
-            case.join(case.threads(1, lambda n: seen.append(flood(case, cluster.ingest_wire, blob, case.pick(8, 3), prepare))), 60)
-            share = (case.cpu("ingest") - before) / (time.monotonic() - started)
-            sent, made, first = seen[0] if seen else (0, 0, None)
-            case.say(f"{what}: {sent / 1e6:.0f} MB over {made} connections, "
-                     + (f"closed after {first:.2f} s" if first else "never closed") + f", ingest at {share:.0%} of a core")
-            case.check(f"{what}: the connection is closed", first is not None and first < 2, first)
+        for what, key in (("no key", None), ("a write key", WRITE[1])):
+            flood(case, "ingest", cluster.ingest_wire, lambda _: tiny, lambda one: one.open("append", key), f"ingest, {what}")
 
 
 @attempt("S15", "refused bodies of 10 GB, and Expect: 100-continue")

@@ -13,7 +13,7 @@ import wire
 from case import attempt
 from raw import HEADERS, SETTINGS, DATA, Http2, connect, http_head, is_open, read_answer
 from rows import DAY, event, now_us, send
-from servers import READ, WRITE, ask
+from servers import READ, WRITE
 
 
 def deaf_connection(address):
@@ -76,32 +76,20 @@ def deaf_readers(case):
             one.close()
 
 
-@attempt("X2", "requests that two parsers would read differently")
+@attempt("X2", "odd heads and bodies")
 def odd_requests(case):
-    """Not in the findings: what request smuggling is made of, heads of every odd kind, odd encodings of bodies. None may be stored
+    """Not in the findings: heads of every odd kind, odd encodings of bodies (E12 has what request smuggling is made of). None may be stored
     by halves, none may hang, and the service lives."""
     cluster = case.up(honest=False)
     good = b'[{"user_id":"odd","event":"Odd","timestamp":"2026-01-01T00:00:00Z"}]'
     key = f"Authorization: Bearer {WRITE[1]}\r\n".encode()
     size = f"Content-Length: {len(good)}\r\n".encode()
-    chunked = b"%x\r\n" % len(good) + good + b"\r\n0\r\n\r\n"
     line = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\n"
     requests = [
-        ("length and chunks", line + key + size + b"Transfer-Encoding: chunked\r\n\r\n" + chunked, (b"400",)),
-        ("two lengths", line + key + size + b"Content-Length: 3\r\n\r\n" + good, (b"400",)),
-        ("a length with a sign", line + key + b"Content-Length: +%d\r\n\r\n" % len(good) + good, (b"400",)),
-        ("a negative length", line + key + b"Content-Length: -1\r\n\r\n" + good, (b"400",)),
-        ("a length of 30 digits", line + key + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n" + good, (b"400", b"413")),
-        ("chunked twice", line + key + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + chunked, (b"400", b"501")),
-        ("chunked, then identity", line + key + b"Transfer-Encoding: chunked, identity\r\n\r\n" + chunked, (b"400", b"501")),
-        ("a chunk of 2^68", line + key + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n" + good, (b"400", b"413")),
-        ("a space before the colon", line + key + b"Content-Length : %d\r\n\r\n" % len(good) + good, (b"400",)),
-        ("a folded header", line + key + size + b"X-A: 1\r\n  2\r\n\r\n" + good, (b"400", b"200")),
         ("NUL in a header", line + key + size + b"X-A: 1\x002\r\n\r\n" + good, (b"400",)),
         ("a header of 100 KB", line + key + size + b"X-A: " + b"a" * 100_000 + b"\r\n\r\n" + good, (b"400", b"431")),
         ("2,000 headers", line + key + size + b"".join(b"X-%d: 1\r\n" % n for n in range(2_000)) + b"\r\n" + good, (b"200", b"400", b"431")),
         ("no host", b"POST /v1/events HTTP/1.1\r\n" + key + size + b"\r\n" + good, (b"400", b"200")),
-        ("two hosts", line + b"Host: other\r\n" + key + size + b"\r\n" + good, (b"400", b"200")),
         ("a path of 100 KB", b"POST /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (b"400", b"404", b"414", b"431")),
         ("HTTP/9.9", b"POST /v1/events HTTP/9.9\r\nHost: x\r\n" + key + size + b"\r\n" + good, (b"400", b"505")),
         ("two keys", line + key + key.replace(b"one", b"two") + size + b"\r\n" + good, (b"400", b"401", b"200")),
@@ -130,17 +118,6 @@ def odd_requests(case):
     status, _, _ = case.post_events(1, good)
     case.say(f"{len(requests)} odd requests, {stored} of them taken")
     case.check("what was taken is stored, and no more", counted == (1 if stored else 0) and status == 200, f"{counted}, {stored} answers 200")
-    bomb = wire.hpack_encode([(":method", "POST"), (":scheme", "http"), (":path", "/sluice/v1/health"), (":authority", "x")])
-    bomb += b"\x40\x01a" + wire.hpack_integer(3000, 7) + b"v" * 3000 + b"\xbe" * 12_000  # one entry of 3 KB, told 12,000 times
-    started, one = case.cpu("ingest"), Http2(cluster.ingest_wire)
-    for number in range(1, 61, 2):
-        one.send(wire.h2_frame(HEADERS, 5, number, bomb))
-    time.sleep(2)
-    case.say(f"30 header blocks of 36 MB in 15 KB: ingest used {case.cpu('ingest') - started:.1f} s, "
-             f"{'closed' if one.closed or one.goaway is not None else 'open'}; "
-             f"{servers.status_field(cluster.pids()['ingest'], 'VmHWM') >> 10} MiB at most")
-    case.check("a bomb of headers costs less than a second", case.cpu("ingest") - started < 1)
-    one.close()
 
 
 @attempt("S13", "TLS: `sluice up` is ready, half-open handshakes are ended, weak ciphers refused")
@@ -153,22 +130,26 @@ def half_open_tls(case):
                            "-out", certificate], capture_output=True)
     case.check("openssl makes a certificate", made.returncode == 0, made.stderr[-200:] if made.returncode else "")
     tls = {"SLUICE_TLS_CERT": certificate, "SLUICE_TLS_KEY": key, "SLUICE_TLS_CA": certificate}
-    cluster = case.up(honest=False, variables=tls)
+    cluster = case.up(variables=tls)
     case.check("`sluice up` with TLS gets ready", True)
-    for what, address in (("HTTP", cluster.ingest), ("wire", cluster.ingest_wire), ("the coordinator's HTTP", cluster.coordinator)):
-        halves = []
-        for _ in range(300):
-            one = connect(address)
+    ports = [("ingest, HTTP", cluster.ingest), ("ingest, wire", cluster.ingest_wire), ("coordinator, HTTP", cluster.coordinator),
+             ("coordinator, wire", cluster.coordinator_wire), ("shard 0, wire", cluster.shard(0, "wire"))]
+    with case.attack():
+        halves = {what: [connect(address) for _ in range(300)] for what, address in ports}
+        for one in (one for some in halves.values() for one in some):
             one.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
-            halves.append(one)
         time.sleep(12)
-        left = sum(is_open(one) for one in halves)
-        case.say(f"{what}: {left} of 300 half-open handshakes left after 12 s")
-        case.check(f"{what}: half-open handshakes are ended within 12 s", left == 0, left)
-        for one in halves:
+        left = {what: sum(is_open(one) for one in some) for what, some in halves.items()}
+        for one in (one for some in halves.values() for one in some):
             one.close()
+    case.say("300 half-open handshakes on each port; left after 12 s: " + ", ".join(f"{what} {count}" for what, count in left.items()))
+    for what, address in ports:
+        case.check(f"{what}: half-open handshakes are ended within 12 s", left[what] == 0, left[what])
         weak = subprocess.run(["openssl", "s_client", "-connect", address, "-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"],
                               capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
-        case.check(f"{what}: AES128-SHA is refused", b"Cipher is AES128-SHA" not in weak.stdout and b"Cipher    : AES128-SHA" not in weak.stdout)
-    status, _, _ = ask(cluster.ingest, "/v1/events", b"[]", WRITE[1], timeout=3)
-    case.check("plain HTTP is not spoken", status != 200, status)
+        taken = b"Cipher is AES128-SHA" in weak.stdout or b"Cipher    : AES128-SHA" in weak.stdout
+        case.check(f"{what}: AES128-SHA is refused", not taken)
+    with connect(cluster.ingest) as made:
+        made.sendall(http_head("/v1/events", 2, WRITE[1]) + b"[]")
+        answer = read_answer(made, 3)
+    case.check("plain HTTP is not spoken", b" 200 " not in answer[:20], answer[:40])

@@ -4,6 +4,7 @@ import gzip
 import os
 import secrets
 import time
+import zlib
 
 import wire
 from case import attempt
@@ -33,13 +34,14 @@ def forgotten_repeats(case):
     case.say("the repeat was known" if again["repeated"] else "the repeat was forgotten")
 
 
-@attempt("S4", "gzip bombs, blanks and bad lines; LZ4 bombs on the wire")
+@attempt("S4", "gzip and deflate bombs, blanks and bad lines; LZ4 bombs on the wire ports")
 def bombs(case):
     """S4: 64 KB of gzip that decode to 33 million items keep ingest busy for a second and take half a gigabyte; six at once make
     others wait 6 s. 64 MiB of blanks or 190,000 bad lines do the same without the memory."""
     case.up()
     items = case.pick(33_000_000, 8_000_000)
     bodies = [("bomb of items", gzip.compress(b"[" + b"1," * items + b"1]", 9), {"Content-Encoding": "gzip"}),
+              ("deflate bomb of items", zlib.compress(b"[" + b"1," * items + b"1]", 9), {"Content-Encoding": "deflate"}),
               ("blanks", gzip.compress(b" " * (case.pick(63, 16) * MIB) + b"[]", 9), {"Content-Encoding": "gzip"}),
               ("plain blanks", b" " * (case.pick(60, 15) * MIB), {}),
               ("nesting", gzip.compress(b"[" * (case.pick(60, 15) * MIB), 9), {"Content-Encoding": "gzip"}),
@@ -58,26 +60,39 @@ def bombs(case):
             case.join(case.threads(6, throw), 90)
             statuses = sorted({status for _, status, _ in seen})
             case.say(f"{what}: {len(body) >> 10} KiB, {len(seen)} sent, statuses {statuses}, {max(seen)[0]:.1f} s at most")
-        zeros, seen = bytes(16 * MIB - 64), []
+        zeros = bytes(16 * MIB - 64)
         block = wire.lz4_encode(zeros)
-        until = time.monotonic() + case.pick(12, 4)
-
-        def squeeze(_):
-            header = wire.HEADER.pack(b"SLC1", 1, wire.APPEND, 1, 0, 1, 0, 0, len(block), len(zeros), wire.crc32c(block), bytes(16))
-            body = header + wire.crc32c(header).to_bytes(4, "little") + block
-            with case.client(1) as one:
-                while time.monotonic() < until:
-                    started = time.monotonic()
-                    try:
-                        status, _ = one.call_raw("append", body)
-                    except SluiceError as error:
-                        status = error.name
-                    seen.append((time.monotonic() - started, status))
-
-        case.join(case.threads(6, squeeze), 90)
-        case.say(f"LZ4 of 16 MiB zeros: {len(block) >> 10} KiB, {len(seen)} sent, {max(seen)[0] if seen else 0:.1f} s at most")
+        # A size that is true, and one that nobody should allocate.
+        squeeze(case, "ingest", "append", wire.APPEND, "write", block, len(zeros))
+        squeeze(case, "ingest", "append", wire.APPEND, "write", block, (1 << 32) - 1)
+        squeeze(case, "coordinator", "query", wire.QUERY, "read", block, len(zeros))
         peak = case.memory.peaks["attack"].get("ingest", 0)
     case.check("ingest stays below 800 MiB", peak < 800, f"{peak:.0f} MiB")
+    peak = case.memory.peaks["attack"].get("coordinator", 0)
+    case.check("the coordinator stays below 200 MiB", peak < 200, f"{peak:.0f} MiB")
+
+
+def squeeze(case, member, path, kind, role, block, size):
+    """Calls with a compressed frame that says it decodes to this size."""
+    seen, until = [], time.monotonic() + case.pick(12, 3)
+    header = wire.HEADER.pack(b"SLC1", 1, kind, 1, 0, 1, 0, 0, len(block), size, wire.crc32c(block), bytes(16))
+    body = header + wire.crc32c(header).to_bytes(4, "little") + block
+
+    def throw(_):
+        with case.client(1, role) as one:
+            while time.monotonic() < until:
+                started = time.monotonic()
+                try:
+                    status, answer = one.call_raw(path, body)
+                    wire.decode_answer(answer)
+                except SluiceError as error:
+                    status = error.name
+                seen.append((time.monotonic() - started, str(status)))
+
+    case.join(case.threads(6, throw), 90)
+    statuses = ", ".join(sorted({status for _, status in seen}))
+    case.say(f"{member}, LZ4 of {len(block) >> 10} KiB that says {size >> 20} MiB: {len(seen)} sent, {statuses}, "
+             f"{max(seen)[0] if seen else 0:.1f} s at most")
 
 
 @attempt("S5", "invented event names and property keys")

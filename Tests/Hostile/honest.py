@@ -14,7 +14,7 @@ import threading
 import time
 
 from rows import SluiceError, client
-from servers import READ, WRITE
+from servers import READ, WRITE, http_connection, trust
 
 
 class Figures:
@@ -67,8 +67,7 @@ class Caller(threading.Thread):
 class HttpCaller(Caller):
     def __init__(self, kind, interval, figures, ended, address, key):
         super().__init__(kind, interval, figures, ended)
-        host, port = address.rsplit(":", 1)
-        self.connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        self.connection = http_connection(address, 30)
         self.headers = {"Authorization": "Bearer " + key, "Content-Type": "application/json"}
 
     def post(self, path, body, headers=()):
@@ -124,6 +123,7 @@ class WireAsker(Caller):
 
 def main():
     ingest, coordinator, coordinator_wire = sys.argv[1:4]
+    trust(sys.argv[4] if len(sys.argv) > 4 else None)
     figures, ended = Figures(), threading.Event()
     writer = Writer("append", 0.05, figures, ended, ingest, WRITE[2])
     callers = [writer, Asker("query", 0.1, figures, ended, coordinator, READ[2]),

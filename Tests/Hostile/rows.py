@@ -4,6 +4,7 @@ import struct
 import time
 
 import wire
+from servers import tls
 from wire import Client, SluiceError
 
 MINUTE, DAY = 60_000_000, 86_400_000_000
@@ -18,7 +19,7 @@ def event(user, name, at, id="", **properties):
 
 
 def client(address, key, timeout=60.0, compress=False):
-    return Client(address, key, timeout=timeout, compress=compress)
+    return Client(address, key, timeout=timeout, compress=compress, tls=tls())
 
 
 def send(target, events, rows=20_000):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Attacks and faults, each on a real cluster of its own with honest callers beside it; prints a table at the end.
 
-    run.sh                           every attempt at the findings' sizes (about an hour and a half)
-    run.sh --size short              smaller, for every day (about a quarter of an hour)
+    run.sh                           every attempt at the findings' sizes (about two hours)
+    run.sh --size short              smaller, for every day (about twenty minutes)
     run.sh --only S1,S4 --out DIR    some of them; DIR gets table.md and table.json
 
 The programs are those of SLUICE_PROGRAMS, or .build/release. An attempt passes if honest queries and appends keep their p99
@@ -19,7 +19,9 @@ import sys
 import tempfile
 import time
 
-import attacks_floods  # noqa: F401: each module registers its attempts
+import attacks_edge_http1  # noqa: F401: each module registers its attempts
+import attacks_edge_http2  # noqa: F401
+import attacks_floods  # noqa: F401
 import attacks_queries  # noqa: F401
 import attacks_readers  # noqa: F401
 import attacks_slow  # noqa: F401
@@ -31,9 +33,9 @@ from servers import note
 
 
 def key_of(name):
-    """S2 before S10; S, then B, then X."""
+    """S2 before S10; S, then E, B, X."""
     letters = name.rstrip("abc")
-    return ("SBX".index(letters[0]), int(letters[1:]), name)
+    return ("SEBX".index(letters[0]), int(letters[1:]), name)
 
 
 def figures(result, kind):

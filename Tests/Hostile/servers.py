@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "Support"))
 
 import members  # noqa: E402
-from members import ask, clean_environment, end, program, send_signal, start  # noqa: E402, F401
+from members import ask, clean_environment, end, http_connection, program, send_signal, start, tls, trust  # noqa: E402, F401
 
 SECRET = "one-secret-for-all-the-services"
 WRITE = {1: "write-key-of-project-one", 2: "write-key-of-project-two"}
@@ -36,6 +36,7 @@ class Up:
     def __init__(self, data, shards=2, keys=True, seal_rows=None, arguments=(), any_port=True, patience=60,
                  variables=None, **more):
         self.data, self.shards, self.variables = data, shards, {**environment(keys, **more), **(variables or {})}
+        trust(self.variables.get("SLUICE_TLS_CA"))
         self.info_file, self.log_file, self.patience = data + ".info.json", data + ".log", patience
         self.arguments = ["--any-port"] if any_port else []
         self.arguments += list(arguments) + (["--seal-rows", str(seal_rows)] if seal_rows else [])

@@ -19,7 +19,7 @@ from batches import encode_batch  # noqa: E402, F401
 from checksums import crc32c  # noqa: E402, F401
 from client_messages import decode_append_result, encode_append  # noqa: E402, F401
 from errors import SluiceError  # noqa: E402, F401
-from frames import APPEND, APPEND_RESULT, HEADER, USERS_QUERY, Frame, encode_frame  # noqa: E402, F401
+from frames import APPEND, APPEND_RESULT, HEADER, QUERY, USERS_QUERY, Frame, encode_frame  # noqa: E402, F401
 from http2 import PREFACE, h2_frame  # noqa: E402, F401
 from http2_headers import hpack_encode, hpack_integer, hpack_status  # noqa: E402, F401
 from lz4_block import lz4_encode  # noqa: E402, F401

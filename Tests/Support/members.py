@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import time
 
@@ -16,6 +17,27 @@ PROGRAMS = os.path.abspath(os.environ.get("SLUICE_PROGRAMS") or os.path.join(ROO
 # Programs are started from this thread, which keeps the priority that the run began with; attempts lower theirs.
 STARTER = concurrent.futures.ThreadPoolExecutor(1)
 STARTER.submit(int).result()
+
+
+# Certificate of the cluster under test, where it speaks TLS.
+CERTIFICATE = None
+
+
+def trust(certificate):
+    global CERTIFICATE
+    CERTIFICATE = certificate
+
+
+def tls():
+    """A context of its own for each connection, since clients choose protocols in it; None for plain text."""
+    return ssl.create_default_context(cafile=CERTIFICATE) if CERTIFICATE else None
+
+
+def http_connection(address, timeout):
+    host, port = address.rsplit(":", 1)
+    if context := tls():
+        return http.client.HTTPSConnection(host, int(port), timeout=timeout, context=context)
+    return http.client.HTTPConnection(host, int(port), timeout=timeout)
 
 
 def clean_environment():
@@ -68,8 +90,7 @@ def free_port():
 
 def ask(address, path, body=None, key=None, method=None, headers=(), timeout=30):
     """Status, body and headers of one HTTP request on a connection of its own; status 0 where there was none."""
-    host, port = address.rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
+    connection = http_connection(address, timeout)
     fields = dict(headers)
     if key:
         fields["Authorization"] = "Bearer " + key

@@ -101,6 +101,9 @@ struct GlitchBudget {
         }
     }
 
+    /// A frame that the library refuses. False when it is one too many.
+    mutating func admitInvalid() -> Bool { spend() }
+
     private mutating func admitData(_ header: FrameHeader) -> Bool {
         // Up to 256 bytes can be padding alone.
         if header.length == 0 || (header.isPadded && header.length <= 256) { return spend() }

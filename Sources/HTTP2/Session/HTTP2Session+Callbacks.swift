@@ -47,6 +47,13 @@ private func onFrame(
     return 0
 }
 
+private func onInvalidFrame(
+    _: OpaquePointer?, frame: UnsafePointer<nghttp2_frame>?, code: Int32, user: UnsafeMutableRawPointer?
+) -> Int32 {
+    guard let session = session(user) else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
+    return session.countInvalidFrame() ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+}
+
 private func onData(
     _: OpaquePointer?, flags: UInt8, stream: Int32, data: UnsafePointer<UInt8>?, length: Int,
     user: UnsafeMutableRawPointer?
@@ -113,6 +120,12 @@ extension HTTP2Session {
         blockBytes += nameLength + valueLength + 32
         if blockBytes > limits.maxHeaderBlockBytes { blockIsTooLarge = true }
         return !blockIsTooLarge
+    }
+
+    /// A request that the library refuses, such as one beyond the limit of streams: it costs a reset, and nobody else hears of it.
+    fileprivate func countInvalidFrame() -> Bool {
+        if role == .server, !budget.admitInvalid() { hasTooManyInvalidFrames = true }
+        return !hasTooManyInvalidFrames
     }
 
     fileprivate func noteHeader(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) -> Bool {
@@ -224,6 +237,7 @@ func makeRawSession(role: HTTP2Role, limits: HTTP2Limits) throws(HTTP2Error) -> 
     nghttp2_session_callbacks_set_on_header_callback(callbacks, onHeader)
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, onInvalidHeader)
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, onFrame)
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, onInvalidFrame)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, onData)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, onClose)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, onFrameSent)

@@ -32,6 +32,7 @@ package final class HTTP2Session {
     var block = HTTP2Fields()
     var blockBytes = 0
     var blockIsTooLarge = false
+    var hasTooManyInvalidFrames = false
 
     // Valid only while `receive` runs.
     private var input = ByteBuffer()
@@ -215,6 +216,9 @@ package final class HTTP2Session {
     private func receiveError(_ code: Int32) -> HTTP2Error {
         if blockIsTooLarge {
             return HTTP2Error(.abuse, "header block over the limit", wireCode: .enhanceYourCalm)
+        }
+        if hasTooManyInvalidFrames {
+            return HTTP2Error(.abuse, "too many requests that are refused", wireCode: .enhanceYourCalm)
         }
         switch code {
         case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue:

@@ -47,11 +47,13 @@ package final class HTTPPortState: Sendable {
 enum BodyCut: Error, CustomStringConvertible {
     case slow
     case evicted
+    case chunks
 
     var description: String {
         switch self {
         case .slow: "the body came too slowly"
         case .evicted: "the body's memory was needed for others"
+        case .chunks: "the sizes and extensions of the body's chunks are too large"
         }
     }
 }

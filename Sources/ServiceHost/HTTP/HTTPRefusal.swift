@@ -11,6 +11,8 @@ package enum HTTPRefusal: String, RefusalReason {
     case probation
     /// TLS or a request's head was not complete in time.
     case slowHead = "slow_head"
+    /// Another parser could read the request's length or host differently (`RequestFraming`).
+    case framing
     /// The body fell below the min rate, or was not complete at its deadline.
     case slow
     /// The body was the slowest when memory was short.
@@ -26,6 +28,14 @@ package enum HTTPRefusal: String, RefusalReason {
     case tooLarge = "too_large"
     /// 429 for a rate of events or bytes, or for events a day.
     case rate
+
+    init(_ reason: BodyCut) {
+        switch reason {
+        case .slow: self = .slow
+        case .evicted: self = .evicted
+        case .chunks: self = .framing
+        }
+    }
 
     init?(_ head: HTTPResponse) {
         switch head.status.code {

@@ -1,4 +1,5 @@
 import FunnelModel
+import FunnelProtocol
 import HTTP2
 import HTTPTypes
 import NIOCore
@@ -6,8 +7,8 @@ import NIOHTTP1
 import NIOHTTPTypes
 import RPC
 
-/// Enforces the limits of one HTTP connection: it must have a place, heads and bodies must arrive in time, and little is read of a
-/// body that was answered early.
+/// Enforces the limits of one HTTP connection: it must have a place, heads and bodies must arrive in time, little is read of a
+/// body that was answered early, and no request may have a length that another parser could read differently (`RequestFraming`).
 final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -25,12 +26,18 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Deadline of the head that is awaited or has begun.
     private var headEnd: NIODeadline?
     private var clock: BodyClock?
+    /// Of a chunked body that is being read.
+    private var chunks: RequestFraming.Chunks?
+    /// What the decoder is fed; nil in a pipeline without it.
+    var received: ReceivedBytes?
     private var hasParts = false
     /// The reader waits for more: a delay is now the sender's fault.
     private var wantsRead = false
     private var isLooking = false
     /// The connection closes after the current answer, and the rest of the body is dropped.
     private var isEnding = false
+    /// The head of a request was refused here, and has its answer.
+    private var isRefused = false
     private var restBytes: Int
 
     init(_ shared: HTTPPortState) {
@@ -86,6 +93,8 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         guard !isEnding else { return drop(part, context) }
         switch part {
         case .head(let head):
+            if let fault = RequestFraming.fault(of: head) { return refuse(fault, context) }
+            chunks = head.headerFields[.transferEncoding] == nil ? nil : received.map { .init(receivedBefore: $0.count) }
             isReading = true
             unanswered += 1
             headEnd = nil
@@ -96,9 +105,11 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
                 now: context.eventLoop.now.uptimeNanoseconds)
         case .body(let bytes):
             clock?.arrived(bytes.readableBytes)
+            chunks?.bodyBytes += bytes.readableBytes
         case .end:
             isReading = false
             clock = nil
+            chunks = nil
         }
         context.fireChannelRead(data)
     }
@@ -110,6 +121,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
             headEnd = context.eventLoop.now + .nanoseconds(shared.limits.head.boundedNanoseconds)
         }
         hasParts = false
+        if let chunks, let received, chunks.areTooLarge(received: received.count) { cut(.chunks, context) }
         if isReading || headEnd != nil { look(context) }
         context.fireChannelReadComplete()
     }
@@ -118,6 +130,24 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         guard restBytes >= 0 else { return }
         wantsRead = true
         context.read()
+    }
+
+    /// Answers 400 for a head, which nobody else sees. The connection closes, since what follows may be its body or no request at all.
+    private func refuse(_ fault: String, _ context: ChannelHandlerContext) {
+        shared.refusals.count(.framing)
+        headEnd = nil
+        isEnding = true
+        isRefused = true
+        // Earlier requests are answered, and then the connection closes without an answer to this one.
+        guard unanswered == 0 else { return }
+        let answer = WholeAnswer(ProtocolError(.invalidMessage, fault))
+        var head = HTTPResponse(status: answer.status, headerFields: answer.headers)
+        head.headerFields[.contentLength] = "\(answer.bytes.count)"
+        head.headerFields[.connection] = "close"
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        context.write(wrapOutboundOut(.body(ByteBuffer(bytes: answer.bytes))), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        close(context.channel, false)
     }
 
     private func drop(_ part: HTTPRequestPart, _ context: ChannelHandlerContext) {
@@ -162,7 +192,7 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     /// Gives up the body: its reader gets `reason` as an error.
     func cut(_ reason: BodyCut, _ context: ChannelHandlerContext) {
         guard isReading, !isEnding else { return }
-        shared.refusals.count(reason == .slow ? .slow : .evicted)
+        shared.refusals.count(HTTPRefusal(reason))
         isEnding = true
         context.fireErrorCaught(reason)
     }
@@ -170,6 +200,11 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let reason = event as? BodyCut { return cut(reason, context) }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    /// What the decoder says of the bytes behind a refused head would get a second answer.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if !isRefused { context.fireErrorCaught(error) }
     }
 
     // MARK: Answers

@@ -62,18 +62,19 @@ struct ServiceChannel: HTTPChannelHandler {
     var responder: Responder { base.responder }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        if let tls {
-            do {
-                // Made for each connection, since the certificate may be another one than before.
-                try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls.http))
-            } catch {
-                return channel.eventLoop.makeFailedFuture(error)
-            }
-        }
-        return base.setup(channel: channel, logger: logger).flatMapThrowing { [small, proxies] value in
+        channel.eventLoop.makeCompletedFuture {
+            let operations = channel.pipeline.syncOperations
+            // Made for each connection, since the certificate may be another one than before.
+            if let tls { try operations.addHandler(NIOSSLServerHandler(context: tls.http)) }
+            // Behind TLS, and in front of the decoder.
+            try operations.addHandler(ReceivedBytes())
+        }.flatMap {
+            base.setup(channel: channel, logger: logger)
+        }.flatMapThrowing { [small, proxies] value in
+            let operations = channel.pipeline.syncOperations
+            try operations.handler(type: RequestGuard.self).received = operations.handler(type: ReceivedBytes.self)
             guard let small else { return value }
             // After the handler that closes idle connections, and all idle ones when the server stops.
-            let operations = channel.pipeline.syncOperations
             let state = try operations.handler(type: HTTPConnectionStateHandler.self)
             try operations.addHandler(SmallRequestHandler(small, proxies), position: .after(state))
             return value
