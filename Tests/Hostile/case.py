@@ -74,7 +74,7 @@ class Case:
         if honest:
             command = [sys.executable, os.path.join(servers.HERE, "honest.py")]
             command += [self.cluster.ingest, self.cluster.coordinator, self.cluster.coordinator_wire]
-            command += [servers.CERTIFICATE] if servers.CERTIFICATE else []
+            command += [servers.members.CERTIFICATE] if servers.members.CERTIFICATE else []
             self.honest = servers.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self.cluster
 
