@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Support"))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Processes"))
 
 from members import Members, ask, clean_environment  # noqa: E402
 

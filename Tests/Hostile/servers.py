@@ -8,7 +8,7 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.append(os.path.join(HERE, "..", "Support"))
+sys.path.append(os.path.join(HERE, "..", "Processes"))
 
 import members  # noqa: E402
 from members import ask, clean_environment, end, http_connection, program, send_signal, start, tls, trust  # noqa: E402, F401

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Support"))
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Processes"))
 
 from members import Members, ask, clean_environment  # noqa: E402
 

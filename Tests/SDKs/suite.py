@@ -111,7 +111,7 @@ class Suite:
             self.cluster.kill("shard-0")
             time.sleep(AWAY)
             self.cluster.start("shard-0")
-            self.cluster.wait_ready(["shard-0"])
+            self.cluster.wait_ready(60, ["shard-0"])
             for future in futures:
                 future.result()
 

@@ -180,8 +180,10 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
         write(context: context, data: wrapOutboundOut(.end(nil)), promise: nil)
     }
 
-    /// A head so long that the decoder gives up is answered in the same way.
+    /// A head so long that the decoder gives up is answered in the same way. What the decoder says of the bytes behind a refused head would
+    /// get a second answer.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if isRefused { return }
         guard case HTTPParserError.headerOverflow? = error as? HTTPParserError, !isEnding else { return context.fireErrorCaught(error) }
         isReading = true
         unanswered += 1
@@ -200,11 +202,6 @@ final class RequestGuard: ChannelDuplexHandler, RemovableChannelHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let reason = event as? BodyCut { return cut(reason, context) }
         context.fireUserInboundEventTriggered(event)
-    }
-
-    /// What the decoder says of the bytes behind a refused head would get a second answer.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if !isRefused { context.fireErrorCaught(error) }
     }
 
     // MARK: Answers
