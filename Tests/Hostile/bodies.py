@@ -377,7 +377,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="a part of the title, or of the path")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--out", default=os.path.join(servers.ROOT, ".build-hostile", "bodies"), help="folder for requests that fail")
+    parser.add_argument("--out", default=os.path.join(servers.members.ROOT, ".build-hostile", "bodies"), help="folder for requests that fail")
     options = parser.parse_args()
     numbers = [n for n, sample in enumerate(SAMPLES) if options.only in f"{sample.title} {sample.method} {sample.path}"]
     if not numbers:

@@ -34,7 +34,7 @@ FREE = {"event_types", "probability", "results", "events_with_missing_fields", "
 OPTIONAL = {
     "funnel_id", "exclude", "hold_constant", "preset", "events", "where", "optional", "window_duration",
     "value", "order", "breakdown", "trend", "variants", "newest_event", "heavy_users", "errors", "errors_left_out", "shards", "retry",
-    "string", "number", "boolean", "match", "details", "missing_field", "events_with_missing_fields", "events_with_invalid_fields"}
+    "string", "number", "boolean", "match", "limit", "details", "missing_field", "events_with_missing_fields", "events_with_invalid_fields"}
 
 
 def event(user, name, at, **properties):
@@ -183,8 +183,7 @@ FAULTS = [
     ("coordinator", "PUT", "/v1/rules", {"rules": [], "revision": 999}, {}, 412),
     ("coordinator", "PUT", "/v1/rules", b"{", {}, 400),
     ("coordinator", "PUT", "/v1/rules", b"{", TOO_LONG, 413),
-    ("coordinator", "GET", "/v1/rules?project=4000000000", None, {}, 404),
-    ("coordinator", "GET", "/v1/rules?project=all", None, {}, 422),
+    ("coordinator", "GET", "/v1/rules?project=2", None, {}, 403),
     ("coordinator", "POST", "/v1/keys", {}, {}, 422),
     ("coordinator", "POST", "/v1/keys", {"role": "owner", "origins": ["shop.example"], "name": "", "expires_in": "1s", "x": 1}, {}, 422),
     ("coordinator", "POST", "/v1/keys", {"role": "read", "origins": ["https://shop.example"]}, {}, 422),
@@ -383,6 +382,8 @@ class Run:
         self.ask("coordinator", "PUT", "/v1/funnels/rich", 200, {**FUNNEL, "default": False}, KEYS["admin"])
         self.ask("coordinator", "PUT", "/v1/funnels/other", 201, STEPS, KEYS["admin"])
         self.ask("coordinator", "GET", "/funnel-performance", 409, key=KEYS["read"])
+        self.ask("coordinator", "GET", "/v1/rules?project=4000000000", 404, key=KEYS["admin"])
+        self.ask("coordinator", "GET", "/v1/rules?project=all", 422, key=KEYS["admin"])
         self.ask("coordinator", "GET", "/no-such-path", 404)
         for operation in self.contract.operations:
             if "coordinator" not in operation.services or operation.method != "GET" or operation.path == "/v1/session":
