@@ -238,15 +238,16 @@ package final class IngestService: Sendable {
     /// Until cancelled: tells the coordinator the wire address of this process (`PROTOCOL.md` section 11, "Addresses of ingests").
     private func announce() async {
         while !Task.isCancelled {
+            var isHeard = false
             if let port = node.wirePort {
                 let set = node.settings.text("advertise")
                 // Without a host it is the one that the call comes from.
                 let isAny = ["0.0.0.0", "::", "[::]", ""].contains(node.host)
                 let address = !set.isEmpty ? set : isAny ? ":\(port)" : addressText(node.host, port)
                 let document: JSONValue = ["address": .text(address)]
-                _ = try? await membership.call(.announce, document.encode(), timeout: .seconds(5))
+                isHeard = (try? await membership.call(.announce, document.encode(), timeout: .seconds(5))) != nil
             }
-            try? await Task.sleep(for: .seconds(5))
+            try? await Task.sleep(for: isHeard ? .seconds(5) : .milliseconds(500))
         }
     }
 

@@ -118,6 +118,7 @@ extension ClusterSuite {
                 "GET /v1/projects": Row(.read), "POST /v1/projects": Row(.anOperator, nil, ["name": "More"]),
                 "GET /v1/projects/{id}": Row(.read, "/v1/projects/1", foreign: 404),
                 "PUT /v1/projects/{id}": Row(.admin, "/v1/projects/1", ["name": "Main-of-1"], foreign: 404),
+                "GET /v1/rules": Row(.read), "PUT /v1/rules": Row(.admin, nil, ["rules": []]), "GET /v1/rejected": Row(.read),
                 "GET /v1/status": Row(.read), "GET /v1/session": Row(.nobody),
                 "POST /v1/session": Row(.nobody, nil, ["key": "the-read-key-of-project-one"]), "DELETE /v1/session": Row(.nobody),
                 "GET /": Row(.nobody), "GET /assets/**": Row(.nobody, asset),
@@ -266,7 +267,8 @@ extension ClusterSuite {
                 case .coordinator: nil
                 }
             case .query, .users, .times, .explain, .paths, .predictors: service == .coordinator ? .key(.read) : nil
-            case .snapshot, .keys: service == .coordinator ? .hello : nil
+            case .snapshot, .keys, .rules, .announce: service == .coordinator ? .hello : nil
+            case .incoming: service == .ingest ? .hello : nil
             case .partialQuery, .partialUsers, .partialDiscovery, .shardAppend: service == .shard ? .hello : nil
             }
         }
