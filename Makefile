@@ -106,8 +106,9 @@ test-tsan:
 	@sh deploy/install-deps.sh h2load:nghttp2-client nghttpd:nghttp2-server
 	swift build --build-tests --sanitize thread --scratch-path .build-tsan
 	clang -O2 -fPIC -shared -Wall Tests/Sanitizer/mutex.c -o .build-tsan/mutex.so -ldl
-	LD_PRELOAD=$(CURDIR)/.build-tsan/mutex.so swift test --skip-build --sanitize thread --scratch-path .build-tsan \
-		--experimental-maximum-parallelization-width 4 --filter '$(or $(ONLY),HTTP2Tests|RPCTests|ServiceHostTests|ServiceTests)'
+	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Sanitizer/suppressions.txt LD_PRELOAD=$(CURDIR)/.build-tsan/mutex.so \
+		swift test --skip-build --sanitize thread --scratch-path .build-tsan \
+		--experimental-maximum-parallelization-width 4 --filter '^$(or $(ONLY),(HTTP2Tests|RPCTests|ServiceHostTests|ServiceTests))[.]'
 
 # make kills N=50: kill -9 of shards and of ingest under load, with a ledger.
 N ?= 50

@@ -180,7 +180,8 @@ extension ClusterSuite {
                 kill(cluster.pid("shard-0"), SIGSTOP)
                 defer { kill(cluster.pid("shard-0"), SIGCONT) }
                 async let first = post(cluster, Self.events(50, "first", value: 8_000), from: "127.6.1.1")
-                for _ in 0..<2_000 where try await metric(cluster, "sluice_ingest_in_flight_bytes") == 0 {
+                for _ in 0..<2_000 {
+                    if try await metric(cluster, "sluice_ingest_in_flight_bytes") > 0 { break }
                     try await Task.sleep(for: .milliseconds(5))
                 }
                 expect(try await post(cluster, Self.events(50, "second", value: 8_000)), 503, "overloaded", "in_flight_mb")

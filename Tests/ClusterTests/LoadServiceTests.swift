@@ -152,7 +152,7 @@ extension ClusterSuite {
             let section = try #require(readme.split(separator: "## Load what you have").last?.split(separator: "\n## ").first)
             let spans = section.split(separator: "`", omittingEmptySubsequences: false).enumerated().filter { $0.offset % 2 == 1 }.map(
                 \.element)
-            let lines = spans.filter { $0.hasPrefix("sluice load ") && $0.contains("--") && !$0.contains("--dry-run") }
+            let lines = spans.filter { $0.hasPrefix("sluice load ") && $0.contains("--") && !$0.contains(" FILE") }
             #expect(lines.count >= 14)
             try await Cluster.with(shards: 1) { cluster in
                 for line in lines {

@@ -91,14 +91,14 @@ extension SourceRecord {
 }
 
 extension SDKBatch {
-    /// Takes the first key of the events. Events with another one, or without, are rejected.
+    /// Takes the first key of the events. Events with another one, or without, are rejected, and not kept: they may be of another project.
     fileprivate mutating func takeKey(ofEvents keys: [ByteString?]) {
         key = keys.lazy.compactMap { $0 }.first
         if key == nil { return }
         for index in records.indices where keys[index] != key && records[index].rejected == nil {
-            let (messageID, events) = (records[index].messageID, records[index].events)
+            let messageID = records[index].messageID
             records[index] = SDKRecord(rejected: EventFault("token", "is missing, or is not the API key of the request's first event"))
-            (records[index].messageID, records[index].events) = (messageID, events)
+            records[index].messageID = messageID
         }
     }
 }

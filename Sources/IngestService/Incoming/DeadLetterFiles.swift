@@ -134,9 +134,9 @@ package struct DeadLetterFiles {
     /// - Parameter bytesMax: of the file's end that is read.
     package func lastLines(_ project: UInt32, bytesMax: Int) -> [[UInt8]] {
         let tail = Self.tail(path(project), bytesMax: bytesMax)
-        let lines = tail.bytes.split(separator: 10, omittingEmptySubsequences: true).map(Array.init)
-        // The first one may have begun before.
-        return tail.start > 0 ? Array(lines.dropFirst()) : lines
+        // The first line may have begun before.
+        let lines = tail.start > 0 ? tail.bytes.drop { $0 != 10 } : tail.bytes[...]
+        return lines.split(separator: 10, omittingEmptySubsequences: true).map(Array.init)
     }
 
     /// The end of a file, and where it begins.

@@ -101,6 +101,8 @@ package struct TrustedProxies: Sendable {
 
     /// The 16 bytes of an address, an IPv4 one mapped into IPv6; nil if the text is no address.
     private static func bytes(_ text: String) -> [UInt8]? {
+        // C would end the text there.
+        if text.utf8.contains(0) { return nil }
         if text.contains(":") {
             var address = [UInt8](repeating: 0, count: 16)
             guard unsafe inet_pton(AF_INET6, String(text.prefix { $0 != "%" }), &address) == 1 else { return nil }
