@@ -169,10 +169,10 @@ extension ClusterSuite {
         // MARK: - Memory
 
         @Test func memoryOfBodiesAndOnTheWayToShards() async throws {
-            let limits = ["SLUICE_BODIES_MB": "1", "SLUICE_IN_FLIGHT_MB": "1"]
+            let limits = ["SLUICE_BODIES_MB": "2", "SLUICE_IN_FLIGHT_MB": "1"]
             try await Cluster.with(shards: 1, environment: Self.environment.merging(limits) { $1 }) { cluster in
                 // Half of the memory is for one project.
-                let answer = try await post(cluster, [UInt8](repeating: 32, count: 700_000))
+                let answer = try await post(cluster, [UInt8](repeating: 32, count: 1_400_000))
                 expect(answer, 503, "overloaded", "bodies_mb")
                 #expect(answer.headers["retry-after"] == "1")
                 #expect(try await metric(cluster, limited("bodies_mb")) == 1)

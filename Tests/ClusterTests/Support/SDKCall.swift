@@ -128,11 +128,11 @@ struct SDKCall: Sendable {
     func isRefused(_ answer: HTTP.Answer, for fault: SDKFault, status: Int?) -> Bool {
         let fields = headers.map { (name: $0.key, value: $0.value) }
         let words = endpoint.answer(fault, to: SDKRequest(endpoint.method, path, headers: fields))
-        guard answer.status == status else { return false }
-        if endpoint.method == .head { return answer.body.isEmpty }
         // Amplitude's answer names the events, where they were read to find the key.
-        if endpoint.product == .amplitude, case .rateLimited = fault { return answer.json["throttled_events"]?.asArray?.isEmpty == false }
-        return answer.body == words.body
+        if endpoint.product == .amplitude, case .rateLimited = fault, answer.status == 429 {
+            return answer.json["throttled_events"]?.asArray?.isEmpty == false
+        }
+        return answer.status == status && (endpoint.method == .head ? answer.body.isEmpty : answer.body == words.body)
     }
 }
 
