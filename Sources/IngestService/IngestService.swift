@@ -117,6 +117,11 @@ package final class IngestService: Sendable {
         try requireKeys(node, KeyRing(first.keys))
         node.setReady("waiting for the coordinator to confirm the cluster map")
         guard await mapIsConfirmed(first.map) else { return }
+        // Events that rules drop must not be stored, so nothing is sent before the rules are known.
+        node.setReady("waiting for the normalisation rules")
+        while !membership.knowsRules {
+            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { return }
+        }
         membership.claim()
         addShardMetrics(first.map.shards.count)
         let start = ContinuousClock.now

@@ -41,7 +41,7 @@ struct SenderLimitsTests {
         let limits = try #require(try Self.limits(["key-events-per-second": 5]))
         // Limits that are not set do not refuse.
         for _ in 0..<10 {
-            try limits.admit(bytes: 1 << 40, from: "a")
+            try limits.check(bytes: 1 << 40, from: "a")
             try limits.admit(bytes: 1 << 40, key: 1)
         }
         #expect(limits.document == nil && limits.usedOfDay == 0)
@@ -77,15 +77,34 @@ struct SenderLimitsTests {
     @Test func bytesAreAskedByAddressAndByKey() throws {
         let limits = try #require(
             try Self.limits(["key-kb-per-second": 1, "address-kb-per-second": 2, "rate-burst-seconds": 100]))
-        try limits.admit(bytes: 100 << 10, from: "a")
-        try limits.admit(bytes: 100 << 10, key: 1)
+        // What a head announces costs nothing, however often.
+        for _ in 0..<100 { try limits.check(bytes: 64 << 20, from: "a") }
+        limits.take(bytes: 100 << 10, key: 1, from: "a")
         #expect(Self.refusal { () throws(ProtocolError) in try limits.admit(bytes: 1 << 10, key: 1) }?.limit == .keyBytes)
-        // Bytes that were not announced are taken all the same.
+        // Bytes that have come are taken, also above the limit.
         limits.take(bytes: 200 << 10, key: 2, from: "a")
-        #expect(Self.refusal { () throws(ProtocolError) in try limits.admit(bytes: 0, from: "a") }?.limit == .addressBytes)
-        #expect(Self.refusal { () throws(ProtocolError) in try limits.admit(bytes: 0, key: 2) }?.limit == .keyBytes)
-        #expect(Self.refusal { () throws(ProtocolError) in try limits.check(bytes: 0, key: 3, from: "a") }?.limit == .addressBytes)
-        try limits.check(bytes: 100 << 10, key: 3, from: "b")
+        #expect(Self.refusal { () throws(ProtocolError) in try limits.check(bytes: 0, from: "a") }?.limit == .addressBytes)
+        #expect(Self.refusal { () throws(ProtocolError) in try limits.check(bytes: 0, key: 2) }?.limit == .keyBytes)
+        try limits.check(bytes: 100 << 10, key: 3)
+        try limits.check(bytes: 100 << 10, from: "b")
+        // What is given back may be sent again.
+        limits.giveBack(events: 0, bytes: 200 << 10, key: 2, from: "a")
+        try limits.check(bytes: 100 << 10, key: 2)
+        try limits.check(bytes: 0, from: "a")
+    }
+
+    /// A clock that was wrong by a day does not refuse those who send on the true one.
+    @Test func aClockThatIsSetBack() throws {
+        var days = DayCounts(most: 5)
+        let noon: Int64 = 20_000 * 86_400 + 43_200
+        days.add(6, of: 1, now: noon + 86_400)
+        #expect(days.wait(of: 1, now: noon + 86_400) != nil)
+        #expect(days.wait(of: 1, now: noon) == nil)
+        days.add(1, of: 1, now: noon)
+        #expect(days.count(of: 1) == 1)
+        // A clock that is set back over midnight by a little stays on the new day.
+        days.add(5, of: 1, now: noon + 43_200)
+        #expect(days.wait(of: 1, now: noon + 43_199) == 86_401)
     }
 
     @Test func aDayEnds() throws {

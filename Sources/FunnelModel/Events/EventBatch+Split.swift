@@ -6,13 +6,23 @@ package struct BatchSlice: Equatable, Sendable {
     package let shards: [ShardRows]
 }
 
+extension BatchSlice {
+    /// The slice with at most `bytes` of a shard's rows.
+    fileprivate func limited(by bytes: ([Int]) -> Int) -> BatchSlice {
+        BatchSlice(
+            rows: rows,
+            shards: shards.map { ShardRows(shard: $0.shard, rows: $0.rows, bytes: min($0.bytes, bytes($0.rows))) })
+    }
+}
+
 /// Rows of a slice that belong to one shard.
 package struct ShardRows: Equatable, Sendable {
     /// Index in the map's `shards`.
     package let shard: Int
     /// Ascending rows of the batch.
     package let rows: [Int]
-    /// Approximate bytes on the wire: the rows' columns, ids and strings; strings count for each row, even if shared.
+    /// Approximate bytes on the wire, at most: the rows' columns, ids and strings. Strings count for each row, even if shared, or all
+    /// strings of the batch count once, whichever is less.
     package let bytes: Int
 }
 
@@ -29,13 +39,29 @@ extension EventBatch {
         let total = sizes.reduce(0, +)
         if users.count == 1, given.map({ $0.count == 1 }) ?? (total <= sliceBytes) {
             // The usual case for requests with one event.
-            return [BatchSlice(rows: 0..<count, shards: [ShardRows(shard: owners[0], rows: Array(0..<count), bytes: total)])]
+            let bytes = min(total, stringBytes + ownBytes(0..<count))
+            return [BatchSlice(rows: 0..<count, shards: [ShardRows(shard: owners[0], rows: Array(0..<count), bytes: bytes)])]
         }
+        // The rows share long strings, as rules can give them: 6 GB of rows may be 3 MB on the wire.
+        let isShared = total > 2 * (stringBytes + ownBytes(0..<count))
         let starts = given ?? Self.sliceStarts(sizes, sliceBytes)
         return starts.indices.map { i in
             let end = i + 1 < starts.count ? starts[i + 1] : count
-            return slice(starts[i]..<end, owners, sizes, shards: map.shards.count)
+            var found = slice(starts[i]..<end, owners, sizes, shards: map.shards.count)
+            if isShared { found = found.limited(by: { rows in stringBytes + rows.reduce(0) { $0 + ownBytes($1..<$1 + 1) } }) }
+            return found
         }
+    }
+
+    /// Bytes of all users, names, keys and property strings, each once.
+    private var stringBytes: Int { users.heap.count + names.heap.count + keys.heap.count + strings.heap.count }
+
+    /// Bytes of rows without strings that rows can share.
+    private func ownBytes(_ rows: Range<Int>) -> Int {
+        let ids = ids.count >= rows.upperBound ? Int(ids.offsets[rows.upperBound] - ids.offsets[rows.lowerBound]) : 0
+        let hasProperties = propertyStart.count > rows.upperBound
+        return 16 * rows.count + ids
+            + (hasProperties ? 10 * Int(propertyStart[rows.upperBound] - propertyStart[rows.lowerBound]) : 0)
     }
 
     /// The first rows of the slices into which `split` cuts the batch.

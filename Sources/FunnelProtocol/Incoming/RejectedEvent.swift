@@ -8,7 +8,7 @@ package struct RejectedEvent: Equatable, Sendable {
         case event([UInt8])
         /// A record of another product's SDK, as JSON text.
         case record([UInt8], product: String)
-        /// Text that is not JSON, or that was cut.
+        /// Text that is not JSON, or that is not whole: it was cut, or is not UTF-8 and has other characters in a line.
         case text([UInt8], isCut: Bool)
 
         /// The JSON of an event, or its text if it is not JSON or longer than `textMax`.
@@ -18,8 +18,9 @@ package struct RejectedEvent: Equatable, Sendable {
                 self = .text(Array(text.prefix(RejectedEvent.textMax)), isCut: true)
                 return
             }
-            guard (try? JSONParser.parse(text)) != nil else {
-                self = .text(text, isCut: false)
+            // A line of the file is one level deeper.
+            guard (try? JSONParser.parse(text)) != nil, (try? JSONParser.parse([91] + text + [93])) != nil else {
+                self = .text(text, isCut: !isValidUTF8(text[...]))
                 return
             }
             // A line end within JSON is white space.

@@ -94,7 +94,8 @@ package struct IngestRoutes: Sendable {
             let origin = RequestOrigin(principal, form.path)
             switch events {
             case .failure(let answer, let fault, let ruled):
-                noteRejected(answer, fault, by: ruled, bytes, origin)
+                toll.failed(principal)
+                noteRejected(answer, fault, by: ruled, bytes, key, origin)
                 intake.noteRefused(answer.failure?.limit, call.context.logger)
                 return answer
             case .success(let batch):
@@ -103,7 +104,7 @@ package struct IngestRoutes: Sendable {
                 if incoming.wants(outcome) {
                     // The events are stored, so a thread that has ended must not fail the request.
                     try? await intake.parsing.run(principal.project, isLong: bytes.count > Self.longBytes) {
-                        note(form, head, bytes, batch, outcome, origin)
+                        note(form, head, bytes, key, batch, outcome, origin)
                     }
                 }
                 guard outcome.rejected.count > Intake.rejectedAtOnceMax else { return answer(form, outcome, key, batch.ruled) }
@@ -148,7 +149,8 @@ package struct IngestRoutes: Sendable {
         }
         switch read(form, head, bytes, key, tables) {
         case .failure(let answer, let fault, let ruled):
-            noteRejected(answer, fault, by: ruled, bytes, RequestOrigin(principal, form.path))
+            toll.failed(principal, isWhole: true)
+            noteRejected(answer, fault, by: ruled, bytes, key, RequestOrigin(principal, form.path))
             intake.noteRefused(answer.failure?.limit, logger)
             send(answer)
             return true
@@ -157,16 +159,19 @@ package struct IngestRoutes: Sendable {
             guard batch.batch.count <= ShardRouter.gatheredRowsMax else { return false }
             try toll.admitWhole(batch, principal)
             let ruled = batch.ruled
-            return intake.gather(batch, sender: Sender(principal), logger: logger) { result in
+            let isTaken = intake.gather(batch, sender: Sender(principal), logger: logger) { result in
                 switch result {
                 case .success(let outcome):
-                    if incoming.wants(outcome) { note(form, head, bytes, batch, outcome, RequestOrigin(principal, form.path)) }
+                    if incoming.wants(outcome) { note(form, head, bytes, key, batch, outcome, RequestOrigin(principal, form.path)) }
                     send(answer(form, outcome, key, ruled))
                 case .failure(let error):
                     intake.noteRefused(error.limit, logger)
                     send(WholeAnswer(error))
                 }
             }
+            // The router answers it, and asks the limits again.
+            if !isTaken { toll.giveBack(batch, principal) }
+            return isTaken
         }
     }
 
@@ -246,15 +251,16 @@ package struct IngestRoutes: Sendable {
     /// - Parameter fault: that of a single event; nil if the body could not be read as events.
     /// - Parameter ruled: what rules made of the event.
     private func noteRejected(
-        _ answer: WholeAnswer, _ fault: EventFault?, by ruled: RuleEffect?, _ bytes: [UInt8], _ origin: RequestOrigin
+        _ answer: WholeAnswer, _ fault: EventFault?, by ruled: RuleEffect?, _ bytes: [UInt8], _ key: ByteString, _ origin: RequestOrigin
     ) {
         if let fault { intake.noteRejected(fault, by: ruled, project: origin.project) }
         guard let fault = fault ?? answer.failure.map({ EventFault("body", $0.message) }) else { return }
-        incoming.note(fault, bytes, from: origin)
+        incoming.note(fault, Self.withID(bytes, key, 0), from: origin)
     }
 
     private func note(
-        _ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ batch: ReadBatch, _ outcome: AppendOutcome, _ origin: RequestOrigin
+        _ form: Form, _ head: HTTPRequest, _ bytes: [UInt8], _ key: ByteString, _ batch: ReadBatch, _ outcome: AppendOutcome,
+        _ origin: RequestOrigin
     ) {
         let ranges: [Range<Int>]
         if outcome.rejected.isEmpty {
@@ -265,8 +271,18 @@ package struct IngestRoutes: Sendable {
             ranges = Self.isLines(head) ? RecordRanges.lines(bytes) : RecordRanges.list(bytes)
         }
         incoming.note(outcome, of: batch, from: origin) { index in
-            RejectedEvent.Content(ranges.indices.contains(index) ? Array(bytes[ranges[index]]) : [])
+            RejectedEvent.Content(ranges.indices.contains(index) ? Self.withID(Array(bytes[ranges[index]]), key, index) : [])
         }
+    }
+
+    /// A rejected event with the id that it would have got under the request's idempotency key: sent again from the file of rejected
+    /// events, it is the same event.
+    private static func withID(_ event: [UInt8], _ key: ByteString, _ index: Int) -> [UInt8] {
+        guard !key.isEmpty, case .object(let members)? = try? JSONParser.parse(event),
+            members.allSatisfy({ $0.key != "event_id" || $0.value == .null || $0.value == "" })
+        else { return event }
+        let id = ByteString(key.bytes + Array("/\(index)".utf8))
+        return JSONValue.object(members.filter { $0.key != "event_id" } + [.init("event_id", .string(id))]).encode()
     }
 
     // MARK: - Answers

@@ -84,11 +84,12 @@ package struct DeadLetterFiles {
         makeRoom(lines.count)
         let path = path(project)
         _ = mkdir(directory, 0o700)
-        let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        let file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o600)
         guard file >= 0 else { return Self.fault("open", path) }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { return Self.fault("read the size of", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else { return "\(path) is no regular file" }
         // Somebody may have changed the file.
         let before = Int(status.st_size)
         bytes += before - (sizes[project]?.newest ?? 0)
@@ -141,7 +142,7 @@ package struct DeadLetterFiles {
 
     /// The end of a file, and where it begins.
     private static func tail(_ path: String, bytesMax: Int) -> (bytes: [UInt8], start: Int) {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
+        let file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else { return ([], 0) }
         defer { close(file) }
         var status = stat()
@@ -155,13 +156,14 @@ package struct DeadLetterFiles {
     /// Max bytes of a line.
     private static let lineMax = 1 << 20
 
-    /// Cuts bytes behind the last line feed off a file, which a process that was killed can leave.
+    /// Cuts bytes behind the last line feed off a file, which a process that was killed can leave. A file whose end is longer than any
+    /// line is left as it is: this program has not written it.
     /// - Returns: the bytes that remain.
     private static func cutTail(_ path: String) -> Int {
         let size = size(path)
         let tail = tail(path, bytesMax: lineMax)
         guard let last = tail.bytes.last, last != 10 else { return size }
-        let end = tail.bytes.lastIndex(of: 10).map { tail.start + $0 + 1 } ?? 0
+        guard let end = tail.bytes.lastIndex(of: 10).map({ tail.start + $0 + 1 }) ?? (tail.start == 0 ? 0 : nil) else { return size }
         return truncate(path, end) == 0 ? end : size
     }
 }

@@ -11,6 +11,8 @@ package struct DayCounts: Equatable, Sendable {
     package init(most: Int) { self.most = most }
 
     private static let daySeconds: Int64 = 86_400
+    /// How far a clock may be set back over midnight.
+    private static let setBackSeconds: Int64 = 600
 
     /// Seconds until the project may store events again; nil if it may now. The request that reaches the limit is stored whole.
     /// - Parameter now: seconds since 1970.
@@ -23,7 +25,7 @@ package struct DayCounts: Equatable, Sendable {
     /// back by more was wrong before.
     private func isSame(_ now: Int64) -> Bool {
         let today = now / Self.daySeconds
-        return today == day || today == day - 1
+        return today == day || today == day - 1 && now % Self.daySeconds >= Self.daySeconds - Self.setBackSeconds
     }
 
     /// Adds events that were stored.

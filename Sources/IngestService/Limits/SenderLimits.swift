@@ -67,13 +67,16 @@ package final class SenderLimits: Sendable {
 
     // MARK: - Before a request is read
 
-    /// Admits bytes by their address, before the key is checked.
-    package func admit(bytes: Int, from address: String) throws(ProtocolError) {
+    /// Whether bytes would be admitted by their address; takes nothing.
+    package func check(bytes: Int, from address: String) throws(ProtocolError) {
         let now = now()
-        try state.withLock { (state) throws(ProtocolError) in
-            try Self.check(state.addressBytes, bytes, address, now, .addressBytes)
-            state.addressBytes?.take(Double(bytes), of: address, now: now)
-        }
+        try state.withLock { (state) throws(ProtocolError) in try Self.check(state.addressBytes, bytes, address, now, .addressBytes) }
+    }
+
+    /// Whether bytes would be admitted by their key; takes nothing.
+    package func check(bytes: Int, key: UInt64) throws(ProtocolError) {
+        let now = now()
+        try state.withLock { (state) throws(ProtocolError) in try Self.check(state.keyBytes, bytes, key, now, .keyBytes) }
     }
 
     /// Admits bytes by their key.
@@ -85,7 +88,7 @@ package final class SenderLimits: Sendable {
         }
     }
 
-    /// Takes bytes that came without being announced.
+    /// Takes bytes that have come.
     /// - Parameter key: nil if it is not known yet.
     package func take(bytes: Int, key: UInt64?, from address: String) {
         let now = now()
@@ -95,12 +98,21 @@ package final class SenderLimits: Sendable {
         }
     }
 
-    /// Whether bytes would be admitted by their address and key; takes nothing.
-    package func check(bytes: Int, key: UInt64, from address: String) throws(ProtocolError) {
+    /// Takes events that are not stored.
+    package func take(events: Int, key: UInt64, from address: String) {
         let now = now()
-        try state.withLock { (state) throws(ProtocolError) in
-            try Self.check(state.addressBytes, bytes, address, now, .addressBytes)
-            try Self.check(state.keyBytes, bytes, key, now, .keyBytes)
+        state.withLock { state in
+            state.addressEvents?.take(Double(events), of: address, now: now)
+            state.keyEvents?.take(Double(events), of: key, now: now)
+        }
+    }
+
+    package func giveBack(events: Int, bytes: Int, key: UInt64, from address: String) {
+        state.withLock { state in
+            state.addressEvents?.give(Double(events), to: address)
+            state.keyEvents?.give(Double(events), to: key)
+            state.addressBytes?.give(Double(bytes), to: address)
+            state.keyBytes?.give(Double(bytes), to: key)
         }
     }
 

@@ -41,6 +41,12 @@ package struct TokenBuckets<Key: Hashable & Sendable>: Sendable {
         fullAt[key] = max(fullAt[key] ?? 0, Double(now)) + amount / perSecond * 1e9
     }
 
+    /// Gives back tokens that were taken just before.
+    package mutating func give(_ amount: Double, to key: Key) {
+        guard amount > 0, let full = fullAt[key] else { return }
+        fullAt[key] = full - amount / perSecond * 1e9
+    }
+
     /// Forgets full buckets, and then those that are full soonest. At least half is forgotten at a time, so that a flood of keys does not
     /// sort them for each. A forgotten bucket counts as full.
     private mutating func forget(_ now: UInt64) {

@@ -5,10 +5,11 @@ import Synchronization
 
 /// Access to the file in which a service keeps its snapshot across restarts.
 package struct SnapshotFile: Sendable {
-    package var read: @Sendable () -> [UInt8]?
+    /// Nil if there is no file; throws if its contents are not known.
+    package var read: @Sendable () throws -> [UInt8]?
     package var write: @Sendable ([UInt8]) throws -> Void
 
-    package init(read: @escaping @Sendable () -> [UInt8]?, write: @escaping @Sendable ([UInt8]) throws -> Void) {
+    package init(read: @escaping @Sendable () throws -> [UInt8]?, write: @escaping @Sendable ([UInt8]) throws -> Void) {
         self.read = read
         self.write = write
     }
@@ -38,8 +39,8 @@ package final class ClusterView: Sendable {
         self.file = file
         self.mayBeOpen = mayBeOpen
         self.logger = logger
-        guard let bytes = file.read() else { return }
         do {
+            guard let bytes = try file.read() else { return }
             let frame = try FrameDecoder.single(bytes)
             guard frame.kind == .snapshot else { throw ProtocolError(.unknownKind, "the file holds \(frame.kind)") }
             take(try decoding("snapshot") { () throws(ByteError) in try ClusterSnapshot(body: frame.body) })

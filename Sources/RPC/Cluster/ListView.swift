@@ -51,6 +51,10 @@ package final class ListView<Follower: ListFollower>: Sendable {
         /// 0 = none.
         var version: UInt64 = 0
         var isOldCoordinator = false
+        /// Whether the list of the cluster is known: from the file, or from the coordinator, which may have none.
+        var isKnown = false
+        /// Whether there was no file at the start: then no process has had a list in this directory.
+        var lacksFile = false
     }
 
     private let state = Mutex(State())
@@ -72,8 +76,8 @@ package final class ListView<Follower: ListFollower>: Sendable {
         self.file = file
         self.cluster = cluster
         self.logger = logger
-        guard let bytes = file.read() else { return }
         do {
+            guard let bytes = try file.read() else { return state.withLock { $0.lacksFile = true } }
             let frame = try FrameDecoder.single(bytes)
             guard frame.kind == Message.kind else { throw ProtocolError(.unknownKind, "the file holds \(frame.kind)") }
             guard frame.context.cluster == cluster() else {
@@ -87,9 +91,12 @@ package final class ListView<Follower: ListFollower>: Sendable {
             if kept.count != nil { _ = take(kept) }
         } catch {
             // Not fatal: the coordinator has it too.
-            logger.warning("the file with the \(Message.noun) is damaged and not used", metadata: ["error": "\(words(error))"])
+            logger.warning("the file with the \(Message.noun) cannot be used", metadata: ["error": "\(words(error))"])
         }
     }
+
+    package var isKnown: Bool { state.withLock { $0.isKnown } }
+    package var lacksFile: Bool { state.withLock { $0.lacksFile } }
 
     /// Follows the coordinator until cancelled. `ClusterView` logs failures of the coordinator.
     package func follow(_ coordinator: FrameClient) async {
@@ -138,6 +145,7 @@ package final class ListView<Follower: ListFollower>: Sendable {
 
     private func take(_ list: Message) -> Message {
         state.withLock { $0.version = list.version }
+        defer { state.withLock { $0.isKnown = true } }
         return follower.take(list)
     }
 
@@ -148,5 +156,6 @@ package final class ListView<Follower: ListFollower>: Sendable {
         }
         if isNews { logger.warning("coordinator is of an earlier release and has no \(Message.noun)") }
         follower.takeNone()
+        state.withLock { $0.isKnown = true }
     }
 }

@@ -16,6 +16,12 @@ package final class RuleListView: Sendable {
         list = ListView(RuleListFollower(use: use), file: file, cluster: cluster, logger: logger)
     }
 
+    /// Whether the rules of the cluster are known, and in force.
+    package var isKnown: Bool { list.isKnown }
+
+    /// Whether there was no file at the start.
+    package var lacksFile: Bool { list.lacksFile }
+
     /// Follows the coordinator until cancelled.
     package func follow(_ coordinator: FrameClient) async { await list.follow(coordinator) }
 }

@@ -109,6 +109,7 @@ package final class TLSFiles: Sendable {
     }
 
     private static func read(_ server: TLSServerConfig, _ trustRootsFile: String?) throws(TransportError) -> Contexts {
+        for file in [server.clientRootsFile, trustRootsFile].compactMap(\.self) { try requireRegularFile(file) }
         let pair = try TLSPair(chainFile: server.certificateChainFile, keyFile: server.privateKeyFile)
         if let role = server.namedRole, !dnsNames(of: pair.chain[0]).contains(role.certificateName) {
             throw TransportError(

@@ -1,4 +1,5 @@
 import FunnelProtocol
+import Glibc
 import NIOSSL
 
 /// A server's side of TLS: PEM files, ALPN `h2` only, TLS 1.2 or later.
@@ -49,6 +50,7 @@ struct TLSPair {
     let key: NIOSSLPrivateKey
 
     init(chainFile: String, keyFile: String) throws(TransportError) {
+        for file in [chainFile, keyFile] { try requireRegularFile(file) }
         chain = try reading([chainFile]) { try NIOSSLCertificate.fromPEMFile(chainFile) }
         key = try reading([keyFile]) { try NIOSSLPrivateKey(file: keyFile, format: .pem) }
         if chain.isEmpty { throw TransportError(.failed, "a file has no certificate that can be read (\(chainFile))") }
@@ -58,6 +60,13 @@ struct TLSPair {
 /// Cipher suites with forward secrecy, for TLS 1.2; all suites of TLS 1.3 have it. A key that is stolen later decrypts
 /// nothing that was recorded before.
 let forwardSecretSuites = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+/// Throws unless a file exists and is a regular one: reading a FIFO would wait for a writer.
+func requireRegularFile(_ path: String) throws(TransportError) {
+    var found = stat()
+    guard unsafe stat(path, &found) == 0 else { throw TransportError(.failed, "\(String(cString: strerror(errno))) (\(path))") }
+    guard found.st_mode & S_IFMT == S_IFREG else { throw TransportError(.failed, "no regular file (\(path))") }
+}
 
 /// Runs `body`; its error becomes a `TransportError` that names the files.
 func reading<T>(_ files: [String?], _ body: () throws -> T) throws(TransportError) -> T {

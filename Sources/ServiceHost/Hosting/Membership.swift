@@ -1,6 +1,5 @@
 import FunnelModel
 import FunnelProtocol
-import FunnelProtocol
 import Logging
 import RPC
 import ServiceLifecycle
@@ -61,8 +60,19 @@ package struct Membership: Sendable {
         }
     }
 
+    /// Max bytes of a kept file: of the longest list, with room for what is around its entries.
+    private static let fileBytes = 2 * Limits.ruleListBytes
+
     private static func file(_ path: String) -> SnapshotFile {
-        SnapshotFile(read: { DurableFile.read(path) }, write: { bytes in try DurableFile.replace(path, with: bytes) })
+        SnapshotFile(
+            read: { try DurableFile.readKept(path, bytesMax: fileBytes) }, write: { bytes in try DurableFile.replace(path, with: bytes) })
+    }
+
+    /// Whether the normalisation rules are known. While the coordinator is away, a directory in which no process has had any counts as
+    /// having none.
+    package var knowsRules: Bool {
+        guard let rules else { return true }
+        return rules.isKnown || rules.lacksFile && view.sinceHeard == nil
     }
 
     /// Follows the coordinator until the process stops.

@@ -43,6 +43,31 @@ package enum DurableFile {
         return ferror(file) == 0 && got <= 1 << 20 ? Array(bytes[..<got]) : nil
     }
 
+    /// The bytes of a file that a service keeps; nil if it does not exist. Throws if it is no regular file, can't be read, or is larger
+    /// than `bytesMax`: then its contents are not known.
+    package static func readKept(_ path: String, bytesMax: Int = 1 << 20) throws(Fault) -> [UInt8]? {
+        // Opening a FIFO would wait for a writer.
+        let file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw fault("open", path)
+        }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw fault("read the size of", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw Fault(message: "\(path) is no regular file") }
+        guard status.st_size <= bytesMax else { throw Fault(message: "\(path) has \(status.st_size) bytes; the limit is \(bytesMax)") }
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        var done = 0
+        while done < bytes.count {
+            let got = bytes.withUnsafeMutableBytes { pread(file, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(done)) }
+            guard got >= 0 else { throw fault("read", path) }
+            if got == 0 { break }
+            done += got
+        }
+        return Array(bytes[..<done])
+    }
+
     /// The error of the last system call; the temporary file is removed.
     private static func abandon(_ temporary: String, _ verb: String, _ path: String) -> Fault {
         defer { unlink(temporary) }
