@@ -81,10 +81,12 @@ screenshots: build
 verify-reports: build
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Reports/python.sh Tests/Reports/verify_reports.py $(if $(LOGS),--logs $(LOGS))
 
-# Every operation of Protocol/openapi.yaml and openapi-sdks.yaml on a real cluster, each answer validated against them; about half a
-# minute.
+# Every operation of Protocol/openapi.yaml and openapi-sdks.yaml on a real cluster, each answer validated against them; and reports as CSV
+# and NDJSON, read back by Python, pandas and DuckDB; about a minute.
 test-contract: build
+	@sh deploy/install-deps.sh curl:curl
 	Tests/Reports/python.sh Tests/Reports/contract_test.py --programs $(build_dir)
+	Tests/Reports/python.sh Tests/Reports/tables_test.py --programs $(build_dir)
 
 # make test-sdks SIZE=short ONLY=segment,browser SEED=1 LOGS=DIRECTORY: published SDKs of other products against a real cluster, with
 # faults on the way; about three minutes. Short ones less than one, with some of `test-bodies`.

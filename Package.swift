@@ -69,6 +69,7 @@ let package = Package(
         core("FunnelModel"),
         core("FunnelMatch", ["FunnelModel"]),
         core("EventRules", ["FunnelModel"]),
+        core("ReportTables", ["FunnelModel"]),
         core("Codec", ["FunnelModel", "CLZ4", "CZlib", "CShims", .target(name: "CZstd", condition: .when(traits: ["Zstd"]))]),
         core("FunnelProtocol", ["FunnelModel", "Codec"]),
         core("EventStorage", ["FunnelModel", "Codec", "CShims"]),
@@ -98,7 +99,10 @@ let package = Package(
         library("Metadata", ["FunnelProtocol", "FunnelModel", "ServiceRuntime", grdb]),
         library(
             "CoordinatorService",
-            ["Metadata", "Dashboard", "EventRules", "TimeZones", "Codec", "RPC", "ServiceHost", "FunnelStatistics", crypto]),
+            [
+                "Metadata", "Dashboard", "EventRules", "ReportTables", "TimeZones", "Codec", "RPC", "ServiceHost", "FunnelStatistics",
+                crypto,
+            ]),
         program("sluice-ingest", ["IngestService", "ServiceHost", "ServiceRuntime"]),
         program("sluice-shard", ["ShardService", "ServiceHost", "ServiceRuntime"]),
         program("sluice-coordinator", ["CoordinatorService", "ServiceHost", "ServiceRuntime"]),
@@ -106,7 +110,7 @@ let package = Package(
             "sluice",
             [
                 "RPC", "ServiceRuntime", "Metadata", "EventStorage", "Codec", "EventFiles", "EventRules", "EventSDKs", "EventShapes",
-                "TimeZones",
+                "ReportTables", "TimeZones",
                 arguments, crypto,
             ]),
         .target(
@@ -125,6 +129,7 @@ let package = Package(
             "ServiceTests",
             [
                 "ServiceRuntime", "ServiceHost", "Metadata", "EventRules", "EventSDKs", "IngestService", "CoordinatorService",
+                "ReportTables",
                 "ShardService",
                 "EventStorage",
                 "Dashboard",

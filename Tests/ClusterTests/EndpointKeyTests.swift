@@ -96,7 +96,7 @@ extension ClusterSuite {
             func key() async throws -> String { try await EndedKeys.create(cluster, ["role": "read"], Self.operatorKey).id }
             let page = try await HTTP.call("GET", cluster.coordinatorHTTP, "/").text
             let asset = try #require(page.firstMatch(of: #/"(/assets/[^"]+)"/#).map { String($0.1) })
-            return [
+            var rows = [
                 "POST /v1/query": Row(.read, nil, query()),
                 "POST /v1/query/users": Row(.read, nil, query([.init("step", 1), .init("outcome", "reached")])),
                 "POST /v1/query/paths": Row(.read, nil, query([.init("from", ["dropped": 2])])),
@@ -123,6 +123,14 @@ extension ClusterSuite {
                 "POST /v1/session": Row(.nobody, nil, ["key": "the-read-key-of-project-one"]), "DELETE /v1/session": Row(.nobody),
                 "GET /": Row(.nobody), "GET /assets/**": Row(.nobody, asset),
             ]
+            for report in [
+                "report?format=csv", "users?step=1&format=ndjson", "paths?dropped=2", "predictors?min_users=1", "times?format=csv",
+                "explain?user_id=user-of-1",
+            ] {
+                let name = report.prefix { $0 != "?" }
+                rows["GET /v1/funnels/{id}/\(name)"] = Row(.read, "/v1/funnels/long-of-1/\(report)", foreign: 404)
+            }
+            return rows
         }
 
         /// Rows of project 1 with names that no other project has, and saved funnels.
@@ -132,8 +140,8 @@ extension ClusterSuite {
             }
             events.append(event("u1", "a", 0))
             #expect(try await cluster.send(events, key: Self.operatorKey).status == 200)
-            for funnel in ["kept-of-1", "gone-of-1"] {
-                let body: JSONValue = ["steps": ["a"]]
+            for (funnel, steps) in [("kept-of-1", ["a"]), ("gone-of-1", ["a"]), ("long-of-1", ["a", "b", "c"])] as [(String, JSONValue)] {
+                let body: JSONValue = ["steps": steps]
                 let saved = try await HTTP.call(
                     "PUT", cluster.coordinatorHTTP, "/v1/funnels/\(funnel)", body: body.encode(), key: Self.operatorKey)
                 #expect(saved.status == 201)
@@ -155,7 +163,8 @@ extension ClusterSuite {
                 }
                 // Where the data of project 1 show, so that the check above can fail.
                 let wanted: Set = [
-                    "POST /v1/query/users", "GET /v1/events", "GET /v1/properties/{name}/values", "GET /v1/funnels",
+                    "POST /v1/query/users", "GET /v1/funnels/{id}/users", "GET /v1/events", "GET /v1/properties/{name}/values",
+                    "GET /v1/funnels",
                 ]
                 #expect(shown.isSuperset(of: wanted), "\(wanted.subtracting(shown))")
             }

@@ -133,6 +133,8 @@ class Contract:
     def body_faults(self, pointer, media, kind, text):
         if kind == "text/event-stream":
             return self.event_faults(pointer, media, text)
+        if kind == "application/x-ndjson":
+            return [fault for line in text.splitlines() for fault in self.errors(f"{pointer}/x-lines", json.loads(line))]
         value = text
         if kind.endswith("json"):
             try:

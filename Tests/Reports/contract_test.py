@@ -78,6 +78,12 @@ GOOD = {
     "saveFunnel": ("/v1/funnels/shop", {**STEPS, "exclude": [{"events": ["Refund"], "after": 1, "before": 3}]}, 201),
     "getFunnel": ("/v1/funnels/shop", None, 200),
     "listFunnels": ("/v1/funnels", None, 200),
+    "getReport": ("/v1/funnels/shop/report?start=2026-01-01&end=2026-01-31&breakdown=level&k=2", None, 200),
+    "getUsers": ("/v1/funnels/shop/users?step=2&outcome=dropped&as_of=2026-03-01T00:00:00Z", None, 200),
+    "getPaths": ("/v1/funnels/shop/paths?dropped=2&length=2", None, 200),
+    "getPredictors": ("/v1/funnels/shop/predictors?step=Cart&properties=1&min_users=1", None, 200),
+    "getTimes": ("/v1/funnels/shop/times?from=1&to=Purchase&bins=5", None, 200),
+    "getExplanation": ("/v1/funnels/shop/explain?user_id=user-01", None, 200),
     "getPerformance": ("/funnel-performance?start_date=2026-01-01&end_date=2026-01-31", None, 200),
     "listEvents": ("/v1/events?prefix=V&limit=10", None, 200),
     "listProperties": ("/v1/properties?event=Visit", None, 200),
@@ -138,6 +144,22 @@ MORE = [
     ("/v1/query/times", {"funnel": {"steps": ["Nothing", "More"]}}),
     ("/v1/query/explain", query(user_id="user-02")),
     ("/v1/query/explain", query(user_id="nobody")),
+    ("/v1/query?format=ndjson&table=steps", query(trend={"by": "week"})),
+    ("/v1/query?format=csv&raw=1", query()),
+    ("/v1/query/users?format=csv", query(step=1)),
+    ("/v1/query/users?format=ndjson&raw=true", query(step=1, limit=3)),
+    ("/v1/query/paths?format=ndjson&table=next", query(**{"from": {"dropped": 2}})),
+    ("/v1/query/predictors?format=csv", query(min_users=1)),
+    ("/v1/query/times?format=ndjson&table=histogram", query()),
+    ("/v1/query/explain?format=ndjson&table=chosen", query(user_id="user-02")),
+]
+# Of a saved funnel, by its URL.
+BY_URL = [
+    "report?format=csv&trend=day&start=2026-01-01&end=2026-01-31",
+    "report?format=ndjson&compare=previous_period&start=2026-01-08&end=2026-01-14",
+    "report?variants=arm&control=test&exposure=first", "users?format=csv&step=1&limit=3", "users?format=ndjson&step=Visit&after=user-10",
+    "paths?between=1,Purchase&format=csv", "predictors?properties=0&format=ndjson", "times?format=csv&allow_partial=1",
+    "explain?user_id=nobody&format=csv&table=summary",
 ]
 
 # A body that is announced and not sent: services answer before they read it.
@@ -168,6 +190,17 @@ FAULTS = [
     ("coordinator", "GET", "/v1/events?limit=0&other=1", None, {}, 422),
     ("coordinator", "GET", "/v1/properties?prefix=a", None, {}, 422),
     ("coordinator", "GET", "/v1/properties/" + "n" * 257 + "/values", None, {}, 422),
+    ("coordinator", "POST", "/v1/query?format=xml&raw=2", query(), {}, 422),
+    ("coordinator", "POST", "/v1/query?format=csv&table=trend", query(), {}, 422),
+    ("coordinator", "POST", "/v1/query/users?format=csv", query(step=9), {}, 422),
+    ("coordinator", "POST", "/v1/query/users?format=csv", b"{", {}, 400),
+    ("coordinator", "GET", "/v1/funnels/rich/report?table=steps&k=3&other=1", None, {}, 422),
+    ("coordinator", "GET", "/v1/funnels/rich/users?format=csv&limit=0", None, {}, 422),
+    ("coordinator", "GET", "/v1/funnels/rich/paths?between=1", None, {}, 422),
+    ("coordinator", "GET", "/v1/funnels/none/predictors", None, {}, 404),
+    ("coordinator", "GET", "/v1/funnels/rich/times?bins=many&start=soon", None, {}, 422),
+    ("coordinator", "GET", "/v1/funnels/a%20b/explain?user_id=u", None, {}, 422),
+    ("coordinator", "GET", "/v1/funnels/none/users?step=1&format=csv", None, {}, 404),
     ("coordinator", "GET", "/v1/funnels/none", None, {}, 404),
     ("coordinator", "GET", "/v1/funnels/a%20b", None, {}, 422),
     ("coordinator", "PUT", "/v1/funnels/new", {"steps": []}, {}, 422),
@@ -277,7 +310,7 @@ class Run:
 
     def keep(self, service, method, path, status, headers, text):
         """JSON answers, of which fields are changed later."""
-        if text and "json" in headers.get("content-type") and path != "/openapi.json":
+        if text and "json" in headers.get("content-type") and "x-ndjson" not in headers.get("content-type") and path != "/openapi.json":
             self.kept[service, method, path, status, len(self.kept)] = (headers, shortened(json.loads(text)))
 
     def operations(self):
@@ -359,6 +392,8 @@ class Run:
         self.ask("coordinator", "GET", "/funnel-performance?funnel_id=rich&allow_partial=1&time_zone=Asia/Tokyo", 200, key=read)
         for path, body in MORE:
             self.ask("coordinator", "POST", path, 200, body, read)
+        for path in BY_URL:
+            self.ask("coordinator", "GET", f"/v1/funnels/rich/{path}", 200, key=read)
         self.ask("coordinator", "GET", "/v1/properties", 200, key=read)
         lines = "\n".join(json.dumps(entry) for entry in story()[:3]).encode() + b"\nno event\n"
         kinds = ("application/x-ndjson", "application/ndjson", "application/jsonl")

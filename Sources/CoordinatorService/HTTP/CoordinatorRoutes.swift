@@ -29,24 +29,10 @@ package struct CoordinatorRoutes: Sendable {
         router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }
     }
 
-    private static let reports =
-        ReportEndpoint.all.map { report in
-            Row(.post, report.path, role: .read, bodyBytesMax: { _ in Limits.definitionBytes }) { routes, call in
-                let project = try call.project
-                let answer = try await routes.engine.tally.count(project) {
-                    let document = try await call.document()
-                    // A caller who leaves cancels the query.
-                    return try await call.context.whileCallerWaits {
-                        try await report.run(routes.engine, document, WallClock.now(), project)
-                    }
-                }
-                return JSONResponse.json(answer)
-            }
-        } + [Row(.get, "/funnel-performance", role: .read) { try await $0.performance($1) }]
-
     // MARK: Saved funnels
 
     private static let funnels = [
+        Row(.get, "/funnel-performance", role: .read) { try await $0.performance($1) },
         Row(.get, "/v1/funnels", role: .read) { routes, call in
             let saved = try await routes.savedFunnels.list(project: try call.project)
             return JSONResponse.json(["funnels": .array(saved.map { $0.definition.json })])
@@ -74,7 +60,7 @@ package struct CoordinatorRoutes: Sendable {
             saved.definition.json, status: created ? .created : .ok, headers: [.eTag: Self.tag(saved.revision)])
     }
 
-    private static func id(_ call: EndpointCall) throws -> ByteString {
+    static func id(_ call: EndpointCall) throws -> ByteString {
         let id = ByteString(call.context.parameters.get("id") ?? "")
         guard FunnelDefinition.isValidID(id) else {
             throw InvalidDocument([FieldFault("funnel_id", "must match [A-Za-z0-9_.-]{1,\(Limits.funnelIDBytes)}")])

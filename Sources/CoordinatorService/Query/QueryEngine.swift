@@ -49,8 +49,12 @@ final class QueryEngine: Sendable {
 
     /// One page of user ids.
     func users(_ request: UsersRequest, project: UInt32) async throws -> UsersPage {
+        try await users(request, of: try await resolve(request.query, project), project: project)
+    }
+
+    /// The same; `resolved` is the request's query.
+    func users(_ request: UsersRequest, of resolved: ResolvedQuery, project: UInt32) async throws -> UsersPage {
         let start = ContinuousClock.now
-        let resolved = try await resolve(request.query, project)
         let step = try request.position(in: resolved.definition)
         let isHeavy = isHeavy(resolved, nil, project)
         let gathered = try await gate.run(project, isHeavy: isHeavy, until: start + request.query.deadline) {

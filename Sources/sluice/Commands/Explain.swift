@@ -44,6 +44,6 @@ struct Explain: AsyncParsableCommand {
     static func show(_ question: QuestionOptions, user: String) async throws {
         var document = try question.document()
         document.set("user_id", .text(user), by: "--user")
-        try await question.show(.explain, document, table: { Explanation($0).text }, csv: { _ in "" })
+        try await question.show(.explain, document, table: { Explanation($0).text }, csv: { _ in [] })
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import FunnelModel
 import FunnelProtocol
 import RPC
+import ReportTables
 import ServiceRuntime
 
 struct Paths: AsyncParsableCommand {
@@ -99,6 +100,6 @@ struct Paths: AsyncParsableCommand {
         }
         document.set("length", .count(length), by: "--length")
         document.set("k", .count(rows), by: "--k")
-        try await question.show(.paths, document, table: { PathsTable($0).text }, csv: { ReportCSV.paths($0) })
+        try await question.show(.paths, document, table: { PathsTable($0).text }, csv: ReportTable.paths)
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import FunnelModel
 import FunnelProtocol
 import RPC
+import ReportTables
 
 struct Predict: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -44,6 +45,6 @@ struct Predict: AsyncParsableCommand {
         var document = try question.document()
         if let reaching { document.set("step", QueryDocument.step(reaching), by: "--reaching") }
         document.set("k", .count(rows), by: "--k")
-        try await question.show(.predictors, document, table: { PathsTable($0).text }, csv: { ReportCSV.predictors($0) })
+        try await question.show(.predictors, document, table: { PathsTable($0).text }, csv: ReportTable.predictors)
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import FunnelModel
 import FunnelProtocol
 import RPC
+import ReportTables
 
 struct Query: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -50,6 +51,6 @@ struct Query: AsyncParsableCommand {
         var document = try question.document()
         try parts.write(to: &document)
         try await question.show(
-            .query, document, table: { FunnelTable($0).text(width: Terminal.width) }, csv: { ReportCSV($0).text })
+            .query, document, table: { FunnelTable($0).text(width: Terminal.width) }, csv: ReportTable.shownOfFunnel)
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import FunnelModel
 import FunnelProtocol
 import RPC
+import ReportTables
 
 /// The options of every command that asks for a report.
 struct QuestionOptions: ParsableArguments {
@@ -19,7 +20,7 @@ struct QuestionOptions: ParsableArguments {
 
     /// Asks for a report of one JSON document, and prints it in the format asked for.
     func show(
-        _ call: CallPath, _ document: QueryDocument, table: (JSONValue) -> String, csv: (JSONValue) -> String
+        _ call: CallPath, _ document: QueryDocument, table: (JSONValue) -> String, csv: (JSONValue) -> [ReportTable]
     ) async throws {
         let bodies = try await answer.ask(call, document)
         guard bodies.count == 1 else { throw Failure("\(answer.to): an answer of \(bodies.count) frames, 1 expected") }
@@ -27,7 +28,7 @@ struct QuestionOptions: ParsableArguments {
         switch answer.format {
         case .json: Terminal.out(json: bodies[0])
         case .csv:
-            Terminal.out(csv(report))
+            Terminal.out(ReportTable.text(csv(report)))
             if let missing = PartialAnswer.line(report) { Terminal.note(missing) }
         case .table: Terminal.out(table(report))
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import FunnelModel
 import FunnelProtocol
 import RPC
+import ReportTables
 
 struct Times: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -39,6 +40,6 @@ struct Times: AsyncParsableCommand {
         if let fromStep = own.fromStep { document.set("from", QueryDocument.step(fromStep), by: "--from-step") }
         if let toStep = own.toStep { document.set("to", QueryDocument.step(toStep), by: "--to-step") }
         document.set("bins", .count(own.bins), by: "--bins")
-        try await question.show(.times, document, table: { TimesTable($0).text }, csv: { ReportCSV.times($0) })
+        try await question.show(.times, document, table: { TimesTable($0).text }, csv: ReportTable.times)
     }
 }

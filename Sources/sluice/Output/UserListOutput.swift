@@ -1,6 +1,7 @@
 import EventFiles
 import FunnelModel
 import FunnelProtocol
+import ReportTables
 
 /// A page of a user list as it came over the wire.
 struct UserListPage {
@@ -48,7 +49,7 @@ struct UserListOutput {
         case .json: users += page.users.map { .string($0) }
         case .csv:
             if last == nil { Terminal.out("user_id") }
-            print(page.users.map { ReportCSV.cell(.string($0)) })
+            print(page.users.map { ReportTable.cell(.string($0), for: .terminal) })
         case .table: print(page.users.map(\.string.printable))
         }
         count += page.users.count

@@ -22,14 +22,4 @@ enum ValueText {
         return !first.isWhitespace && !last.isWhitespace && first != "(" && first != "\"" && !text.contains(" → ")
             && !["true", "false", "null"].contains(text) && Double(text) == nil
     }
-
-    /// What CSV calls the kind of a value; empty is no value.
-    static func kind(_ value: JSONValue?) -> String {
-        switch value {
-        case .string?: "text"
-        case .integer?, .double?: "number"
-        case .bool?: "boolean"
-        default: ""
-        }
-    }
 }
