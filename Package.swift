@@ -32,6 +32,8 @@ let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto"
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -55,6 +57,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", .upToNextMinor(from: "2.13.0")),
         .package(url: "https://github.com/hummingbird-project/hummingbird", .upToNextMinor(from: "2.28.1")),
+        .package(url: "https://github.com/swift-server/async-http-client", .upToNextMinor(from: "1.37.0")),
         .package(url: "https://github.com/groue/GRDB.swift", .upToNextMinor(from: "7.10.0")),
         .package(url: "https://github.com/apple/swift-http-types", .upToNextMinor(from: "1.8.0")),
         .package(url: "https://github.com/apple/swift-nio-extras", .upToNextMinor(from: "1.35.2")),
@@ -94,6 +97,7 @@ let package = Package(
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict, plugins: ["EmbedFiles"]),
+        library("Notifications", ["FunnelModel", "CShims", httpClient, crypto, nioCore, nioHTTP1, nioPosix, nioSSL]),
         library("IngestService", ["RPC", "ServiceHost", "EventRules", "EventSDKs"]),
         library("ShardService", ["RPC", "ServiceHost", "EventStorage", "FunnelMatch", "FunnelQuery", "Codec", "CShims"]),
         library("Metadata", ["FunnelProtocol", "FunnelModel", "ServiceRuntime", grdb]),
@@ -141,6 +145,7 @@ let package = Package(
                 "Codec", "CoordinatorService", "EventSDKs", "EventStorage", "FunnelModel", "FunnelProtocol", "IngestService", "RPC",
                 "ServiceHost", "TestSupport", crypto, nioPosix, logging,
             ]),
+        tests("NotificationsTests", ["Notifications", "FunnelModel", "TestSupport", nioCore, nioPosix, nioSSL]),
         tests("FunnelMatchTests", ["FunnelMatch", "TestSupport"]),
         tests("HTTP2Tests", ["HTTP2", nioCore, .product(name: "NIOEmbedded", package: "swift-nio")]),
         tests(

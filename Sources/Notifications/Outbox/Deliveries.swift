@@ -1,0 +1,105 @@
+import FunnelModel
+
+/// Delivers the notices of an outbox, and stores it around each delivery. It does nothing by itself: its owner calls `deliverDue` when
+/// `nextAttempt` has come.
+package actor Deliveries {
+    /// A delivery that has an end, for logs and metrics.
+    package struct Report: Equatable, Sendable {
+        package var channel: String
+        package var notice: Notice
+        package var fate: Outbox.Fate
+    }
+
+    package private(set) var outbox: Outbox
+    private let sender: NoticeSender
+    private let channel: @Sendable (String) async -> Channel?
+    private let store: @Sendable ([UInt8]) async throws -> Void
+    private let jitter: @Sendable () -> Double
+    /// The last save that began. Saves run one after another, so that an older outbox never replaces a newer one.
+    private var saving: Task<Void, any Error>?
+    private var isDelivering = false
+
+    /// - Parameters:
+    ///   - channel: the channel with an id; nil if it is deleted.
+    ///   - store: keeps the outbox as JSON, durably.
+    package init(
+        outbox: Outbox = Outbox(), sender: NoticeSender, channel: @escaping @Sendable (String) async -> Channel?,
+        store: @escaping @Sendable ([UInt8]) async throws -> Void, jitter: @escaping @Sendable () -> Double = { .random(in: 0...1) }
+    ) {
+        self.outbox = outbox
+        self.sender = sender
+        self.channel = channel
+        self.store = store
+        self.jitter = jitter
+    }
+
+    package var nextAttempt: Int64? { outbox.nextAttempt }
+
+    /// Takes a notice for channels. Once this returns, the notice is stored and will be delivered.
+    /// - Returns: entries that a limit pushed out of the outbox.
+    package func submit(_ notice: Notice, to channels: [Channel], now: Int64) async throws -> [Report] {
+        let before = outbox
+        var lost: [Report] = []
+        for channel in channels {
+            lost += outbox.add(notice, to: channel, now: now).map {
+                Report(channel: $0.channel, notice: $0.notice, fate: .lost("the outbox is full"))
+            }
+        }
+        if outbox != before { try await save() }
+        return lost
+    }
+
+    /// Changes the outbox, such as by `withdraw`, and stores it.
+    package func change(_ body: @Sendable (inout Outbox) -> Void) async throws {
+        let before = outbox
+        body(&outbox)
+        if outbox != before { try await save() }
+    }
+
+    /// Makes one attempt for each entry that is due: channels beside each other, the entries of one channel in turn. A call while another
+    /// one runs does nothing.
+    /// - Parameter clock: microseconds since 1970.
+    package func deliverDue(clock: @escaping @Sendable () -> Int64) async throws -> [Report] {
+        guard !isDelivering else { return [] }
+        isDelivering = true
+        defer { isDelivering = false }
+        let queues = Dictionary(grouping: outbox.due(now: clock()), by: \.channel).values
+        return try await withThrowingTaskGroup(of: [Report].self) { group in
+            for queue in queues { group.addTask { try await self.deliver(queue, clock: clock) } }
+            var reports: [Report] = []
+            while let more = try await group.next() { reports += more }
+            return reports
+        }
+    }
+
+    private func deliver(_ queue: [Outbox.Entry], clock: @Sendable () -> Int64) async throws -> [Report] {
+        var reports: [Report] = []
+        for entry in queue {
+            guard outbox.entries.contains(where: { $0.id == entry.id }) else { continue }
+            let outcome: DeliveryOutcome
+            if let channel = await channel(entry.channel) {
+                outcome = await sender.send(entry.notice, to: channel, attempt: entry.attempts, now: clock())
+            } else {
+                outcome = .refused("the channel is deleted")
+            }
+            // A stop of the process is no failure of the channel.
+            try Task.checkCancellation()
+            let fate = outbox.receive(outcome, for: entry.id, now: clock(), jitter: jitter())
+            reports.append(Report(channel: entry.channel, notice: entry.notice, fate: fate))
+            try await save()
+        }
+        return reports
+    }
+
+    private func save() async throws {
+        let earlier = saving
+        let task = Task {
+            _ = await earlier?.result
+            try await self.write()
+        }
+        saving = task
+        try await task.value
+    }
+
+    private func write() async throws { try await store(outbox.json.encode()) }
+}

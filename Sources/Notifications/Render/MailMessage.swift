@@ -1,0 +1,129 @@
+import Crypto
+import Foundation
+import FunnelModel
+
+/// A notice as an e-mail: headers, plain text and HTML, with line feeds as line ends, as `sendmail` reads it.
+package struct MailMessage: Equatable, Sendable {
+    package var from: MailAddress
+    package var to: [MailAddress]
+    package var bytes: [UInt8]
+
+    /// - Parameter now: of this attempt, in microseconds since 1970.
+    package init(_ notice: Notice, from: MailAddress, to: [MailAddress], now: Int64) {
+        self.from = from
+        self.to = to
+        // The same for each attempt, so that mail programs show a repeat once.
+        let hash = Hex.text(SHA256.hash(data: Array(notice.id.utf8)).prefix(16))
+        let boundary = "=_sluice_\(hash)"
+        let lines = [
+            "From: Sluice <\(from.text)>", "To: \(to.map(\.text).joined(separator: ",\n "))",
+            "Subject: \(Self.header("[\(notice.statusWord)] \(notice.title)"))", "Date: \(Self.date(now))",
+            "Message-ID: <\(hash)@\(from.domain)>", "Auto-Submitted: auto-generated", "MIME-Version: 1.0",
+            "Content-Type: multipart/alternative; boundary=\"\(boundary)\"", "",
+            "--\(boundary)", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: base64", "",
+            Self.base64(Self.plain(notice)),
+            "--\(boundary)", "Content-Type: text/html; charset=utf-8", "Content-Transfer-Encoding: base64", "",
+            Self.base64(Self.html(notice)), "--\(boundary)--", "",
+        ]
+        bytes = Array(lines.joined(separator: "\n").utf8)
+    }
+
+    // MARK: - Headers
+
+    /// The text as the value of a header, on one line if it is short ASCII, else as encoded words (RFC 2047). Control characters become
+    /// blanks.
+    package static func header(_ text: String) -> String {
+        var clean = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            let isControl = scalar.properties.generalCategory == .control || scalar == "\u{2028}" || scalar == "\u{2029}"
+            clean.append(isControl ? " " : scalar)
+        }
+        let text = String(clean)
+        if text.utf8.count <= 60, text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }), !text.contains("=?") { return text }
+        var words: [String] = []
+        var word: [UInt8] = []
+        for scalar in text.unicodeScalars {
+            let bytes = Array(String(scalar).utf8)
+            // A word has at most 75 characters, and never ends within a character.
+            if word.count + bytes.count > 45 {
+                words.append(encodedWord(word))
+                word = []
+            }
+            word += bytes
+        }
+        if !word.isEmpty { words.append(encodedWord(word)) }
+        return words.joined(separator: "\n ")
+    }
+
+    private static func encodedWord(_ bytes: [UInt8]) -> String { "=?utf-8?B?\(Data(bytes).base64EncodedString())?=" }
+
+    private static let weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+    /// The time in UTC, as RFC 5322 writes it.
+    private static func date(_ microseconds: Int64) -> String {
+        let seconds = Timestamp.floorDivide(microseconds, 1_000_000)
+        let day = Timestamp.floorDivide(seconds, 86_400)
+        let second = seconds - day * 86_400
+        let (year, month, date) = Timestamp.civil(day: day)
+        // 1970-01-01 was a Thursday.
+        let weekday = weekdays[Int(((day + 3) % 7 + 7) % 7)]
+        func two(_ value: Int64) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        return "\(weekday), \(two(date)) \(months[Int(month) - 1]) \(year) "
+            + "\(two(second / 3600)):\(two(second / 60 % 60)):\(two(second % 60)) +0000"
+    }
+
+    // MARK: - Parts
+
+    private static func base64(_ text: String) -> String {
+        let all = Data(text.utf8).base64EncodedString()
+        var lines: [Substring] = []
+        var rest = all[...]
+        while !rest.isEmpty {
+            lines.append(rest.prefix(76))
+            rest = rest.dropFirst(76)
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func times(_ notice: Notice) -> String {
+        "since \(Timestamp.format(notice.starts))" + (notice.ends.map { ", until \(Timestamp.format($0))" } ?? "")
+    }
+
+    private static func plain(_ notice: Notice) -> String {
+        var parts = ["\(notice.statusWord): \(notice.title)\n\(times(notice))"]
+        if !notice.text.isEmpty { parts.append(notice.text) }
+        if !notice.numbers.isEmpty { parts.append(notice.numbers.map { "\($0.name): \($0.text)" }.joined(separator: "\n")) }
+        if let link = notice.link { parts.append(link) }
+        return parts.joined(separator: "\n\n") + "\n"
+    }
+
+    /// Only tags and colours of this page; every text from outside is escaped.
+    private static func html(_ notice: Notice) -> String {
+        let color = notice.status == .firing ? "#d00000" : "#2a7a4b"
+        var html = "<!doctype html>\n<html><body style=\"font-family:sans-serif\">\n"
+        html += "<h2 style=\"color:\(color)\">\(notice.statusWord): \(escaped(notice.title))</h2>\n<p>\(times(notice))</p>\n"
+        if !notice.text.isEmpty { html += "<p style=\"white-space:pre-wrap\">\(escaped(notice.text))</p>\n" }
+        if !notice.numbers.isEmpty {
+            let rows = notice.numbers.map { "<tr><td>\(escaped($0.name))</td><td align=\"right\">\($0.text)</td></tr>" }
+            html += "<table cellpadding=\"4\">\n\(rows.joined(separator: "\n"))\n</table>\n"
+        }
+        if let link = notice.link { html += "<p><a href=\"\(escaped(link))\">\(escaped(link))</a></p>\n" }
+        return html + "</body></html>\n"
+    }
+
+    private static func escaped(_ text: String) -> String {
+        var shown = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "&": shown += "&amp;"
+            case "<": shown += "&lt;"
+            case ">": shown += "&gt;"
+            case "\"": shown += "&quot;"
+            case "'": shown += "&#39;"
+            default: shown.unicodeScalars.append(scalar)
+            }
+        }
+        return shown
+    }
+}
