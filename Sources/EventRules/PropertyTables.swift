@@ -51,6 +51,9 @@ struct PropertyTables: Sendable {
 
     init(_ rules: [EventRule]) {
         var rank = 0
+        /// By event, its own defaults: positions in `own`.
+        var ownOfEvents: [UInt32: [Int]] = [:]
+        var own: [Default] = []
         for (i, rule) in rules.enumerated() {
             switch rule {
             case .renameProperties(let names, let name, let events):
@@ -66,7 +69,8 @@ struct PropertyTables: Sendable {
             case .defaultProperty(let name, let value, let events):
                 let entry = Default(property: number(ofProperty: name), value: value)
                 if let events {
-                    for event in events { ownDefaults[number(ofEvent: event), default: []].append(entry) }
+                    for event in events { ownOfEvents[number(ofEvent: event), default: []].append(own.count) }
+                    own.append(entry)
                 } else {
                     defaults.append(entry)
                 }
@@ -78,8 +82,13 @@ struct PropertyTables: Sendable {
             ownPlans[place] = Plan(
                 rename: own.rename ?? all.rename, isDropped: own.isDropped || all.isDropped, cast: own.cast ?? all.cast)
         }
-        for (event, own) in ownDefaults {
-            ownDefaults[event] = own + defaults.filter { entry in !own.contains { $0.property == entry.property } }
+        // Events with the same rules share one list.
+        var lists: [[Int]: [Default]] = [:]
+        for (event, places) in ownOfEvents {
+            let mine = places.map { own[$0] }
+            let list = lists[places] ?? mine + defaults.filter { entry in !mine.contains { $0.property == entry.property } }
+            lists[places] = list
+            ownDefaults[event] = list
         }
     }
 

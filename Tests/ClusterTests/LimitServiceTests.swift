@@ -225,6 +225,12 @@ extension ClusterSuite {
                 // An honest key beside it, from the same address.
                 accepted(try await post(cluster, Self.events(1, "c"), key: 1, from: "127.5.0.1"), 1)
 
+                // A short request whose claims make too many rows for the fast path is charged once.
+                let claims = (0..<110).map {
+                    #"{"user_id":"c\#($0)","anonymous_id":"a\#($0)","event":"e","timestamp":1700000000}"#
+                }
+                accepted(try await post(cluster, Array("[\(claims.joined(separator: ","))]".utf8), key: 8, from: "127.5.0.8"), 110)
+
                 // Bytes of a key.
                 accepted(try await post(cluster, Self.events(15, "d", value: 8_000), key: 2, from: "127.5.0.2"), 15)
                 try await expectRate(

@@ -298,9 +298,24 @@ extension ClusterSuite {
                 let alone = try await send(ingest.http, [event("u", "sign_up", 0), event("u", "debug", 1)])
                 #expect(alone.json == ["accepted": 2, "dropped": 1, "rejected": []] && alone.headers[Self.revisionHeader] == revision)
 
+                // A list that cannot be read may drop events, so nothing is stored before the coordinator has given it.
+                await services.stop(ingest)
+                let file = services.path("i") + "/cluster.rules"
+                let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+                try bytes.prefix(bytes.count / 2).write(to: URL(fileURLWithPath: file))
+                ingest = try services.start("sluice-ingest", data: "i", ["--coordinator", "127.0.0.1:\(wire)"])
+                try await services.until(ingest, answers: 503)
+                for _ in 0..<70 {
+                    #expect(try await send(ingest.http, [event("u", "debug", 2)]).status == 503)
+                    try await Task.sleep(for: .milliseconds(100))
+                }
+
                 coordinator = try startCoordinator()
                 try await services.until(coordinator, answers: 200)
+                try await services.until(ingest, answers: 200)
+                #expect(try await send(ingest.http, [event("u", "debug", 3)]).json["dropped"] == 1)
                 #expect(try await entered(coordinator.http, "Signup") == 1)
+                #expect(try await entered(coordinator.http, "debug") == 0)
                 let kept = try await HTTP.call("GET", coordinator.http, "/v1/rules")
                 #expect(kept.json["rules"] == Self.rules && kept.headers["etag"] == "\"\(revision)\"")
                 // Ingest asks again some seconds after the coordinator is back.

@@ -24,6 +24,21 @@ struct DurableFileTests {
         }
     }
 
+    @Test func aFileThatCannotBeReadIsNotTakenForNone() throws {
+        try withFolder { folder in
+            let path = folder + "/file"
+            #expect(try DurableFile.readKept(path) == nil)
+            let bytes = [UInt8](repeating: 7, count: 3 << 20)
+            try DurableFile.replace(path, with: bytes)
+            #expect(try DurableFile.readKept(path, bytesMax: 3 << 20) == bytes)
+            #expect(throws: DurableFile.Fault.self) { try DurableFile.readKept(path, bytesMax: (3 << 20) - 1) }
+            #expect(throws: DurableFile.Fault.self) { try DurableFile.readKept(folder) }
+            // A FIFO without a writer is not waited for.
+            #expect(mkfifo(folder + "/fifo", 0o600) == 0)
+            #expect(throws: DurableFile.Fault.self) { try DurableFile.readKept(folder + "/fifo") }
+        }
+    }
+
     @Test(arguments: [0, 1, 4_096, 1 << 20])
     func whatWasWrittenIsReadAndNothingElseIsLeft(count: Int) throws {
         try withFolder { folder in

@@ -72,6 +72,24 @@ struct RuleListViewTests {
         return asked.withLock { $0 }
     }
 
+    @Test func rulesAreKnownFromAFileOrTheCoordinator() async throws {
+        let stored = Kept(Self.bytes(Self.list(9, Self.good))).view()
+        #expect(stored.isKnown && !stored.lacksFile)
+        let none = Kept().view()
+        #expect(!none.isKnown && none.lacksFile)
+        _ = try await follow(none, Self.list(9))
+        #expect(none.isKnown)
+        let damaged = Kept(Array(Self.bytes(Self.list(9, Self.good)).dropLast(3))).view()
+        #expect(!damaged.isKnown && !damaged.lacksFile)
+        _ = try await follow(damaged, Self.list(9, Self.good))
+        #expect(damaged.isKnown)
+        let unreadable = RuleListView(
+            file: SnapshotFile(read: { throw ProtocolError(.notReady, "no regular file") }, write: { _ in }), cluster: { Self.cluster },
+            logger: quiet
+        ) { $0 }
+        #expect(!unreadable.isKnown && !unreadable.lacksFile)
+    }
+
     @Test func rulesAreTakenAndKept() async throws {
         let kept = Kept()
         let asked = try await follow(kept.view(), Self.list(9, Self.good), Self.list(5), RuleListMessage(version: 5, projects: nil))

@@ -77,7 +77,10 @@ package final class ListView<Follower: ListFollower>: Sendable {
         self.cluster = cluster
         self.logger = logger
         do {
-            guard let bytes = try file.read() else { return state.withLock { $0.lacksFile = true } }
+            guard let bytes = try file.read() else {
+                state.withLock { $0.lacksFile = true }
+                return
+            }
             let frame = try FrameDecoder.single(bytes)
             guard frame.kind == Message.kind else { throw ProtocolError(.unknownKind, "the file holds \(frame.kind)") }
             guard frame.context.cluster == cluster() else {
