@@ -79,6 +79,7 @@ let package = Package(
         core("FunnelQuery", ["FunnelModel", "FunnelMatch", "EventStorage"]),
         core("FunnelStatistics"),
         library("TimeZones", []),
+        core("FunnelAlerts", ["FunnelModel", "FunnelStatistics", "TimeZones"]),
         library("EventShapes", ["FunnelModel", "TimeZones"]),
         library("EventSDKs", ["EventShapes", "FunnelModel", "TimeZones"]),
         library("EventFiles", ["EventSDKs", "EventShapes", "FunnelModel", "Codec", "TimeZones", crypto]),
@@ -129,6 +130,7 @@ let package = Package(
         tests("EventStorageTests", ["EventStorage"]),
         tests("FunnelQueryTests", ["FunnelQuery", "EventStorage", "FunnelMatch", "TestSupport"]),
         tests("FunnelStatisticsTests", ["FunnelStatistics", "FunnelModel", "TestSupport"]),
+        tests("FunnelAlertsTests", ["FunnelAlerts", "FunnelModel", "TestSupport"]),
         tests(
             "ServiceTests",
             [
