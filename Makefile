@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-contract test-sdks test-bodies test-files test-traits test-tsan test-hostile hostile kills-all test-prometheus test-proxies test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-contract test-sdks test-bodies test-files test-traits test-kafka test-tsan test-hostile hostile kills-all test-prometheus test-proxies test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -34,10 +34,20 @@ test-files: build
 
 # What needs a package trait, built once with all of them in .build-traits.
 test-traits:
-	@sh deploy/install-deps.sh /usr/include/zstd.h:libzstd-dev zstd:zstd python3:python3
-	swift build -c release --scratch-path .build-traits --enable-all-traits
+	$(build-traits)
 	Tests/Files/traits.sh .build-traits/release/sluice
 	SLUICE_PROGRAMS=$(CURDIR)/.build-traits/release python3 Tests/Files/zstd_bodies.py
+	SLUICE_PROGRAMS=$(CURDIR)/.build-traits/release python3 Tests/Kafka/run.py --short --seed $(SEED)
+
+define build-traits
+	@sh deploy/install-deps.sh /usr/include/zstd.h:libzstd-dev /usr/include/librdkafka/rdkafka.h:librdkafka-dev zstd:zstd cc:gcc python3:python3
+	swift build -c release --scratch-path .build-traits --enable-all-traits
+endef
+
+# make test-kafka SEED=1: messages of Kafka through brokers that go down and kill -9 of ingest; librdkafka's mock brokers.
+test-kafka:
+	$(build-traits)
+	SLUICE_PROGRAMS=$(CURDIR)/.build-traits/release python3 Tests/Kafka/run.py --seed $(SEED)
 
 # Callers who mean ill, or are very slow, on real sockets, with the machine to themselves. `make test` runs most of these too.
 test-hostile:

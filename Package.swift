@@ -47,7 +47,8 @@ let package = Package(
         .executable(name: "sluice-coordinator", targets: ["sluice-coordinator"]),
     ],
     traits: [
-        .trait(name: "Zstd", description: "Files and HTTP bodies in zstd; needs libzstd-dev")
+        .trait(name: "Zstd", description: "Files and HTTP bodies in zstd; needs libzstd-dev"),
+        .trait(name: "Kafka", description: "Events from Kafka in sluice-ingest; needs librdkafka-dev"),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", .upToNextMinor(from: "2.101.2")),
@@ -68,6 +69,7 @@ let package = Package(
         system("CLZ4", "liblz4", "liblz4-dev"),
         system("CZlib", "zlib", "zlib1g-dev"),
         system("CZstd", "libzstd", "libzstd-dev"),
+        system("CRdkafka", "rdkafka", "librdkafka-dev"),
         .target(name: "CShims"),
         core("FunnelModel"),
         core("FunnelMatch", ["FunnelModel"]),
@@ -99,7 +101,9 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict, plugins: ["EmbedFiles"]),
         library("Notifications", ["FunnelModel", "CShims", httpClient, crypto, nioCore, nioHTTP1, nioPosix, nioSSL]),
-        library("IngestService", ["RPC", "ServiceHost", "EventRules", "EventSDKs"]),
+        library(
+            "IngestService",
+            ["RPC", "ServiceHost", "EventRules", "EventSDKs", .target(name: "CRdkafka", condition: .when(traits: ["Kafka"]))]),
         library("ShardService", ["RPC", "ServiceHost", "EventStorage", "FunnelMatch", "FunnelQuery", "Codec", "CShims"]),
         library("Metadata", ["FunnelProtocol", "FunnelModel", "ServiceRuntime", grdb]),
         library(

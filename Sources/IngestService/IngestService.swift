@@ -26,7 +26,7 @@ package final class IngestService: Sendable {
             Setting(
                 "advertise", .text, default: "",
                 "wire address at which the coordinator reaches this service, host:port; by default the one that its calls come from"),
-        ] + SenderLimits.settings + PortSettings.all)
+        ] + SenderLimits.settings + PortSettings.all + KafkaSettings.settings)
 
     private let node: Node
     private let membership: Membership
@@ -38,6 +38,7 @@ package final class IngestService: Sendable {
 
     /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.
     package static func services(_ run: Program.Run) async throws -> [any Service] {
+        let kafka = try KafkaSettings(run.settings)
         let node = try Node(.ingest, run)
         let service = try await IngestService(node)
         let http = node.router()
@@ -50,6 +51,8 @@ package final class IngestService: Sendable {
         routes.add(to: http)
         let small = routes.small(account: node.account, logger: node.logger)
         let identity = node.identity { service.membership.view.cluster }
+        let source = try KafkaSource.services(
+            kafka, service.intake, service.incoming, metrics: node.metrics, logger: node.logger, isReady: { node.notReady == nil })
         return [
             AtShutdown { await service.incoming.finish() }, AtShutdown { await service.parsing.shutdown() }, service.membership.service,
             Background { try await service.followMap() }, Background { await service.incoming.sweep() },
@@ -63,7 +66,7 @@ package final class IngestService: Sendable {
             ) {
                 service.router.shards.count
             },
-        ]
+        ] + source
     }
 
     private init(_ node: Node) async throws {

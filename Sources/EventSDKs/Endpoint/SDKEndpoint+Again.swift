@@ -5,11 +5,13 @@ extension SDKEndpoint {
     ///
     /// - Parameters:
     ///   - record: JSON, as `SDKRecord.source` has it.
-    ///   - product: as text, and the path that it was sent to.
+    ///   - product: as text, and the path that it was sent to, or `kafka` for a message.
     ///   - time: when it came, for a record without a time.
     /// - Throws: an `EventFault` if the endpoint is not known, or the record is rejected again.
     package static func readAgain(_ record: JSONValue, product: String, path: String, time: Int64) throws(EventFault) -> SDKRecord {
-        guard var endpoint = all.first(where: { "\($0.product)" == product && $0.path == path && $0.takesEvents }) else {
+        guard
+            var endpoint = all.first(where: { "\($0.product)" == product && ($0.path == path || path == "kafka") && $0.takesEvents })
+        else {
             throw EventFault("endpoint", "\(product.prefix(60)) has no endpoint \(path.prefix(120))")
         }
         // Records of a GET are in its query; each such endpoint has one that takes the same records in a body.

@@ -29,7 +29,9 @@ package struct EventScanner: Sendable {
     private let now: Int64
     private let reader: EventReader
     /// `K/`, the prefix of the ids of events without one; empty if such events get no id.
-    private let idPrefix: [UInt8]
+    private var idPrefix: [UInt8]
+    /// Whether the prefix is the id itself.
+    private var isIDWhole = false
     private let fields = FieldNames()
     /// Whether other members than an event's fields are properties, as in files; else they are ignored.
     private let takesOtherMembers: Bool
@@ -77,6 +79,12 @@ package struct EventScanner: Sendable {
         ScannedEvents(batch: builder.finish(), index: index, rejected: rejected, claims: claims, aliases: aliases)
     }
 
+    /// Sets the id that the next events get if they have none.
+    package mutating func useID(_ id: [UInt8]) {
+        idPrefix = id
+        isIDWhole = true
+    }
+
     /// Adds a rejected event.
     package mutating func reject(_ fault: EventFault) {
         rejected.append((count, fault))
@@ -120,7 +128,9 @@ package struct EventScanner: Sendable {
             aliases.append(count)
         case .event(var event, let claim):
             if let claim { claims.append(claim, index: count) }
-            if event.id.isEmpty, !idPrefix.isEmpty { event.id = ByteString(idPrefix + Array(String(count).utf8)) }
+            if event.id.isEmpty, !idPrefix.isEmpty {
+                event.id = ByteString(isIDWhole ? idPrefix : idPrefix + Array(String(count).utf8))
+            }
             // Without an id, repeats are recognised by their times.
             if event.id.isEmpty { event.serverTimed = false }
             builder.append(event)
@@ -156,7 +166,7 @@ package struct EventScanner: Sendable {
     private mutating func idFromPlace() -> TextRange {
         let start = row.scratch.count
         row.scratch += idPrefix
-        row.scratch += String(count).utf8
+        if !isIDWhole { row.scratch += String(count).utf8 }
         return TextRange(start: start, count: row.scratch.count &- start, isDecoded: true)
     }
 
