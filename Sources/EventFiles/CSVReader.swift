@@ -32,6 +32,8 @@ struct CSVReader {
     private var credit = CSVReader.creditMax
     private static let creditMax = 64 << 20
     private static let leastBytes = 4 << 10
+    /// Where the record that was read last begins in the window.
+    private(set) var start = 0
     private(set) var fields: [Field] = []
     private(set) var scratch: [UInt8] = []
 
@@ -49,6 +51,7 @@ struct CSVReader {
         }
         guard window.at < window.bytes.count else { return window.isWhole ? .end : .needsMore }
         let line = window.line
+        start = window.at
         switch cut(window) {
         case .needsMore: return .needsMore
         case .record(let end, let lines):

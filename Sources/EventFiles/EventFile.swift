@@ -38,9 +38,11 @@ package struct RecordOutcome: Sendable {
 
     package var lines: FileLines
     package var kind: Kind
-    /// A rejected record, so that it can be repaired: the member `event` with a native event, or `text`. Nil for a row of a table that
-    /// has not become an event.
-    package var record: JSONValue.Member?
+    /// A rejected record, so that it can be repaired: the member `event` with a native event, or `text` with its start; of a line of a file
+    /// of rejected events what it had.
+    package var record: [JSONValue.Member] = []
+    /// The claims of the record. Without a product, only one of consecutive events with equal claims has it.
+    package var claims: [Claim] = []
     /// Parts of the record that are not stored, and why.
     package var leftOut: [String] = []
 }
@@ -104,6 +106,12 @@ package final class EventFile {
     /// The fraction of the stored file that was read, 0 to 1; nil if its size is not known.
     package var fractionRead: Double? { source.size.map { Double(source.bytesRead) / Double(max(1, $0)) } }
 
+    /// Whether the file is CSV; known once its first records are read.
+    package var isTable: Bool {
+        if case .table? = reader { return true }
+        return false
+    }
+
     /// Columns with numbers in some records and text in others.
     package var mixed: [MixedColumn] {
         if case .table(_, let row)? = reader { return row.mixed }
@@ -131,7 +139,7 @@ package final class EventFile {
             if collector.count == 0 { throw error }
         }
         count += collector.count
-        return collector.count == 0 ? nil : collector.finish(options.shape)
+        return collector.count == 0 ? nil : collector.finish(options)
     }
 
     private func readMore() throws {
@@ -313,16 +321,28 @@ package final class EventFile {
     private func readRecord(_ csv: inout CSVReader, _ row: inout TableRow, _ collector: inout RecordCollector) -> Bool {
         switch csv.next(&window) {
         case .needsMore, .end: return false
-        case .bad(let lines, let reason): collector.reject(lines, EventFault("", reason))
+        case .bad(let lines, let reason):
+            collector.reject(lines, EventFault("", reason))
+            keepRow(from: csv.start, &collector)
         case .record(let lines):
             let extra = csv.fields.count - row.count
             guard extra == 0 || (extra == 1 && csv.fields[row.count].start == csv.fields[row.count].end) else {
                 let reason = "the record has \(csv.fields.count) fields; there are \(row.count) columns"
                 collector.reject(lines, EventFault("", reason))
+                keepRow(from: csv.start, &collector)
                 return true
             }
             collector.take(lines, csv, window.bytes, &row, &records, &times)
+            keepRow(from: csv.start, &collector)
         }
         return true
+    }
+
+    /// Keeps the text of the record that was just read, if it was rejected before it was an event.
+    private func keepRow(from start: Int, _ collector: inout RecordCollector) {
+        guard collector.isLastRejected else { return }
+        var end = window.at
+        while end > start, LineEnd.isOne(window.bytes[end - 1]) { end -= 1 }
+        collector.keepIfRejected(text: window.bytes, start..<end)
     }
 }

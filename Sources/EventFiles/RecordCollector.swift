@@ -29,7 +29,7 @@ struct RecordCollector {
     private var outcomes: [(lines: FileLines, outcome: Outcome)] = []
     private var anonymous: [Int: Bool] = [:]
     /// By record: what was rejected.
-    private var kept: [Int: JSONValue.Member] = [:]
+    private var kept: [Int: [JSONValue.Member]] = [:]
     private var keptBytes = 0
     private var claimBytes = 0
 
@@ -45,18 +45,46 @@ struct RecordCollector {
 
     var count: Int { outcomes.count }
 
+    /// Whether the last record was rejected before it was an event.
+    var isLastRejected: Bool {
+        if case .rejected? = outcomes.last?.outcome { return true }
+        return false
+    }
+
     /// Of the batch and the claims on the wire, and of the rejected records, so that memory is bounded if every record is rejected.
     var approximateBytes: Int { scanner.approximateBytes + claimBytes + keptBytes }
 
     mutating func reject(_ lines: FileLines, _ fault: EventFault) { outcomes.append((lines, .rejected(fault))) }
 
+    /// Keeps the text of the last record if it was rejected and nothing else of it is kept.
+    mutating func keepIfRejected(text bytes: [UInt8], _ range: Range<Int>) { keepIfRejected(Self.text(bytes, range)) }
+
+    private mutating func keepIfRejected(_ members: @autoclosure () -> [JSONValue.Member]) {
+        guard isLastRejected, kept[outcomes.count - 1] == nil else { return }
+        keep(members(), ofRecord: outcomes.count - 1)
+    }
+
     /// The fault of a native event, with the name that the field has in the file.
-    private static func fault(_ fault: EventFault, _ shape: EventShape) -> EventFault {
+    /// - Parameter kept: what is kept of the record; with `event`, a line of a file of rejected events has the names of native events.
+    private static func fault(_ fault: EventFault, _ options: FileOptions, _ kept: [JSONValue.Member]) -> EventFault {
         var told = fault
-        told.field = shape.name(ofField: fault.field)
+        if options.unwrap != nil, kept.contains(where: { $0.key == "event" }) {
+            told.field = EventShape().name(ofField: fault.field)
+        } else {
+            told.field = options.product?.name(ofField: fault.field, options.shape) ?? options.shape.name(ofField: fault.field)
+        }
         if fault.message == "field required" { told.message = "is missing or empty" }
-        if fault.type == "datetime_parsing", !fault.message.hasPrefix("is ") { told.message += "; --timestamp-format reads other forms" }
+        // A rejected event is repaired in its file.
+        if options.unwrap == nil, fault.type == "datetime_parsing", isOfAnotherForm(fault.message) {
+            told.message += "; --timestamp-format reads other forms"
+        }
         return told
+    }
+
+    /// Whether the form of a time is not known; its value may also not exist or be out of range. The reason follows the text of the time.
+    private static func isOfAnotherForm(_ message: String) -> Bool {
+        let reason = message.split(separator: "\": ").last ?? ""
+        return ["expected ", "text after ", "ends in "].contains(where: reason.hasPrefix)
     }
 
     // MARK: - Lines
@@ -76,8 +104,8 @@ struct RecordCollector {
         } catch {
             var reason = "malformed JSON at byte \(error.offset - range.lowerBound + 1) of the line: \(error.reason)"
             if !isValidUTF8(bytes[range]) { reason += Self.encodingAdvice }
-            keep(text: bytes, range)
             reject(line...line, EventFault("", reason))
+            keepIfRejected(text: bytes, range)
         }
     }
 
@@ -95,32 +123,43 @@ struct RecordCollector {
             return
         }
         do throws(EventFault) {
+            // As ingest reads it, which refuses a member that is given twice.
+            if document["event"] != nil { try Self.checkStrictly(bytes, range) }
             switch try unwrap(document) {
             case .events(let events): for event in events { take(native: event, line...line) }
             case .record(let record): take(record, text: [], 0..<0, line...line, &reader)
             }
         } catch {
-            for name in ["event", "record", "text"] as [ByteString] {
-                if let value = document[name] { keep(name, value) }
-            }
             reject(line...line, error)
+        }
+        keepIfRejected(Self.retryMembers.compactMap { name in document[name].map { .init(name, $0) } })
+    }
+
+    /// What a line of a file of rejected events needs to be sent again.
+    private static let retryMembers: [ByteString] = ["time", "endpoint", "product", "event", "record", "text", "cut"]
+
+    private static func checkStrictly(_ line: [UInt8], _ range: Range<Int>) throws(EventFault) {
+        do throws(JSONError) {
+            _ = try JSONParser.parseStrictly(line, range: range)
+        } catch {
+            throw EventFault(String(error.field.trimmingPrefix("event.")), error.reason, "json_invalid")
         }
     }
 
     private mutating func take(native event: JSONValue, _ lines: FileLines) {
         let place = scanner.count
         scanner.take(event)
-        if scanner.isLastRejected { keep("event", event) }
+        if scanner.isLastRejected { keep([.init("event", event)], ofRecord: outcomes.count) }
         outcomes.append((lines, .scanned(place)))
     }
 
-    private mutating func keep(text bytes: [UInt8], _ range: Range<Int>) {
-        keep("text", .string(ByteString(bytes[range].prefix(Self.keptMax))))
+    private static func text(_ bytes: [UInt8], _ range: Range<Int>) -> [JSONValue.Member] {
+        [.init("text", .string(ByteString(bytes[range].prefix(Self.keptMax))))]
     }
 
-    private mutating func keep(_ name: ByteString, _ value: JSONValue) {
-        kept[outcomes.count] = .init(name, value)
-        keptBytes += value.encode().count
+    private mutating func keep(_ members: [JSONValue.Member], ofRecord record: Int) {
+        kept[record] = members
+        keptBytes += JSONValue.object(members).encode().count
     }
 
     /// Max bytes of a rejected line's text that are kept.
@@ -137,8 +176,8 @@ struct RecordCollector {
             take(native: reading.event, lines)
             if reading.isAnonymous { anonymous[place] = true }
         } catch {
-            if !range.isEmpty { keep(text: text, range) }
             reject(lines, error)
+            if !range.isEmpty { keepIfRejected(text: text, range) }
         }
     }
 
@@ -183,7 +222,9 @@ struct RecordCollector {
         }
         let place = scanner.count
         scanner.scan(row.text, 0..<row.text.count)
-        if scanner.isLastRejected, let event = try? JSONParser.parse(row.text) { keep("event", event) }
+        if scanner.isLastRejected, let event = try? JSONParser.parse(row.text) {
+            keep([.init("event", event)], ofRecord: outcomes.count)
+        }
         outcomes.append((lines, .scanned(place)))
         if row.isAnonymous { anonymous[place] = true }
     }
@@ -192,7 +233,7 @@ struct RecordCollector {
 
     // MARK: - End
 
-    consuming func finish(_ shape: EventShape) -> FileBatch {
+    consuming func finish(_ options: FileOptions) -> FileBatch {
         let scanned = scanner.finish()
         var faults: [Int: EventFault] = [:]
         for (place, fault) in scanned.rejected { faults[place] = fault }
@@ -200,12 +241,16 @@ struct RecordCollector {
         var nextClaim = 0
         var out = FileBatch(batch: scanned.batch, records: [], lines: [], isAnonymous: [], outcomes: [])
         for (i, (lines, outcome)) in outcomes.enumerated() {
+            func rejected(_ fault: EventFault) -> RecordOutcome {
+                let members = kept[i] ?? []
+                return .init(lines: lines, kind: .rejected(Self.fault(fault, options, members)), record: members)
+            }
             switch outcome {
-            case .rejected(let fault): out.outcomes.append(.init(lines: lines, kind: .rejected(Self.fault(fault, shape)), record: kept[i]))
+            case .rejected(let fault): out.outcomes.append(rejected(fault))
             case .skipped(let reason): out.outcomes.append(.init(lines: lines, kind: .skipped(reason)))
             case .scanned(let place):
                 if let fault = faults[place] {
-                    out.outcomes.append(.init(lines: lines, kind: .rejected(Self.fault(fault, shape)), record: kept[i]))
+                    out.outcomes.append(rejected(fault))
                 } else {
                     while nextClaim < scanned.claims.count, scanned.claims.indexes[nextClaim] < place { nextClaim += 1 }
                     let hasClaim = nextClaim < scanned.claims.count && scanned.claims.indexes[nextClaim] == place
@@ -231,7 +276,11 @@ struct RecordCollector {
             out.lines.append(lines)
             out.isAnonymous.append(anonymous[place] ?? false)
         }
-        out.outcomes.append(.init(lines: lines, kind: .rows(start..<out.records.count), leftOut: leftOut))
-        for claim in claims { out.claims.append(claim, index: record) }
+        var own: [Claim] = []
+        for claim in claims where !own.contains(claim) {
+            own.append(claim)
+            out.claims.append(claim, index: record)
+        }
+        out.outcomes.append(.init(lines: lines, kind: .rows(start..<out.records.count), claims: own, leftOut: leftOut))
     }
 }

@@ -135,6 +135,66 @@ extension ClusterSuite {
             }
         }
 
+        private func rows(_ count: Int, _ event: String) -> String {
+            Self.head + (0..<count).map { "u\($0),\(event),2026-01-01T10:00:00Z,5\n" }.joined()
+        }
+
+        /// A wait over 120 s ends a load that has stored nothing.
+        @Test func aLoadNamesTheLimitThatRefusesIt() async throws {
+            try await Cluster.with(shards: 1, environment: ["SLUICE_ADDRESS_EVENTS_PER_SECOND": "1"]) { cluster in
+                #expect(try await load(rows(1_000, "Much"), cluster).status == 0)
+                let refused = try await load(rows(1, "More"), cluster)
+                #expect(
+                    refused.status == 1
+                        && refused.err.contains("nothing was loaded: ingest refuses for address_events_per_second; it takes more in "),
+                    "\(refused.err)")
+            }
+        }
+
+        /// Longer than the patience with an ingest that has never answered.
+        @Test func aLoadWaitsAsLongAsARateSays() async throws {
+            try await Cluster.with(shards: 1, environment: ["SLUICE_ADDRESS_EVENTS_PER_SECOND": "100"]) { cluster in
+                #expect(try await load(rows(1_800, "Much"), cluster).status == 0)
+                let waited = try await load(rows(1, "More"), cluster)
+                #expect(waited.status == 0 && waited.err.contains("1 accepted"), "\(waited.err)")
+                #expect(try await cluster.counts(["More"]) == [1])
+            }
+        }
+
+        /// Batches that are on their way when the limit is reached are stored; the next one ends the load.
+        @Test func aDayThatIsFullEndsALoad() async throws {
+            try await Cluster.with(shards: 1, environment: ["SLUICE_ROWS_PER_DAY_MAX": "10"]) { cluster in
+                let done = try await load(rows(60_000, "Day"), cluster)
+                let said = "gave up, since ingest refuses for rows_per_day_max; it takes more in "
+                #expect(done.status == 0 || done.err.contains(said), "\(done.err)")
+                let next = try await load(rows(1, "Next"), cluster)
+                #expect(next.status == 1 && next.err.contains("nothing was loaded: ingest refuses for rows_per_day_max; "), "\(next.err)")
+            }
+        }
+
+        /// Every record of a dry run says what becomes of it, and a table names what is left out.
+        @Test func aDryRunShowsClaimsAndWhatIsLeftOut() async throws {
+            let folder = try Cluster.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let export = folder.appendingPathComponent("mp.ndjson")
+            let ids = #""distinct_id":"u","time":1767261600"#
+            try Data(
+                (#"{"event":"a","properties":{"$device_id":"d","$user_id":"u","$insert_id":"i",\#(ids)}}"# + "\n"
+                    + #"{"event":"$identify","properties":{"$identified_id":"u","$anon_distinct_id":"$device:d",\#(ids)}}"# + "\n").utf8
+            ).write(to: export)
+            let shown = try await Command.run(
+                "sluice", ["load", export.path, "--preset", "mixpanel-export", "--dry-run", "--format", "json"])
+            let lines = try shown.out.split(separator: "\n").map { try JSONParser.parse(Array($0.utf8)) }
+            let claim: JSONValue = [["kind": "identify", "child": "d", "parent": "u"]]
+            #expect(lines.count == 2 && lines.allSatisfy { $0["claims"] == claim }, "\(shown.out)")
+            let users = folder.appendingPathComponent("users.ndjson")
+            try Data(
+                #"{"event_type":"$identify","event_time":1767261600,"user_id":"u","user_properties":{"$set":{"a":1},"$add":{"c":3}}}"#.utf8
+            ).write(to: users)
+            let table = try await Command.run("sluice", ["load", users.path, "--preset", "amplitude-export", "--dry-run"])
+            #expect(table.status == 0 && table.out.contains("1 stored in part ($add is not supported)"), "\(table.out)")
+        }
+
         @Test func cellsKeepTheirCharacters() async throws {
             try await Cluster.with(shards: 1) { cluster in
                 let rows = ["1.1", "1.10", "\"1.10\"", "11.0.1"].enumerated().map { "u\($0),Open,2026-01-01T10:00:00Z,\($1)\n" }

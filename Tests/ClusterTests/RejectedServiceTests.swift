@@ -128,6 +128,72 @@ extension ClusterSuite {
             }
         }
 
+        /// What a retry rejects is a file of rejected events again, and its events are read as strictly as ingest reads them.
+        @Test func rejectsOfARetryAreSentAgain() async throws {
+            try await Cluster.with(shards: 1) { cluster in
+                let file = cluster.directory.appendingPathComponent("data/ingest/rejected/1.ndjson").path
+                _ = try await send(cluster.ingestHTTP, "/batch/", #"{"api_key":"k","batch":[{"event":"Q","uuid":"1"}]}"#)
+                let twice = #"{"user_id":"u1","event":"Q","timestamp":"2026-01-01","properties":{"a":1,"a":2}}"#
+                _ = try await send(cluster.ingestHTTP, "/v1/events", "[\(twice)]")
+                try await until { lines(file).count == 2 }
+                let first = try await retry(
+                    String(decoding: FileManager.default.contents(atPath: file) ?? Data(), as: UTF8.self), cluster, "first.ndjson")
+                #expect(first.done.status == 3 && first.rejects.count == 2, "\(first.done.err)")
+                let record = try #require(first.rejects.first)
+                let kept = lines(file)[0]
+                for name in ["time", "endpoint", "product", "record"] as [ByteString] {
+                    #expect(record[name] != nil && record[name] == kept[name], "\(name)")
+                }
+                #expect(first.rejects.last?["reason"]?.asString?.string.hasPrefix("properties.a: ") == true, "\(first.rejects)")
+
+                let path = cluster.directory.appendingPathComponent("first.ndjson.rejected.ndjson").path
+                #expect(
+                    first.done.err.hasSuffix(
+                        "then send them: sluice load --retry-rejected \(path) --to \(cluster.ingestWire)\n"), "\(first.done.err)")
+                let rejected = String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+                let repaired = rejected.replacing("\"record\":{", with: "\"record\":{\"distinct_id\":\"u2\",")
+                    .replacing("\"a\":1,", with: "")
+                let second = try await retry(repaired, cluster, "second.ndjson")
+                #expect(second.done.status == 0 && second.done.err.contains("2 accepted"), "\(second.done.err)")
+                #expect(try await cluster.counts(["Q"]) == [2])
+                let without = try await retry(#"{"reason":"r","time":"2026-01-01","record":{"event":"Q"}}"#, cluster, "without.ndjson")
+                #expect(without.rejects.first?["reason"] == "product: the line has no product")
+            }
+        }
+
+        /// Records of a preset are kept as text; the command that is printed sends them.
+        @Test func theCommandForARetryHasTheOptionsOfTheLoad() async throws {
+            try await Cluster.with(shards: 1) { cluster in
+                let export = cluster.directory.appendingPathComponent("it's export.ndjson")
+                let line = #"{"event":"Paid","properties":{"time":1767261600,"$insert_id":"i1"}}"#
+                try Data((line + "\n").utf8).write(to: export)
+                let first = try await Command.run(
+                    "sluice",
+                    ["load", export.path, "--preset", "mixpanel-export", "--time-zone", "Europe/Berlin", "--to", cluster.ingestWire])
+                let path = export.path + ".rejected.ndjson"
+                #expect(first.status == 3 && lines(path).first?["text"] == .text(line), "\(first.err)")
+                #expect(lines(path).first?["reason"]?.asString?.string.hasPrefix("properties.distinct_id: ") == true, "\(lines(path))")
+                let command = try #require(first.err.split(separator: "then send them: ").last, "\(first.err)")
+                #expect(command.contains(" --preset mixpanel-export --time-zone Europe/Berlin --to "), "\(command)")
+                let repaired = String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+                    .replacing(#"\"time\":"#, with: #"\"distinct_id\":\"u1\",\"time\":"#)
+                try Data(repaired.utf8).write(to: URL(fileURLWithPath: path))
+                let again = try await Command.run("/bin/sh", ["-c", "PATH='\(Cluster.programs.path)':$PATH \(command)"])
+                #expect(again.status == 0 && again.err.contains("1 accepted"), "\(again.err)")
+                #expect(try await cluster.counts(["Paid"]) == [1])
+
+                // Rows of CSV that could not be read are repaired where they are.
+                let csv = cluster.directory.appendingPathComponent("rows.csv")
+                try Data("user_id,event,timestamp\nu1,Buy\n".utf8).write(to: csv)
+                let rows = try await Command.run("sluice", ["load", csv.path, "--to", cluster.ingestWire])
+                #expect(rows.status == 3 && rows.err.hasSuffix("1 row could not be read. Repair them in \(csv.path), then load it again\n"))
+                let text = String(decoding: FileManager.default.contents(atPath: csv.path + ".rejected.ndjson") ?? Data(), as: UTF8.self)
+                let wrong = try await retry(text, cluster, "rows.ndjson")
+                #expect(wrong.rejects.first?["text"] == "u1,Buy", "\(wrong.rejects)")
+                #expect(wrong.rejects.first?["reason"]?.asString?.string.contains("a row of CSV") == true, "\(wrong.rejects)")
+            }
+        }
+
         @Test func theCoordinatorAsksEveryIngestAndNamesTheSilentOnes() async throws {
             try await Services.with(environment: Self.environment) { services in
                 let shardWire = services.port()

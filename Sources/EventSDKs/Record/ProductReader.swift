@@ -9,6 +9,11 @@ package enum ExportedProduct: Sendable {
     /// Where records have the fields of an event.
     package var shape: EventShape { mapping.shape }
 
+    /// The field of a native event as the product's endpoint names it in a fault, unless `shape` has other places for it.
+    package func name(ofField field: String, _ shape: EventShape) -> String {
+        self == .mixpanel && shape.user == mapping.shape.user ? Mixpanel.field(field) : shape.name(ofField: field)
+    }
+
     fileprivate var mapping: SDKMapping {
         switch self {
         case .segment: Segment.mapping

@@ -20,9 +20,10 @@ struct Load: AsyncParsableCommand {
             If ingest cannot store events, for example because a shard is down, the command \
             retries for 120 s and then fails. Run it again, also after Ctrl-C: it loads the rest.
 
-            Rejected rows go to FILE.rejected.ndjson, each with its lines, the reason and, \
-            if it could be read, the event. Repair the events in that file, then send them by \
-            `sluice load --retry-rejected FILE.rejected.ndjson`. The files in which ingest \
+            Rejected rows go to FILE.rejected.ndjson, each with its lines, the reason and \
+            the event. Repair the events in that file, then send them by the command that is \
+            printed: `sluice load --retry-rejected FILE.rejected.ndjson` with the same options. \
+            Repair a row of CSV that could not be read in the file itself. The files in which ingest \
             keeps the events that it has rejected are sent in the same way. Sending a file \
             twice counts its events once. The exit status is 0 if all rows were stored, 3 if rows were rejected, and 1 if \
             a file failed.
@@ -44,6 +45,13 @@ struct Load: AsyncParsableCommand {
     struct Connection: ParsableArguments {
         @Option(help: ArgumentHelp("Wire address of ingest.", valueName: "host:port")) var to = CalledService.ingest.wire
         @OptionGroup var key: KeyOptions
+
+        /// The options, as a shell reads them.
+        var words: [String] {
+            (to == CalledService.ingest.wire ? [] : ["--to", shellWord(to)])
+                + (key.base.keyFile.map { ["--key-file", shellWord($0)] } ?? []) + (key.base.allowPlainText ? ["--allow-plain-text"] : [])
+                + (key.tlsCa.map { ["--tls-ca", shellWord($0)] } ?? [])
+        }
     }
 
     /// How the files are read.
@@ -86,16 +94,36 @@ struct Load: AsyncParsableCommand {
         var outcome = Outcome.complete
         var sequence: UInt64 = 1
         var accepted = 0
+        var advice: [String] = []
         for file in files {
             do {
-                outcome = max(outcome, try await load(file, options, loader, &sequence, &accepted))
+                outcome = max(outcome, try await load(file, options, loader, &sequence, &accepted, &advice))
             } catch let fault as FileFault {
                 Self.report(fault, of: file)
                 outcome = .failed
             }
         }
         if accepted > 0 { Terminal.note("Rows that were stored before are counted once.") }
+        for line in advice { Terminal.note(line) }
         return outcome
+    }
+
+    /// How the rejected rows of a file are repaired and sent again.
+    private func advice(_ file: String, isTable: Bool, _ rejects: RejectedRows) -> [String] {
+        guard rejects.fault == nil else { return [] }
+        var lines: [String] = []
+        let counts = rejects.counts
+        if isTable, counts.texts > 0 {
+            lines.append(
+                "\(Terminal.count(counts.texts, "row")) could not be read. Repair them in \((file == "-" ? "the source" : file).printable), "
+                    + "then load it again")
+        }
+        if counts.events > 0 || !isTable && counts.texts > 0 {
+            let path = shellWord(rejects.path)
+            let words = ["sluice load --retry-rejected", path] + (isTable ? [] : reading.jsonWords) + connection.words
+            lines.append("Repair the events in \(path), then send them: \(words.joined(separator: " "))".printable)
+        }
+        return lines
     }
 
     /// What became of a file, from good to bad.
@@ -122,7 +150,8 @@ struct Load: AsyncParsableCommand {
     }
 
     private func load(
-        _ file: String, _ options: FileOptions, _ loader: Loader, _ sequence: inout UInt64, _ accepted: inout Int
+        _ file: String, _ options: FileOptions, _ loader: Loader, _ sequence: inout UInt64, _ accepted: inout Int,
+        _ advice: inout [String]
     ) async throws -> Outcome {
         let source = try EventFile(path: file, options: options, now: WallClock.now())
         var identity = try loading.identity(of: file)
@@ -136,7 +165,7 @@ struct Load: AsyncParsableCommand {
                 totals.rejected += done.rejected.count
                 totals.rows += done.rows
                 for (lines, reason, event) in done.rejected {
-                    rejects.write(lines, reason, event.map { .init("event", $0.json) })
+                    rejects.write(lines, reason, event.map { [.init("event", $0.json)] } ?? [])
                 }
                 bar.show(rows: totals.rows, fraction: source.fractionRead)
             }
@@ -164,6 +193,7 @@ struct Load: AsyncParsableCommand {
         }
         bar.end()
         accepted += totals.accepted
+        advice += self.advice(file, isTable: source.isTable, rejects)
         // A file that could not be read at all has no totals.
         if fault == nil || totals.records > 0 { Terminal.note(totals.line(file, rejects)) }
         for note in ColumnNotes.notes(source, isSent: true) { Terminal.note(note) }

@@ -29,8 +29,7 @@ struct DryRun {
         while var read = try source.next(rows: Loader.rowsPerBatch, bytes: Loader.bytesPerBatch) {
             try identity.complete(&read)
             var out: [UInt8] = []
-            var claims = FileClaims(read.claims)
-            for (record, outcome) in read.outcomes.enumerated() {
+            for outcome in read.outcomes {
                 var members: [JSONValue.Member] = [
                     .init("file", .text(file)), .init("lines", [.count(outcome.lines.lowerBound), .count(outcome.lines.upperBound)]),
                 ]
@@ -39,8 +38,7 @@ struct DryRun {
                     if let row = rows.first { members.append(.init("event", read.batch.event(row).json)) }
                     let more = rows.dropFirst().map { read.batch.event($0).json }
                     if !more.isEmpty { members.append(.init("profile", .array(more))) }
-                    let claims = claims.next(ofRecord: record).map(Self.json)
-                    if !claims.isEmpty { members.append(.init("claims", .array(claims))) }
+                    if !outcome.claims.isEmpty { members.append(.init("claims", .array(outcome.claims.map(Self.json)))) }
                     if !outcome.leftOut.isEmpty { members.append(.init("left_out", .array(outcome.leftOut.map { .text($0) }))) }
                 case .rejected(let fault):
                     members.append(.init("reason", .text(fault.reason)))
@@ -65,7 +63,9 @@ struct DryRun {
         var identity = identity
         var blocks: [String] = []
         var rejected: [String] = []
-        var counts = (records: 0, events: 0, rejected: 0, skipped: 0, claims: 0)
+        var counts = (records: 0, events: 0, rejected: 0, claims: 0)
+        var skipped: [String: Int] = [:]
+        var leftOut: [String: Int] = [:]
         var isWhole = false
         while counts.records < Self.sampled {
             guard var read = try source.next(rows: 1_000, bytes: Loader.bytesPerBatch) else {
@@ -85,8 +85,9 @@ struct DryRun {
                 case .rejected(let fault):
                     counts.rejected += 1
                     if rejected.count < Self.shown { rejected.append("  \(EventBlock.text(outcome.lines)): \(fault.reason.printable)") }
-                case .skipped: counts.skipped += 1
+                case .skipped(let reason): skipped[reason, default: 0] += 1
                 }
+                for reason in outcome.leftOut { leftOut[reason, default: 0] += 1 }
             }
         }
         Terminal.out("\(file.printable): how it is read; nothing is sent")
@@ -97,7 +98,7 @@ struct DryRun {
         let scope = isWhole ? "in all" : "of the first \(Terminal.number(Self.sampled)) records"
         if counts.events > blocks.count { Terminal.out("… \(Terminal.number(counts.events - blocks.count)) more") }
         var line = "\(Terminal.count(counts.events, "event")), \(Terminal.number(counts.rejected)) rejected"
-        if counts.skipped > 0 { line += ", \(Terminal.number(counts.skipped)) skipped" }
+        line += LoadTotals.text(skipped, "skipped") + LoadTotals.text(leftOut, "stored in part")
         if counts.claims > 0 { line += ", \(Terminal.count(counts.claims, "claim"))" }
         Terminal.out("\(line) \(scope)")
         for text in rejected { Terminal.out(text) }
@@ -107,24 +108,6 @@ struct DryRun {
         for note in ColumnNotes.notes(source, isSent: false) { Terminal.out(note) }
         if isWhole, counts.rejected > 0, counts.rejected == counts.records, let hint = FormatHint.text(file) { Terminal.out(hint) }
         return counts.rejected > 0 ? .rejectedRows : .complete
-    }
-}
-
-/// The claims of a batch, record by record.
-private struct FileClaims {
-    private let claims: ClaimList
-    private var at = 0
-
-    init(_ claims: ClaimList) { self.claims = claims }
-
-    /// The claims of a record; records must come in order.
-    mutating func next(ofRecord record: Int) -> [Claim] {
-        var found: [Claim] = []
-        while at < claims.count, claims.indexes[at] == record {
-            found.append(claims[at])
-            at += 1
-        }
-        return found
     }
 }
 

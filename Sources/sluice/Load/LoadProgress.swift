@@ -17,6 +17,11 @@ final class LoadProgress: Sendable {
         /// Of the last failure since then.
         var reason: String?
         var isReached = false
+        var isStored = false
+        /// Batches that wait since their sender exceeds a rate, by number.
+        var refused: Set<UInt64> = []
+        /// Until then ingest refuses batches of this sender; waiting for it is not a lack of progress.
+        var refusedUntil = ContinuousClock.now
         var isRetryNoted = false
     }
 
@@ -28,8 +33,8 @@ final class LoadProgress: Sendable {
     /// Whether ingest has ever answered.
     var isReached: Bool { state.withLock { $0.isReached } }
 
-    /// How long nothing was stored.
-    var idle: Duration { state.withLock { ContinuousClock.now - $0.since } }
+    /// How long nothing was stored, without the time that ingest asked this sender to wait.
+    var idle: Duration { state.withLock { ContinuousClock.now - max($0.since, $0.refusedUntil) } }
 
     func begin() {
         state.withLock { state in
@@ -38,11 +43,35 @@ final class LoadProgress: Sendable {
         }
     }
 
-    func end() { state.withLock { $0.waiting -= 1 } }
+    func end(_ sequence: UInt64) {
+        state.withLock { state in
+            state.waiting -= 1
+            _ = state.refused.remove(sequence)
+        }
+    }
 
     func reach() { state.withLock { $0.isReached = true } }
 
-    func store() { state.withLock { ($0.since, $0.noted, $0.reason) = (.now, nil, nil) } }
+    func store() { state.withLock { ($0.since, $0.noted, $0.reason, $0.isStored) = (.now, nil, nil, true) } }
+
+    /// A refused batch is sent again.
+    func retry(_ sequence: UInt64) { state.withLock { _ = $0.refused.remove(sequence) } }
+
+    /// What a load has stored so far.
+    enum Stored { case nothingStored, partStored, unknown }
+
+    /// Notes that a rate has refused a batch.
+    /// - Returns: `unknown` if nothing was stored yet and another batch is on its way.
+    func refuse(_ sequence: UInt64, for wait: Duration, _ reason: String, attempt: Int) -> Stored {
+        fail(reason, attempt: attempt)
+        return state.withLock { state in
+            state.isReached = true
+            state.refused.insert(sequence)
+            state.refusedUntil = max(state.refusedUntil, .now + wait)
+            if state.isStored { return .partStored }
+            return state.refused.count == state.waiting ? .nothingStored : .unknown
+        }
+    }
 
     /// - Parameter attempt: of the batch, from 0.
     func fail(_ reason: String, attempt: Int) {

@@ -29,15 +29,16 @@ struct LoadTotals {
         }
     }
 
+    /// Counts by reason, each after a comma.
+    static func text(_ counts: [String: Int], _ word: String) -> String {
+        counts.sorted { $0.key < $1.key }.map { ", \(Terminal.number($0.value)) \(word) (\($0.key.printable))" }.joined()
+    }
+
     func line(_ file: String, _ rejects: RejectedRows) -> String {
         let seconds = max(0.001, Double((ContinuousClock.now - start) / .seconds(1)))
         var line = "\(file.printable): \(Terminal.number(accepted)) accepted, \(Terminal.number(rejected)) rejected"
         if claims > 0 { line += ", \(Terminal.number(claims)) with claims alone" }
-        for (counts, word) in [(skipped, "skipped"), (leftOut, "stored in part")] {
-            for (reason, count) in counts.sorted(by: { $0.key < $1.key }) {
-                line += ", \(Terminal.number(count)) \(word) (\(reason.printable))"
-            }
-        }
+        line += Self.text(skipped, "skipped") + Self.text(leftOut, "stored in part")
         line += " (\(Terminal.number(Int(Double(accepted) / seconds)))/s)"
         if records == 0 { line += "; the file holds no events" }
         if let fault = rejects.fault {

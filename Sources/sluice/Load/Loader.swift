@@ -53,7 +53,7 @@ struct Loader: Sendable {
     func send(_ batch: Batch) async throws -> Done {
         let body = Append(producer: producer, sequence: batch.sequence, part: 0, batch: batch.batch).body
         progress.begin()
-        defer { progress.end() }
+        defer { progress.end(batch.sequence) }
         var attempt = 0
         while true {
             let reason: String
@@ -76,6 +76,12 @@ struct Loader: Sendable {
                 if attempt == 0, !progress.isReached, let hint = client.hint(error) { throw Failure("nothing was loaded: \(hint)") }
                 guard error.retryable else { throw Failure(error) }
                 reason = client.reason(error)
+                if let limit = RateRefusal(error, reason) {
+                    try await wait(limit, of: batch.sequence, reason, attempt: attempt)
+                    attempt += 1
+                    progress.retry(batch.sequence)
+                    continue
+                }
             }
             progress.fail(reason, attempt: attempt)
             attempt += 1
@@ -89,5 +95,35 @@ struct Loader: Sendable {
             }
             try await Task.sleep(for: .milliseconds(min(2_000, 50 << min(attempt - 1, 6))))
         }
+    }
+
+    /// Waits as long as ingest says. Ends the load if a daily limit has been reached, or the first batches would wait for longer than
+    /// `LoadProgress.patience`.
+    private func wait(_ refusal: RateRefusal, of sequence: UInt64, _ reason: String, attempt: Int) async throws {
+        let state = progress.refuse(sequence, for: refusal.wait, reason, attempt: attempt)
+        guard refusal.wait > LoadProgress.patience else { return try await Task.sleep(for: refusal.wait) }
+        let said = "ingest refuses for \(refusal.limit.rawValue); it takes more in \(refusal.wait.components.seconds) s"
+        switch state {
+        case .nothingStored: throw Failure("nothing was loaded: \(said)")
+        case .partStored where refusal.limit == .rowsPerDay:
+            throw Failure("gave up, since \(said). What was stored stays; the same command loads the rest")
+        case .partStored: try await Task.sleep(for: refusal.wait)
+        // Another batch may be on its way to the shards, and whether it is stored decides.
+        case .unknown: try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+}
+
+/// Ingest has refused a batch since its sender exceeds a rate, and takes it after a time.
+private struct RateRefusal {
+    let limit: RequestLimit
+    let wait: Duration
+
+    /// - Parameter reason: the message of the error, which begins with the limit: its name is not a field of errors on the wire.
+    init?(_ error: ProtocolError, _ reason: String) {
+        guard error.code == .overloaded, let limit = RequestLimit(rawValue: String(reason.prefix { $0 != ":" })), limit.isRate
+        else { return nil }
+        self.limit = limit
+        wait = .milliseconds(max(1_000, Int64(error.retryAfterMilliseconds)))
     }
 }

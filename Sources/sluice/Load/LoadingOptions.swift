@@ -14,7 +14,8 @@ struct LoadingOptions: ParsableArguments {
     @Flag(
         help: """
             The files hold rejected events: a FILE.rejected.ndjson of an earlier load, or a file of ingest's directory rejected. Sends \
-            them again, with the API key of their project.
+            them again, with the API key of their project. Lines that are kept as text need the --preset and the other options of the \
+            earlier load.
             """)
     var retryRejected = false
     @Option(

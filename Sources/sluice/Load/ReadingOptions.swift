@@ -82,6 +82,16 @@ struct ReadingOptions: ParsableArguments {
         return options
     }
 
+    /// The options for objects of JSON, as a shell reads them; those for CSV are left out.
+    var jsonWords: [String] {
+        let named: [(option: String, value: String?)] = [
+            ("--preset", preset), ("--user-id", userID), ("--anonymous-id", anonymousID), ("--event", event), ("--timestamp", timestamp),
+            ("--event-id", eventID), ("--timestamp-format", timestampFormat), ("--time-zone", timeZone),
+        ]
+        let all = named + jsonColumn.map { ("--json-column", $0) }
+        return all.flatMap { option, value in value.map { [option, shellWord($0)] } ?? [] }
+    }
+
     private func setPlaces(_ options: inout FileOptions) throws {
         func require(_ option: String, _ name: String) {
             options.required.append(RequiredColumn(option: option, paths: [MemberPath(name)]))

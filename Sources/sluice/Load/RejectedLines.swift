@@ -15,7 +15,10 @@ enum RejectedLines {
         guard let text = line["text"]?.asString else {
             throw EventFault("", "the line has no event: repair the row in the file that was loaded, and load that file again")
         }
-        if line["cut"]?.asBool == true { throw EventFault("text", "the event was too long to be kept as a whole") }
+        if line["cut"]?.asBool == true { throw EventFault("text", "the event was not kept as it came: it is too long, or not UTF-8") }
+        guard text.bytes.first(where: { ![9, 10, 13, 32].contains($0) }) == UInt8(ascii: "{") else {
+            throw EventFault("text", "is no JSON object: repair a row of CSV in the file that was loaded, and load that file again")
+        }
         do throws(JSONError) {
             return .record(try JSONParser.parse(text.bytes))
         } catch {
@@ -31,6 +34,9 @@ enum RejectedLines {
     /// The events of a record of another product's SDK. A claim that two ids are one person becomes the first event's `anonymous_id`.
     private static func events(_ record: JSONValue, _ line: JSONValue) throws(EventFault) -> [JSONValue] {
         func text(_ name: ByteString) -> String { line[name]?.asString?.string ?? "" }
+        for name in ["product", "endpoint"] as [ByteString] where line[name]?.asString == nil {
+            throw EventFault(name.string, "the line has no \(name.string)")
+        }
         guard let time = line["time"]?.asString.flatMap({ try? Timestamp.parse($0) }) else {
             throw EventFault("time", "the line has no time")
         }
