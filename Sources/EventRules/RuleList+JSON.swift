@@ -17,6 +17,8 @@ extension RuleList {
     /// The same of a document that was parsed already.
     package static func parse(_ document: JSONValue) throws(InvalidDocument) -> RuleList {
         var reader = FieldReader(document)
+        guard document != .null else { throw InvalidDocument([FieldFault("body", "must have a list \"rules\"")]) }
+        var positions: [Int] = []
         var list = RuleList(replaces: reader.integer("revision", in: 0 ... .max).map { UInt64($0) })
         let value = reader.value("rules")
         // The other members of a document of another shape say nothing new.
@@ -25,21 +27,24 @@ extension RuleList {
             if given.count > RuleLimits.rules {
                 reader.fault("rules", "has \(given.count) rules; the limit is \(RuleLimits.rules)")
             } else {
-                list.rules = read(given, &reader)
+                let rules = read(given, &reader)
+                list.rules = rules.map(\.rule)
+                positions = rules.map(\.position)
             }
         } else if document.asObject != nil {
             reader.fault("rules", value.map { "must be a list of rules, not \($0.typeName)" } ?? "is required")
         }
-        if reader.faults.isEmpty { reader.merge(list.conflicts()) }
+        reader.merge(list.conflicts(positions))
         guard reader.faults.isEmpty else { throw InvalidDocument(shortened(reader.faults)) }
         return list
     }
 
-    private static func read(_ given: [JSONValue], _ reader: inout FieldReader) -> [EventRule] {
-        var rules: [EventRule] = []
+    /// The rules without a fault, and where each is in the document.
+    private static func read(_ given: [JSONValue], _ reader: inout FieldReader) -> [(position: Int, rule: EventRule)] {
+        var rules: [(position: Int, rule: EventRule)] = []
         for (i, value) in given.enumerated() {
             var rule = RuleReader(value, position: i)
-            if let read = rule.read() { rules.append(read) }
+            if let read = rule.read() { rules.append((i, read)) }
             reader.merge(rule.faults)
             // An author cannot use more, and a hostile document must not have a long answer.
             if reader.faults.count > RuleLimits.faults { break }
@@ -60,15 +65,15 @@ extension RuleList {
 // MARK: - Faults of several rules
 
 extension RuleList {
-    /// What no rule alone shows: names that two rules have, and limits of all rules together.
-    private func conflicts() -> [FieldFault] {
+    /// What no rule alone shows: names that two rules have, and limits of all rules together. `positions` are those of the rules.
+    private func conflicts(_ positions: [Int]) -> [FieldFault] {
         let entries = rules.reduce(0) { $0 + $1.entries }
         if entries > RuleLimits.entries {
             let what = "names, and pairs of a property and an event"
             return [FieldFault("rules", "have \(entries) \(what); the limit is \(RuleLimits.entries)")]
         }
         var names = OwnedNames()
-        for (i, rule) in rules.enumerated() { names.add(rule, position: i) }
+        for (i, rule) in zip(positions, rules) { names.add(rule, position: i) }
         var faults = names.faults
         let defaults = rules.count { $0.kind == .defaultProperty }
         if defaults > RuleLimits.defaults {

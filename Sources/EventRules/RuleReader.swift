@@ -46,7 +46,7 @@ struct RuleReader {
             guard let prefix, let other else { return nil }
             return .replacePrefix(prefix, with: other)
         case .lowerCaseEvents:
-            if reader.bool(member) != true { reader.faultAt(member, "must be true; leave the rule out otherwise") }
+            if reader.value(member) != .bool(true) { reader.faultAt(member, "must be true; leave the rule out otherwise") }
             return .lowerCaseEvents
         case .renameEvents:
             let (names, match, name) = (list(member, .event), match(), name("to", .event))

@@ -1,7 +1,9 @@
 """The page Incoming: events as they come, with the reason where they are rejected; filters, pause, silent ingests."""
 
+import re
 import time
 
+import pytest
 from playwright.sync_api import expect
 
 from answers import answer
@@ -17,7 +19,12 @@ def rejected(cluster, event, **more):
 
 
 def row(page, text):
-    return page.locator("main tbody tr", has_text=text)
+    return page.locator("main tbody tr:not(.below)", has_text=text)
+
+
+def opened(page, text):
+    """The text below an opened row."""
+    return page.locator("main tbody tr.below", has_text=text).locator("pre")
 
 
 def ready(page):
@@ -47,11 +54,15 @@ def test_events_appear_as_they_come(web, cluster):
     expect(good).to_contain_text("Taken")
     expect(good).to_contain_text("live-user")
     bad.get_by_text("Show").click()
-    expect(bad.locator("pre")).to_contain_text('"timestamp":"2026-01-01T10:00:00Z"')
+    expect(opened(page, name + " bad")).to_contain_text(re.compile('"timestamp": ?"2026-01-01T10:00:00Z"'))
     # What is open stays open while others come.
     rejected(cluster, name + " later")
     expect(row(page, name + " later")).to_be_visible()
-    expect(bad.locator("pre")).to_be_visible()
+    expect(opened(page, name + " bad")).to_be_visible()
+    bad.get_by_role("button", name="Hide").click()
+    expect(opened(page, name + " bad")).to_have_count(0)
+    good.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("As it is stored")).to_be_visible()
 
 
 def test_filters(web, cluster):
@@ -130,6 +141,38 @@ def test_reasons_in_words(web):
     page = mocked(web, *events)
     for i, words in enumerate(cases.values()):
         expect(row(page, f"Case {i}")).to_contain_text(words)
+
+
+def test_hints_are_for_the_fault_they_explain(web):
+    cases = {
+        "user_id: field required": "Each event needs user_id",
+        "user_id: has 600 bytes; the limit is 512": None,
+        "timestamp: \"x\": is not a time": "Send a time such as",
+        "timestamp: is more than 24 h ahead of the server's clock": None,
+        "body: an event must be an object, not a number": "Each event is one JSON object",
+        "body: the body must be a list of events": None,
+        "properties: must be at most 256": None,
+    }
+    events = [made(reason=reason, time=f"2026-01-31T12:00:0{i}Z", event=f"Case {i}") for i, reason in enumerate(cases)]
+    page = mocked(web, *events)
+    for i, hint in enumerate(cases.values()):
+        if hint:
+            expect(row(page, f"Case {i}").locator(".hint")).to_contain_text(hint)
+        else:
+            expect(row(page, f"Case {i}")).to_be_visible()
+            expect(row(page, f"Case {i}").locator(".hint")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_long_event_stays_in_view(web, width):
+    body = {"events": [made(user_id="u" * 500, record='{"user_id":"' + "u" * 2000 + '"}')], "silent": [], "ingests": 1}
+    page = web.open(PATH, width=width, prepare=lambda page: page.route("**/v1/rejected*", answer(200, body)))
+    row(page, "Made").get_by_role("button", name="Show").click()
+    assert row(page, "Made").bounding_box()["height"] < 200
+    assert row(page, "Made").locator(".short").bounding_box()["width"] < 250
+    for inner in (row(page, "Made").locator(".reason"), opened(page, "uuu")):
+        box = inner.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
 def test_a_failing_server_is_shown_and_forgotten(web):

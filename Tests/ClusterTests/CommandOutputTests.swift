@@ -162,13 +162,22 @@ extension ClusterSuite {
                 let refused = try await Command.run("sluice", ["query", "--steps", "a", "--to", "127.0.0.1:1"])
                 #expect(refused.err == "Error: cannot connect to 127.0.0.1:1: Connection refused\n", "\(refused.err)")
                 let noFile = try await Command.run("sluice", ["query", "--steps", "a", "--to", "127.0.0.1:1", "--tls-ca", "/nowhere"])
-                #expect(noFile.err.contains("a file of certificates or a key does not exist (/nowhere)"), "\(noFile.err)")
+                #expect(noFile.err.contains("there is no such file (/nowhere)"), "\(noFile.err)")
                 let malformed = try await Command.run("sluice", ["query", "--file", broken.path] + wire)
                 #expect(malformed.err.contains("broken.json: malformed JSON at byte 11: "), "\(malformed.err)")
                 let bodies = [#"[{"user_id": "u", "event": "e", "timestamp": "soon"}]"#, "[{", "{}", "[7]"]
                 for body in bodies {
                     let answer = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array(body.utf8))
                     #expect(Self.isInWords(answer.text), "\(answer.text)")
+                }
+                // Events that came in another form than their type says.
+                let single = #"{"user_id":"u","event":"e","timestamp":1700000000}"#
+                for (body, advice) in [
+                    (single, "; or send one event to /track-event"),
+                    (single + "\n" + single, "text after the value; for one event a line send Content-Type: application/x-ndjson"),
+                ] {
+                    let answer = try await HTTP.call("POST", cluster.ingestHTTP, "/v1/events", body: Array(body.utf8))
+                    #expect(answer.json["detail"]?.asString?.string.contains(advice) == true, "\(answer.text)")
                 }
                 #expect(Self.isInWords(cluster.log), "\(cluster.log)")
             }

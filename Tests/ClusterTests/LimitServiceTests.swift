@@ -316,6 +316,7 @@ extension ClusterSuite {
                     }
                 }
                 #expect(try await metric(cluster, limited("key_events_per_second")) == Double(Self.samples.count))
+                #expect(try await metric(cluster, refused("rate")) == Double(Self.samples.count))
             }
         }
     }

@@ -33,9 +33,11 @@ extension ClusterSuite {
                 #expect(try await projects("create").status == 64)
 
                 let lines = try await projects("list").out.split(separator: "\n")
-                #expect(lines.count == 4 && lines[0].hasPrefix("ID  CREATED") && lines[0].hasSuffix("SETTINGS  NAME"), "\(lines)")
-                #expect(lines.last?.hasPrefix("3   2") == true && lines.last?.hasSuffix("0         Shop") == true, "\(lines)")
-                let shown = try JSONParser.parse(Array(try await projects("get", "3").out.utf8))
+                #expect(lines.count == 4 && lines[0].hasPrefix("ID  CREATED") && lines[0].hasSuffix("  NAME"), "\(lines)")
+                #expect(lines.last?.hasPrefix("3   2") == true && lines.last?.hasSuffix("Z  Shop") == true, "\(lines)")
+                let text = try await projects("get", "3").out
+                #expect(text.hasSuffix("}\n") && !text.hasSuffix("\n\n"), "\(text)")
+                let shown = try JSONParser.parse(Array(text.utf8))
                 #expect(shown["id"] == 3 && shown["name"] == "Shop" && shown["settings"] == [:])
 
                 let file = cluster.directory.appendingPathComponent("settings.json")

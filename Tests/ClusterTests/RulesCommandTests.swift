@@ -99,8 +99,15 @@ extension ClusterSuite {
             }
             let yaml = try await check("rules: [", Self.events)
             #expect(yaml.status == 1 && yaml.err.contains("body: is not YAML: line 2"), "\(yaml.err)")
+            let empty = try await check("", Self.events)
+            #expect(empty.status == 1 && empty.err.contains("  body: must have a list \"rules\"\n"), "\(empty.err)")
             let missing = try await Command.run("sluice", ["rules", "check", "/nowhere/rules.yaml", "-"])
             #expect(missing.status == 1 && missing.err.contains("there is no file /nowhere/rules.yaml"))
+        }
+
+        @Test func aFileWithoutEventsIsExplained() async throws {
+            let csv = try await check(Self.rules, "user_id,event,timestamp\nu,a,1700000000\n")
+            #expect(csv.status == 3 && csv.err.hasPrefix("No line is an event. Give native events as JSON"), "\(csv.err)")
         }
 
         /// The file and the output of `Protocol/RULES.md`.

@@ -87,6 +87,14 @@ extension ClusterSuite {
 
         // MARK: - Keys
 
+        /// Why a key may not send a request. That of an admin may not be in a URL.
+        private static func fault(ofKey key: String?) -> SDKFault {
+            guard let key else { return .missingKey }
+            if key.hasPrefix("read") { return .refusedKey("the API key has the role read; this needs the role write or admin") }
+            guard key.hasPrefix("admin") else { return .wrongKey }
+            return .refusedKey("an API key in a URL must have the role write; this one has the role admin")
+        }
+
         @Test func keysOpenTheirProjectOnEveryEndpoint() async throws {
             try await Cluster.with(shards: 2, environment: Self.environment) { cluster in
                 let ended = try await EndedKeys(cluster, admin: "admin-key-of-project-1")
@@ -106,7 +114,7 @@ extension ClusterSuite {
                             expectSuccess(answer, call)
                             if let user = SDKCall.storedUser(endpoint.call, "u\(number)") { stored[project]?.insert(user) }
                         } else {
-                            expectRefusal(answer, call, key == nil ? .missingKey : .wrongKey, \.key)
+                            expectRefusal(answer, call, Self.fault(ofKey: key?.text), \.key)
                         }
                     }
                 }

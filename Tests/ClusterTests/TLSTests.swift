@@ -18,6 +18,18 @@ extension ClusterSuite {
             let environment = ["SLUICE_TLS_CERT": certificate.cert, "SLUICE_TLS_KEY": certificate.key, "SLUICE_TLS_CA": certificate.cert]
             let cluster = try Cluster(shards: 1, directory: folder, environment: environment)
             try await cluster.start()
+            // SIGHUP to `sluice up` stops nothing: every service reads its files again.
+            cluster.signal(SIGHUP)
+            for name in ["shard-0", "coordinator", "ingest"] {
+                let log = folder.appendingPathComponent("data/logs/\(name).log")
+                var isRead = false
+                for _ in 0..<400 where !isRead {
+                    let text = try String(contentsOf: log, encoding: .utf8)
+                    isRead = text.contains("new connections use the TLS files as they are now")
+                    if !isRead { try await Task.sleep(for: .milliseconds(25)) }
+                }
+                #expect(isRead, "\(name): \(cluster.notes)")
+            }
             try await cluster.stop()
         }
 

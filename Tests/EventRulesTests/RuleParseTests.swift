@@ -36,6 +36,7 @@ struct RuleParseTests {
         ("[]", "body: must be an object, not an array"),
         ("{", "body: malformed JSON at byte 1: expected a member name"),
         ("{}", "rules: is required"),
+        ("null", "body: must have a list \"rules\""),
         (#"{"rules":{}}"#, "rules: must be a list of rules, not an object"),
         (#"{"rules":[],"rule":1}"#, "rule: is not a known member; known are rules, revision"),
         (#"{"rules":[],"rules":[]}"#, "body: rules: is given twice"),
@@ -87,6 +88,7 @@ struct RuleParseTests {
         (#"{"replace_prefix":"","with":"a"}"#, "rules[0].replace_prefix: must not be empty"),
         (#"{"replace_prefix":"a"}"#, "rules[0].with: is required; \"\" removes the prefix"),
         (#"{"lower_case_events":false}"#, "rules[0].lower_case_events: must be true; leave the rule out otherwise"),
+        (#"{"lower_case_events":"yes"}"#, "rules[0].lower_case_events: must be true; leave the rule out otherwise"),
         // Properties.
         (#"{"rename_properties":["a"],"to":"user.a"}"#, "rules[0].to: must not begin with user., which names user properties in queries"),
         (#"{"drop_properties":["\u0000parent"]}"#, "rules[0].drop_properties[0]: must not begin with U+0000, which is reserved"),
@@ -153,6 +155,14 @@ struct RuleParseTests {
         ),
     ])
     func faultsOfSeveralRules(rules: String, fault: String) throws { #expect(Self.faults("{\"rules\":[\(rules)]}") == [fault]) }
+
+    @Test func faultsOfOneRuleDoNotHideThoseOfSeveral() {
+        #expect(
+            Self.faults(#"{"rules":[{"drop_events":[""]},{"drop_events":["a"]},{"rename_events":["b"]},{"drop_events":["a"]}]}"#) == [
+                "rules[0].drop_events[0]: must not be empty", "rules[2].to: is required",
+                "rules[3].drop_events[0]: \"a\" is in rules[1] already; give it once",
+            ])
+    }
 
     @Test func theSameNameMayBeInRulesOfOtherKinds() throws {
         _ = try RuledEvents.list(

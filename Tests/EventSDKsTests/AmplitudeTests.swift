@@ -60,6 +60,7 @@ struct AmplitudeTests {
         #expect(
             line(.wrongKey)
                 == #"400 application/json {"code":400,"error":"Invalid API key: the API key is not valid for writing events"}"#)
+        #expect(line(.refusedKey("x")) == #"400 application/json {"code":400,"error":"Invalid API key: x"}"#)
         #expect(line(.tooLarge(limit: 5)) == #"413 application/json {"code":413,"error":"the body is larger than 5 bytes, the limit"}"#)
         #expect(line(.unsupportedEncoding("br")).hasPrefix(#"400 application/json {"code":400,"#))
         #expect(

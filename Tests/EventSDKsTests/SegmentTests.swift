@@ -140,6 +140,7 @@ struct SegmentTests {
         #expect(line(.missingKey) == #"401 application/json {"code":"missing_api_key","message":"the request has no API key"}"#)
         #expect(
             line(.wrongKey) == #"401 application/json {"code":"invalid_api_key","message":"the API key is not valid for writing events"}"#)
+        #expect(line(.refusedKey("x")) == #"401 application/json {"code":"invalid_api_key","message":"x"}"#)
         #expect(
             line(.tooLarge(limit: 9))
                 == #"400 application/json {"code":"payload_too_large","message":"the body is larger than 9 bytes, the limit"}"#)

@@ -100,7 +100,7 @@ struct TLSFilesTests {
                 #expect(cut.hasSuffix("(\(authority.path("used.pem")))"))
                 _ = try await refusal { try Data().write(to: URL(fileURLWithPath: authority.path("used.pem"))) }
                 let missing = try await refusal { try FileManager.default.removeItem(atPath: authority.path("used.pem")) }
-                #expect(missing.hasSuffix("(\(authority.path("used.pem")))"), "\(missing)")
+                #expect(missing == "there is no such file (\(authority.path("used.pem")))", "\(missing)")
                 try authority.replace("used", by: "good")
                 #expect(files.look() == nil)
                 guard case .used? = files.look() else { return #expect(Bool(false), "\(files.fault ?? "")") }

@@ -54,7 +54,9 @@ struct SavedRulesTests {
                 return error?.message
             }
             #expect(await conflict(list("a"), .init(ifMatch: "*")) == "the project never had rules, and If-Match: * needs one")
-            #expect(await conflict(list("a", replaces: 3)) == "the rules are at revision 0; the document replaces revision 3")
+            #expect(
+                await conflict(list("a", replaces: 3))
+                    == "the rules are at revision 0; the document replaces revision 3; get them again with 'sluice rules get'")
             let first = try await put(rules, list("a", replaces: 0), if: .init(ifNoneMatch: "*"))
             #expect(await conflict(list("b", replaces: 0))?.contains("the rules are at revision \(first.revision)") == true)
             #expect(await conflict(list("b"), .init(ifNoneMatch: "*")) != nil)
@@ -69,6 +71,23 @@ struct SavedRulesTests {
                 return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
             }
             #expect(winners == 1)
+        }
+    }
+
+    @Test func equalRulesKeepTheirRevision() async throws {
+        try await withMetadataStore { store in
+            let rules = try await open(store)
+            #expect(try await put(rules, list()).revision == 0)
+            let first = try await put(rules, list("a"))
+            let version = await asked(rules).version
+            #expect(try await put(rules, list("a")) == first)
+            #expect(try await put(rules, list("a", replaces: first.revision)) == first)
+            #expect(try await put(rules, list("a"), if: .init(ifMatch: "\"\(first.revision)\"")) == first)
+            // Nothing is sent to services.
+            #expect(await asked(rules, known: version, wait: 50).projects == nil && rules.newest == first.revision)
+            await #expect(throws: ProtocolError.self) { try await put(rules, list("a", replaces: first.revision + 1)) }
+            #expect(try await put(rules, list("b"), project: 2).revision > first.revision)
+            #expect(try await put(rules, list("a"), project: 2).revision > first.revision)
         }
     }
 

@@ -51,7 +51,7 @@ package final class SavedRules: Sendable {
 
     package func get(project: UInt32) -> Saved { state.withLock { $0.saved[project] ?? Saved() } }
 
-    /// Replaces the rules of a project. An empty list removes them.
+    /// Replaces the rules of a project. An empty list removes them. Rules equal to the saved ones keep the revision.
     /// - Parameters:
     ///   - precondition: throws `.conflict` if the saved rules do not meet it, or are not those that the list replaces.
     ///   - caller: for the log.
@@ -63,11 +63,13 @@ package final class SavedRules: Sendable {
         let bytes = list.rules.isEmpty ? 0 : Self.bytes(project, document)
         try reserve(bytes, project)
         defer { release(bytes, project) }
-        let saved = Saved(revision: try await write(document, list.replaces, precondition, project), document: document)
+        let (revision, isNew) = try await write(document, list.replaces, precondition, project)
+        let saved = Saved(revision: revision, document: document)
         state.withLock { state in
             // Another change may be stored and noted already.
             if saved.revision > state.saved[project]?.revision ?? 0 { state.saved[project] = saved }
         }
+        guard isNew else { return saved }
         let waiting = polls.change()
         logger.notice(
             "normalisation rules changed",
@@ -79,22 +81,23 @@ package final class SavedRules: Sendable {
         return saved
     }
 
+    /// The revision of the rules, and whether they were written: equal ones are not.
     private func write(
         _ document: ByteString, _ replaces: UInt64?, _ precondition: FunnelPrecondition, _ project: UInt32
-    ) async throws -> UInt64 {
+    ) async throws -> (revision: UInt64, isNew: Bool) {
         let key = Self.prefix + "\(project)"
         while true {
-            var expected: UInt64?
-            if replaces != nil || !precondition.isEmpty {
-                let current = try await store.get(key)?.revision ?? 0
-                if let replaces, replaces != current {
-                    throw ProtocolError(.conflict, "the rules are at revision \(current); the document replaces revision \(replaces)")
-                }
-                if let reason = precondition.conflict(at: current, of: .rules) { throw ProtocolError(.conflict, reason) }
-                expected = current
+            let entry = try await store.get(key)
+            let current = entry?.revision ?? 0
+            if let replaces, replaces != current {
+                let fault = "the rules are at revision \(current); the document replaces revision \(replaces)"
+                throw ProtocolError(.conflict, fault + "; get them again with 'sluice rules get'")
             }
+            if let reason = precondition.conflict(at: current, of: .rules) { throw ProtocolError(.conflict, reason) }
+            if entry.map({ ByteString($0.value) }) ?? Self.none == document { return (current, false) }
+            let isFree = replaces == nil && precondition.isEmpty
             do {
-                return try await store.compareAndSet(key, expected: expected, value: document.bytes)
+                return (try await store.compareAndSet(key, expected: isFree ? nil : current, value: document.bytes), true)
             } catch is RevisionConflict {
                 // They were changed meanwhile: all is decided again.
                 continue

@@ -74,11 +74,12 @@ export function show(main, state) {
   }
 
   function address() {
-    const parameters = new URLSearchParams({ kind: filter.kind, limit: MOST });
-    if (filter.part) parameters.set("event", filter.part);
+    const parameters = [["kind", filter.kind], ["limit", MOST]];
+    if (filter.part) parameters.push(["event", filter.part]);
     const times = newest().map(event => Date.parse(event.time));
-    if (times.length) parameters.set("after", new Date(times[0] - OVERLAP).toISOString());
-    return "/v1/rejected?" + parameters;
+    if (times.length) parameters.push(["after", new Date(times[0] - OVERLAP).toISOString()]);
+    // Not `URLSearchParams`: it writes a blank as `+`, which the server reads as a plus sign.
+    return "/v1/rejected?" + parameters.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
   }
 
   function take(found) {
@@ -110,17 +111,17 @@ function make({ filter, change, pause }) {
   const stop = button("Pause", pause, { "aria-pressed": "false" });
   const notices = h("div", { role: "status" });
   const empty = h("div", {});
-  const rows = table("Events as they came", [
-    { label: "Time", cell: row => h("time", { datetime: row.time }, instant(row.time, "UTC")) },
-    { label: "Outcome", cell: row => h("span", { class: `state ${row.outcome === "taken" ? "ready" : "unreachable"}` }, OUTCOMES[row.outcome]) },
-    { label: "Event", cell: row => value(row.event) }, { label: "User", cell: row => value(row.user_id) },
-    { label: "Reason", cell: row => row.reason ? reason(row.reason) : "–" },
-    { label: "As it came", cell: record }, { label: "Sent to", cell: row => h("code", {}, name(row.endpoint)) },
-    { label: "API key", cell: row => value(row.key) },
-  ]);
+  const columns = [
+    { label: "Time", cell: row => h("div", { class: "stamp" }, when(row.time), detail(row).button) },
+    { label: "Outcome", cell: outcome }, { label: "Event", cell: row => value(row.event) },
+    { label: "User", cell: row => h("span", { class: "short" }, value(row.user_id)) },
+    { label: "Sent to", cell: row => h("code", {}, name(row.endpoint)) }, { label: "API key", cell: row => value(row.key) },
+  ];
+  const rows = table("Incoming events", columns);
   const list = card("Events", [], rows.node);
   const foot = h("p", { class: "fine" }, "Taken events are shown from the moment this page is opened. An ingest keeps the last "
-    + `${MOST} of each outcome in memory, and rejected events in files (GET /v1/rejected, and “sluice load --retry-rejected”). Times in UTC.`);
+    + `${MOST} of each outcome in memory, and rejected events in files (GET /v1/rejected, and “sluice load --retry-rejected”). `
+    + "Events that normalisation rules drop are not shown. Times in UTC.");
   const head = h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Incoming"), status), h("div", { class: "actions" }, stop));
   const controls = h("div", { class: "row" }, field("Event name contains", text), kinds);
   const node = h("div", { class: "page" }, head, controls, notices, empty, list, foot);
@@ -134,14 +135,27 @@ function make({ filter, change, pause }) {
     }
   }
 
-  /** Kept while the row is shown, so that what is open stays open. */
-  function record(row) {
+  /** The button that opens a row, and the row below it. Kept while the row is shown, so that what is open stays open. */
+  function detail(row) {
     const id = keyOf(row);
     if (!details.has(id)) {
-      details.set(id, h("details", { class: "more" }, h("summary", {}, "Show"),
-        h("pre", { class: "as-it-came", tabindex: "0", "aria-label": "The event as it came" }, name(row.record))));
+      const label = row.outcome === "taken" ? "As it is stored" : "As it came";
+      const text = h("pre", { class: "as-it-came", tabindex: "0", "aria-label": label }, name(row.record));
+      const inner = h("div", { class: "opened" }, h("p", { class: "fine" }, label), text);
+      const below = h("tr", { class: "below" }, h("td", { colspan: columns.length }, inner));
+      const open = button("Show", () => turn(id), { class: "button plain small", "aria-expanded": "false" });
+      details.set(id, { button: open, below, isOpen: false });
     }
     return details.get(id);
+  }
+
+  function turn(id) {
+    const one = details.get(id);
+    one.isOpen = !one.isOpen;
+    one.button.textContent = one.isOpen ? "Hide" : "Show";
+    one.button.setAttribute("aria-expanded", String(one.isOpen));
+    if (one.isOpen) one.button.closest("tr").after(one.below);
+    else one.below.remove();
   }
 
   function update(answer, events, { kind, part }) {
@@ -169,7 +183,7 @@ function make({ filter, change, pause }) {
     const kept = new Map();
     for (const event of events) if (details.has(keyOf(event))) kept.set(keyOf(event), details.get(keyOf(event)));
     details = kept;
-    rows.update(events.map(event => ({ ...event, kind: event.outcome === "rejected" ? "bad-row" : null })));
+    rows.update(events.map(event => ({ ...event, below: details.get(keyOf(event))?.isOpen && details.get(keyOf(event)).below })));
   }
 
   function pauseShown(paused) {
@@ -181,7 +195,14 @@ function make({ filter, change, pause }) {
 }
 
 const OUTCOMES = { taken: "Taken", rejected: "Rejected" };
+const when = time => h("time", { datetime: time }, instant(time, "UTC"));
 const value = text => text ? name(text) : "–";
+
+/** Whether the event was taken; if it was not, why. */
+function outcome(row) {
+  const state = h("span", { class: `state ${row.outcome === "taken" ? "ready" : "unreachable"}` }, OUTCOMES[row.outcome]);
+  return row.reason ? [state, reason(row.reason)] : state;
+}
 
 function reason(text) {
   const { place, words, advice } = reasonText(text);

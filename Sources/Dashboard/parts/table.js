@@ -4,6 +4,7 @@ import { h, put } from "./dom.js";
  * A table with a caption. The first column names the row.
  * @param columns `{label, cell(row), csv(row), number, group, file, fileLabel, isLoss}`; `csv` returns the bare value for CSV files.
  *   `file` replaces it if a file needs several values or a unit: `[{unit, get(row)}]`. `fileLabel` replaces the label in files.
+ *   A row may have `kind`, a class, and `below`, a row of its own that is shown under it.
  * @returns `{node, update(rows), csv()}`
  */
 export function table(caption, columns, rows = []) {
@@ -20,7 +21,7 @@ export function table(caption, columns, rows = []) {
   function update(next) {
     shown = next;
     const cell = (row, column, i) => h(i ? "td" : "th", { scope: i ? null : "row", class: classOf(column) }, column.cell(row));
-    put(body, next.map(row => h("tr", { class: row.kind ?? null }, columns.map((column, i) => cell(row, column, i)))));
+    put(body, next.map(row => [h("tr", { class: row.kind ?? null }, columns.map((column, i) => cell(row, column, i))), row.below]));
   }
 
   update(rows);

@@ -63,7 +63,7 @@ extension SDKFault {
         case .malformed: 400
         case .unsupported: product == .cloudEvents ? 415 : 400
         case .forbidden: product == .amplitude ? 400 : 403
-        case .missingKey, .wrongKey: product == .amplitude ? 400 : 401
+        case .missingKey, .wrongKey, .refusedKey: product == .amplitude ? 400 : 401
         case .tooLarge, .tooManyEvents: product == .segment || product == .snowplow ? 400 : 413
         case .unsupportedEncoding: product == .segment || product == .snowplow || product == .amplitude ? 400 : 415
         case .rateLimited: product == .posthog || product == .amplitude ? 503 : 429
@@ -73,7 +73,7 @@ extension SDKFault {
 
     fileprivate var posthogType: String {
         switch self {
-        case .missingKey, .wrongKey, .forbidden: "authentication_error"
+        case .missingKey, .wrongKey, .refusedKey, .forbidden: "authentication_error"
         case .rateLimited: "throttled_error"
         case .overloaded: "server_error"
         case .malformed, .unsupported, .unsupportedEncoding, .tooLarge, .tooManyEvents: "validation_error"
@@ -89,7 +89,7 @@ extension SDKFault {
         case .missingKey: return ["code": code, "error": message, "missing_field": "api_key"]
         case .malformed, .unsupported, .unsupportedEncoding, .forbidden:
             return ["code": code, "error": message, "missing_field": "events"]
-        case .wrongKey: return ["code": code, "error": .text("Invalid API key: \(self.message)")]
+        case .wrongKey, .refusedKey: return ["code": code, "error": .text("Invalid API key: \(self.message)")]
         case .tooLarge, .tooManyEvents, .rateLimited, .overloaded: return ["code": code, "error": message]
         }
     }

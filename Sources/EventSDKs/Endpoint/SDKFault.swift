@@ -9,6 +9,8 @@ package enum SDKFault: Error, Equatable, Sendable {
     case forbidden(String)
     case missingKey
     case wrongKey
+    /// A known key that may not send this request, such as one for other pages, and why. Answered as `wrongKey` is.
+    case refusedKey(String)
     /// The limit of the body in bytes.
     case tooLarge(limit: Int)
     case tooManyEvents(limit: Int)
@@ -23,7 +25,7 @@ extension SDKFault: CustomStringConvertible {
 
     var message: String {
         switch self {
-        case .malformed(let reason), .unsupported(let reason), .forbidden(let reason): reason
+        case .malformed(let reason), .unsupported(let reason), .forbidden(let reason), .refusedKey(let reason): reason
         case .unsupportedEncoding(let name): "the content encoding \"\(name.prefix(60))\" is not supported; use gzip or none"
         case .missingKey: "the request has no API key"
         case .wrongKey: "the API key is not valid for writing events"
@@ -43,7 +45,7 @@ extension SDKFault: CustomStringConvertible {
         case .unsupportedEncoding: "unsupported_encoding"
         case .forbidden: "forbidden"
         case .missingKey: "missing_api_key"
-        case .wrongKey: "invalid_api_key"
+        case .wrongKey, .refusedKey: "invalid_api_key"
         case .tooLarge: "payload_too_large"
         case .tooManyEvents: "too_many_events"
         case .rateLimited: "rate_limited"

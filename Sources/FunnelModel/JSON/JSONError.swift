@@ -11,6 +11,9 @@ package struct JSONError: Error, Equatable, Sendable {
         self.reason = reason
         self.field = field
     }
+
+    /// Whether the text is one whole value, and more.
+    package var isTextAfter: Bool { reason == JSONFault.textAfter.description }
 }
 
 /// Why a JSON text is refused. Small, since the lexer's functions throw it on every path.

@@ -43,13 +43,15 @@ package struct BatchReader {
             return ReadBatch(
                 try EventScanner.list(
                     bytes, now: now, idempotencyKey: idempotencyKey, missingTime: missingTime, limit: eventsMax))
-        } catch EventBodyError.json(let error) {
+        } catch EventBodyError.json(var error) {
+            if error.isTextAfter { error.reason += "; for one event a line send Content-Type: application/x-ndjson" }
             throw error
         } catch EventBodyError.tooMany {
             throw tooMany
         } catch {
             throw ProtocolError(
-                .invalidQuery, "the body must be a list of events, or {\"events\": [...]}", faults: [FieldFault("events", "is required")])
+                .invalidQuery, "the body must be a list of events, or {\"events\": [...]}; or send one event to /track-event",
+                faults: [FieldFault("events", "is required")])
         }
     }
 

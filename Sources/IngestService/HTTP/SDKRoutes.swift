@@ -202,7 +202,7 @@ extension SDKFault {
         }
         switch error.code {
         case .notAuthenticated: self = error.retryAfterMilliseconds > 0 ? .rateLimited(retryAfter: wait) : .wrongKey
-        case .forbidden: self = .wrongKey
+        case .forbidden: self = .refusedKey(error.message)
         case .tooLarge: self = .tooLarge(limit: bytesMax)
         default: self = error.retryable || error.httpStatus >= 500 ? .overloaded(retryAfter: wait) : .malformed(error.message)
         }

@@ -64,7 +64,10 @@ let forwardSecretSuites = "ECDHE+AESGCM:ECDHE+CHACHA20"
 /// Throws unless a file exists and is a regular one: reading a FIFO would wait for a writer.
 func requireRegularFile(_ path: String) throws(TransportError) {
     var found = stat()
-    guard unsafe stat(path, &found) == 0 else { throw TransportError(.failed, "\(String(cString: strerror(errno))) (\(path))") }
+    guard unsafe stat(path, &found) == 0 else {
+        let reason = errno == ENOENT ? "there is no such file" : unsafe String(cString: strerror(errno))
+        throw TransportError(.failed, "\(reason) (\(path))")
+    }
     guard found.st_mode & S_IFMT == S_IFREG else { throw TransportError(.failed, "no regular file (\(path))") }
 }
 

@@ -1,3 +1,4 @@
+import FunnelProtocol
 import HTTP2
 import HTTPTypes
 import NIOCore
@@ -21,12 +22,13 @@ package enum HTTPRefusal: String, RefusalReason {
     case unread
     /// The head has more bytes than `header-kb`.
     case head
-    /// Requests answered with status 401, 429, 403 or 413.
+    /// Requests answered with status 401, 429 or 403.
     case notAuthenticated = "not_authenticated"
     case guesses
     case forbidden
+    /// 413, or a body or number of events over its limit in the words of an SDK.
     case tooLarge = "too_large"
-    /// 429 for a rate of events or bytes, or for events a day.
+    /// A rate of events or bytes, or events a day, with any status.
     case rate
 
     init(_ reason: BodyCut) {
@@ -37,12 +39,24 @@ package enum HTTPRefusal: String, RefusalReason {
         }
     }
 
+    /// Nil for an answer that is no refusal. The header `Sluice-Limit` decides before the status: SDKs of some products need another one.
     init?(_ head: HTTPResponse) {
+        guard head.status.code >= 400 else { return nil }
+        if let limit = head.headerFields[.limit].flatMap(RequestLimit.init) {
+            if limit.isRate {
+                self = .rate
+                return
+            }
+            if limit == .body || limit == .eventsPerRequest {
+                self = .tooLarge
+                return
+            }
+        }
         switch head.status.code {
         case 401: self = .notAuthenticated
         case 403: self = .forbidden
         case 413: self = .tooLarge
-        case 429: self = head.headerFields[.limit] == nil ? .guesses : .rate
+        case 429: self = .guesses
         default: return nil
         }
     }

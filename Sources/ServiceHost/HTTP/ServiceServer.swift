@@ -62,7 +62,7 @@ package enum ServiceServer {
             let allowed = known.map(\.rawValue).sorted().joined(separator: ", ")
             for method in methods where !known.contains(method) {
                 router.on(RouterPath(path), method: method) { _, _ in
-                    JSONResponse.problem(.methodNotAllowed, "Method Not Allowed", headers: [.allow: allowed])
+                    JSONResponse.problem(.methodNotAllowed, "the path takes \(allowed)", headers: [.allow: allowed])
                 }
             }
         }

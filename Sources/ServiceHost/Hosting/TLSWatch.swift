@@ -1,4 +1,5 @@
 import Dispatch
+import FunnelModel
 import Logging
 import RPC
 import ServiceRuntime
@@ -26,7 +27,9 @@ final class TLSWatch: Sendable {
     private static func report(_ outcome: TLSFiles.Outcome, _ logger: Logger, isAsked: Bool) {
         switch outcome {
         case .used(let expiry):
-            logger.notice("new connections use the TLS files as they are now", metadata: ["expires": "\(expiry)"])
+            logger.notice(
+                "new connections use the TLS files as they are now", metadata: ["expires": "\(Timestamp.format(Int64(expiry) * 1_000_000))"]
+            )
         case .refused(let reason, let isNew):
             guard isNew || isAsked else { return }
             logger.warning("the TLS files can't be used; those before stay in use", metadata: ["reason": "\(reason)"])

@@ -30,26 +30,30 @@ struct HTTPClient {
         var request = URLRequest(url: url, timeoutInterval: seconds)
         request.httpMethod = method
         request.httpBody = body.map { Data($0) }
-        if let authorization = try key.authorization() { request.setValue(authorization, forHTTPHeaderField: "Authorization") }
+        let authorization = try key.authorization()
+        if let authorization { request.setValue(authorization, forHTTPHeaderField: "Authorization") }
         let (data, response): (Data, URLResponse)
         do {
             (data, response) = try await URLSession.shared.data(for: request)
         } catch {
-            throw Failure("\(address): \(error.localizedDescription)\(hint(url, host))")
+            throw Failure("\(address): \(error.localizedDescription)\(hint(url, host, error))")
         }
         let status = (response as? HTTPURLResponse)?.statusCode ?? 0
+        if status == 401, authorization == nil { throw Failure("\(address): \(HTTPKeyOptions.keyNeeded)") }
         guard (200..<300).contains(status) else { throw Failure(problem(Array(data), status)) }
         return Array(data)
     }
 
-    /// What to do about a port of another kind; empty if it is none.
-    private func hint(_ url: URL, _ host: String) -> String {
+    /// What to do about a port of another kind, or a certificate that the system does not trust; empty if it is neither.
+    private func hint(_ url: URL, _ host: String, _ error: any Error) -> String {
         let isEncrypted = url.scheme == "https"
         switch PortKind.of(host: host, port: url.port ?? (isEncrypted ? 443 : 80)) {
         case .wire: return "; \(address) looks like a wire port: \(CalledService.coordinator.needsHTTP)"
         case .tls where !isEncrypted: return "; the port uses TLS: give --to https://HOST:PORT"
         case .http where isEncrypted: return "; the port does not use TLS: leave https:// out"
-        case .http, .tls, .unknown: return ""
+        case .http, .tls, .unknown:
+            let isCertificate = error.localizedDescription.contains("SSL certificate problem")
+            return isCertificate ? "; the system must trust the certificate (deploy/README.md, \"TLS\")" : ""
         }
     }
 

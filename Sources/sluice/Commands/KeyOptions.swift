@@ -33,6 +33,9 @@ struct HTTPKeyOptions: ParsableArguments {
         throw Failure("the API key would cross the network to \(host) in plain text: \(advice) to use TLS, or --allow-plain-text")
     }
 
+    /// What to do if a service asks for an API key and none was given.
+    static let keyNeeded = "an API key is needed: set SLUICE_KEY or give --key-file"
+
     func authorization() throws -> String? {
         let environment = ProcessInfo.processInfo.environment
         let key: String?

@@ -49,6 +49,14 @@ struct Keys: AsyncParsableCommand {
 
         enum Role: String, ExpressibleByArgument, CaseIterable { case write, read, admin }
 
+        func validate() throws {
+            guard let expires, Microseconds(parsing: ByteString(expires)) == nil else { return }
+            let time = try? Timestamp.parse(ByteString(expires))
+            guard let time, time > WallClock.now() else {
+                throw ValidationError("--expires must be a duration such as 90d, or a time ahead of now; \"\(expires.printable)\" is not")
+            }
+        }
+
         func run() async throws {
             var members: [JSONValue.Member] = [.init("role", .text(role.rawValue))]
             if let name { members.append(.init("name", .text(name))) }

@@ -37,12 +37,9 @@ struct Projects: AsyncParsableCommand {
             case .table:
                 let projects = try JSONParser.parse(answer)["projects"]?.asArray ?? []
                 let rows = projects.map { project in
-                    [
-                        Projects.number(project), TextTable.minute(project["created_at"]),
-                        "\((project["settings"]?.asObject ?? []).count)", TextTable.text(project["name"]),
-                    ]
+                    [Projects.number(project), TextTable.minute(project["created_at"]), TextTable.text(project["name"])]
                 }
-                for line in TextTable.lines([["ID", "CREATED", "SETTINGS", "NAME"]] + rows) { Terminal.out(line) }
+                for line in TextTable.lines([["ID", "CREATED", "NAME"]] + rows) { Terminal.out(line) }
             }
         }
     }

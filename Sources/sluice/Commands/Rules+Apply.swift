@@ -21,17 +21,17 @@ extension Rules {
         static let configuration = CommandConfiguration(
             abstract: "Replace the rules of a project by those of a file.",
             discussion: """
-                FILE has rules, as YAML or JSON; 'rules: []' removes all. They are in force at \\
-                every ingest within 2 seconds, for events that come from then on. Stored events \\
+                FILE has rules, as YAML or JSON; 'rules: []' removes all. They are in force at \
+                every ingest within 2 seconds, for events that come from then on. Stored events \
                 stay as they are.
 
-                A repeat of an event that was sent before may become another event under the new \\
-                rules: if they give it another name, or another kind of time, both count. Retries \\
-                of SDKs and a file that is loaded again are such repeats. RULES.md section 10 says \\
+                A repeat of an event that was sent before may become another event under the new \
+                rules: if they give it another name, or another kind of time, both count. Retries \
+                of SDKs and a file that is loaded again are such repeats. RULES.md section 10 says \
                 more.
 
-                With --if-revision, or the member 'revision' of the file, the rules are replaced \\
-                only if they are at that revision: nobody else has changed them. 0 means that the \\
+                With --if-revision, or the member 'revision' of the file, the rules are replaced \
+                only if they are at that revision: nobody else has changed them. 0 means that the \
                 project never had rules.
 
                 Examples:
@@ -51,10 +51,13 @@ extension Rules {
             let list = try RuleFile.read(file)
             var members: [JSONValue.Member] = [.init("rules", list.json["rules"] ?? [])]
             if let replaced = ifRevision ?? list.replaces { members.append(.init("revision", .integer(Int64(clamping: replaced)))) }
+            let before = try JSONParser.parse(try await target.call("GET"))
             let answer = try JSONParser.parse(try await target.call("PUT", JSONValue.object(members).encode()))
             guard let revision = answer["revision"]?.asInteger else { throw Failure("the coordinator's answer has no revision") }
             let count = list.rules.isEmpty ? "no rules" : Terminal.count(list.rules.count, "rule")
-            Terminal.out("revision \(revision): \(count)")
+            let isNew = revision != before["revision"]?.asInteger
+            Terminal.out("revision \(revision): \(count)" + (isNew ? "" : ", unchanged"))
+            guard isNew else { return }
             Terminal.note("A repeat of an event that was sent before may now be another event, and count too (RULES.md section 10).")
         }
     }
@@ -63,7 +66,7 @@ extension Rules {
         static let configuration = CommandConfiguration(
             abstract: "Print the rules of a project as JSON, with their revision.",
             discussion: """
-                The output is a file for 'sluice rules apply', which refuses it once the rules \\
+                The output is a file for 'sluice rules apply', which refuses it once the rules \
                 are at another revision.
 
                 Examples:
@@ -72,6 +75,16 @@ extension Rules {
                 """)
         @OptionGroup var target: RuleTarget
 
-        func run() async throws { Terminal.out(json: try await target.call("GET")) }
+        func run() async throws {
+            let answer = try await target.call("GET")
+            let document = try JSONParser.parse(answer)
+            guard let revision = document["revision"], let rules = document["rules"]?.asArray, !rules.isEmpty else {
+                return Terminal.out(json: answer)
+            }
+            // A rule a line.
+            var text = Array("{\"revision\":".utf8) + revision.encode() + Array(",\"rules\":[\n".utf8)
+            for (i, rule) in rules.enumerated() { text += Array("  ".utf8) + rule.encode() + (i == rules.count - 1 ? [10] : [44, 10]) }
+            Terminal.out(json: text + Array("]}".utf8))
+        }
     }
 }

@@ -41,7 +41,10 @@ struct Rules: AsyncParsableCommand {
 
         @Argument(help: "File with rules; - reads standard input.", completion: .file(extensions: ["yaml", "yml", "json"])) var file: String
         @Argument(help: "NDJSON file with events; - reads standard input.", completion: .file()) var events: String
-        @Option(help: ArgumentHelp("Endpoint whose rule for missing timestamps applies.", valueName: "endpoint"))
+        @Option(
+            help: ArgumentHelp(
+                "Endpoint whose rule for missing timestamps applies; events are native ones with each.", valueName: "endpoint")
+        )
         var endpoint: EventEndpoint = .events
         @Option(
             help: ArgumentHelp(

@@ -9,8 +9,8 @@ struct Up: AsyncParsableCommand {
         abstract: "Run a cluster on this machine.",
         discussion: """
             Starts one ingest, the shards and a coordinator. Each service is a process of its own, with a log file in DATA/logs. A service \
-            that ends is started again. SIGTERM or Ctrl-C stops all of them. API keys and \
-            the cluster secret come from the environment: SLUICE_WRITE_KEYS, \
+            that ends is started again. SIGTERM, SIGHUP or Ctrl-C stops all of them; with TLS, SIGHUP makes them read their \
+            certificates again. API keys and the cluster secret come from the environment: SLUICE_WRITE_KEYS, \
             SLUICE_READ_KEYS, SLUICE_ADMIN_KEYS, SLUICE_CLUSTER_SECRET. Other SLUICE_ \
             variables are settings of the services.
 
@@ -88,7 +88,9 @@ struct Up: AsyncParsableCommand {
         let supervisor = Supervisor(plan, programs: URL(fileURLWithPath: own).deletingLastPathComponent(), logs: logs) { pids in
             if isReady.withLock({ $0 }) { Self.write(plan, pids, to: info) }
         }
-        let stop = StopSignals()
+        let hasTLS = environment["SLUICE_TLS_CERT"]?.isEmpty == false
+        let hangUp: @Sendable () -> Void = { supervisor.hangUp() }
+        let stop = StopSignals(hangup: hasTLS ? hangUp : nil)
         try supervisor.start()
         let patience = Duration.seconds(patience)
         guard let problem = await stop.unlessStopped({ await supervisor.waitUntilReady(patience: patience) }) else {
@@ -102,7 +104,7 @@ struct Up: AsyncParsableCommand {
         }
         isReady.withLock { $0 = true }
         Self.write(plan, supervisor.pids, to: info)
-        let origin = (environment["SLUICE_TLS_CERT"]?.isEmpty ?? true ? "http" : "https") + "://127.0.0.1"
+        let origin = (hasTLS ? "https" : "http") + "://127.0.0.1"
         Terminal.note("ready: dashboard \(origin):\(plan.coordinator.http)/, events to \(origin):\(plan.ingest.http)/v1/events")
         await stop.wait()
         await supervisor.stop()

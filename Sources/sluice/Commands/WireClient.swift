@@ -46,6 +46,7 @@ struct WireClient: Sendable {
     /// The error with the address in its message, unless the service itself reports it.
     private func named(_ error: ProtocolError) -> ProtocolError {
         var named = error
+        if error.code == .notAuthenticated, authorization == nil { named.message = "\(address): \(HTTPKeyOptions.keyNeeded)" }
         if error.shards == [address] { named.message = error.text(from: address) }
         return named
     }

@@ -29,8 +29,8 @@ enum Terminal {
         return Int(size.ws_col)
     }
 
-    /// An answer as it came.
-    static func out(json: [UInt8]) { out(String(decoding: json, as: UTF8.self).printableJSON) }
+    /// An answer as it came, with one line end.
+    static func out(json: [UInt8]) { out(String(decoding: json.last == 10 ? json.dropLast() : json[...], as: UTF8.self).printableJSON) }
 
     /// "1 row", "1,200 rows".
     static func count(_ number: Int, _ noun: String) -> String { "\(Self.number(number)) \(noun)\(number == 1 ? "" : "s")" }

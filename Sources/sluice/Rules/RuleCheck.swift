@@ -65,6 +65,9 @@ struct RuleCheck {
         }
         show()
         if isTable { end() }
+        if counts.events > 0, counts.invalid == counts.events {
+            Terminal.note("No line is an event. Give native events as JSON, one object a line (RULES.md section 1).")
+        }
     }
 
     private mutating func take(_ line: [UInt8], _ number: Int) {

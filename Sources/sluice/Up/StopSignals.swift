@@ -12,12 +12,17 @@ final class StopSignals: Sendable {
     private let state = Mutex(State())
     private let sources = Mutex<[DispatchSource]>([])
 
-    init() {
+    /// - Parameter hangup: is called at each SIGHUP, which then stops nothing; nil: SIGHUP stops as the others do.
+    init(hangup: (@Sendable () -> Void)? = nil) {
         let queue = DispatchQueue(label: "stop-signals")
         for number in [SIGTERM, SIGINT, SIGHUP] {
             signal(number, SIG_IGN)
             guard let source = DispatchSource.makeSignalSource(signal: number, queue: queue) as? DispatchSource else { continue }
-            source.setEventHandler { [weak self] in self?.stop(number) }
+            if number == SIGHUP, let hangup {
+                source.setEventHandler(handler: hangup)
+            } else {
+                source.setEventHandler { [weak self] in self?.stop(number) }
+            }
             source.resume()
             sources.withLock { $0.append(source) }
         }

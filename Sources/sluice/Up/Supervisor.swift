@@ -187,6 +187,12 @@ final class Supervisor: Sendable {
         return problems.isEmpty ? nil : "not ready after \(patience.components.seconds) s; see \(logs)\n" + problems.joined(separator: "\n")
     }
 
+    /// Passes SIGHUP on: members read their TLS files again. A member that is only starting would end, and reads them anyway.
+    func hangUp() {
+        let processes = state.withLock { $0.wasReady ? Array($0.processes.values) : [] }
+        for process in processes where process.isRunning { kill(process.processIdentifier, SIGHUP) }
+    }
+
     /// Sends SIGTERM to all members, ingest first, and SIGKILL after 9.7 s. Members end on their own after 9.5 s.
     func stop() async {
         let processes = state.withLock { state in

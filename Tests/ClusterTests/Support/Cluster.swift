@@ -75,6 +75,11 @@ final class Cluster: @unchecked Sendable {
         throw Trouble("cluster is not ready: \(log)")
     }
 
+    /// Sends a signal to `sluice up`.
+    func signal(_ number: Int32) {
+        if let process, process.isRunning { kill(process.processIdentifier, number) }
+    }
+
     /// SIGTERM, and the exit code 0 that must follow.
     func stop() async throws {
         guard let process, process.isRunning else { return }
