@@ -252,7 +252,7 @@ extension ClusterSuite {
                 try await expectRate(wrong, "address_kb_per_second", cluster)
                 #expect(try await metric(cluster, refused("rate")) == 6)
                 #expect(try await metric(cluster, refused("guesses")) == 0)
-                #expect(try await metric(cluster, "sluice_ingest_events_accepted_total") == 150 + 1 + 15 + 270 + 24)
+                #expect(try await metric(cluster, "sluice_ingest_events_accepted_total") == 150 + 1 + 110 + 15 + 270 + 24)
             }
         }
 

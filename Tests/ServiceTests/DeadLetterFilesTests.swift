@@ -112,14 +112,20 @@ struct DeadLetterFilesTests {
         }
     }
 
-    @Test func aFullDiskLosesLinesAndNothingElse() throws {
+    @Test func whatIsNoFileOfOursIsNotWritten() throws {
         try withFolder { folder in
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            try FileManager.default.createSymbolicLink(atPath: "\(folder)/1.ndjson", withDestinationPath: "/dev/full")
+            // Neither the file that a link leads to is changed, nor is a reader of a FIFO waited for.
+            let other = folder + "/other"
+            _ = FileManager.default.createFile(atPath: other, contents: Data("no line end".utf8))
+            try FileManager.default.createSymbolicLink(atPath: "\(folder)/1.ndjson", withDestinationPath: other)
+            #expect(mkfifo("\(folder)/3.ndjson", 0o600) == 0)
             let files = Files(folder)
             let (kept, fault) = files.append([line("a")], project: 1)
-            #expect(kept == 0 && fault?.contains("cannot write") == true)
+            #expect(kept == 0 && fault?.contains("cannot open") == true)
+            #expect(files.append([line("a")], project: 3).fault != nil)
             #expect(files.append([line("b")], project: 2) == (1, nil))
+            #expect(try String(contentsOfFile: other, encoding: .utf8) == "no line end")
         }
         try withFolder { folder in
             // A file in the place of the directory.
