@@ -25,7 +25,7 @@ struct RejectedEventTests {
 
     @Test func textThatIsNoEventIsText() {
         #expect(RejectedEvent.Content(Array("{\"a\":".utf8)) == .text(Array("{\"a\":".utf8), isCut: false))
-        #expect(RejectedEvent.Content([0xFF, 0x0A]) == .text([0xFF, 0x0A], isCut: false))
+        #expect(RejectedEvent.Content([0xFF, 0x0A]) == .text([0xFF, 0x0A], isCut: true))
         let long = RejectedEvent.Content(Array("[\"\(String(repeating: "x", count: RejectedEvent.textMax))\"]".utf8))
         #expect(long.bytes.count == RejectedEvent.textMax)
         let line = Self.text(Self.rejected(long))

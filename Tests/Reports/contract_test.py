@@ -276,6 +276,12 @@ def sdk_request(keys, kind, example, key):
     return example, headers
 
 
+def state_of(pid):
+    """The state of a process, such as T for stopped."""
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
 class Run:
     def __init__(self, contract, cluster):
         self.contract, self.cluster = contract, cluster
@@ -433,6 +439,8 @@ class Run:
         ask, read, write = self.ask, KEYS["read"], KEYS["write"]
         try:
             os.kill(pids["shard-1"], signal.SIGSTOP)
+            while state_of(pids["shard-1"]) != "T":  # kill does not wait for the stop
+                time.sleep(0.001)
             ask("coordinator", "POST", "/v1/query", 504, query(deadline="50ms"), read)
             self.wait("ingest", 200, "shard-1")
             self.wait("coordinator", 200, "shard-1")

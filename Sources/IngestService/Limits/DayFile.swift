@@ -26,7 +26,9 @@ final class DayFile: Service {
 
     /// The document of the last run; null if there is none.
     static func read(_ settings: Settings) -> JSONValue {
-        guard let bytes = try? DurableFile.readKept(path(settings), bytesMax: 64 << 20), let document = try? JSONParser.parse(bytes) else { return .null }
+        guard let bytes = try? DurableFile.readKept(path(settings), bytesMax: 64 << 20), let document = try? JSONParser.parse(bytes) else {
+            return .null
+        }
         return document
     }
 

@@ -65,7 +65,7 @@ let forwardSecretSuites = "ECDHE+AESGCM:ECDHE+CHACHA20"
 func requireRegularFile(_ path: String) throws(TransportError) {
     var found = stat()
     guard unsafe stat(path, &found) == 0 else {
-        let reason = errno == ENOENT ? "there is no such file" : unsafe String(cString: strerror(errno))
+        let reason = isMissing(path) ? "there is no such file" : unsafe String(cString: strerror(errno))
         throw TransportError(.failed, "\(reason) (\(path))")
     }
     guard found.st_mode & S_IFMT == S_IFREG else { throw TransportError(.failed, "no regular file (\(path))") }
@@ -77,6 +77,9 @@ func reading<T>(_ files: [String?], _ body: () throws -> T) throws(TransportErro
         return try body()
     } catch {
         let names = files.compactMap(\.self).joined(separator: ", ")
-        throw TransportError(.failed, connectionWords(error) + (names.isEmpty ? "" : " (\(names))"))
+        let words = files.compactMap(\.self).contains(where: isMissing) ? "there is no such file" : connectionWords(error)
+        throw TransportError(.failed, words + (names.isEmpty ? "" : " (\(names))"))
     }
 }
+
+private func isMissing(_ path: String) -> Bool { unsafe access(path, F_OK) != 0 && errno == ENOENT }
