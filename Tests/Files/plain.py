@@ -79,7 +79,8 @@ def event_of(members, options, name, cells):
     objects = {key: value for key, value in members.items() if key not in cells and key != "properties"}
     inner = {} if "properties" in cells else flatten(presets.object_of(members.get("properties"), of_text=False))
     own = {key: members[key] for key in cells if key in members}
-    return presets.event([first_of(*values[:2])], values[2], values[3], values[4], flatten(objects), own, inner, zone=options.zone)
+    event = presets.event([first_of(*values[:2])], values[2], values[3], values[4], flatten(objects), own, inner, zone=options.zone)
+    return presets.record([event], presets.claims(("identify", values[1], values[0])) if options.anonymous else ())
 
 
 def json_event(row, options):
