@@ -12,7 +12,7 @@ package struct FileOptions: Sendable {
     /// Time zone of times without one; nil is UTC.
     package var zone: NamedZone?
     package var required: [RequiredColumn] = []
-    /// What a line of JSON stands for, in a file of rejected events; nil in any other file.
+    /// Reads the events of a line of a file of rejected events; nil for any other file.
     package var unwrap: (@Sendable (JSONValue) throws(EventFault) -> Unwrapped)?
 
     package init() {}

@@ -243,7 +243,7 @@ package final class IngestService: Sendable {
         }
     }
 
-    /// Until cancelled: tells the coordinator the wire address of this process (`PROTOCOL.md` section 11, "Addresses of ingests").
+    /// Until cancelled: announces the wire address of this process to the coordinator (`PROTOCOL.md` section 11, "Addresses of ingests").
     private func announce() async {
         while !Task.isCancelled {
             var isHeard = false

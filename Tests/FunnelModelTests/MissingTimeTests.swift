@@ -22,7 +22,7 @@ struct MissingTimeTests {
         #expect(list.batch.events.map(\.id) == ["K/0"] && list.batch.events.map(\.serverTimed) == [true])
     }
 
-    /// Without an id its time tells it from others, so each delivery is another event.
+    /// Events without an id differ by their time, so each delivery is another event.
     @Test(arguments: forms) func anEventWithoutAnIDHasTheTimeAlone(form: String) throws {
         let event = #"{"user_id":"u","event":"e"\#(form)}"#
         let plain = try Self.read(event).batch.events

@@ -108,7 +108,7 @@ struct RoleNameTests {
             #expect(await failure(port, as: .client, .hello, hello.body, by: anonymous) == nil)
             let told = await failure(port, as: .ingest, by: anonymous)
             #expect(told?.contains("has no certificate with the DNS name ingest.sluice") == true, "\(told ?? "accepted")")
-            // A certificate of another authority is refused, whatever it says.
+            // A certificate of another authority is refused, also if it names the right role.
             let foreign = TLSClientConfig(
                 trustRootsFile: authority.roots, certificateChainFile: stranger.path("ingest.pem"),
                 privateKeyFile: stranger.path("ingest.key"))

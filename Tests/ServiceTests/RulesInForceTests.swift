@@ -84,7 +84,7 @@ struct RulesInForceTests {
         #expect(read.index == [1] && read.batch.events == [claim])
     }
 
-    /// A shard recognises a slice by its number, so a retry must be cut as the first delivery, whatever the rules are by then.
+    /// A shard recognises a slice by its number, so a retry must be cut as the first delivery, also if the rules have changed since.
     @Test func slicesOfANumberedRequestDoNotDependOnRules() async throws {
         let text = PropertyValue.string(ByteString([UInt8](repeating: 120, count: 8_000)))
         let events = (0..<2_600).map { row in

@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// A parameter of a URL that stands for a member of a report's request.
+/// A parameter of a URL that sets a member of a report's request.
 struct URLParameter: Sendable {
     enum Kind: Sendable {
         case text
