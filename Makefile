@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-contract test-sdks test-bodies test-files test-traits test-kafka test-tsan test-hostile hostile kills-all test-prometheus test-proxies test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-contract test-sdks test-bodies test-files test-traits test-kafka test-tsan test-hostile hostile kills-all test-prometheus test-notices test-proxies test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -59,6 +59,13 @@ test-hostile:
 test-prometheus: build
 	@sh deploy/install-deps.sh promtool:prometheus faketime:faketime openssl:openssl python3:python3 cc:gcc
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Prometheus/run.sh
+
+# make test-notices KILLS=50 SEED=1: kill -9 of the coordinator between the evaluation of alert rules and the delivery of notices; and
+# Alertmanager as a receiver, if it is installed. About two minutes.
+test-notices: KILLS := $(or $(KILLS),50)
+test-notices: build
+	@sh deploy/install-deps.sh python3:python3 prometheus-alertmanager:prometheus-alertmanager
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Notices/run.sh --kills $(KILLS) --seed $(SEED)
 
 # Certificates that change under load, roles by certificate, and nginx and Caddy with the examples of deploy in front; about a minute.
 test-proxies: build

@@ -110,7 +110,7 @@ let package = Package(
             "CoordinatorService",
             [
                 "Metadata", "Dashboard", "EventRules", "ReportTables", "TimeZones", "Codec", "RPC", "ServiceHost", "FunnelStatistics",
-                crypto,
+                "FunnelAlerts", "Notifications", crypto,
             ]),
         program("sluice-ingest", ["IngestService", "ServiceHost", "ServiceRuntime"]),
         program("sluice-shard", ["ShardService", "ServiceHost", "ServiceRuntime"]),
@@ -139,7 +139,7 @@ let package = Package(
             "ServiceTests",
             [
                 "ServiceRuntime", "ServiceHost", "Metadata", "EventRules", "EventSDKs", "IngestService", "CoordinatorService",
-                "ReportTables",
+                "ReportTables", "FunnelAlerts", "Notifications",
                 "ShardService",
                 "EventStorage",
                 "Dashboard",

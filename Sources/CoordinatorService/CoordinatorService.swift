@@ -2,6 +2,7 @@ import FunnelModel
 import FunnelProtocol
 import Logging
 import Metadata
+import Notifications
 import RPC
 import ServiceHost
 import ServiceLifecycle
@@ -28,7 +29,8 @@ package final class CoordinatorService: Sendable {
                 "chart-library", .text, default: "", "path of Chart.js for the dashboard; by default that of Debian's libjs-chart.js"),
             Setting(
                 "queries-queued", .integer(0...10_000), default: "64", "max queries that wait, half of them for one project"),
-        ] + PortSettings.all)
+            Setting("alert-seconds", .integer(1...3_600), default: "60", "seconds between two evaluations of alert rules"),
+        ] + NoticeSettings.all + PortSettings.all)
 
     private let node: Node
     private let directory: CoordinatorDirectory
@@ -41,6 +43,8 @@ package final class CoordinatorService: Sendable {
     private let projects: ProjectStore
     private let live: LiveHub
     private let ingests: IngestList
+    private let desk: NoticeDesk
+    private let alerts: AlertEvaluator
 
     /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.
     package static func services(_ run: Program.Run) async throws -> [any Service] {
@@ -72,7 +76,8 @@ package final class CoordinatorService: Sendable {
                 service.apiKeys.endWaiting()
                 service.savedRules.endWaiting()
             },
-            Background { await service.live.run() },
+            Background { await service.live.run() }, Background { await service.desk.run() },
+            Background { await service.alerts.run(every: .seconds(node.settings.integer("alert-seconds"))) },
         ]
     }
 
@@ -84,7 +89,7 @@ package final class CoordinatorService: Sendable {
         }
         let routes = CoordinatorRoutes(
             engine: engine, savedFunnels: savedFunnels, savedRules: savedRules, apiKeys: apiKeys, projects: projects, callers: callers,
-            hub: live, ingests: ingests, site: site)
+            hub: live, alerts: alerts, desk: desk, ingests: ingests, site: site)
         routes.add(to: router)
     }
 
@@ -120,18 +125,40 @@ package final class CoordinatorService: Sendable {
                 connections: 1, logger: node.logger)
         }
         node.addClusterMetrics { directory.registry.state }
+        let notices = try NoticeSettings(node.settings)
+        desk = try await NoticeDesk(
+            directory.store, channels: SavedChannels(directory.store, settings: notices, logger: node.logger),
+            sender: NoticeSender(notices.sender), metrics: node.metrics, logger: node.logger)
         let gate = AdmissionGate(
             running: node.settings.integer("queries-running"), queued: node.settings.integer("queries-queued"))
         let engine = QueryEngine(fleet, savedFunnels: savedFunnels, gate: gate, metrics: node.metrics, logger: node.logger)
         self.engine = engine
+        let desk = desk
+        alerts = AlertEvaluator(
+            AlertBook(directory.store, desk: desk, publicURL: notices.publicURL, logger: node.logger),
+            .init {
+                try await savedFunnels.get($0, project: $1)?.definition
+            } channels: {
+                try await desk.channels.ids(project: $0)
+            } answer: {
+                try await Self.answer($0, $1, by: engine)
+            }, metrics: node.metrics, logger: node.logger)
         live = LiveHub(
             .init { project in
                 await engine.totals(project: project).map { $0.totals?.taken } + [savedFunnels.changes]
             } evaluate: { question in
-                var query = try QueryRequest.parse(try JSONParser.parse(question.body), now: WallClock.now())
-                query.deadline = min(query.deadline, LiveHub.deadline)
-                return try await engine.report(query, project: question.project).json
+                try await Self.answer(question.body, question.project, by: engine, within: LiveHub.deadline)
             }, metrics: node.metrics, logger: node.logger)
+    }
+
+    /// The answer of a funnel now.
+    /// - Parameter body: of `POST /v1/query`.
+    private static func answer(
+        _ body: [UInt8], _ project: UInt32, by engine: QueryEngine, within deadline: Duration = .seconds(30)
+    ) async throws -> JSONValue {
+        var query = try QueryRequest.parse(try JSONParser.parse(body), now: WallClock.now())
+        query.deadline = min(query.deadline, deadline)
+        return try await engine.report(query, project: project).json
     }
 
     private var identity: ServiceSelf {

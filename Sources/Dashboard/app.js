@@ -14,7 +14,8 @@ import { signInPage } from "./pages/signin.js";
 const pages = {
   funnel: () => import("./pages/funnel.js"), edit: () => import("./pages/edit.js"), trends: () => import("./pages/trends.js"),
   times: () => import("./pages/times.js"), paths: () => import("./pages/paths.js"), experiments: () => import("./pages/experiments.js"),
-  users: () => import("./pages/users.js"), incoming: () => import("./pages/incoming.js"), status: () => import("./pages/status.js"),
+  users: () => import("./pages/users.js"), overview: () => import("./pages/overview.js"), alerts: () => import("./pages/alerts.js"),
+  incoming: () => import("./pages/incoming.js"), status: () => import("./pages/status.js"),
 };
 const main = document.getElementById("main");
 let current = null;
@@ -36,7 +37,7 @@ async function show(state) {
   try {
     const funnels = await loadFunnels();
     if (mine !== turn) return;
-    if (!state.funnel && !state.def && funnels.length && !["edit", "incoming", "status"].includes(state.page)) {
+    if (!state.funnel && !state.def && funnels.length && !["edit", "overview", "alerts", "incoming", "status"].includes(state.page)) {
       state = { ...state, funnel: (funnels.find(funnel => funnel.default) ?? funnels[0]).funnel_id };
       note(state);
     }

@@ -10,7 +10,17 @@ package struct AlertDryRun: Equatable, Sendable {
         package var text: String
     }
 
+    /// The metric in one period.
+    package struct Point: Equatable, Sendable {
+        /// Times of step 1, half-open, in microseconds since 1970.
+        package var period: Range<Int64>
+        /// The metric's value by group; a group without one is left out.
+        package var values: [AlertGroup: Double]
+    }
+
     package var firings: [Firing] = []
+    /// In order of time. Groups that never fired are left out, but for the whole.
+    package var points: [Point] = []
     /// Notifications that would have been sent, with mute, quiet hours and cool-down.
     package var notifications: [AlertNotification] = []
     /// Periods that were evaluated.
@@ -42,6 +52,7 @@ package struct AlertDryRun: Equatable, Sendable {
                 continue
             }
             periods += 1
+            points.append(Point(period: period, values: state.groups.compactMapValues(\.value)))
             for (key, group) in state.groups.sorted(by: { $0.key < $1.key }) {
                 if let index = open[key], group.firing != firings[index].start {
                     firings[index].end = period.upperBound
@@ -53,6 +64,14 @@ package struct AlertDryRun: Equatable, Sendable {
                 }
             }
         }
+        let shown = Set(firings.map(\.group)).union([.whole])
+        for i in points.indices { points[i].values = points[i].values.filter { shown.contains($0.key) } }
+    }
+
+    /// What a dry run asks, without duplicates, in order of time.
+    package static func questions(_ plan: AlertPlan, over range: Range<Int64>) -> [AlertQuestion] {
+        var seen: Set<AlertQuestion> = []
+        return periods(plan, range).flatMap { [$0] + plan.baseline(of: $0) }.map { plan.question($0) }.filter { seen.insert($0).inserted }
     }
 
     private static func periods(_ plan: AlertPlan, _ range: Range<Int64>) -> [Range<Int64>] {

@@ -7,7 +7,7 @@ package struct AlertGroup: Hashable, Comparable, Sendable {
 
     package static let whole = AlertGroup(text: "")
 
-    init(text: ByteString) { self.text = text }
+    package init(text: ByteString) { self.text = text }
 
     package init(_ value: PropertyValue) {
         let full = value.json.encode()

@@ -6,7 +6,6 @@ package enum AlertLimits {
     package static let documentBytes = 64 << 10
     package static let ruleIDBytes = 64
     package static let channels = 10
-    package static let channelIDBytes = 128
     /// Values of a breakdown that one rule evaluates.
     package static let groups = 100
     /// Bytes of a value's JSON text in states and notifications; a longer one is shortened.

@@ -110,8 +110,8 @@ struct AlertRuleReader {
         var ids: [ByteString] = []
         for (i, entry) in list.enumerated() {
             let field = "channels[\(i)]"
-            guard let id = entry.asString, id.count <= AlertLimits.channelIDBytes, FunnelDefinition.isValidID(id) else {
-                reader.fault(field, "must match [A-Za-z0-9_.-]{1,\(AlertLimits.channelIDBytes)}")
+            guard let id = entry.asString, FunnelDefinition.isValidID(id) else {
+                reader.fault(field, "must match [A-Za-z0-9_.-]{1,\(Limits.funnelIDBytes)}")
                 continue
             }
             if ids.contains(id) { reader.fault(field, "is given twice") }

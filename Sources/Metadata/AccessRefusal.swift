@@ -1,7 +1,7 @@
 import FunnelModel
 import FunnelProtocol
 
-/// Why a change of API keys or projects is not made. Only over HTTP: these errors have no code of the binary protocol.
+/// Why a change of API keys, projects or saved documents is not made. Only over HTTP: these errors have no code of the binary protocol.
 package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
     case unknownKey
     case unknownProject(String)
@@ -12,6 +12,10 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
     case keyListBytesOfProject(UInt32)
     case projects
     case ruleListBytes
+    /// No document of the kind is saved under the id.
+    case unknownDocument(String)
+    /// The project has as many documents of the kind as it may.
+    case documents(String, Int)
     /// The environment has no API keys.
     case keysNeeded
 
@@ -38,6 +42,8 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
         case .projects: "the cluster has \(Limits.projects) projects, the limit"
         case .ruleListBytes:
             "the normalisation rules of all projects together would take more than \(Limits.ruleListBytes) bytes, the limit"
+        case .unknownDocument(let noun): "no \(noun) is saved under this id"
+        case .documents(let noun, let limit): "the project has \(limit) \(noun)s, the limit: delete those that are not used"
         case .keysNeeded:
             """
             this cluster has no API keys, so everybody on its machine may do everything: start it with SLUICE_ADMIN_KEYS before \
@@ -50,17 +56,21 @@ package enum AccessRefusal: Error, Equatable, CustomStringConvertible {
     package var name: String {
         switch self {
         case .unknownKey: "unknown_key"
+        case .unknownDocument(let noun): "unknown_" + String(noun.map { $0 == " " ? "_" : $0 })
         case .unknownProject: "unknown_project"
         case .nameTaken: "name_taken"
-        case .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects, .ruleListBytes: "limit_reached"
+        case .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects, .ruleListBytes, .documents:
+            "limit_reached"
         case .keysNeeded: "keys_needed"
         }
     }
 
     package var httpStatus: Int {
         switch self {
-        case .unknownKey, .unknownProject: 404
-        case .nameTaken, .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects, .ruleListBytes, .keysNeeded: 409
+        case .unknownKey, .unknownProject, .unknownDocument: 404
+        case .nameTaken, .keysOfProject, .keysOfCluster, .keyListBytes, .keyListBytesOfProject, .projects, .ruleListBytes, .documents,
+            .keysNeeded:
+            409
         }
     }
 }

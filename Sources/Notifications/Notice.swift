@@ -2,7 +2,11 @@ import FunnelModel
 
 /// A message for channels: something fires or is resolved, with the numbers that say why.
 package struct Notice: Equatable, Sendable {
-    package enum Status: String, CaseIterable, Sendable { case firing, resolved }
+    package enum Status: String, CaseIterable, Sendable {
+        case firing, resolved
+        /// Said once: nothing fires, and nothing will be resolved.
+        case info
+    }
 
     package struct Number: Equatable, Sendable {
         package var name: String

@@ -11,7 +11,8 @@ package enum NoticeLimits {
 
     // MARK: Channels
 
-    package static let channelIDBytes = 64
+    /// Bytes of a channel as JSON.
+    package static let documentBytes = 64 << 10
     package static let urlBytes = 2_048
     package static let secretBytes = 16...1_024
     package static let recipients = 20

@@ -20,6 +20,8 @@ PAGES = {
     "experiments": "/?page=experiments&funnel=shop&variant=device",
     "pair": "/?page=experiments&funnel=shop&against=shop-3",
     "users": "/?page=users&funnel=shop&user=user-1",
+    "overview": "/?page=overview",
+    "alerts": "/?page=alerts",
     "incoming": "/?page=incoming",
     "status": "/?page=status",
 }

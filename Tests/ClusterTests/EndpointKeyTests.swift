@@ -61,6 +61,11 @@ extension ClusterSuite {
             }
         }
 
+        private static let rule: JSONValue = [
+            "funnel_id": "kept-of-1", "metric": ["kind": "count", "step": 1], "condition": ["threshold": ["above": 9]], "period": "1d",
+        ]
+        /// Its address is no public one, so that a test is refused without a call.
+        private static let channel: JSONValue = ["kind": "webhook", "settings": ["url": "https://192.0.2.1/"]]
         private static let operatorKey = "the-admin-key-of-the-operator"
         private static let environment = [
             "SLUICE_ADMIN_KEYS": "\(operatorKey),2:the-admin-key-of-project-two",
@@ -118,6 +123,16 @@ extension ClusterSuite {
                 "GET /v1/projects": Row(.read), "POST /v1/projects": Row(.anOperator, nil, ["name": "More"]),
                 "GET /v1/projects/{id}": Row(.read, "/v1/projects/1", foreign: 404),
                 "PUT /v1/projects/{id}": Row(.admin, "/v1/projects/1", ["name": "Main-of-1"], foreign: 404),
+                "GET /v1/alerts": Row(.read), "GET /v1/alerts/{id}": Row(.read, "/v1/alerts/kept-of-1", foreign: 404),
+                "PUT /v1/alerts/{id}": Row(.admin, "/v1/alerts/put", Self.rule, foreign: 422),
+                "DELETE /v1/alerts/{id}": Row(.admin, "/v1/alerts/gone-of-1", foreign: 404),
+                "GET /v1/alerts/{id}/history": Row(.read, "/v1/alerts/kept-of-1/history", foreign: 404),
+                "POST /v1/alerts/dry-run": Row(
+                    .read, nil, ["rule": .object([.init("id", "r")] + (Self.rule.asObject ?? []))], foreign: 422),
+                "GET /v1/channels": Row(.admin), "GET /v1/channels/{id}": Row(.admin, "/v1/channels/kept-of-1", foreign: 404),
+                "PUT /v1/channels/{id}": Row(.admin, "/v1/channels/put", Self.channel),
+                "DELETE /v1/channels/{id}": Row(.admin, "/v1/channels/gone-of-1", foreign: 404),
+                "POST /v1/channels/{id}/test": Row(.admin, "/v1/channels/kept-of-1/test", foreign: 404),
                 "GET /v1/rules": Row(.read), "PUT /v1/rules": Row(.admin, nil, ["rules": []]), "GET /v1/rejected": Row(.read),
                 "GET /v1/status": Row(.read), "GET /v1/session": Row(.nobody),
                 "POST /v1/session": Row(.nobody, nil, ["key": "the-read-key-of-project-one"]), "DELETE /v1/session": Row(.nobody),
@@ -145,6 +160,13 @@ extension ClusterSuite {
                 let saved = try await HTTP.call(
                     "PUT", cluster.coordinatorHTTP, "/v1/funnels/\(funnel)", body: body.encode(), key: Self.operatorKey)
                 #expect(saved.status == 201)
+            }
+            for name in ["kept-of-1", "gone-of-1"] {
+                for (path, body) in [("alerts", Self.rule), ("channels", Self.channel)] {
+                    let saved = try await HTTP.call(
+                        "PUT", cluster.coordinatorHTTP, "/v1/\(path)/\(name)", body: body.encode(), key: Self.operatorKey)
+                    #expect(saved.status == 201, "\(saved.text)")
+                }
             }
         }
 

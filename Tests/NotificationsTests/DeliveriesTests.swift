@@ -34,7 +34,7 @@ struct DeliveriesTests {
         let channel = try Samples.webhook("http://127.0.0.1:\(server.port)/")
         let clock = ManualClock()
         let deliveries = try Self.deliveries(OutboxFile(url: folder.url.appendingPathComponent("outbox")), [channel])
-        #expect(try await deliveries.submit(Samples.firing, to: [channel], now: clock.now).isEmpty)
+        #expect(try await deliveries.submit([Samples.firing], to: [channel], now: clock.now).isEmpty)
         for seconds in [7, 10, 100] {
             let reports = try await deliveries.deliverDue(clock: { clock.now })
             let next = clock.now + Int64(seconds) * 1_000_000
@@ -57,7 +57,7 @@ struct DeliveriesTests {
         let channel = try Samples.webhook("http://127.0.0.1:\(server.port)/")
         let gone = try Samples.webhook("http://127.0.0.1:\(server.port)/", id: "gone")
         let deliveries = try Self.deliveries(OutboxFile(url: folder.url.appendingPathComponent("outbox")), [channel])
-        _ = try await deliveries.submit(Samples.firing, to: [channel, gone], now: Samples.now)
+        _ = try await deliveries.submit([Samples.firing], to: [channel, gone], now: Samples.now)
         let reports = try await deliveries.deliverDue(clock: { Samples.now })
         #expect(Set(reports.map { "\($0.channel): \($0.fate)" }).count == 2)
         #expect(reports.first { $0.channel == "hook" }?.fate == .lost("the answer is 404"))
@@ -75,7 +75,7 @@ struct DeliveriesTests {
         let channel = try Samples.webhook("http://127.0.0.1:\(server.port)/")
         // Ended before the delivery.
         var deliveries = try Self.deliveries(file, [channel])
-        _ = try await deliveries.submit(Samples.firing, to: [channel], now: Samples.now)
+        _ = try await deliveries.submit([Samples.firing], to: [channel], now: Samples.now)
         // Ended after the delivery, before it was noted.
         deliveries = try Self.deliveries(file, [channel], outbox: try file.outbox(), storesMax: 0)
         await #expect(throws: StoreFailed.self) { try await deliveries.deliverDue(clock: { Samples.now }) }
@@ -86,7 +86,7 @@ struct DeliveriesTests {
         #expect(server.requests.map { $0.headers["idempotency-key"] } == [Samples.firing.id, Samples.firing.id])
         // And never after that.
         deliveries = try Self.deliveries(file, [channel], outbox: try file.outbox())
-        _ = try await deliveries.submit(Samples.firing, to: [channel], now: Samples.now)
+        _ = try await deliveries.submit([Samples.firing], to: [channel], now: Samples.now)
         #expect(try await deliveries.deliverDue(clock: { Samples.now }).isEmpty)
         #expect(server.requests.count == 2)
         await server.stop()
@@ -98,7 +98,7 @@ struct DeliveriesTests {
         defer { folder.remove() }
         let channel = try Samples.webhook("http://127.0.0.1:1/")
         let deliveries = try Self.deliveries(OutboxFile(url: folder.url.appendingPathComponent("outbox")), [channel], storesMax: 0)
-        await #expect(throws: StoreFailed.self) { try await deliveries.submit(Samples.firing, to: [channel], now: Samples.now) }
+        await #expect(throws: StoreFailed.self) { try await deliveries.submit([Samples.firing], to: [channel], now: Samples.now) }
     }
 
     /// One channel that does not answer keeps no other one waiting, and a second round does not begin beside the first.
@@ -114,7 +114,7 @@ struct DeliveriesTests {
         let deliveries = try Self.deliveries(file, channels)
         await withThrowingTaskGroup(of: Void.self) { group in
             for i in 0..<20 {
-                group.addTask { _ = try await deliveries.submit(Samples.notice("\(i)"), to: channels, now: Samples.now) }
+                group.addTask { _ = try await deliveries.submit([Samples.notice("\(i)")], to: channels, now: Samples.now) }
                 group.addTask { _ = try await deliveries.deliverDue(clock: { Samples.now }) }
             }
         }

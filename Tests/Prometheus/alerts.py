@@ -4,6 +4,7 @@ Usage: alerts.py [NAME ...]   runs the causes of these names only.
 """
 
 import glob
+import http.server
 import os
 import resource
 import shutil
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -254,6 +256,54 @@ def there_is_no_place_for_queries(folder, story):
                 scrapes(story, cluster.all, 1)
     finally:
         cluster.stop()
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """A receiver of webhooks that takes nothing: /busy may work later, /gone never."""
+
+    def do_POST(self):
+        self.send_response(404 if self.path == "/gone" else 500)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@cause("SluiceNoticesWait", "SluiceNoticesLost", "SluiceAlertRulesUnanswered")
+def channels_fail_and_rules_get_no_answers(folder, story):
+    receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    cluster = Cluster(folder, "notices", shards=1, coordinator=["--alert-seconds", "1", "--allowed-targets", "127.0.0.1"])
+    ask = cluster.coordinator.call
+    try:
+        scrapes(story, cluster.all, 1)
+        assert put(ask, "/v1/funnels/f", {"steps": ["a", "b"]}) == 201
+        for name in ("busy", "gone"):
+            url = f"http://127.0.0.1:{receiver.server_port}/{name}"
+            assert put(ask, f"/v1/channels/{name}", {"kind": "webhook", "settings": {"url": url}}) == 201
+        rule = {"funnel_id": "f", "metric": {"kind": "count", "step": 1}, "condition": {"no_data": {}}, "period": "5m", "channels": ["busy", "gone"]}
+        assert put(ask, "/v1/alerts/r", rule) == 201
+        wait(cluster.coordinator, "sluice_notices_waiting", 1)
+        scrapes(story, cluster.all, 7, pause=1)
+        cluster.shards[0].kill(signal.SIGKILL)
+        # Another rule, whose first period is due at once.
+        assert put(ask, "/v1/alerts/s", {**rule, "metric": {"kind": "count", "step": 2}, "within": "1m"}) == 201
+        scrapes(story, cluster.all, 8, pause=1.5)
+    finally:
+        cluster.stop()
+        receiver.shutdown()
+
+
+def put(ask, path, document):
+    return ask(path, document, method="PUT")[0]
+
+
+def wait(service, name, value):
+    end = time.time() + 30
+    while sample(service, name) != value:
+        assert time.time() < end, f"{name} is not {value}"
+        time.sleep(0.2)
 
 
 @cause("SluiceCertificateExpires", "SluiceTLSFilesRefused")

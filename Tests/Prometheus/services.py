@@ -62,11 +62,11 @@ class Service:
     def address(self):
         return f"127.0.0.1:{self.wire}"
 
-    def call(self, path, body=None, timeout=3, headers=None):
+    def call(self, path, body=None, timeout=3, headers=None, method=None):
         """Status and text."""
         scheme = "https" if self.tls else "http"
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(f"{scheme}://127.0.0.1:{self.http}{path}", data=data, headers=headers or {})
+        request = urllib.request.Request(f"{scheme}://127.0.0.1:{self.http}{path}", data=data, headers=headers or {}, method=method)
         try:
             with urllib.request.urlopen(request, timeout=timeout, context=ANY_CERTIFICATE if self.tls else None) as answer:
                 return answer.status, answer.read().decode()

@@ -72,6 +72,8 @@ RULES = {"rules": [
 
 # By operation id, in this order: the path, or a function of the run that makes it, and the body of a request that is answered as the
 # first status says.
+ALERT = {"funnel_id": "shop", "metric": {"kind": "conversion"}, "breakdown": {"property": "level"}, "period": "1d",
+         "condition": {"threshold": {"below": 0.9}}}
 GOOD = {
     "trackEvent": ("/track-event", event("user-99", "Visit", "2026-01-05T10:00:00Z", plan={"name": "pro"}), 200),
     "appendEvents": ("/v1/events", story(), 200),
@@ -95,6 +97,17 @@ GOOD = {
     "queryTimes": ("/v1/query/times", query(bins=5), 200),
     "explainUser": ("/v1/query/explain", query(user_id="user-01"), 200),
     "followFunnel": ("/v1/live", query(), 200),
+    "saveAlertRule": ("/v1/alerts/low", ALERT, 201),
+    "getAlertRule": ("/v1/alerts/low", None, 200),
+    "listAlertRules": ("/v1/alerts", None, 200),
+    "getAlertHistory": ("/v1/alerts/low/history", None, 200),
+    "testAlertRule": ("/v1/alerts/dry-run", {"rule": {"id": "low", **ALERT}, "start": "2026-01-01T00:00:00Z", "end": "2026-01-09T00:00:00Z"}, 200),
+    "deleteAlertRule": ("/v1/alerts/low", None, 204),
+    "saveChannel": ("/v1/channels/hook", {"kind": "webhook", "settings": {"url": "https://192.0.2.1/", "secret": "0123456789abcdef"}}, 201),
+    "getChannel": ("/v1/channels/hook", None, 200),
+    "listChannels": ("/v1/channels", None, 200),
+    "testChannel": ("/v1/channels/hook/test", None, 200),
+    "deleteChannel": ("/v1/channels/hook", None, 204),
     "saveRules": ("/v1/rules", RULES, 200),
     "getRules": ("/v1/rules", None, 200),
     "createProject": ("/v1/projects", {"name": "Shop", "settings": {}}, 201),

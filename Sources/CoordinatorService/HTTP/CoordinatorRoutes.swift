@@ -16,6 +16,8 @@ package struct CoordinatorRoutes: Sendable {
     let projects: ProjectStore
     let callers: Callers
     let hub: LiveHub
+    let alerts: AlertEvaluator
+    let desk: NoticeDesk
     let ingests: IngestList
     let site: DashboardSite
     let started = ContinuousClock.now
@@ -23,7 +25,8 @@ package struct CoordinatorRoutes: Sendable {
     typealias Row = Endpoint<CoordinatorRoutes>
 
     package static let endpoints: [Endpoint<CoordinatorRoutes>] =
-        reports + discovery + funnels + rules + keys + projectRows + live + session + status + incoming + DashboardSite.endpoints
+        reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + live + session + status + incoming
+        + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {
         router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }

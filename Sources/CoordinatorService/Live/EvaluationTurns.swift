@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Runs a limited number of evaluations at a time, in order of arrival. If callers run one evaluation per project at a time,
+/// Runs a limited number of evaluations, or changes, at a time, in order of arrival. If callers run one evaluation per project at a time,
 /// projects take turns.
 final class EvaluationTurns: Sendable {
     private struct State {
@@ -14,10 +14,10 @@ final class EvaluationTurns: Sendable {
     init(running: Int) { runningMax = running }
 
     /// Runs `body` when its turn comes.
-    func run(_ body: () async -> Void) async {
+    func run<T>(_ body: () async throws -> T) async rethrows -> T {
         await enter()
-        await body()
-        leave()
+        defer { leave() }
+        return try await body()
     }
 
     private func enter() async {

@@ -1,6 +1,6 @@
 import ServiceRuntime
 
-/// What `If-Match` and `If-None-Match` of a request demand of a saved funnel, or of the normalisation rules of a project
+/// What `If-Match` and `If-None-Match` of a request demand of a saved funnel, another document, or the normalisation rules of a project
 /// (RFC 9110 section 13.1). An entity tag is the revision in quotes.
 package struct FunnelPrecondition: Equatable, Sendable {
     private enum Tags: Equatable {
@@ -32,10 +32,13 @@ package struct FunnelPrecondition: Equatable, Sendable {
     /// What has the revision.
     package enum Subject {
         case funnel, rules
+        /// Another kind, by its noun.
+        case document(String)
 
         func state(at revision: UInt64) -> String {
             switch self {
             case .funnel: revision == 0 ? "no funnel is saved under this id" : "the funnel is at revision \(revision)"
+            case .document(let noun): revision == 0 ? "no \(noun) is saved under this id" : "the \(noun) is at revision \(revision)"
             case .rules: revision == 0 ? "the project never had rules" : "the rules are at revision \(revision)"
             }
         }

@@ -5,8 +5,8 @@ import { carry, href } from "../state/url.js";
 import { drawBar } from "./filter-bar.js";
 
 const PAGES = [
-  ["funnel", "Funnel"], ["trends", "Trends"], ["times", "Time to convert"], ["paths", "Paths"], ["experiments", "Experiments"],
-  ["users", "Find a user"], ["incoming", "Incoming"], ["status", "Status"],
+  ["overview", "Overview"], ["funnel", "Funnel"], ["trends", "Trends"], ["times", "Time to convert"], ["paths", "Paths"], ["experiments", "Experiments"],
+  ["users", "Find a user"], ["alerts", "Alerts"], ["incoming", "Incoming"], ["status", "Status"],
 ];
 
 /** Created once, so that they keep the focus. */

@@ -38,15 +38,14 @@ extension Channel {
     ///   - old: the saved channel that it replaces. Secrets that the document leaves out are taken from it.
     /// - Throws: `InvalidDocument` with all faults. None shows a secret.
     package static func parse(
-        _ document: JSONValue, id: String? = nil, replacing old: Channel? = nil, secrets: SecretForms = .text
+        _ document: JSONValue, id: String? = nil, replacing old: Channel? = nil
     ) throws(InvalidDocument) -> Channel {
         var reader = FieldReader(document)
         let given = reader.string("id")?.string
         let found = given ?? id
         if let given, let id, given != id { reader.faultAt("id", "must be \(id), the id in the path") }
         if let found, !isID(found) {
-            reader.faultAt(
-                "id", "must have 1 to \(NoticeLimits.channelIDBytes) lower-case letters, digits, - and _, the first a letter or digit")
+            reader.faultAt("id", "must match [A-Za-z0-9_.-]{1,\(Limits.funnelIDBytes)}")
         }
         if document.asObject != nil, found == nil { reader.faultAt("id", "is required") }
         let kind: Kind? = reader.choice("kind")
@@ -55,10 +54,12 @@ extension Channel {
         }
         let value = reader.value("settings")
         if document.asObject != nil, value == nil { reader.faultAt("settings", "is required") }
+        // What readers get, so that a document that was read can be sent back.
+        _ = reader.value("delivery")
         if document.asObject != nil { reader.rejectUnknown() }
         var settings: Settings?
         if let kind, let value {
-            var channel = SettingsReader(value, old: old?.kind == kind ? old?.settings : nil, forms: secrets)
+            var channel = SettingsReader(value, old: old?.kind == kind ? old?.settings : nil)
             settings = channel.read(kind)
             reader.merge(channel.reader.faults)
         }
@@ -72,13 +73,11 @@ private struct SettingsReader {
     var reader: FieldReader
     private let value: JSONValue
     private let old: Channel.Settings?
-    private let forms: SecretForms
 
-    init(_ value: JSONValue, old: Channel.Settings?, forms: SecretForms) {
+    init(_ value: JSONValue, old: Channel.Settings?) {
         reader = FieldReader(value, path: "settings.")
         self.value = value
         self.old = old
-        self.forms = forms
     }
 
     /// The settings; nil if they have a fault.
@@ -149,31 +148,13 @@ private struct SettingsReader {
         return nil
     }
 
-    /// The text of a secret, in one of the forms `NAME`, `NAME_env` and `NAME_file`.
+    /// The text of a secret. A caller must not make the service read its environment or files, as files of definitions can make the command
+    /// that reads them.
     private mutating func secret(_ name: String) -> String? {
-        let text = reader.string(ByteString(name))?.string
-        let (environmentName, fileName) = (ByteString(name + "_env"), ByteString(name + "_file"))
-        guard case .lookUp(let environment, let file) = forms else {
-            for other in [environmentName, fileName] where reader.value(other) != nil {
-                reader.faultAt(other, "is only for files of definitions; send \(name)")
-            }
-            return text
+        for other in [ByteString(name + "_env"), ByteString(name + "_file")] where reader.value(other) != nil {
+            reader.faultAt(other, "is only for files of definitions; send \(name)")
         }
-        let (variable, path) = (reader.string(environmentName)?.string, reader.string(fileName)?.string)
-        guard [text, variable, path].count(where: { $0 != nil }) <= 1 else {
-            reader.faultAt(ByteString(name), "is given in several forms; give one of \(name), \(name)_env and \(name)_file")
-            return nil
-        }
-        if let variable {
-            if let found = environment(variable), !found.isEmpty { return found }
-            reader.faultAt(environmentName, "names the variable \(variable.printable), which is not set")
-        }
-        if let path {
-            // Editors end a file with a line end that is no part of the secret.
-            if let found = file(path)?.trimmedLineEnd, !found.isEmpty { return found }
-            reader.faultAt(fileName, "names the file \(path.printable), which cannot be read or is empty")
-        }
-        return text
+        return reader.string(ByteString(name))?.string
     }
 
     private mutating func recipients() -> [MailAddress]? {
@@ -203,8 +184,4 @@ private struct SettingsReader {
     private static func isHeaderValue(_ text: String) -> Bool {
         (1...NoticeLimits.secretBytes.upperBound).contains(text.utf8.count) && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
     }
-}
-
-extension String {
-    fileprivate var trimmedLineEnd: String { last == "\n" || last == "\r\n" ? String(dropLast()) : self }
 }

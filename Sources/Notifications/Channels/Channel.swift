@@ -1,3 +1,5 @@
+import FunnelModel
+
 /// Where notices go.
 package struct Channel: Equatable, Sendable {
     package enum Kind: String, CaseIterable, Sendable { case webhook, slack, alertmanager, email, file }
@@ -37,13 +39,8 @@ package struct Channel: Equatable, Sendable {
     /// Whether a notice that fires is sent again and again until it is resolved.
     package var repeatsWhileFiring: Bool { kind == .alertmanager }
 
-    /// Whether a text can be the id of a channel: lower-case letters, digits, `-` and `_`, the first a letter or a digit.
-    package static func isID(_ text: String) -> Bool {
-        (1...NoticeLimits.channelIDBytes).contains(text.utf8.count) && !text.hasPrefix("-") && !text.hasPrefix("_")
-            && text.utf8.allSatisfy { byte in
-                (97...122).contains(byte) || (48...57).contains(byte) || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
-            }
-    }
+    /// Whether a text can be the id of a channel: what a funnel's can be.
+    package static func isID(_ text: String) -> Bool { FunnelDefinition.isValidID(ByteString(text)) }
 
     /// Whether a text can be the name of a file channel's file: no path, no hidden file, no option of a program.
     static func isFileName(_ text: String) -> Bool {
@@ -66,13 +63,4 @@ package struct Secret: Equatable, Sendable, CustomStringConvertible, CustomDebug
     package var debugDescription: String { "(secret)" }
 
     package init(_ text: String) { self.text = text }
-}
-
-/// Where the text of a secret comes from.
-package enum SecretForms: Sendable {
-    /// Only from the document, as over HTTP: a caller must not make the service read its environment or files.
-    case text
-    /// Also `NAME_env` and `NAME_file`, as in a file that a program of the caller reads. Both return nil if there is no such variable or
-    /// file.
-    case lookUp(environment: @Sendable (String) -> String?, file: @Sendable (String) -> String?)
 }

@@ -18,6 +18,11 @@ package struct TargetPolicy: Equatable, Sendable {
 
     private let allowed: [Allowed]
 
+    /// Allows no internal target.
+    package static let none = TargetPolicy(allowed: [])
+
+    private init(allowed: [Allowed]) { self.allowed = allowed }
+
     /// - Parameter texts: addresses, ranges (`10.0.0.0/8`) and host names, each optionally with `:PORT`; an IPv6 address or range with a
     ///   port is in brackets.
     package init(allowing texts: [String] = []) throws(ChannelFault) {

@@ -3,16 +3,25 @@ import FunnelModel
 /// Delivers the notices of an outbox, and stores it around each delivery. It does nothing by itself: its owner calls `deliverDue` when
 /// `nextAttempt` has come.
 package actor Deliveries {
-    /// A delivery that has an end, for logs and metrics.
+    /// How an attempt ended, for logs and metrics.
     package struct Report: Equatable, Sendable {
         package var channel: String
         package var notice: Notice
         package var fate: Outbox.Fate
+        /// Why it failed.
+        package var reason: String?
+
+        package init(channel: String, notice: Notice, fate: Outbox.Fate, reason: String? = nil) {
+            self.channel = channel
+            self.notice = notice
+            self.fate = fate
+            self.reason = reason
+        }
     }
 
     package private(set) var outbox: Outbox
     private let sender: NoticeSender
-    private let channel: @Sendable (String) async -> Channel?
+    private let channel: @Sendable (String) async throws -> Channel?
     private let store: @Sendable ([UInt8]) async throws -> Void
     private let jitter: @Sendable () -> Double
     /// The last save that began. Saves run one after another, so that an older outbox never replaces a newer one.
@@ -20,10 +29,10 @@ package actor Deliveries {
     private var isDelivering = false
 
     /// - Parameters:
-    ///   - channel: the channel with an id; nil if it is deleted.
+    ///   - channel: the channel with an id; nil if it is deleted. If it throws, the delivery is tried again later.
     ///   - store: keeps the outbox as JSON, durably.
     package init(
-        outbox: Outbox = Outbox(), sender: NoticeSender, channel: @escaping @Sendable (String) async -> Channel?,
+        outbox: Outbox = Outbox(), sender: NoticeSender, channel: @escaping @Sendable (String) async throws -> Channel?,
         store: @escaping @Sendable ([UInt8]) async throws -> Void, jitter: @escaping @Sendable () -> Double = { .random(in: 0...1) }
     ) {
         self.outbox = outbox
@@ -35,14 +44,16 @@ package actor Deliveries {
 
     package var nextAttempt: Int64? { outbox.nextAttempt }
 
-    /// Takes a notice for channels. Once this returns, the notice is stored and will be delivered.
+    /// Takes notices for channels. Once this returns, they are stored and will be delivered.
     /// - Returns: entries that a limit pushed out of the outbox.
-    package func submit(_ notice: Notice, to channels: [Channel], now: Int64) async throws -> [Report] {
+    package func submit(_ notices: [Notice], to channels: [Channel], now: Int64) async throws -> [Report] {
         let before = outbox
         var lost: [Report] = []
-        for channel in channels {
-            lost += outbox.add(notice, to: channel, now: now).map {
-                Report(channel: $0.channel, notice: $0.notice, fate: .lost("the outbox is full"))
+        for notice in notices {
+            for channel in channels {
+                lost += outbox.add(notice, to: channel, now: now).map {
+                    Report(channel: $0.channel, notice: $0.notice, fate: .lost("the outbox is full"), reason: "the outbox is full")
+                }
             }
         }
         if outbox != before { try await save() }
@@ -77,16 +88,23 @@ package actor Deliveries {
         for entry in queue {
             guard outbox.entries.contains(where: { $0.id == entry.id }) else { continue }
             let outcome: DeliveryOutcome
-            if let channel = await channel(entry.channel) {
-                outcome = await sender.send(entry.notice, to: channel, attempt: entry.attempts, now: clock())
-            } else {
-                outcome = .refused("the channel is deleted")
+            do {
+                if let channel = try await channel(entry.channel) {
+                    outcome = await sender.send(entry.notice, to: channel, attempt: entry.attempts, now: clock())
+                } else {
+                    outcome = .refused("the channel is deleted")
+                }
+            } catch {
+                outcome = .failed("the channel cannot be read: \(words(error))")
             }
             // A stop of the process is no failure of the channel.
             try Task.checkCancellation()
             let fate = outbox.receive(outcome, for: entry.id, now: clock(), jitter: jitter())
-            reports.append(Report(channel: entry.channel, notice: entry.notice, fate: fate))
+            reports.append(Report(channel: entry.channel, notice: entry.notice, fate: fate, reason: outcome.reason))
             try await save()
+            // A target that does not answer takes seconds of each attempt. The other entries of the channel wait for the next round, so
+            // that they do not delay other channels.
+            if case .failed = outcome { break }
         }
         return reports
     }

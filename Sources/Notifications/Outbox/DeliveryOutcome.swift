@@ -7,6 +7,14 @@ package enum DeliveryOutcome: Equatable, Sendable {
     /// It would fail again in the same way.
     case refused(String)
 
+    /// Why it failed; nil if it did not.
+    package var reason: String? {
+        switch self {
+        case .delivered: nil
+        case .failed(let reason, _), .refused(let reason): reason.cut(toBytes: NoticeLimits.reasonBytes)
+        }
+    }
+
     /// Of an HTTP answer. Redirects are not followed: the address that they name is not checked.
     /// - Parameters:
     ///   - retryAfter: the value of the header `Retry-After`; only its form in seconds counts.

@@ -100,9 +100,8 @@ package struct MailMessage: Equatable, Sendable {
 
     /// Only tags and colours of this page; every text from outside is escaped.
     private static func html(_ notice: Notice) -> String {
-        let color = notice.status == .firing ? "#d00000" : "#2a7a4b"
         var html = "<!doctype html>\n<html><body style=\"font-family:sans-serif\">\n"
-        html += "<h2 style=\"color:\(color)\">\(notice.statusWord): \(escaped(notice.title))</h2>\n<p>\(times(notice))</p>\n"
+        html += "<h2 style=\"color:\(notice.status.color)\">\(notice.statusWord): \(escaped(notice.title))</h2>\n<p>\(times(notice))</p>\n"
         if !notice.text.isEmpty { html += "<p style=\"white-space:pre-wrap\">\(escaped(notice.text))</p>\n" }
         if !notice.numbers.isEmpty {
             let rows = notice.numbers.map { "<tr><td>\(escaped($0.name))</td><td align=\"right\">\($0.text)</td></tr>" }

@@ -34,7 +34,7 @@ extension WebMessage {
     package static func slack(_ notice: Notice, to target: WebTarget) -> WebMessage {
         let title = notice.statusWord + ": " + notice.title
         var attachment: [JSONValue.Member] = [
-            .init("fallback", .text(slackText(title))), .init("color", notice.status == .firing ? "#d00000" : "#2eb886"),
+            .init("fallback", .text(slackText(title))), .init("color", .text(notice.status.color)),
             .init("title", .text(slackText(notice.title))),
         ]
         if let link = notice.link { attachment.append(.init("title_link", .text(link))) }
@@ -88,11 +88,22 @@ extension WebMessage {
     }
 }
 
+extension Notice.Status {
+    var color: String {
+        switch self {
+        case .firing: "#d00000"
+        case .resolved: "#2a7a4b"
+        case .info: "#4a5568"
+        }
+    }
+}
+
 extension Notice {
     var statusWord: String {
         switch status {
         case .firing: "Firing"
         case .resolved: "Resolved"
+        case .info: "Notice"
         }
     }
 

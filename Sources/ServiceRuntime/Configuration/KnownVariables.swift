@@ -15,6 +15,7 @@ package enum KnownVariables {
         "http-connections", "wire-connections", "header-kb", "head-seconds", "body-seconds-max", "body-bytes-per-second",
         "key-events-per-second", "key-kb-per-second", "address-events-per-second", "address-kb-per-second", "rate-burst-seconds",
         "rows-per-day-max", "queries-running", "queries-queued", "chart-library",
+        "alert-seconds", "allowed-targets", "target-authorities", "sendmail", "mail-from", "notice-directory", "public-url",
         "kafka-brokers", "kafka-topics", "kafka-group", "kafka-project", "kafka-config",
     ]
     /// Variables that are not settings: some are for the programs (`CONFIG` to `LOG_FILE`), the others for scripts and tests of the

@@ -20,7 +20,21 @@ struct HTTPClient {
     }
 
     /// - Returns: the body, which may be empty; problems of the server become errors with their detail.
-    func call(_ method: String, _ path: String, _ body: [UInt8]? = nil, seconds: Double = 30) async throws -> [UInt8] {
+    func call(
+        _ method: String, _ path: String, _ body: [UInt8]? = nil, headers: [String: String] = [:], seconds: Double = 30
+    ) async throws -> [UInt8] {
+        try await send(method, path, body, headers, seconds).body
+    }
+
+    /// - Returns: the body and its entity tag.
+    func read(_ path: String) async throws -> (body: [UInt8], tag: String?) {
+        let (body, response) = try await send("GET", path, nil, [:], 30)
+        return (body, response?.value(forHTTPHeaderField: "ETag"))
+    }
+
+    private func send(
+        _ method: String, _ path: String, _ body: [UInt8]?, _ headers: [String: String], _ seconds: Double
+    ) async throws -> (body: [UInt8], response: HTTPURLResponse?) {
         guard let base, let url = URL(string: base.absoluteString + path), let host = url.host else {
             throw Failure("\(path.printable) cannot be a path of an address")
         }
@@ -30,6 +44,7 @@ struct HTTPClient {
         var request = URLRequest(url: url, timeoutInterval: seconds)
         request.httpMethod = method
         request.httpBody = body.map { Data($0) }
+        for (name, value) in headers { request.setValue(value, forHTTPHeaderField: name) }
         let authorization = try key.authorization()
         if let authorization { request.setValue(authorization, forHTTPHeaderField: "Authorization") }
         let (data, response): (Data, URLResponse)
@@ -41,7 +56,7 @@ struct HTTPClient {
         let status = (response as? HTTPURLResponse)?.statusCode ?? 0
         if status == 401, authorization == nil { throw Failure("\(address): \(HTTPKeyOptions.keyNeeded)") }
         guard (200..<300).contains(status) else { throw Failure(problem(Array(data), status)) }
-        return Array(data)
+        return (Array(data), response as? HTTPURLResponse)
     }
 
     /// What to do about a port of another kind, or a certificate that the system does not trust; empty if it is neither.

@@ -1,0 +1,117 @@
+import { get, post } from "../api/fetch.js";
+import { h, name, put } from "../parts/dom.js";
+import { choice } from "../parts/field.js";
+import { number, percent, points } from "../parts/format.js";
+import { failed, notice, ready, wait } from "../parts/states.js";
+import { line } from "../parts/line.js";
+import { chanceOf } from "../parts/chance.js";
+import { loadFunnels } from "../state/funnels.js";
+import { addDays } from "../state/range.js";
+import { carry, href, patch } from "../state/url.js";
+
+export const bar = [];
+export const title = () => "Overview";
+
+const RANGES = [["7", "7 days"], ["30", "30 days"]];
+const LINE_DAYS = 30;
+/** Queries at a time, so that a wall does not take the cluster's places from people. */
+const AT_ONCE = 2;
+const EVERY = 60_000;
+
+/** All saved funnels, with the change since the period before, a line of the last days, and their alerts. */
+export function show(main, state) {
+  const days = RANGES.some(([key]) => key === state.len) ? Number(state.len) : 7;
+  let gone = false;
+  let timer = null;
+  let cards = null;
+  wait(main, "table");
+  start();
+  return { stop() { gone = true; clearTimeout(timer); } };
+
+  async function start() {
+    try {
+      const list = await loadFunnels(true);
+      if (gone) return;
+      if (!list.length) return ready(main, page(notice("empty", "No funnel is saved yet", [h("a", { href: href({ page: "edit" }) }, "Make the first one")])));
+      cards = new Map(list.map(funnel => [funnel.funnel_id, makeCard(funnel, days, state)]));
+      ready(main, page(h("div", { class: "wall" }, [...cards.values()].map(card => card.node))));
+      await fill();
+    } catch (error) {
+      if (!gone) ready(main, failed(error, start));
+    }
+  }
+
+  function page(content) {
+    const choose = choice("Range", RANGES, String(days), len => patch({ len }));
+    return h("div", { class: "page" }, h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Overview"),
+      h("p", { class: "muted" }, `Conversion of the last ${days} days, today not included, in UTC.`)), h("div", { class: "actions" }, choose)), content);
+  }
+
+  /** Asks again for every card, those in view first. */
+  async function fill() {
+    clearTimeout(timer);
+    if (!document.hidden) {
+      showAlerts();
+      const waiting = [...cards.values()].sort((a, b) => Number(b.isInView()) - Number(a.isInView()));
+      const work = async () => { for (let card = waiting.shift(); card && !gone; card = waiting.shift()) await card.ask(); };
+      await Promise.all(Array.from({ length: AT_ONCE }, work));
+    }
+    if (!gone) timer = setTimeout(fill, EVERY);
+  }
+
+  async function showAlerts() {
+    let rules = [];
+    try { rules = (await get("/v1/alerts")).alerts; } catch { /* the cards say nothing of alerts */ }
+    if (gone) return;
+    for (const [id, card] of cards) card.alerts(rules.filter(rule => rule.funnel_id === id));
+  }
+}
+
+function makeCard(funnel, days, state) {
+  const id = funnel.funnel_id;
+  const figure = h("p", { class: "wall-figure" }, "…");
+  const change = h("p", { class: "wall-change" });
+  const picture = h("div", { class: "wall-line" });
+  const alerts = h("p", { class: "wall-alerts" });
+  const link = h("a", { href: href(carry({ ...state, funnel: id, def: undefined }, "funnel")) }, name(id));
+  const node = h("section", { class: "card wall-card" }, h("h2", {}, link), figure, change, picture, alerts);
+  const isInView = () => node.getBoundingClientRect().top < innerHeight;
+
+  async function ask() {
+    const today = new Date().toISOString().slice(0, 10);
+    const query = more => post("/v1/query", { funnel_id: id, end: addDays(today, -1), times: "none", ...more });
+    try {
+      const now = await query({ start: addDays(today, -days), compare: "previous_period" });
+      const trend = await query({ start: addDays(today, -LINE_DAYS), trend: { by: "day" } });
+      draw(now, trend.trend.buckets);
+    } catch (error) {
+      node.classList.add("wall-bad");
+      put(figure, "–");
+      put(change, h("span", { class: "wrap" }, error.message));
+      put(picture);
+    }
+  }
+
+  function draw(report, buckets) {
+    node.classList.remove("wall-bad");
+    put(figure, percent(report.conversion));
+    const moved = chanceOf(report);
+    put(change, moved.word && h("span", { class: `moved ${moved.kind}` }, moved.word), " ",
+      report.change && report.change.conversion !== null ? `${points(report.change.conversion)} vs the ${days} days before. ` : "",
+      `${number(report.entered)} entered, ${number(report.converted)} converted.`,
+      report.change?.immature ? " Not final: users can still convert." : "");
+    put(picture, line(buckets.map(bucket => bucket.entered ? bucket.steps.at(-1).count / bucket.entered : null),
+      `Conversion of each of the last ${LINE_DAYS} days`));
+  }
+
+  function showAlerts(rules) {
+    const firing = rules.filter(rule => rule.state.status === "firing");
+    const bad = rules.filter(rule => rule.state.status === "invalid");
+    const to = h("a", { href: href({ page: "alerts" }) }, `${rules.length} alert ${rules.length === 1 ? "rule" : "rules"}`);
+    node.classList.toggle("wall-firing", firing.length > 0);
+    put(alerts, rules.length > 0 && [h("span", { class: `state ${firing.length || bad.length ? "unreachable" : "ready"}` },
+      firing.length ? `Firing: ${firing.map(rule => rule.id).join(", ")}` : bad.length ? `Not evaluated: ${bad.map(rule => rule.id).join(", ")}` : "No alert"),
+    " ", to]);
+  }
+  return { node, ask, isInView, alerts: showAlerts };
+}

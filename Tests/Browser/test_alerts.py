@@ -1,0 +1,96 @@
+"""The pages Overview and Alerts: cards of funnels, rules with their states, and a rule made in the form with its dry run."""
+
+import re
+
+from playwright.sync_api import expect
+
+from answers import answer
+
+HOSTILE = "<img src=x onerror=alert(1)>\u202e"
+
+
+def state(status="ok", *groups, reason=None):
+    return {"status": status, "evaluated_until": "2026-01-31T12:00:00Z", "reason": reason, "groups": list(groups)}
+
+
+def group(status, text, value=None):
+    return {"group": value, "status": status, "since": "2026-01-31T12:00:00Z", "value": 0.2, "baseline": 0.4, "p_value": None, "text": text}
+
+
+def rule(name, state, **more):
+    return {"id": name, "funnel_id": "shop", "metric": {"kind": "conversion", "step": 2, "from": "first"}, "period": "1h", "time_zone": "UTC",
+            "condition": {"threshold": {"below": 0.25, "min_sample": 1}}, "channels": [], "state": state, **more}
+
+
+def mocked(web, path, *rules):
+    return web.open(path, prepare=lambda page: page.route("**/v1/alerts", answer(200, {"alerts": list(rules)})))
+
+
+def test_every_funnel_has_a_card(web, cluster):
+    page = web.open("/?page=overview&len=30")
+    card = page.locator(".wall-card").first
+    expect(card.locator(".wall-figure")).to_have_text(re.compile(r"%|–"))
+    expect(card.locator("svg.line, .fine").first).to_be_visible()
+    names = {funnel["funnel_id"] for funnel in cluster.call("GET", cluster.address + "/v1/funnels")["funnels"]}
+    assert set(page.locator(".wall-card h2").all_inner_texts()) == names
+    card.locator("h2 a").click()
+    page.locator("main h1").wait_for()
+    expect(page).to_have_url(re.compile("page=funnel"))
+
+
+def test_a_card_says_what_fires(web, cluster):
+    name = cluster.call("GET", cluster.address + "/v1/funnels")["funnels"][0]["funnel_id"]
+    page = mocked(web, "/?page=overview", rule("low", state("firing", group("firing", "It fell")), funnel_id=name))
+    expect(page.locator(".wall-firing .wall-alerts")).to_contain_text("Firing: low")
+
+
+def test_rules_show_their_states(web):
+    rules = (rule("calm", state()), rule("low", state("firing", group("firing", f"It fell {HOSTILE}", '"DE"'))),
+             rule("gone", state("invalid", reason="names the funnel shop, which does not exist")))
+    page = mocked(web, "/?page=alerts", *rules)
+    expect(page.locator("main [role=status]").first).to_have_text("3 rules: 1 not evaluated, 1 firing, 1 ok")
+    expect(page.locator(".alert-rule h2")).to_have_text(["gone", "low", "calm"])
+    expect(page.locator(".alert-rule", has_text="It fell")).to_contain_text("<img src=x")
+    expect(page.locator(".alert-rule").first).to_contain_text("It names the funnel shop, which does not exist.")
+    assert page.locator("main img").count() == 0
+
+
+def test_a_rule_is_made_tried_muted_and_deleted(web, cluster):
+    page = web.open("/?page=alerts")
+    page.get_by_role("button", name="New alert rule").click()
+    box = page.get_by_role("dialog")
+    box.get_by_label("Id", exact=True).fill("made-here")
+    box.get_by_label("Id", exact=True).press("Tab")
+    box.get_by_label("Fires if it").select_option("threshold")
+    box.get_by_label("below", exact=True).fill("0.99")
+    box.get_by_label("below", exact=True).press("Tab")
+    box.get_by_label("In each").select_option("1d")
+    expect(box.locator(".alert-result")).to_contain_text(re.compile("Would have fired .* in (29|3[01]) periods"))
+    box.get_by_role("button", name="Save").click()
+    made = page.locator(".alert-rule", has=page.locator("h2", has_text="made-here"))
+    expect(made).to_be_visible()
+    saved = cluster.call("GET", cluster.address + "/v1/alerts/made-here")
+    assert saved["condition"] == {"threshold": {"below": 0.99, "min_sample": 1}} and saved["period"] == "1d"
+    made.get_by_label("Mute made-here").select_option("4")
+    expect(made).to_contain_text("muted until")
+    made.get_by_role("button", name="Edit").click()
+    expect(box.get_by_label("below", exact=True)).to_have_value("0.99")
+    box.get_by_role("button", name="Cancel").click()
+    made.get_by_role("button", name="History").click()
+    expect(made).to_contain_text(re.compile("Nothing happened|Firing"))
+    made.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(made).to_have_count(0)
+
+
+def test_a_rule_with_a_fault_says_which(web):
+    page = web.open("/?page=alerts")
+    page.get_by_role("button", name="New alert rule").click()
+    box = page.get_by_role("dialog")
+    web.expect_fault("422")
+    box.get_by_label("For at least").fill("soon")
+    box.get_by_label("For at least").press("Tab")
+    expect(box.locator(".alert-result")).to_contain_text("The rule is not complete")
+    box.get_by_label("For at least").fill("2h")
+    box.get_by_label("For at least").press("Tab")
+    expect(box.locator(".alert-result")).to_contain_text("Would have fired")
