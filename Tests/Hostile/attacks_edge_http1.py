@@ -53,6 +53,8 @@ def smuggled(line, key, good):
         ("a field without a name", line + length + b": 1\r\n\r\n" + good),
         ("a field without a colon", line + length + b"X-A\r\n\r\n" + good),
         ("NUL in a name", line + length + b"Transfer-Encoding\x00: chunked\r\n\r\n" + whole),
+        ("no host", line.replace(b"Host: localhost\r\n", b"") + length + b"\r\n" + good),
+        ("chunks of HTTP/1.0", line.replace(b" HTTP/1.1", b" HTTP/1.0") + CHUNKED + b"\r\n" + whole),
         ("two hosts", line + b"Host: other\r\n" + length + b"\r\n" + good),
         # Codings that one of two parsers does not know.
         ("coding xchunked", coded(b" xchunked")), ("coding \"chunked\"", coded(b' "chunked"')), ("coding gzip", coded(b" gzip")),

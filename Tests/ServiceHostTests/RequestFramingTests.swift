@@ -31,6 +31,8 @@ struct RequestFramingTests {
         "identity, chunked": post("Transfer-Encoding: identity, chunked") + chunk("hello") + end,
         "an empty coding and a length": post("Transfer-Encoding:", "Content-Length: 5") + "hello",
         "two hosts": post("Host: other", "Content-Length: 5") + "hello",
+        "no host": "POST /upload HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
+        "chunks of HTTP/1.0": "POST /upload HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("hello") + end,
         "length and chunks": post("Transfer-Encoding: chunked", "Content-Length: 5") + chunk("hello") + end,
         "two lengths": post("Content-Length: 5", "Content-Length: 5") + "hello",
         "a bare LF": "POST /upload HTTP/1.1\r\nHost: localhost\nContent-Length: 5\r\n\r\nhello",
@@ -50,6 +52,16 @@ struct RequestFramingTests {
             let isOver = await eventually { peer.isOver }
             #expect(isOver)
             #expect(peer.statuses == [400], "\(peer.text)")
+        }
+    }
+
+    /// Load balancers ask so.
+    @Test func version10NeedsNoHost() async throws {
+        try await withEdge(HTTPPortState(), Self.routes) { port in
+            let peer = try await RawHTTP(port)
+            await peer.send("POST /upload HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello")
+            let isOver = await eventually { peer.isOver }
+            #expect(isOver && peer.statuses == [200], "\(peer.text)")
         }
     }
 

@@ -26,7 +26,13 @@ export function show(main, state) {
   let cards = null;
   wait(main, "table");
   start();
-  return { stop() { gone = true; clearTimeout(timer); } };
+  addEventListener("visibilitychange", back);
+  return { stop() { gone = true; clearTimeout(timer); removeEventListener("visibilitychange", back); } };
+
+  /** A tab that comes back does not wait for the next round. */
+  function back() {
+    if (!document.hidden && cards && timer) fill();
+  }
 
   async function start() {
     try {
@@ -50,18 +56,41 @@ export function show(main, state) {
   /** Asks again for every card, those in view first. */
   async function fill() {
     clearTimeout(timer);
+    timer = null;
     if (!document.hidden) {
       showAlerts();
-      const waiting = [...cards.values()].sort((a, b) => Number(b.isInView()) - Number(a.isInView()));
-      const work = async () => { for (let card = waiting.shift(); card && !gone; card = waiting.shift()) await card.ask(); };
+      const waiting = new Set(cards.values());
+      const next = () => {
+        const card = [...waiting].find(one => one.isInView()) ?? [...waiting][0];
+        waiting.delete(card);
+        return card;
+      };
+      const work = async () => { for (let card = next(); card && !gone; card = next()) await card.ask(); };
       await Promise.all(Array.from({ length: AT_ONCE }, work));
+      if (!gone && await isChanged()) return start();
     }
     if (!gone) timer = setTimeout(fill, EVERY);
   }
 
+  /** Whether funnels were saved or deleted since the cards were made. */
+  async function isChanged() {
+    try {
+      const list = await loadFunnels(true);
+      return list.map(funnel => funnel.funnel_id).join("\n") !== [...cards.keys()].join("\n");
+    } catch {
+      return false;
+    }
+  }
+
   async function showAlerts() {
-    let rules = [];
-    try { rules = (await get("/v1/alerts")).alerts; } catch { /* the cards say nothing of alerts */ }
+    let rules;
+    try {
+      rules = (await get("/v1/alerts")).alerts;
+    } catch {
+      // What fires stays on the cards.
+      for (const card of cards.values()) card.alertsUnknown();
+      return;
+    }
     if (gone) return;
     for (const [id, card] of cards) card.alerts(rules.filter(rule => rule.funnel_id === id));
   }
@@ -75,7 +104,10 @@ function makeCard(funnel, days, state) {
   const alerts = h("p", { class: "wall-alerts" });
   const link = h("a", { href: href(carry({ ...state, funnel: id, def: undefined }, "funnel")) }, name(id));
   const node = h("section", { class: "card wall-card" }, h("h2", {}, link), figure, change, picture, alerts);
-  const isInView = () => node.getBoundingClientRect().top < innerHeight;
+  const isInView = () => {
+    const { top, bottom } = node.getBoundingClientRect();
+    return top < innerHeight && bottom > 0;
+  };
 
   async function ask() {
     const today = new Date().toISOString().slice(0, 10);
@@ -110,8 +142,11 @@ function makeCard(funnel, days, state) {
     const to = h("a", { href: href({ page: "alerts" }) }, `${rules.length} alert ${rules.length === 1 ? "rule" : "rules"}`);
     node.classList.toggle("wall-firing", firing.length > 0);
     put(alerts, rules.length > 0 && [h("span", { class: `state ${firing.length || bad.length ? "unreachable" : "ready"}` },
-      firing.length ? `Firing: ${firing.map(rule => rule.id).join(", ")}` : bad.length ? `Not evaluated: ${bad.map(rule => rule.id).join(", ")}` : "No alert"),
+      firing.length ? `Firing: ${firing.map(rule => rule.id).join(", ")}` : bad.length ? `Not evaluated: ${bad.map(rule => rule.id).join(", ")}` : rules.some(rule => rule.state.status === "pending") ? "Pending" : "No alert"),
     " ", to]);
   }
-  return { node, ask, isInView, alerts: showAlerts };
+  function alertsUnknown() {
+    if (!alerts.querySelector(".unknown")) alerts.append(h("span", { class: "unknown" }, " Alerts can't be read now."));
+  }
+  return { node, ask, isInView, alerts: showAlerts, alertsUnknown };
 }

@@ -3,6 +3,7 @@ import Hummingbird
 import HummingbirdCore
 import Logging
 import NIOCore
+import NIOHTTP1
 import NIOHTTPTypes
 import NIOSSL
 import RPC
@@ -72,6 +73,8 @@ struct ServiceChannel: HTTPChannelHandler {
             base.setup(channel: channel, logger: logger)
         }.flatMapThrowing { [small, proxies] value in
             let operations = channel.pipeline.syncOperations
+            let decoder = try operations.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+            try operations.addHandler(RequestFraming.HeadVersion(), position: .after(decoder))
             try operations.handler(type: RequestGuard.self).received = operations.handler(type: ReceivedBytes.self)
             guard let small else { return value }
             // After the handler that closes idle connections, and all idle ones when the server stops.
