@@ -60,8 +60,8 @@ struct RequestFramingTests {
         try await withEdge(HTTPPortState(), Self.routes) { port in
             let peer = try await RawHTTP(port)
             await peer.send("POST /upload HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello")
-            let isOver = await eventually { peer.isOver }
-            #expect(isOver && peer.statuses == [200], "\(peer.text)")
+            let isAnswered = await eventually { peer.statuses == [200] }
+            #expect(isAnswered, "\(peer.text)")
         }
     }
 
