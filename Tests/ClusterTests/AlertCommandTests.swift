@@ -39,7 +39,7 @@ extension ClusterSuite {
                 #expect(refused.status == 1 && refused.err.contains("internal"), "\(refused)")
                 #expect(try await sluice("channels", "list").out.hasPrefix("hook: webhook; 0 waiting\nlog: file; 0 waiting"))
 
-                // A rule: tried, saved, evaluated, told.
+                // A rule: a dry run, then saved, evaluated and notified.
                 let rule = try file(
                     "low.yaml",
                     """

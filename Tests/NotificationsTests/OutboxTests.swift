@@ -117,11 +117,11 @@ struct OutboxTests {
         #expect(outbox.entries.isEmpty)
     }
 
-    @Test func withdrawnAndDeletedEntriesLeave() {
+    @Test func entriesOfADeletedChannelLeave() {
         var outbox = Outbox()
         _ = outbox.add(Samples.firing, to: Self.alertmanager, now: 0)
         _ = outbox.add(Samples.firing, to: Self.hook, now: 0)
-        outbox.withdraw(key: Samples.firing.key)
+        outbox.remove(channel: Self.alertmanager.id)
         #expect(outbox.entries.map(\.channel) == ["hook"])
         outbox.remove(channel: "hook")
         #expect(outbox.entries.isEmpty)

@@ -122,7 +122,7 @@ package final class AlertBook: Sendable {
         }
     }
 
-    /// Ends the firings of a rule that is changed or deleted, and tells its channels.
+    /// Ends the firings of a rule that is changed or deleted, and notifies its channels.
     private func close(_ entry: AlertEntry, now: Int64) async throws -> [MetadataWrite] {
         var state = entry.state
         let notifications = state.close(entry.rule, now: now)

@@ -33,6 +33,12 @@ package final class AlertEvaluator: Sendable {
         var firing = 0
         /// How long the period that waits longest waits for its evaluation, in microseconds.
         var lag: Int64 = 0
+
+        mutating func add(_ other: Figures) {
+            rules += other.rules
+            firing += other.firing
+            lag = max(lag, other.lag)
+        }
     }
 
     /// Questions of one dry run.
@@ -79,17 +85,14 @@ package final class AlertEvaluator: Sendable {
             limit.log(logger, .error, "alert rules", "alert rules could not be read", ["error": "\(words(error))"])
             return
         }
-        let lags = await withTaskGroup(of: Int64.self) { group in
+        let found = await withTaskGroup(of: Figures.self) { group in
             for (project, entries) in entries { group.addTask { await self.evaluate(entries, project, now: now) } }
-            return await group.reduce(into: Int64(0)) { $0 = max($0, $1) }
+            return await group.reduce(into: Figures()) { $0.add($1) }
         }
-        let rules = entries.values.reduce(0) { $0 + $1.count }
-        let firing = rules == 0 ? 0 : (try? await book.all())?.values.reduce(0) { $0 + $1.count { $0.status == "firing" } }
-        figures.withLock { $0 = Figures(rules: rules, firing: firing ?? $0.firing, lag: lags) }
+        figures.withLock { $0 = found }
     }
 
-    /// - Returns: the longest lag of a rule, in microseconds.
-    private func evaluate(_ entries: [AlertEntry], _ project: UInt32, now: Int64) async -> Int64 {
+    private func evaluate(_ entries: [AlertEntry], _ project: UInt32, now: Int64) async -> Figures {
         let significant = entries.count(where: \.isSignificanceTest)
         var plans: [(entry: AlertEntry, plan: AlertPlan)] = []
         for entry in entries {
@@ -127,9 +130,10 @@ package final class AlertEvaluator: Sendable {
             }
             if isDone || Task.isCancelled { break }
         }
-        return plans.compactMap { entry, plan in
+        let lags = plans.compactMap { entry, plan in
             plan.due(after: entry.state.evaluated, now: now).first.map { now - $0.upperBound - plan.closing }
-        }.max() ?? 0
+        }
+        return Figures(rules: entries.count, firing: plans.count { $0.entry.status == "firing" }, lag: lags.max() ?? 0)
     }
 
     private func noting(_ entry: AlertEntry, _ body: () async throws -> Void) async {

@@ -16,8 +16,8 @@ struct AlertHistory: Equatable, Sendable {
     }
 
     static let keptMicroseconds: Int64 = 90 * 86_400_000_000
-    /// An entry has at most about 1 KB, so that the value stays below 512 KiB.
-    static let entriesMax = 400
+    /// An entry has at most 1,750 bytes, if every character of its texts is escaped, so that the value stays below 512 KiB.
+    static let entriesMax = 290
 
     private(set) var entries: [Entry] = []
 
@@ -32,20 +32,19 @@ struct AlertHistory: Equatable, Sendable {
             if began != nil {
                 let end =
                     new.map { $0.status == .resolved ? $0.since : max($0.since, after.evaluated ?? $0.since) } ?? after.evaluated ?? now
-                add(Entry(kind: "resolved", group: key, time: end, value: new?.value, baseline: new?.baseline, text: new?.text ?? ""))
+                entries.append(
+                    Entry(kind: "resolved", group: key, time: end, value: new?.value, baseline: new?.baseline, text: new?.text ?? ""))
             }
             if let begins, let new {
-                add(Entry(kind: "firing", group: key, time: begins, value: new.value, baseline: new.baseline, text: new.text))
+                entries.append(Entry(kind: "firing", group: key, time: begins, value: new.value, baseline: new.baseline, text: new.text))
             }
         }
         if let fault = after.fault, before.fault == nil {
-            add(Entry(kind: "invalid", group: .whole, time: fault.since, text: "It " + fault.reason + "."))
+            entries.append(Entry(kind: "invalid", group: .whole, time: fault.since, text: "It " + fault.reason + "."))
         }
         let first = entries.firstIndex { now - $0.time <= Self.keptMicroseconds } ?? entries.count
         entries.removeFirst(max(first, entries.count - Self.entriesMax))
     }
-
-    private mutating func add(_ entry: Entry) { entries.append(entry) }
 
     // MARK: - JSON
 

@@ -5,7 +5,6 @@ import Metadata
 import Notifications
 import RPC
 import ServiceRuntime
-import Synchronization
 
 /// The notices of all projects on their way to channels: one outbox for each project, so that none pushes out notices of another.
 /// With empty outboxes nothing runs, and nothing is written.
@@ -25,7 +24,7 @@ package actor NoticeDesk {
 
     private static let prefix = "outbox/"
     private static let pause = Duration.seconds(5)
-    /// A notice waits at most so long for another project's task to see it.
+    /// Max sleep of a project's task, so that it sees a new notice while others wait for their retry.
     private static let lookMicroseconds: Int64 = 1_000_000
 
     /// Loads the outboxes.
@@ -86,14 +85,6 @@ package actor NoticeDesk {
         report(lost, project)
         await note(project)
         waking.yield(project)
-    }
-
-    /// Stops the repeats of what fires with these keys.
-    package func withdraw(keys: [String], project: UInt32) async throws {
-        try await outboxes[project]?.change { outbox in
-            for key in keys { outbox.withdraw(key: key) }
-        }
-        await note(project)
     }
 
     /// Deletes a channel, and what waits for it.

@@ -85,8 +85,8 @@ export async function editAlert(rule, done) {
   function channelBoxes() {
     const known = channels.map(channel => channel.id);
     const all = [...new Set([...known, ...draft.channels])];
-    if (!all.length) return h("p", { class: "fine" }, "There are no channels: the page shows what fires, and nobody is told. “sluice channels apply FILE” makes one.");
-    return h("fieldset", {}, h("legend", {}, "Tell"), all.map(id => checkbox(name(id), draft.channels.includes(id),
+    if (!all.length) return h("p", { class: "fine" }, "There are no channels: the page shows what fires, and nobody is notified. “sluice channels apply FILE” makes one.");
+    return h("fieldset", {}, h("legend", {}, "Notify"), all.map(id => checkbox(name(id), draft.channels.includes(id),
       on => change({ channels: on ? [...draft.channels, id] : draft.channels.filter(other => other !== id) }))));
   }
 

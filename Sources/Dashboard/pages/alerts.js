@@ -6,8 +6,9 @@ import { confirm } from "../parts/dialog.js";
 import { button, h, name, put } from "../parts/dom.js";
 import { select } from "../parts/field.js";
 import { instant, plural } from "../parts/format.js";
-import { failed, notice, ready, wait } from "../parts/states.js";
+import { failed, notice } from "../parts/states.js";
 import { editAlert } from "./alert-edit.js";
+import { poll } from "./poll.js";
 
 export const bar = [];
 export const title = () => "Alerts";
@@ -19,47 +20,20 @@ const mayChange = () => !session.keys_needed || mayWrite();
 const address = id => "/v1/alerts/" + encodeURIComponent(id);
 
 /** The alert rules and their states; a rule is made and changed in a dialog. */
-export function show(main) {
-  let timer = null;
-  let gone = false;
-  let view = null;
-  wait(main, "table");
-  look();
-  return { stop() { gone = true; clearTimeout(timer); } };
-
-  async function look() {
-    clearTimeout(timer);
-    try {
-      if (!document.hidden) {
-        const { alerts } = await get("/v1/alerts");
-        if (gone) return;
-        if (!view || !main.contains(view.node)) {
-          view = make(look);
-          ready(main, view.node);
-        }
-        view.update(alerts);
-      }
-    } catch (error) {
-      if (gone) return;
-      view = null;
-      if (!main.querySelector(".notice.bad")) ready(main, failed(error, look));
-    }
-    timer = setTimeout(look, EVERY);
-  }
-}
+export const show = main => poll(main, EVERY, () => get("/v1/alerts"), make);
 
 function make(again) {
   const status = h("p", { class: "muted", role: "status" });
   const list = h("div", { class: "alert-rules" });
   const add = mayChange() && button("New alert rule", () => editAlert(null, again), { class: "button primary" });
   const head = h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Alerts"), status), h("div", { class: "actions" }, add || null));
-  const foot = h("p", { class: "fine" }, "A rule watches one number of a saved funnel, and tells channels when somebody must look. "
+  const foot = h("p", { class: "fine" }, "A rule watches one number of a saved funnel, and notifies channels when its condition is met. "
     + "Channels are made with “sluice channels apply FILE”. Times in UTC.");
   const node = h("div", { class: "page" }, head, list, foot);
   const open = new Set();
   let shown = "";
 
-  function update(rules) {
+  function update({ alerts: rules }) {
     const counts = ORDER.map(state => [state, rules.filter(rule => rule.state.status === state).length]).filter(([, n]) => n);
     const text = rules.length ? `${plural(rules.length, "rule")}: ` + counts.map(([state, n]) => `${n} ${STATES[state].toLowerCase()}`).join(", ") : "No rules";
     if (status.textContent !== text) status.textContent = text;
@@ -67,7 +41,7 @@ function make(again) {
     if (now === shown) return;
     shown = now;
     const rank = rule => ORDER.indexOf(rule.state.status);
-    put(list, rules.length === 0 && notice("empty", "No alert rules", ["A rule tells you when conversion falls, an event vanishes or traffic stops."]),
+    put(list, rules.length === 0 && notice("empty", "No alert rules", ["A rule notifies you when conversion falls, an event vanishes or traffic stops."]),
       [...rules].sort((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1)).map(rule => ruleCard(rule, again, open)));
   }
   return { node, update };

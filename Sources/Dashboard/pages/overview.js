@@ -4,7 +4,6 @@ import { choice } from "../parts/field.js";
 import { number, percent, points } from "../parts/format.js";
 import { failed, notice, ready, wait } from "../parts/states.js";
 import { line } from "../parts/line.js";
-import { chanceOf } from "../parts/chance.js";
 import { loadFunnels } from "../state/funnels.js";
 import { addDays } from "../state/range.js";
 import { carry, href, patch } from "../state/url.js";
@@ -127,9 +126,7 @@ function makeCard(funnel, days, state) {
   function draw(report, buckets) {
     node.classList.remove("wall-bad");
     put(figure, percent(report.conversion));
-    const moved = chanceOf(report);
-    put(change, moved.word && h("span", { class: `moved ${moved.kind}` }, moved.word), " ",
-      report.change && report.change.conversion !== null ? `${points(report.change.conversion)} vs the ${days} days before. ` : "",
+    put(change, report.change && report.change.conversion !== null ? `${points(report.change.conversion)} vs the ${days} days before. ` : "",
       `${number(report.entered)} entered, ${number(report.converted)} converted.`,
       report.change?.immature ? " Not final: users can still convert." : "");
     put(picture, line(buckets.map(bucket => bucket.entered ? bucket.steps.at(-1).count / bucket.entered : null),

@@ -3,8 +3,8 @@ import { card } from "../parts/card.js";
 import { count, moment, time } from "../parts/columns.js";
 import { h, name, put } from "../parts/dom.js";
 import { number, plural, span } from "../parts/format.js";
-import { failed, ready, wait } from "../parts/states.js";
 import { table } from "../parts/table.js";
+import { poll } from "./poll.js";
 
 export const bar = [];
 export const title = () => "Status";
@@ -12,34 +12,7 @@ export const title = () => "Status";
 const EVERY = 2000;
 
 /** The state of the shards and the coordinator. */
-export function show(main) {
-  let timer = null;
-  let gone = false;
-  let view = null;
-  wait(main, "table");
-  look();
-  return { stop() { gone = true; clearTimeout(timer); } };
-
-  async function look() {
-    clearTimeout(timer);
-    try {
-      if (!document.hidden) {
-        const status = await get("/v1/status");
-        if (gone) return;
-        if (!view || !main.contains(view.node)) {
-          view = make();
-          ready(main, view.node);
-        }
-        view.update(status);
-      }
-    } catch (error) {
-      if (gone) return;
-      view = null;
-      if (!main.querySelector(".notice")) ready(main, failed(error, look));
-    }
-    timer = setTimeout(look, EVERY);
-  }
-}
+export const show = main => poll(main, EVERY, () => get("/v1/status"), make);
 
 function make() {
   const figures = h("dl", { class: "figures" });

@@ -60,7 +60,7 @@ package actor Deliveries {
         return lost
     }
 
-    /// Changes the outbox, such as by `withdraw`, and stores it.
+    /// Changes the outbox, such as by `remove`, and stores it.
     package func change(_ body: @Sendable (inout Outbox) -> Void) async throws {
         let before = outbox
         body(&outbox)

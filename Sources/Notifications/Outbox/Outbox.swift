@@ -98,9 +98,6 @@ package struct Outbox: Equatable, Sendable {
         return removed
     }
 
-    /// Stops the repeats of what fires with this key, in every channel: nobody will resolve it, because its rule is gone.
-    package mutating func withdraw(key: String) { entries.removeAll { $0.isRepeated && $0.notice.key == key } }
-
     /// Forgets what waits for a channel that is deleted.
     package mutating func remove(channel: String) { entries.removeAll { $0.channel == channel } }
 

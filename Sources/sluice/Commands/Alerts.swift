@@ -6,8 +6,8 @@ struct Alerts: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List, show, save, test, mute and delete alert rules.",
         discussion: """
-            An alert rule watches one number of a saved funnel and tells channels when somebody \
-            must look. ALERTS.md describes the members of a rule. Looking needs an API key of \
+            An alert rule watches one number of a saved funnel and notifies channels when its \
+            condition is met. ALERTS.md describes the members of a rule. Looking needs an API key of \
             the role read, changing one of the role admin, in the variable SLUICE_KEY or in \
             --key-file.
 
@@ -156,8 +156,8 @@ struct Alerts: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Hold back the notifications of an alert rule for a time.",
             discussion: """
-                The rule goes on being evaluated. What still fires when the time is over is told \
-                then. A duration of 0s ends the time.
+                The rule is still evaluated. If it fires when the mute ends, it is notified then. A \
+                duration of 0s ends the mute.
 
                 Examples:
                   sluice alerts mute checkout 4h
