@@ -7,6 +7,7 @@ import { button, h, name, put } from "../parts/dom.js";
 import { select } from "../parts/field.js";
 import { instant, plural } from "../parts/format.js";
 import { failed, notice } from "../parts/states.js";
+import { stringify } from "../state/json.js";
 import { editAlert } from "./alert-edit.js";
 import { poll } from "./poll.js";
 
@@ -37,7 +38,7 @@ function make(again) {
     const counts = ORDER.map(state => [state, rules.filter(rule => rule.state.status === state).length]).filter(([, n]) => n);
     const text = rules.length ? `${plural(rules.length, "rule")}: ` + counts.map(([state, n]) => `${n} ${STATES[state].toLowerCase()}`).join(", ") : "No rules";
     if (status.textContent !== text) status.textContent = text;
-    const now = JSON.stringify(rules, (_, value) => typeof value === "bigint" ? String(value) : value);
+    const now = stringify(rules);
     if (now === shown) return;
     shown = now;
     const rank = rule => ORDER.indexOf(rule.state.status);
