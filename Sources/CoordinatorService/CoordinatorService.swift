@@ -336,8 +336,13 @@ package final class CoordinatorService: Sendable {
     }
 
     private func hearIngest(_ call: FrameCall) async throws {
-        let address = try JSONParser.parse(call.frame.body)["address"]?.asString?.string ?? ""
-        try ingests.hear(address, from: call.callerAddress)
+        let document = try JSONParser.parse(call.frame.body)
+        let address = document["address"]?.asString?.string ?? ""
+        if document["stops"] == true {
+            try await ingests.forget(address, from: call.callerAddress)
+        } else {
+            try ingests.hear(address, from: call.callerAddress)
+        }
         try await send([:], call)
     }
 

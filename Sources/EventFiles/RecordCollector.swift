@@ -136,7 +136,7 @@ struct RecordCollector {
     }
 
     /// What a line of a file of rejected events needs to be sent again.
-    private static let retryMembers: [ByteString] = ["time", "endpoint", "product", "event", "record", "text", "cut"]
+    private static let retryMembers: [ByteString] = ["time", "project", "endpoint", "product", "event", "record", "text", "cut"]
 
     private static func checkStrictly(_ line: [UInt8], _ range: Range<Int>) throws(EventFault) {
         do throws(JSONError) {

@@ -213,7 +213,7 @@ package final class IngestService: Sendable {
         let principal = try membership.view.keys.admit(call.authorization, for: .write)
         let named = call.frame.context.project
         guard named == 0 || named == principal.project else {
-            throw ProtocolError(.forbidden, "the key is of project \(principal.project), the frame names \(named)")
+            throw ProtocolError(.forbidden, "the key is of project \(principal.project), the request is for project \(named)")
         }
         let project = principal.project
         let body = call.frame.body
@@ -243,19 +243,32 @@ package final class IngestService: Sendable {
         }
     }
 
-    /// Until cancelled: announces the wire address of this process to the coordinator (`PROTOCOL.md` section 11, "Addresses of ingests").
+    /// Until cancelled: announces the wire address of this process to the coordinator, and then that it stops (`PROTOCOL.md` section 11,
+    /// "Addresses of ingests").
     private func announce() async {
+        var isHeard = false
         while !Task.isCancelled {
-            var isHeard = false
-            if let port = node.wirePort {
-                let set = node.settings.text("advertise")
-                // Without a host it is the one that the call comes from.
-                let isAny = ["0.0.0.0", "::", "[::]", ""].contains(node.host)
-                let address = !set.isEmpty ? set : isAny ? ":\(port)" : addressText(node.host, port)
-                let document: JSONValue = ["address": .text(address)]
+            if let address = announcedAddress {
+                let document: JSONValue = ["address": address]
                 isHeard = (try? await membership.call(.announce, document.encode(), timeout: .seconds(5))) != nil
             }
             try? await Task.sleep(for: isHeard ? .seconds(5) : .milliseconds(500))
+        }
+        guard isHeard, let address = announcedAddress else { return }
+        // A task of its own, since this one is cancelled.
+        await Task {
+            let document: JSONValue = ["address": address, "stops": true]
+            _ = try? await membership.call(.announce, document.encode(), timeout: .seconds(1))
+        }.value
+    }
+
+    /// Nil until the port is open.
+    private var announcedAddress: JSONValue? {
+        node.wirePort.map { port in
+            let set = node.settings.text("advertise")
+            // Without a host it is the one that the call comes from.
+            let isAny = ["0.0.0.0", "::", "[::]", ""].contains(node.host)
+            return .text(!set.isEmpty ? set : isAny ? ":\(port)" : addressText(node.host, port))
         }
     }
 

@@ -237,8 +237,39 @@ extension ClusterSuite {
                 try await until { try await incoming(coordinator.http, key: read)["silent"] == [] }
                 #expect(events(try await incoming(coordinator.http, key: read)).count == 2)
                 #expect(lines(file).count == 1)
-                await services.stop(third, first, shard, coordinator)
+                try await checkProjects(services, first)
+
+                // One that is stopped is neither asked nor silent.
+                await services.stop(first)
+                let left = try await incoming(coordinator.http, key: read)
+                #expect(left["ingests"] == 1 && left["silent"] == [] && events(left).count == 1)
+                await services.stop(third, shard, coordinator)
             }
+        }
+
+        /// Events go to the project that their lines name, or nowhere.
+        private func checkProjects(_ services: Services, _ ingest: Services.Service) async throws {
+            func repaired(_ project: Int) throws -> String {
+                let file = URL(fileURLWithPath: services.path("i1/rejected/\(project).ndjson"))
+                return String(decoding: try Data(contentsOf: file), as: UTF8.self).replacing(
+                    "\"event\":{", with: "\"event\":{\"user_id\":\"u1\",")
+            }
+            let (own, mixed) = (services.path("own.ndjson"), services.path("mixed.ndjson"))
+            try Data(try repaired(2).utf8).write(to: URL(fileURLWithPath: own))
+            try Data((try repaired(2) + repaired(1)).utf8).write(to: URL(fileURLWithPath: mixed))
+            func load(_ file: String, _ key: String) async throws -> Command.Result {
+                try await Command.run("sluice", ["load", "--retry-rejected", file, "--to", ingest.wire], environment: ["SLUICE_KEY": key])
+            }
+            let other = try await load(own, "write-key-of-project-1")
+            #expect(
+                other.status == 1 && other.err.contains("the events are of project 2; give a write key of this project"), "\(other.err)")
+            let good = try await load(own, "write-key-of-project-2")
+            #expect(good.status == 0 && good.err.contains("1 accepted"), "\(good.err)")
+            let both = try await load(mixed, "write-key-of-project-2")
+            #expect(both.status == 3 && both.err.contains("1 accepted, 1 rejected"), "\(both.err)")
+            let rejects = lines(mixed + ".rejected.ndjson")
+            #expect(rejects.count == 1 && rejects[0]["project"] == 1, "\(rejects)")
+            #expect(rejects.first?["reason"]?.asString?.string.hasPrefix("project: the event is of project 1,") == true, "\(rejects)")
         }
 
         @Test func afterAFullDiskIngestGoesOn() async throws {

@@ -33,6 +33,67 @@ extension ClusterSuite {
             try await cluster.stop()
         }
 
+        @Test func withoutTLSAHangupEndsNothing() async throws {
+            try await Cluster.with(shards: 1) { cluster in
+                let names = ["shard-0", "coordinator", "ingest"]
+                let pids = names.map { cluster.pid(ByteString($0)) }
+                cluster.signal(SIGHUP)
+                for name in names {
+                    let log = cluster.directory.appendingPathComponent("data/logs/\(name).log")
+                    var isNoted = false
+                    for _ in 0..<400 where !isNoted {
+                        isNoted = try String(contentsOf: log, encoding: .utf8).contains("SIGHUP: there are no TLS files")
+                        if !isNoted { try await Task.sleep(for: .milliseconds(25)) }
+                    }
+                    #expect(isNoted, "\(name): \(cluster.notes)")
+                }
+                try await cluster.untilReady()
+                #expect(names.map { cluster.pid(ByteString($0)) } == pids)
+            }
+        }
+
+        static let script = Command.find("script")
+
+        @Test(.enabled(if: script != nil, "script is not installed"), arguments: [false, true])
+        func aClusterStopsWithItsTerminalUnlessByNohup(usesNohup: Bool) async throws {
+            let folder = try Cluster.temporaryDirectory()
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let info = folder.appendingPathComponent("info.json")
+            let sluice = Cluster.programs.appendingPathComponent("sluice").path
+            let start = "\(usesNohup ? "nohup " : "")\(sluice) up --any-port --shards 1 --data \(folder.path)/data --info \(info.path)"
+            let command = "echo $$ > \(folder.path)/pid; exec \(start) > \(folder.path)/up.log 2>&1"
+            let terminal = Process()
+            terminal.executableURL = URL(fileURLWithPath: Self.script ?? "")
+            terminal.arguments = ["-qec", command, "/dev/null"]
+            terminal.standardInput = FileHandle.nullDevice
+            terminal.standardOutput = FileHandle.nullDevice
+            try terminal.run()
+            defer { if terminal.isRunning { kill(terminal.processIdentifier, SIGKILL) } }
+            for _ in 0..<1_200 where !FileManager.default.fileExists(atPath: info.path) { try await Task.sleep(for: .milliseconds(50)) }
+            let text = try String(contentsOfFile: "\(folder.path)/pid", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+            let pid = try #require(Int32(text))
+            defer { kill(pid, SIGKILL) }
+            let up = "\(folder.path)/up.log"
+            func says(_ words: String) throws -> Bool { try String(contentsOfFile: up, encoding: .utf8).contains(words) }
+            #expect(try says("ready: dashboard"))
+
+            // Nobody has the other end of the terminal any more.
+            kill(terminal.processIdentifier, SIGKILL)
+            let log = folder.appendingPathComponent("data/logs/ingest.log")
+            var isDone = false
+            for _ in 0..<800 where !isDone {
+                isDone =
+                    try usesNohup ? String(contentsOf: log, encoding: .utf8).contains("SIGHUP: there are no TLS files") : says("stopped")
+                if !isDone { try await Task.sleep(for: .milliseconds(25)) }
+            }
+            let notes = try String(contentsOfFile: up, encoding: .utf8)
+            #expect(isDone, "\(notes)")
+            guard usesNohup else { return }
+            kill(pid, SIGTERM)
+            for _ in 0..<800 where try !says("stopped") { try await Task.sleep(for: .milliseconds(25)) }
+            #expect(try says("stopped"))
+        }
+
         @Test(.enabled(if: openssl != nil, "openssl is not installed"))
         func everyConnectionCanBeTLS() async throws {
             let folder = try Cluster.temporaryDirectory()

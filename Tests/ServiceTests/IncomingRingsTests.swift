@@ -107,6 +107,16 @@ struct IncomingRingsTests {
         await ingests.shutdown()
     }
 
+    @Test func anIngestThatStopsIsForgotten() async throws {
+        let ingests = list()
+        for host in ["10.0.0.7", "10.0.0.8"] { try ingests.hear(":8081", from: host) }
+        try await ingests.forget(":8081", from: "10.0.0.7")
+        try await ingests.forget("10.0.0.9:8081", from: nil)
+        #expect(ingests.addresses == ["10.0.0.8:8081"])
+        await #expect(throws: ProtocolError.self) { try await ingests.forget(":8081", from: nil) }
+        await ingests.shutdown()
+    }
+
     @Test func theListIsBounded() async throws {
         let ingests = list()
         for port in 1...IngestList.countMax { try ingests.hear("10.0.0.7:\(port)", from: nil) }

@@ -31,9 +31,7 @@ package final class IngestList: Sendable {
 
     /// Notes an address: `host:port`, or `:port` at the host that the call came from.
     package func hear(_ text: String, from caller: String?, now: ContinuousClock.Instant = .now) throws(ProtocolError) {
-        guard let address = Self.address(text, caller) else {
-            throw ProtocolError(.invalidMessage, "address: " + (addressFault(text) ?? "must be host:port"))
-        }
+        let address = try Self.address(text, caller)
         let name = addressText(address.host, address.port)
         let isFull = known.withLock { known in
             if known[name] == nil, known.count >= Self.countMax { return true }
@@ -43,9 +41,19 @@ package final class IngestList: Sendable {
         if isFull { throw ProtocolError(.overloaded, "the coordinator knows \(Self.countMax) ingests, the limit") }
     }
 
-    private static func address(_ text: String, _ caller: String?) -> (host: String, port: Int)? {
-        guard text.hasPrefix(":") else { return parseAddress(text) }
-        return caller.flatMap { parseAddress(addressText($0, Int(text.dropFirst()) ?? 0)) }
+    private static func address(_ text: String, _ caller: String?) throws(ProtocolError) -> (host: String, port: Int) {
+        let whole = text.hasPrefix(":") ? caller.map { addressText($0, Int(text.dropFirst()) ?? 0) } : text
+        guard let address = whole.flatMap({ parseAddress($0) }) else {
+            throw ProtocolError(.invalidMessage, "address: " + (addressFault(text) ?? "must be host:port"))
+        }
+        return address
+    }
+
+    /// Forgets an ingest that stops. One that ends without saying so is silent.
+    package func forget(_ text: String, from caller: String?) async throws(ProtocolError) {
+        let address = try Self.address(text, caller)
+        let gone = known.withLock { $0.removeValue(forKey: addressText(address.host, address.port)) }
+        await gone?.client.shutdown()
     }
 
     /// Forgets ingests that were not heard of for long.

@@ -67,21 +67,30 @@ package struct ClaimList: Sendable, Equatable {
 
     /// Of equal claims the earliest, in the order of the list. Claims with one hash are taken for equal.
     /// - Parameter hashes: by claim.
-    package func earliest(_ hashes: [UInt64], among places: some Sequence<Int>) -> ClaimList {
-        var earliest: [UInt64: Int] = [:]
+    package func earliest(_ hashes: [UInt64], among places: some Collection<Int>) -> ClaimList {
+        // As in a request of one event.
+        if count == 1, !places.isEmpty { return self }
+        var earliest = [UInt64: Int](minimumCapacity: places.count)
         for i in places {
             if let known = earliest[hashes[i]], times[known] <= times[i] { continue }
             earliest[hashes[i]] = i
         }
-        return gather(earliest.values.sorted())
+        return earliest.count == count ? self : gather(earliest.values.sorted())
     }
 
     /// The claims as rows, in their order.
     package var rows: EventBatch { EventBatchBuilder((0..<count).lazy.map { self[$0].row }).finish() }
 
-    /// A hash of what a claim says, without its time.
-    package func hash(_ i: Int, seed: UInt64) -> UInt64 {
-        let child = XXH64.hash(children.slice(i), seed: seed &+ (kinds[i] == .identify ? 0 : 1))
-        return XXH64.hash(parents.slice(i), seed: child)
+    /// By claim, a hash of what it says, without its time.
+    package func hashes(seed: UInt64) -> [UInt64] {
+        let (childText, parentText) = (children.heap.span, parents.heap.span)
+        var hashes: [UInt64] = []
+        hashes.reserveCapacity(count)
+        for i in 0..<count {
+            let own = seed &+ (kinds[i] == .identify ? 0 : 1)
+            let child = unsafe XXH64.hash(childText.extracting(children.range(i)).bytes, seed: own)
+            hashes.append(unsafe XXH64.hash(parentText.extracting(parents.range(i)).bytes, seed: child))
+        }
+        return hashes
     }
 }

@@ -65,9 +65,14 @@ extension StringTable {
     private func codes(of few: StringTable) -> [UInt32?] {
         var codes = [UInt32?](repeating: nil, count: few.count)
         let fewer = StringInterner(few)
+        // A bit for each length modulo 64. A string of another length than the few is not hashed.
+        var lengths: UInt64 = 0
+        for i in 0..<few.count { lengths |= 1 &<< UInt64(few.range(i).count) }
         let heap = heap.span
         for i in 0..<count {
-            if let place = fewer.find(heap.extracting(range(i))) { codes[Int(place)] = UInt32(truncatingIfNeeded: i) }
+            let range = range(i)
+            guard lengths & 1 &<< UInt64(range.count) != 0, let place = fewer.find(heap.extracting(range)) else { continue }
+            codes[Int(place)] = UInt32(truncatingIfNeeded: i)
         }
         return codes
     }

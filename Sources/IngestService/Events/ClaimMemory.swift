@@ -89,7 +89,8 @@ package final class ClaimMemory: Sendable {
     }
 
     private func hashes(_ claims: ClaimList, _ project: UInt32) -> [UInt64] {
-        let seed = XXH64.hash(withUnsafeBytes(of: project.littleEndian) { Array($0) }, seed: seed)
-        return (0..<claims.count).map { max(1, claims.hash($0, seed: seed)) }
+        var hashes = claims.hashes(seed: XXH64.hash(withUnsafeBytes(of: project.littleEndian) { Array($0) }, seed: seed))
+        for i in hashes.indices where hashes[i] == 0 { hashes[i] = 1 }
+        return hashes
     }
 }

@@ -35,7 +35,7 @@ package struct IngestRoutes: Sendable {
 
     /// Whether a request to the path of native events has CloudEvents.
     private static func isCloudEvent(_ head: HTTPRequest) -> Bool {
-        head.headerFields[.ceSpecVersion] != nil
+        head.headerFields.contains(.ceSpecVersion)
             || head.headerFields[.contentType]?.lowercased().hasPrefix("application/cloudevents") == true
     }
 
@@ -117,7 +117,8 @@ package struct IngestRoutes: Sendable {
     func small(account: HTTPRequestLog, logger: Logger) -> SmallRequests {
         func path(_ form: Form) -> SmallRequests.Begin {
             { head, sender in
-                guard !Self.isCloudEvent(head), let principal = door.admitAtOnce(head, for: .write), let key = try? Self.key(of: head)
+                guard form != .events || !Self.isCloudEvent(head), let principal = door.admitAtOnce(head, for: .write),
+                    let key = try? Self.key(of: head)
                 else { return nil }
                 return { bytes, done in
                     do throws(ProtocolError) {

@@ -1,3 +1,4 @@
+import Dispatch
 import FunnelModel
 import FunnelProtocol
 import Glibc
@@ -23,6 +24,8 @@ package final class Node: Sendable {
     /// Nil if the ports speak plain text.
     package let tls: TLSFiles?
     private let tlsWatch: TLSWatch?
+    /// Without TLS, SIGHUP changes nothing, and does not end the process either.
+    private let hangup: HangupSignal?
     private let proxies: TrustedProxies
     private let limit = LogLimit(lines: 5)
     private let bound = Mutex<(http: Int?, wire: Int?)>((nil, nil))
@@ -60,6 +63,10 @@ package final class Node: Sendable {
         if !faults.isEmpty { throw InvalidDocument(faults) }
         self.tls = tls
         tlsWatch = tls.map { TLSWatch($0, logger: run.logger) }
+        hangup =
+            tls == nil
+            ? HangupSignal(on: .global()) { run.logger.notice("SIGHUP: there are no TLS files to read again, since tls-cert is not set") }
+            : nil
         if let tls {
             metrics.gauge(
                 "sluice_certificate_expiry_timestamp_seconds", "expiry time of the TLS certificate in use, in seconds since 1970 UTC"

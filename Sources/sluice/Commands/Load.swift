@@ -55,9 +55,10 @@ struct Load: AsyncParsableCommand {
     }
 
     /// How the files are read.
-    private func fileOptions() throws -> FileOptions {
+    /// - Parameter rejected: reads the lines of files of rejected events; nil for other files.
+    private func fileOptions(_ rejected: RejectedLines? = nil) throws -> FileOptions {
         var options = try reading.fileOptions()
-        if loading.retryRejected { options.unwrap = RejectedLines.unwrap }
+        if let rejected { options.unwrap = { line throws(EventFault) in try rejected.unwrap(line) } }
         return options
     }
 
@@ -67,7 +68,8 @@ struct Load: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let options = try fileOptions()
+        let rejected = loading.retryRejected ? RejectedLines() : nil
+        let options = try fileOptions(rejected)
         var outcome = Outcome.complete
         if loading.dryRun {
             let dryRun = DryRun(options: options, format: loading.format)
@@ -75,7 +77,7 @@ struct Load: AsyncParsableCommand {
         } else {
             let client = try WireClient(connection.to, of: .ingest, connection.key, connections: 2)
             var random = SystemRandomNumberGenerator()
-            let loader = Loader(client: client, producer: random.next())
+            let loader = Loader(client: client, producer: random.next(), rejected: rejected)
             let watching = Task { await loader.progress.watch() }
             defer { watching.cancel() }
             do {

@@ -9,8 +9,8 @@ struct Up: AsyncParsableCommand {
         abstract: "Run a cluster on this machine.",
         discussion: """
             Starts one ingest, the shards and a coordinator. Each service is a process of its own, with a log file in DATA/logs. A service \
-            that ends is started again. SIGTERM, SIGHUP or Ctrl-C stops all of them; with TLS, SIGHUP makes them read their \
-            certificates again. API keys and the cluster secret come from the environment: SLUICE_WRITE_KEYS, \
+            that ends is started again. SIGTERM, Ctrl-C or the end of the terminal stops all of them; SIGHUP makes them read \
+            their TLS certificates again. API keys and the cluster secret come from the environment: SLUICE_WRITE_KEYS, \
             SLUICE_READ_KEYS, SLUICE_ADMIN_KEYS, SLUICE_CLUSTER_SECRET. Other SLUICE_ \
             variables are settings of the services.
 
@@ -89,8 +89,7 @@ struct Up: AsyncParsableCommand {
             if isReady.withLock({ $0 }) { Self.write(plan, pids, to: info) }
         }
         let hasTLS = environment["SLUICE_TLS_CERT"]?.isEmpty == false
-        let hangUp: @Sendable () -> Void = { supervisor.hangUp() }
-        let stop = StopSignals(hangup: hasTLS ? hangUp : nil)
+        let stop = StopSignals { supervisor.hangUp() }
         try supervisor.start()
         let patience = Duration.seconds(patience)
         guard let problem = await stop.unlessStopped({ await supervisor.waitUntilReady(patience: patience) }) else {

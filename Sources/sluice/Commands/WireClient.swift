@@ -28,8 +28,11 @@ struct WireClient: Sendable {
         authorization = try options.base.authorization()
     }
 
-    func call(_ path: CallPath, _ body: [UInt8], timeout: Duration) async throws(ProtocolError) -> [UInt8] {
-        do throws(ProtocolError) { return try await client.call(path, body, authorization: authorization, timeout: timeout) } catch {
+    /// - Parameter project: that of the API key must be this one; 0 is any.
+    func call(_ path: CallPath, _ body: [UInt8], project: UInt32 = 0, timeout: Duration) async throws(ProtocolError) -> [UInt8] {
+        do throws(ProtocolError) {
+            return try await client.call(path, body, project: project, authorization: authorization, timeout: timeout)
+        } catch {
             throw named(error)
         }
     }

@@ -14,10 +14,13 @@ struct Loader: Sendable {
     let client: WireClient
     let producer: UInt64
     let progress: LoadProgress
+    /// Knows the project whose events are sent again; nil for other loads.
+    private let rejected: RejectedLines?
 
-    init(client: WireClient, producer: UInt64) {
+    init(client: WireClient, producer: UInt64, rejected: RejectedLines?) {
         self.client = client
         self.producer = producer
+        self.rejected = rejected
         progress = LoadProgress(address: client.address)
     }
 
@@ -31,8 +34,7 @@ struct Loader: Sendable {
 
         /// The events of a file, with the earliest of equal claims as rows behind them.
         init(_ read: FileBatch, sequence: UInt64) {
-            let all = 0..<read.claims.count
-            let claims = read.claims.earliest(all.map { read.claims.hash($0, seed: 0) }, among: all)
+            let claims = read.claims.earliest(read.claims.hashes(seed: 0), among: 0..<read.claims.count)
             self.sequence = sequence
             self.claims = claims.count
             lines = read.lines + claims.indexes.map { read.outcomes[$0].lines }
@@ -58,7 +60,7 @@ struct Loader: Sendable {
         while true {
             let reason: String
             do throws(ProtocolError) {
-                let answer = try await client.call(.append, body, timeout: .seconds(60))
+                let answer = try await client.call(.append, body, project: rejected?.project ?? 0, timeout: .seconds(60))
                 progress.reach()
                 let outcome = try decoding("append result") { () throws(ByteError) in try AppendOutcome(body: answer) }
                 if outcome.retry.isEmpty {
@@ -74,6 +76,10 @@ struct Loader: Sendable {
                 reason = "no answer from \(outcome.shards.joined(separator: ", "))"
             } catch {
                 if attempt == 0, !progress.isReached, let hint = client.hint(error) { throw Failure("nothing was loaded: \(hint)") }
+                if error.code == .forbidden, let project = rejected?.project {
+                    let reason = client.reason(error).printable
+                    throw Failure("the events are of project \(project); give a write key of this project: \(reason)")
+                }
                 guard error.retryable else { throw Failure(error) }
                 reason = client.reason(error)
                 if let limit = RateRefusal(error, reason) {

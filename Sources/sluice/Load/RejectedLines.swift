@@ -1,10 +1,34 @@
 import EventFiles
 import EventSDKs
 import FunnelModel
+import Synchronization
 
-/// Reads the lines of a file of rejected events: one of ingest, or one of an earlier load.
-enum RejectedLines {
-    static let unwrap: @Sendable (JSONValue) throws(EventFault) -> FileOptions.Unwrapped = { line throws(EventFault) in try read(line) }
+/// Reads the lines of files of rejected events: those of ingest, and those of earlier loads.
+final class RejectedLines: Sendable {
+    private let named = Mutex<UInt32?>(nil)
+
+    /// The project that the lines so far name; nil if they name none, as those of a load.
+    var project: UInt32? { named.withLock { $0 } }
+
+    func unwrap(_ line: JSONValue) throws(EventFault) -> FileOptions.Unwrapped {
+        let unwrapped = try Self.read(line)
+        if let project = line["project"] { try check(project) }
+        return unwrapped
+    }
+
+    /// One API key sends the events, and it is of one project.
+    private func check(_ project: JSONValue) throws(EventFault) {
+        guard let number = project.asInteger.flatMap({ UInt32(exactly: $0) }), number > 0 else {
+            throw EventFault("project", "must be the number of a project")
+        }
+        let first = named.withLock { named in
+            if named == nil { named = number }
+            return named
+        }
+        guard let first, first != number else { return }
+        throw EventFault(
+            "project", "the event is of project \(number), and the first one of project \(first): send each project's file by itself")
+    }
 
     private static func read(_ line: JSONValue) throws(EventFault) -> FileOptions.Unwrapped {
         guard line["reason"] != nil else {

@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Catches SIGTERM, SIGINT and SIGHUP from its creation on. A second signal ends the process at once; members notice that and stop.
+/// Catches SIGTERM, SIGINT and SIGHUP from its creation on. SIGHUP stops only if the terminal has closed. A second signal ends the process
+/// at once; members notice that and stop.
 final class StopSignals: Sendable {
     private struct State {
         var isStopped = false
@@ -12,20 +13,34 @@ final class StopSignals: Sendable {
     private let state = Mutex(State())
     private let sources = Mutex<[DispatchSource]>([])
 
-    /// - Parameter hangup: is called at each SIGHUP, which then stops nothing; nil: SIGHUP stops as the others do.
-    init(hangup: (@Sendable () -> Void)? = nil) {
+    /// - Parameter hangup: is called at each SIGHUP that stops nothing.
+    init(hangup: @escaping @Sendable () -> Void) {
         let queue = DispatchQueue(label: "stop-signals")
+        // After `nohup` the process is to outlive its terminal.
+        let endsWithTerminal = !Self.isIgnored(SIGHUP) && Self.hasTerminal
         for number in [SIGTERM, SIGINT, SIGHUP] {
             signal(number, SIG_IGN)
             guard let source = DispatchSource.makeSignalSource(signal: number, queue: queue) as? DispatchSource else { continue }
-            if number == SIGHUP, let hangup {
-                source.setEventHandler(handler: hangup)
-            } else {
-                source.setEventHandler { [weak self] in self?.stop(number) }
+            source.setEventHandler { [weak self] in
+                if number == SIGHUP, !endsWithTerminal || Self.hasTerminal { hangup() } else { self?.stop(number) }
             }
             source.resume()
             sources.withLock { $0.append(source) }
         }
+    }
+
+    /// Whether the process has a controlling terminal that is open.
+    private static var hasTerminal: Bool {
+        let file = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC)
+        if file >= 0 { close(file) }
+        return file >= 0
+    }
+
+    private static func isIgnored(_ number: Int32) -> Bool {
+        var action = sigaction()
+        sigaction(number, nil, &action)
+        // SIG_IGN is 1 (signal.h); functions cannot be compared.
+        return unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 
     private func stop(_ number: Int32) {
