@@ -45,6 +45,7 @@ package final class CoordinatorService: Sendable {
     private let ingests: IngestList
     private let desk: NoticeDesk
     private let alerts: AlertEvaluator
+    private let reports: ReportScheduler
 
     /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.
     package static func services(_ run: Program.Run) async throws -> [any Service] {
@@ -78,6 +79,7 @@ package final class CoordinatorService: Sendable {
             },
             Background { await service.live.run() }, Background { await service.desk.run() },
             Background { await service.alerts.run(every: .seconds(node.settings.integer("alert-seconds"))) },
+            Background { await service.reports.run() },
         ]
     }
 
@@ -89,7 +91,7 @@ package final class CoordinatorService: Sendable {
         }
         let routes = CoordinatorRoutes(
             engine: engine, savedFunnels: savedFunnels, savedRules: savedRules, apiKeys: apiKeys, projects: projects, callers: callers,
-            hub: live, alerts: alerts, desk: desk, ingests: ingests, site: site)
+            hub: live, alerts: alerts, desk: desk, scheduler: reports, ingests: ingests, site: site)
         routes.add(to: router)
     }
 
@@ -143,6 +145,17 @@ package final class CoordinatorService: Sendable {
             } answer: {
                 try await Self.answer($0, $1, by: engine)
             }, metrics: node.metrics, logger: node.logger)
+        reports = ReportScheduler(
+            ReportBook(directory.store, logger: node.logger),
+            .init {
+                try await savedFunnels.get($0, project: $1)?.definition
+            } channels: {
+                try await desk.channels.ids(project: $0)
+            } answer: {
+                try await Self.answer($0, $1, by: engine)
+            } submit: {
+                try await desk.submit($0, to: $1, project: $2)
+            }, publicURL: notices.publicURL, logger: node.logger)
         live = LiveHub(
             .init { project in
                 await engine.totals(project: project).map { $0.totals?.taken } + [savedFunnels.changes]

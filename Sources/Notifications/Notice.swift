@@ -35,6 +35,8 @@ package struct Notice: Equatable, Sendable {
     package let starts: Int64
     /// Microseconds since 1970; nil while it fires.
     package let ends: Int64?
+    /// Where its `NoticeContent` is kept; nil: it has none.
+    package let content: String?
 
     /// Identifies the message: equal for each delivery and each attempt of it.
     package var id: String { "\(key)/\(status.rawValue)" }
@@ -43,7 +45,7 @@ package struct Notice: Equatable, Sendable {
     /// long ends in its hash, so that two of them stay different.
     package init(
         key: String, rule: String, project: UInt32, title: String, text: String = "", numbers: [Number] = [], link: String? = nil,
-        status: Status = .firing, starts: Int64, ends: Int64? = nil
+        status: Status = .firing, starts: Int64, ends: Int64? = nil, content: String? = nil
     ) {
         self.key = Self.key(key)
         self.rule = rule.printable.cut(toBytes: NoticeLimits.keyBytes)
@@ -57,6 +59,7 @@ package struct Notice: Equatable, Sendable {
         self.status = status
         self.starts = starts
         self.ends = ends
+        self.content = content
     }
 
     private static func key(_ text: String) -> String {
@@ -98,6 +101,13 @@ extension String {
 // MARK: - JSON
 
 extension Notice {
+    /// As the outbox keeps it.
+    package var stored: JSONValue {
+        guard let content else { return json }
+        return .object((json.asObject ?? []) + [.init("content", .text(content))])
+    }
+
+    /// As receivers get it.
     package var json: JSONValue {
         .object([
             .init("id", .text(id)), .init("key", .text(key)), .init("rule", .text(rule)), .init("project", .integer(Int64(project))),
@@ -108,7 +118,7 @@ extension Notice {
         ])
     }
 
-    /// Reads what `json` wrote; nil if it has another form.
+    /// Reads what `stored` wrote; nil if it has another form.
     package init?(_ value: JSONValue) {
         guard let key = value["key"]?.asString, let rule = value["rule"]?.asString,
             let project = value["project"]?.asInteger.flatMap({ UInt32(exactly: $0) }),
@@ -123,7 +133,7 @@ extension Notice {
                 return Number(name.string, value)
             },
             link: value["link"]?.asString?.string, status: status, starts: starts,
-            ends: value["ends"]?.asString.flatMap { try? Timestamp.parse($0) })
+            ends: value["ends"]?.asString.flatMap { try? Timestamp.parse($0) }, content: value["content"]?.asString?.string)
     }
 }
 

@@ -66,6 +66,7 @@ extension ClusterSuite {
         ]
         /// Its address is no public one, so that a test is refused without a call.
         private static let channel: JSONValue = ["kind": "webhook", "settings": ["url": "https://192.0.2.1/"]]
+        private static let report: JSONValue = ["funnel_id": "kept-of-1", "schedule": ["every": "day", "at": "08:00"]]
         private static let operatorKey = "the-admin-key-of-the-operator"
         private static let environment = [
             "SLUICE_ADMIN_KEYS": "\(operatorKey),2:the-admin-key-of-project-two",
@@ -133,6 +134,10 @@ extension ClusterSuite {
                 "PUT /v1/channels/{id}": Row(.admin, "/v1/channels/put", Self.channel),
                 "DELETE /v1/channels/{id}": Row(.admin, "/v1/channels/gone-of-1", foreign: 404),
                 "POST /v1/channels/{id}/test": Row(.admin, "/v1/channels/kept-of-1/test", foreign: 404),
+                "GET /v1/reports": Row(.read), "GET /v1/reports/{id}": Row(.read, "/v1/reports/kept-of-1", foreign: 404),
+                "PUT /v1/reports/{id}": Row(.admin, "/v1/reports/put", Self.report, foreign: 422),
+                "DELETE /v1/reports/{id}": Row(.admin, "/v1/reports/gone-of-1", foreign: 404),
+                "POST /v1/reports/{id}/send": Row(.admin, "/v1/reports/kept-of-1/send", foreign: 404),
                 "GET /v1/rules": Row(.read), "PUT /v1/rules": Row(.admin, nil, ["rules": []]), "GET /v1/rejected": Row(.read),
                 "GET /v1/status": Row(.read), "GET /v1/session": Row(.nobody),
                 "POST /v1/session": Row(.nobody, nil, ["key": "the-read-key-of-project-one"]), "DELETE /v1/session": Row(.nobody),
@@ -162,7 +167,7 @@ extension ClusterSuite {
                 #expect(saved.status == 201)
             }
             for name in ["kept-of-1", "gone-of-1"] {
-                for (path, body) in [("alerts", Self.rule), ("channels", Self.channel)] {
+                for (path, body) in [("alerts", Self.rule), ("channels", Self.channel), ("reports", Self.report)] {
                     let saved = try await HTTP.call(
                         "PUT", cluster.coordinatorHTTP, "/v1/\(path)/\(name)", body: body.encode(), key: Self.operatorKey)
                     #expect(saved.status == 201, "\(saved.text)")

@@ -4,11 +4,13 @@ targets that the coordinator must not call.
 Usage: receivers.py    Programs are found as Tests/Prometheus/services.py does.
 """
 
+import csv
 import email
 import email.policy
 import hashlib
 import hmac
 import http.server
+import io
 import json
 import os
 import shutil
@@ -217,7 +219,35 @@ def run(ask, cluster, port, manager_url, mails, notices):
         path = os.path.join(cluster.coordinator.data, name)
         if os.path.isfile(path):
             check(f"{name} is private", os.stat(path).st_mode & 0o077 == 0, oct(os.stat(path).st_mode))
+    check_report(ask, mails, names)
     check_targets(ask, port)
+
+
+def check_report(ask, mails, names):
+    """A scheduled report that is sent now, read back as a receiver would."""
+    before = set(os.listdir(mails))
+    Hook.taken.clear()
+    report = {"title": "Weekly <b>\u00e9</b>", "funnel_id": "f", "schedule": {"every": "week", "weekday": "monday", "at": "08:00"},
+              "compare": "previous_period", "trend": {"by": "day"}, "channels": names}
+    check("a report", ask.put("/v1/reports/weekly", report)[0] == 201)
+    status, text = ask.call("/v1/reports/weekly/send", method="POST", timeout=60)
+    check("it is sent", status == 200 and json.loads(text)["channels"] == names, text)
+    check("the webhook gets the report", until(lambda: Hook.taken))
+    _, is_signed, key, notice = Hook.taken[0]
+    check("it is signed, with its key", is_signed and key == notice["id"] and key.startswith("report/weekly/"), key)
+    shown = notice["report"]
+    check("it has the answer", len(shown["answer"]["steps"]) == 2 and len(shown["answer"]["trend"]["buckets"]) == 7, shown)
+    new = until(lambda: [name for name in os.listdir(mails) if name.endswith(".mail") and name not in before])
+    with open(os.path.join(mails, new[0]), "rb") as file:
+        mail = email.message_from_binary_file(file, policy=email.policy.default.clone(raise_on_defect=True))
+    check("the mail has the title", mail["subject"].startswith("Weekly <b>\u00e9</b>, ") and "bcc" not in mail, mail["subject"])
+    page = mail.get_body(("html",)).get_content()
+    check("the mail has bars and no tags of names", "bgcolor" in page and "<script" not in page and "&lt;script&gt;" in page, page)
+    check("the mail has plain text", "1. a: 0" in mail.get_body(("plain",)).get_content())
+    files = {part.get_filename(): part.get_content() for part in mail.iter_attachments()}
+    check("the mail has CSV files", set(files) == {"weekly-trend.csv", "weekly-steps.csv"}, list(files))
+    rows = list(csv.DictReader(io.StringIO(files["weekly-steps.csv"], newline="")))
+    check("a CSV file has the steps", [row["index"] for row in rows] == ["1", "2"] and rows[1]["step"].endswith(EVENT), rows)
 
 
 def check_mail(mails, count):

@@ -58,6 +58,8 @@ package actor NoticeDesk {
         let (store, channels) = (store, channels)
         return Deliveries(outbox: outbox, sender: sender) { id in
             try await channels.get(id, project: project)?.channel
+        } content: {
+            try await ReportBook.content(of: $0, in: store)
         } store: { value in
             _ = try await store.compareAndSet(Self.prefix + "\(project)", expected: nil, value: value)
         }

@@ -18,6 +18,7 @@ package struct CoordinatorRoutes: Sendable {
     let hub: LiveHub
     let alerts: AlertEvaluator
     let desk: NoticeDesk
+    let scheduler: ReportScheduler
     let ingests: IngestList
     let site: DashboardSite
     let started = ContinuousClock.now
@@ -25,7 +26,8 @@ package struct CoordinatorRoutes: Sendable {
     typealias Row = Endpoint<CoordinatorRoutes>
 
     package static let endpoints: [Endpoint<CoordinatorRoutes>] =
-        reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + live + session + status + incoming
+        reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + scheduledReports + live + session + status
+        + incoming
         + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {

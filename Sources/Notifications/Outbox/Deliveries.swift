@@ -22,6 +22,7 @@ package actor Deliveries {
     package private(set) var outbox: Outbox
     private let sender: NoticeSender
     private let channel: @Sendable (String) async throws -> Channel?
+    private let content: @Sendable (Notice) async throws -> NoticeContent?
     private let store: @Sendable ([UInt8]) async throws -> Void
     private let jitter: @Sendable () -> Double
     /// The last save that began. Saves run one after another, so that an older outbox never replaces a newer one.
@@ -30,14 +31,17 @@ package actor Deliveries {
 
     /// - Parameters:
     ///   - channel: the channel with an id; nil if it is deleted. If it throws, the delivery is tried again later.
+    ///   - content: what a notice carries besides its text. If it throws, the delivery is tried again later.
     ///   - store: keeps the outbox as JSON, durably.
     package init(
         outbox: Outbox = Outbox(), sender: NoticeSender, channel: @escaping @Sendable (String) async throws -> Channel?,
+        content: @escaping @Sendable (Notice) async throws -> NoticeContent? = { _ in nil },
         store: @escaping @Sendable ([UInt8]) async throws -> Void, jitter: @escaping @Sendable () -> Double = { .random(in: 0...1) }
     ) {
         self.outbox = outbox
         self.sender = sender
         self.channel = channel
+        self.content = content
         self.store = store
         self.jitter = jitter
     }
@@ -90,12 +94,13 @@ package actor Deliveries {
             let outcome: DeliveryOutcome
             do {
                 if let channel = try await channel(entry.channel) {
-                    outcome = await sender.send(entry.notice, to: channel, attempt: entry.attempts, now: clock())
+                    let content = entry.notice.content == nil ? nil : try await content(entry.notice)
+                    outcome = await sender.send(entry.notice, content, to: channel, attempt: entry.attempts, now: clock())
                 } else {
                     outcome = .refused("the channel is deleted")
                 }
             } catch {
-                outcome = .failed("the channel cannot be read: \(words(error))")
+                outcome = .failed("the channel or its notice cannot be read: \(words(error))")
             }
             // A stop of the process is no failure of the channel.
             try Task.checkCancellation()

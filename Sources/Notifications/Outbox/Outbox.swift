@@ -33,7 +33,7 @@ package struct Outbox: Equatable, Sendable {
             self.attempts = attempts
             self.nextAttempt = nextAttempt
             self.reason = reason
-            bytes = notice.json.encode().count + channel.utf8.count + 2 * NoticeLimits.reasonBytes + 150
+            bytes = notice.stored.encode().count + channel.utf8.count + 2 * NoticeLimits.reasonBytes + 150
         }
     }
 
@@ -166,7 +166,7 @@ extension Outbox {
             "entries": .array(
                 entries.map { entry in
                     [
-                        "channel": .text(entry.channel), "notice": entry.notice.json, "repeated": .bool(entry.isRepeated),
+                        "channel": .text(entry.channel), "notice": entry.notice.stored, "repeated": .bool(entry.isRepeated),
                         "since": .integer(entry.since), "attempts": .count(entry.attempts), "next": .integer(entry.nextAttempt),
                         "reason": entry.reason.map { .text($0) } ?? .null,
                     ]

@@ -8,23 +8,38 @@ package struct MailMessage: Equatable, Sendable {
     package var to: [MailAddress]
     package var bytes: [UInt8]
 
-    /// - Parameter now: of this attempt, in microseconds since 1970.
-    package init(_ notice: Notice, from: MailAddress, to: [MailAddress], now: Int64) {
+    /// - Parameters:
+    ///   - content: what the notice carries besides its text.
+    ///   - now: of this attempt, in microseconds since 1970.
+    package init(_ notice: Notice, _ content: NoticeContent? = nil, from: MailAddress, to: [MailAddress], now: Int64) {
         self.from = from
         self.to = to
         // The same for each attempt, so that mail programs show a repeat once.
         let hash = Hex.text(SHA256.hash(data: Array(notice.id.utf8)).prefix(16))
         let boundary = "=_sluice_\(hash)"
-        let lines = [
+        let files = content?.files ?? []
+        let outer = "=_files_\(hash)"
+        var lines = [
             "From: Sluice <\(from.text)>", "To: \(to.map(\.text).joined(separator: ",\n "))",
-            "Subject: \(Self.header("[\(notice.statusWord)] \(notice.title)"))", "Date: \(Self.date(now))",
+            "Subject: \(Self.header(content == nil ? "[\(notice.statusWord)] \(notice.title)" : notice.title))", "Date: \(Self.date(now))",
             "Message-ID: <\(hash)@\(from.domain)>", "Auto-Submitted: auto-generated", "MIME-Version: 1.0",
+        ]
+        if !files.isEmpty { lines += ["Content-Type: multipart/mixed; boundary=\"\(outer)\"", "", "--\(outer)"] }
+        lines += [
             "Content-Type: multipart/alternative; boundary=\"\(boundary)\"", "",
             "--\(boundary)", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: base64", "",
-            Self.base64(Self.plain(notice)),
+            Self.base64(Array(Self.plain(notice, content).utf8)),
             "--\(boundary)", "Content-Type: text/html; charset=utf-8", "Content-Transfer-Encoding: base64", "",
-            Self.base64(Self.html(notice)), "--\(boundary)--", "",
+            Self.base64(Array(Self.html(notice, content).utf8)), "--\(boundary)--", "",
         ]
+        for file in files {
+            lines += [
+                "--\(outer)", "Content-Type: \(file.type); charset=utf-8; name=\"\(file.name)\"",
+                "Content-Disposition: attachment; filename=\"\(file.name)\"", "Content-Transfer-Encoding: base64", "",
+                Self.base64(file.bytes),
+            ]
+        }
+        if !files.isEmpty { lines += ["--\(outer)--", ""] }
         bytes = Array(lines.joined(separator: "\n").utf8)
     }
 
@@ -75,22 +90,18 @@ package struct MailMessage: Equatable, Sendable {
 
     // MARK: - Parts
 
-    private static func base64(_ text: String) -> String {
-        let all = Data(text.utf8).base64EncodedString()
-        var lines: [Substring] = []
-        var rest = all[...]
-        while !rest.isEmpty {
-            lines.append(rest.prefix(76))
-            rest = rest.dropFirst(76)
-        }
-        return lines.joined(separator: "\n")
+    private static func base64(_ bytes: [UInt8]) -> String {
+        // 57 bytes make a line of 76 characters.
+        let starts = stride(from: 0, to: bytes.count, by: 57)
+        return starts.map { Data(bytes[$0..<min(bytes.count, $0 + 57)]).base64EncodedString() }.joined(separator: "\n")
     }
 
     private static func times(_ notice: Notice) -> String {
         "since \(Timestamp.format(notice.starts))" + (notice.ends.map { ", until \(Timestamp.format($0))" } ?? "")
     }
 
-    private static func plain(_ notice: Notice) -> String {
+    private static func plain(_ notice: Notice, _ content: NoticeContent?) -> String {
+        if let content { return ([notice.title, content.text] + (notice.link.map { [$0] } ?? [])).joined(separator: "\n\n") + "\n" }
         var parts = ["\(notice.statusWord): \(notice.title)\n\(times(notice))"]
         if !notice.text.isEmpty { parts.append(notice.text) }
         if !notice.numbers.isEmpty { parts.append(notice.numbers.map { "\($0.name): \($0.text)" }.joined(separator: "\n")) }
@@ -99,19 +110,21 @@ package struct MailMessage: Equatable, Sendable {
     }
 
     /// Only tags and colours of this page; every text from outside is escaped.
-    private static func html(_ notice: Notice) -> String {
+    private static func html(_ notice: Notice, _ content: NoticeContent?) -> String {
+        let link = notice.link.map { "<p><a href=\"\(escaped($0))\">\(escaped($0))</a></p>\n" } ?? ""
         var html = "<!doctype html>\n<html><body style=\"font-family:sans-serif\">\n"
+        if let content { return html + "<h2>\(escaped(notice.title))</h2>\n\(content.html)\(link)</body></html>\n" }
         html += "<h2 style=\"color:\(notice.status.color)\">\(notice.statusWord): \(escaped(notice.title))</h2>\n<p>\(times(notice))</p>\n"
         if !notice.text.isEmpty { html += "<p style=\"white-space:pre-wrap\">\(escaped(notice.text))</p>\n" }
         if !notice.numbers.isEmpty {
             let rows = notice.numbers.map { "<tr><td>\(escaped($0.name))</td><td align=\"right\">\($0.text)</td></tr>" }
             html += "<table cellpadding=\"4\">\n\(rows.joined(separator: "\n"))\n</table>\n"
         }
-        if let link = notice.link { html += "<p><a href=\"\(escaped(link))\">\(escaped(link))</a></p>\n" }
-        return html + "</body></html>\n"
+        return html + link + "</body></html>\n"
     }
 
-    private static func escaped(_ text: String) -> String {
+    /// The text for HTML, within an element or an attribute in quotes.
+    package static func escaped(_ text: String) -> String {
         var shown = ""
         for scalar in text.unicodeScalars {
             switch scalar {

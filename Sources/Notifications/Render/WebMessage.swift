@@ -14,8 +14,10 @@ package struct WebMessage: Equatable, Sendable {
 
 extension WebMessage {
     /// - Parameter now: of this attempt, in microseconds since 1970.
-    package static func webhook(_ notice: Notice, to target: WebTarget, secret: Secret?, now: Int64) -> WebMessage {
-        let body = webhookBody(notice)
+    package static func webhook(
+        _ notice: Notice, _ content: NoticeContent? = nil, to target: WebTarget, secret: Secret?, now: Int64
+    ) -> WebMessage {
+        let body = webhookBody(notice, content)
         var headers = [(name: "Idempotency-Key", value: notice.headerID)]
         if let secret {
             let seconds = Timestamp.floorDivide(now, 1_000_000)
@@ -26,8 +28,9 @@ extension WebMessage {
     }
 
     /// The notice as JSON, with the version of the form first. File channels have the same, one a line.
-    package static func webhookBody(_ notice: Notice) -> [UInt8] {
-        JSONValue.object([.init("version", .integer(1))] + (notice.json.asObject ?? [])).encode()
+    package static func webhookBody(_ notice: Notice, _ content: NoticeContent? = nil) -> [UInt8] {
+        let report = content.map { [JSONValue.Member("report", $0.report)] } ?? []
+        return JSONValue.object([.init("version", .integer(1))] + (notice.json.asObject ?? []) + report).encode()
     }
 
     /// Text and one attachment: what Slack, Mattermost, Rocket.Chat and Discord's `/slack` endpoints all show.

@@ -37,12 +37,15 @@ package struct NoticeSender: Sendable {
     }
 
     /// - Parameters:
+    ///   - content: what the notice carries besides its text.
     ///   - attempt: failed attempts before this one; it chooses among the addresses of a host.
     ///   - now: microseconds since 1970.
-    package func send(_ notice: Notice, to channel: Channel, attempt: Int = 0, now: Int64) async -> DeliveryOutcome {
+    package func send(
+        _ notice: Notice, _ content: NoticeContent? = nil, to channel: Channel, attempt: Int = 0, now: Int64
+    ) async -> DeliveryOutcome {
         switch channel.settings {
         case .webhook(let target, let secret):
-            return await web.send(.webhook(notice, to: target, secret: secret, now: now), attempt: attempt)
+            return await web.send(.webhook(notice, content, to: target, secret: secret, now: now), attempt: attempt)
         case .slack(let target):
             return await web.send(.slack(notice, to: target), attempt: attempt)
         case .alertmanager(let target, let authorization):
@@ -51,13 +54,13 @@ package struct NoticeSender: Sendable {
             guard let mail = settings.mail else {
                 return .refused("a setting of the coordinator must name sendmail and the sender of mails")
             }
-            let message = MailMessage(notice, from: mail.from, to: to, now: now)
+            let message = MailMessage(notice, content, from: mail.from, to: to, now: now)
             return await MailSender.send(message, program: mail.program, seconds: settings.sendmailSeconds)
         case .file(let name):
             guard let directory = settings.directory else {
                 return .refused("a setting of the coordinator must name the directory of file channels")
             }
-            return await NoticeFile.append(WebMessage.webhookBody(notice), to: name, in: directory)
+            return await NoticeFile.append(WebMessage.webhookBody(notice, content), to: name, in: directory)
         }
     }
 }
