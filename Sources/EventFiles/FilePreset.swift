@@ -21,7 +21,7 @@ package struct FilePreset: Sendable {
         FilePreset("posthog-export", "PostHog batch export, NDJSON", .posthog),
         FilePreset("posthog-csv", "PostHog events, CSV", .posthog),
         FilePreset("segment-log", "Segment or RudderStack raw calls, NDJSON", .segment), ga4BigQuery, snowplowEnriched, rees46,
-        retailrocket, yoochoose,
+        retailrocket, yoochoose, sluiceExport,
     ]
 
     private init(_ name: String, _ summary: String, _ fill: (inout EventShape, inout TableFormat) -> Void) {
@@ -42,6 +42,14 @@ package struct FilePreset: Sendable {
             shape.namesMembersByPrefix = true
         }
         self.product = product
+    }
+
+    private static let sluiceExport = FilePreset("sluice-export", "what sluice export writes, NDJSON or CSV") { shape, _ in
+        shape.event = ["event"]
+        shape.hasClaims = true
+        // CSV has the properties as text.
+        shape.jsonText = ["properties"]
+        shape.textColumns = ["claim", "parent"]
     }
 
     private static let ga4BigQuery = FilePreset("ga4-bigquery", "Google Analytics 4 in BigQuery, exported as NDJSON") { shape, _ in

@@ -26,6 +26,7 @@ struct RecordCollector {
     private var scanner: EventScanner
     private let events: EventReader
     private let first: Int
+    private let now: Int64
     private var outcomes: [(lines: FileLines, outcome: Outcome)] = []
     private var anonymous: [Int: Bool] = [:]
     /// By record: what was rejected.
@@ -40,6 +41,7 @@ struct RecordCollector {
     init(now: Int64, takesAnonymous: Bool, first: Int) {
         scanner = EventScanner(now: now, takesOtherMembers: true, takesAnonymous: takesAnonymous)
         events = EventReader(now: now)
+        self.now = now
         self.first = first
     }
 
@@ -169,6 +171,12 @@ struct RecordCollector {
         _ document: JSONValue, text: [UInt8], _ range: Range<Int>, _ lines: FileLines, _ reader: inout FileRecordReader
     ) {
         do throws(EventFault) {
+            if reader.shapes.shape.hasClaims, let kind = document["claim"], kind != .null {
+                let claim = try ClaimLine.claim(kind, document, now: now)
+                claimBytes += claim.child.count + claim.parent.count + 16
+                outcomes.append((lines, .read(scanner.count..<scanner.count, [claim], leftOut: [])))
+                return
+            }
             let source = SourceRecord(value: document, text: text, range: range)
             if let record = try reader.product?.read(source) { return try take(record, lines) }
             let reading = try reader.shapes.read(document, text: text, range)

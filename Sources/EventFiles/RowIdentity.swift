@@ -8,6 +8,8 @@ package struct RowIdentity {
         case content
         /// `PREFIX/<0-based number of the record in the file>`.
         case numbered(prefix: ByteString)
+        /// None: an event without an id stays without.
+        case none
     }
 
     private let rule: Rule
@@ -22,6 +24,7 @@ package struct RowIdentity {
 
     /// Sets the ids of all rows without one; batches of a file must come in order.
     package mutating func complete(_ read: inout FileBatch) throws {
+        if case .none = rule { return }
         let batch = read.batch
         guard (0..<batch.count).contains(where: { batch.ids.isEmpty($0) }) else { return }
         var ids = StringTable()

@@ -22,6 +22,9 @@ package struct EventShape: Sendable {
     /// Whether columns of a table may have names `properties.NAME`, after the object that they are from.
     package var namesMembersByPrefix = false
 
+    /// Whether a document with a member `claim` is a claim and no event, as in exports of Sluice.
+    package var hasClaims = false
+
     /// Names of columns whose cells are numbers if they are JSON numbers; `*` is all.
     package var numberColumns: Set<ByteString> = []
     /// Names of columns whose cells are text; `*` is all.

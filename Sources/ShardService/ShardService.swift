@@ -256,6 +256,7 @@ package final class ShardService: Sendable {
             .init(.partialQuery, .services([.coordinator])) { try await self.query($0) },
             .init(.partialUsers, .services([.coordinator])) { try await self.users($0) },
             .init(.partialDiscovery, .services([.coordinator])) { try await self.discover($0) },
+            .init(.partialExport, .services([.coordinator])) { try await self.export($0) },
         ]
     }
 
@@ -341,6 +342,21 @@ package final class ShardService: Sendable {
             try await answer.send(.userList, body) { try await runner.alone($0) }
         }
         try await answer.end(rows: users.count)
+    }
+
+    private func export(_ call: FrameCall) async throws {
+        let open = try current()
+        try checkEpoch(call, open.map)
+        let query = try decoding("export query") { () throws(ByteError) in try ExportQuery(body: call.frame.body) }
+        let project = call.frame.context.project
+        var view = try matching { try open.store.view(project: project) }
+        view.isCancelled = workers.polling { call.isCancelled }
+        let runner = ExportRunner(workers: workers, project: project, shard: shard, data: open.store.dataID)
+        let (body, events) = try await runner.run(query, view)
+        try matching { try open.store.checkSound(view, project: project) }
+        var answer = call.writer()
+        try await answer.send(.exportPage, body)
+        try await answer.end(rows: events)
     }
 
     private func discover(_ call: FrameCall) async throws {

@@ -138,6 +138,7 @@ extension ClusterSuite {
                 "PUT /v1/reports/{id}": Row(.admin, "/v1/reports/put", Self.report, foreign: 422),
                 "DELETE /v1/reports/{id}": Row(.admin, "/v1/reports/gone-of-1", foreign: 404),
                 "POST /v1/reports/{id}/send": Row(.admin, "/v1/reports/kept-of-1/send", foreign: 404),
+                "GET /v1/export/events": Row(.read),
                 "GET /v1/rules": Row(.read), "PUT /v1/rules": Row(.admin, nil, ["rules": []]), "GET /v1/rejected": Row(.read),
                 "GET /v1/status": Row(.read), "GET /v1/session": Row(.nobody),
                 "POST /v1/session": Row(.nobody, nil, ["key": "the-read-key-of-project-one"]), "DELETE /v1/session": Row(.nobody),
@@ -190,7 +191,8 @@ extension ClusterSuite {
                 }
                 // Where the data of project 1 show, so that the check above can fail.
                 let wanted: Set = [
-                    "POST /v1/query/users", "GET /v1/funnels/{id}/users", "GET /v1/events", "GET /v1/properties/{name}/values",
+                    "GET /v1/export/events", "POST /v1/query/users", "GET /v1/funnels/{id}/users", "GET /v1/events",
+                    "GET /v1/properties/{name}/values",
                     "GET /v1/funnels",
                 ]
                 #expect(shown.isSuperset(of: wanted), "\(wanted.subtracting(shown))")
@@ -305,7 +307,7 @@ extension ClusterSuite {
             case .query, .users, .times, .explain, .paths, .predictors: service == .coordinator ? .key(.read) : nil
             case .snapshot, .keys, .rules, .announce: service == .coordinator ? .hello : nil
             case .incoming: service == .ingest ? .hello : nil
-            case .partialQuery, .partialUsers, .partialDiscovery, .shardAppend: service == .shard ? .hello : nil
+            case .partialQuery, .partialUsers, .partialDiscovery, .partialExport, .shardAppend: service == .shard ? .hello : nil
             }
         }
 

@@ -108,6 +108,8 @@ extension Message {
         case .keyList(let m): return m.meaning
         case .ruleListRequest(let m): return m.meaning
         case .ruleList(let m): return m.meaning
+        case .exportQuery(let m): return m.meaning
+        case .exportPage(let m): return m.meaning
         case .snapshot(let m): return Self.json(m)
         case .error(let m):
             return [
@@ -189,6 +191,8 @@ extension Message {
         case .keyList: self = .keyList(try KeyListMessage(meaning: m))
         case .ruleListRequest: self = .ruleListRequest(try RuleListRequest(meaning: m))
         case .ruleList: self = .ruleList(try RuleListMessage(meaning: m))
+        case .exportQuery: self = .exportQuery(try ExportQuery(meaning: m))
+        case .exportPage: self = .exportPage(try ExportPageMessage(meaning: m))
         case .snapshot: self = .snapshot(try Self.snapshot(m))
         case .error:
             guard let code = ProtocolError.Code(rawValue: try m.int("code")) else { throw MeaningError(field: "code") }
@@ -227,7 +231,7 @@ func untagged(_ value: JSONValue) throws -> PropertyValue {
 }
 
 extension Message {
-    private static func json(_ event: Event) -> JSONValue {
+    static func json(_ event: Event) -> JSONValue {
         let properties = event.properties.map { JSONValue.Member($0.key, tagged($0.value)) }
         return [
             "user": .string(event.user), "event": .string(event.name), "microseconds": number(event.time),
@@ -235,7 +239,7 @@ extension Message {
         ]
     }
 
-    private static func event(_ m: JSONValue) throws -> Event {
+    static func event(_ m: JSONValue) throws -> Event {
         let properties = try (m["properties"]?.asObject ?? []).map { member -> Event.Property in
             .init(member.key, try untagged(member.value))
         }

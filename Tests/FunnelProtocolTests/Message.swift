@@ -27,6 +27,8 @@ enum Message: Equatable, Sendable {
     case keyList(KeyListMessage)
     case ruleListRequest(RuleListRequest)
     case ruleList(RuleListMessage)
+    case exportQuery(ExportQuery)
+    case exportPage(ExportPageMessage)
 
     static func decode(_ kind: FrameKind, _ body: [UInt8]) throws(ProtocolError) -> Message {
         if kind == .error { return .error(try ProtocolError.decode(body)) }
@@ -55,6 +57,8 @@ enum Message: Equatable, Sendable {
             case .keyList: return .keyList(try KeyListMessage(body: body))
             case .ruleListRequest: return .ruleListRequest(try RuleListRequest(body: body))
             case .ruleList: return .ruleList(try RuleListMessage(body: body))
+            case .exportQuery: return .exportQuery(try ExportQuery(body: body))
+            case .exportPage: return .exportPage(try ExportPageMessage(body: body))
             case .query, .mergedResult, .usersQuery, .error:
                 do {
                     return .document(try JSONParser.parse(body))
@@ -90,6 +94,8 @@ enum Message: Equatable, Sendable {
         case .keyList(let message): return message.body
         case .ruleListRequest(let message): return message.body
         case .ruleList(let message): return message.body
+        case .exportQuery(let message): return message.body
+        case .exportPage(let message): return message.body
         }
     }
 }

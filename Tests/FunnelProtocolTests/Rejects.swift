@@ -332,7 +332,7 @@ extension Samples {
             message(
                 "snapshot: unknown role of a key", .snapshot,
                 [UInt8](repeating: 0, count: 20) + [0, 1, 4] + [UInt8](repeating: 0, count: 36)),
-        ] + (keyListRejects + ruleListRejects).map { message($0.name, $0.kind, $0.body) }
+        ] + (keyListRejects + ruleListRejects + exportRejects).map { message($0.name, $0.kind, $0.body) }
     }()
 
     private static let answerRejects: [Reject] = {

@@ -24,7 +24,7 @@ enum Samples {
         ("frame", frames), ("hello", hellos), ("append", appends), ("query", queries),
         ("partial-query", partialQueries + behaviourQueries),
         ("partial-result", partialResults + behaviourResults), ("user-list", userLists), ("health", healths), ("snapshot", snapshots),
-        ("identity", identities), ("keys", keyLists), ("rules", ruleLists),
+        ("identity", identities), ("keys", keyLists), ("rules", ruleLists), ("export", exports),
         ("error", errors), ("discovery", discoveries),
     ]
 

@@ -11,6 +11,7 @@ import unittest
 
 import client_messages as client
 import cluster_messages as cluster
+import export_messages as exports
 import frames
 import people_messages as people
 import service_messages as service
@@ -62,7 +63,12 @@ def normal(kind, meaning):
         meaning["data_ids"] = [number(one) for one in meaning["data_ids"]]
     if kind == "ruleList" and meaning["projects"]:
         meaning["projects"] = [{**entry, "revision": number(entry["revision"])} for entry in meaning["projects"]]
-    if kind in ("append", "shardAppend"):
+    for key in ("after", "next"):
+        if kind in ("exportQuery", "exportPage") and key in meaning:
+            place = meaning[key]
+            numbers = ("data", "microseconds", "properties") if "event" in place else ("data",)
+            meaning[key] = {**place, **{one: number(place[one]) for one in numbers if one in place}}
+    if kind in ("append", "shardAppend", "exportPage"):
         meaning["events"] = events_of(meaning["events"])
     if kind == "partialUsersQuery":
         meaning["query"] = normal("partialQuery", meaning["query"])
@@ -125,6 +131,7 @@ DECODE = {
     frames.IDENTITY_REQUEST: decode_health, frames.IDENTITY: reading(cluster.read_identity),
     frames.KEY_LIST_REQUEST: reading(cluster.read_key_list_request), frames.KEY_LIST: reading(cluster.read_key_list),
     frames.RULE_LIST_REQUEST: reading(cluster.read_rule_list_request), frames.RULE_LIST: reading(cluster.read_rule_list),
+    frames.EXPORT_QUERY: reading(exports.read_export_query), frames.EXPORT_PAGE: reading(exports.read_export_page),
 }
 
 ENCODE = {
@@ -147,12 +154,14 @@ ENCODE = {
     "snapshotRequest": cluster.encode_snapshot_request,
     "identityRequest": lambda m: b"", "identity": cluster.encode_identity,
     "keyListRequest": cluster.encode_key_list_request, "keyList": cluster.encode_key_list,
+    "exportQuery": exports.encode_export_query, "exportPage": exports.encode_export_page,
     "ruleListRequest": cluster.encode_rule_list_request, "ruleList": cluster.encode_rule_list,
 }
 # JSON has no fixed order of keys: these are compared after decoding again
 TEXTS = {"query", "usersQuery", "mergedResult", "partialQuery", "partialUsersQuery"}
 
-MESSAGES = ["append.json", "discovery.json", "error.json", "frame.json", "health.json", "hello.json", "identity.json",
+MESSAGES = ["append.json", "discovery.json", "error.json", "export.json", "frame.json", "health.json", "hello.json",
+            "identity.json",
             "keys.json", "partial-query.json", "partial-result.json", "query.json", "rules.json", "snapshot.json",
             "user-list.json"]
 

@@ -86,6 +86,7 @@ GOOD = {
     "getPredictors": ("/v1/funnels/shop/predictors?step=Cart&properties=1&min_users=1", None, 200),
     "getTimes": ("/v1/funnels/shop/times?from=1&to=Purchase&bins=5", None, 200),
     "getExplanation": ("/v1/funnels/shop/explain?user_id=user-01", None, 200),
+    "exportEvents": ("/v1/export/events?start=2026-01-01&event=Visit&limit=3", None, 200),
     "getPerformance": ("/funnel-performance?start_date=2026-01-01&end_date=2026-01-31", None, 200),
     "listEvents": ("/v1/events?prefix=V&limit=10", None, 200),
     "listProperties": ("/v1/properties?event=Visit", None, 200),

@@ -26,9 +26,8 @@ package struct CoordinatorRoutes: Sendable {
     typealias Row = Endpoint<CoordinatorRoutes>
 
     package static let endpoints: [Endpoint<CoordinatorRoutes>] =
-        reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + scheduledReports + live + session + status
-        + incoming
-        + DashboardSite.endpoints
+        reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + scheduledReports + live + session
+        + status + incoming + exports + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {
         router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }

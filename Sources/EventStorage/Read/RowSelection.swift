@@ -16,15 +16,20 @@ package struct RowSelection: Sendable {
     package let unit: Int64
     private let memoryTests = MemoryTests()
 
-    init(_ view: StoreView, _ wanted: [ByteString]) {
+    /// - Parameter range: if given, segment files are left out that have no rows of a name in this range of times. Of a name with
+    ///   server-timed rows all files are read, since a row of one may remove a row of another.
+    init(_ view: StoreView, _ wanted: [ByteString], within range: Range<Int64>? = nil) {
         self.view = view
         var least = Int64.max
         var greatest = Int64.min
         var finest = TimeUnit.second
         names = wanted.map { name in
             var found = Name(name: name, sources: [], serverTimed: false)
+            let runs = view.segments.map { $0.run(name) }
+            let isServerTimed = range != nil && (runs.contains { $0?.serverTimed == true } || Self.isServerTimed(name, view))
             for (i, segment) in view.segments.enumerated() {
-                guard let run = segment.run(name) else { continue }
+                guard let run = runs[i] else { continue }
+                if let range, !isServerTimed, run.maxTime < range.lowerBound || run.minTime >= range.upperBound { continue }
                 found.sources.append(.segment(i, segment, run))
                 found.serverTimed = found.serverTimed || run.serverTimed
                 least = min(least, run.minTime)
@@ -47,6 +52,12 @@ package struct RowSelection: Sendable {
         }
         times = least <= greatest ? least...greatest : nil
         unit = finest.microseconds
+    }
+
+    /// Whether the memtable has server-timed rows of a name.
+    private static func isServerTimed(_ name: ByteString, _ view: StoreView) -> Bool {
+        guard let code = view.nameCodes[name] else { return false }
+        return view.memtable.runs.contains { $0.serverTimed.contains(code) }
     }
 
     package var places: PlaceMap { view.places }

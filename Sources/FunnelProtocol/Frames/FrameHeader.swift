@@ -29,11 +29,13 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
     case keyList = 24
     case ruleListRequest = 25
     case ruleList = 26
+    case exportQuery = 27
+    case exportPage = 28
 
     /// Max bytes of a body of this kind, encoded or decoded.
     package var bodyMax: Int {
         switch self {
-        case .append, .shardAppend, .appendResult, .mergedResult: return Limits.frameBytes
+        case .append, .shardAppend, .appendResult, .mergedResult, .exportPage: return Limits.frameBytes
         // 64 steps with 65,536 exact times each, from the first and from the previous step, and 64 MiB of groups.
         case .partialResult: return 128 << 20
         case .query, .usersQuery: return Limits.definitionBytes
@@ -42,7 +44,7 @@ package enum FrameKind: UInt8, CaseIterable, Sendable {
         case .userList, .snapshot, .ruleList: return 8 << 20
         case .hello, .helloResult, .health, .healthResult, .snapshotRequest, .identityRequest, .ruleListRequest: return 4_096
         case .identity: return 8_192
-        case .error, .keyListRequest: return 64 << 10
+        case .error, .keyListRequest, .exportQuery: return 64 << 10
         case .keyList: return 1 << 20
         case .trailer: return 64
         case .discoveryQuery: return 16_384

@@ -21,6 +21,7 @@ package enum CallPath: String, CaseIterable, Sendable {
     case announce = "/sluice/v1/announce"
     case incoming = "/sluice/v1/incoming"
     case rules = "/sluice/v1/rules"
+    case partialExport = "/sluice/v1/partial-export"
 
     package var request: FrameKind {
         switch self {
@@ -37,6 +38,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         case .shardAppend: return .shardAppend
         case .keys: return .keyListRequest
         case .rules: return .ruleListRequest
+        case .partialExport: return .exportQuery
         }
     }
 
@@ -55,6 +57,7 @@ package enum CallPath: String, CaseIterable, Sendable {
         case .identity: return [.identity]
         case .keys: return [.keyList]
         case .rules: return [.ruleList]
+        case .partialExport: return [.exportPage]
         }
     }
 }

@@ -32,6 +32,13 @@ struct HTTPClient {
         return (body, response?.value(forHTTPHeaderField: "ETag"))
     }
 
+    /// A page of an answer that has several.
+    /// - Returns: the body and a header field of the answer by its name.
+    func page(_ path: String, seconds: Double) async throws -> (body: [UInt8], field: (String) -> String?) {
+        let (body, response) = try await send("GET", path, nil, [:], seconds)
+        return (body, { response?.value(forHTTPHeaderField: $0) })
+    }
+
     private func send(
         _ method: String, _ path: String, _ body: [UInt8]?, _ headers: [String: String], _ seconds: Double
     ) async throws -> (body: [UInt8], response: HTTPURLResponse?) {

@@ -122,7 +122,9 @@ struct Load: AsyncParsableCommand {
         }
         if counts.events > 0 || !isTable && counts.texts > 0 {
             let path = shellWord(rejects.path)
-            let words = ["sluice load --retry-rejected", path] + (isTable ? [] : reading.jsonWords) + connection.words
+            let words =
+                ["sluice load --retry-rejected", path] + (isTable ? [] : reading.jsonWords)
+                + (loading.rowIds == .none ? ["--row-ids", "none"] : []) + connection.words
             lines.append("Repair the events in \(path), then send them: \(words.joined(separator: " "))".printable)
         }
         return lines

@@ -7,7 +7,7 @@ import ServiceRuntime
 
 /// What `sluice load` does with the records that it reads.
 struct LoadingOptions: ParsableArguments {
-    enum RowIDs: String, ExpressibleByArgument, CaseIterable { case content, file }
+    enum RowIDs: String, ExpressibleByArgument, CaseIterable { case content, file, none }
     enum Format: String, ExpressibleByArgument, CaseIterable { case table, json }
 
     @Flag(help: "Show how the files are read, and send nothing. Needs no cluster.") var dryRun = false
@@ -23,7 +23,10 @@ struct LoadingOptions: ParsableArguments {
     var format: Format = .table
     @Option(
         help: ArgumentHelp(
-            "Ids of events without one: content makes them from what was read, file from the SHA-256 of the file and the row, as 0.1 did.",
+            """
+            Ids of events without one: content makes them from what was read, file from the SHA-256 of the file and the row, as 0.1 did. \
+            none leaves them without: then a file that is loaded twice counts twice.
+            """,
             valueName: "rule"))
     var rowIds: RowIDs = .content
     @Option(
@@ -40,13 +43,15 @@ struct LoadingOptions: ParsableArguments {
                 throw ValidationError(
                     "--idempotency-key must have 1 to \(Limits.idempotencyKeyBytes) bytes, not \(idempotencyKey.utf8.count)")
             }
-            if rowIds == .file { throw ValidationError("--idempotency-key and --row-ids file exclude each other: give one of them") }
+            if rowIds != .content {
+                throw ValidationError("--idempotency-key and --row-ids \(rowIds.rawValue) exclude each other: give one of them")
+            }
         }
     }
 
     func identity(of file: String) throws -> RowIdentity {
         if let idempotencyKey { return try RowIdentity(.numbered(prefix: ByteString(idempotencyKey))) }
-        guard rowIds == .file else { return try RowIdentity(.content) }
+        guard rowIds == .file else { return try RowIdentity(rowIds == .content ? .content : .none) }
         return try RowIdentity(.numbered(prefix: ByteString(file == "-" ? UUID().uuidString : try Self.hash(file))))
     }
 
