@@ -4,7 +4,7 @@
 build_dir := .build/release
 chart_library := /usr/share/javascript/chart.js/chart.min.js:libjs-chart.js
 
-.PHONY: build demo test test-contract test-sdks test-bodies test-files test-traits test-kafka test-tsan test-hostile hostile kills-all test-prometheus test-notices test-export test-proxies test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
+.PHONY: build demo test test-contract test-sdks test-bodies test-files test-traits test-kafka test-tsan test-hostile hostile kills-all test-prometheus test-examples test-notices test-export test-proxies test-browser screenshots verify-reports kills fuzz bench bench-micro lint image-test clean
 
 build:
 	@sh deploy/install-deps.sh
@@ -55,10 +55,16 @@ test-hostile:
 	swift build -c release --build-tests
 	SLUICE_HOSTILE=1 swift test -c release --skip-build --no-parallel --filter 'HTTP2Tests|RPCTests|ServiceHostTests'
 
-# Alert rules, and the cause of each alert on real processes; about two minutes.
+# Alert rules, and the cause of each alert on real processes; recording rules and boards of Grafana against a real Prometheus and a real
+# coordinator. About two minutes.
 test-prometheus: build
 	@sh deploy/install-deps.sh promtool:prometheus faketime:faketime openssl:openssl python3:python3 cc:gcc
 	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) Tests/Prometheus/run.sh
+
+# The recipes of deploy/examples, with a real PostgreSQL in a temporary folder; some seconds.
+test-examples: build
+	@sh deploy/install-deps.sh /usr/lib/postgresql:postgresql psql:postgresql-client python3:python3 flock:util-linux
+	SLUICE_PROGRAMS=$(CURDIR)/$(build_dir) PYTHONDONTWRITEBYTECODE=1 python3 Tests/Examples/run.py
 
 # make test-notices KILLS=50 SEED=1: kill -9 of the coordinator between the evaluation of alert rules and the delivery of notices; and
 # Alertmanager as a receiver, if it is installed. About two minutes.

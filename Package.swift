@@ -119,7 +119,7 @@ let package = Package(
             "sluice",
             [
                 "RPC", "ServiceRuntime", "Metadata", "EventStorage", "Codec", "EventFiles", "EventRules", "EventSDKs", "EventShapes",
-                "ReportTables", "TimeZones",
+                "FunnelAlerts", "Notifications", "ReportTables", "TimeZones",
                 arguments, crypto,
             ]),
         .target(

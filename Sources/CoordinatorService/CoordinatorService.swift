@@ -91,7 +91,7 @@ package final class CoordinatorService: Sendable {
         }
         let routes = CoordinatorRoutes(
             engine: engine, savedFunnels: savedFunnels, savedRules: savedRules, apiKeys: apiKeys, projects: projects, callers: callers,
-            hub: live, alerts: alerts, desk: desk, scheduler: reports, ingests: ingests, site: site)
+            hub: live, alerts: alerts, desk: desk, scheduler: reports, applied: AppliedSets(directory.store), ingests: ingests, site: site)
         routes.add(to: router)
     }
 

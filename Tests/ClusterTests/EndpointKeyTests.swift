@@ -67,6 +67,7 @@ extension ClusterSuite {
         /// Its address is no public one, so that a test is refused without a call.
         private static let channel: JSONValue = ["kind": "webhook", "settings": ["url": "https://192.0.2.1/"]]
         private static let report: JSONValue = ["funnel_id": "kept-of-1", "schedule": ["every": "day", "at": "08:00"]]
+        private static let applied: JSONValue = ["documents": [["kind": "funnel", "id": "kept"]]]
         private static let operatorKey = "the-admin-key-of-the-operator"
         private static let environment = [
             "SLUICE_ADMIN_KEYS": "\(operatorKey),2:the-admin-key-of-project-two",
@@ -139,6 +140,9 @@ extension ClusterSuite {
                 "DELETE /v1/reports/{id}": Row(.admin, "/v1/reports/gone-of-1", foreign: 404),
                 "POST /v1/reports/{id}/send": Row(.admin, "/v1/reports/kept-of-1/send", foreign: 404),
                 "GET /v1/export/events": Row(.read),
+                "GET /v1/applied": Row(.admin), "GET /v1/applied/{id}": Row(.admin, "/v1/applied/kept-of-1", foreign: 404),
+                "PUT /v1/applied/{id}": Row(.admin, "/v1/applied/put", Self.applied),
+                "DELETE /v1/applied/{id}": Row(.admin, "/v1/applied/gone-of-1", foreign: 404),
                 "GET /v1/rules": Row(.read), "PUT /v1/rules": Row(.admin, nil, ["rules": []]), "GET /v1/rejected": Row(.read),
                 "GET /v1/status": Row(.read), "GET /v1/session": Row(.nobody),
                 "POST /v1/session": Row(.nobody, nil, ["key": "the-read-key-of-project-one"]), "DELETE /v1/session": Row(.nobody),
@@ -168,7 +172,10 @@ extension ClusterSuite {
                 #expect(saved.status == 201)
             }
             for name in ["kept-of-1", "gone-of-1"] {
-                for (path, body) in [("alerts", Self.rule), ("channels", Self.channel), ("reports", Self.report)] {
+                let documents = [
+                    ("alerts", Self.rule), ("channels", Self.channel), ("reports", Self.report), ("applied", Self.applied),
+                ]
+                for (path, body) in documents {
                     let saved = try await HTTP.call(
                         "PUT", cluster.coordinatorHTTP, "/v1/\(path)/\(name)", body: body.encode(), key: Self.operatorKey)
                     #expect(saved.status == 201, "\(saved.text)")

@@ -38,6 +38,19 @@ struct YAMLDocumentTests {
         #expect("\(error)".hasPrefix(fault), "\(error)")
     }
 
+    @Test func severalDocuments() throws {
+        let parts = try YAMLDocument.parts("# first\na: 1\n---\n---\n# nothing\n---\nb: [&x 1]\n---\nc: 3\n")
+        #expect(parts.map(\.line) == [2, 7, 9])
+        #expect(parts.map { try? $0.value.get() } == [["a": 1], nil, ["c": 3]])
+        #expect(throws: InvalidDocument([FieldFault("line 7", "has an anchor (&), which is not supported; write the value out")])) {
+            try parts[1].value.get()
+        }
+        #expect(try YAMLDocument.parts("").isEmpty)
+        #expect(try YAMLDocument.parts(#"{"a": 1}"#).map { try $0.value.get() } == [["a": 1]])
+        let cut = try #require(throws: InvalidDocument.self) { try YAMLDocument.parts("a: 1\n---\nb: [1\n") }
+        #expect("\(cut)".hasPrefix("body: is not YAML: line 4, column 1: "), "\(cut)")
+    }
+
     /// Documents that would be large, or deep, or take long.
     @Test func hostileDocuments() throws {
         let deep = try #require(throws: InvalidDocument.self) {

@@ -14,7 +14,10 @@ package enum Repository {
 
     /// All Markdown pages, by their paths.
     package static func pages() throws -> [String] {
-        try ["", ".github/", "Protocol/", "Protocol/decisions/", "Sources/", "Tests/", "bench/", "deploy/", "deploy/prometheus/"].flatMap {
+        try [
+            "", ".github/", "Protocol/", "Protocol/decisions/", "Sources/", "Tests/", "bench/", "deploy/", "deploy/examples/",
+            "deploy/prometheus/",
+        ].flatMap {
             folder in
             try FileManager.default.contentsOfDirectory(atPath: root.appendingPathComponent(folder).path)
                 .filter { $0.hasSuffix(".md") }.map { folder + $0 }

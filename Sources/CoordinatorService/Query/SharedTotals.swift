@@ -1,4 +1,5 @@
 import FunnelModel
+import RPC
 import Synchronization
 
 /// A cache of projects' totals: the shards are asked at most once a second for all callers. A shard that hangs delays all callers
@@ -36,14 +37,16 @@ final class SharedTotals: Sendable {
             let known = asked[project]
             if let known, known.answered.map({ .now - $0 < age }) ?? true { return known.task }
             if known == nil, asked.count >= Self.projectsMax { asked = asked.filter { $0.value.answered == nil } }
-            let task = Task {
-                let totals = await self.ask(project)
-                let rows = totals.compactMap(\.totals).reduce(0) { $0 + Int($1.rows) }
-                self.asked.withLock { asked in
-                    asked[project]?.answered = .now
-                    if rows > 0 { asked[project]?.rows = rows }
+            let task = TraceParent.none {
+                Task {
+                    let totals = await self.ask(project)
+                    let rows = totals.compactMap(\.totals).reduce(0) { $0 + Int($1.rows) }
+                    self.asked.withLock { asked in
+                        asked[project]?.answered = .now
+                        if rows > 0 { asked[project]?.rows = rows }
+                    }
+                    return totals
                 }
-                return totals
             }
             asked[project] = Asked(task: task, answered: nil, rows: known?.rows)
             return task

@@ -1,5 +1,6 @@
 import FunnelModel
 import FunnelProtocol
+import RPC
 import Synchronization
 
 /// The sender of events: a project, and the rights of the key.
@@ -68,18 +69,22 @@ package final class AppendGatherer: Sendable {
         switch step {
         case .go(let group): start(group, sender)
         case .wait(let number):
-            Task {
-                try? await Task.sleep(for: self.linger)
-                self.goIfWaiting(sender, number)
+            _ = TraceParent.none {
+                Task {
+                    try? await Task.sleep(for: self.linger)
+                    self.goIfWaiting(sender, number)
+                }
             }
         case .nothing: break
         }
     }
 
     private func start(_ group: [Waiting], _ sender: Sender) {
-        Task {
-            await self.run(group, sender)
-            self.ended(sender)
+        _ = TraceParent.none {
+            Task {
+                await self.run(group, sender)
+                self.ended(sender)
+            }
         }
     }
 

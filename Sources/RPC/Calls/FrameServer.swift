@@ -177,7 +177,7 @@ package final class FrameServer: CallHandler {
         let start = observer == nil ? nil : ContinuousClock.now
         let code: ProtocolError.Code?
         do {
-            code = try await answer(call, route)
+            code = try await TraceParent.of(call.head.trace) { try await answer(call, route) }
         } catch {
             // The caller went away or its connection broke: nobody waits for an answer.
             logger.debug("call ended early", metadata: ["path": "\(call.head.path)", "error": "\(words(error))"])
@@ -205,7 +205,8 @@ package final class FrameServer: CallHandler {
         } catch {
             let answer = ProtocolError(of: error)
             if answer.code == .unknownError, !(error is ProtocolError) {
-                logger.error("call failed", metadata: ["path": "\(route.path.rawValue)", "error": "\(words(error))"])
+                logger.error(
+                    "call failed", metadata: Self.traced(["path": "\(route.path.rawValue)", "error": "\(words(error))"], call))
             }
             return try await fail(call, context, answer)
         }
@@ -234,12 +235,19 @@ package final class FrameServer: CallHandler {
         defer {
             logger.debug(
                 "call",
-                metadata: [
-                    "path": "\(route.path.rawValue)", "call": "\(context.request)", "peer": "\(peer?.proven.map { "\($0)" } ?? "client")",
-                    "took": "\(ContinuousClock.now - start)",
-                ])
+                metadata: Self.traced(
+                    [
+                        "path": "\(route.path.rawValue)", "call": "\(context.request)",
+                        "peer": "\(peer?.proven.map { "\($0)" } ?? "client")", "took": "\(ContinuousClock.now - start)",
+                    ], call))
         }
         try await route.handle(FrameCall(frame: frame, peer: peer?.proven, call: call, answer: context))
+    }
+
+    /// The metadata of a line about a call, with the call's trace.
+    private static func traced(_ metadata: Logger.Metadata, _ call: ServerCall) -> Logger.Metadata {
+        guard let trace = call.head.trace else { return metadata }
+        return metadata.merging(["traceparent": "\(trace)"]) { $1 }
     }
 
     private func hello(_ frame: Frame, _ call: ServerCall, _ context: FrameContext) async throws {

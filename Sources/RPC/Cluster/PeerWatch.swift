@@ -67,15 +67,16 @@ package final class PeerWatch: Sendable {
     /// Begins to ask; does nothing if the watch runs already.
     package func start() {
         task.withLock { task in
-            task =
-                task
-                ?? Task { [self] in
+            guard task == nil else { return }
+            task = TraceParent.none {
+                Task { [self] in
                     while !Task.isCancelled {
                         await ask()
                         let isWell = condition == .up(problem: nil)
                         try? await Task.sleep(for: isWell ? .seconds(1) : .milliseconds(250))
                     }
                 }
+            }
         }
     }
 

@@ -7,6 +7,7 @@ enum TransportWire {
     static let contentType = "application/x-sluice"
     static let timeoutHeader: StaticString = "sluice-timeout-ms"
     static let timeHeader: StaticString = "sluice-time-ms"
+    static let traceHeader: StaticString = "traceparent"
     /// Longest timeout taken from a peer; more is cut to this.
     static let timeoutMillisecondsMax = 24 * 3600 * 1000
 }
@@ -30,14 +31,17 @@ package struct CallHead: Sendable {
     package let contentType: String?
     /// How long the caller will wait, from the header `sluice-timeout-ms`.
     package let timeout: Duration?
+    /// The header `traceparent`, if it is valid.
+    package let trace: String?
 
     /// A head made by hand, for tests of handlers.
-    package init(method: String, path: String, authorization: String?, contentType: String?, timeout: Duration?) {
+    package init(method: String, path: String, authorization: String?, contentType: String?, timeout: Duration?, trace: String? = nil) {
         self.method = method
         self.path = path
         self.authorization = authorization
         self.contentType = contentType
         self.timeout = timeout
+        self.trace = trace
     }
 
     /// Nil if the request lacks what every request must have.
@@ -51,7 +55,8 @@ package struct CallHead: Sendable {
             path: path,
             authorization: fields["authorization"],
             contentType: fields["content-type"],
-            timeout: milliseconds.map { .milliseconds(min($0, TransportWire.timeoutMillisecondsMax)) }
+            timeout: milliseconds.map { .milliseconds(min($0, TransportWire.timeoutMillisecondsMax)) },
+            trace: TraceParent.read(fields[TransportWire.traceHeader])
         )
     }
 }

@@ -25,6 +25,7 @@ package typealias ServiceRouter = Router<ServiceContext>
 
 extension HTTPField.Name {
     package static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
+    static let traceParent = HTTPField.Name("traceparent")!
     package static let requestID = HTTPField.Name("X-Request-Id")!
     /// The name of the limit by which a request was refused, also where the body has the form of another product's SDK.
     package static let limit = HTTPField.Name("Sluice-Limit")!

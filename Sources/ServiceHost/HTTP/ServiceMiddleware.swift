@@ -5,6 +5,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOHTTPTypes
+import RPC
 import ServiceRuntime
 
 /// Turns every error into a problem document, gives each request an id, counts and logs it. Logs contain the route's pattern, and
@@ -26,6 +27,8 @@ package struct ServiceMiddleware: RouterMiddleware {
         let start = ContinuousClock.now
         var context = context
         if let id = RequestID.given(request.headers) { context.logger[metadataKey: "hb.request.id"] = "\(id)" }
+        let trace = TraceParent.read(request.headers[.traceParent])
+        if let trace { context.logger[metadataKey: "traceparent"] = "\(trace)" }
         let sender = RequestSender(request.head, on: context.channel, edge.proxies, usesTLS: edge.usesTLS)
         var response: Response
         var failure: ProtocolError?
@@ -34,8 +37,8 @@ package struct ServiceMiddleware: RouterMiddleware {
             if request.headers[.expect]?.lowercased() == "100-continue" {
                 request.body = RequestBody(asyncSequence: ContinuedBody(base: request.body, channel: context.channel))
             }
-            response = try await Peer.$sender.withValue(sender) { [request, context] in
-                try await next(request, context)
+            response = try await TraceParent.of(trace) { [request, context] in
+                try await Peer.$sender.withValue(sender) { try await next(request, context) }
             }
         } catch {
             let headed = error as? HeadedError

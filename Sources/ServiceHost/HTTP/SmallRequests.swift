@@ -185,14 +185,15 @@ private final class SmallRequestHandler: ChannelDuplexHandler, RemovableChannelH
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         small.account.record(
             answer.status, answer.failure, ContinuousClock.now - start, method: .post, route: request.path,
-            sender: RequestSender(request, on: context.channel, proxies).address, logger: logger(id))
+            sender: RequestSender(request, on: context.channel, proxies).address, logger: logger(id, request))
         if ends { return context.close(promise: nil) }
         goOn(context)
     }
 
-    private func logger(_ id: String) -> Logger {
+    private func logger(_ id: String, _ request: HTTPRequest) -> Logger {
         var logger = small.logger
         logger[metadataKey: "hb.request.id"] = "\(id)"
+        if let trace = TraceParent.read(request.headerFields[.traceParent]) { logger[metadataKey: "traceparent"] = "\(trace)" }
         return logger
     }
 

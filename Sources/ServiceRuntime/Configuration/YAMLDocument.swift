@@ -11,13 +11,43 @@ package enum YAMLDocument {
 
     /// Throws the fault of the text, with its line; the text itself is not in it.
     package static func json(_ text: String) throws(InvalidDocument) -> JSONValue {
+        // Anchors are known while the parser lives.
+        try reading(text) { parser in
+            try withExtendedLifetime(parser) { try parser.singleRoot().map { try value($0, depth: 0) } ?? .null }
+        }
+    }
+
+    /// One of the documents of a text.
+    package struct Part: Sendable {
+        /// The line of its first value, from 1.
+        package var line: Int
+        /// The document, or the faults of its values; faults of the text are thrown instead, since what comes after them cannot be read.
+        package var value: Result<JSONValue, InvalidDocument>
+    }
+
+    /// The documents of a text, which `---` separates. Those without a value are left out.
+    package static func parts(_ text: String) throws(InvalidDocument) -> [Part] {
+        try reading(text) { parser in
+            var parts: [Part] = []
+            while let root = try parser.nextRoot() {
+                let line = root.mark?.line ?? 0
+                do {
+                    let value = try value(root, depth: 0)
+                    if value != .null { parts.append(Part(line: line, value: .success(value))) }
+                } catch let fault as InvalidDocument {
+                    parts.append(Part(line: line, value: .failure(fault)))
+                }
+            }
+            return parts
+        }
+    }
+
+    private static func reading<T>(_ text: String, _ body: (Yams.Parser) throws -> T) throws(InvalidDocument) -> T {
         guard text.utf8.count <= textBytes else {
             throw InvalidDocument([FieldFault("body", "has \(text.utf8.count) bytes; the limit is \(textBytes)")])
         }
         do {
-            // Anchors are known while the parser lives.
-            let parser = try Yams.Parser(yaml: text)
-            return try withExtendedLifetime(parser) { try parser.singleRoot().map { try value($0, depth: 0) } ?? .null }
+            return try body(try Yams.Parser(yaml: text))
         } catch let fault as InvalidDocument {
             throw fault
         } catch {

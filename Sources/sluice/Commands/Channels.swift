@@ -80,7 +80,10 @@ struct Channels: AsyncParsableCommand {
         func run() async throws {
             let document = try DocumentFile.read(file)
             let id = try DocumentFile.id(of: document, file)
-            _ = try await target.client.call("PUT", "/v1/channels/\(id)", try ChannelFile.withSecrets(document, file).encode())
+            let complete = try DocumentFile.checking(file == "-" ? "the document" : file.printable) { () throws(InvalidDocument) in
+                try ChannelFile.withSecrets(document)
+            }
+            _ = try await target.client.call("PUT", "/v1/channels/\(id)", complete.encode())
             Terminal.note("saved \(id)")
         }
     }
@@ -120,41 +123,5 @@ struct Channels: AsyncParsableCommand {
             guard answer["delivered"] == true else { throw Failure("\(id): \(answer["reason"]?.asString?.string ?? "")".printable) }
             Terminal.note("\(id): delivered")
         }
-    }
-}
-
-/// A file with a channel.
-enum ChannelFile {
-    private static let secrets = ["secret", "url", "authorization"]
-
-    /// The document with the secrets that it names: `NAME_env` and `NAME_file` become `NAME`.
-    static func withSecrets(_ document: JSONValue, _ path: String) throws -> JSONValue {
-        guard let settings = document["settings"]?.asObject else { return document }
-        let read = try settings.map { member -> JSONValue.Member in
-            let key = member.key.string
-            for name in secrets {
-                guard key == name + "_env" || key == name + "_file" else { continue }
-                let place = member.value.asString?.string ?? ""
-                return .init(ByteString(name), .text(try key.hasSuffix("_env") ? variable(place, key) : file(place, key)))
-            }
-            return member
-        }
-        return .object((document.asObject ?? []).map { $0.key == "settings" ? .init("settings", .object(read)) : $0 })
-    }
-
-    private static func variable(_ name: String, _ key: String) throws -> String {
-        guard let value = ProcessInfo.processInfo.environment[name], !value.isEmpty else {
-            throw Failure("settings.\(key) names the variable \(name.printable), which is not set")
-        }
-        return value
-    }
-
-    private static func file(_ path: String, _ key: String) throws -> String {
-        guard let bytes = DurableFile.read(path), !bytes.isEmpty else {
-            throw Failure("settings.\(key) names the file \(path.printable), which cannot be read or is empty")
-        }
-        let text = String(decoding: bytes, as: UTF8.self)
-        // Editors end a file with a line end that is no part of the secret.
-        return text.last == "\n" || text.last == "\r\n" ? String(text.dropLast()) : text
     }
 }

@@ -5,19 +5,32 @@ import ServiceRuntime
 /// A file with one document, YAML or JSON.
 enum DocumentFile {
     /// Reads a file; `-` is standard input.
-    static func read(_ path: String, limit: Int = YAMLDocument.textBytes) throws -> JSONValue {
+    static func read(_ path: String) throws -> JSONValue {
         let shown = path == "-" ? "the document" : path.printable
-        var bytes: [UInt8] = []
         do {
-            let source = try TextSource(path: path)
-            while bytes.count <= limit, let piece = try source.next() { bytes += piece }
+            let text = try text(path)
+            return try checking(shown) { () throws(InvalidDocument) in try YAMLDocument.json(text) }
         } catch let fault as FileFault {
             throw Failure(fault.description.printable)
         }
-        guard isValidUTF8(bytes) else { throw Failure("\(shown): the text is not UTF-8") }
-        return try checking(shown) { () throws(InvalidDocument) in
-            try YAMLDocument.json(String(decoding: bytes[ByteOrderMark.length(in: bytes)...], as: UTF8.self))
+    }
+
+    /// The documents of a file, which `---` separates. Throws `InvalidDocument` if the file or its text cannot be read.
+    static func parts(_ path: String) throws -> [YAMLDocument.Part] {
+        do {
+            return try YAMLDocument.parts(try text(path))
+        } catch let fault as FileFault {
+            throw InvalidDocument([FieldFault("file", fault.description)])
         }
+    }
+
+    /// Text of a file, no more of it than one byte over the limit of documents and a piece.
+    private static func text(_ path: String) throws -> String {
+        var bytes: [UInt8] = []
+        let source = try TextSource(path: path)
+        while bytes.count <= YAMLDocument.textBytes, let piece = try source.next() { bytes += piece }
+        guard isValidUTF8(bytes) else { throw FileFault("\(path == "-" ? "the document" : path): the text is not UTF-8") }
+        return String(decoding: bytes[ByteOrderMark.length(in: bytes)...], as: UTF8.self)
     }
 
     /// Faults as an error with a line for each.

@@ -14,8 +14,13 @@ extension ProtocolError {
 /// Ends the command with a message and exit code 1.
 struct Failure: Error, CustomStringConvertible {
     var description: String
+    /// Of the HTTP answer that it is about.
+    var status: Int?
 
-    init(_ description: String) { self.description = description }
+    init(_ description: String, status: Int? = nil) {
+        self.description = description
+        self.status = status
+    }
 
     init(_ error: ProtocolError) { description = error.lines }
 }

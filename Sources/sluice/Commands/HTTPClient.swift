@@ -39,7 +39,36 @@ struct HTTPClient {
         return (body, { response?.value(forHTTPHeaderField: $0) })
     }
 
+    /// - Returns: the body and its entity tag; nil if the coordinator has no such document. A coordinator without the path is an error.
+    func find(_ path: String) async throws -> (body: [UInt8], tag: String?)? {
+        let (body, response) = try await exchange("GET", path, nil, [:], 30)
+        let status = response?.statusCode ?? 0
+        if status == 404 {
+            let type = (try? JSONParser.parse(body))?["type"]?.asString?.string ?? ""
+            if type.hasPrefix("urn:sluice:unknown_") { return nil }
+            throw Failure(
+                "\(address) has no \(path): the coordinator is of a release without it, or \(CalledService.coordinator.needsHTTP)")
+        }
+        guard (200..<300).contains(status) else { throw Failure(problem(body, status), status: status) }
+        return (body, response?.value(forHTTPHeaderField: "ETag"))
+    }
+
+    /// - Returns: the entity tag of what was saved.
+    func put(_ path: String, _ body: [UInt8], headers: [String: String]) async throws -> String? {
+        try await send("PUT", path, body, headers, 30).response?.value(forHTTPHeaderField: "ETag")
+    }
+
     private func send(
+        _ method: String, _ path: String, _ body: [UInt8]?, _ headers: [String: String], _ seconds: Double
+    ) async throws -> (body: [UInt8], response: HTTPURLResponse?) {
+        let (data, response) = try await exchange(method, path, body, headers, seconds)
+        let status = response?.statusCode ?? 0
+        guard (200..<300).contains(status) else { throw Failure(problem(data, status), status: status) }
+        return (data, response)
+    }
+
+    /// One call; the status of the answer is not looked at, except that a missing API key is an error.
+    private func exchange(
         _ method: String, _ path: String, _ body: [UInt8]?, _ headers: [String: String], _ seconds: Double
     ) async throws -> (body: [UInt8], response: HTTPURLResponse?) {
         guard let base, let url = URL(string: base.absoluteString + path), let host = url.host else {
@@ -60,10 +89,9 @@ struct HTTPClient {
         } catch {
             throw Failure("\(address): \(error.localizedDescription)\(hint(url, host, error))")
         }
-        let status = (response as? HTTPURLResponse)?.statusCode ?? 0
-        if status == 401, authorization == nil { throw Failure("\(address): \(HTTPKeyOptions.keyNeeded)") }
-        guard (200..<300).contains(status) else { throw Failure(problem(Array(data), status)) }
-        return (Array(data), response as? HTTPURLResponse)
+        let answer = response as? HTTPURLResponse
+        if answer?.statusCode == 401, authorization == nil { throw Failure("\(address): \(HTTPKeyOptions.keyNeeded)") }
+        return (Array(data), answer)
     }
 
     /// What to do about a port of another kind, or a certificate that the system does not trust; empty if it is neither.

@@ -17,6 +17,8 @@ struct RuleTarget: ParsableArguments {
 }
 
 extension Rules {
+    static let repeatsMayCount = "A repeat of an event that was sent before may now be another event, and count too (RULES.md section 10)."
+
     struct Apply: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Replace the rules of a project by those of a file.",
@@ -58,7 +60,7 @@ extension Rules {
             let isNew = revision != before["revision"]?.asInteger
             Terminal.out("revision \(revision): \(count)" + (isNew ? "" : ", unchanged"))
             guard isNew else { return }
-            Terminal.note("A repeat of an event that was sent before may now be another event, and count too (RULES.md section 10).")
+            Terminal.note(Rules.repeatsMayCount)
         }
     }
 

@@ -27,14 +27,14 @@ package final class ClientConnection: Sendable {
     package func call(
         path: String, authorization: String?, body: ByteBuffer, timeout: Duration
     ) async throws -> ClientResponse {
-        try await call(path: path, authorization: authorization, body: body, deadline: .after(timeout))
+        try await call(path: path, authorization: authorization, trace: nil, body: body, deadline: .after(timeout))
     }
 
     func call(
-        path: String, authorization: String?, body: ByteBuffer, deadline: NIODeadline
+        path: String, authorization: String?, trace: String?, body: ByteBuffer, deadline: NIODeadline
     ) async throws -> ClientResponse {
         let stream = ClientStream(
-            path: path, authorization: authorization, body: body, deadline: deadline, mailbox: mailbox)
+            path: path, authorization: authorization, trace: trace, body: body, deadline: deadline, mailbox: mailbox)
         load.add(1, ordering: .relaxed)
         guard mailbox.post(.open(stream)) else {
             load.subtract(1, ordering: .relaxed)

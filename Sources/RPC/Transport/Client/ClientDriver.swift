@@ -147,6 +147,7 @@ final class ClientDriver: HTTP2HandlerDelegate {
         fields.append("content-type", TransportWire.contentType)
         fields.append("\(TransportWire.timeoutHeader)", String(left))
         if let authorization = stream.authorization { fields.append("authorization", authorization) }
+        if let trace = stream.trace { fields.append("\(TransportWire.traceHeader)", trace) }
         return fields
     }
 

@@ -34,6 +34,8 @@ final class ClientStream: Sendable {
 
     let path: String
     let authorization: String?
+    /// The header `traceparent`.
+    let trace: String?
     let body: ByteBuffer
     let deadline: NIODeadline
     /// The stream's number, 0 until it was opened; written by the event loop.
@@ -42,11 +44,12 @@ final class ClientStream: Sendable {
     private let state = Mutex(State())
 
     init(
-        path: String, authorization: String?, body: ByteBuffer, deadline: NIODeadline,
+        path: String, authorization: String?, trace: String?, body: ByteBuffer, deadline: NIODeadline,
         mailbox: TransportMailbox<ClientOperation>
     ) {
         self.path = path
         self.authorization = authorization
+        self.trace = trace
         self.body = body
         self.deadline = deadline
         self.mailbox = mailbox

@@ -47,17 +47,18 @@ package final class TransportClient: Sendable {
     }
 
     /// Makes one call on the least loaded connection; returns with the response's head. The timeout covers connecting,
-    /// the head and the body. A connection that turns out to be going away is replaced once.
+    /// the head and the body. A connection that turns out to be going away is replaced once. The call carries the task's trace.
     package func call(
         path: String, authorization: String?, body: ByteBuffer, timeout: Duration
     ) async throws -> ClientResponse {
         let deadline = NIODeadline.after(timeout)
+        let trace = TraceParent.current
         let first = try await connection(before: deadline)
         do {
-            return try await first.call(path: path, authorization: authorization, body: body, deadline: deadline)
+            return try await first.call(path: path, authorization: authorization, trace: trace, body: body, deadline: deadline)
         } catch let error as TransportError where error.outcome == .refused && !error.isDeadline && !first.isUsable {
             let second = try await connection(before: deadline)
-            return try await second.call(path: path, authorization: authorization, body: body, deadline: deadline)
+            return try await second.call(path: path, authorization: authorization, trace: trace, body: body, deadline: deadline)
         }
     }
 

@@ -1,0 +1,141 @@
+import FunnelAlerts
+import FunnelModel
+
+/// What a run of `sluice apply` changes.
+struct ApplyPlan {
+    enum Action {
+        case create, change
+        /// Everything visible is equal; the document is sent for its secrets, which only the coordinator can compare.
+        case compareSecrets
+        case delete
+    }
+
+    struct Step {
+        var action: Action
+        var name: DocumentName
+        var kind: DocumentKind
+        /// Of the file; nil for a deletion.
+        var place: String?
+        /// What is sent.
+        var body: JSONValue?
+        var before: JSONValue?
+        var after: JSONValue?
+        /// Headers with what the change needs to find.
+        var condition: [String: String]
+    }
+
+    /// In the order in which they are done.
+    private(set) var steps: [Step] = []
+    private(set) var unchanged = 0
+    /// What earlier runs created, still exists, and is in no file. Without `--prune` it stays.
+    private(set) var left: Set<DocumentName> = []
+    /// What earlier runs created, and somebody deleted.
+    private(set) var gone: Set<DocumentName> = []
+
+    var creates: Set<DocumentName> { Set(steps.filter { $0.action == .create }.map(\.name)) }
+    /// Whether a step changes something for certain.
+    var hasChanges: Bool { steps.contains { $0.action != .compareSecrets } }
+
+    /// Asks the coordinator for all documents concerned, and compares. What is wrong with references is added to the faults of the folder.
+    init(_ folder: inout DefinitionFolder, _ set: AppliedSet, prune: Bool, _ client: HTTPClient) async throws {
+        var deletions: [Step] = []
+        for name in set.documents.subtracting(folder.definitions.map(\.name)).sorted() {
+            guard let kind = DocumentKind(rawValue: name.kind) else {
+                left.insert(name)
+                continue
+            }
+            guard let saved = try await Saved(kind, name.id, client), !saved.isEmptyList else {
+                gone.insert(name)
+                continue
+            }
+            guard prune else {
+                left.insert(name)
+                continue
+            }
+            let body: JSONValue? = kind == .rules ? ["rules": []] : nil
+            let step = Step(
+                action: .delete, name: name, kind: kind, place: nil, body: body, before: saved.shown, after: nil, condition: saved.condition
+            )
+            deletions.append(step)
+        }
+        for kind in DocumentKind.allCases {
+            for definition in folder.definitions where definition.kind == kind { try await add(definition, client) }
+        }
+        try await checkReferences(&folder, without: Set(deletions.map(\.name)), client)
+        let order = Dictionary(DocumentKind.allCases.enumerated().map { ($1, $0) }) { $1 }
+        steps += deletions.sorted { (order[$0.kind] ?? 0, $0.name) > (order[$1.kind] ?? 0, $1.name) }
+    }
+
+    /// A document as the coordinator has it.
+    private struct Saved {
+        var document: JSONValue
+        var shown: JSONValue
+        var condition: [String: String]
+
+        /// Nil if there is none.
+        init?(_ kind: DocumentKind, _ id: String, _ client: HTTPClient) async throws {
+            guard let (body, tag) = try await client.find(kind.path(id)) else { return nil }
+            document = try JSONParser.parse(body)
+            shown = Definition.shown(kind, saved: document)
+            // Rules always exist: a project without any has an empty list, which has no tag if it never had one.
+            if kind == .rules, document["rules"]?.asArray?.isEmpty != false, tag == nil { return nil }
+            guard let tag else { throw Failure("\(client.address): \(kind.path(id)) came without an ETag; does a proxy remove it?") }
+            condition = ["If-Match": tag]
+        }
+
+        var isEmptyList: Bool { document["rules"]?.asArray?.isEmpty == true }
+    }
+
+    private mutating func add(_ definition: Definition, _ client: HTTPClient) async throws {
+        var definition = definition
+        let saved = try await Saved(definition.kind, definition.id, client)
+        if let saved { definition.keep(saved.document) }
+        let isNew = saved.map { definition.kind == .rules && $0.isEmptyList } ?? true
+        let before = saved?.shown ?? (definition.kind == .rules ? ["rules": []] : nil)
+        let action: Action
+        if before == definition.shown {
+            guard definition.hasSecrets else {
+                unchanged += 1
+                return
+            }
+            action = .compareSecrets
+        } else {
+            action = isNew ? .create : .change
+        }
+        steps.append(
+            Step(
+                action: action, name: definition.name, kind: definition.kind, place: definition.place, body: definition.body,
+                before: isNew ? nil : before, after: definition.shown, condition: saved?.condition ?? ["If-None-Match": "*"]))
+    }
+
+    /// Alert rules name funnels, steps and channels. The coordinator would refuse a wrong one, but only after others are saved.
+    private func checkReferences(_ folder: inout DefinitionFolder, without deleted: Set<DocumentName>, _ client: HTTPClient) async throws {
+        let alerts = folder.definitions.filter { $0.kind == .alert }
+        guard !alerts.isEmpty else { return }
+        let listed = try JSONParser.parse(try await client.call("GET", "/v1/channels"))["channels"]?.asArray ?? []
+        let saved = listed.compactMap { $0["id"]?.asString?.string }.filter { !deleted.contains(Self.channel($0)) }
+        let channels = Set((saved + folder.definitions.filter { $0.kind == .channel }.map(\.id)).map { ByteString($0) })
+        var funnels: [String: FunnelDefinition] = [:]
+        for definition in folder.definitions where definition.kind == .funnel {
+            funnels[definition.id] = try? FunnelDefinition.parse(definition.shown)
+        }
+        for definition in alerts {
+            guard let rule = try? AlertRule.parse(definition.body) else { continue }
+            let id = rule.funnelID.string
+            if funnels[id] == nil, !deleted.contains(DocumentName(kind: DocumentKind.funnel.rawValue, id: id)),
+                let saved = try await Saved(.funnel, id, client)
+            {
+                funnels[id] = try? FunnelDefinition.parse(saved.document)
+                // Another release saved what this one cannot read; the coordinator checks the rule.
+                if funnels[id] == nil { continue }
+            }
+            do throws(AlertPlan.Invalid) {
+                _ = try AlertPlan(rule, funnel: funnels[id], channels: channels)
+            } catch {
+                folder.add("it \(error.reason)", to: definition)
+            }
+        }
+    }
+
+    private static func channel(_ id: String) -> DocumentName { DocumentName(kind: DocumentKind.channel.rawValue, id: id) }
+}
