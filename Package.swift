@@ -100,7 +100,7 @@ let package = Package(
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], swiftSettings: strict, plugins: ["EmbedFiles"]),
-        library("Notifications", ["FunnelModel", "CShims", httpClient, crypto, nioCore, nioHTTP1, nioPosix, nioSSL]),
+        library("Notifications", ["FunnelModel", "TimeZones", "CShims", httpClient, crypto, nioCore, nioHTTP1, nioPosix, nioSSL]),
         library(
             "IngestService",
             ["RPC", "ServiceHost", "EventRules", "EventSDKs", .target(name: "CRdkafka", condition: .when(traits: ["Kafka"]))]),

@@ -53,7 +53,7 @@ struct FrameDecoderTests {
 
     @Test func kindsAndErrorsAreDistinct() {
         #expect(Set(ProtocolError.Code.allCases.map(\.traits.name)).count == ProtocolError.Code.allCases.count)
-        #expect(FrameKind.allCases.map(\.rawValue) == [UInt8](1...26))
+        #expect(FrameKind.allCases.map(\.rawValue) == [UInt8](1...28))
         #expect(ProtocolError.Code.allCases.map(\.rawValue) == [UInt16](1...30))
         #expect(ProtocolError.Code.allCases.allSatisfy { (400...599).contains($0.traits.httpStatus) })
     }

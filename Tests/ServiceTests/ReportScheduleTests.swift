@@ -1,5 +1,6 @@
 import CoordinatorService
 import FunnelModel
+import Notifications
 import Testing
 
 /// When reports are due, where clocks change and where they do not.
@@ -65,13 +66,13 @@ struct ReportScheduleTests {
     }
 
     @Test func aReportCoversTheDaysBefore() throws {
-        let report = try ScheduledReport.parse(Self.document)
+        let report = try ScheduledReport.parseWithQuestion(Self.document)
         let due = try #require(report.schedule.latest(at: try Self.time("2026-03-02T12:00:00Z")))
         #expect(Timestamp.format(due.time) == "2026-03-02T07:00:00Z")
         #expect(report.range(ofDay: due.day) == ("2026-02-23", "2026-03-01"))
         #expect(report.query(ofDay: due.day)["time_zone"] == "Europe/Berlin")
-        #expect(try ScheduledReport.parse(report.json) == report)
-        let daily = try ScheduledReport.parse(Self.changed("schedule", ["every": "day", "at": "00:00"]))
+        #expect(try ScheduledReport.parseWithQuestion(report.json) == report)
+        let daily = try ScheduledReport.parseWithQuestion(Self.changed("schedule", ["every": "day", "at": "00:00"]))
         #expect(daily.days == 1)
     }
 
@@ -89,7 +90,7 @@ struct ReportScheduleTests {
             ("schedule", "daily", "schedule"), ("breakdown", ["property": "x", "k": -1], "breakdown.k"),
         ] as [(ByteString, JSONValue, String)])
     func faultsNameTheirField(_ key: ByteString, _ value: JSONValue, _ field: String) {
-        let error = #expect(throws: InvalidDocument.self) { try ScheduledReport.parse(Self.changed(key, value)) }
+        let error = #expect(throws: InvalidDocument.self) { try ScheduledReport.parseWithQuestion(Self.changed(key, value)) }
         #expect(error?.faults.map(\.field) == [field])
     }
 }

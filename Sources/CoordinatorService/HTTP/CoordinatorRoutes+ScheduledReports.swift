@@ -3,6 +3,7 @@ import FunnelProtocol
 import HTTPTypes
 import Hummingbird
 import Metadata
+import Notifications
 import ServiceHost
 import ServiceRuntime
 
@@ -22,7 +23,7 @@ extension CoordinatorRoutes {
         },
         Row(.put, "/v1/reports/{id}", role: .admin, bodyBytesMax: { _ in ScheduledReport.documentBytes }) { routes, call in
             let id = try documentID(call)
-            let report = try ScheduledReport.parse(try await call.document().withoutState.withID(id))
+            let report = try ScheduledReport.parseWithQuestion(try await call.document().withoutState.withID(id))
             let project = try call.project
             try await routes.scheduler.check(report, project: project)
             return try await answering {

@@ -58,7 +58,7 @@ package final class ReportBook: Sendable {
     private func read(_ entry: Versioned, _ id: String, _ project: UInt32) async throws -> ReportEntry {
         let report: ScheduledReport
         do {
-            report = try ScheduledReport.parse(try JSONParser.parse(entry.value))
+            report = try ScheduledReport.parseWithQuestion(try JSONParser.parse(entry.value))
         } catch {
             throw ProtocolError(
                 .invalidQuery, "report \"\(id)\" was saved by another version, and can't be read by this one: \(words(error))")

@@ -1,4 +1,5 @@
 import FunnelModel
+import Notifications
 
 /// A saved report and what became of its times.
 package struct ReportEntry: Equatable, Sendable {

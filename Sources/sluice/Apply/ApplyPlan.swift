@@ -1,5 +1,6 @@
 import FunnelAlerts
 import FunnelModel
+import Notifications
 
 /// What a run of `sluice apply` changes.
 struct ApplyPlan {
@@ -108,10 +109,11 @@ struct ApplyPlan {
                 before: isNew ? nil : before, after: definition.shown, condition: saved?.condition ?? ["If-None-Match": "*"]))
     }
 
-    /// Alert rules name funnels, steps and channels. The coordinator would refuse a wrong one, but only after others are saved.
+    /// Alert rules name funnels, steps and channels, and reports name funnels and channels. The coordinator would refuse a wrong one, but
+    /// only after others are saved.
     private func checkReferences(_ folder: inout DefinitionFolder, without deleted: Set<DocumentName>, _ client: HTTPClient) async throws {
-        let alerts = folder.definitions.filter { $0.kind == .alert }
-        guard !alerts.isEmpty else { return }
+        let referring = folder.definitions.filter { $0.kind == .alert || $0.kind == .report }
+        guard !referring.isEmpty else { return }
         let listed = try JSONParser.parse(try await client.call("GET", "/v1/channels"))["channels"]?.asArray ?? []
         let saved = listed.compactMap { $0["id"]?.asString?.string }.filter { !deleted.contains(Self.channel($0)) }
         let channels = Set((saved + folder.definitions.filter { $0.kind == .channel }.map(\.id)).map { ByteString($0) })
@@ -119,21 +121,49 @@ struct ApplyPlan {
         for definition in folder.definitions where definition.kind == .funnel {
             funnels[definition.id] = try? FunnelDefinition.parse(definition.shown)
         }
-        for definition in alerts {
-            guard let rule = try? AlertRule.parse(definition.body) else { continue }
-            let id = rule.funnelID.string
+        for definition in referring {
+            let rule = definition.kind == .alert ? try? AlertRule.parse(definition.body) : nil
+            let report = definition.kind == .report ? try? ScheduledReport.parse(definition.body) : nil
+            guard let id = (rule?.funnelID ?? report?.funnelID)?.string else { continue }
             if funnels[id] == nil, !deleted.contains(DocumentName(kind: DocumentKind.funnel.rawValue, id: id)),
                 let saved = try await Saved(.funnel, id, client)
             {
                 funnels[id] = try? FunnelDefinition.parse(saved.document)
-                // Another release saved what this one cannot read; the coordinator checks the rule.
+                // Another release saved what this one cannot read; the coordinator checks the document.
                 if funnels[id] == nil { continue }
             }
+            if let report {
+                if let funnel = funnels[id] {
+                    folder.add(try await Self.faults(of: report, funnel, client), to: definition)
+                } else {
+                    folder.add("it names the funnel \(id), which does not exist", to: definition)
+                }
+                for channel in report.channels where !channels.contains(ByteString(channel)) {
+                    folder.add("it names the channel \(channel), which does not exist", to: definition)
+                }
+            }
+            guard let rule else { continue }
             do throws(AlertPlan.Invalid) {
                 _ = try AlertPlan(rule, funnel: funnels[id], channels: channels)
             } catch {
                 folder.add("it \(error.reason)", to: definition)
             }
+        }
+    }
+
+    /// Lets the coordinator check the question of a report: it is asked about a time without events.
+    private static func faults(of report: ScheduledReport, _ funnel: FunnelDefinition, _ client: HTTPClient) async throws -> [String] {
+        let inline = (funnel.json.asObject ?? []).filter { $0.key != "funnel_id" && $0.key != "default" }
+        let query = (report.query(ofDay: Int64(report.days) + 1).asObject ?? []).map {
+            $0.key == "funnel_id" ? JSONValue.Member("funnel", .object(inline)) : $0
+        }
+        do {
+            _ = try await client.call("POST", "/v1/query", JSONValue.object(query).encode())
+            return []
+        } catch let failure as Failure where failure.status == 422 {
+            // The first line sums up the others.
+            let lines = failure.description.split(separator: "\n").map { $0.trimmingPrefix("  ") }
+            return (lines.count > 1 ? lines.dropFirst() : lines[...]).map { String($0) }
         }
     }
 

@@ -42,6 +42,9 @@ struct Definition {
         case .alert:
             body = .object([.init("id", .string(id))] + members)
             shown = Self.plain(try AlertRule.parse(body).json)
+        case .report:
+            body = .object([.init("id", .string(id))] + members)
+            shown = Self.plain(try ScheduledReport.parse(body).json)
         }
     }
 
@@ -109,9 +112,16 @@ struct Definition {
         case .funnel: return (try? FunnelDefinition.parse(saved)).map { plain($0.json) } ?? saved
         case .rules: return ["rules": saved["rules"] ?? []]
         case .alert:
-            let rule = JSONValue.object((saved.asObject ?? []).filter { $0.key != "state" })
+            let rule = withoutState(saved)
             return (try? AlertRule.parse(rule)).map { plain($0.json) } ?? rule
+        case .report:
+            let report = withoutState(saved)
+            return (try? ScheduledReport.parse(report)).map { plain($0.json) } ?? report
         }
+    }
+
+    private static func withoutState(_ saved: JSONValue) -> JSONValue {
+        .object((saved.asObject ?? []).filter { $0.key != "state" })
     }
 
     /// Whether the document has what the coordinator does not show, so that only it can compare.

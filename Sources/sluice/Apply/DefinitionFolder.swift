@@ -61,9 +61,12 @@ struct DefinitionFolder {
         faults += ["\(place):"] + fault.faults.map { "  " + "\($0.field): \($0.reason)".printable }
     }
 
-    /// Adds a fault of a document that is about others too.
-    mutating func add(_ reason: String, to definition: Definition) {
-        faults += ["\(definition.place) (\(definition.name)):", "  " + reason.printable]
+    /// Adds faults of a document that are about others too.
+    mutating func add(_ reasons: String..., to definition: Definition) { add(reasons, to: definition) }
+
+    mutating func add(_ reasons: [String], to definition: Definition) {
+        guard !reasons.isEmpty else { return }
+        faults += ["\(definition.place) (\(definition.name)):"] + reasons.map { "  " + $0.printable }
     }
 
     private mutating func checkTogether() {

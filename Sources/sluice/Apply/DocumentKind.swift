@@ -1,6 +1,6 @@
 /// A kind of documents in the files of `sluice apply`. The order is that of saving: references exist before what names them.
 enum DocumentKind: String, CaseIterable {
-    case channel, funnel, rules, alert
+    case channel, funnel, rules, alert, report
 
     /// Where the coordinator keeps a document.
     func path(_ id: String) -> String {
@@ -9,6 +9,7 @@ enum DocumentKind: String, CaseIterable {
         case .funnel: "/v1/funnels/\(id)"
         case .rules: "/v1/rules"
         case .alert: "/v1/alerts/\(id)"
+        case .report: "/v1/reports/\(id)"
         }
     }
 }

@@ -1,5 +1,4 @@
 import FunnelModel
-import Notifications
 
 /// A question about a saved funnel that is asked by schedule, and where the answers go (`Protocol/REPORTS.md`).
 package struct ScheduledReport: Equatable, Sendable {
@@ -18,11 +17,14 @@ package struct ScheduledReport: Equatable, Sendable {
     /// Complete days before the day of the report.
     package let days: Int
     /// Further members of the query.
-    let question: [JSONValue.Member]
+    package let question: [JSONValue.Member]
     package let channels: [String]
 
     /// Reads and checks a document. Throws all faults at once.
-    package static func parse(_ document: JSONValue) throws(InvalidDocument) -> ScheduledReport {
+    /// - Parameter faultsOfQuery: what is wrong with a body of `POST /v1/query`.
+    package static func parse(
+        _ document: JSONValue, faultsOfQuery: (JSONValue) -> [FieldFault] = { _ in [] }
+    ) throws(InvalidDocument) -> ScheduledReport {
         var reader = FieldReader(document)
         guard document.asObject != nil else { throw InvalidDocument(reader.faults) }
         let id = readID(&reader, "id", "the id to save it under")
@@ -40,14 +42,8 @@ package struct ScheduledReport: Equatable, Sendable {
             id: id.string, title: title?.string ?? id.string, funnelID: funnelID,
             schedule: schedule ?? ReportSchedule(minute: 0), days: Int(days ?? (schedule?.weekday == nil ? 1 : 7)), question: question,
             channels: channels)
-        if reader.faults.isEmpty {
-            do {
-                // Any day does: what can be wrong is the rest of the question.
-                _ = try QueryRequest.parse(report.query(ofDay: 20_000), now: 20_000 * 86_400_000_000)
-            } catch {
-                reader.merge(error.faults)
-            }
-        }
+        // Any day does: what can be wrong is the rest of the question.
+        if reader.faults.isEmpty { reader.merge(faultsOfQuery(report.query(ofDay: 20_000))) }
         guard reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
         return report
     }
