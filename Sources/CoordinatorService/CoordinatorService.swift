@@ -248,6 +248,8 @@ package final class CoordinatorService: Sendable {
                     }
                 } catch is RevisionConflict {
                     // The metadata have just got a new lineage; the next round tries again.
+                } catch  where Task.isCancelled {
+                    return
                 } catch {
                     limit.log(node.logger, .error, "data ids", "data ids could not be stored", ["error": "\(words(error))"])
                 }

@@ -229,7 +229,7 @@ extension ClusterSuite {
 
         @Test func aMisspeltCommandIsCorrected() async throws {
             let cases: [([String], String)] = [
-                (["laod", "x.csv"], "sluice has no command 'laod'; did you mean 'load'?\nCommands: up, load, query, "),
+                (["laod", "x.csv"], "sluice has no command 'laod'; did you mean 'load'?\nCommands: up, load, export, query, "),
                 (["help", "qurey"], "sluice has no command 'qurey'; did you mean 'query'?"),
                 (["users", "lst", "shop"], "sluice users has no command 'lst'; did you mean 'list'?\nCommands: list\n  See "),
                 (["cluster", "restore"], "sluice cluster has no command 'restore'\nCommands: recover, fork\n"),

@@ -87,7 +87,7 @@ struct RejectedRecordTests {
         let found = try outcomes(lines.joined(separator: "\n"), options)
         #expect(
             found.map { $0.record.map(\.key) } == [
-                ["time", "endpoint", "product", "record"], ["time", "text", "cut"], ["event"], ["event"], ["event"],
+                ["time", "project", "endpoint", "product", "record"], ["time", "text", "cut"], ["event"], ["event"], ["event"],
             ])
         #expect(reason(found[2]) == "timestamp: is missing or empty")
         #expect(reason(found[3]).hasPrefix("properties.a: ") && reason(found[4]).hasPrefix("properties.a: "), "\(found)")

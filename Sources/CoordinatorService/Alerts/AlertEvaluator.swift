@@ -81,6 +81,8 @@ package final class AlertEvaluator: Sendable {
         let entries: [UInt32: [AlertEntry]]
         do {
             entries = try await book.all()
+        } catch  where Task.isCancelled {
+            return
         } catch {
             limit.log(logger, .error, "alert rules", "alert rules could not be read", ["error": "\(words(error))"])
             return
@@ -139,7 +141,7 @@ package final class AlertEvaluator: Sendable {
     private func noting(_ entry: AlertEntry, _ body: () async throws -> Void) async {
         do {
             try await body()
-        } catch is CancellationError {
+        } catch  where Task.isCancelled {
         } catch {
             limit.log(
                 logger, .error, "rule \(entry.project)/\(entry.rule.id.string)", "an alert rule could not be evaluated; it is tried again",

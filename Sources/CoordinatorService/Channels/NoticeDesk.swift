@@ -149,7 +149,7 @@ package actor NoticeDesk {
                 }
                 report(try await deliveries.deliverDue(clock: clock), project)
                 await note(project)
-            } catch is CancellationError {
+            } catch  where Task.isCancelled {
                 break
             } catch {
                 limit.log(

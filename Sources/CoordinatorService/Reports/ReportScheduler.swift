@@ -62,6 +62,8 @@ package final class ReportScheduler: Sendable {
         let entries: [ReportEntry]
         do {
             entries = try await book.all()
+        } catch  where Task.isCancelled {
+            return
         } catch {
             limit.log(logger, .error, "reports", "reports could not be read", ["error": "\(words(error))"])
             return
@@ -71,7 +73,7 @@ package final class ReportScheduler: Sendable {
             guard let due = entry.report.schedule.latest(at: now), due.time > entry.state.handled else { continue }
             do {
                 try await handle(entry, due, now: now)
-            } catch is CancellationError {
+            } catch  where Task.isCancelled {
                 return
             } catch {
                 limit.log(
