@@ -19,7 +19,8 @@ package struct AlertDryRun: Equatable, Sendable {
     }
 
     package var firings: [Firing] = []
-    /// In order of time. Groups that never fired are left out, but for the whole.
+    /// In order of time. Groups that never fired are left out, but for the whole; of a breakdown that never fired, the values with most
+    /// periods are there.
     package var points: [Point] = []
     /// Notifications that would have been sent, with mute, quiet hours and cool-down.
     package var notifications: [AlertNotification] = []
@@ -31,6 +32,8 @@ package struct AlertDryRun: Equatable, Sendable {
     package var text: String {
         "would have fired \(firings.count == 1 ? "once" : "\(firings.count) times") in \(periods) period\(periods == 1 ? "" : "s")"
             + (missing == 0 ? "" : "; \(missing) without data")
+            + (periods > 0 && points.allSatisfy(\.values.isEmpty)
+                ? "; none of them has a value: check the events of the funnel, and the properties of segment and breakdown" : "")
     }
 
     /// Evaluates the periods of a range, each at the moment at which it would have been.
@@ -64,9 +67,21 @@ package struct AlertDryRun: Equatable, Sendable {
                 }
             }
         }
-        let shown = Set(firings.map(\.group)).union([.whole])
+        var shown = Set(firings.map(\.group)).union([.whole])
+        if firings.isEmpty, plan.rule.breakdown != nil {
+            var counts: [AlertGroup: Int] = [:]
+            for point in points { for key in point.values.keys { counts[key, default: 0] += 1 } }
+            let most = counts.keys.sorted { a, b in
+                let (first, second) = (counts[a] ?? 0, counts[b] ?? 0)
+                return first != second ? first > second : a < b
+            }
+            shown.formUnion(most.prefix(Self.quietGroups))
+        }
         for i in points.indices { points[i].values = points[i].values.filter { shown.contains($0.key) } }
     }
+
+    /// Values of a breakdown that are shown if none fired.
+    private static let quietGroups = 5
 
     /// What a dry run asks, without duplicates, in order of time.
     package static func questions(_ plan: AlertPlan, over range: Range<Int64>) -> [AlertQuestion] {

@@ -29,6 +29,11 @@ package struct AlertNotification: Equatable, Sendable {
     package var kind: Kind
     package var items: [Item]
     package var channels: [ByteString]
+    /// What is watched, as a noun: `Conversion to step 3 of shop`.
+    package var subject: String
+    package var metric: AlertMetric.Kind
+    package var property: ByteString?
+    package var threshold: AlertCondition.Threshold?
 
     init(_ rule: AlertRule, _ kind: Kind, _ items: [Item]) {
         ruleID = rule.id
@@ -36,12 +41,16 @@ package struct AlertNotification: Equatable, Sendable {
         self.kind = kind
         self.items = items
         channels = rule.channels
+        subject = "\(AlertWords.subject(rule.metric)) of \(rule.funnelID.string)"
+        metric = rule.metric.kind
+        property = rule.breakdown?.breakdown.property
+        if case .threshold(let limit) = rule.condition { threshold = limit }
     }
 
-    init(_ rule: AlertRule, invalid fault: AlertState.Fault) {
+    init(_ rule: AlertRule, invalid fault: AlertState.Fault, origin: UInt64) {
         let text = "Rule \(rule.id.string) is not evaluated: it \(fault.reason)."
         let item = Item(
-            firing: Item.name(rule, .whole, fault.since), kind: .invalid, group: .whole, start: fault.since, text: text)
+            firing: Item.name(rule, .whole, fault.since, origin), kind: .invalid, group: .whole, start: fault.since, text: text)
         self.init(rule, .invalid, [item])
     }
 
@@ -55,13 +64,15 @@ package struct AlertNotification: Equatable, Sendable {
 }
 
 extension AlertNotification.Item {
-    init(_ rule: AlertRule, _ key: AlertGroup, _ group: AlertState.Group, _ kind: AlertNotification.Kind, start: Int64) {
+    init(
+        _ rule: AlertRule, _ key: AlertGroup, _ group: AlertState.Group, _ kind: AlertNotification.Kind, start: Int64, origin: UInt64
+    ) {
         self.init(
-            firing: Self.name(rule, key, start), kind: kind, group: key, start: start, end: kind == .resolved ? group.ended : nil,
+            firing: Self.name(rule, key, start, origin), kind: kind, group: key, start: start, end: kind == .resolved ? group.ended : nil,
             value: group.value, baseline: group.baseline, pValue: group.pValue, text: group.text)
     }
 
-    fileprivate static func name(_ rule: AlertRule, _ group: AlertGroup, _ start: Int64) -> String {
-        "\(rule.id.string):\(group.keyPart):\(start / 1_000_000)"
+    fileprivate static func name(_ rule: AlertRule, _ group: AlertGroup, _ start: Int64, _ origin: UInt64) -> String {
+        "\(rule.id.string):\(group.keyPart):\(start / 1_000_000)" + (origin == 0 ? "" : ".\(origin)")
     }
 }

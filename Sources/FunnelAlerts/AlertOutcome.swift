@@ -133,7 +133,8 @@ struct AlertEvaluation {
         }
         if outcome.result == .unknown, reason == nil { reason = value == nil ? "no users" : "no users before to compare with" }
         outcome.text = sentence(entry.group, numbers(now, outcome, entry.before), outcome.result == .unknown ? reason : nil)
-        if plan.rule.metric.kind != .dropOff, outcome.result == .met, now.count == 0, now.base > 0 || (baseline ?? 0) > 0 {
+        let isNoData = plan.rule.condition.kind == .noData
+        if kind != .dropOff, outcome.result == .met, now.count == 0, isNoData || now.base > 0 || (baseline ?? 0) > 0 {
             outcome.text += " Nobody reached the step: its event may have been renamed or removed, or may no longer be sent."
         }
         outcome.text = AlertWords.cut(outcome.text.printable, to: AlertLimits.textBytes)
@@ -175,7 +176,8 @@ struct AlertEvaluation {
 
     private static func shortage(_ users: UInt64, _ minSample: UInt64, _ when: String?) -> String? {
         guard users < minSample else { return nil }
-        return "\(AlertWords.count(users))\(when.map { " \($0)" } ?? "") of the \(AlertWords.count(minSample)) users that the rule asks for"
+        let found = "\(AlertWords.count(users)) user\(users == 1 ? "" : "s")\(when.map { " \($0)" } ?? "")"
+        return "\(found), and the rule asks for at least \(AlertWords.count(minSample))"
     }
 }
 
@@ -206,8 +208,8 @@ extension AlertEvaluation {
         var text = shown(outcome.value)
         if plan.rule.metric.isShare, now.base > 0 { text += " (\(AlertWords.count(now.count)) of \(AlertWords.count(now.base)))" }
         if case .threshold(let limit) = plan.rule.condition {
-            if let above = limit.above { text += ", limit \(shown(above)), above" }
-            if let below = limit.below { text += ", limit \(shown(below)), below" }
+            let limits = [limit.above.map { "above \(shown($0))" }, limit.below.map { "below \(shown($0))" }].compactMap(\.self)
+            text += "; the rule fires \(limits.joined(separator: " and "))"
         }
         guard let baseline = plan.rule.condition.baseline else { return text }
         if let value = outcome.value, let old = outcome.baseline, old > 0 { text += ", \(AlertWords.change(value / old - 1))" }
@@ -220,7 +222,8 @@ extension AlertEvaluation {
         switch baseline {
         case .previousPeriod: text += " in the \(length) before"
         case .sameWeekday(let weeks):
-            text += " in the same \(length) of the \(weeks == 1 ? "week" : "\(weeks) weeks") before"
+            let when = plan.rule.period == .day ? "on the same weekday" : "in the same \(length)"
+            text += " \(when) of the \(weeks == 1 ? "week" : "\(weeks) weeks") before"
         }
         if let p = outcome.pValue { text += ", corrected \(AlertWords.probability(p))" }
         return text
@@ -228,12 +231,5 @@ extension AlertEvaluation {
 
     private static func short(_ name: ByteString) -> String { AlertWords.cut(name.string, to: AlertLimits.nameBytes) }
 
-    private func shown(_ value: Double?) -> String {
-        guard let value else { return "none" }
-        switch kind {
-        case .count: return AlertWords.number(value)
-        case .conversion, .dropOff: return AlertWords.percent(value)
-        case .medianTime: return AlertWords.seconds(value)
-        }
-    }
+    private func shown(_ value: Double?) -> String { AlertWords.shown(value, kind) }
 }

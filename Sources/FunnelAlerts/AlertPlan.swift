@@ -15,8 +15,13 @@ package struct AlertPlan: Sendable {
     /// Why a rule cannot be evaluated. The reason is a predicate of the rule.
     package struct Invalid: Error, Equatable, Sendable, CustomStringConvertible {
         package var reason: String
+        /// The member of the rule that says it.
+        package var field: ByteString
 
-        package init(reason: String) { self.reason = reason }
+        package init(reason: String, field: ByteString = "rule") {
+            self.reason = reason
+            self.field = field
+        }
 
         package var description: String { reason }
     }
@@ -26,18 +31,18 @@ package struct AlertPlan: Sendable {
     ///   - channels: ids of the channels that exist.
     package init(_ rule: AlertRule, funnel: FunnelDefinition?, channels: Set<ByteString>) throws(Invalid) {
         guard let calendar = AlertCalendar(zone: rule.timeZone.string) else {
-            throw Invalid(reason: "names the time zone \(rule.timeZone.string), which does not exist")
+            throw Invalid(reason: "names the time zone \(rule.timeZone.string), which does not exist", field: "time_zone")
         }
         guard var definition = funnel else {
-            throw Invalid(reason: "names the funnel \(rule.funnelID.string), which does not exist")
+            throw Invalid(reason: "names the funnel \(rule.funnelID.string), which does not exist", field: "funnel_id")
         }
         if let gone = rule.channels.first(where: { !channels.contains($0) }) {
-            throw Invalid(reason: "names the channel \(gone.string), which does not exist")
+            throw Invalid(reason: "names the channel \(gone.string), which does not exist", field: "channels")
         }
         let position = try Self.position(rule, definition)
         if rule.condition.kind == .significantChange, definition.countBy != .users {
             let unit = definition.countBy.text.string
-            throw Invalid(reason: "tests for a significant change, but its funnel counts by \(unit), not by users")
+            throw Invalid(reason: "tests for a significant change, but its funnel counts by \(unit), not by users", field: "condition")
         }
         definition.isDefault = false
         definition.steps[0].filters += rule.segment?.filters ?? []
@@ -72,16 +77,16 @@ package struct AlertPlan: Sendable {
                 case .number(let number): "step \(number)"
                 case .last: "a step"
                 }
-            throw Invalid(reason: "names \(step), which its funnel does not have")
+            throw Invalid(reason: "names \(step), which its funnel does not have", field: "metric.step")
         }
         if found == 0, rule.metric.kind != .count {
-            throw Invalid(reason: "names step 1, which has no \(rule.metric.kind.rawValue)")
+            throw Invalid(reason: "names step 1, which has no \(rule.metric.kind.rawValue)", field: "metric.step")
         }
         if rule.metric.kind == .dropOff, definition.steps[found].isOptional {
-            throw Invalid(reason: "names step \(found + 1), which is optional: nobody drops at an optional step")
+            throw Invalid(reason: "names step \(found + 1), which is optional: nobody drops at an optional step", field: "metric.step")
         }
         if case .step(let number)? = rule.breakdown?.breakdown.touch, number > definition.steps.count {
-            throw Invalid(reason: "breaks down by step \(number), which its funnel does not have")
+            throw Invalid(reason: "breaks down by step \(number), which its funnel does not have", field: "breakdown.touch")
         }
         return found
     }

@@ -243,13 +243,18 @@ struct AlertRuleReader {
     private static func read(_ kind: AlertCondition.Kind, _ members: inout FieldReader, _ metric: AlertMetric?) -> AlertCondition? {
         switch kind {
         case .threshold:
-            let (above, below) = (number(&members, "above", limitRange(metric)), number(&members, "below", limitRange(metric)))
-            if members.value("above") == nil, members.value("below") == nil { members.faultAt("below", "or \"above\" is required") }
+            let hint = limitHint(metric)
+            let (above, below) = (number(&members, "above", limitRange(metric), hint), number(&members, "below", limitRange(metric), hint))
+            if members.value("above") == nil, members.value("below") == nil {
+                members.faultAt("below", "is required if there is no \"above\"")
+            }
+            if below == 0 { members.faultAt("below", "must be more than 0: nothing is below 0") }
+            if above == 1, metric?.isShare == true { members.faultAt("above", "must be less than 1: no share is above 1") }
             if let above, let below, below >= above { members.faultAt("below", "must be less than \"above\"") }
             var limit = AlertCondition.Threshold(above: above, below: below)
             limit.minSample = sample(&members) ?? limit.minSample
             return .threshold(limit)
-        case .change: return change(&members)
+        case .change: return change(&members, metric)
         case .significantChange:
             var test = AlertCondition.Significance(members.choice("direction") ?? .any)
             test.level = number(&members, "level", AlertLimits.level) ?? test.level
@@ -273,12 +278,15 @@ struct AlertRuleReader {
         }
     }
 
-    private static func change(_ members: inout FieldReader) -> AlertCondition? {
+    private static func change(_ members: inout FieldReader, _ metric: AlertMetric?) -> AlertCondition? {
         let direction: AlertCondition.Direction? = members.choice("direction")
-        let relative = number(&members, "relative", 1e-9...1e9)
-        let absolute = number(&members, "absolute", 1e-9...1e15)
+        let relative = number(&members, "relative", 1e-9...1e9, "a fraction: 0.3 for 30 %; \"direction\" says up or down")
+        let absolute = number(&members, "absolute", 1e-9...(metric?.isShare == true ? 1 : 1e15), limitHint(metric))
+        if let relative, relative > 1, direction == .down {
+            members.faultAt("relative", "must be at most 1 with direction down: nothing falls by more than 100 %; 0.3 is 30 %")
+        }
         switch (members.value("relative") != nil, members.value("absolute") != nil) {
-        case (false, false): members.faultAt("relative", "or \"absolute\" is required")
+        case (false, false): members.faultAt("relative", "is required if there is no \"absolute\"")
         case (true, true): members.faultAt("absolute", "and \"relative\" exclude each other")
         default: break
         }
@@ -306,6 +314,14 @@ struct AlertRuleReader {
         metric?.isShare ?? false ? 0...1 : 0...1e15
     }
 
+    private static func limitHint(_ metric: AlertMetric?) -> String? {
+        switch metric?.kind {
+        case .conversion, .dropOff: "0.2 for 20 %"
+        case .medianTime: "seconds"
+        case .count, nil: nil
+        }
+    }
+
     private static func sample(_ members: inout FieldReader) -> UInt64? {
         members.integer("min_sample", in: AlertLimits.sample).map { UInt64(clamping: $0) }
     }
@@ -316,10 +332,13 @@ struct AlertRuleReader {
 
     // MARK: - Helpers
 
-    private static func number(_ reader: inout FieldReader, _ key: ByteString, _ range: ClosedRange<Double>) -> Double? {
+    private static func number(
+        _ reader: inout FieldReader, _ key: ByteString, _ range: ClosedRange<Double>, _ hint: String? = nil
+    ) -> Double? {
         guard let value = reader.value(key) else { return nil }
         guard let number = value.asDouble, range.contains(number) else {
-            reader.faultAt(key, "must be a number from \(AlertWords.plain(range.lowerBound)) to \(AlertWords.plain(range.upperBound))")
+            let limits = "from \(AlertWords.plain(range.lowerBound)) to \(AlertWords.plain(range.upperBound))"
+            reader.faultAt(key, "must be a number \(limits)" + (hint.map { ", \($0)" } ?? ""))
             return nil
         }
         return number

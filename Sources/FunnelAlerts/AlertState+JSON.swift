@@ -5,6 +5,7 @@ extension AlertState {
     package var json: JSONValue {
         var members: [JSONValue.Member] = []
         if let evaluated { members.append(.init("evaluated", .integer(evaluated))) }
+        if origin != 0 { members.append(.init("origin", .count(Int(clamping: origin)))) }
         if let fault {
             let value: JSONValue = [
                 "reason": .text(fault.reason), "since": .integer(fault.since), "is_notified": .bool(fault.isNotified),
@@ -21,6 +22,7 @@ extension AlertState {
         var reader = FieldReader(document)
         var state = AlertState()
         state.evaluated = reader.integer("evaluated", in: times)
+        state.origin = UInt64(clamping: reader.integer("origin", in: 0...Int64.max) ?? 0)
         if let value = reader.value("fault") {
             var inner = FieldReader(value, path: "fault.")
             let reason = inner.string("reason")

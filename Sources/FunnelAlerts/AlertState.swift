@@ -47,6 +47,8 @@ package struct AlertState: Equatable, Sendable {
 
     /// End of the last period that was evaluated.
     package var evaluated: Int64?
+    /// Tells this state from that of an earlier rule with the same id, in the keys of notifications.
+    package var origin: UInt64 = 0
     /// Set while the rule is invalid.
     package var fault: Fault?
     package var groups: [AlertGroup: Group] = [:]
@@ -104,26 +106,29 @@ package struct AlertState: Equatable, Sendable {
             let since = evaluated ?? calendar.period(rule.period, endingBy: now - rule.delay.count).upperBound
             fault = Fault(reason: AlertWords.cut(invalid.reason.printable, to: AlertLimits.textBytes), since: since)
         }
-        end()
+        end(because: "the rule is not evaluated any more, since it \(invalid.reason)")
         return notify(rule, now: now)
     }
 
     /// Ends every firing, for a rule that is changed or deleted.
+    /// - Parameter reason: a clause, such as `the rule was deleted`.
     /// - Returns: the ends of firings that were notified, whether or not the rule is muted.
-    package mutating func close(_ rule: AlertRule, now: Int64) -> [AlertNotification] {
-        end()
+    package mutating func close(_ rule: AlertRule, because reason: String, now: Int64) -> [AlertNotification] {
+        end(because: reason)
         var loud = rule
         loud.muteUntil = nil
         loud.quietHours = nil
-        let notifications = notify(loud, now: now)
-        self = AlertState()
-        return notifications
+        return notify(loud, now: now)
     }
 
-    private mutating func end() {
+    private mutating func end(because reason: String) {
         for (key, var group) in groups {
             if group.status == .pending { group.status = .ok }
-            if group.status == .firing { group.finish(at: max(group.since, evaluated ?? group.since)) }
+            if group.status == .firing {
+                group.finish(at: max(group.since, evaluated ?? group.since))
+                let text = "Not a recovery: \(reason.printable). Before: \(group.text)"
+                group.text = AlertWords.cut(text, to: AlertLimits.textBytes)
+            }
             groups[key] = group
         }
     }
@@ -138,12 +143,12 @@ package struct AlertState: Equatable, Sendable {
         for key in groups.keys.sorted() {
             guard var group = groups[key] else { continue }
             if let start = group.notified, start != group.firing {
-                ended.append(.init(rule, key, group, .resolved, start: start))
+                ended.append(.init(rule, key, group, .resolved, start: start, origin: origin))
                 group.notified = nil
                 group.ended = nil
             }
             if let start = group.firing, group.notified == nil, now - (group.lastNotified ?? .min / 2) >= rule.coolDown.count {
-                begun.append(.init(rule, key, group, .firing, start: start))
+                begun.append(.init(rule, key, group, .firing, start: start, origin: origin))
                 group.notified = start
                 group.lastNotified = start
             }
@@ -152,7 +157,7 @@ package struct AlertState: Equatable, Sendable {
         var notifications = AlertNotification.list(.resolved, ended, rule) + AlertNotification.list(.firing, begun, rule)
         if let reason = fault, !reason.isNotified {
             fault?.isNotified = true
-            notifications.append(AlertNotification(rule, invalid: reason))
+            notifications.append(AlertNotification(rule, invalid: reason, origin: origin))
         }
         return notifications
     }

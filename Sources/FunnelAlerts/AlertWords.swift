@@ -1,5 +1,7 @@
+import FunnelModel
+
 /// Numbers and times as text for people.
-enum AlertWords {
+package enum AlertWords {
     /// A share in percent with one digit: `24.1 %`.
     static func percent(_ share: Double) -> String { "\(decimal(share * 100)) %" }
 
@@ -21,6 +23,32 @@ enum AlertWords {
         case ..<7_200: "\(decimal(value / 60)) min"
         case ..<172_800: "\(decimal(value / 3_600)) h"
         default: "\(decimal(value / 86_400)) d"
+        }
+    }
+
+    /// A metric's value as people read it.
+    package static func shown(_ value: Double?, _ kind: AlertMetric.Kind) -> String {
+        guard let value else { return "no value" }
+        switch kind {
+        case .count: return number(value)
+        case .conversion, .dropOff: return percent(value)
+        case .medianTime: return seconds(value)
+        }
+    }
+
+    /// A metric as a noun: `Conversion to step 3`.
+    static func subject(_ metric: AlertMetric) -> String {
+        let step =
+            switch metric.step {
+            case .last: "the last step"
+            case .number(let number): "step \(number)"
+            case .name(let name): cut(name.string, to: AlertLimits.nameBytes)
+            }
+        switch metric.kind {
+        case .count: return "Users who reached \(step)"
+        case .conversion: return "Conversion to \(step)"
+        case .dropOff: return "Drop-off before \(step)"
+        case .medianTime: return "Median time to \(step)"
         }
     }
 

@@ -129,11 +129,12 @@ struct AlertConditionTests {
             #"\#(Self.conversion),"condition":{"threshold":{"below":0.1}}"#, now: Answers.whole([2_000, 1_000, 0]))
         #expect(
             gone.text
-                == "Conversion to step 3 (Purchase) of funnel shop: 0.0 % (0 of 2,000), limit 10.0 %, below. 2026-03-02T00:00:00Z to "
+                == "Conversion to step 3 (Purchase) of funnel shop: 0.0 % (0 of 2,000); the rule fires below 10.0 %. 2026-03-02T00:00:00Z to "
                 + "2026-03-02T01:00:00Z. Nobody reached the step: its event may have been renamed or removed, or may no longer be sent.")
         let few = try Answers.outcome(
             #"\#(Self.conversion),"condition":{"threshold":{"below":0.1,"min_sample":50}}"#, now: Answers.whole([20, 10, 1]))
-        #expect(few.text.contains(": 5.0 % (1 of 20), limit 10.0 %, below; not decided: 20 of the 50 users that the rule asks for. "))
+        #expect(
+            few.text.contains(": 5.0 % (1 of 20); the rule fires below 10.0 %; not decided: 20 users, and the rule asks for at least 50. "))
     }
 
     @Test func aValueThatVanishedIsZeroUnlessTheAnswerIsCut() throws {

@@ -127,8 +127,13 @@ struct AlertStateTests {
         var unmuted = rule
         unmuted.muteUntil = nil
         #expect(state.notify(unmuted, now: Self.time(0)).map(\.kind) == [.firing])
-        #expect(state.close(rule, now: Self.time(1)).map(\.kind) == [.resolved])
-        #expect(state == AlertState())
+        state.origin = 7
+        let closed = state.close(rule, because: "the rule was deleted", now: Self.time(1))
+        #expect(closed.map(\.kind) == [.resolved])
+        // People must not take it for a recovery.
+        #expect(closed[0].items[0].text == "Not a recovery: the rule was deleted. Before: m")
+        #expect(closed[0].items[0].key.hasSuffix(".7:resolved"))
+        #expect(state.groups[.whole]?.status == .resolved)
     }
 
     @Test func aStateIsSmallAndReadsBack() throws {

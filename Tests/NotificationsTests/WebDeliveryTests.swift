@@ -95,7 +95,8 @@ struct WebDeliveryTests {
             #expect(
                 outcome
                     == .refused(
-                        "rebind.test has the address 10.0.0.1, which is internal; a setting of the coordinator allows internal targets"))
+                        "rebind.test has the address 10.0.0.1, which is internal; the setting --allowed-targets of the coordinator allows internal targets"
+                    ))
         }
         #expect(server.connections == 1)
         await server.stop()

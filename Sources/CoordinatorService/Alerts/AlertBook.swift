@@ -102,7 +102,7 @@ package final class AlertBook: Sendable {
                 let value = rule.json.encode()
                 // A rule that this release cannot read leaves nothing to end.
                 guard let old, let entry = try? await read(old, id, project), !entry.rule.keepsState(as: rule) else { return (value, []) }
-                return (value, try await close(entry, now: now))
+                return (value, try await close(entry, because: "the rule was changed", now: now))
             }
             let state = try await get(id, project: project)?.state ?? AlertState()
             return (AlertEntry(project: project, rule: rule, revision: revision, state: state), created)
@@ -113,7 +113,7 @@ package final class AlertBook: Sendable {
     package func delete(_ id: String, if precondition: FunnelPrecondition = .init(), project: UInt32, now: Int64) async throws {
         try await turns.run {
             try await documents.delete(id, if: precondition, project: project) { old in
-                if let entry = try? await read(old, id, project) { _ = try await close(entry, now: now) }
+                if let entry = try? await read(old, id, project) { _ = try await close(entry, because: "the rule was deleted", now: now) }
                 return [
                     MetadataWrite(key: stateKey(id, project), expected: nil, value: nil),
                     MetadataWrite(key: historyKey(id, project), expected: nil, value: nil),
@@ -123,11 +123,11 @@ package final class AlertBook: Sendable {
     }
 
     /// Ends the firings of a rule that is changed or deleted, and notifies its channels.
-    private func close(_ entry: AlertEntry, now: Int64) async throws -> [MetadataWrite] {
+    private func close(_ entry: AlertEntry, because reason: String, now: Int64) async throws -> [MetadataWrite] {
         var state = entry.state
-        let notifications = state.close(entry.rule, now: now)
+        let notifications = state.close(entry.rule, because: reason, now: now)
         try await send(notifications, entry.project)
-        return try await writes(entry, AlertState(), now: now)
+        return try await writes(entry, AlertState(), ended: state, now: now)
     }
 
     // MARK: - Evaluation
@@ -161,6 +161,8 @@ package final class AlertBook: Sendable {
                 return false
             }
             var state = fresh.state
+            // Revisions are never given twice, so a rule that was changed or made anew has other keys than before.
+            if state.origin == 0 { state.origin = fresh.revision }
             let notifications = step(&state)
             guard state != fresh.state else { return false }
             try await send(notifications, entry.project)
@@ -177,13 +179,16 @@ package final class AlertBook: Sendable {
     }
 
     /// The writes that store a state, and what changed since the one before.
-    private func writes(_ entry: AlertEntry, _ state: AlertState, now: Int64) async throws -> [MetadataWrite] {
+    /// - Parameter ended: what the state was before it began anew.
+    private func writes(
+        _ entry: AlertEntry, _ state: AlertState, ended: AlertState? = nil, now: Int64
+    ) async throws -> [MetadataWrite] {
         let id = entry.rule.id.string
         let document: JSONValue = ["watched": .text(Self.text(entry.rule.fingerprint)), "state": state.json]
         var writes = [MetadataWrite(key: stateKey(id, entry.project), expected: nil, value: document.encode())]
         let before = try await history(of: id, entry.project)
         var history = before
-        history.add(from: entry.state, to: state, now: now)
+        history.add(from: entry.state, to: ended ?? state, now: now)
         if history != before {
             writes.append(MetadataWrite(key: historyKey(id, entry.project), expected: nil, value: history.json.encode()))
         }

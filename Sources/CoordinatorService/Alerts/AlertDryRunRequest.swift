@@ -8,6 +8,8 @@ struct AlertDryRunRequest {
     var range: Range<Int64>
     /// Whether the request names the beginning.
     var hasStart = true
+    /// Microseconds since 1970.
+    var now: Int64
 
     private static let days: Int64 = 30
 
@@ -30,7 +32,7 @@ struct AlertDryRunRequest {
         if start >= end { reader.faultAt("start", "must be before end, which is at most now") }
         reader.rejectUnknown()
         guard let rule, reader.faults.isEmpty else { throw InvalidDocument(reader.faults) }
-        return AlertDryRunRequest(rule: rule, range: start..<end, hasStart: given != nil)
+        return AlertDryRunRequest(rule: rule, range: start..<end, hasStart: given != nil, now: now)
     }
 
     private static func time(_ key: ByteString, _ reader: inout FieldReader) -> Int64? {

@@ -185,20 +185,35 @@ package final class AlertEvaluator: Sendable {
 
     /// Throws if the rule cannot be evaluated: it names a funnel, step or channel that does not exist.
     func check(_ rule: AlertRule, project: UInt32) async throws {
-        _ = try await checkedPlan(rule, project)
+        var faults: [FieldFault] = []
+        let known = rule.channels.isEmpty ? [] : try await source.channels(project)
+        for (i, channel) in rule.channels.enumerated() where !known.contains(channel) {
+            faults.append(FieldFault("channels[\(i)]", "names the channel \(channel.string), which does not exist"))
+        }
+        do {
+            _ = try await checkedPlan(rule, project)
+        } catch let error as InvalidDocument {
+            faults += error.faults
+        }
+        if !faults.isEmpty { throw InvalidDocument(faults) }
     }
 
+    /// The plan of a rule, whose channels need not exist.
     private func checkedPlan(_ rule: AlertRule, _ project: UInt32) async throws -> AlertPlan {
-        switch try await plan(rule, project) {
-        case .success(let plan): return plan
-        case .failure(let invalid): throw InvalidDocument([FieldFault("rule", invalid.reason)])
+        let funnel = try await source.funnel(rule.funnelID, project)
+        do throws(AlertPlan.Invalid) {
+            return try AlertPlan(rule, funnel: funnel, channels: Set(rule.channels))
+        } catch {
+            throw InvalidDocument([FieldFault(error.field.string, error.reason)])
         }
     }
 
     /// What a rule would have done in a range of the past.
     func dryRun(_ request: AlertDryRunRequest, project: UInt32) async throws -> JSONValue {
         let plan = try await checkedPlan(request.rule, project)
-        var range = request.range
+        // A period that is not due yet would be judged before the windows of its users close.
+        let last = min(request.range.upperBound, request.now - plan.closing)
+        var range = min(request.range.lowerBound, last)..<last
         var questions = AlertDryRun.questions(plan, over: range)
         while !request.hasStart, questions.count > Self.dryQuestions {
             range = range.upperBound - (range.upperBound - range.lowerBound) / 2..<range.upperBound

@@ -52,7 +52,10 @@ package struct NoticeSettings: Sendable {
         for (name, member) in [("notice-directory", \NoticeSender.Settings.directory), ("target-authorities", \.authorities)] {
             let path = settings.text(name)
             guard !path.isEmpty else { continue }
-            if access(path, R_OK) != 0 { faults.append(FieldFault("--" + name, "\"\(path.printable)\" cannot be read")) }
+            if access(path, R_OK) != 0 {
+                let reason = access(path, F_OK) == 0 ? "cannot be read" : "does not exist"
+                faults.append(FieldFault("--" + name, "\"\(path.printable)\" \(reason)"))
+            }
             sender[keyPath: member] = path
         }
         let link = settings.text("public-url")
@@ -72,6 +75,12 @@ package struct NoticeSettings: Sendable {
         case .file where sender.directory == nil:
             throw InvalidDocument([FieldFault("kind", "is file, which needs the setting --notice-directory of the coordinator")])
         case .webhook, .slack, .alertmanager, .email, .file: break
+        }
+        guard let target = channel.target else { return }
+        do throws(ChannelFault) {
+            try sender.targets.checkWords(target)
+        } catch {
+            throw InvalidDocument([FieldFault("settings.url", error.reason)])
         }
     }
 }

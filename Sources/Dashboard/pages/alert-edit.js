@@ -106,7 +106,7 @@ export async function editAlert(rule, done) {
   }
 
   function picture(answer) {
-    const group = answer.firings[0]?.group ?? null;
+    const group = (answer.firings[0] ?? answer.points.find(point => point.values.length > 0)?.values[0])?.group ?? null;
     const points = answer.points.map(point => point.values.find(value => value.group === group)?.value ?? null);
     const fires = new Set();
     for (const firing of answer.firings.filter(firing => firing.group === group)) {
@@ -162,8 +162,11 @@ function ruleOf(draft, old) {
     change: { direction: draft.direction, relative: before.absolute === undefined ? quantity(draft.relative) : undefined },
     significant_change: { direction: draft.direction, min_change: quantity(draft.minChange) }, no_data: {},
   }[draft.condition];
+  // A rule that names its step follows the name when steps are inserted.
+  const isSameStep = old && draft.step === draftOf(old).step;
   return {
-    ...rest, id: draft.id, funnel_id: draft.funnel, metric: { ...(old?.metric.kind === draft.kind ? old.metric : {}), kind: draft.kind, step: Number(draft.step) },
+    ...rest, id: draft.id, funnel_id: draft.funnel,
+    metric: { ...(old?.metric.kind === draft.kind ? old.metric : {}), kind: draft.kind, step: isSameStep ? old.metric.step : Number(draft.step) },
     condition: { [draft.condition]: { ...before, ...members } }, period: draft.period, time_zone: draft.zone, for: draft.hold || "0s",
     within: draft.within || undefined, breakdown: draft.by && draft.kind !== "median_time" ? { ...breakdown, property: draft.by } : undefined,
     channels: draft.channels,

@@ -21,6 +21,14 @@ package struct Channel: Equatable, Sendable {
     package var id: String
     package var settings: Settings
 
+    /// What is called; nil for e-mail and files.
+    package var target: WebTarget? {
+        switch settings {
+        case .webhook(let target, _), .slack(let target), .alertmanager(let target, _): target
+        case .email, .file: nil
+        }
+    }
+
     package init(id: String, settings: Settings) {
         self.id = id
         self.settings = settings

@@ -52,16 +52,27 @@ package struct TargetPolicy: Equatable, Sendable {
         return Allowed(place: .host(place), port: port)
     }
 
+    /// Checks what can be known without asking for the addresses of a name: refuses an internal address, and http to a public host.
+    package func checkWords(_ target: WebTarget) throws(ChannelFault) {
+        if let address = IPAddress(target.host) { return try check(target, at: [address]) }
+        let isNamed = allowed.contains { $0.place == .host(target.host) && ($0.port == nil || $0.port == target.port) }
+        let allowsRanges = allowed.contains { if case .range = $0.place { true } else { false } }
+        guard target.isSecure || isNamed || allowsRanges else {
+            throw ChannelFault("\(target) must begin with https://; http is only for internal targets that --allowed-targets allows")
+        }
+    }
+
     /// Checks all addresses of a target before any of them is called.
     package func check(_ target: WebTarget, at addresses: [IPAddress]) throws(ChannelFault) {
         guard !addresses.isEmpty else { throw ChannelFault("\(target.host) has no address") }
         for address in addresses where !isAllowed(address, of: target) {
             guard address.isPublic else {
                 throw ChannelFault(
-                    "\(target.host) has the address \(address), which is internal; a setting of the coordinator allows internal targets")
+                    "\(target.host) has the address \(address), which is internal; the setting --allowed-targets of the coordinator allows internal targets"
+                )
             }
             guard target.isSecure else {
-                throw ChannelFault("\(target) must begin with https://; http is only for internal targets that a setting allows")
+                throw ChannelFault("\(target) must begin with https://; http is only for internal targets that --allowed-targets allows")
             }
         }
     }

@@ -35,12 +35,20 @@ struct Channels: AsyncParsableCommand {
             let channels = try JSONParser.parse(answer)["channels"]?.asArray ?? []
             if channels.isEmpty { return Terminal.note("no channels; 'sluice channels apply FILE' saves one") }
             for channel in channels {
-                let delivery = channel["delivery"]
-                let waiting = delivery?["waiting"]?.asInteger ?? 0
-                let fault = waiting == 0 ? "" : ", " + (delivery?["reason"]?.asString?.string ?? "")
-                let kind = channel["kind"]?.asString?.string ?? ""
-                Terminal.out("\(channel["id"]?.asString?.string ?? ""): \(kind); \(waiting) waiting\(fault)".printable)
+                Terminal.out(Self.line(of: channel))
             }
+        }
+
+        private static func line(of channel: JSONValue) -> String {
+            let delivery = channel["delivery"]
+            func text(_ value: JSONValue?) -> String { value?.asString?.string ?? "" }
+            var parts = ["\(text(channel["kind"]))", "\(delivery?["waiting"]?.asInteger ?? 0) waiting"]
+            if let time = delivery?["delivered_at"]?.asString { parts.append("last delivered \(time.string)") }
+            if let time = delivery?["failed_at"]?.asString {
+                parts.append("last failed \(time.string)")
+                if let reason = delivery?["reason"]?.asString { parts.append(reason.string) }
+            }
+            return "\(text(channel["id"])): \(parts.joined(separator: "; "))".printable
         }
     }
 
@@ -103,6 +111,9 @@ struct Channels: AsyncParsableCommand {
         func run() async throws {
             _ = try await target.client.call("DELETE", "/v1/channels/\(id)")
             Terminal.note("deleted \(id)")
+            try await AlertText.warn(target.client, "the channel \(id)") { rule in
+                rule["channels"]?.asArray?.contains { $0.asString?.string == id } == true
+            }
         }
     }
 

@@ -88,6 +88,8 @@ struct Funnels: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Delete a saved funnel; the events stay.",
             discussion: """
+                Alert rules that name the funnel are not evaluated from then on.
+
                 Example:
                   sluice funnels delete shop
                 """)
@@ -97,6 +99,7 @@ struct Funnels: AsyncParsableCommand {
         func run() async throws {
             _ = try await target.client.call("DELETE", "/v1/funnels/\(funnelID)")
             Terminal.note("deleted \(funnelID)")
+            try await AlertText.warn(target.client, "the funnel \(funnelID)") { $0["funnel_id"]?.asString?.string == funnelID }
         }
     }
 }
