@@ -46,6 +46,7 @@ package final class CoordinatorService: Sendable {
     private let desk: NoticeDesk
     private let alerts: AlertEvaluator
     private let reports: ReportScheduler
+    private let cohorts: CohortSync
 
     /// The services of the process; they stop in reverse order. Throws `InvalidDocument` for faults of settings.
     package static func services(_ run: Program.Run) async throws -> [any Service] {
@@ -79,7 +80,7 @@ package final class CoordinatorService: Sendable {
             },
             Background { await service.live.run() }, Background { await service.desk.run() },
             Background { await service.alerts.run(every: .seconds(node.settings.integer("alert-seconds"))) },
-            Background { await service.reports.run() },
+            Background { await service.reports.run() }, Background { await service.cohorts.run() },
         ]
     }
 
@@ -91,7 +92,8 @@ package final class CoordinatorService: Sendable {
         }
         let routes = CoordinatorRoutes(
             engine: engine, savedFunnels: savedFunnels, savedRules: savedRules, apiKeys: apiKeys, projects: projects, callers: callers,
-            hub: live, alerts: alerts, desk: desk, scheduler: reports, applied: AppliedSets(directory.store), ingests: ingests, site: site)
+            hub: live, alerts: alerts, desk: desk, scheduler: reports, cohorts: cohorts, applied: AppliedSets(directory.store),
+            ingests: ingests, site: site)
         routes.add(to: router)
     }
 
@@ -128,9 +130,10 @@ package final class CoordinatorService: Sendable {
         }
         node.addClusterMetrics { directory.registry.state }
         let notices = try NoticeSettings(node.settings)
+        let sender = NoticeSender(notices.sender)
         desk = try await NoticeDesk(
             directory.store, channels: SavedChannels(directory.store, settings: notices, logger: node.logger),
-            sender: NoticeSender(notices.sender), metrics: node.metrics, logger: node.logger)
+            sender: sender, metrics: node.metrics, logger: node.logger)
         let gate = AdmissionGate(
             running: node.settings.integer("queries-running"), queued: node.settings.integer("queries-queued"))
         let engine = QueryEngine(fleet, savedFunnels: savedFunnels, gate: gate, metrics: node.metrics, logger: node.logger)
@@ -156,6 +159,9 @@ package final class CoordinatorService: Sendable {
             } submit: {
                 try await desk.submit($0, to: $1, project: $2)
             }, publicURL: notices.publicURL, logger: node.logger)
+        cohorts = CohortSync(
+            CohortBook(directory.store, logger: node.logger), .init(engine, savedFunnels, desk.channels, sender), metrics: node.metrics,
+            logger: node.logger)
         live = LiveHub(
             .init { project in
                 await engine.totals(project: project).map { $0.totals?.taken } + [savedFunnels.changes]

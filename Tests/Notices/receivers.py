@@ -220,6 +220,7 @@ def run(ask, cluster, port, manager_url, mails, notices):
         if os.path.isfile(path):
             check(f"{name} is private", os.stat(path).st_mode & 0o077 == 0, oct(os.stat(path).st_mode))
     check_report(ask, mails, names)
+    check_cohort(ask, cluster)
     check_targets(ask, port)
 
 
@@ -248,6 +249,29 @@ def check_report(ask, mails, names):
     check("the mail has CSV files", set(files) == {"weekly-trend.csv", "weekly-steps.csv"}, list(files))
     rows = list(csv.DictReader(io.StringIO(files["weekly-steps.csv"], newline="")))
     check("a CSV file has the steps", [row["index"] for row in rows] == ["1", "2"] and rows[1]["step"].endswith(EVENT), rows)
+
+
+def check_cohort(ask, cluster):
+    """A cohort: all users first, then the difference."""
+    Hook.taken.clear()
+
+    def visit(*users):
+        events = [{"user_id": user, "event": "a", "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())} for user in users]
+        return cluster.ingest.call("/v1/events", events)[0] == 200
+
+    check("events are taken", visit("u1", "u2"))
+    cohort = {"title": "Left", "funnel_id": "f", "step": 2, "outcome": "dropped", "days": 2, "channel": "hook"}
+    check("a cohort", ask.put("/v1/cohorts/left", cohort)[0] == 201)
+    check("the webhook gets the users", until(lambda: Hook.taken))
+    _, is_signed, key, page = Hook.taken[0]
+    check("the page is signed, with its key", is_signed and key == f"cohort/left/{page['run']}/1", key)
+    check("it has all users", page["added"] == ["u1", "u2"] and not page["removed"] and page["page"] == 1 and page["last"], page)
+    check("another user comes", visit("u3"))
+    until(lambda: json.loads(ask.call("/v1/cohorts/left")[1])["state"]["delivered"])
+    check("a run begins", ask.call("/v1/cohorts/left/sync", method="POST")[0] == 202)
+    check("the webhook gets the difference", until(lambda: len(Hook.taken) > 1))
+    check("it has the user who came", Hook.taken[-1][3]["added"] == ["u3"] and not Hook.taken[-1][3]["removed"], Hook.taken)
+    check("the cohort is deleted", ask.call("/v1/cohorts/left", method="DELETE")[0] == 204)
 
 
 def check_mail(mails, count):

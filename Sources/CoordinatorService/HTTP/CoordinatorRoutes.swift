@@ -19,6 +19,7 @@ package struct CoordinatorRoutes: Sendable {
     let alerts: AlertEvaluator
     let desk: NoticeDesk
     let scheduler: ReportScheduler
+    let cohorts: CohortSync
     let applied: AppliedSets
     let ingests: IngestList
     let site: DashboardSite
@@ -27,8 +28,8 @@ package struct CoordinatorRoutes: Sendable {
     typealias Row = Endpoint<CoordinatorRoutes>
 
     package static let endpoints: [Endpoint<CoordinatorRoutes>] =
-        reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + scheduledReports + appliedRows + live
-        + session + status + incoming + exports + DashboardSite.endpoints
+        reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + scheduledReports + cohortRows + appliedRows
+        + live + session + status + incoming + exports + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {
         router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }

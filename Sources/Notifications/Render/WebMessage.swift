@@ -17,8 +17,14 @@ extension WebMessage {
     package static func webhook(
         _ notice: Notice, _ content: NoticeContent? = nil, to target: WebTarget, secret: Secret?, now: Int64
     ) -> WebMessage {
-        let body = webhookBody(notice, content)
-        var headers = [(name: "Idempotency-Key", value: notice.headerID)]
+        webhook(webhookBody(notice, content), key: notice.headerID, to: target, secret: secret, now: now)
+    }
+
+    /// - Parameters:
+    ///   - key: of visible ASCII.
+    ///   - now: of this attempt, in microseconds since 1970.
+    package static func webhook(_ body: [UInt8], key: String, to target: WebTarget, secret: Secret?, now: Int64) -> WebMessage {
+        var headers = [(name: "Idempotency-Key", value: key)]
         if let secret {
             let seconds = Timestamp.floorDivide(now, 1_000_000)
             headers.append((Signature.timeHeader, "\(seconds)"))

@@ -48,7 +48,7 @@ package struct ScheduledReport: Equatable, Sendable {
         return report
     }
 
-    private static func readID(_ reader: inout FieldReader, _ key: ByteString, _ what: String) -> ByteString {
+    static func readID(_ reader: inout FieldReader, _ key: ByteString, _ what: String) -> ByteString {
         guard reader.value(key) != nil else {
             reader.faultAt(key, "is required: \(what)")
             return ""
@@ -98,7 +98,8 @@ package struct ScheduledReport: Equatable, Sendable {
             ] + question)
     }
 
-    private static func date(_ day: Int64) -> String {
+    /// `2026-01-31`, of a day in days since 1970.
+    static func date(_ day: Int64) -> String {
         let (year, month, day) = Timestamp.civil(day: day)
         func padded(_ number: Int64, _ digits: Int) -> String {
             let text = "\(number)"

@@ -63,4 +63,15 @@ package struct NoticeSender: Sendable {
             return await NoticeFile.append(WebMessage.webhookBody(notice, content), to: name, in: directory)
         }
     }
+
+    /// Posts a body of another form than a notice's to a webhook, signed in the same way.
+    /// - Parameters:
+    ///   - key: the `Idempotency-Key`, of visible ASCII.
+    ///   - attempt, now: as of a notice.
+    package func post(_ body: [UInt8], key: String, to channel: Channel, attempt: Int = 0, now: Int64) async -> DeliveryOutcome {
+        guard case .webhook(let target, let secret) = channel.settings else {
+            return .refused("the channel \(channel.id) is no webhook")
+        }
+        return await web.send(.webhook(body, key: key, to: target, secret: secret, now: now), attempt: attempt)
+    }
 }
