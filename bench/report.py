@@ -1,5 +1,6 @@
 """The report: goals with what was reached, then every number behind them, as Markdown."""
 
+import alerts
 import cases
 import two_versions
 
@@ -22,6 +23,8 @@ GOALS = [
     ("ingest: memory of 1,000 idle and 1,000 busy connections", 64, 64, "MiB", False, lambda r: beside(r, -1, "cost_bytes") / 2**20),
     ("p99 of an honest caller beside them at half rate, vs alone", 3, 3, "x", False, lambda r: beside(r, -2, "ratio")),
     ("p99 of an honest caller beside them at full rate, vs alone", 3, 3, "x", False, lambda r: beside(r, -1, "ratio")),
+    ("100 alert rules while 10,000 events/s come in", 0.1, 0.1, "cores", False, lambda r: alerts.cost(r["alerts"])),
+    ("longest evaluation of all alert rules", 5, 5, "s", False, lambda r: r["alerts"]["with"]["worst"][alerts.DURATION]),
     ("query p99 under load, vs idle median", 3, 6, "x", False, lambda r: r["latency"]["ratio"]),
     ("restart to first answer", 2, 10, "s", False, lambda r: median(r["restart"]["first_answer"])),
     (
@@ -289,6 +292,23 @@ def sections(results):
             "HTTP/1.1 with keep-alive, answered once the event is synced; the sender (h2load, one thread) runs on the same cores.\n\n"
             + table(
                 ["program", "connections", "requests/s, median", "mean ms", "CPU us a request, ingest", "all services"], rows
+            ),
+        )
+    if results.get("alerts"):
+        found = results["alerts"]
+        rows = []
+        for name, text in (("before", "without rules"), ("with", "100 rules"), ("after", "without again")):
+            cores, worst, counts = found[name]["cores"], found[name]["worst"], found[name]["counts"]
+            row = [text] + [f"{cores[kind]:.3f}" for kind in ("ingest", "shards", "coordinator")]
+            row += [number(counts[alerts.EVALUATIONS]), number(counts[alerts.FAILURES])]
+            rows.append(row + [f"{worst[alerts.DURATION]:.2f}", f"{worst[alerts.LAG]:.1f}"])
+        yield (
+            "Alert rules",
+            f"{found['rows before']:,} events stored, {found['sender']['rate']:,.0f} a second come in; "
+            f"{found['seconds']} s each. The rules take {alerts.cost(found):.3f} cores.\n\n"
+            + table(
+                ["", "cores: ingest", "shards", "coordinator", "periods evaluated", "queries failed", "longest evaluation, s", "lag after it, s"],
+                rows,
             ),
         )
     if results.get("two versions"):

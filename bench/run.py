@@ -5,7 +5,7 @@
     bench/run.sh --events 10000000 --only queries,storage   some phases
     bench/run.sh --growth 1000000,10000000,100000000        growth besides
 
-Phases: queries, storage, load, files, small, doors, latency, restart, memory, versions; --only takes some of them.
+Phases: queries, storage, load, files, small, doors, alerts, latency, restart, memory, versions; --only takes some of them.
 Sluice runs as real processes under `sluice up --shards 2`; the peers run in this process. If two engines count differently, the run ends and says which.
 Progress goes to stderr, the report to stdout and to bench/REPORT.md.
 """
@@ -24,6 +24,7 @@ import time
 
 os.environ["POLARS_MAX_THREADS"] = "2"  # before anybody imports it
 
+import alerts
 import cases
 import cluster
 import doors
@@ -39,7 +40,7 @@ import small
 import two_versions
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PHASES = ("queries", "storage", "load", "files", "small", "doors", "latency", "restart", "memory", "versions")
+PHASES = ("queries", "storage", "load", "files", "small", "doors", "alerts", "latency", "restart", "memory", "versions")
 
 
 class Bench:
@@ -116,8 +117,10 @@ def run_all(bench):
         results["small"] = small.measure(bench)
     if bench.wants("doors"):
         results["doors"] = doors.measure(bench)
-    # These two need neither data nor peers.
-    if bench.only - {"none"} <= {"small", "doors"} and not options.growth:
+    if bench.wants("alerts"):
+        results["alerts"] = alerts.measure(bench, options.alerts_seconds)
+    # These need no peers.
+    if bench.only - {"none"} <= {"small", "doors", "alerts"} and not options.growth:
         return
     bench.say("generating")
     generate.write_parquet(bench.events, bench.parts, bench.seed, progress=bench.say)
@@ -202,6 +205,9 @@ def main():
     parser.add_argument("--latency-seconds", type=float, default=20, help="seconds of queries, idle and under load")
     parser.add_argument(
         "--doors-seconds", type=int, default=4, help="seconds of each form and number of connections in the phase doors"
+    )
+    parser.add_argument(
+        "--alerts-seconds", type=int, default=330, help="seconds without, with and again without rules in the phase alerts"
     )
     parser.add_argument(
         "--query-minutes", type=float, default=30, help="after so long no further round of queries begins"

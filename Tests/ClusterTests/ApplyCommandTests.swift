@@ -123,7 +123,7 @@ extension ClusterSuite {
                 for line in [
                     "nothing was changed; correct these faults:", "a.yaml:1 (funnel shop):\n  window_duration: must be <integer><unit>",
                     "a.yaml:6 (funnel a b):\n  id: must match",
-                    "a.yaml:9:\n  kind: is required: one of channel, funnel, rules, alert, report\n  id: is required",
+                    "a.yaml:9:\n  kind: is required: one of channel, funnel, rules, alert, report, cohort\n  id: is required",
                     "b.yaml:\n  body: is not YAML: line 6", "c.json:1 (rules mine):\n  id: must be rules",
                     "d.yaml:1 (alert low):\n  metric.kind: ",
                     "e.yaml:1 (channel hook):\n  settings.url_env: names the variable NO_URL, which is not set\n"
@@ -162,23 +162,30 @@ extension ClusterSuite {
                 let weekly = "kind: report\nid: weekly\nfunnel_id: shop\nschedule: {every: week, weekday: monday, at: '08:00'}\n"
                 try run.file("d.yaml", weekly + "channels: [hook, nobody]\n")
                 try run.file("e.yaml", weekly.replacing("weekly", with: "odd") + "segments: [{name: a, filter: [{property: x}]}]\n")
+                let left = "kind: cohort\nid: left\nfunnel_id: shop\nstep: 2\noutcome: dropped\ndays: 2\nchannel: hook\n"
+                try run.file("f.yaml", left.replacing("step: 2", with: "step: Nowhere"))
+                try run.file("g.yaml", left.replacing("id: left", with: "id: right").replacing("hook", with: "mail"))
+                try run.file("h.yaml", "kind: channel\nid: mail\ntype: file\nsettings: {file: notices}\n")
                 let wrong = try await run.apply(variables: ["HOOK_SECRET": "0123456789abcdef"])
                 #expect(wrong.status == 1 && wrong.err.contains("it names the channel nobody, which does not exist"), "\(wrong)")
                 #expect(wrong.err.contains("e.yaml:1 (report odd):\n  segments[0]"), "\(wrong.err)")
-                try run.file("e.yaml", nil)
+                #expect(wrong.err.contains("f.yaml:1 (cohort left):\n  step:"), "\(wrong.err)")
+                #expect(wrong.err.contains("it names the channel mail of the type file; it must be a webhook"), "\(wrong.err)")
+                for name in ["e.yaml", "g.yaml", "h.yaml"] { try run.file(name, nil) }
+                try run.file("f.yaml", left)
                 try run.file("d.yaml", weekly + "channels: [hook]\n")
                 try run.file(
                     "c.yaml", "kind: channel\nid: hook\ntype: webhook\nsettings: {url: 'https://192.0.2.1/', secret_env: HOOK_SECRET}\n")
                 let secret = ["HOOK_SECRET": "0123456789abcdef"]
                 let first = try await run.apply(variables: secret)
-                #expect(first.status == 0 && first.out.hasSuffix("4 created, 0 unchanged\n"), "\(first)")
+                #expect(first.status == 0 && first.out.hasSuffix("5 created, 0 unchanged\n"), "\(first)")
                 #expect(!first.out.contains("0123456789abcdef") && first.out.contains(#"secrets: ["url","secret"]"#), "\(first.out)")
 
                 // Secrets are compared by the coordinator.
                 let same = try await run.apply(variables: secret)
-                #expect(same.status == 0 && same.out.hasSuffix("no changes: 4 documents of the files are saved as given\n"), "\(same)")
+                #expect(same.status == 0 && same.out.hasSuffix("no changes: 5 documents of the files are saved as given\n"), "\(same)")
                 let turned = try await run.apply(variables: ["HOOK_SECRET": "another-secret-of-16"])
-                #expect(turned.out.contains("~ channel hook: its secrets are replaced\n1 changed, 3 unchanged\n"), "\(turned)")
+                #expect(turned.out.contains("~ channel hook: its secrets are replaced\n1 changed, 4 unchanged\n"), "\(turned)")
 
                 // A rule that somebody muted stays so.
                 let rule = try await run.call("GET", "/v1/alerts/low").json.asObject ?? []
@@ -188,15 +195,15 @@ extension ClusterSuite {
 
                 // A secret that the file leaves out is removed. References go before what they name.
                 try run.file("c.yaml", "kind: channel\nid: hook\ntype: webhook\nsettings: {url: 'https://192.0.2.1/'}\n")
-                #expect(try await run.apply().out.contains("1 changed, 3 unchanged\n"))
+                #expect(try await run.apply().out.contains("1 changed, 4 unchanged\n"))
                 #expect(try await run.call("GET", "/v1/channels/hook").json["settings"]?["secrets"] == ["url"])
                 try run.file("b.yaml", "# no documents\n")
-                for name in ["a.yaml", "c.yaml", "d.yaml"] { try run.file(name, nil) }
+                for name in ["a.yaml", "c.yaml", "d.yaml", "f.yaml"] { try run.file(name, nil) }
                 let pruned = try await run.apply("--prune")
                 let lines = pruned.out.split(separator: "\n").filter { $0.hasPrefix("- ") }
                 #expect(
-                    lines == ["- report weekly", "- alert low", "- funnel shop", "- channel hook"]
-                        && pruned.out.hasSuffix("4 deleted, 0 unchanged\n"),
+                    lines == ["- cohort left", "- report weekly", "- alert low", "- funnel shop", "- channel hook"]
+                        && pruned.out.hasSuffix("5 deleted, 0 unchanged\n"),
                     "\(pruned)")
             }
         }

@@ -33,6 +33,8 @@ package final class AlertEvaluator: Sendable {
         var firing = 0
         /// How long the period that waits longest waits for its evaluation, in microseconds.
         var lag: Int64 = 0
+        /// How long the evaluation took.
+        var duration = Duration.zero
 
         mutating func add(_ other: Figures) {
             rules += other.rules
@@ -65,6 +67,9 @@ package final class AlertEvaluator: Sendable {
         metrics.gauge("sluice_alert_lag_seconds", "how long the period that waits longest for its evaluation has been due") { [self] in
             Double(figures.withLock { $0.lag }) / 1_000_000
         }
+        metrics.gauge("sluice_alert_evaluation_seconds", "how long the last evaluation of all rules took") { [self] in
+            figures.withLock { $0.duration } / .seconds(1)
+        }
     }
 
     /// Until cancelled: evaluates all rules every `period`.
@@ -78,6 +83,7 @@ package final class AlertEvaluator: Sendable {
 
     /// Evaluates what is due.
     package func evaluate(now: Int64) async {
+        let start = ContinuousClock.now
         let entries: [UInt32: [AlertEntry]]
         do {
             entries = try await book.all()
@@ -87,11 +93,12 @@ package final class AlertEvaluator: Sendable {
             limit.log(logger, .error, "alert rules", "alert rules could not be read", ["error": "\(words(error))"])
             return
         }
-        let found = await withTaskGroup(of: Figures.self) { group in
+        var found = await withTaskGroup(of: Figures.self) { group in
             for (project, entries) in entries { group.addTask { await self.evaluate(entries, project, now: now) } }
             return await group.reduce(into: Figures()) { $0.add($1) }
         }
-        figures.withLock { $0 = found }
+        found.duration = ContinuousClock.now - start
+        figures.withLock { [found] in $0 = found }
     }
 
     private func evaluate(_ entries: [AlertEntry], _ project: UInt32, now: Int64) async -> Figures {

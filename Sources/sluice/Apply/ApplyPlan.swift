@@ -109,22 +109,18 @@ struct ApplyPlan {
                 before: isNew ? nil : before, after: definition.shown, condition: saved?.condition ?? ["If-None-Match": "*"]))
     }
 
-    /// Alert rules name funnels, steps and channels, and reports name funnels and channels. The coordinator would refuse a wrong one, but
-    /// only after others are saved.
+    /// Alert rules name funnels, steps and channels, and reports and cohorts name funnels and channels. The coordinator would refuse a
+    /// wrong one, but only after others are saved.
     private func checkReferences(_ folder: inout DefinitionFolder, without deleted: Set<DocumentName>, _ client: HTTPClient) async throws {
-        let referring = folder.definitions.filter { $0.kind == .alert || $0.kind == .report }
+        let referring = folder.definitions.filter { [.alert, .report, .cohort].contains($0.kind) }
         guard !referring.isEmpty else { return }
-        let listed = try JSONParser.parse(try await client.call("GET", "/v1/channels"))["channels"]?.asArray ?? []
-        let saved = listed.compactMap { $0["id"]?.asString?.string }.filter { !deleted.contains(Self.channel($0)) }
-        let channels = Set((saved + folder.definitions.filter { $0.kind == .channel }.map(\.id)).map { ByteString($0) })
+        let channels = try await Self.channelTypes(folder, without: deleted, client)
         var funnels: [String: FunnelDefinition] = [:]
         for definition in folder.definitions where definition.kind == .funnel {
             funnels[definition.id] = try? FunnelDefinition.parse(definition.shown)
         }
         for definition in referring {
-            let rule = definition.kind == .alert ? try? AlertRule.parse(definition.body) : nil
-            let report = definition.kind == .report ? try? ScheduledReport.parse(definition.body) : nil
-            guard let id = (rule?.funnelID ?? report?.funnelID)?.string else { continue }
+            guard let id = definition.shown["funnel_id"]?.asString?.string else { continue }
             if funnels[id] == nil, !deleted.contains(DocumentName(kind: DocumentKind.funnel.rawValue, id: id)),
                 let saved = try await Saved(.funnel, id, client)
             {
@@ -132,33 +128,69 @@ struct ApplyPlan {
                 // Another release saved what this one cannot read; the coordinator checks the document.
                 if funnels[id] == nil { continue }
             }
-            if let report {
-                if let funnel = funnels[id] {
-                    folder.add(try await Self.faults(of: report, funnel, client), to: definition)
-                } else {
-                    folder.add("it names the funnel \(id), which does not exist", to: definition)
-                }
-                for channel in report.channels where !channels.contains(ByteString(channel)) {
-                    folder.add("it names the channel \(channel), which does not exist", to: definition)
-                }
-            }
-            guard let rule else { continue }
-            do throws(AlertPlan.Invalid) {
-                _ = try AlertPlan(rule, funnel: funnels[id], channels: channels)
-            } catch {
-                folder.add("it \(error.reason)", to: definition)
-            }
+            folder.add(try await Self.faults(of: definition, funnels[id], id, channels, client), to: definition)
         }
     }
 
-    /// Lets the coordinator check the question of a report: it is asked about a time without events.
-    private static func faults(of report: ScheduledReport, _ funnel: FunnelDefinition, _ client: HTTPClient) async throws -> [String] {
+    /// What kind of channel each id is, once the files are applied.
+    private static func channelTypes(
+        _ folder: DefinitionFolder, without deleted: Set<DocumentName>, _ client: HTTPClient
+    ) async throws -> [String: String] {
+        var types: [String: String] = [:]
+        for saved in try JSONParser.parse(try await client.call("GET", "/v1/channels"))["channels"]?.asArray ?? [] {
+            guard let id = saved["id"]?.asString?.string, !deleted.contains(Self.channel(id)) else { continue }
+            types[id] = saved["kind"]?.asString?.string ?? ""
+        }
+        for definition in folder.definitions where definition.kind == .channel {
+            types[definition.id] = definition.shown["type"]?.asString?.string ?? ""
+        }
+        return types
+    }
+
+    /// What is wrong with the references of a document.
+    private static func faults(
+        of definition: Definition, _ funnel: FunnelDefinition?, _ id: String, _ channels: [String: String], _ client: HTTPClient
+    ) async throws -> [String] {
+        if definition.kind == .alert {
+            guard let rule = try? AlertRule.parse(definition.body) else { return [] }
+            do throws(AlertPlan.Invalid) {
+                _ = try AlertPlan(rule, funnel: funnel, channels: Set(channels.keys.map { ByteString($0) }))
+                return []
+            } catch {
+                return ["it \(error.reason)"]
+            }
+        }
+        var faults: [String] = []
+        var named: [String] = []
+        if let report = try? ScheduledReport.parse(definition.body), definition.kind == .report {
+            named = report.channels
+            faults = try await Self.faults(of: report.query(ofDay: Int64(report.days) + 1), at: "/v1/query", funnel, id, client)
+        } else if let cohort = try? SyncedCohort.parse(definition.body), definition.kind == .cohort {
+            named = [cohort.channel]
+            faults = try await Self.faults(of: cohort.query(ofDay: Int64(cohort.days) + 1), at: "/v1/query/users", funnel, id, client)
+        }
+        for channel in named {
+            switch channels[channel] {
+            case nil: faults.append("it names the channel \(channel), which does not exist")
+            case let type? where definition.kind == .cohort && type != Channel.Kind.webhook.rawValue:
+                faults.append("it names the channel \(channel) of the type \(type); it must be a webhook")
+            case .some: break
+            }
+        }
+        return faults
+    }
+
+    /// Lets the coordinator check a question: it is asked about a time without events.
+    private static func faults(
+        of question: JSONValue, at path: String, _ funnel: FunnelDefinition?, _ id: String, _ client: HTTPClient
+    ) async throws -> [String] {
+        guard let funnel else { return ["it names the funnel \(id), which does not exist"] }
         let inline = (funnel.json.asObject ?? []).filter { $0.key != "funnel_id" && $0.key != "default" }
-        let query = (report.query(ofDay: Int64(report.days) + 1).asObject ?? []).map {
+        let query = (question.asObject ?? []).map {
             $0.key == "funnel_id" ? JSONValue.Member("funnel", .object(inline)) : $0
         }
         do {
-            _ = try await client.call("POST", "/v1/query", JSONValue.object(query).encode())
+            _ = try await client.call("POST", path, JSONValue.object(query).encode())
             return []
         } catch let failure as Failure where failure.status == 422 {
             // The first line sums up the others.

@@ -45,6 +45,9 @@ struct Definition {
         case .report:
             body = .object([.init("id", .string(id))] + members)
             shown = Self.plain(try ScheduledReport.parse(body).json)
+        case .cohort:
+            body = .object([.init("id", .string(id))] + members)
+            shown = Self.plain(try SyncedCohort.parse(body).json)
         }
     }
 
@@ -117,6 +120,9 @@ struct Definition {
         case .report:
             let report = withoutState(saved)
             return (try? ScheduledReport.parse(report)).map { plain($0.json) } ?? report
+        case .cohort:
+            let cohort = withoutState(saved)
+            return (try? SyncedCohort.parse(cohort)).map { plain($0.json) } ?? cohort
         }
     }
 

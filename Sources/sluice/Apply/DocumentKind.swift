@@ -1,6 +1,6 @@
 /// A kind of documents in the files of `sluice apply`. The order is that of saving: references exist before what names them.
 enum DocumentKind: String, CaseIterable {
-    case channel, funnel, rules, alert, report
+    case channel, funnel, rules, alert, report, cohort
 
     /// Where the coordinator keeps a document.
     func path(_ id: String) -> String {
@@ -10,6 +10,7 @@ enum DocumentKind: String, CaseIterable {
         case .rules: "/v1/rules"
         case .alert: "/v1/alerts/\(id)"
         case .report: "/v1/reports/\(id)"
+        case .cohort: "/v1/cohorts/\(id)"
         }
     }
 }

@@ -3,11 +3,11 @@ import FunnelModel
 
 struct Apply: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Save funnels, channels, alert rules, reports and normalisation rules as the files of a folder have them.",
+        abstract: "Save funnels, channels, alert rules, reports, cohorts and normalisation rules as the files of a folder have them.",
         discussion: """
             DIR has files in YAML or JSON, also in folders of it. Each document begins with its \
-            'kind' (funnel, channel, alert, report or rules) and its 'id'; '---' separates several in a \
-            YAML file. PROTOCOL.md, "Definitions as files", describes them.
+            'kind' (funnel, channel, alert, report, cohort or rules) and its 'id'; '---' separates \
+            several in a YAML file. PROTOCOL.md, "Definitions as files", describes them.
 
             All files are checked, and compared with what is saved, before anything is changed. \
             The difference is printed first. A second run changes nothing.
