@@ -30,8 +30,11 @@ extension ClusterSuite {
                 let tested = try await sluice("channels", "test", "log")
                 #expect(tested.status == 0 && tested.err.contains("log: delivered"), "\(tested)")
                 let hook = try file(
-                    "hook.yaml", "id: hook\nkind: webhook\nsettings: {url: 'https://192.0.2.1/', secret_env: HOOK_SECRET}\n")
+                    "hook.yaml", "id: hook\nkind: webhook\nsettings: {url: 'https://localhost/', secret_env: HOOK_SECRET}\n")
                 #expect(try await sluice("channels", "apply", hook).err.contains("HOOK_SECRET"))
+                let inside = try file("inside.yaml", "id: hook\nkind: webhook\nsettings: {url: 'https://192.0.2.1/'}\n")
+                let internalTarget = try await sluice("channels", "apply", inside)
+                #expect(internalTarget.status == 1 && internalTarget.err.contains("settings.url"), "\(internalTarget)")
                 #expect(try await sluice("channels", "apply", hook, variables: ["HOOK_SECRET": "0123456789abcdef"]).status == 0)
                 let shown = try await sluice("channels", "get", "hook").out
                 #expect(shown.contains(#""secrets":["url","secret"]"#) && !shown.contains("0123456789abcdef"), "\(shown)")

@@ -175,7 +175,7 @@ extension ClusterSuite {
                 try run.file("f.yaml", left)
                 try run.file("d.yaml", weekly + "channels: [hook]\n")
                 try run.file(
-                    "c.yaml", "kind: channel\nid: hook\ntype: webhook\nsettings: {url: 'https://192.0.2.1/', secret_env: HOOK_SECRET}\n")
+                    "c.yaml", "kind: channel\nid: hook\ntype: webhook\nsettings: {url: 'https://localhost/', secret_env: HOOK_SECRET}\n")
                 let secret = ["HOOK_SECRET": "0123456789abcdef"]
                 let first = try await run.apply(variables: secret)
                 #expect(first.status == 0 && first.out.hasSuffix("5 created, 0 unchanged\n"), "\(first)")
@@ -194,7 +194,7 @@ extension ClusterSuite {
                 #expect(try await run.apply("--dry-run", "--detailed-exitcode", variables: secret).status == 0)
 
                 // A secret that the file leaves out is removed. References go before what they name.
-                try run.file("c.yaml", "kind: channel\nid: hook\ntype: webhook\nsettings: {url: 'https://192.0.2.1/'}\n")
+                try run.file("c.yaml", "kind: channel\nid: hook\ntype: webhook\nsettings: {url: 'https://localhost/'}\n")
                 #expect(try await run.apply().out.contains("1 changed, 4 unchanged\n"))
                 #expect(try await run.call("GET", "/v1/channels/hook").json["settings"]?["secrets"] == ["url"])
                 try run.file("b.yaml", "# no documents\n")

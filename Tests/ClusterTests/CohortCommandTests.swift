@@ -23,14 +23,14 @@ extension ClusterSuite {
                 #expect(try await cluster.send(events).status == 200)
                 #expect(
                     try await sluice("funnels", "apply", try file("f.json", #"{"funnel_id":"shop","steps":["visit","buy"]}"#)).status == 0)
-                let hook = try file("crm.yaml", "id: crm\nkind: webhook\nsettings: {url: 'https://192.0.2.1/'}\n")
+                let hook = try file("crm.yaml", "id: crm\nkind: webhook\nsettings: {url: 'https://localhost/'}\n")
                 #expect(try await sluice("channels", "apply", hook).status == 0)
 
                 let left = "id: left\nfunnel_id: shop\nstep: buy\noutcome: dropped\ndays: 3\nchannel: crm\n"
                 #expect(try await sluice("cohorts", "list").err.contains("no cohorts"))
                 let saved = try await sluice("cohorts", "apply", try file("left.yaml", left))
                 #expect(saved.status == 0 && saved.err.contains("saved left"), "\(saved)")
-                // The list is read, and the target, which is not a public address, is refused.
+                // The list is read, and the target, which has no public address, is refused.
                 let end = ContinuousClock.now + .seconds(60)
                 var line = ""
                 while !line.contains("failed"), ContinuousClock.now < end {

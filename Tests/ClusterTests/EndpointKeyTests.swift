@@ -64,8 +64,8 @@ extension ClusterSuite {
         private static let rule: JSONValue = [
             "funnel_id": "kept-of-1", "metric": ["kind": "count", "step": 1], "condition": ["threshold": ["above": 9]], "period": "1d",
         ]
-        /// Its address is no public one, so that a test is refused without a call.
-        private static let channel: JSONValue = ["kind": "webhook", "settings": ["url": "https://192.0.2.1/"]]
+        /// Its name has no public address, so that a test is refused without a call.
+        private static let channel: JSONValue = ["kind": "webhook", "settings": ["url": "https://localhost/"]]
         private static let report: JSONValue = ["funnel_id": "kept-of-1", "schedule": ["every": "day", "at": "08:00"]]
         private static let cohort: JSONValue = ["funnel_id": "kept-of-1", "step": 1, "days": 2, "channel": "kept-of-1"]
         private static let applied: JSONValue = ["documents": [["kind": "funnel", "id": "kept"]]]

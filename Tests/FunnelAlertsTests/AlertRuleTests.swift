@@ -71,8 +71,8 @@ struct AlertRuleTests {
     }
 
     @Test(arguments: [
-        (#"{"threshold":{}}"#, ["condition.threshold.below: or \"above\" is required"]),
-        (#"{"threshold":{"below":2}}"#, ["condition.threshold.below: must be a number from 0 to 1"]),
+        (#"{"threshold":{}}"#, ["condition.threshold.below: is required if there is no \"above\""]),
+        (#"{"threshold":{"below":2}}"#, ["condition.threshold.below: must be a number from 0 to 1, 0.2 for 20 %"]),
         (#"{"threshold":{"below":0.5,"above":0.4}}"#, ["condition.threshold.below: must be less than \"above\""]),
         (#"{"threshold":{"below":0.5},"no_data":{}}"#, ["condition: must have only one of threshold, change, significant_change, no_data"]),
         (
@@ -83,7 +83,7 @@ struct AlertRuleTests {
             ]
         ),
         (#"{"threshold":3}"#, ["condition.threshold: must be an object, not a number"]),
-        (#"{"change":{}}"#, ["condition.change.relative: or \"absolute\" is required"]),
+        (#"{"change":{}}"#, ["condition.change.relative: is required if there is no \"absolute\""]),
         (#"{"change":{"relative":0.1,"absolute":1}}"#, ["condition.change.absolute: and \"relative\" exclude each other"]),
         (#"{"change":{"relative":0.1,"weeks":2}}"#, ["condition.change.weeks: needs \"against\": \"same_weekday\""]),
         (

@@ -123,7 +123,7 @@ struct AlertStateTests {
     @Test func closingARuleEndsItsFiringsAtOnce() throws {
         let rule = try Self.rule(#""mute_until":"2026-03-03T00:00:00Z","#)
         var state = AlertState()
-        state.receive([(.whole, Self.outcome("m"))], at: Self.time(0), rule)
+        state.receive([(.whole, AlertOutcome(.met, text: "It fell."))], at: Self.time(0), rule)
         var unmuted = rule
         unmuted.muteUntil = nil
         #expect(state.notify(unmuted, now: Self.time(0)).map(\.kind) == [.firing])
@@ -131,7 +131,7 @@ struct AlertStateTests {
         let closed = state.close(rule, because: "the rule was deleted", now: Self.time(1))
         #expect(closed.map(\.kind) == [.resolved])
         // People must not take it for a recovery.
-        #expect(closed[0].items[0].text == "Not a recovery: the rule was deleted. Before: m")
+        #expect(closed[0].items[0].text == "Not a recovery: the rule was deleted. Before: It fell.")
         #expect(closed[0].items[0].key.hasSuffix(".7:resolved"))
         #expect(state.groups[.whole]?.status == .resolved)
     }

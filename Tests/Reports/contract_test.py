@@ -104,7 +104,7 @@ GOOD = {
     "getAlertHistory": ("/v1/alerts/low/history", None, 200),
     "testAlertRule": ("/v1/alerts/dry-run", {"rule": {"id": "low", **ALERT}, "start": "2026-01-01T00:00:00Z", "end": "2026-01-09T00:00:00Z"}, 200),
     "deleteAlertRule": ("/v1/alerts/low", None, 204),
-    "saveChannel": ("/v1/channels/hook", {"kind": "webhook", "settings": {"url": "https://192.0.2.1/", "secret": "0123456789abcdef"}}, 201),
+    "saveChannel": ("/v1/channels/hook", {"kind": "webhook", "settings": {"url": "https://localhost/", "secret": "0123456789abcdef"}}, 201),
     "getChannel": ("/v1/channels/hook", None, 200),
     "listChannels": ("/v1/channels", None, 200),
     "testChannel": ("/v1/channels/hook/test", None, 200),

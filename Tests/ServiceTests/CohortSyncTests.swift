@@ -56,7 +56,7 @@ struct CohortSyncTests {
                     return .init(users: Array(sorted[..<half])) { .init(users: Array(sorted[half...])) }
                 },
                 channel: { id, _ in
-                    id == "none" ? nil : try Channel.parse(["kind": "webhook", "settings": ["url": "https://192.0.2.1/"]], id: id)
+                    id == "none" ? nil : try Channel.parse(["kind": "webhook", "settings": ["url": "https://localhost/"]], id: id)
                 },
                 post: { body, key, channel, _ in
                     guard outcome.value == .delivered, let page = try? JSONParser.parse(body) else { return outcome.value }
