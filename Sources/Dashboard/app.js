@@ -15,8 +15,10 @@ const pages = {
   funnel: () => import("./pages/funnel.js"), edit: () => import("./pages/edit.js"), trends: () => import("./pages/trends.js"),
   times: () => import("./pages/times.js"), paths: () => import("./pages/paths.js"), experiments: () => import("./pages/experiments.js"),
   users: () => import("./pages/users.js"), overview: () => import("./pages/overview.js"), alerts: () => import("./pages/alerts.js"),
-  incoming: () => import("./pages/incoming.js"), status: () => import("./pages/status.js"),
+  channels: () => import("./pages/channels.js"), incoming: () => import("./pages/incoming.js"), status: () => import("./pages/status.js"),
 };
+/** Pages that are about no single funnel, or about a new one. */
+const NO_FUNNEL = new Set(["edit", "overview", "alerts", "channels", "incoming", "status"]);
 const main = document.getElementById("main");
 let current = null;
 let turn = 0;
@@ -37,7 +39,7 @@ async function show(state) {
   try {
     const funnels = await loadFunnels();
     if (mine !== turn) return;
-    if (!state.funnel && !state.def && funnels.length && !["edit", "overview", "alerts", "incoming", "status"].includes(state.page)) {
+    if (!state.funnel && !state.def && funnels.length && !NO_FUNNEL.has(state.page)) {
       state = { ...state, funnel: (funnels.find(funnel => funnel.default) ?? funnels[0]).funnel_id };
       note(state);
     }

@@ -25,7 +25,6 @@ package struct AlertNotification: Equatable, Sendable {
     }
 
     package var ruleID: ByteString
-    package var funnelID: ByteString
     package var kind: Kind
     package var items: [Item]
     package var channels: [ByteString]
@@ -37,7 +36,6 @@ package struct AlertNotification: Equatable, Sendable {
 
     init(_ rule: AlertRule, _ kind: Kind, _ items: [Item]) {
         ruleID = rule.id
-        funnelID = rule.funnelID
         self.kind = kind
         self.items = items
         channels = rule.channels

@@ -22,21 +22,21 @@ class Cluster:
     address; {coordinator} and {info} are filled in.
     """
 
-    def __init__(self, users=3000, funnels=10, keys=None):
+    def __init__(self, users=3000, funnels=10, environment=None):
         self.directory = tempfile.TemporaryDirectory(prefix="sluice-browser-")
         self.programs = os.environ.get("SLUICE_PROGRAMS", ".build/release")
         self.started = []
         try:
-            self._start(users, funnels, keys or {})
+            self._start(users, funnels, environment or {})
         except BaseException:
             self.stop()
             raise
 
-    def _start(self, users, funnels, keys):
+    def _start(self, users, funnels, environment):
         info = os.path.join(self.directory.name, "cluster.json")
         data = os.path.join(self.directory.name, "data")
         self.log = open(os.path.join(self.directory.name, "up.log"), "wb")
-        self._spawn([self._program("sluice"), "up", "--shards", "2", "--data", data, "--info", info, "--any-port"], keys)
+        self._spawn([self._program("sluice"), "up", "--shards", "2", "--data", data, "--info", info, "--any-port"], environment)
         deadline = time.monotonic() + 120
         while not os.path.exists(info):
             if self.started[0].poll() is not None or time.monotonic() > deadline:

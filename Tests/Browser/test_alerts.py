@@ -94,3 +94,85 @@ def test_a_rule_with_a_fault_says_which(web):
     box.get_by_label("For at least").fill("2h")
     box.get_by_label("For at least").press("Tab")
     expect(box.locator(".alert-result")).to_contain_text("Would have fired")
+
+
+def test_the_form_keeps_what_it_does_not_show(web, cluster):
+    address = cluster.coordinator + "/v1/alerts/by-api"
+    made = cluster.call("PUT", address, {
+        "funnel_id": "shop", "metric": {"kind": "conversion", "step": "Checkout", "from": "previous"}, "grouping": "together",
+        "segment": {"name": "de", "where": [{"property": "country", "op": "=", "value": "DE"}]}, "time_zone": "Europe/Berlin",
+        "breakdown": {"property": "device", "touch": "last", "k": 7}, "mute_until": "2099-01-01T00:00:00Z",
+        "condition": {"significant_change": {"direction": "up", "level": 0.001, "weeks": 2, "min_sample": 50}}})
+    page = web.open("/?page=alerts")
+    page.locator(".alert-rule", has_text="by-api").get_by_role("button", name="Edit").click()
+    box = page.get_by_role("dialog")
+    box.locator("summary", has_text="More").click()
+    expect(box.get_by_label("Only with as many users")).to_have_value("50")
+    expect(box.get_by_label("Time zone")).to_have_value("Europe/Berlin")
+    for label, text in (("Wait for late events", "5m"), ("Cool-down", "4h"), ("Quiet hours from", "22:00"), ("to", "07:00")):
+        box.get_by_label(label, exact=True).fill(text)
+        box.get_by_label(label, exact=True).press("Tab")
+    expect(box.locator("summary", has_text="More")).to_contain_text("late events 5m, cool-down 4h, quiet hours 22:00 to 07:00")
+    box.get_by_role("button", name="Save").click()
+    expect(box).to_have_count(0)
+    changed = {"delay": "5m", "cool_down": "4h", "quiet_hours": {"from": "22:00", "to": "07:00"}}
+    saved = cluster.call("GET", address)
+    assert {**saved, "state": None} == {**made, **changed, "state": None}
+    # A fault is at its field, which is shown.
+    web.expect_fault("422")
+    page.locator(".alert-rule", has_text="by-api").get_by_role("button", name="Edit").click()
+    box.locator("summary", has_text="More").click()
+    box.get_by_label("to", exact=True).fill("")
+    box.get_by_label("to", exact=True).press("Tab")
+    box.locator("summary", has_text="More").click()
+    box.get_by_role("button", name="Save").click()
+    expect(box.locator(".field-fault")).to_contain_text("is required: a time of day")
+    box.get_by_role("button", name="Cancel").click()
+    cluster.call("DELETE", address)
+
+
+def test_limits_are_lines_with_their_values(web):
+    page = web.open("/?page=alerts")
+    page.get_by_role("button", name="New alert rule").click()
+    box = page.get_by_role("dialog")
+    box.get_by_label("Fires if it").select_option("threshold")
+    for label, text in (("below", "0.1"), ("or above", "0.99")):
+        box.get_by_label(label, exact=True).fill(text)
+        box.get_by_label(label, exact=True).press("Tab")
+    box.get_by_label("In each").select_option("1d")
+    expect(box.locator(".limit")).to_have_text(["below 10.0%", "above 99.0%"])
+    expect(box.locator("svg.line")).to_have_accessible_name(re.compile("limit below 10.0%, limit above 99.0%"))
+    expect(box.locator(".times time")).to_have_text([re.compile(r"^\d+ \w+ \d{4}, \d\d:\d\d$")] * 2)
+    lower, upper = [limit.bounding_box()["y"] for limit in box.locator(".limit").all()]
+    assert upper < lower
+
+
+def test_values_that_are_fine_have_a_line(web):
+    fine = [{**group("ok", "fine", value), "value": number} for value, number in (('"DE"', 0.3), ('"FR"', 0.5), ("true", 0.4))]
+    page = mocked(web, "/?page=alerts", rule("each", state("ok", *fine), breakdown={"property": "country", "touch": "first", "k": 100}),
+                  rule("some", state("firing", group("firing", "It fell", '"GB"'), *fine[:1])))
+    expect(page.locator(".alert-rule", has_text="each")).to_contain_text("3 values OK: lowest 30.0% (DE), highest 50.0% (FR).")
+    expect(page.locator(".alert-rule", has_text="some")).to_contain_text("1 other value OK: 30.0% (DE).")
+
+
+def test_a_link_leads_to_its_rule(web):
+    rules = [rule(f"rule-{i}", state()) for i in range(20)]
+    page = mocked(web, "/?page=alerts&rule=rule-17", *rules)
+    expect(page.locator(".aimed h2")).to_have_text("rule-17")
+    expect(page.locator(".aimed")).to_be_in_viewport()
+    expect(page.locator(".aimed h2")).to_be_focused()
+    page = mocked(web, "/?page=alerts&rule=gone", *rules)
+    expect(page.locator("main .notice")).to_contain_text("There is no alert rule gone")
+
+
+def test_the_overview_names_every_rule_that_needs_a_look(web, cluster):
+    name = cluster.call("GET", cluster.address + "/v1/funnels")["funnels"][0]["funnel_id"]
+    rules = (rule("low", state("firing", group("firing", "It fell")), funnel_id=name), rule("bad", state("invalid", reason="names step 9"), funnel_id=name),
+             rule("orphan", state("invalid", reason="names the funnel old"), funnel_id="old"))
+    page = mocked(web, "/?page=overview", *rules)
+    alerts = page.locator(".wall-firing .wall-alerts")
+    expect(alerts).to_contain_text("Firing: low")
+    expect(alerts).to_contain_text("Not evaluated: bad")
+    expect(page.locator("main .strip")).to_have_text("An alert rule watches a funnel that is deleted: orphan.")
+    page.locator("main .strip a").click()
+    expect(page.locator(".aimed h2")).to_have_text("orphan")

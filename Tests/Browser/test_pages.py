@@ -22,6 +22,7 @@ PAGES = {
     "users": "/?page=users&funnel=shop&user=user-1",
     "overview": "/?page=overview",
     "alerts": "/?page=alerts",
+    "channels": "/?page=channels",
     "incoming": "/?page=incoming",
     "status": "/?page=status",
 }

@@ -100,6 +100,8 @@ struct AlertEvaluatorTests {
                 let text = (try? String(contentsOf: folder.appendingPathComponent("log"), encoding: .utf8)) ?? ""
                 let lines = try text.split(separator: "\n").map { line -> String in
                     let notice = try JSONParser.parse(Array(line.utf8))
+                    let rule = notice["rule"]?.asString?.string ?? ""
+                    #expect(notice["link"]?.asString?.string == "https://sluice.example.com/?page=alerts&rule=\(rule)")
                     return "\(notice["status"]?.asString?.string ?? "") \(notice["key"]?.asString?.string ?? "")"
                 }
                 if lines.count >= count { return lines }

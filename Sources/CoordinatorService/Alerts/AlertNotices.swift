@@ -10,9 +10,8 @@ struct AlertNotices {
     let joined: [Notice]
 
     init(_ notification: AlertNotification, project: UInt32, publicURL: String) {
-        let page = notification.kind == .invalid ? "alerts" : "funnel&funnel=\(notification.funnelID.string)"
-        let link = publicURL.isEmpty ? nil : "\(publicURL)/?page=\(page)"
         let rule = notification.ruleID.string
+        let link = publicURL.isEmpty ? nil : "\(publicURL)/?page=alerts&rule=\(rule)"
         func notice(_ key: String, _ title: String, _ items: [AlertNotification.Item]) -> Notice {
             let ends = items.compactMap(\.end).max()
             return Notice(

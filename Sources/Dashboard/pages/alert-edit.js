@@ -1,13 +1,19 @@
-import { call, get, post } from "../api/fetch.js";
+import { get, post } from "../api/fetch.js";
+import { load, save } from "../api/saved.js";
 import { say } from "../parts/announce.js";
 import { dialog } from "../parts/dialog.js";
-import { button, h, name, put } from "../parts/dom.js";
+import { button, h, name, put, redraw } from "../parts/dom.js";
+import { placeFaults } from "../parts/field-faults.js";
 import { checkbox, field, input, select } from "../parts/field.js";
-import { instant, number, percent, span } from "../parts/format.js";
-import { line } from "../parts/line.js";
+import { minute, period, withPeriod } from "../parts/format.js";
+import { scaledLine } from "../parts/scaled-line.js";
 import { failed } from "../parts/states.js";
 import { funnels, definitionOf } from "../state/funnels.js";
 import { stepNames } from "../state/query.js";
+import { zoneOptions } from "../state/range.js";
+import { href } from "../state/url.js";
+import { SAMPLES, draftOf, limitsOf, ruleOf } from "./alert-draft.js";
+import { formatOf, groupText } from "./alert-words.js";
 
 const METRICS = [["conversion", "Conversion from step 1"], ["drop_off", "Drop-off"], ["count", "Users"], ["median_time", "Median time"]];
 const CONDITIONS = [
@@ -18,7 +24,6 @@ const PERIODS = [["5m", "5 minutes"], ["15m", "15 minutes"], ["30m", "30 minutes
 const DIRECTIONS = [["down", "falls"], ["up", "rises"], ["any", "falls or rises"]];
 /** After a change, so that typing does not ask with each key. */
 const PAUSE = 600;
-const FORMATS = { count: number, median_time: span };
 
 /**
  * Makes or changes an alert rule in a dialog that shows what the rule would have done.
@@ -30,64 +35,94 @@ export async function editAlert(rule, done) {
   let timer = null;
   let running = null;
   const box = dialog(rule ? `Alert rule ${rule.id}` : "New alert rule", { side: true, onclose: () => { closed = true; clearTimeout(timer); running?.abort(); } });
-  const draft = draftOf(rule);
   const form = h("div", { class: "alert-form" });
   const result = h("div", { class: "alert-result", role: "status" });
   const fault = h("div", {});
-  put(box.body, form, h("h3", {}, "In the past"), result, fault,
-    h("div", { class: "actions" }, button("Save", save, { class: "button primary" }), button("Cancel", box.close)));
   let tag = null;
   let channels = [];
   try {
-    if (rule) ({ tag } = await call("/v1/alerts/" + encodeURIComponent(rule.id)));
+    // What the page shows may be older than the revision.
+    if (rule) ({ data: rule, tag } = await load("alerts", rule.id));
+  } catch (error) {
+    put(box.body, failed(error));
+    return;
+  }
+  const draft = draftOf(rule);
+  try {
     ({ channels } = await get("/v1/channels"));
   } catch { /* without channels the rule is saved with those that it has */ }
   if (closed) return;
+  put(box.body, form, h("h3", {}, "In the past"), result, fault,
+    h("div", { class: "actions" }, button("Save", submit, { class: "button primary" }), button("Cancel", box.close)));
   drawForm();
   look();
 
   function change(more) {
+    // Another condition has its own default.
+    if (more.condition) more.minSample = String(SAMPLES[more.condition] ?? "");
     Object.assign(draft, more);
-    drawForm();
+    redraw(form, drawForm);
     clearTimeout(timer);
     timer = setTimeout(look, PAUSE);
   }
 
   function drawForm() {
-    const focus = form.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    const text = (key, label, hint, props) => field(label, input(draft[key], value => change({ [key]: value.trim() }), { "data-key": key, ...props }), { hint });
-    const pick = (key, label, options) => field(label, select(options, draft[key], value => change({ [key]: value }), { "data-key": key }));
+    const isOpen = form.querySelector("details")?.open ?? false;
+    const condition = `condition.${draft.condition}`;
+    const text = (key, path, label, hint, props) => field(label,
+      input(draft[key], value => change({ [key]: value.trim() }), { "data-key": key, "data-field": path, ...props }), { hint });
+    const pick = (key, path, label, options, hint) => field(label,
+      select(options, draft[key], value => change({ [key]: value }), { "data-key": key, "data-field": path }), { hint });
     const steps = stepNames(definitionOf({ funnel: draft.funnel }));
     const first = draft.kind === "count" ? 0 : 1;
-    put(form, !rule && text("id", "Id", "Letters, digits, - _ and dot"),
-      pick("funnel", "Funnel", funnels().map(funnel => [funnel.funnel_id, funnel.funnel_id])),
-      h("div", { class: "row" }, pick("kind", "Number", METRICS),
-        pick("step", "Step", steps.map((step, i) => [String(i + 1), `${i + 1}. ${step}`]).slice(first))),
-      h("div", { class: "row" }, pick("condition", "Fires if it", CONDITIONS), ...parts()),
-      h("div", { class: "row" }, pick("period", "In each", PERIODS), text("zone", "Time zone"),
-        text("hold", "For at least", "Such as 0s, 2h"), text("within", "Converted within", "Empty: one period")),
-      draft.kind !== "median_time" && text("by", "For each value of", "A property; empty: the whole"),
-      channelBoxes());
-    if (focus) form.querySelector(`[data-key="${focus}"]`)?.focus();
+    put(form, !rule && text("id", "id", "Id", "Letters, digits, - _ and dot"),
+      pick("funnel", "funnel_id", "Funnel", funnels().map(funnel => [funnel.funnel_id, funnel.funnel_id])),
+      h("div", { class: "row" }, pick("kind", "metric.kind", "Number", METRICS),
+        pick("step", "metric.step", "Step", steps.map((step, i) => [String(i + 1), `${i + 1}. ${step}`]).slice(first))),
+      h("div", { class: "row" }, pick("condition", condition, "Fires if it", CONDITIONS), ...parts()),
+      h("div", { class: "row" }, pick("period", "period", "In each", PERIODS),
+        text("hold", "for", "For at least", "Such as 0s, 2h"), text("within", "within", "Converted within", "Empty: one period")),
+      draft.kind !== "median_time" && text("by", "breakdown.property", "For each value of", "A property; empty: the whole"),
+      channelBoxes(), more());
+
+    function amount(key, member, label, hint) {
+      return text(key, `${condition}.${member}`, label, hint, { inputmode: "decimal", class: "short" });
+    }
 
     function parts() {
-      const amount = (key, label, hint) => text(key, label, hint, { inputmode: "decimal", class: "short" });
       const share = draft.kind === "conversion" || draft.kind === "drop_off";
+      const direction = () => pick("direction", `${condition}.direction`, "Direction", DIRECTIONS);
       switch (draft.condition) {
-        case "threshold": return [amount("below", "below", share ? "Such as 0.25" : ""), amount("above", "or above")];
-        case "change": return [pick("direction", "Direction", DIRECTIONS), amount("relative", "by at least", "0.2 is 20 %")];
-        case "significant_change": return [pick("direction", "Direction", DIRECTIONS), amount("minChange", "and by at least", "0.1 is 10 %")];
+        case "threshold": return [amount("below", "below", "below", share ? "Such as 0.25" : ""), amount("above", "above", "or above")];
+        case "change": return [direction(), amount("relative", "relative", "by at least", "0.2 is 20 %")];
+        case "significant_change": return [direction(), amount("minChange", "min_change", "and by at least", "0.1 is 10 %")];
         default: return [];
       }
+    }
+
+    /** What has a default that suits most rules. */
+    function more() {
+      const quiet = draft.quietFrom || draft.quietTo ? `${draft.quietFrom} to ${draft.quietTo}` : "none";
+      const now = ` · late events ${draft.delay || "2m"}, cool-down ${draft.coolDown || "0s"}, quiet hours ${quiet}`;
+      const sample = SAMPLES[draft.condition] === null ? "In the weeks before; empty: any number" : `Empty: ${SAMPLES[draft.condition]}`;
+      return h("details", { class: "more", open: isOpen }, h("summary", {}, "More", now), h("div", { class: "alert-form" },
+        h("div", { class: "row" }, text("delay", "delay", "Wait for late events", "Empty: 2m", { class: "short" }),
+          amount("minSample", "min_sample", "Only with as many users", sample)),
+        h("div", { class: "row" }, text("keep", "keep_firing_for", "Resolved after", "Without the condition. Empty: 0s", { class: "short" }),
+          text("coolDown", "cool_down", "Cool-down", "Min time between two notified firings. Empty: 0s", { class: "short" })),
+        h("div", { class: "row" }, text("quietFrom", "quiet_hours.from", "Quiet hours from", "Such as 22:00", { class: "short" }),
+          text("quietTo", "quiet_hours.to", "to", "Such as 07:00", { class: "short" }),
+          pick("zone", "time_zone", "Time zone", zoneOptions(), "Of quiet hours, days and weekdays"))));
     }
   }
 
   function channelBoxes() {
     const known = channels.map(channel => channel.id);
     const all = [...new Set([...known, ...draft.channels])];
-    if (!all.length) return h("p", { class: "fine" }, "There are no channels: the page shows what fires, and nobody is notified. “sluice channels apply FILE” makes one.");
-    return h("fieldset", {}, h("legend", {}, "Notify"), all.map(id => checkbox(name(id), draft.channels.includes(id),
-      on => change({ channels: on ? [...draft.channels, id] : draft.channels.filter(other => other !== id) }))));
+    if (!all.length) return h("p", { class: "fine" }, "There are no channels: the page shows what fires, and nobody is notified. Make one on the page ",
+      h("a", { href: href({ page: "channels" }) }, "Channels"), ".");
+    return h("fieldset", { "data-field": "channels" }, h("legend", {}, "Notify"), all.map(id => checkbox(name(id), draft.channels.includes(id),
+      on => change({ channels: on ? [...draft.channels, id] : draft.channels.filter(other => other !== id) }), { "data-key": `channel ${id}` })));
   }
 
   async function look() {
@@ -100,14 +135,14 @@ export async function editAlert(rule, done) {
       put(result, picture(answer));
     } catch (error) {
       if (closed || running !== mine || error.name === "AbortError") return;
-      put(result, failed(error, null, { title: "The rule is not complete" }));
+      put(result, told(error, "The rule is not complete"));
     }
     result.removeAttribute("aria-busy");
   }
 
   function picture(answer) {
     const group = (answer.firings[0] ?? answer.points.find(point => point.values.length > 0)?.values[0])?.group ?? null;
-    const points = answer.points.map(point => point.values.find(value => value.group === group)?.value ?? null);
+    const points = answer.points.map(({ start, end, values }) => ({ start, end, value: values.find(value => value.group === group)?.value ?? null }));
     const fires = new Set();
     for (const firing of answer.firings.filter(firing => firing.group === group)) {
       answer.points.forEach((point, i) => {
@@ -115,60 +150,29 @@ export async function editAlert(rule, done) {
       });
     }
     const text = answer.text[0].toUpperCase() + answer.text.slice(1);
-    const ends = answer.points.length > 0 && `From ${instant(answer.points[0].start)} to ${instant(answer.points.at(-1).end)}`;
+    const notes = [group !== null && `value ${groupText(group)}`, fires.size > 0 && "dots: it fires", "times in UTC"].filter(Boolean).join("; ");
     return [h("p", {}, h("strong", {}, text + ".")),
-      line(points, "The number in each period", { marks: [...fires], format: FORMATS[draft.kind] ?? percent, tall: true }),
-      h("p", { class: "fine" }, [ends, group !== null && `value ${group}`, fires.size > 0 && "dots: it fires"].filter(Boolean).join("; ") + "."),
-      answer.firings.length > 0 && h("ul", { class: "alert-values" }, answer.firings.slice(0, 20).map(firing => h("li", {}, instant(firing.start),
-        firing.end ? ` to ${instant(firing.end)}` : ", and still", ": ", h("bdi", { dir: "auto", class: "wrap" }, firing.text))))];
+      scaledLine(points, "The number by period", { marks: [...fires], format: formatOf(draft.kind), limits: limitsOf(draft) }),
+      h("p", { class: "fine" }, `${notes[0].toUpperCase()}${notes.slice(1)}.`),
+      answer.firings.length > 0 && h("ul", { class: "alert-values" }, answer.firings.slice(0, 20).map(firing => h("li", {},
+        firing.end ? period(firing.start, firing.end) : `${minute(firing.start)}, and still`, ": ", h("bdi", { dir: "auto", class: "wrap" }, withPeriod(firing.text)))))];
   }
 
-  async function save() {
+  async function submit() {
     try {
-      const body = ruleOf(draft, rule);
-      await call("/v1/alerts/" + encodeURIComponent(draft.id), { method: "PUT", body, headers: rule ? { "if-match": tag } : { "if-none-match": "*" } });
+      await save("alerts", draft.id, ruleOf(draft, rule), tag);
       box.close();
       say(`${draft.id} is saved`);
       done();
     } catch (error) {
-      put(fault, failed(error, null, { title: "The rule is not saved" }));
+      put(fault, told(error, "The rule is not saved"));
+      form.querySelector("[aria-invalid]")?.focus();
     }
   }
-}
 
-function draftOf(rule) {
-  const definition = funnels().find(funnel => funnel.funnel_id === rule?.funnel_id) ?? funnels()[0];
-  const names = stepNames(definition);
-  const [condition, members] = Object.entries(rule?.condition ?? { significant_change: { direction: "down" } })[0];
-  const step = rule?.metric.step;
-  const text = value => value === undefined || value === null ? "" : String(value);
-  return {
-    id: rule?.id ?? "", funnel: definition?.funnel_id ?? "", kind: rule?.metric.kind ?? "conversion", condition,
-    step: String(typeof step === "string" ? names.indexOf(step) + 1 : step ?? names.length), direction: members.direction ?? "down",
-    below: text(members.below), above: text(members.above), relative: text(members.relative ?? (condition === "change" ? undefined : 0.2)),
-    minChange: text(members.min_change ?? 0.1), period: rule?.period ?? "1h", zone: rule?.time_zone ?? "UTC", hold: rule?.for ?? "0s",
-    within: rule?.within ?? "", by: rule?.breakdown?.property ?? "", channels: rule?.channels ?? [],
-  };
-}
-
-const quantity = text => text === "" ? undefined : Number(text.replace(",", "."));
-
-/** The rule of a draft. What the form does not show stays as it was. */
-function ruleOf(draft, old) {
-  const { state, breakdown, ...rest } = old ?? {};
-  const before = old?.condition[draft.condition] ?? {};
-  const members = {
-    threshold: { below: quantity(draft.below), above: quantity(draft.above) },
-    change: { direction: draft.direction, relative: before.absolute === undefined ? quantity(draft.relative) : undefined },
-    significant_change: { direction: draft.direction, min_change: quantity(draft.minChange) }, no_data: {},
-  }[draft.condition];
-  // A rule that names its step follows the name when steps are inserted.
-  const isSameStep = old && draft.step === draftOf(old).step;
-  return {
-    ...rest, id: draft.id, funnel_id: draft.funnel,
-    metric: { ...(old?.metric.kind === draft.kind ? old.metric : {}), kind: draft.kind, step: isSameStep ? old.metric.step : Number(draft.step) },
-    condition: { [draft.condition]: { ...before, ...members } }, period: draft.period, time_zone: draft.zone, for: draft.hold || "0s",
-    within: draft.within || undefined, breakdown: draft.by && draft.kind !== "median_time" ? { ...breakdown, property: draft.by } : undefined,
-    channels: draft.channels,
-  };
+  /** An error, without what is shown at the fields. */
+  function told(error, words) {
+    const rest = placeFaults(form, error);
+    return rest ? failed(rest, null, { title: words }) : h("p", { class: "fault" }, `${words}: see the marked fields.`);
+  }
 }

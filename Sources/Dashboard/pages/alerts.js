@@ -1,14 +1,16 @@
-import { call, get } from "../api/fetch.js";
-import { mayWrite, session } from "../api/session.js";
+import { get } from "../api/fetch.js";
+import { address, load, removeAfterAsking, save } from "../api/saved.js";
+import { mayWrite } from "../api/session.js";
 import { say } from "../parts/announce.js";
 import { card } from "../parts/card.js";
-import { confirm } from "../parts/dialog.js";
-import { button, h, name, put } from "../parts/dom.js";
+import { button, h, name, put, redraw } from "../parts/dom.js";
 import { select } from "../parts/field.js";
-import { instant, plural } from "../parts/format.js";
+import { minute, plural, withPeriod } from "../parts/format.js";
 import { failed, notice } from "../parts/states.js";
 import { stringify } from "../state/json.js";
+import { href } from "../state/url.js";
 import { editAlert } from "./alert-edit.js";
+import { quietValues, what } from "./alert-words.js";
 import { poll } from "./poll.js";
 
 export const bar = [];
@@ -17,19 +19,18 @@ export const title = () => "Alerts";
 const EVERY = 10_000;
 const STATES = { ok: "OK", pending: "Pending", firing: "Firing", resolved: "Resolved", invalid: "Not evaluated" };
 const ORDER = ["invalid", "firing", "pending", "resolved", "ok"];
-const mayChange = () => !session.keys_needed || mayWrite();
-const address = id => "/v1/alerts/" + encodeURIComponent(id);
 
-/** The alert rules and their states; a rule is made and changed in a dialog. */
-export const show = main => poll(main, EVERY, () => get("/v1/alerts"), make);
+/** The alert rules and their states; a rule is made and changed in a dialog. Links in notices name a rule. */
+export const show = (main, state) => poll(main, EVERY, () => get("/v1/alerts"), again => make(again, state.rule));
 
-function make(again) {
+/** @param aim id of the rule that the page is opened for; undefined: none */
+function make(again, aim) {
   const status = h("p", { class: "muted", role: "status" });
   const list = h("div", { class: "alert-rules" });
-  const add = mayChange() && button("New alert rule", () => editAlert(null, again), { class: "button primary" });
+  const add = mayWrite() && button("New alert rule", () => editAlert(null, again), { class: "button primary" });
   const head = h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Alerts"), status), h("div", { class: "actions" }, add || null));
-  const foot = h("p", { class: "fine" }, "A rule watches one number of a saved funnel, and notifies channels when its condition is met. "
-    + "Channels are made with “sluice channels apply FILE”. Times in UTC.");
+  const foot = h("p", { class: "fine" }, "A rule watches one number of a saved funnel, and notifies ", h("a", { href: href({ page: "channels" }) }, "channels"),
+    " when its condition is met. Times in UTC.");
   const node = h("div", { class: "page" }, head, list, foot);
   const open = new Set();
   let shown = "";
@@ -42,31 +43,45 @@ function make(again) {
     if (now === shown) return;
     shown = now;
     const rank = rule => ORDER.indexOf(rule.state.status);
-    put(list, rules.length === 0 && notice("empty", "No alert rules", ["A rule notifies you when conversion falls, an event vanishes or traffic stops."]),
-      [...rules].sort((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1)).map(rule => ruleCard(rule, again, open)));
+    const isFirst = !list.hasChildNodes();
+    redraw(list, () => put(list, aim !== undefined && !rules.some(rule => rule.id === aim) && notice("warn", ["There is no alert rule ", name(aim)], ["It may have been deleted."]),
+      rules.length === 0 && notice("empty", "No alert rules", ["A rule notifies you when conversion falls, an event vanishes or traffic stops."]),
+      [...rules].sort((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1)).map(rule => ruleCard(rule, again, open, rule.id === aim))));
+    if (isFirst) goTo(list.querySelector(".aimed"));
   }
   return { node, update };
 }
 
-function ruleCard(rule, again, open) {
+/** Brings the rule that a link names into view. Its heading gets the focus, so that screen readers begin there. */
+function goTo(box) {
+  if (!box) return;
+  box.querySelector("h2").tabIndex = -1;
+  box.querySelector("h2").focus({ preventScroll: true });
+  box.scrollIntoView({ block: "center" });
+}
+
+function ruleCard(rule, again, open, isAimed) {
   const { state } = rule;
   const isBad = ["firing", "invalid"].includes(state.status);
   const muted = rule.mute_until && Date.parse(rule.mute_until) > Date.now();
-  const values = state.groups.filter(group => group.status !== "ok" || state.groups.length === 1);
-  const lines = values.map(group => h("li", {}, h("strong", {}, STATES[group.status]), " since ", instant(group.since), ". ",
-    h("bdi", { dir: "auto", class: "wrap" }, group.text)));
+  const isListed = group => group.status !== "ok" || state.groups.length === 1;
+  const quiet = state.groups.filter(group => !isListed(group));
+  const lines = state.groups.filter(isListed).map(group => h("li", {}, h("strong", {}, STATES[group.status]), " since ", minute(group.since), ". ",
+    sentence(group.text)));
   const past = h("div", {});
-  const history = button("History", toggle, { "aria-expanded": "false" });
-  const actions = [history, mayChange() && muteChoice(rule, muted, again), mayChange() && button("Edit", () => editAlert(rule, again)),
-    mayChange() && button("Delete", () => remove(rule, again))];
+  const history = button("History", toggle, { "aria-expanded": "false", "data-key": `${rule.id} history` });
+  const actions = [history, ...mayWrite() ? [muteChoice(rule, muted, again), button("Edit", () => editAlert(rule, again), { "data-key": `${rule.id} edit` }),
+    button("Delete", () => remove(rule, again), { "data-key": `${rule.id} delete` })] : []];
   if (open.has(rule.id)) toggle();
   const box = card(rule.id, actions,
     h("p", {}, h("span", { class: `state ${isBad ? "unreachable" : "ready"}` }, STATES[state.status]), " · ", what(rule),
-      muted && ` · muted until ${instant(rule.mute_until)}`),
+      muted && ` · muted until ${minute(rule.mute_until)}`),
     state.reason && h("p", { class: "wrap" }, `It ${state.reason}.`),
     lines.length > 0 && h("ul", { class: "alert-values" }, lines),
-    h("p", { class: "fine" }, state.evaluated_until ? `Evaluated up to ${instant(state.evaluated_until)}.` : "Not evaluated yet."), past);
+    quiet.length > 0 && h("p", {}, quietValues(quiet, rule.metric.kind, lines.length > 0)),
+    h("p", { class: "fine" }, state.evaluated_until ? `Evaluated up to ${minute(state.evaluated_until)}.` : "Not evaluated yet."), past);
   box.classList.add("alert-rule");
+  box.classList.toggle("aimed", isAimed);
   return box;
 
   async function toggle() {
@@ -79,24 +94,16 @@ function ruleCard(rule, again, open) {
     }
     open.add(rule.id);
     try {
-      const entries = [...(await get(address(rule.id) + "/history")).history].reverse();
-      put(past, entries.length ? h("ul", { class: "alert-values" }, entries.slice(0, 50).map(entry => h("li", {}, instant(entry.at), ": ",
-        h("strong", {}, STATES[entry.kind]), ". ", h("bdi", { dir: "auto", class: "wrap" }, entry.text)))) : h("p", { class: "fine" }, "Nothing happened in the last 90 days."));
+      const entries = [...(await get(address("alerts", rule.id, "/history"))).history].reverse();
+      put(past, entries.length ? h("ul", { class: "alert-values" }, entries.slice(0, 50).map(entry => h("li", {}, minute(entry.at), ": ",
+        h("strong", {}, STATES[entry.kind]), ". ", sentence(entry.text)))) : h("p", { class: "fine" }, "Nothing happened in the last 90 days."));
     } catch (error) {
       put(past, failed(error));
     }
   }
 }
 
-const KINDS = { count: "users", conversion: "conversion", drop_off: "drop-off", median_time: "median time" };
-
-/** What a rule watches, in words. */
-function what(rule) {
-  const { step } = rule.metric;
-  const at = step === undefined ? "the last step" : typeof step === "string" ? ["step ", name(step)] : `step ${step}`;
-  return [KINDS[rule.metric.kind], rule.metric.kind === "count" ? " at " : " to ", at, " of ", name(rule.funnel_id),
-    rule.breakdown && [", for each ", name(rule.breakdown.property)]].filter(Boolean);
-}
+const sentence = text => h("bdi", { dir: "auto", class: "wrap" }, withPeriod(text));
 
 function muteChoice(rule, muted, again) {
   const options = [["", muted ? "Muted" : "Mute"], ["1", "for 1 hour"], ["4", "for 4 hours"], ["24", "for a day"], ["168", "for a week"]];
@@ -104,27 +111,19 @@ function muteChoice(rule, muted, again) {
   return select(options, "", async hours => {
     if (hours === "") return;
     try {
-      const { data, tag } = await call(address(rule.id));
+      const { data, tag } = await load("alerts", rule.id);
       const { state, mute_until, ...rest } = data;
       const until = Number(hours) && new Date(Date.now() + Number(hours) * 3_600_000).toISOString();
-      await call(address(rule.id), { method: "PUT", body: until ? { ...rest, mute_until: until } : rest, headers: { "if-match": tag } });
+      await save("alerts", rule.id, until ? { ...rest, mute_until: until } : rest, tag);
       say(until ? `${rule.id} is muted` : `${rule.id} is no longer muted`);
     } catch (error) {
       say(`Not changed: ${error.message}`);
     }
     again();
-  }, { "aria-label": `Mute ${rule.id}`, class: "quiet" });
+  }, { "aria-label": `Mute ${rule.id}`, class: "quiet", "data-key": `${rule.id} mute` });
 }
 
 async function remove(rule, again) {
-  const sure = await confirm(`Delete the alert rule ${rule.id}?`, "Its state and history are deleted too. What fires is resolved.",
-    [["delete", "Delete", "danger"]]);
-  if (!sure) return;
-  try {
-    await call(address(rule.id), { method: "DELETE" });
-    say(`${rule.id} is deleted`);
-  } catch (error) {
-    say(`Not deleted: ${error.message}`);
-  }
+  await removeAfterAsking("alerts", rule.id, "alert rule", "Its state and history are deleted too. What fires is resolved.");
   again();
 }

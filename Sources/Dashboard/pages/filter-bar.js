@@ -2,7 +2,7 @@ import { getCached } from "../api/fetch.js";
 import { button, h, isolate, put } from "../parts/dom.js";
 import { checkbox, field, input, select, setOptions } from "../parts/field.js";
 import { definitionOf, funnels } from "../state/funnels.js";
-import { PRESETS, isBounded, ownZone, rangeOf, zoneOf } from "../state/range.js";
+import { PRESETS, isBounded, rangeOf, zoneOf, zoneOptions } from "../state/range.js";
 import { segments, stepNames } from "../state/query.js";
 import { patch, read } from "../state/url.js";
 import { segmentsDialog } from "./segments.js";
@@ -49,7 +49,7 @@ const controls = {
     const [start, end] = ["start", "end"].map(date);
     if (document.activeElement !== start) start.value = (state.start ?? days.start ?? "").slice(0, 10);
     if (document.activeElement !== end) end.value = (state.end ?? days.end ?? "").slice(0, 10);
-    const zone = once("zone", () => select(zones(), "", value => patch({ tz: value === "UTC" ? null : value }), { class: "zone" }));
+    const zone = once("zone", () => select(zoneOptions(), "", value => patch({ tz: value === "UTC" ? null : value }), { class: "zone" }));
     zone.value = zoneOf(state);
     const isCustom = state.range === "custom";
     return [
@@ -99,11 +99,4 @@ let properties = [];
 
 async function fetchProperties() {
   properties = (await getCached("/v1/properties?allow_partial=1")).properties.map(({ property }) => [property, isolate(property)]);
-}
-
-function zones() {
-  const own = ownZone();
-  const all = Intl.supportedValuesOf("timeZone");
-  const first = own === "UTC" ? [["UTC", "UTC"]] : [["UTC", "UTC"], [own, `${own} (yours)`]];
-  return [...first, { label: "All", options: all.filter(zone => zone !== "UTC" && zone !== own).map(zone => [zone, zone.replaceAll("_", " ")]) }];
 }

@@ -1,7 +1,7 @@
 import { get, post } from "../api/fetch.js";
 import { h, name, put } from "../parts/dom.js";
 import { choice } from "../parts/field.js";
-import { number, percent, points } from "../parts/format.js";
+import { number, percent, plural, points } from "../parts/format.js";
 import { failed, notice, ready, wait } from "../parts/states.js";
 import { line } from "../parts/line.js";
 import { loadFunnels } from "../state/funnels.js";
@@ -23,6 +23,7 @@ export function show(main, state) {
   let gone = false;
   let timer = null;
   let cards = null;
+  const orphans = h("div", { class: "notices", role: "status" });
   wait(main, "table");
   start();
   addEventListener("visibilitychange", back);
@@ -37,9 +38,9 @@ export function show(main, state) {
     try {
       const list = await loadFunnels(true);
       if (gone) return;
-      if (!list.length) return ready(main, page(notice("empty", "No funnel is saved yet", [h("a", { href: href({ page: "edit" }) }, "Make the first one")])));
       cards = new Map(list.map(funnel => [funnel.funnel_id, makeCard(funnel, days, state)]));
-      ready(main, page(h("div", { class: "wall" }, [...cards.values()].map(card => card.node))));
+      ready(main, page(list.length ? h("div", { class: "wall" }, [...cards.values()].map(card => card.node))
+        : notice("empty", "No funnel is saved yet", [h("a", { href: href({ page: "edit" }) }, "Make the first one")])));
       await fill();
     } catch (error) {
       if (!gone) ready(main, failed(error, start));
@@ -49,7 +50,7 @@ export function show(main, state) {
   function page(content) {
     const choose = choice("Range", RANGES, String(days), len => patch({ len }));
     return h("div", { class: "page" }, h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Overview"),
-      h("p", { class: "muted" }, `Conversion of the last ${days} days, today not included, in UTC.`)), h("div", { class: "actions" }, choose)), content);
+      h("p", { class: "muted" }, `Conversion of the last ${days} days, today not included, in UTC.`)), h("div", { class: "actions" }, choose)), orphans, content);
   }
 
   /** Asks again for every card, those in view first. */
@@ -92,8 +93,21 @@ export function show(main, state) {
     }
     if (gone) return;
     for (const [id, card] of cards) card.alerts(rules.filter(rule => rule.funnel_id === id));
+    // A funnel that was saved since the cards were made has no card either.
+    showOrphans(rules.filter(rule => rule.state.status === "invalid" && !cards.has(rule.funnel_id)));
+  }
+
+  /** Rules that no card shows, since their funnel is deleted. */
+  function showOrphans(rules) {
+    const key = rules.map(rule => rule.id).join("\n");
+    if (orphans.dataset.shown === key) return;
+    orphans.dataset.shown = key;
+    put(orphans, rules.length > 0 && h("p", { class: "strip warn wrap" }, rules.length === 1 ? "An alert rule watches a funnel that is deleted: "
+      : `${rules.length} alert rules watch funnels that are deleted: `, ruleLinks(rules), "."));
   }
 }
+
+const ruleLinks = rules => rules.flatMap((rule, i) => [i > 0 && ", ", h("a", { href: href({ page: "alerts", rule: rule.id }) }, rule.id)]);
 
 function makeCard(funnel, days, state) {
   const id = funnel.funnel_id;
@@ -134,13 +148,13 @@ function makeCard(funnel, days, state) {
   }
 
   function showAlerts(rules) {
-    const firing = rules.filter(rule => rule.state.status === "firing");
-    const bad = rules.filter(rule => rule.state.status === "invalid");
-    const to = h("a", { href: href({ page: "alerts" }) }, `${rules.length} alert ${rules.length === 1 ? "rule" : "rules"}`);
+    const of = status => rules.filter(rule => rule.state.status === status);
+    const [firing, bad] = [of("firing"), of("invalid")];
+    const line = (words, list) => list.length > 0 && h("span", { class: "state unreachable" }, words, ruleLinks(list));
+    const calm = !firing.length && !bad.length && h("span", { class: "state ready" }, of("pending").length ? "Pending" : "No alert");
     node.classList.toggle("wall-firing", firing.length > 0);
-    put(alerts, rules.length > 0 && [h("span", { class: `state ${firing.length || bad.length ? "unreachable" : "ready"}` },
-      firing.length ? `Firing: ${firing.map(rule => rule.id).join(", ")}` : bad.length ? `Not evaluated: ${bad.map(rule => rule.id).join(", ")}` : rules.some(rule => rule.state.status === "pending") ? "Pending" : "No alert"),
-    " ", to]);
+    put(alerts, rules.length > 0 && [line("Firing: ", firing), line("Not evaluated: ", bad), calm,
+      h("a", { href: href({ page: "alerts" }) }, plural(rules.length, "alert rule"))]);
   }
   function alertsUnknown() {
     if (!alerts.querySelector(".unknown")) alerts.append(h("span", { class: "unknown" }, " Alerts can't be read now."));

@@ -30,6 +30,7 @@ export function poll(main, every, ask, make) {
       view = null;
       if (!main.querySelector(".notice.bad")) ready(main, failed(error, look));
     }
+    clearTimeout(timer);
     timer = setTimeout(look, every);
   }
 }

@@ -6,7 +6,7 @@ import { drawBar } from "./filter-bar.js";
 
 const PAGES = [
   ["overview", "Overview"], ["funnel", "Funnel"], ["trends", "Trends"], ["times", "Time to convert"], ["paths", "Paths"], ["experiments", "Experiments"],
-  ["users", "Find a user"], ["alerts", "Alerts"], ["incoming", "Incoming"], ["status", "Status"],
+  ["users", "Find a user"], ["alerts", "Alerts"], ["channels", "Channels"], ["incoming", "Incoming"], ["status", "Status"],
 ];
 
 /** Created once, so that they keep the focus. */

@@ -28,6 +28,13 @@ export function put(node, ...children) {
   return node;
 }
 
+/** Draws anew within a node. The focus goes to the new control with the same `data-key`. */
+export function redraw(node, draw) {
+  const key = node.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  draw();
+  if (key !== undefined) node.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+}
+
 /** Text with control characters is quoted and escaped. */
 const visible = text => hasControls(text) ? quoted(text) : text;
 

@@ -10,17 +10,18 @@ const FIELDS = {
   "variants.property": "Variant property", "variants.control": "Control", "variants.expected": "Planned split",
   "variants.exposure": "Assign users to", user_id: "User id",
   step: "Step", from: "From step", to: "To step", group: "Group", length: "Path length", properties: "Properties",
+  id: "Id", kind: "Kind", url: "URL", secret: "Secret", authorization: "Authorization", file: "File",
 };
 const LISTS = {
-  steps: "Step", exclude: "Exclusion", segments: "Segment", where: "condition", hold_constant: "Same-value property", events: "event",
+  steps: "Step", exclude: "Exclusion", segments: "Segment", where: "condition", hold_constant: "Same-value property", events: "event", to: "Address",
 };
 const PARTS = {
   window_duration: "time limit", name: "name", events: "events", optional: "optional", where: "conditions", value: "value",
   property: "property", op: "comparison", after: "after", before: "before", effect: "effect",
 };
 
-/** The path of a field within a definition. */
-export const pathOf = field => field.replace(/^funnel\./, "");
+/** The path of a field within a definition, or within the settings of a channel. */
+export const pathOf = field => field.replace(/^(funnel|settings)\./, "");
 
 /** The name that the page has for a field: `steps[1].window_duration` is "Step 2, time limit". */
 function placeOf(field) {
@@ -33,12 +34,13 @@ function placeOf(field) {
   return parts.join(", ");
 }
 
-const length = text => text.replace(/^(\d+)(us|ms|s|m|h|d)$/, (_, n, unit) => `${n} ${UNITS[unit]}${n === "1" ? "" : "s"}`);
+/** `2h` as "2 hours". */
+export const lengthText = text => text.replace(/^(\d+)(us|ms|s|m|h|d)$/, (_, n, unit) => `${n} ${UNITS[unit]}${n === "1" ? "" : "s"}`);
 
 const REASONS = [
   [/^must be <integer><unit>.*$/s, () => "write a time such as 30m, 2h or 7d"],
   [/^must be (\w+) to (\w+) in whole ticks of the clock \((\w+)\)$/, (_, min, max, tick) =>
-    `${length(min)} to ${length(max)}${tick === "1s" ? ", in whole seconds" : ""}`],
+    `${lengthText(min)} to ${lengthText(max)}${tick === "1s" ? ", in whole seconds" : ""}`],
   [/^must be in whole ticks of the clock \(1s\)$/, () => "whole seconds only"],
   [/^"(.*)" has more than (\d+) values.*$/s, (_, property, max) =>
     `“${property}” has more than ${max} values; an experiment takes up to ${max}`],

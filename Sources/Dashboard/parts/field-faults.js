@@ -9,6 +9,7 @@ export function placeFaults(root, error) {
   const places = [...root.querySelectorAll("[data-field]")];
   for (const place of places) setFault(place, null);
   if (!error.errors?.length) return error;
+  const texts = new Map();
   const rest = error.errors.filter(fault => {
     const path = pathOf(fault.field);
     const around = places.filter(({ dataset: { field } }) => path === field || [".", "["].some(next => path.startsWith(field + next)));
@@ -16,8 +17,9 @@ export function placeFaults(root, error) {
     if (!place) return true;
     const { place: where, text } = describeFault(fault);
     place.closest("details")?.setAttribute("open", "");
-    setFault(place, place.dataset.field === path ? text : `${where}: ${text}`);
+    texts.set(place, [...texts.get(place) ?? [], place.dataset.field === path ? text : `${where}: ${text}`]);
     return false;
   });
+  for (const [place, all] of texts) setFault(place, all.join("; "));
   return rest.length ? Object.assign(Object.create(error), { errors: rest }) : null;
 }

@@ -101,13 +101,23 @@ const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
 export const minute = (text, zone = "UTC") => isNone(text) ? NONE : unmistakable(new Date(text), zone, MINUTES);
 
+/** From one minute to another; the date is said once if it is the same. */
+export function period(start, end, zone = "UTC") {
+  const last = minute(end, zone);
+  return `${minute(start, zone)} to ${day(start, zone) === day(end, zone) ? last.slice(day(end, zone).length + 2) : last}`;
+}
+
+const PERIOD = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) to (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)(?=\.)/g;
+/** A sentence of an alert rule, with its period in the form of the page. */
+export const withPeriod = text => text.replace(PERIOD, (_, start, end) => period(start, end));
+
 /** The time of day, with the date if that is not today. */
 export function clock(text, zone = "UTC") {
   return day(text, zone) === day(Date.now(), zone) ? unmistakable(new Date(text), zone, TIME) : instant(text, zone);
 }
 
 /** `["1", "2", "3"]` as "1, 2 and 3". */
-const listed = parts => parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+export const listed = parts => parts.length < 2 ? parts.join("") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 
 /** "shards 1 and 2", from their numbers or from names such as `shard-1`. */
 export function shardsText(shards) {

@@ -3,15 +3,19 @@ import { percent } from "./format.js";
 
 const [WIDTH, HEIGHT, EDGE] = [240, 48, 4];
 
+/** How far above the lower edge a share of the highest value is, as a share of the picture's height. */
+export const heightOf = share => (EDGE + share * (HEIGHT - 2 * EDGE)) / HEIGHT;
+
 /**
  * A small line without axes, from 0 to its highest value. Screen readers get its first, last, lowest and highest value.
  * @param values numbers; null where there is none
  * @param marks indexes of points that are marked
+ * @param top the value at the upper edge, if no value is higher
  */
-export function line(values, label, { marks = [], format = percent, tall = false } = {}) {
+export function line(values, label, { marks = [], format = percent, tall = false, top = 0 } = {}) {
   const known = values.filter(value => value !== null && value !== undefined);
   if (!known.length) return h("p", { class: "fine" }, "No data");
-  const most = Math.max(...known) || 1;
+  const most = Math.max(top, ...known) || 1;
   const x = i => EDGE + (values.length < 2 ? 0 : i * (WIDTH - 2 * EDGE) / (values.length - 1));
   const y = value => HEIGHT - EDGE - value / most * (HEIGHT - 2 * EDGE);
   const runs = [];
@@ -24,7 +28,7 @@ export function line(values, label, { marks = [], format = percent, tall = false
   });
   const at = points => points.map(([a, b]) => `${a.toFixed(1)},${b.toFixed(1)}`).join(" ");
   const first = values.find(value => value !== null && value !== undefined);
-  const words = `${label}: from ${format(first)} to ${format(known.at(-1))}, lowest ${format(Math.min(...known))}, highest ${format(most)}`;
+  const words = `${label}: from ${format(first)} to ${format(known.at(-1))}, lowest ${format(Math.min(...known))}, highest ${format(Math.max(...known))}`;
   return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: tall ? "line tall" : "line", role: "img", "aria-label": words, preserveAspectRatio: "none" },
     runs.filter(run => run.length > 1).map(run => svg("polyline", { points: at(run), "vector-effect": "non-scaling-stroke" })),
     runs.filter(run => run.length === 1).map(([[a, b]]) => svg("path", { d: `M${a.toFixed(1)} ${b.toFixed(1)}h0`, "vector-effect": "non-scaling-stroke" })),

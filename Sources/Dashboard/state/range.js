@@ -10,7 +10,15 @@ export const isZone = zone => {
 };
 
 export const zoneOf = state => state.tz && isZone(state.tz) ? state.tz : "UTC";
-export const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+/** The time zones of a `select`: UTC and that of the browser first. */
+export function zoneOptions() {
+  const own = ownZone();
+  const all = Intl.supportedValuesOf("timeZone");
+  const first = own === "UTC" ? [["UTC", "UTC"]] : [["UTC", "UTC"], [own, `${own} (yours)`]];
+  return [...first, { label: "All", options: all.filter(zone => zone !== "UTC" && zone !== own).map(zone => [zone, zone.replaceAll("_", " ")]) }];
+}
 
 /** Today as `YYYY-MM-DD`. */
 export const today = zone => new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" })

@@ -5,7 +5,7 @@ const JSON_KEYS = new Set(["def", "seg", "expected", "group", "control"]);
 const KEYS = [
   "page", "funnel", "def", "range", "start", "end", "tz", "by", "touch", "k", "seg", "compare", "partial", "step", "tab", "group",
   "unit", "rate", "from", "to", "len", "variant", "control", "against", "expected", "user",
-  "exposure", "name", "outcome",
+  "exposure", "name", "outcome", "rule",
 ];
 /** The parameters that links to other pages keep. */
 const COMMON = ["funnel", "def", "range", "start", "end", "tz", "partial"];
