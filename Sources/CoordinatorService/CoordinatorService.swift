@@ -93,7 +93,7 @@ package final class CoordinatorService: Sendable {
         let routes = CoordinatorRoutes(
             engine: engine, savedFunnels: savedFunnels, savedRules: savedRules, apiKeys: apiKeys, projects: projects, callers: callers,
             hub: live, alerts: alerts, desk: desk, scheduler: reports, cohorts: cohorts, applied: AppliedSets(directory.store),
-            ingests: ingests, site: site)
+            annotations: Annotations(directory.store), ingests: ingests, site: site)
         routes.add(to: router)
     }
 

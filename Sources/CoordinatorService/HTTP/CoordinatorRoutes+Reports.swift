@@ -117,7 +117,8 @@ extension CoordinatorRoutes {
 
 extension EndpointCall {
     /// The parameters of the URL, decoded.
-    fileprivate var parameters: [JSONValue.Member] {
+    /// Those of the URL, decoded.
+    var parameters: [JSONValue.Member] {
         request.uri.queryParameters.map { .init(ByteString(String($0.key)), .text(String($0.value))) }
     }
 }

@@ -21,6 +21,7 @@ package struct CoordinatorRoutes: Sendable {
     let scheduler: ReportScheduler
     let cohorts: CohortSync
     let applied: AppliedSets
+    let annotations: Annotations
     let ingests: IngestList
     let site: DashboardSite
     let started = ContinuousClock.now
@@ -29,7 +30,7 @@ package struct CoordinatorRoutes: Sendable {
 
     package static let endpoints: [Endpoint<CoordinatorRoutes>] =
         reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + scheduledReports + cohortRows + appliedRows
-        + live + session + status + incoming + exports + DashboardSite.endpoints
+        + annotationRows + live + session + status + incoming + exports + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {
         router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }

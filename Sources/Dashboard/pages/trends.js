@@ -12,6 +12,7 @@ import { table } from "../parts/table.js";
 import { basis } from "../state/query.js";
 import { addDays, isBounded, rangeOf, rangeText, zoneOf } from "../state/range.js";
 import { patch } from "../state/url.js";
+import { annotationCard, annotationLines, annotationsOf, placed } from "./annotations.js";
 import { follow } from "./follow.js";
 import { answerText, funnelTitle, noFunnel, pageHead, partialStrip } from "./report-page.js";
 
@@ -52,6 +53,9 @@ export function show(main, state) {
   let labels = null;
   let earlier = null;
   let view = null;
+  let annotations = [];
+  let marks = [];
+  let isGone = false;
   const body = { ...basis(state), trend: { by: unit }, times: "none" };
   const previous = before(state);
   const shareOf = (bucket, i) => bucket.entered ? bucket.steps[i].count / bucket.entered : null;
@@ -69,7 +73,14 @@ export function show(main, state) {
   const page = content => ready(main, h("div", { class: "page" },
     pageHead("Trends", state, h("div", { class: "actions" }, following.mark)), controls, content));
   waitFor(main, "chart", page);
+  annotate();
   if (previous) post("/v1/query", { ...body, ...previous }).then(answer => { earlier = answer.trend.buckets; view?.draw(); }, () => {});
+
+  async function annotate() {
+    // The numbers are right without them.
+    annotations = await annotationsOf(state).catch(() => annotations);
+    if (!isGone) view?.draw();
+  }
 
   function fault(error) {
     view = null;
@@ -93,18 +104,21 @@ export function show(main, state) {
     const rows = table("Every step over time", columns());
     const heading = isCount ? "Users by step" : "Conversion from step 1";
     const chartCard = card(heading, [pngButton(drawing.canvas && picture, file)], lines(), drawing.node, note);
-    const nodes = [partial, chartCard, tableCard("Numbers", rows, file)];
+    const notes = annotationCard(state, annotate);
+    const nodes = [partial, chartCard, notes.node, tableCard("Numbers", rows, file)];
 
     function picture() {
       const shown = drawing.shown().map(({ label, borderColor }) => ({ label, colour: borderColor }));
       return paint(framed(drawing.canvas, {
         title: `${funnelTitle(state)}: ${heading.toLowerCase()}, by ${unit}`, subtitle: rangeText(state), legend: shown,
-        foot: [note.textContent, answerText(report, zone)].join(" "),
+        foot: [note.textContent, ...marks.map(one => `${one.number}: ${one.text}.`), answerText(report, zone)].join(" "),
       }));
     }
 
     function draw() {
       const { buckets } = report.trend;
+      marks = placed(annotations, buckets);
+      notes.update(marks);
       drawing.draw();
       rows.update([...buckets].reverse());
       put(partial, partialStrip(report.completeness));
@@ -163,17 +177,18 @@ export function show(main, state) {
     }
     const at = items => buckets[items[0].dataIndex];
     return {
-      type: "line", data: { labels: buckets.map(bucket => labels.get(bucket.start)), datasets: sets },
+      type: "line", data: { labels: buckets.map(bucket => labels.get(bucket.start)), datasets: sets }, plugins: [annotationLines(() => marks)],
       options: {
         scales: { y: { ticks: { callback: v => isCount ? number(v) : percent(v, 0) } } },
         plugins: { tooltip: { callbacks: {
           title: items => (unit === "hour" ? instant : day)(at(items).start, zone),
           label: item => ` ${item.dataset.label}: ${format(item.raw)}`,
-          footer: items => at(items).immature ? "not final: users can still convert" : "",
+          footer: items => [at(items).immature && "not final: users can still convert",
+            ...marks.filter(one => one.point === items[0].dataIndex).map(one => `${one.number}: ${one.text}`)].filter(Boolean),
         } } },
       },
     };
   }
 
-  return { stop() { following.stop(); drawing.stop(); } };
+  return { stop() { isGone = true; following.stop(); drawing.stop(); } };
 }
