@@ -35,7 +35,7 @@ struct AnnotationsTests {
             (["text": "a", "time": "2026-01-02"], ["time: must be an RFC 3339 instant; \"2026-01-02\" is not"]),
             (["text": "a", "time": "1767312000"], ["time: must be an RFC 3339 instant; \"1767312000\" is not"]),
             (["text": "a", "funnel_id": "a/b"], ["funnel_id: must match [A-Za-z0-9_.-]{1,128}"]),
-            (["text": "a", "colour": "red"], ["colour: is not a known member; known are id, text, time, funnel_id"]),
+            (["text": "a", "colour": "red"], ["colour: is not a known member; known are funnel_id, id, text, time"]),
         ] as [(JSONValue, [String])])
     func faultsOfDocuments(_ document: JSONValue, _ faults: [String]) {
         #expect(Self.faults(document) == faults)
