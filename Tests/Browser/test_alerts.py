@@ -56,6 +56,8 @@ def test_rules_show_their_states(web):
 
 
 def test_a_rule_is_made_tried_muted_and_deleted(web, cluster):
+    # The rule is not complete until its limit is given.
+    web.expect_fault("422.*/v1/alerts/dry-run")
     page = web.open("/?page=alerts")
     page.get_by_role("button", name="New alert rule").click()
     box = page.get_by_role("dialog")
@@ -65,7 +67,7 @@ def test_a_rule_is_made_tried_muted_and_deleted(web, cluster):
     box.get_by_label("below", exact=True).fill("0.99")
     box.get_by_label("below", exact=True).press("Tab")
     box.get_by_label("In each").select_option("1d")
-    expect(box.locator(".alert-result")).to_contain_text(re.compile("Would have fired .* in (2[89]|3[01]) periods"))
+    expect(box.locator(".alert-result")).to_contain_text(re.compile("Would have fired .* in (2[89]|3[01]) periods"), timeout=30_000)
     box.get_by_role("button", name="Save").click()
     made = page.locator(".alert-rule", has=page.locator("h2", has_text="made-here"))
     expect(made).to_be_visible()
@@ -93,7 +95,7 @@ def test_a_rule_with_a_fault_says_which(web):
     expect(box.locator(".alert-result")).to_contain_text("The rule is not complete")
     box.get_by_label("For at least").fill("2h")
     box.get_by_label("For at least").press("Tab")
-    expect(box.locator(".alert-result")).to_contain_text("Would have fired")
+    expect(box.locator(".alert-result")).to_contain_text("Would have fired", timeout=30_000)
 
 
 def test_the_form_keeps_what_it_does_not_show(web, cluster):
