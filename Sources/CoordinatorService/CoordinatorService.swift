@@ -92,8 +92,9 @@ package final class CoordinatorService: Sendable {
         }
         let routes = CoordinatorRoutes(
             engine: engine, savedFunnels: savedFunnels, savedRules: savedRules, apiKeys: apiKeys, projects: projects, callers: callers,
-            hub: live, alerts: alerts, desk: desk, scheduler: reports, cohorts: cohorts, applied: AppliedSets(directory.store),
-            annotations: Annotations(directory.store), ingests: ingests, site: site)
+            hub: live, alerts: alerts, desk: desk, scheduler: reports, cohorts: cohorts,
+            annotations: SavedAnnotations(directory.store, savedFunnels, logger: node.logger), applied: AppliedSets(directory.store),
+            ingests: ingests, site: site)
         routes.add(to: router)
     }
 

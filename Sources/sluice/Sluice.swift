@@ -20,10 +20,8 @@ struct Sluice: AsyncParsableCommand {
         version: Program.version,
         subcommands: [
             Up.self, Load.self, Export.self, Query.self, Paths.self, Predict.self, Times.self, Explain.self, Users.self, Funnels.self,
-            Keys.self, Projects.self, Alerts.self, Channels.self, Reports.self, Cohorts.self, Annotations.self, Apply.self, Generate.self,
-            Verify.self,
-            Compact.self,
-            Rules.self, ClusterCommand.self,
+            Keys.self, Projects.self, Alerts.self, Channels.self, Reports.self, Cohorts.self, Annotations.self, Apply.self,
+            Generate.self, Verify.self, Compact.self, Rules.self, ClusterCommand.self,
         ])
 
     static func main() async {

@@ -68,7 +68,7 @@ extension ClusterSuite {
         private static let channel: JSONValue = ["kind": "webhook", "settings": ["url": "https://localhost/"]]
         private static let report: JSONValue = ["funnel_id": "kept-of-1", "schedule": ["every": "day", "at": "08:00"]]
         private static let cohort: JSONValue = ["funnel_id": "kept-of-1", "step": 1, "days": 2, "channel": "kept-of-1"]
-        private static let annotation: JSONValue = ["text": "Release 42", "time": "2026-01-01T00:00:00Z"]
+        private static let annotation: JSONValue = ["text": "of-1", "start": "2026-01-01T00:00:00Z", "funnel_id": "kept-of-1"]
         private static let applied: JSONValue = ["documents": [["kind": "funnel", "id": "kept"]]]
         private static let operatorKey = "the-admin-key-of-the-operator"
         private static let environment = [
@@ -141,13 +141,13 @@ extension ClusterSuite {
                 "PUT /v1/reports/{id}": Row(.admin, "/v1/reports/put", Self.report, foreign: 422),
                 "DELETE /v1/reports/{id}": Row(.admin, "/v1/reports/gone-of-1", foreign: 404),
                 "POST /v1/reports/{id}/send": Row(.admin, "/v1/reports/kept-of-1/send", foreign: 404),
-                "GET /v1/annotations": Row(.read), "GET /v1/annotations/{id}": Row(.read, "/v1/annotations/kept-of-1", foreign: 404),
-                "PUT /v1/annotations/{id}": Row(.admin, "/v1/annotations/put", Self.annotation),
-                "DELETE /v1/annotations/{id}": Row(.admin, "/v1/annotations/gone-of-1", foreign: 404),
                 "GET /v1/cohorts": Row(.read), "GET /v1/cohorts/{id}": Row(.read, "/v1/cohorts/kept-of-1", foreign: 404),
                 "PUT /v1/cohorts/{id}": Row(.admin, "/v1/cohorts/put", Self.cohort, foreign: 422),
                 "DELETE /v1/cohorts/{id}": Row(.admin, "/v1/cohorts/gone-of-1", foreign: 404),
                 "POST /v1/cohorts/{id}/sync": Row(.admin, "/v1/cohorts/kept-of-1/sync", foreign: 404),
+                "GET /v1/annotations": Row(.read), "GET /v1/annotations/{id}": Row(.read, "/v1/annotations/kept-of-1", foreign: 404),
+                "PUT /v1/annotations/{id}": Row(.admin, "/v1/annotations/put", Self.annotation, foreign: 422),
+                "DELETE /v1/annotations/{id}": Row(.admin, "/v1/annotations/gone-of-1", foreign: 404),
                 "GET /v1/export/events": Row(.read),
                 "GET /v1/applied": Row(.admin), "GET /v1/applied/{id}": Row(.admin, "/v1/applied/kept-of-1", foreign: 404),
                 "PUT /v1/applied/{id}": Row(.admin, "/v1/applied/put", Self.applied),
@@ -183,8 +183,7 @@ extension ClusterSuite {
             for name in ["kept-of-1", "gone-of-1"] {
                 let documents = [
                     ("alerts", Self.rule), ("channels", Self.channel), ("reports", Self.report), ("cohorts", Self.cohort),
-                    ("annotations", Self.annotation),
-                    ("applied", Self.applied),
+                    ("annotations", Self.annotation), ("applied", Self.applied),
                 ]
                 for (path, body) in documents {
                     let saved = try await HTTP.call(

@@ -117,8 +117,7 @@ extension CoordinatorRoutes {
 
 extension EndpointCall {
     /// The parameters of the URL, decoded.
-    /// Those of the URL, decoded.
-    var parameters: [JSONValue.Member] {
+    fileprivate var parameters: [JSONValue.Member] {
         request.uri.queryParameters.map { .init(ByteString(String($0.key)), .text(String($0.value))) }
     }
 }

@@ -20,8 +20,8 @@ package struct CoordinatorRoutes: Sendable {
     let desk: NoticeDesk
     let scheduler: ReportScheduler
     let cohorts: CohortSync
+    let annotations: SavedAnnotations
     let applied: AppliedSets
-    let annotations: Annotations
     let ingests: IngestList
     let site: DashboardSite
     let started = ContinuousClock.now
@@ -29,8 +29,8 @@ package struct CoordinatorRoutes: Sendable {
     typealias Row = Endpoint<CoordinatorRoutes>
 
     package static let endpoints: [Endpoint<CoordinatorRoutes>] =
-        reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + scheduledReports + cohortRows + appliedRows
-        + annotationRows + live + session + status + incoming + exports + DashboardSite.endpoints
+        reports + discovery + funnels + rules + keys + projectRows + alertRows + channelRows + scheduledReports + cohortRows
+        + annotationRows + appliedRows + live + session + status + incoming + exports + DashboardSite.endpoints
 
     func add(to router: ServiceRouter) {
         router.add(Self.endpoints, of: self) { [callers] in try callers.admit($0, for: $1) }

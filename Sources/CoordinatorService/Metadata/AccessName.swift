@@ -1,6 +1,6 @@
 import FunnelModel
 
-/// Names that people give API keys and projects.
+/// Names that people give API keys and projects, and other texts of one line.
 enum AccessName {
     /// A name, if the member is given. It has no characters that would break a line of a list.
     static func read(_ key: ByteString, limit: Int, _ reader: inout FieldReader) -> String? {

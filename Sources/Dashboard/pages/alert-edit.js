@@ -1,6 +1,7 @@
 import { get, post } from "../api/fetch.js";
 import { load, save } from "../api/saved.js";
 import { say } from "../parts/announce.js";
+import { annotationList, lineAnnotations } from "../parts/annotation.js";
 import { dialog } from "../parts/dialog.js";
 import { button, h, name, put, redraw } from "../parts/dom.js";
 import { placeFaults } from "../parts/field-faults.js";
@@ -8,6 +9,7 @@ import { checkbox, field, input, select } from "../parts/field.js";
 import { minute, period, withPeriod } from "../parts/format.js";
 import { scaledLine } from "../parts/scaled-line.js";
 import { failed } from "../parts/states.js";
+import { annotationsOf, loadAnnotations, placed } from "../state/annotations.js";
 import { funnels, definitionOf } from "../state/funnels.js";
 import { stepNames } from "../state/query.js";
 import { zoneOptions } from "../state/range.js";
@@ -40,6 +42,7 @@ export async function editAlert(rule, done) {
   const fault = h("div", {});
   let tag = null;
   let channels = [];
+  let annotations = [];
   try {
     // What the page shows may be older than the revision.
     if (rule) ({ data: rule, tag } = await load("alerts", rule.id));
@@ -51,6 +54,8 @@ export async function editAlert(rule, done) {
   try {
     ({ channels } = await get("/v1/channels"));
   } catch { /* without channels the rule is saved with those that it has */ }
+  // Without them the chart has no marks.
+  annotations = await loadAnnotations().catch(() => []);
   if (closed) return;
   put(box.body, form, h("h3", {}, "In the past"), result, fault,
     h("div", { class: "actions" }, button("Save", submit, { class: "button primary" }), button("Cancel", box.close)));
@@ -149,13 +154,16 @@ export async function editAlert(rule, done) {
         if (Date.parse(point.end) >= Date.parse(firing.start) && (!firing.end || Date.parse(point.end) < Date.parse(firing.end))) fires.add(i);
       });
     }
+    const places = placed(annotationsOf(draft.funnel, annotations), answer.points.map(point => Date.parse(point.start)),
+      answer.points.length && Date.parse(answer.points.at(-1).end));
     const text = answer.text[0].toUpperCase() + answer.text.slice(1);
     const notes = [group !== null && `value ${groupText(group)}`, fires.size > 0 && "dots: it fires", "times in UTC"].filter(Boolean).join("; ");
     return [h("p", {}, h("strong", {}, text + ".")),
-      scaledLine(points, "The number by period", { marks: [...fires], format: formatOf(draft.kind), limits: limitsOf(draft) }),
+      scaledLine(points, "The number by period", { marks: [...fires], annotations: lineAnnotations(places, "UTC"), format: formatOf(draft.kind), limits: limitsOf(draft) }),
       h("p", { class: "fine" }, `${notes[0].toUpperCase()}${notes.slice(1)}.`),
       answer.firings.length > 0 && h("ul", { class: "alert-values" }, answer.firings.slice(0, 20).map(firing => h("li", {},
-        firing.end ? period(firing.start, firing.end) : `${minute(firing.start)}, and still`, ": ", h("bdi", { dir: "auto", class: "wrap" }, withPeriod(firing.text)))))];
+        firing.end ? period(firing.start, firing.end) : `${minute(firing.start)}, and still`, ": ", h("bdi", { dir: "auto", class: "wrap" }, withPeriod(firing.text))))),
+      places.length > 0 && [h("h4", {}, "Annotations"), annotationList(places.map(({ annotation }) => annotation), "UTC")]];
   }
 
   async function submit() {

@@ -1,11 +1,14 @@
 import { get, post } from "../api/fetch.js";
+import { annotationList, lineAnnotations } from "../parts/annotation.js";
+import { card } from "../parts/card.js";
 import { h, name, put } from "../parts/dom.js";
 import { choice } from "../parts/field.js";
 import { number, percent, plural, points } from "../parts/format.js";
 import { failed, notice, ready, wait } from "../parts/states.js";
 import { line } from "../parts/line.js";
+import { annotationsOf, loadAnnotations, placed } from "../state/annotations.js";
 import { loadFunnels } from "../state/funnels.js";
-import { addDays } from "../state/range.js";
+import { addDays, periodEnd } from "../state/range.js";
 import { carry, href, patch } from "../state/url.js";
 
 export const bar = [];
@@ -24,6 +27,8 @@ export function show(main, state) {
   let timer = null;
   let cards = null;
   const orphans = h("div", { class: "notices", role: "status" });
+  let annotations = [];
+  const foot = h("div", { class: "notices" });
   wait(main, "table");
   start();
   addEventListener("visibilitychange", back);
@@ -39,7 +44,7 @@ export function show(main, state) {
       const list = await loadFunnels(true);
       if (gone) return;
       cards = new Map(list.map(funnel => [funnel.funnel_id, makeCard(funnel, days, state)]));
-      ready(main, page(list.length ? h("div", { class: "wall" }, [...cards.values()].map(card => card.node))
+      ready(main, page(list.length ? [h("div", { class: "wall" }, [...cards.values()].map(card => card.node)), foot]
         : notice("empty", "No funnel is saved yet", [h("a", { href: href({ page: "edit" }) }, "Make the first one")])));
       await fill();
     } catch (error) {
@@ -47,7 +52,7 @@ export function show(main, state) {
     }
   }
 
-  function page(content) {
+  function page(...content) {
     const choose = choice("Range", RANGES, String(days), len => patch({ len }));
     return h("div", { class: "page" }, h("header", { class: "page-head" }, h("div", {}, h("h1", {}, "Overview"),
       h("p", { class: "muted" }, `Conversion of the last ${days} days, today not included, in UTC.`)), h("div", { class: "actions" }, choose)), orphans, content);
@@ -59,17 +64,26 @@ export function show(main, state) {
     timer = null;
     if (!document.hidden) {
       showAlerts();
+      await showAnnotations();
       const waiting = new Set(cards.values());
       const next = () => {
         const card = [...waiting].find(one => one.isInView()) ?? [...waiting][0];
         waiting.delete(card);
         return card;
       };
-      const work = async () => { for (let card = next(); card && !gone; card = next()) await card.ask(); };
+      const work = async () => { for (let card = next(); card && !gone; card = next()) await card.ask(annotations); };
       await Promise.all(Array.from({ length: AT_ONCE }, work));
       if (!gone && await isChanged()) return start();
     }
     if (!gone) timer = setTimeout(fill, EVERY);
+  }
+
+  /** Lists those of the lines. If they can't be read, those before stay. */
+  async function showAnnotations() {
+    annotations = await loadAnnotations().catch(() => annotations);
+    const today = new Date().toISOString().slice(0, 10);
+    const shown = placed(annotations, [Date.parse(addDays(today, -LINE_DAYS))], Date.parse(today)).map(({ annotation }) => annotation);
+    put(foot, shown.length > 0 && card(`Annotations of the last ${LINE_DAYS} days`, [], annotationList(shown, "UTC", true)));
   }
 
   /** Whether funnels were saved or deleted since the cards were made. */
@@ -122,13 +136,13 @@ function makeCard(funnel, days, state) {
     return top < innerHeight && bottom > 0;
   };
 
-  async function ask() {
+  async function ask(annotations) {
     const today = new Date().toISOString().slice(0, 10);
     const query = more => post("/v1/query", { funnel_id: id, end: addDays(today, -1), times: "none", ...more });
     try {
       const now = await query({ start: addDays(today, -days), compare: "previous_period" });
       const trend = await query({ start: addDays(today, -LINE_DAYS), trend: { by: "day" } });
-      draw(now, trend.trend.buckets);
+      draw(now, trend.trend.buckets, annotationsOf(id, annotations));
     } catch (error) {
       node.classList.add("wall-bad");
       put(figure, "–");
@@ -137,14 +151,15 @@ function makeCard(funnel, days, state) {
     }
   }
 
-  function draw(report, buckets) {
+  function draw(report, buckets, annotations) {
     node.classList.remove("wall-bad");
     put(figure, percent(report.conversion));
     put(change, report.change && report.change.conversion !== null ? `${points(report.change.conversion)} vs the ${days} days before. ` : "",
       `${number(report.entered)} entered, ${number(report.converted)} converted.`,
       report.change?.immature ? " Not final: users can still convert." : "");
+    const places = placed(annotations, buckets.map(({ start }) => Date.parse(start)), buckets.length && periodEnd(buckets.at(-1).start, "day", "UTC"));
     put(picture, line(buckets.map(bucket => bucket.entered ? bucket.steps.at(-1).count / bucket.entered : null),
-      `Conversion of each of the last ${LINE_DAYS} days`));
+      `Conversion of each of the last ${LINE_DAYS} days`, { annotations: lineAnnotations(places, "UTC") }));
   }
 
   function showAlerts(rules) {

@@ -10,9 +10,9 @@ import { framed, paint } from "../parts/picture.js";
 import { failedQuery, ready, waitFor } from "../parts/states.js";
 import { table } from "../parts/table.js";
 import { basis } from "../state/query.js";
-import { addDays, isBounded, rangeOf, rangeText, zoneOf } from "../state/range.js";
+import { addDays, isBounded, periodEnd, rangeOf, rangeText, zoneOf } from "../state/range.js";
 import { patch } from "../state/url.js";
-import { annotationCard, annotationLines, annotationsOf, placed } from "./annotations.js";
+import { annotationsOn } from "./annotations.js";
 import { follow } from "./follow.js";
 import { answerText, funnelTitle, noFunnel, pageHead, partialStrip } from "./report-page.js";
 
@@ -53,9 +53,6 @@ export function show(main, state) {
   let labels = null;
   let earlier = null;
   let view = null;
-  let annotations = [];
-  let marks = [];
-  let isGone = false;
   const body = { ...basis(state), trend: { by: unit }, times: "none" };
   const previous = before(state);
   const shareOf = (bucket, i) => bucket.entered ? bucket.steps[i].count / bucket.entered : null;
@@ -64,6 +61,8 @@ export function show(main, state) {
   // Conversion at step 1 is always 100 %, so its line is not drawn.
   const first = isCount ? 0 : 1;
   const drawing = chart("Line chart of the steps over time. The table below has the same numbers.", config);
+  const annotations = annotationsOn(state, zone, () => view?.draw());
+  if (drawing.canvas) drawing.node.append(annotations.marks.node);
   const file = () => fileName(state.funnel, "trend", unit);
   const following = follow(main, state, () => body, { report: take, fault });
   const controls = h("div", { class: "row" },
@@ -73,14 +72,7 @@ export function show(main, state) {
   const page = content => ready(main, h("div", { class: "page" },
     pageHead("Trends", state, h("div", { class: "actions" }, following.mark)), controls, content));
   waitFor(main, "chart", page);
-  annotate();
   if (previous) post("/v1/query", { ...body, ...previous }).then(answer => { earlier = answer.trend.buckets; view?.draw(); }, () => {});
-
-  async function annotate() {
-    // The numbers are right without them.
-    annotations = await annotationsOf(state).catch(() => annotations);
-    if (!isGone) view?.draw();
-  }
 
   function fault(error) {
     view = null;
@@ -104,21 +96,19 @@ export function show(main, state) {
     const rows = table("Every step over time", columns());
     const heading = isCount ? "Users by step" : "Conversion from step 1";
     const chartCard = card(heading, [pngButton(drawing.canvas && picture, file)], lines(), drawing.node, note);
-    const notes = annotationCard(state, annotate);
-    const nodes = [partial, chartCard, notes.node, tableCard("Numbers", rows, file)];
+    const nodes = [partial, chartCard, annotations.node, tableCard("Numbers", rows, file)];
 
     function picture() {
       const shown = drawing.shown().map(({ label, borderColor }) => ({ label, colour: borderColor }));
       return paint(framed(drawing.canvas, {
         title: `${funnelTitle(state)}: ${heading.toLowerCase()}, by ${unit}`, subtitle: rangeText(state), legend: shown,
-        foot: [note.textContent, ...marks.map(one => `${one.number}: ${one.text}.`), answerText(report, zone)].join(" "),
+        foot: [note.textContent, annotations.words(), answerText(report, zone)].filter(Boolean).join(" "),
       }));
     }
 
     function draw() {
       const { buckets } = report.trend;
-      marks = placed(annotations, buckets);
-      notes.update(marks);
+      annotations.place(buckets.map(({ start }) => Date.parse(start)), buckets.length && periodEnd(buckets.at(-1).start, unit, zone));
       drawing.draw();
       rows.update([...buckets].reverse());
       put(partial, partialStrip(report.completeness));
@@ -177,18 +167,18 @@ export function show(main, state) {
     }
     const at = items => buckets[items[0].dataIndex];
     return {
-      type: "line", data: { labels: buckets.map(bucket => labels.get(bucket.start)), datasets: sets }, plugins: [annotationLines(() => marks)],
+      type: "line", data: { labels: buckets.map(bucket => labels.get(bucket.start)), datasets: sets }, plugins: [annotations.marks.plugin],
       options: {
+        layout: { padding: { top: annotations.marks.room() } },
         scales: { y: { ticks: { callback: v => isCount ? number(v) : percent(v, 0) } } },
         plugins: { tooltip: { callbacks: {
           title: items => (unit === "hour" ? instant : day)(at(items).start, zone),
           label: item => ` ${item.dataset.label}: ${format(item.raw)}`,
-          footer: items => [at(items).immature && "not final: users can still convert",
-            ...marks.filter(one => one.point === items[0].dataIndex).map(one => `${one.number}: ${one.text}`)].filter(Boolean),
+          footer: items => at(items).immature ? "not final: users can still convert" : "",
         } } },
       },
     };
   }
 
-  return { stop() { isGone = true; following.stop(); drawing.stop(); } };
+  return { stop() { following.stop(); annotations.stop(); drawing.stop(); } };
 }

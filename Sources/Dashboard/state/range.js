@@ -24,6 +24,32 @@ export function zoneOptions() {
 export const today = zone => new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" })
   .format(new Date());
 
+const CLOCK = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+
+/** A time in a zone as `YYYY-MM-DDTHH:MM`, without its seconds. */
+export function localTime(at, zone) {
+  const parts = new Intl.DateTimeFormat("en", { timeZone: zone, ...CLOCK }).formatToParts(new Date(at));
+  const { year, month, day, hour, minute } = Object.fromEntries(parts.map(({ type, value }) => [type, value]));
+  return `${year}-${month}-${day}T${hour}:${minute}`;
+}
+
+/** The milliseconds of such a time. Of one that occurs twice, because clocks go back, it is one of the two. */
+export function timeIn(zone, local) {
+  const wanted = Date.parse(local + "Z");
+  let at = wanted;
+  // The second round is for a zone whose offset changes between the first guess and the time.
+  for (let round = 0; round < 2; round++) at += wanted - Date.parse(localTime(at, zone) + "Z");
+  return at;
+}
+
+/** Where a period of a trend ends, in milliseconds. */
+export function periodEnd(start, unit, zone) {
+  if (unit === "hour") return Date.parse(start) + 3_600_000;
+  const date = localTime(start, zone).slice(0, 10);
+  const next = unit === "month" ? addDays(date.slice(0, 8) + "28", 4).slice(0, 8) + "01" : addDays(date, unit === "week" ? 7 : 1);
+  return timeIn(zone, next + "T00:00");
+}
+
 export function addDays(date, days) {
   const at = new Date(date + "T00:00:00Z");
   at.setUTCDate(at.getUTCDate() + days);

@@ -62,7 +62,7 @@ struct Export: AsyncParsableCommand {
         var asOf = ""
         let bar = ProgressBar("export")
         repeat {
-            let path = "/v1/export/events?\(query)&limit=\(Self.pageEvents)" + (cursor.map { "&cursor=\($0.percentEncoded)" } ?? "")
+            let path = "/v1/export/events?\(query)&limit=\(Self.pageEvents)" + (cursor.map { "&cursor=\(Self.encoded($0))" } ?? "")
             let page: (body: [UInt8], field: (String) -> String?)
             do {
                 page = try await target.client.page(path, seconds: 300)
@@ -96,6 +96,11 @@ struct Export: AsyncParsableCommand {
             if let value { parameters.append((name, value)) }
         }
         parameters += subject.event.map { ("event", $0) }
-        return parameters.map { "\($0)=\($1.percentEncoded)" }.joined(separator: "&")
+        return parameters.map { "\($0)=\(Self.encoded($1))" }.joined(separator: "&")
+    }
+
+    private static func encoded(_ text: String) -> String {
+        let plain = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+        return text.addingPercentEncoding(withAllowedCharacters: plain) ?? text
     }
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import FunnelModel
 import ServiceRuntime
 
@@ -19,12 +18,4 @@ struct HTTPTarget: ParsableArguments {
     }
 
     var client: HTTPClient { HTTPClient(to, key) }
-}
-
-extension String {
-    /// As a part of a URL's path or query.
-    var percentEncoded: String {
-        let plain = CharacterSet(charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-        return addingPercentEncoding(withAllowedCharacters: plain) ?? self
-    }
 }
