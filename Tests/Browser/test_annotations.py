@@ -93,7 +93,8 @@ def test_marks_that_would_overlap_share_a_button(web, saved):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
 @pytest.mark.parametrize("path", [TRENDS, "/?page=overview"])
-def test_rules(web, several, path, width, theme):
+def test_rules(web, several, saved, path, width, theme):
+    saved("long", "x" * 200, ago(2), funnel_id="shop")
     page = web.open(path, width=width, theme=theme)
     settled(page)
     expect(rows(page).first).to_be_visible()
@@ -102,6 +103,18 @@ def test_rules(web, several, path, width, theme):
     assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 1
     _, faults = rules.walk(page)
     assert faults == []
+
+
+def test_a_live_report_leaves_the_focus_in_the_list(web, cluster, saved):
+    saved("r", "Release 1", ago(3))
+    page = web.open(TRENDS)
+    settled(page)
+    edit = page.get_by_role("button", name="Edit Release 1")
+    edit.focus()
+    before = page.locator("tbody tr").first.inner_text()
+    cluster.send([("live-annotation", "Visit", 1, {})])
+    expect(page.locator("tbody tr").first).not_to_have_text(before, use_inner_text=True)
+    expect(edit).to_be_focused()
 
 
 def test_one_is_added_changed_and_deleted(web, saved):
