@@ -586,8 +586,10 @@ def changes(value, path=()):
         is_free = path and path[-1] in FREE or len(path) > 1 and path[-1] == "properties" and isinstance(path[-2], int)
         if not is_free:
             yield "added", path, "unknown_member"
+        # An annotation has an end only if it is a span.
+        optional = OPTIONAL | {"end"} if {"id", "text", "start"} <= value.keys() else OPTIONAL
         for key, member in value.items():
-            if not is_free and key not in OPTIONAL:
+            if not is_free and key not in optional:
                 yield "left out", path, key
             if not isinstance(member, (dict, list)):
                 yield "changed", path, key
