@@ -1,6 +1,7 @@
 """The page's claims: live or stale numbers, the users they count, errors and their fields."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -288,6 +289,11 @@ def test_a_new_funnel_takes_an_exclusion(cluster, web):
 # The words of a report
 
 
+def rounded(value):
+    """With one decimal at most; a half is rounded up, as the page does."""
+    return f"{math.floor(10 * value + 0.5) / 10:,.1f}".removesuffix(".0")
+
+
 def test_a_forecast_rests_on_a_chosen_chance(cluster, web):
     page = web.open(definition("funnel", window_duration="60d"))
     labels = page.locator(".figure dt")
@@ -299,7 +305,7 @@ def test_a_forecast_rests_on_a_chosen_chance(cluster, web):
     page = web.open(definition("funnel", window_duration="60d", probability=0.25))
     expect(page.locator(".figure dt").nth(2)).to_have_text("Forecast")
     expect(page.locator(".figure-note").nth(2)).to_have_text(f"if 25% of the {still:,} users still in their window convert")
-    expect(page.locator(".figure-value").nth(2)).to_have_text(f"{round(report['converted'] + still / 4, 1):,.1f}".removesuffix(".0"))
+    expect(page.locator(".figure-value").nth(2)).to_have_text(rounded(report["converted"] + still / 4))
     # The answer contains 5e-05, which keeps its text and is still a number.
     page = web.open(definition("funnel", window_duration="60d", probability=0.00005))
     expect(page.locator(".figure-note").nth(2)).to_have_text(f"if 0.005% of the {still:,} users still in their window convert")
